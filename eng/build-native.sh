@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Builds the native libraries and points artifacts/native/current at the folder that holds them.
+#
+#   eng/build-native.sh [all|torch|images]      (default: all)
+#
+# A part is built once for each combination of its sources, its compiler and the library it is built against, and is kept under
+# ${RETOUCH_CACHE:-$HOME/.cache/retouch}/native. A second run with nothing changed only hashes the sources.
+#
+#   RETOUCH_LIBTORCH   a libtorch folder, or a Python torch package's folder; empty: the libtorch that the compiler finds (libtorch-dev)
+#   RETOUCH_CACHE      where built libraries are kept
+#   CXX, CC            compilers, as CMake takes them
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${RETOUCH_CACHE:-$HOME/.cache/retouch}/native
+wanted=${1:-all}
+libtorch=${RETOUCH_LIBTORCH:-}
+
+say() { echo "build-native: $*" >&2; }
+fail() { say "$*"; exit 4; }
+
+case $wanted in
+  all|torch|images) ;;
+  -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+  *) say "unknown part '$wanted'; give all, torch or images"; exit 2 ;;
+esac
+if [[ -n $libtorch ]]; then
+  [[ -d $libtorch/lib ]] || fail "RETOUCH_LIBTORCH='$libtorch' has no lib/ folder; give a libtorch folder or a Python torch package's folder"
+  libtorch=$(cd "$libtorch" && pwd)
+fi
+command -v cmake >/dev/null || fail "cmake is missing; install the packages cmake, ninja-build and g++"
+
+torch_version() {
+  local include header
+  for include in ${libtorch:+"$libtorch/include"} /usr/include; do
+    header=$include/torch/csrc/api/include/torch/version.h
+    if [[ -f $header ]]; then
+      sed -n 's/^#define TORCH_VERSION[[:space:]]\+"\(.*\)"/\1/p' "$header" | head -n 1
+      return
+    fi
+    # The folder that was asked for decides; the system's own headers say nothing about it.
+    [[ -z $libtorch ]] || break
+  done
+  [[ -z $libtorch || ! -f $libtorch/build-version ]] || cat "$libtorch/build-version"
+}
+
+# What the part is built against: a change of it makes another key.
+against() {
+  case $1 in
+    torch) echo "torch $(torch_version) at ${libtorch:-the system}" ;;
+    images) echo "vips $(pkg-config --modversion vips 2>/dev/null || echo missing)" ;;
+  esac
+}
+
+compiler() {
+  "${CC:-cc}" --version 2>/dev/null | head -n 1
+  "${CXX:-c++}" --version 2>/dev/null | head -n 1
+  uname -sm
+}
+
+key_of() {
+  {
+    against "$1"
+    compiler
+    cd "$root/native/$1"
+    find . -type f -not -path './build/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -c 1-16
+}
+
+library_name() {
+  case $(uname -s) in
+    Darwin) echo "libretouch_$1.dylib" ;;
+    *) echo "libretouch_$1.so" ;;
+  esac
+}
+
+build() {
+  local part=$1 key=$2 into=$cache/$1-$2 library work staging
+  library=$(library_name "$part")
+  [[ -f $into/$library ]] && return
+  # One build folder a libtorch, so that a change of a source file recompiles that file only.
+  work=$root/artifacts/native/build/$part-$(printf '%s' "$(against "$part")" | sha256sum | cut -c 1-8)
+  say "building $part against $(against "$part")"
+  local options=(-S "$root/native/$part" -B "$work" -DCMAKE_BUILD_TYPE=Release)
+  command -v ninja >/dev/null && options+=(-G Ninja)
+  [[ $part == torch && -n $libtorch ]] && options+=("-DRETOUCH_LIBTORCH=$libtorch")
+  cmake "${options[@]}" >&2 || fail "cmake could not configure native/$part; the reason stands above"
+  cmake --build "$work" --parallel >&2 || fail "native/$part does not compile; the reason stands above"
+  [[ -f $work/$library ]] || fail "native/$part built no $library"
+  staging=$into.$$
+  mkdir -p "$staging"
+  cp -L "$work/$library" "$staging/"
+  rm -rf "$into"
+  mv "$staging" "$into"
+}
+
+mkdir -p "$cache" "$root/artifacts/native"
+exec 9>"$cache/.lock"
+command -v flock >/dev/null && flock 9
+
+parts=() keys=()
+for part in torch images; do
+  if [[ ! -f $root/native/$part/CMakeLists.txt ]]; then
+    [[ $wanted != "$part" ]] || fail "native/$part has no CMakeLists.txt"
+    continue
+  fi
+  key=$(key_of "$part")
+  [[ $wanted != all && $wanted != "$part" ]] || build "$part" "$key"
+  parts+=("$part") keys+=("$key")
+done
+
+# The folder is named after all parts: another libtorch gets another folder, and programs that run from the old one keep their files.
+key=$(printf '%s\n' "${parts[@]}" "${keys[@]}" | sha256sum | cut -c 1-16)
+folder=$cache/$key
+mkdir -p "$folder"
+for i in "${!parts[@]}"; do
+  library=$(library_name "${parts[i]}")
+  built=$cache/${parts[i]}-${keys[i]}/$library
+  if [[ -f $built && ! -f $folder/$library ]]; then
+    ln -f "$built" "$folder/$library" 2>/dev/null || { cp "$built" "$folder/$library.$$" && mv "$folder/$library.$$" "$folder/$library"; }
+  fi
+done
+ln -sfn "$folder" "$root/artifacts/native/current.$$"
+mv -T "$root/artifacts/native/current.$$" "$root/artifacts/native/current" 2>/dev/null \
+  || { rm -f "$root/artifacts/native/current.$$"; ln -sfn "$folder" "$root/artifacts/native/current"; }
+echo "$folder"

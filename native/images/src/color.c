@@ -1,0 +1,130 @@
+/* From what a decoder gives to 8-bit sRGB with three bands. */
+#include <string.h>
+
+#include "shared.h"
+
+static uint32_t big_endian(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* ICC.1:2010: header of 128 bytes with the colour space at 16, then a tag count and 12 bytes a tag (signature, offset, size). */
+bool is_srgb_profile(const uint8_t *profile, size_t length)
+{
+    if (length < 132 || memcmp(profile + 16, "RGB ", 4) != 0)
+        return false;
+    uint32_t tags = big_endian(profile + 128);
+    for (uint32_t tag = 0; tag < tags && 132 + 12 * ((size_t)tag + 1) <= length; tag++) {
+        const uint8_t *entry = profile + 132 + 12 * (size_t)tag;
+        if (memcmp(entry, "desc", 4) != 0)
+            continue;
+        size_t offset = big_endian(entry + 4), size = big_endian(entry + 8);
+        if (offset > length || size > length - offset)
+            return false;
+        /* Version 2 writes the description in ASCII, version 4 in UTF-16. */
+        for (size_t i = offset; i + 4 <= offset + size; i++) {
+            if (memcmp(profile + i, "sRGB", 4) == 0)
+                return true;
+            if (i + 8 <= offset + size && memcmp(profile + i, "\0s\0R\0G\0B", 8) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* CMYK without a profile: ink multiplies, as PIL converts it: R = (255 - C)(255 - K) / 255, rounded. */
+static int naive_cmyk(VipsImage *in, VipsImage **out)
+{
+    int width = in->Xsize, height = in->Ysize, bands = in->Bands;
+    size_t length;
+    uint8_t *ink = vips_image_write_to_memory(in, &length);
+    if (ink == NULL)
+        return -1;
+    size_t count = (size_t)width * (size_t)height;
+    int kept = bands - 1;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = ink + i * (size_t)bands;
+        uint8_t *to = ink + i * (size_t)kept;
+        unsigned light = 255u - from[3];
+        for (int c = 0; c < 3; c++)
+            to[c] = (uint8_t)(((255u - from[c]) * light + 127u) / 255u);
+        for (int c = 4; c < bands; c++)
+            to[c - 1] = from[c];
+    }
+    VipsImage *wrapped = vips_image_new_from_memory_copy(ink, count * (size_t)kept, width, height, kept, VIPS_FORMAT_UCHAR);
+    g_free(ink);
+    if (wrapped == NULL)
+        return -1;
+    int result = vips_copy(wrapped, out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+    g_object_unref(wrapped);
+    return result;
+}
+
+/* The picture in sRGB, 8 bit, perhaps with alpha. */
+static int convert(VipsImage *in, VipsImage **out)
+{
+    const void *profile = NULL;
+    size_t length = 0;
+    VipsInterpretation kind = vips_image_guess_interpretation(in);
+    bool cmyk = kind == VIPS_INTERPRETATION_CMYK;
+    bool embedded = vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0
+        && vips_image_get_blob(in, VIPS_META_ICC_NAME, &profile, &length) == 0;
+
+    /* A profile that says sRGB is taken at its word: the way through Lab and back would only cost a level here and there. */
+    if (embedded && !is_srgb_profile(profile, length)
+        && vips_icc_transform(in, out, "srgb", "embedded", TRUE, "depth", 8, "intent", VIPS_INTENT_PERCEPTUAL,
+                              "black_point_compensation", TRUE, NULL) == 0)
+        return 0;
+    /* A profile that does not fit its picture is ignored, as viewers do. */
+    if (cmyk && in->BandFmt == VIPS_FORMAT_UCHAR && in->Bands >= 4)
+        return naive_cmyk(in, out);
+    return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, "source_space", kind, NULL);
+}
+
+int32_t to_srgb(VipsImage *in, VipsImage **out, char *reason, int32_t capacity)
+{
+    VipsImage *step[4] = { NULL };
+    int32_t status = RETOUCH_IMAGES_OK;
+    VipsImage *current;
+
+    if (convert(in, &step[0]) != 0) {
+        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its colours cannot be turned into sRGB", reason, capacity);
+        goto done;
+    }
+    current = step[0];
+    if (current->BandFmt != VIPS_FORMAT_UCHAR) {
+        if (vips_cast(current, &step[1], VIPS_FORMAT_UCHAR, NULL) != 0) {
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its samples cannot become 8 bit", reason, capacity);
+            goto done;
+        }
+        current = step[1];
+    }
+    if (vips_image_hasalpha(current)) {
+        VipsArrayDouble *white = vips_array_double_newv(1, 255.0);
+        int flattened = vips_flatten(current, &step[2], "background", white, NULL);
+        vips_area_unref(VIPS_AREA(white));
+        if (flattened != 0) {
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its alpha cannot be laid over white", reason, capacity);
+            goto done;
+        }
+        current = step[2];
+    }
+    if (current->Bands > 3) {
+        if (vips_extract_band(current, &step[3], 0, "n", 3, NULL) != 0) {
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its bands cannot be picked", reason, capacity);
+            goto done;
+        }
+        current = step[3];
+    }
+    if (current->Bands != 3) {
+        status = refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity, "it has %d bands after conversion to sRGB", current->Bands);
+        goto done;
+    }
+    g_object_ref(current);
+    *out = current;
+
+done:
+    for (int i = 0; i < 4; i++)
+        g_clear_object(&step[i]);
+    return status;
+}
