@@ -1,0 +1,147 @@
+using System.Text;
+
+namespace Retouch.Tests.Architecture;
+
+/// <summary>Reads C# just far enough to tell code from comments and literals.</summary>
+internal static class CSharpText
+{
+    /// <summary>
+    /// The text with comments and the contents of string and character literals blanked out; line breaks and the code in the holes of
+    /// interpolated strings stay, so positions and line numbers are those of the original.
+    /// </summary>
+    public static string CodeOnly(string text)
+    {
+        var scanner = new Scanner(text);
+        scanner.Code(insideHole: false);
+        return scanner.Output.ToString();
+    }
+
+    private sealed class Scanner(string text)
+    {
+        private int at;
+
+        public StringBuilder Output { get; } = new(text.Length);
+
+        public void Code(bool insideHole)
+        {
+            var depth = 0;
+            while (at < text.Length)
+            {
+                if (insideHole && text[at] == '}' && depth == 0)
+                    return;
+                if (Sees("//"))
+                    BlankUntil("\n", including: false);
+                else if (Sees("/*"))
+                    BlankUntil("*/", including: true);
+                else if (text[at] == '\'')
+                    Character();
+                else if (StringStart() is { } start)
+                    String(start);
+                else
+                {
+                    depth += text[at] switch { '{' => 1, '}' => -1, _ => 0 };
+                    Keep();
+                }
+            }
+        }
+
+        /// <summary>The prefix of the string literal that begins here: its dollars, whether it is verbatim, its quotes.</summary>
+        private (int Dollars, bool Verbatim, int Quotes)? StringStart()
+        {
+            var (i, dollars, verbatim) = (at, 0, false);
+            for (; i < text.Length && text[i] is '$' or '@'; i++)
+            {
+                dollars += text[i] == '$' ? 1 : 0;
+                verbatim |= text[i] == '@';
+            }
+
+            var quotes = 0;
+            while (i + quotes < text.Length && text[i + quotes] == '"')
+                quotes++;
+            if (quotes == 0)
+                return null;
+            // Two quotes are an empty literal; three and more open a raw one.
+            return (dollars, verbatim, !verbatim && quotes >= 3 ? quotes : 1);
+        }
+
+        private void String((int Dollars, bool Verbatim, int Quotes) start)
+        {
+            while (text[at] != '"')
+                Keep();
+            for (var i = 0; i < start.Quotes; i++)
+                Keep();
+            var end = new string('"', start.Quotes);
+            var raw = start.Quotes >= 3;
+            var hole = new string('{', raw ? Math.Max(1, start.Dollars) : 1);
+            while (at < text.Length)
+            {
+                if (Sees(end) && !(start.Verbatim && Sees("\"\"")))
+                {
+                    for (var i = 0; i < start.Quotes; i++)
+                        Keep();
+                    return;
+                }
+
+                if (start.Verbatim && Sees("\"\"") || !raw && !start.Verbatim && text[at] == '\\')
+                {
+                    Blank();
+                    Blank();
+                }
+                else if (start.Dollars > 0 && Sees(hole) && (raw || !Sees("{{")))
+                    Hole(hole.Length);
+                else if (start.Dollars > 0 && !raw && Sees("{{"))
+                {
+                    Blank();
+                    Blank();
+                }
+                else
+                    Blank();
+            }
+        }
+
+        private void Hole(int braces)
+        {
+            for (var i = 0; i < braces; i++)
+                Blank();
+            Code(insideHole: true);
+            for (var i = 0; i < braces; i++)
+                Blank();
+        }
+
+        private void Character()
+        {
+            Keep();
+            while (at < text.Length && text[at] is not ('\'' or '\n'))
+            {
+                if (text[at] == '\\')
+                    Blank();
+                Blank();
+            }
+
+            if (at < text.Length)
+                Keep();
+        }
+
+        private bool Sees(string token) => string.CompareOrdinal(text, at, token, 0, token.Length) == 0;
+
+        private void BlankUntil(string token, bool including)
+        {
+            while (at < text.Length && !Sees(token))
+                Blank();
+            for (var i = 0; including && i < token.Length; i++)
+                Blank();
+        }
+
+        private void Keep()
+        {
+            if (at < text.Length)
+                Output.Append(text[at++]);
+        }
+
+        private void Blank()
+        {
+            if (at < text.Length)
+                Output.Append(text[at++] is '\n' ? '\n' : ' ');
+        }
+    }
+}

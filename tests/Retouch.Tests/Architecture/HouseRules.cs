@@ -1,0 +1,161 @@
+using System.Text.RegularExpressions;
+
+namespace Retouch.Tests.Architecture;
+
+/// <summary>A broken rule: the file (from the repository's root), the line, and what is wrong with it.</summary>
+internal sealed record Violation(string Path, int Line, string Message)
+{
+    public override string ToString() => $"{Path}:{Line}: {Message}";
+}
+
+/// <summary>The rules of the house that a compiler does not hold. An assembly is a wall, a folder of the assembly Retouch is a room.</summary>
+internal static partial class HouseRules
+{
+    /// <summary>The rooms in the order of the flow: a room may use the rooms before it, never one after it. The only such list.</summary>
+    public static readonly string[] Rooms =
+    [
+        "Images", "Data", "Autoencoders", "Conditioning", "Formulations", "Denoisers", "Samplers", "Objectives", "Checkpoints",
+        "Evaluation", "Training", "Reports",
+    ];
+
+    /// <summary>The assemblies, each with those it may reference.</summary>
+    public static readonly Dictionary<string, string[]> Assemblies = new()
+    {
+        ["Retouch.Torch.Generator"] = [],
+        ["Retouch.Torch"] = ["Retouch.Torch.Generator"],
+        ["Retouch"] = ["Retouch.Torch"],
+        ["Retouch.Arena"] = ["Retouch", "Retouch.Torch"],
+        ["Retouch.Cli"] = ["Retouch", "Retouch.Torch", "Retouch.Arena"],
+    };
+
+    public const int LongestFile = 350;
+
+    private static readonly (string Pattern, string Message)[] Banned =
+    [
+        (@"\bGC\s*\.\s*Collect\b", "GC.Collect hides a leak; tensors are disposed by scope"),
+        (@"\bDateTime(Offset)?\s*\.\s*(Now|UtcNow|Today)\b", "ambient time; take a TimeProvider as an argument"),
+        (@"\bnew\s+(System\s*\.\s*)?Random\s*\(", "ambient randomness; take a seed or a generator as an argument"),
+        (@"\bRandom\s*\.\s*Shared\b", "ambient randomness; take a seed or a generator as an argument"),
+        (@"\bRandom\s+\w+\s*=\s*new\s*\(", "ambient randomness; take a seed or a generator as an argument"),
+        (@"\bNotImplementedException\b", "what is not implemented is not there"),
+    ];
+
+    /// <summary>Checks one C# file below src. <paramref name="path"/> is relative to the repository's root, with forward slashes.</summary>
+    public static IEnumerable<Violation> CheckSource(string path, string text)
+    {
+        var code = CSharpText.CodeOnly(text);
+        var parts = path.Split('/');
+        var assembly = parts[1];
+        if (!Assemblies.ContainsKey(assembly))
+            yield return new(path, 1, $"unknown assembly '{assembly}'; add it to {nameof(HouseRules)}.{nameof(Assemblies)}");
+        foreach (var violation in CheckNamespace(path, code, string.Join('.', parts[1..^1])))
+            yield return violation;
+        foreach (var violation in CheckDirection(path, code, assembly, parts))
+            yield return violation;
+        foreach (var (pattern, message) in Banned)
+        {
+            foreach (Match match in Regex.Matches(code, pattern, RegexOptions.ExplicitCapture))
+                yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {message}");
+        }
+
+        foreach (Match match in Unfinished().Matches(text))
+            yield return new(path, LineOf(text, match.Index), $"'{match.Value}': finish it or open an issue");
+        var lines = text.AsSpan().TrimEnd('\n').Count('\n') + 1;
+        if (lines > LongestFile)
+            yield return new(path, lines, $"{lines} lines, at most {LongestFile}: does the file still have one reason to change?");
+    }
+
+    /// <summary>Checks the references of a project file below src.</summary>
+    public static IEnumerable<Violation> CheckProject(string path, string text)
+    {
+        var name = Path.GetFileNameWithoutExtension(path);
+        if (!Assemblies.TryGetValue(name, out var allowed))
+            yield return new(path, 1, $"unknown assembly '{name}'; add it to {nameof(HouseRules)}.{nameof(Assemblies)}");
+        foreach (Match match in ProjectReference().Matches(text))
+        {
+            var referenced = match.Groups["name"].Value;
+            if (allowed?.Contains(referenced) == false)
+                yield return new(path, LineOf(text, match.Index), $"{name} must not reference {referenced}");
+        }
+
+        foreach (Match match in ProjectUsing().Matches(text))
+            yield return new(path, LineOf(text, match.Index), "a project-wide using of a room hides who uses it; write it in the files");
+    }
+
+    private static IEnumerable<Violation> CheckNamespace(string path, string code, string expected)
+    {
+        var declared = NamespaceDeclaration().Matches(code);
+        foreach (Match match in declared)
+        {
+            if (match.Groups["name"].Value != expected)
+                yield return new(path, LineOf(code, match.Index), $"namespace {match.Groups["name"].Value} in the folder of {expected}");
+        }
+
+        // Top-level statements and assembly attributes have no namespace; types must have one.
+        if (declared.Count == 0 && TypeDeclaration().Match(code) is { Success: true } type)
+            yield return new(path, LineOf(code, type.Index), $"a type outside a namespace; expected {expected}");
+    }
+
+    private static IEnumerable<Violation> CheckDirection(string path, string code, string assembly, string[] parts)
+    {
+        if (assembly is "Retouch.Torch" or "Retouch.Torch.Generator")
+        {
+            foreach (Match match in OutsideTorch().Matches(code))
+                yield return new(path, LineOf(code, match.Index), $"'{match.Value}': the engine knows nothing of what is built on it");
+        }
+        else if (assembly == "Retouch.Arena")
+        {
+            foreach (var violation in Mentions(path, code, ["Training"], "the arena never sees training"))
+                yield return violation;
+        }
+        else if (assembly == "Retouch")
+        {
+            var room = parts.Length > 3 ? Array.IndexOf(Rooms, parts[2]) : -1;
+            if (room < 0)
+                yield return new(path, 1, $"lies in no room; the rooms stand in {nameof(HouseRules)}.{nameof(Rooms)}");
+            else
+            {
+                foreach (var violation in Mentions(path, code, Rooms[(room + 1)..], $"downstream of {Rooms[room]}"))
+                    yield return violation;
+            }
+
+            foreach (Match match in GlobalUsing().Matches(code))
+                yield return new(path, LineOf(code, match.Index), "a global using of a room hides who uses it; write it in the files");
+        }
+    }
+
+    /// <summary>Mentions of rooms: in full (<c>Retouch.Training</c>, as in a using) or from within the namespace (<c>Training.Loop</c>).</summary>
+    private static IEnumerable<Violation> Mentions(string path, string code, string[] rooms, string why)
+    {
+        if (rooms.Length == 0)
+            yield break;
+        var names = string.Join('|', rooms);
+        var pattern = $@"\bRetouch\s*\.\s*({names})\b|(?<![\w.])({names})\s*\.\s*[A-Z]\w*";
+        foreach (Match match in Regex.Matches(code, pattern))
+            yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {why} (a member of that name: write this.{match.Value})");
+    }
+
+    private static int LineOf(string text, int index) => text.AsSpan(0, index).Count('\n') + 1;
+
+    [GeneratedRegex(@"^\s*namespace\s+(?<name>[\w.]+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex NamespaceDeclaration();
+
+    [GeneratedRegex(@"^\s*((public|internal|static|sealed|abstract|partial|readonly|ref|file|unsafe)\s+)*(class|record|struct|interface|enum|delegate)\s+\w+",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex TypeDeclaration();
+
+    [GeneratedRegex(@"\bRetouch\s*\.\s*(?!Torch\b)[A-Z]\w*")]
+    private static partial Regex OutsideTorch();
+
+    [GeneratedRegex(@"\bglobal\s+using\s+(static\s+)?(\w+\s*=\s*)?(global::)?Retouch\b", RegexOptions.ExplicitCapture)]
+    private static partial Regex GlobalUsing();
+
+    [GeneratedRegex(@"\b(TODO|FIXME)\b", RegexOptions.ExplicitCapture)]
+    private static partial Regex Unfinished();
+
+    [GeneratedRegex("""<ProjectReference\s+Include="[^"]*?(?<name>[^"\\/]+)\.csproj""" + "\"", RegexOptions.ExplicitCapture)]
+    private static partial Regex ProjectReference();
+
+    [GeneratedRegex("""<Using\s+Include="Retouch""", RegexOptions.ExplicitCapture)]
+    private static partial Regex ProjectUsing();
+}

@@ -1,0 +1,64 @@
+using Retouch.Torch.Io;
+
+namespace Retouch.Tests.Architecture;
+
+/// <summary>The tree as it stands keeps the rules of the house.</summary>
+public class RepositoryTests
+{
+    private static string Root
+    {
+        get
+        {
+            var folder = AppContext.BaseDirectory;
+            while (!File.Exists(Path.Combine(folder, "Retouch.slnx")))
+                folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside the repository.");
+            return folder;
+        }
+    }
+
+    private static IEnumerable<(string Path, string Text)> Files(string pattern) =>
+        from file in Directory.EnumerateFiles(Path.Combine(Root, "src"), pattern, SearchOption.AllDirectories)
+        let path = Path.GetRelativePath(Root, file).Replace('\\', '/')
+        where !path.Contains("/obj/") && !path.Contains("/bin/")
+        orderby path
+        select (path, File.ReadAllText(file));
+
+    [Fact]
+    public void Sources_KeepTheRules()
+    {
+        var files = Files("*.cs").ToList();
+        Assert.NotEmpty(files);
+        Assert.Equal("", string.Join('\n', files.SelectMany(file => HouseRules.CheckSource(file.Path, file.Text))));
+    }
+
+    [Fact]
+    public void Projects_KeepTheWalls()
+    {
+        var files = Files("*.csproj").ToList();
+        Assert.NotEmpty(files);
+        Assert.Equal("", string.Join('\n', files.SelectMany(file => HouseRules.CheckProject(file.Path, file.Text))));
+    }
+
+    [Fact]
+    public void Folders_OfTheAssemblyRetouch_AreRooms()
+    {
+        var folders = Directory.GetDirectories(Path.Combine(Root, "src", "Retouch")).Select(folder => Path.GetFileName(folder)!);
+        Assert.Empty(folders.Except(HouseRules.Rooms).Except(["obj", "bin"]));
+    }
+
+    [Fact]
+    public void Engine_ReferencesNoOtherAssemblyOfRetouch() =>
+        Assert.DoesNotContain(
+            typeof(AtomicFile).Assembly.GetReferencedAssemblies(), name => name.Name!.StartsWith("Retouch", StringComparison.Ordinal));
+
+    [Fact]
+    public void Solution_BuildsEveryProject()
+    {
+        var solution = File.ReadAllText(Path.Combine(Root, "Retouch.slnx"));
+        foreach (var folder in (string[])["src", "tests"])
+        {
+            foreach (var project in Directory.EnumerateFiles(Path.Combine(Root, folder), "*.csproj", SearchOption.AllDirectories))
+                Assert.Contains($"\"{Path.GetRelativePath(Root, project).Replace('\\', '/')}\"", solution);
+        }
+    }
+}
