@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Training.Telemetry;
+
+/// <summary>Reads <c>metrics.jsonl</c>, also while a run is still writing it.</summary>
+public static class MetricsReader
+{
+    /// <summary>
+    /// All records of the file, in its order. A last line without a line end was cut off by a kill or is being written right now: it is
+    /// left out.
+    /// </summary>
+    /// <exception cref="InputException">The file is missing, or a whole line is not a record.</exception>
+    public static IReadOnlyList<MetricsRecord> Read(string path)
+    {
+        List<MetricsRecord> records = [];
+        foreach (var line in Lines(path))
+            records.Add(line.Record);
+        return records;
+    }
+
+    /// <summary>The records with the byte at which each line ends (one past its line feed).</summary>
+    internal static IEnumerable<(MetricsRecord Record, long End)> Lines(string path)
+    {
+        var bytes = ReadShared(path);
+        var start = 0;
+        for (var number = 1; start < bytes.Length; number++)
+        {
+            var length = bytes.AsSpan(start).IndexOf((byte)'\n');
+            if (length < 0)
+                yield break;
+            var line = bytes.AsMemory(start, length);
+            start += length + 1;
+            if (!line.Span.Trim(" \t\r"u8).IsEmpty)
+                yield return (Parse(line, path, number), start);
+        }
+    }
+
+    private static byte[] ReadShared(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var memory = new MemoryStream();
+            stream.CopyTo(memory);
+            return memory.ToArray();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read the metrics '{path}': {e.Message} Give the folder of a run that has logged at least one step.", e);
+        }
+    }
+
+    private static MetricsRecord Parse(ReadOnlyMemory<byte> line, string path, int number)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            long? step = null;
+            double? time = null;
+            List<KeyValuePair<string, double>> values = [];
+            foreach (var member in json.RootElement.EnumerateObject())
+            {
+                if (member.NameEquals("step"))
+                    step = member.Value.GetInt64();
+                else if (member.NameEquals("time"))
+                    time = Number(member.Value);
+                else
+                    values.Add(new(member.Name, Number(member.Value)));
+            }
+
+            return new(
+                step ?? throw new FormatException("it has no \"step\"."),
+                time ?? throw new FormatException("it has no \"time\"."),
+                values);
+        }
+        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
+        {
+            throw new InputException(
+                $"'{path}', line {number} is not a metrics record: {e.Message} Restore the file, or delete this line, and try again.", e);
+        }
+    }
+
+    private static double Number(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Number => element.GetDouble(),
+        JsonValueKind.String => element.GetString() switch
+        {
+            "NaN" => double.NaN,
+            "Infinity" => double.PositiveInfinity,
+            "-Infinity" => double.NegativeInfinity,
+            var other => throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"\"{other}\" is no number.")),
+        },
+        var kind => throw new FormatException($"A value is {kind}, not a number."),
+    };
+}

@@ -1,0 +1,32 @@
+namespace Retouch.Training.Telemetry;
+
+/// <summary>One term of the loss at one step.</summary>
+/// <param name="Name">As in the log: <c>latent</c>, <c>lpl</c>, <c>pixel</c>.</param>
+/// <param name="Weighted">Its value times its weight.</param>
+/// <param name="Share">Its share of the total, 0 to 1.</param>
+public readonly record struct LossShare(string Name, double Weighted, double Share);
+
+/// <summary>How far a run is.</summary>
+/// <param name="Step">Steps done.</param>
+/// <param name="TotalSteps">Steps in all, at least 1.</param>
+public sealed record TrainingProgress(long Step, long TotalSteps)
+{
+    /// <summary>The total loss, if it was computed.</summary>
+    public double? Loss { get; init; }
+
+    /// <summary>The loss's weighted terms.</summary>
+    public IReadOnlyList<LossShare> Terms { get; init; } = [];
+
+    /// <summary>Memory in use, in bytes: the device's where there is one, else the process's.</summary>
+    public long? MemoryBytes { get; init; }
+}
+
+/// <summary>Shows a person how a run goes on. Called from one thread, once a step; cheap enough for that.</summary>
+public interface IProgressLine : IDisposable
+{
+    /// <summary>Says where the run is now.</summary>
+    void Report(TrainingProgress progress);
+
+    /// <summary>Prints a message that stays: a checkpoint was written, a batch was skipped.</summary>
+    void Note(string message);
+}
