@@ -1,0 +1,89 @@
+using Retouch.Training.Telemetry;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Retouch.Cli.Terminal;
+
+/// <summary>Progress as two lines that are redrawn in place: position, bar and pace; below them the losses with their shares.</summary>
+internal sealed class LiveProgressLine : IProgressLine
+{
+    private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(200);
+
+    private readonly IAnsiConsole console;
+    private readonly TimeProvider time;
+    private readonly StepClock clock;
+    private readonly TaskCompletionSource finished = new();
+    private readonly Task display;
+    private LiveDisplayContext? context;
+    private TrainingProgress? latest;
+    private long? drawnAt;
+
+    public LiveProgressLine(IAnsiConsole console, TimeProvider time)
+    {
+        this.console = console;
+        this.time = time;
+        clock = new(time);
+        // The display draws on the caller's thread, in Report; this task only waits for Dispose and then gives the cursor back.
+        display = console.Live(Text.Empty).StartAsync(live =>
+        {
+            context = live;
+            return finished.Task;
+        });
+    }
+
+    public void Report(TrainingProgress progress)
+    {
+        clock.Advance(progress.Step);
+        latest = progress;
+        if (drawnAt is not { } since || time.GetElapsedTime(since) >= RedrawInterval || progress.Step >= progress.TotalSteps)
+            Draw();
+    }
+
+    public void Note(string message) => console.WriteLine(message);
+
+    public void Dispose()
+    {
+        if (finished.Task.IsCompleted)
+            return;
+        Draw();
+        finished.SetResult();
+        display.GetAwaiter().GetResult();
+    }
+
+    private void Draw()
+    {
+        if (latest is not { } progress)
+            return;
+        context?.UpdateTarget(Render(progress));
+        drawnAt = time.GetTimestamp();
+    }
+
+    private Rows Render(TrainingProgress progress)
+    {
+        var pace = string.Join("  ", ProgressText.Pace(progress, clock));
+        // On a narrow terminal the bar gives way, not the words.
+        var row = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn().AddColumn(new GridColumn().NoWrap()).AddRow(
+            new Text(ProgressText.Position(progress)), new BarLine(ProgressText.Fraction(progress)), new Text(pace, new Style(decoration: Decoration.Dim)));
+        List<IRenderable> rows = [row];
+        if (ProgressText.Losses(progress) is { Length: > 0 } losses)
+            rows.Add(new Text(losses, new Style(decoration: Decoration.Dim)));
+        return new(rows);
+    }
+}
+
+/// <summary>A bar of a fixed width; without colours its two halves still differ by their signs.</summary>
+internal sealed class BarLine(double fraction) : Renderable
+{
+    private const int Width = 24;
+
+    protected override Measurement Measure(RenderOptions options, int maxWidth) => new(Math.Min(8, maxWidth), Math.Min(Width, maxWidth));
+
+    protected override IEnumerable<Segment> Render(RenderOptions options, int maxWidth)
+    {
+        var width = Math.Min(Width, maxWidth);
+        var done = (int)Math.Round(width * fraction);
+        var (full, rest) = options.Unicode ? ('━', '─') : ('=', '-');
+        yield return new(new string(full, done), new Style(Color.Green));
+        yield return new(new string(rest, width - done), new Style(Color.Grey));
+    }
+}

@@ -1,0 +1,39 @@
+using Retouch.Training.Telemetry;
+using Spectre.Console;
+
+namespace Retouch.Cli.Terminal;
+
+/// <summary>What the surroundings say about standard error; read once, at the program's door.</summary>
+/// <param name="IsTerminal">A person looks at it; false when it is redirected.</param>
+/// <param name="Color">Colours are welcome.</param>
+internal sealed record TerminalFacts(bool IsTerminal, bool Color)
+{
+    /// <summary>
+    /// The facts of this process: redirection, <c>TERM=dumb</c> (then as redirected), and <c>NO_COLOR</c>, which counts when it is set
+    /// and not empty (no-color.org).
+    /// </summary>
+    public static TerminalFacts OfStandardError() => new(
+        !System.Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+        string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")));
+}
+
+/// <summary>Chooses the progress display. Everything goes to standard error; standard output is for results.</summary>
+internal static class ProgressLines
+{
+    private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>A live bar on a terminal, plain lines every few seconds elsewhere.</summary>
+    public static IProgressLine Create(TerminalFacts facts, TextWriter error, TimeProvider time)
+    {
+        if (!facts.IsTerminal)
+            return new PlainProgressLine(error, time, PlainInterval);
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(error),
+            Ansi = AnsiSupport.Yes,
+            Interactive = InteractionSupport.Yes,
+            ColorSystem = facts.Color ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+        });
+        return new LiveProgressLine(console, time);
+    }
+}

@@ -1,0 +1,114 @@
+using System.Text.RegularExpressions;
+using Retouch.Cli.Terminal;
+using Spectre.Console;
+
+namespace Retouch.Cli.Tests.Terminal;
+
+public sealed partial class LiveProgressLineTests : IDisposable
+{
+    private readonly StringWriter output = new();
+    private readonly ManualTime time = new();
+
+    public void Dispose() => output.Dispose();
+
+    [Fact]
+    public void ALiveRun_ShowsPositionPaceAndLosses_AndGivesTheCursorBack()
+    {
+        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: true), output, time))
+        {
+            line.Report(new(1, 100));
+            time.Advance(2);
+            line.Report(new(2, 100) { Loss = 0.5, Terms = [new("latent", 0.4, 0.8), new("lpl", 0.1, 0.2)], MemoryBytes = 1L << 31 });
+        }
+
+        var text = output.ToString();
+        Assert.Contains("step 2/100 (2.0 %)", text, StringComparison.Ordinal);
+        Assert.Contains("2.0 s/step  3 min 16 s left  2.0 GiB", text, StringComparison.Ordinal);
+        Assert.Contains("loss 0.5000 = latent 0.4000 (80 %) + lpl 0.1000 (20 %)", text, StringComparison.Ordinal);
+        Assert.True(text.LastIndexOf("\e[?25h", StringComparison.Ordinal) > text.LastIndexOf("\e[?25l", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void ALiveRun_IsRedrawnAtMostFiveTimesASecond_AndAlwaysAtItsLastStep()
+    {
+        using var line = ProgressLines.Create(new(IsTerminal: true, Color: false), output, time);
+        for (var step = 1; step <= 1000; step++)
+        {
+            line.Report(new(step, 1000));
+            time.Advance(0.001);
+        }
+
+        Assert.InRange(Position().Count(output.ToString()), 5, 7);
+        Assert.Contains("step 1,000/1,000 (100 %)", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WithoutColor_NoColorCodesAreWritten()
+    {
+        Run(new(IsTerminal: true, Color: false));
+        Assert.Contains("step 5/10", output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotMatch(ColorCode(), output.ToString());
+    }
+
+    [Fact]
+    public void Redirected_NoEscapeCodesAreWritten()
+    {
+        Run(new(IsTerminal: false, Color: true));
+        Assert.StartsWith("step 5/10 (50 %)", output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain('\e', output.ToString());
+    }
+
+    [Fact]
+    public void Colors_AreWrittenWhereTheConsoleHasThem()
+    {
+        // The counterpart of the test without colours: the same drawing on a console of 256 colours does use them.
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(output),
+            Ansi = AnsiSupport.Yes,
+            ColorSystem = ColorSystemSupport.EightBit,
+        });
+        using (var line = new LiveProgressLine(console, time))
+            line.Report(new(5, 10));
+        Assert.Matches(ColorCode(), output.ToString());
+    }
+
+    [Fact]
+    public void ANote_StaysAboveTheLiveLines()
+    {
+        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: false), output, time))
+        {
+            line.Report(new(1, 10));
+            line.Note("checkpoint [1] written");
+            time.Advance(1);
+            line.Report(new(2, 10));
+        }
+
+        var text = output.ToString();
+        var note = text.IndexOf("checkpoint [1] written", StringComparison.Ordinal);
+        Assert.InRange(note, 0, text.IndexOf("step 2/10", StringComparison.Ordinal));
+    }
+
+    private void Run(TerminalFacts facts)
+    {
+        using var line = ProgressLines.Create(facts, output, time);
+        line.Report(new(5, 10) { Loss = 1 });
+    }
+
+    [GeneratedRegex(@"\x1b\[[0-9;]*\b(3[0-8]|9[0-7])\b[0-9;]*m")]
+    private static partial Regex ColorCode();
+
+    [GeneratedRegex(@"step [0-9,]+/1,000")]
+    private static partial Regex Position();
+
+    private sealed class ManualTime : TimeProvider
+    {
+        private TimeSpan elapsed;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => elapsed.Ticks;
+
+        public void Advance(double seconds) => elapsed += TimeSpan.FromSeconds(seconds);
+    }
+}
