@@ -1,1 +1,1 @@
-return 0;
+return await Retouch.Cli.CommandLine.RunAsync(args).ConfigureAwait(false);

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Cli;
+
+/// <summary>The command line as a whole: the verbs, the options all of them share, and how errors become messages and exit codes.</summary>
+internal static class CommandLine
+{
+    /// <summary>Exit code of a command that was interrupted.</summary>
+    public const int Interrupted = 130;
+
+    private const int Defect = 1;
+    private const int BadUsage = 2;
+    private const int BadInput = 3;
+    private const int LacksSomething = 4;
+
+    /// <summary>The root command with every verb.</summary>
+    public static RootCommand Create() =>
+        new("Post-trains latent diffusion models through their decoder.")
+        {
+            SharedOptions.Json,
+            SharedOptions.Verbose,
+        };
+
+    /// <summary>Parses and runs one command of <see cref="Create"/>.</summary>
+    public static Task<int> RunAsync(string[] args) => RunAsync(Create(), args, Console.Out, Console.Error);
+
+    /// <summary>
+    /// Parses and runs one command of <paramref name="root"/>. Exit codes: 0 done, 1 a defect of Retouch, 2 usage, 3 input, 4 environment,
+    /// 130 interrupted.
+    /// </summary>
+    internal static async Task<int> RunAsync(RootCommand root, string[] args, TextWriter output, TextWriter error)
+    {
+        root.HelpName = "retouch";
+        if (args.Length == 0)
+        {
+            await root.Parse("--help").InvokeAsync(new() { Output = error }).ConfigureAwait(false);
+            return BadUsage;
+        }
+
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0 && parsed.Action is not { ClearsParseErrors: true })
+        {
+            await error.WriteLineAsync(UsageMessage.Of(parsed)).ConfigureAwait(false);
+            return BadUsage;
+        }
+
+        using var interrupt = new Interrupt();
+        try
+        {
+            var configuration = new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null, // Interrupt waits for the checkpoint, however long that takes.
+            };
+            return await parsed.InvokeAsync(configuration, interrupt.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            var cause = e is AggregateException { InnerExceptions: [var only] } ? only : e;
+            var (code, message) = Explain(cause, interrupt.Token.IsCancellationRequested);
+            await error.WriteLineAsync(message).ConfigureAwait(false);
+            if (parsed.GetValue(SharedOptions.Verbose) && code != Interrupted)
+                await error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
+            return code;
+        }
+    }
+
+    private static (int Code, string Message) Explain(Exception error, bool interrupted) => error switch
+    {
+        OperationCanceledException when interrupted => (Interrupted, "interrupted"),
+        RetouchException e => (e.ExitCode, "error: " + e.Message),
+        FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (BadInput, "error: " + error.Message),
+        OutOfMemoryException => (LacksSomething, "error: The machine ran out of memory. Use a smaller batch or smaller pictures."),
+        _ => (Defect, $"""
+            error: {error.GetType().Name}: {error.Message}
+            This is a defect of Retouch, not of what you gave it. Please report it to the project with the command, its output with
+            --verbose added, and the output of 'retouch doctor --json'.
+            """),
+    };
+}

@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+
+namespace Retouch.Cli;
+
+/// <summary>
+/// Turns Ctrl-C and SIGTERM into a cancelled token, so that a run can save a checkpoint before it leaves. A second signal ends the
+/// process at once.
+/// </summary>
+internal sealed class Interrupt : IDisposable
+{
+    private readonly CancellationTokenSource source = new();
+    private readonly PosixSignalRegistration[] registrations;
+
+    public Interrupt() => registrations =
+    [
+        PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+        PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+    ];
+
+    /// <summary>Cancelled by the first signal.</summary>
+    public CancellationToken Token => source.Token;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var registration in registrations)
+            registration.Dispose();
+        source.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (source.IsCancellationRequested)
+            Environment.Exit(CommandLine.Interrupted);
+        Console.Error.WriteLine("Stopping as soon as what is in hand is saved; once more stops at once.");
+        source.Cancel();
+    }
+}

@@ -1,0 +1,44 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Retouch.Cli;
+
+/// <summary>
+/// Where results go: stdout, as text or, with <c>--json</c>, as one JSON document and nothing else. Logs and progress go to stderr.
+/// </summary>
+internal sealed class Output(TextWriter writer, bool json)
+{
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        // Losses can be NaN and step times infinite; a result must say so rather than fail.
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        // Captions and paths stay readable; the document is not embedded in HTML.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
+
+    /// <summary>The output of a parsed command.</summary>
+    public static Output For(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.GetValue(SharedOptions.Json));
+
+    /// <summary>Whether JSON was asked for.</summary>
+    public bool IsJson => json;
+
+    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or what <paramref name="text"/> writes.</summary>
+    public void Write<T>(T value, Action<TextWriter> text)
+    {
+        if (json)
+            writer.WriteLine(JsonSerializer.Serialize(value, Options));
+        else
+            text(writer);
+        writer.Flush();
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote with <c>--json</c>.</summary>
+    /// <exception cref="JsonException">The text is no such document.</exception>
+    public static T Read<T>(string document) => JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");
+}

@@ -1,0 +1,43 @@
+using System.Diagnostics;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>The built command line, started as users start it: another process, known by its output and exit code.</summary>
+internal static class RetouchProcess
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>What a command left behind.</summary>
+    public sealed record Outcome(int ExitCode, string Out, string Error);
+
+    /// <summary>Runs <c>retouch</c> with the arguments; null in <paramref name="environment"/> unsets a variable.</summary>
+    public static Outcome Run(string[] arguments, Dictionary<string, string?>? environment = null)
+    {
+        using var process = Start(arguments, environment);
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        Finish(process);
+        return new(process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+
+    /// <summary>Starts <c>retouch</c> with both outputs redirected; the caller reads and disposes it.</summary>
+    public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null)
+    {
+        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment ?? [])
+            start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Waits for the end, and ends it by force when it does not come.</summary>
+    public static void Finish(Process process)
+    {
+        if (process.WaitForExit(Patience))
+            return;
+        process.Kill(entireProcessTree: true);
+        throw new TimeoutException($"retouch did not end within {Patience}.");
+    }
+}

@@ -1,0 +1,48 @@
+namespace Retouch.Cli.Tests;
+
+/// <summary>What the command line answers to good and bad usage.</summary>
+public class UsageTests
+{
+    [Fact]
+    public void NoArguments_ShowTheHelpOnStderrAndFail()
+    {
+        var outcome = RetouchProcess.Run([]);
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Equal("", outcome.Out);
+        Assert.Contains("Usage:\n  retouch ", outcome.Error);
+    }
+
+    [Fact]
+    public void Help_GoesToStdoutAndNamesTheProgram()
+    {
+        var outcome = RetouchProcess.Run(["--help"]);
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Equal("", outcome.Error);
+        Assert.Contains("Usage:\n  retouch ", outcome.Out);
+    }
+
+    [Fact]
+    public void Version_IsTheAssemblys()
+    {
+        var outcome = RetouchProcess.Run(["--version"]);
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Matches(@"^\d+\.\d+\.\d+(\+[0-9a-f]+)?\s*$", outcome.Out);
+    }
+
+    [Fact]
+    public void UnknownOption_Fails()
+    {
+        var outcome = RetouchProcess.Run(["--jsonn"]);
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Equal("", outcome.Out);
+        Assert.Equal("error: Unknown option '--jsonn'. Did you mean '--json'?\nRun 'retouch --help' for what it takes.\n", outcome.Error);
+    }
+
+    [Fact]
+    public void UnknownVerb_Fails()
+    {
+        var outcome = RetouchProcess.Run(["frobnicate"]);
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Equal("error: Unknown verb 'frobnicate'.\nRun 'retouch --help' for what it takes.\n", outcome.Error);
+    }
+}
