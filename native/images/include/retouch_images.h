@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever a signature or a struct below changes. */
-#define RETOUCH_IMAGES_ABI 1
+#define RETOUCH_IMAGES_ABI 2
 
 typedef enum {
     RETOUCH_IMAGES_OK = 0,
@@ -60,10 +60,12 @@ RETOUCH_IMAGES_API int32_t retouch_images_probe(const uint8_t *data, int64_t len
                                                 char *reason, int32_t capacity);
 
 /* Decodes to upright sRGB, 8 bit, 3 interleaved channels, alpha laid over white. With min_side > 0, JPEG and WebP may be shrunk by
- * 2, 4 or 8 while decoding as long as the shorter side stays at least min_side. `*pixels` (width * height * 3 bytes) belongs to the
+ * 2, 4 or 8 while decoding as long as the shorter side stays at least min_side. With use_profile = 0 an embedded ICC profile is
+ * ignored and RGB samples are taken as sRGB. `*pixels` (width * height * 3 bytes) belongs to the
  * caller, who gives it back with retouch_images_free. */
 RETOUCH_IMAGES_API int32_t retouch_images_decode(const uint8_t *data, int64_t length, int64_t max_pixels, int32_t min_side,
-                                                 uint8_t **pixels, retouch_images_info *info, char *reason, int32_t capacity);
+                                                 int32_t use_profile, uint8_t **pixels, retouch_images_info *info, char *reason,
+                                                 int32_t capacity);
 
 /* Encodes 8-bit interleaved RGB. `format` is JPEG, PNG or WEBP; `quality` is 1 to 100 for JPEG and WebP (WebP 100 is lossless) and
  * ignored for PNG. `*encoded` belongs to the caller, who gives it back with retouch_images_free. */

@@ -61,13 +61,13 @@ static int naive_cmyk(VipsImage *in, VipsImage **out)
 }
 
 /* The picture in sRGB, 8 bit, perhaps with alpha. */
-static int convert(VipsImage *in, VipsImage **out)
+static int convert(VipsImage *in, bool use_profile, VipsImage **out)
 {
     const void *profile = NULL;
     size_t length = 0;
     VipsInterpretation kind = vips_image_guess_interpretation(in);
     bool cmyk = kind == VIPS_INTERPRETATION_CMYK;
-    bool embedded = vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0
+    bool embedded = use_profile && vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0
         && vips_image_get_blob(in, VIPS_META_ICC_NAME, &profile, &length) == 0;
 
     /* A profile that says sRGB is taken at its word: the way through Lab and back would only cost a level here and there. */
@@ -81,13 +81,13 @@ static int convert(VipsImage *in, VipsImage **out)
     return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, "source_space", kind, NULL);
 }
 
-int32_t to_srgb(VipsImage *in, VipsImage **out, char *reason, int32_t capacity)
+int32_t to_srgb(VipsImage *in, bool use_profile, VipsImage **out, char *reason, int32_t capacity)
 {
     VipsImage *step[4] = { NULL };
     int32_t status = RETOUCH_IMAGES_OK;
     VipsImage *current;
 
-    if (convert(in, &step[0]) != 0) {
+    if (convert(in, use_profile, &step[0]) != 0) {
         status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its colours cannot be turned into sRGB", reason, capacity);
         goto done;
     }

@@ -8,6 +8,7 @@ typedef struct {
     size_t length;
     int64_t max_pixels;
     int32_t min_side;
+    bool use_profile;
     uint8_t **pixels; /* NULL: only the header is wanted */
     retouch_images_info *info;
 } request;
@@ -72,7 +73,7 @@ static int32_t finish(VipsImage *image, const request *asked, char *reason, int3
 {
     VipsImage *rgb = NULL, *memory = NULL, *upright = NULL;
     int orientation = vips_image_get_orientation(image);
-    int32_t status = to_srgb(image, &rgb, reason, capacity);
+    int32_t status = to_srgb(image, asked->use_profile, &rgb, reason, capacity);
     if (status != RETOUCH_IMAGES_OK)
         return status;
 
@@ -150,15 +151,15 @@ static int32_t check(const request *asked, char *reason, int32_t capacity)
 int32_t retouch_images_probe(const uint8_t *data, int64_t length, int64_t max_pixels, retouch_images_info *info, char *reason,
                              int32_t capacity)
 {
-    request asked = { data, (size_t)length, max_pixels, 0, NULL, info };
+    request asked = { data, (size_t)length, max_pixels, 0, false, NULL, info };
     int32_t status = check(&asked, reason, capacity);
     return status != RETOUCH_IMAGES_OK ? status : with_own_words(read_picture, &asked, reason, capacity);
 }
 
-int32_t retouch_images_decode(const uint8_t *data, int64_t length, int64_t max_pixels, int32_t min_side, uint8_t **pixels,
-                              retouch_images_info *info, char *reason, int32_t capacity)
+int32_t retouch_images_decode(const uint8_t *data, int64_t length, int64_t max_pixels, int32_t min_side, int32_t use_profile,
+                              uint8_t **pixels, retouch_images_info *info, char *reason, int32_t capacity)
 {
-    request asked = { data, (size_t)length, max_pixels, min_side, pixels, info };
+    request asked = { data, (size_t)length, max_pixels, min_side, use_profile != 0, pixels, info };
     int32_t status = check(&asked, reason, capacity);
     if (status == RETOUCH_IMAGES_OK && pixels == NULL)
         status = refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "wrong arguments");

@@ -21,7 +21,7 @@ int32_t with_own_words(attempt run, void *arguments, char *reason, int32_t capac
 int32_t refuse_in_vips_words(int32_t status, const char *what, char *reason, int32_t capacity);
 
 /* Turns any decoded picture into 8-bit sRGB with 3 interleaved bands in memory; takes no reference of `in`. */
-int32_t to_srgb(VipsImage *in, VipsImage **out, char *reason, int32_t capacity);
+int32_t to_srgb(VipsImage *in, bool use_profile, VipsImage **out, char *reason, int32_t capacity);
 
 /* Whether the embedded profile says of itself that it is sRGB. */
 bool is_srgb_profile(const uint8_t *profile, size_t length);
