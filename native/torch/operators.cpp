@@ -1,0 +1,174 @@
+// The one boxed entry point: any operator of the dispatcher, called by handle with a flat array of tagged values.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "internal.h"
+
+namespace retouch {
+namespace {
+
+thread_local std::string last_error;
+
+// Boxed calls nest (autograd calls back into managed code, which calls operators), so the cached stack is taken, not shared.
+thread_local torch::jit::Stack cached_stack;
+
+class StackLease {
+ public:
+  StackLease() { stack.swap(cached_stack); stack.clear(); }
+  ~StackLease() { stack.clear(); stack.swap(cached_stack); }
+  torch::jit::Stack stack;
+};
+
+template <typename T>
+c10::List<T> to_list(const void* data, int32_t n) {
+  c10::List<T> list;
+  list.reserve(n);
+  for (int32_t k = 0; k < n; ++k) list.push_back(static_cast<const T*>(data)[k]);
+  return list;
+}
+
+c10::IValue to_ivalue(const rt_value& v) {
+  switch (v.tag) {
+    case RT_NONE: return c10::IValue();
+    case RT_TENSOR: return c10::IValue(borrow(const_cast<void*>(v.p)));
+    case RT_INT: return c10::IValue(v.i);
+    case RT_DOUBLE: return c10::IValue(v.d);
+    case RT_BOOL: return c10::IValue(v.i != 0);
+    case RT_INT_LIST: return c10::IValue(to_list<int64_t>(v.p, v.length));
+    case RT_DOUBLE_LIST: return c10::IValue(to_list<double>(v.p, v.length));
+    case RT_BOOL_LIST: {
+      c10::List<bool> list;
+      for (int32_t k = 0; k < v.length; ++k) list.push_back(static_cast<const int64_t*>(v.p)[k] != 0);
+      return c10::IValue(std::move(list));
+    }
+    case RT_TENSOR_LIST: {
+      c10::List<at::Tensor> list;
+      list.reserve(v.length);
+      for (int32_t k = 0; k < v.length; ++k) list.push_back(borrow(static_cast<void* const*>(v.p)[k]));
+      return c10::IValue(std::move(list));
+    }
+    case RT_OPTIONAL_TENSOR_LIST: {
+      c10::List<c10::optional<at::Tensor>> list;
+      list.reserve(v.length);
+      for (int32_t k = 0; k < v.length; ++k) {
+        void* handle = static_cast<void* const*>(v.p)[k];
+        list.push_back(handle == nullptr ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(borrow(handle)));
+      }
+      return c10::IValue(std::move(list));
+    }
+    case RT_STRING: return c10::IValue(std::string(static_cast<const char*>(v.p), static_cast<size_t>(v.length)));
+    case RT_GENERATOR: return c10::IValue(*static_cast<const at::Generator*>(v.p));
+    case RT_DEVICE:
+      return c10::IValue(c10::Device(static_cast<c10::DeviceType>(v.i >> 32), static_cast<c10::DeviceIndex>(static_cast<int32_t>(v.i))));
+    default: TORCH_CHECK(false, "argument tag ", v.tag, " is not known to this shim");
+  }
+}
+
+void push_arguments(const c10::OperatorHandle& op, const rt_value* args, int32_t nargs, torch::jit::Stack& stack) {
+  const auto& declared = op.schema().arguments();
+  TORCH_CHECK(nargs <= static_cast<int32_t>(declared.size()), op.schema().name(), " takes ", declared.size(),
+              " arguments in this libtorch, the caller passes ", nargs);
+  for (size_t k = 0; k < declared.size(); ++k) {
+    if (static_cast<int32_t>(k) < nargs && args[k].tag != RT_DEFAULT) {
+      stack.push_back(to_ivalue(args[k]));
+      continue;
+    }
+    const auto& value = declared[k].default_value();
+    TORCH_CHECK(value.has_value(), op.schema().name(), ": argument '", declared[k].name(), "' has no default in this libtorch");
+    stack.push_back(*value);
+  }
+}
+
+void to_value(c10::IValue&& source, rt_value& v) {
+  v.length = 0;
+  v.i = 0;
+  if (source.isTensor()) {
+    v.tag = RT_TENSOR;
+    v.p = release(std::move(source).toTensor());
+  } else if (source.isTensorList()) {
+    auto tensors = std::move(source).toTensorVector();
+    auto** out = static_cast<void**>(std::malloc(sizeof(void*) * (tensors.size() + 1)));
+    for (size_t k = 0; k < tensors.size(); ++k) out[k] = release(std::move(tensors[k]));
+    v.tag = RT_TENSOR_LIST;
+    v.length = static_cast<int32_t>(tensors.size());
+    v.p = out;
+  } else if (source.isInt()) {
+    v.tag = RT_INT;
+    v.i = source.toInt();
+  } else if (source.isDouble()) {
+    v.tag = RT_DOUBLE;
+    v.d = source.toDouble();
+  } else if (source.isBool()) {
+    v.tag = RT_BOOL;
+    v.i = source.toBool() ? 1 : 0;
+  } else if (source.isNone()) {
+    v.tag = RT_NONE;
+  } else {
+    TORCH_CHECK(false, "a result of kind ", source.tagKind(), " is not known to this shim");
+  }
+}
+
+}  // namespace
+
+void set_error(std::string message) { last_error = std::move(message); }
+
+char* copy_string(const std::string& text) {
+  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+}  // namespace retouch
+
+using namespace retouch;
+
+extern "C" {
+
+const char* rt_last_error(void) { return last_error.c_str(); }
+
+int rt_operator_find(const char* name, const char* overload, void** op) {
+  return guarded([&] {
+    auto found = c10::Dispatcher::singleton().findSchema({name, overload});
+    TORCH_CHECK(found.has_value(), "operator ", name, overload[0] ? "." : "", overload, " does not exist");
+    *op = new c10::OperatorHandle(*found);
+  });
+}
+
+int rt_operator_schema(void* op, char** text) {
+  return guarded([&] {
+    std::ostringstream out;
+    out << static_cast<c10::OperatorHandle*>(op)->schema();
+    *text = copy_string(out.str());
+  });
+}
+
+int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, int32_t nresults) {
+  return guarded([&] {
+    const auto& handle = *static_cast<c10::OperatorHandle*>(op);
+    StackLease lease;
+    push_arguments(handle, args, nargs, lease.stack);
+    handle.callBoxed(lease.stack);
+    TORCH_CHECK(static_cast<int32_t>(lease.stack.size()) == nresults, handle.schema().name(), " returned ", lease.stack.size(),
+                " values, the caller expects ", nresults);
+    for (int32_t k = 0; k < nresults; ++k) to_value(std::move(lease.stack[static_cast<size_t>(k)]), results[k]);
+  });
+}
+
+int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times) {
+  return guarded([&] {
+    const auto& handle = *static_cast<c10::OperatorHandle*>(op);
+    for (int64_t k = 0; k < times; ++k) {
+      StackLease lease;
+      push_arguments(handle, args, nargs, lease.stack);
+      handle.callBoxed(lease.stack);
+    }
+  });
+}
+
+void rt_list_free(void* list) { std::free(list); }
+void rt_string_free(char* text) { std::free(text); }
+
+}  // extern "C"

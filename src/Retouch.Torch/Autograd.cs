@@ -1,0 +1,185 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using Retouch.Torch.Interop;
+
+namespace Retouch.Torch;
+
+/// <summary>Reverse-mode differentiation.</summary>
+public static unsafe class Autograd
+{
+    private static readonly ConcurrentQueue<Exception> CallbackFailures = new();
+
+    /// <summary>Computes the gradient of a scalar with respect to some of its inputs; the engine passes null where an output had none.</summary>
+    /// <param name="outputGradients">One entry an output, null where nothing flows back.</param>
+    /// <returns>One entry an input, null where nothing flows on.</returns>
+    public delegate Tensor?[] BackwardFunction(Tensor?[] outputGradients);
+
+    /// <summary>Whether operators record what they do.</summary>
+    public static bool IsEnabled
+    {
+        get
+        {
+            Native.Load();
+            return Native.GradModeGet() != 0;
+        }
+    }
+
+    /// <summary>Switches recording off until the result is disposed.</summary>
+    public static Mode NoGrad() => new(false);
+
+    /// <summary>Switches recording on until the result is disposed.</summary>
+    public static Mode WithGrad() => new(true);
+
+    /// <summary>Adds the gradient of <paramref name="output"/> to every leaf that requires one.</summary>
+    /// <param name="output">A scalar, or any tensor with <paramref name="gradient"/> of its shape.</param>
+    /// <param name="gradient">The gradient that flows in; one for a scalar.</param>
+    /// <param name="retainGraph">Keeps what the pass needs, so that it can be run again.</param>
+    public static void Backward(Tensor output, Tensor? gradient = null, bool retainGraph = false)
+    {
+        var handle = output.Handle;
+        var seed = gradient?.Handle ?? 0;
+        if (Native.Backward(&handle, 1, gradient is null ? null : &seed, retainGraph ? 1 : 0, 0) != 0)
+            throw TorchException.FromNative("backward");
+    }
+
+    /// <summary>The gradients of <paramref name="outputs"/> with respect to <paramref name="inputs"/>, without touching any leaf's own.</summary>
+    /// <param name="outputs">What is differentiated.</param>
+    /// <param name="inputs">With respect to what.</param>
+    /// <param name="gradients">The gradients that flow in, one an output; none when all outputs are scalars.</param>
+    /// <param name="retainGraph">Keeps what the pass needs, so that it can be run again.</param>
+    /// <param name="createGraph">Records the pass itself, for second derivatives.</param>
+    /// <param name="allowUnused">Gives null for inputs that no output depends on, instead of failing.</param>
+    public static Tensor?[] Grad(
+        IReadOnlyList<Tensor> outputs,
+        IReadOnlyList<Tensor> inputs,
+        IReadOnlyList<Tensor>? gradients = null,
+        bool retainGraph = false,
+        bool createGraph = false,
+        bool allowUnused = false)
+    {
+        var results = new nint[inputs.Count];
+        fixed (nint* o = Handles(outputs), i = Handles(inputs), g = gradients is null ? null : Handles(gradients), r = results)
+        {
+            if (Native.Grad(o, outputs.Count, i, inputs.Count, g, retainGraph ? 1 : 0, createGraph ? 1 : 0, allowUnused ? 1 : 0, r) != 0)
+                throw TorchException.FromNative("grad");
+        }
+
+        return Array.ConvertAll(results, static h => h == 0 ? null : new Tensor(h));
+    }
+
+    /// <summary>
+    /// Gives tensors computed without recording a backward function of one's own. Results share the memory of <paramref name="outputs"/>.
+    /// </summary>
+    /// <param name="inputs">What the gradient flows to.</param>
+    /// <param name="outputs">What was computed from them.</param>
+    /// <param name="backward">Turns gradients of the outputs into gradients of the inputs. Runs in a scope of its own, maybe on another thread, with recording off.</param>
+    /// <param name="released">Called once when the graph is gone: frees what the function kept.</param>
+    public static Tensor[] Function(IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor> outputs, BackwardFunction backward, Action? released = null)
+    {
+        var context = GCHandle.ToIntPtr(GCHandle.Alloc(new CallbackContext(backward, released)));
+        var results = new nint[outputs.Count];
+        fixed (nint* i = Handles(inputs), o = Handles(outputs), r = results)
+        {
+            if (Native.CustomFunction(i, inputs.Count, o, outputs.Count, &RunBackward, &FreeContext, context, r) != 0)
+                throw TorchException.FromNative("custom function");
+        }
+
+        return Array.ConvertAll(results, static h => new Tensor(h));
+    }
+
+    /// <summary>
+    /// Runs <paramref name="body"/> without keeping its intermediates, and runs it again in the backward pass: memory of one segment instead of all,
+    /// for one more forward pass. The result and the gradients are those of the plain run, to the bit.
+    /// </summary>
+    /// <param name="body">A deterministic function of its inputs and <paramref name="parameters"/>; it must not draw random numbers.</param>
+    /// <param name="inputs">What gradients may flow to; kept until the backward pass.</param>
+    /// <param name="parameters">Leaves that the body uses.</param>
+    public static Tensor[] Checkpoint(Func<IReadOnlyList<Tensor>, Tensor[]> body, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor> parameters)
+    {
+        if (!IsEnabled || !(inputs.Any(static t => t.RequiresGrad) || parameters.Any(static t => t.RequiresGrad)))
+            return body(inputs);
+        using var scope = TensorScope.Enter();
+        Tensor[] outputs;
+        using (NoGrad())
+            outputs = body(inputs);
+        var saved = inputs.Select(static t => t.Share().Escape()).ToArray();
+        var results = Function([.. inputs, .. parameters], outputs, Recompute, () => Array.ForEach(saved, static t => t.Dispose()));
+        return scope.Keep(results);
+
+        Tensor?[] Recompute(Tensor?[] gradients)
+        {
+            using var recording = WithGrad();
+            var leaves = saved.Select(static t => t.Detach()).ToArray();
+            for (var k = 0; k < leaves.Length; k++)
+                leaves[k].RequiresGrad = saved[k].RequiresGrad;
+            var again = body(leaves);
+            var flowing = Enumerable.Range(0, again.Length).Where(k => gradients[k] is not null && again[k].RequiresGrad).ToArray();
+            var all = leaves.Concat(parameters).ToArray();
+            var wanted = Enumerable.Range(0, all.Length).Where(k => all[k].RequiresGrad).ToArray();
+            var found = Grad([.. flowing.Select(k => again[k])], [.. wanted.Select(k => all[k])], [.. flowing.Select(k => gradients[k]!)], allowUnused: true);
+            var result = new Tensor?[all.Length];
+            for (var k = 0; k < wanted.Length; k++)
+                result[wanted[k]] = found[k];
+            return result;
+        }
+    }
+
+    /// <summary>What a managed backward function threw, if one did since the last call.</summary>
+    internal static Exception? TakeCallbackFailure() => CallbackFailures.TryDequeue(out var failure) ? failure : null;
+
+    private static nint[] Handles(IReadOnlyList<Tensor> tensors)
+    {
+        var handles = new nint[tensors.Count];
+        for (var k = 0; k < handles.Length; k++)
+            handles[k] = tensors[k].Handle;
+        return handles;
+    }
+
+    [UnmanagedCallersOnly]
+    private static int RunBackward(nint context, nint* gradients, int count, nint* results, int resultCount)
+    {
+        try
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = NoGrad();
+            var incoming = new Tensor?[count];
+            for (var k = 0; k < count; k++)
+                incoming[k] = gradients[k] == 0 ? null : new Tensor(Native.TensorShare(gradients[k]));
+            var outgoing = ((CallbackContext)GCHandle.FromIntPtr(context).Target!).Backward(incoming);
+            for (var k = 0; k < resultCount; k++)
+                results[k] = outgoing[k] is { } tensor ? Native.TensorShare(tensor.Handle) : 0;
+            return 0;
+        }
+        catch (Exception e)
+        {
+            CallbackFailures.Enqueue(e);
+            return 1;
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static void FreeContext(nint context)
+    {
+        var handle = GCHandle.FromIntPtr(context);
+        var released = ((CallbackContext)handle.Target!).Released;
+        handle.Free();
+        released?.Invoke();
+    }
+
+    /// <summary>Restores the previous mode when disposed.</summary>
+    public readonly struct Mode : IDisposable
+    {
+        private readonly bool _previous;
+
+        internal Mode(bool enabled)
+        {
+            _previous = IsEnabled;
+            Native.GradModeSet(enabled ? 1 : 0);
+        }
+
+        /// <inheritdoc/>
+        public void Dispose() => Native.GradModeSet(_previous ? 1 : 0);
+    }
+
+    private sealed record CallbackContext(BackwardFunction Backward, Action? Released);
+}

@@ -1,0 +1,100 @@
+using System.Runtime.CompilerServices;
+
+namespace Retouch.Torch;
+
+/// <summary>Element types, numbered as libtorch numbers them.</summary>
+public enum DType
+{
+    /// <summary>Unsigned byte.</summary>
+    UInt8 = 0,
+
+    /// <summary>Signed byte.</summary>
+    Int8 = 1,
+
+    /// <summary>16-bit integer.</summary>
+    Int16 = 2,
+
+    /// <summary>32-bit integer.</summary>
+    Int32 = 3,
+
+    /// <summary>64-bit integer: indices, labels, timesteps.</summary>
+    Int64 = 4,
+
+    /// <summary>IEEE half precision.</summary>
+    Float16 = 5,
+
+    /// <summary>IEEE single precision: the type of training and statistics.</summary>
+    Float32 = 6,
+
+    /// <summary>IEEE double precision.</summary>
+    Float64 = 7,
+
+    /// <summary>Truth values, one byte each.</summary>
+    Bool = 11,
+
+    /// <summary>Brain floating point: float32's range with 8 bits of precision.</summary>
+    BFloat16 = 15,
+}
+
+/// <summary>Memory layouts; only strided tensors are used.</summary>
+public enum Layout
+{
+    /// <summary>Dense, described by strides.</summary>
+    Strided = 0,
+}
+
+/// <summary>Orders of dimensions in memory.</summary>
+public enum MemoryFormat
+{
+    /// <summary>Row-major.</summary>
+    Contiguous = 0,
+
+    /// <summary>As the source has it.</summary>
+    Preserve = 1,
+
+    /// <summary>NHWC in memory for an NCHW tensor.</summary>
+    ChannelsLast = 2,
+}
+
+/// <summary>Facts about element types.</summary>
+public static class DTypes
+{
+    /// <summary>Bytes an element takes.</summary>
+    public static int Size(this DType dtype) => dtype switch
+    {
+        DType.UInt8 or DType.Int8 or DType.Bool => 1,
+        DType.Int16 or DType.Float16 or DType.BFloat16 => 2,
+        DType.Int32 or DType.Float32 => 4,
+        DType.Int64 or DType.Float64 => 8,
+        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Unknown element type."),
+    };
+
+    /// <summary>Whether the type holds real numbers.</summary>
+    public static bool IsFloatingPoint(this DType dtype) => dtype is DType.Float16 or DType.BFloat16 or DType.Float32 or DType.Float64;
+
+    /// <summary>The element type of a managed type.</summary>
+    /// <exception cref="NotSupportedException">No tensor holds this type.</exception>
+    public static DType Of<T>()
+        where T : unmanaged
+    {
+        if (typeof(T) == typeof(float))
+            return DType.Float32;
+        if (typeof(T) == typeof(double))
+            return DType.Float64;
+        if (typeof(T) == typeof(long))
+            return DType.Int64;
+        if (typeof(T) == typeof(int))
+            return DType.Int32;
+        if (typeof(T) == typeof(short))
+            return DType.Int16;
+        if (typeof(T) == typeof(byte))
+            return DType.UInt8;
+        if (typeof(T) == typeof(sbyte))
+            return DType.Int8;
+        if (typeof(T) == typeof(bool))
+            return DType.Bool;
+        if (typeof(T) == typeof(Half))
+            return DType.Float16;
+        throw new NotSupportedException($"No tensor holds elements of type {typeof(T)} ({Unsafe.SizeOf<T>()} bytes).");
+    }
+}

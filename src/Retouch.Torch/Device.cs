@@ -1,0 +1,50 @@
+using System.Globalization;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Torch;
+
+/// <summary>Kinds of devices, numbered as libtorch numbers them.</summary>
+public enum DeviceType
+{
+    /// <summary>The processor.</summary>
+    Cpu = 0,
+
+    /// <summary>An NVIDIA GPU.</summary>
+    Cuda = 1,
+
+    /// <summary>Shapes without data.</summary>
+    Meta = 14,
+}
+
+/// <summary>Where a tensor lives.</summary>
+/// <param name="Type">The kind.</param>
+/// <param name="Index">Number among the devices of the kind; 0 on the CPU.</param>
+public readonly record struct Device(DeviceType Type, int Index)
+{
+    /// <summary>The processor.</summary>
+    public static Device Cpu => new(DeviceType.Cpu, 0);
+
+    /// <summary>No memory at all: tensors of shape and type only.</summary>
+    public static Device Meta => new(DeviceType.Meta, 0);
+
+    internal int NativeIndex => Type == DeviceType.Cuda ? Index : -1;
+
+    /// <summary>A GPU by its number.</summary>
+    public static Device Cuda(int index = 0) => new(DeviceType.Cuda, index);
+
+    /// <summary>Reads <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</summary>
+    /// <exception cref="UsageException">Another text.</exception>
+    public static Device Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var parts = text.Split(':');
+        var index = 0;
+        var known = parts[0] is "cpu" or "cuda" && parts.Length <= 2 && !(parts[0] == "cpu" && parts.Length == 2);
+        if (!known || (parts.Length == 2 && !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index)))
+            throw new UsageException($"'{text}' is no device. Use cpu, cuda or cuda:1.");
+        return parts[0] == "cpu" ? Cpu : Cuda(index);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Type == DeviceType.Cuda ? $"cuda:{Index}" : Type == DeviceType.Cpu ? "cpu" : "meta";
+}

@@ -1,0 +1,116 @@
+using System.Runtime.InteropServices;
+
+namespace Retouch.Torch.Interop;
+
+/// <summary>The C ABI of <c>native/torch/retouch_torch.h</c>.</summary>
+internal static unsafe partial class Native
+{
+    /// <summary>Version of the ABI that this assembly was written for.</summary>
+    public const int AbiVersion = 1;
+
+    private const string Library = "retouch_torch";
+
+    /// <summary>Finds and loads the shim; does nothing when it is loaded.</summary>
+    /// <exception cref="Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong version.</exception>
+    public static void Load() => NativeLoader.EnsureLoaded();
+
+    [LibraryImport(Library, EntryPoint = "rt_abi_version")]
+    public static partial int GetAbiVersion();
+
+    [LibraryImport(Library, EntryPoint = "rt_torch_version")]
+    public static partial nint TorchVersion();
+
+    [LibraryImport(Library, EntryPoint = "rt_last_error")]
+    public static partial nint LastError();
+
+    [LibraryImport(Library, EntryPoint = "rt_operator_find", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int OperatorFind(string name, string overload, nint* handle);
+
+    [LibraryImport(Library, EntryPoint = "rt_call")]
+    public static partial int Call(nint op, Value* args, int nargs, Value* results, int nresults);
+
+    [LibraryImport(Library, EntryPoint = "rt_call_repeat")]
+    public static partial int CallRepeat(nint op, Value* args, int nargs, long times);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_free")]
+    public static partial void TensorFree(nint tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_share")]
+    public static partial nint TensorShare(nint tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_info_get")]
+    public static partial void TensorInfoGet(nint tensor, TensorInfo* info);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_from_blob")]
+    public static partial int TensorFromBlob(void* data, long* sizes, int dim, int dtype, delegate* unmanaged<nint, void> release, nint context, nint* tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_set_requires_grad")]
+    public static partial int TensorSetRequiresGrad(nint tensor, int value);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_grad")]
+    public static partial int TensorGrad(nint tensor, nint* grad);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_set_grad")]
+    public static partial int TensorSetGrad(nint tensor, nint grad);
+
+    [LibraryImport(Library, EntryPoint = "rt_list_free")]
+    public static partial void ListFree(nint list);
+
+    [LibraryImport(Library, EntryPoint = "rt_grad_mode_get")]
+    public static partial int GradModeGet();
+
+    [LibraryImport(Library, EntryPoint = "rt_grad_mode_set")]
+    public static partial void GradModeSet(int enabled);
+
+    [LibraryImport(Library, EntryPoint = "rt_backward")]
+    public static partial int Backward(nint* outputs, int n, nint* grads, int retain, int create);
+
+    [LibraryImport(Library, EntryPoint = "rt_grad")]
+    public static partial int Grad(nint* outputs, int n, nint* inputs, int m, nint* grads, int retain, int create, int allowUnused, nint* results);
+
+    [LibraryImport(Library, EntryPoint = "rt_custom_function")]
+    public static partial int CustomFunction(
+        nint* inputs, int n, nint* outputs, int m, delegate* unmanaged<nint, nint*, int, nint*, int, int> backward, delegate* unmanaged<nint, void> release, nint context, nint* results);
+
+    [LibraryImport(Library, EntryPoint = "rt_autocast_set")]
+    public static partial int AutocastSet(int deviceType, int enabled, int dtype);
+
+    [LibraryImport(Library, EntryPoint = "rt_autocast_clear_cache")]
+    public static partial void AutocastClearCache();
+
+    [LibraryImport(Library, EntryPoint = "rt_generator_new")]
+    public static partial int GeneratorNew(int deviceType, int deviceIndex, ulong seed, nint* generator);
+
+    [LibraryImport(Library, EntryPoint = "rt_generator_free")]
+    public static partial void GeneratorFree(nint generator);
+
+    [LibraryImport(Library, EntryPoint = "rt_generator_set_seed")]
+    public static partial int GeneratorSetSeed(nint generator, ulong seed);
+
+    [LibraryImport(Library, EntryPoint = "rt_generator_get_state")]
+    public static partial int GeneratorGetState(nint generator, nint* tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_generator_set_state")]
+    public static partial int GeneratorSetState(nint generator, nint tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_threads_set")]
+    public static partial void ThreadsSet(int count);
+
+    [LibraryImport(Library, EntryPoint = "rt_threads_get")]
+    public static partial int ThreadsGet();
+
+    [LibraryImport(Library, EntryPoint = "rt_cuda_count")]
+    public static partial int CudaCount();
+
+    [LibraryImport(Library, EntryPoint = "rt_cuda_memory")]
+    public static partial int CudaMemory(long* free, long* total);
+
+    [LibraryImport(Library, EntryPoint = "rt_cuda_synchronize")]
+    public static partial int CudaSynchronize(int index);
+
+    [LibraryImport(Library, EntryPoint = "rt_show_config")]
+    public static partial int ShowConfig(nint* text);
+
+    [LibraryImport(Library, EntryPoint = "rt_string_free")]
+    public static partial void StringFree(nint text);
+}

@@ -1,0 +1,42 @@
+namespace Retouch.Torch.Interop;
+
+/// <summary>An operator of the dispatcher, looked up on first use and kept for the life of the process.</summary>
+internal sealed unsafe class OperatorHandle(string name, string overload)
+{
+    private nint _handle;
+
+    /// <summary>Whether the loaded libtorch has the operator.</summary>
+    public bool Exists
+    {
+        get
+        {
+            Native.Load();
+            nint found;
+            return _handle != 0 || (Native.OperatorFind(name, overload, &found) == 0 && (_handle = found) != 0);
+        }
+    }
+
+    private nint Handle => _handle != 0 ? _handle : Find();
+
+    public void Invoke(Value* arguments, int count, Value* results, int resultCount)
+    {
+        if (Native.Call(Handle, arguments, count, results, resultCount) != 0)
+            throw TorchException.FromNative(overload.Length == 0 ? name : $"{name}.{overload}");
+    }
+
+    /// <summary>The same call made <paramref name="times"/> times by a loop in C++; results are dropped.</summary>
+    public void InvokeNatively(Value* arguments, int count, long times)
+    {
+        if (Native.CallRepeat(Handle, arguments, count, times) != 0)
+            throw TorchException.FromNative(name);
+    }
+
+    private nint Find()
+    {
+        Native.Load();
+        nint found;
+        if (Native.OperatorFind(name, overload, &found) != 0)
+            throw new TorchException($"libtorch {TorchRuntime.Version} has no operator {name}{(overload.Length == 0 ? "" : "." + overload)}; use a newer libtorch (RETOUCH_LIBTORCH).");
+        return _handle = found;
+    }
+}
