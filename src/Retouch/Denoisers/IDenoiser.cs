@@ -1,0 +1,28 @@
+using Retouch.Conditioning;
+using Retouch.Formulations;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Denoisers;
+
+/// <summary>The network that is post-trained.</summary>
+public interface IDenoiser : IDisposable
+{
+    /// <summary>Channels of the latents it takes.</summary>
+    int LatentChannels { get; }
+
+    /// <summary>Number of classes, or null when it takes none; a label equal to it means "no class".</summary>
+    int? ClassCount { get; }
+
+    /// <summary>All tensors, by checkpoint key.</summary>
+    ParameterStore Parameters { get; }
+
+    /// <summary>Recompute blocks in the backward pass instead of keeping their intermediates.</summary>
+    bool CheckpointActivations { get; set; }
+
+    /// <summary>Predicts in its own parametrisation. A learned variance, where the network has one, is dropped here.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width].</param>
+    /// <param name="time">As <see cref="NoiseLevel.Model"/>, [batch].</param>
+    /// <param name="condition">What it is told besides.</param>
+    Prediction Predict(Tensor noisy, Tensor time, Condition condition);
+}
