@@ -1,0 +1,144 @@
+using Retouch.Torch.Nn;
+
+namespace Retouch.Torch.Optim;
+
+/// <summary>Settings of <see cref="AdamW"/>.</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>β1, the decay of the gradient's average, in [0, 1).</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>β2, the decay of the squared gradient's average, in [0, 1).</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the second moment.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.</summary>
+    public double WeightDecay { get; init; } = 0.01;
+}
+
+/// <summary>
+/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages, as one pass over memory: on the CPU by the shim's fused kernel,
+/// elsewhere by libtorch's operators over lists of tensors. Parameters, moments and averages are float32 (or float64) masters.
+/// </summary>
+public sealed class AdamW : IDisposable
+{
+    private readonly IReadOnlyList<Parameter> _parameters;
+    private readonly AdamWOptions _options;
+    private readonly Tensor[] _first;
+    private readonly Tensor[] _second;
+    private readonly bool _onCpu;
+
+    /// <param name="parameters">What is trained; each must have a value.</param>
+    /// <param name="options">Settings.</param>
+    public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _parameters = [.. parameters];
+        _options = options;
+        _onCpu = _parameters.All(static p => p.Value.Device.Type == DeviceType.Cpu);
+        using var quiet = Autograd.NoGrad();
+        _first = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
+        _second = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
+    }
+
+    /// <summary>Steps taken.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>The gradients' global L2 norm, in float64; parameters without a gradient count as zero.</summary>
+    public double GradientNorm()
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var gradients = _parameters.Select(static p => p.Value.Grad).OfType<Tensor>().Select(static g => g.Contiguous()).ToArray();
+        if (gradients.Length == 0)
+            return 0;
+        if (_onCpu)
+            return Ops.GlobalNorm(gradients);
+        return Ops.Stack(Ops.ForeachNorm(gradients, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
+    }
+
+    /// <summary>One update from the gradients that backward has added up; the averages follow in the same pass.</summary>
+    /// <param name="learningRate">The rate in force.</param>
+    /// <param name="gradientScale">Multiplies every gradient: clipping, or the mean over accumulated batches.</param>
+    /// <param name="averages">Averages of the same parameters.</param>
+    public void Step(double learningRate, double gradientScale, IReadOnlyList<WeightAverage> averages)
+    {
+        ArgumentNullException.ThrowIfNull(averages);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        Steps++;
+        var values = _parameters.Select(static p => p.Value).ToArray();
+        // A parameter that took no part has gradient zero, as in PyTorch after zero_grad(set_to_none=False): moments decay, weight decay applies.
+        var gradients = _parameters.Select(static p => (p.Value.Grad ?? p.Value.ZerosLike()).Contiguous()).ToArray();
+        var decays = averages.Select(a => a.NextDecay()).ToArray();
+        if (_onCpu)
+        {
+            Ops.AdamwEmaInPlace(
+                values, gradients, _first, _second, [.. averages.SelectMany(static a => a.Shadows)], decays, learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps, gradientScale);
+            return;
+        }
+
+        StepByLists(values, gradients, learningRate, gradientScale);
+        for (var a = 0; a < averages.Count; a++)
+            averages[a].Follow(values, decays[a]);
+    }
+
+    /// <summary>Drops all gradients.</summary>
+    public void ZeroGrad()
+    {
+        foreach (var parameter in _parameters)
+            parameter.Value.Grad = null;
+    }
+
+    /// <summary>The moments by key, for checkpoints. They stay the optimiser's.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State()
+    {
+        for (var k = 0; k < _parameters.Count; k++)
+        {
+            yield return new($"exp_avg.{_parameters[k].Name}", _first[k]);
+            yield return new($"exp_avg_sq.{_parameters[k].Name}", _second[k]);
+        }
+    }
+
+    /// <summary>Continues from a checkpoint.</summary>
+    /// <param name="source">Holds the keys of <see cref="State"/>.</param>
+    /// <param name="steps">Steps taken when it was written.</param>
+    public void LoadState(ITensorSource source, long steps)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        using var quiet = Autograd.NoGrad();
+        foreach (var (name, tensor) in State())
+        {
+            using var scope = TensorScope.Enter();
+            tensor.CopyInPlace(source.Read(name));
+        }
+
+        Steps = steps;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (_, tensor) in State())
+            tensor.Dispose();
+    }
+
+    private void StepByLists(Tensor[] values, Tensor[] gradients, double rate, double scale)
+    {
+        if (scale != 1)
+            Ops.ForeachMulInPlace(gradients, scale);
+        var bias1 = 1 - Math.Pow(_options.Beta1, Steps);
+        var bias2 = 1 - Math.Pow(_options.Beta2, Steps);
+        Ops.ForeachMulInPlace(values, 1 - (rate * _options.WeightDecay));
+        Ops.ForeachMulInPlace(_first, _options.Beta1);
+        Ops.ForeachAddInPlace(_first, gradients, 1 - _options.Beta1);
+        Ops.ForeachMulInPlace(_second, _options.Beta2);
+        Ops.ForeachAddcmulInPlace(_second, gradients, gradients, 1 - _options.Beta2);
+        var roots = Ops.ForeachSqrt(_second);
+        Ops.ForeachDivInPlace(roots, Math.Sqrt(bias2));
+        Ops.ForeachAddInPlace(roots, _options.Epsilon);
+        Ops.ForeachAddcdivInPlace(values, _first, roots, -rate / bias1);
+    }
+}
