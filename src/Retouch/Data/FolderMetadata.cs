@@ -1,0 +1,107 @@
+using System.Text.Json;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Data;
+
+/// <summary>
+/// The metadata.jsonl files of a folder: a JSON object a line, <c>file_name</c> relative to the file it stands in, <c>text</c> or
+/// <c>caption</c>, and <c>label</c>, a number or a name. Other members are the user's own and are passed over.
+/// </summary>
+/// <param name="Captions">By picture; null where none is given.</param>
+/// <param name="Labels">By picture; an int, a string, or null.</param>
+internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
+{
+    public const int MaxLabel = 999_999;
+
+    public static FolderMetadata Read(FolderScan scan)
+    {
+        var metadata = new FolderMetadata(new string?[scan.Pictures.Count], new object?[scan.Pictures.Count]);
+        if (scan.Metadata.Count == 0)
+            return metadata;
+        var indices = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var i = 0; i < scan.Pictures.Count; i++)
+            indices.Add(scan.Pictures[i], i);
+        foreach (var file in scan.Metadata)
+            metadata.Add(scan, file, indices);
+        return metadata;
+    }
+
+    /// <summary>The text with every run of white space as one blank; null when nothing is left.</summary>
+    public static string? OneLine(string text)
+    {
+        var line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return line.Length == 0 ? null : line;
+    }
+
+    private void Add(FolderScan scan, string file, Dictionary<string, int> indices)
+    {
+        var folder = file.Contains('/') ? file[..(file.LastIndexOf('/') + 1)] : "";
+        var number = 0;
+        foreach (var line in ReadLines(scan.FullPath(file)))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line))
+                continue;
+            var where = $"line {number} of '{scan.FullPath(file)}'";
+            using var entry = Parse(line, where);
+            var name = Text(entry.RootElement, "file_name", where)
+                ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
+            if (!indices.TryGetValue(folder + Tidy(name), out var index))
+                throw new InputException($"'{name}' in {where} is none of the pictures of the folder; correct the name or take the line out.");
+            if ((Text(entry.RootElement, "text", where) ?? Text(entry.RootElement, "caption", where)) is { } caption)
+                Captions[index] = OneLine(caption);
+            if (entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
+                Labels[index] = Label(label, where);
+        }
+    }
+
+    private static string Tidy(string name)
+    {
+        name = name.Replace('\\', '/');
+        return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
+    }
+
+    private static IEnumerable<string> ReadLines(string path)
+    {
+        try
+        {
+            return File.ReadAllLines(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read '{path}': {e.Message} Mend the file or take it away.", e);
+        }
+    }
+
+    private static JsonDocument Parse(string line, string where)
+    {
+        try
+        {
+            var entry = JsonDocument.Parse(line);
+            if (entry.RootElement.ValueKind == JsonValueKind.Object)
+                return entry;
+            entry.Dispose();
+            throw new InputException($"There is no JSON object in {where}; write {{\"file_name\": ..., \"text\": ...}}.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"No valid JSON in {where}: {e.Message} Every line is one object.", e);
+        }
+    }
+
+    private static string? Text(JsonElement entry, string member, string where)
+    {
+        if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        return value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
+    }
+
+    private static object Label(JsonElement label, string where) => label.ValueKind switch
+    {
+        JsonValueKind.String => label.GetString()!,
+        JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
+        _ => throw new InputException($"The member 'label' is {label.GetRawText()} in {where}; give a name or a number from 0 to {MaxLabel}."),
+    };
+}

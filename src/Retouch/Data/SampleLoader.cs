@@ -1,0 +1,81 @@
+using Retouch.Torch.Errors;
+
+namespace Retouch.Data;
+
+/// <summary>A sample ready for a batch.</summary>
+/// <param name="Sample">What is known of it; of the replacement where the planned one cannot be used.</param>
+/// <param name="Framed">The pixels.</param>
+public sealed record LoadedSample(Sample Sample, FramedPicture Framed);
+
+/// <summary>
+/// Reads and frames the samples of a plan. One that cannot be used is put into quarantine and replaced by another, found by a rule that
+/// depends on (seed, epoch, index) only: the same files give the same batches, in whatever order threads read them.
+/// </summary>
+public sealed class SampleLoader
+{
+    private const int Attempts = 100;
+
+    private readonly IPictureSource source;
+    private readonly BatchPlan plan;
+
+    /// <param name="source">Where samples come from.</param>
+    /// <param name="plan">Made for the same number of samples.</param>
+    /// <param name="framing">How they become pictures of one size.</param>
+    /// <param name="quarantine">Takes what cannot be used.</param>
+    /// <exception cref="UsageException">The framing is out of range.</exception>
+    public SampleLoader(IPictureSource source, BatchPlan plan, Framing framing, Quarantine quarantine)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(framing);
+        ArgumentNullException.ThrowIfNull(quarantine);
+        if (source.Count != plan.Count)
+            throw new ArgumentException($"The plan is for {plan.Count} samples, the source has {source.Count}.", nameof(plan));
+        framing.Validate();
+        this.source = source;
+        this.plan = plan;
+        Framing = framing;
+        Quarantine = quarantine;
+    }
+
+    /// <summary>How samples become pictures of one size.</summary>
+    public Framing Framing { get; }
+
+    /// <summary>What could not be used so far.</summary>
+    public Quarantine Quarantine { get; }
+
+    /// <summary>Reads a sample, or its replacement.</summary>
+    /// <exception cref="InputException">Too many samples cannot be used.</exception>
+    public LoadedSample Load(PlannedSample planned)
+    {
+        var seed = plan.SampleSeed(planned);
+        var random = new SplitMix64(SplitMix64.Derive(seed, 0x7265706C616365));
+        var index = planned.Index;
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            if (TryLoad(index, seed) is { } loaded)
+                return loaded;
+            index = random.NextInt(source.Count);
+        }
+
+        throw new InputException(
+            $"No replacement for '{source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be unusable. Clean the data.");
+    }
+
+    private LoadedSample? TryLoad(int index, ulong seed)
+    {
+        if (Quarantine.Contains(index))
+            return null;
+        // Outside the try: a broken caption is for the user to mend, not to be passed over in silence.
+        var sample = source[index];
+        try
+        {
+            return new LoadedSample(sample, Framing.Apply(source.Load(index, Framing.MinSide), seed, sample.Id));
+        }
+        catch (InputException e)
+        {
+            Quarantine.Add(new QuarantinedPicture(index, sample.Id, e.Message));
+            return null;
+        }
+    }
+}

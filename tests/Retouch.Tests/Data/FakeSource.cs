@@ -1,0 +1,30 @@
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Tests.Data;
+
+/// <summary>Pictures of one colour each, some of them unreadable, with a gate that can hold the readers.</summary>
+internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int width = 8, int height = 8) : IPictureSource
+{
+    private int loads;
+
+    public ManualResetEventSlim Gate { get; } = new(initialState: true);
+
+    public int Loads => Volatile.Read(ref loads);
+
+    public int Count => count;
+
+    public IReadOnlyList<string> Classes => ["even", "odd"];
+
+    public Sample this[int index] => new($"{index}.png", index % 2, $"picture {index}");
+
+    public SourcePicture Load(int index, int minSide = 0)
+    {
+        Interlocked.Increment(ref loads);
+        Gate.Wait();
+        if (broken?.Invoke(index) == true)
+            throw new InputException($"'{index}.png' is broken.");
+        return new SourcePicture(Picture.Filled(width, height, new Rgb((byte)index, (byte)(index / 2), 7)), width, height);
+    }
+}

@@ -1,0 +1,164 @@
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Tests.Data;
+
+public sealed class PrefetcherTests
+{
+    private static readonly Framing Framing = new() { Width = 6, Height = 6, Crop = CropMode.Random, FlipProbability = 0.5 };
+
+    [Fact]
+    public void Batches_do_not_depend_on_threads_nor_on_what_is_broken_where()
+    {
+        static bool Broken(int index) => index % 7 == 3;
+        List<byte[]>[] runs = [.. new[] { (1, 1), (4, 3), (8, 6) }.Select(setup =>
+        {
+            var source = new FakeSource(41, Broken);
+            using var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 5, Seed = 11, End = EpochEnd.Wrap }, setup.Item1, setup.Item2, share: 1);
+            return Enumerable.Range(0, 30).Select(_ => prefetcher.Next()!.Pixels).ToList();
+        })];
+        Assert.All(runs[1..], run => Assert.Equal(runs[0], run));
+    }
+
+    [Fact]
+    public void A_resumed_run_sees_what_the_whole_one_would_have_seen()
+    {
+        var options = new BatchPlanOptions { BatchSize = 4, Seed = 2 };
+        List<PictureBatch> whole = [];
+        using (var prefetcher = Make(new FakeSource(30), options))
+        {
+            for (var i = 0; i < 20; i++)
+                whole.Add(prefetcher.Next()!);
+        }
+
+        using var resumed = Make(new FakeSource(30), options, start: whole[8].Next);
+        foreach (var batch in whole[9..])
+        {
+            var again = resumed.Next()!;
+            Assert.Equal(batch.Pixels, again.Pixels);
+            Assert.Equal(batch.Samples, again.Samples);
+            Assert.Equal(batch.Next, again.Next);
+        }
+    }
+
+    [Fact]
+    public void Planes_hold_what_the_pictures_held()
+    {
+        using var prefetcher = Make(new FakeSource(10), new BatchPlanOptions { BatchSize = 3, Shuffle = false });
+        var batch = prefetcher.Next()!;
+        Assert.Equal(["0.png", "1.png", "2.png"], batch.Samples.Select(s => s.Id));
+        Assert.Equal(3 * 3 * 36, batch.Pixels.Length);
+        Assert.True(batch.PictureAt(2).SameAs(Picture.Filled(6, 6, new Rgb(2, 1, 7))));
+        var values = new float[batch.Pixels.Length];
+        batch.CopyTo(values);
+        Assert.Equal(2 / 127.5f - 1f, values[2 * 108]);
+        Assert.Equal(7 / 127.5f - 1f, values[2 * 108 + 72]);
+    }
+
+    [Fact]
+    public void Ends_after_the_last_epoch_and_shows_every_sample_once()
+    {
+        using var prefetcher = Make(new FakeSource(11), new BatchPlanOptions { BatchSize = 4, End = EpochEnd.Short }, end: 1);
+        List<string> ids = [];
+        while (prefetcher.Next() is { } batch)
+            ids.AddRange(batch.Samples.Select(s => s.Id));
+        Assert.Equal(Enumerable.Range(0, 11).Select(i => $"{i}.png").Order(StringComparer.Ordinal), ids.Order(StringComparer.Ordinal));
+        Assert.Null(prefetcher.Next());
+        Assert.Equal(3, prefetcher.Delivered);
+    }
+
+    [Fact]
+    public void Unusable_pictures_are_replaced_named_and_counted()
+    {
+        var source = new FakeSource(40, index => index is 4 or 17);
+        using var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 8, End = EpochEnd.Short }, share: 0.05, end: 2, out var quarantine);
+        while (prefetcher.Next() is { } batch)
+            Assert.DoesNotContain(batch.Samples, s => s.Id is "4.png" or "17.png");
+        Assert.Equal([4, 17], quarantine.Pictures.Select(p => p.Index));
+        Assert.Equal("'4.png' is broken.", quarantine.Pictures[0].Reason);
+    }
+
+    [Fact]
+    public void Too_many_unusable_pictures_reach_the_consumer()
+    {
+        using var prefetcher = Make(new FakeSource(40, index => index % 4 == 0), new BatchPlanOptions { BatchSize = 40 });
+        Assert.Contains("pictures cannot be used", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Nothing_readable_ends_too()
+    {
+        using var prefetcher = Make(new FakeSource(3, _ => true), new BatchPlanOptions { BatchSize = 1 }, share: 1);
+        Assert.Contains("No replacement", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Cancelling_leaves_the_batch_for_later()
+    {
+        var source = new FakeSource(10);
+        source.Gate.Reset();
+        using var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 2, Shuffle = false });
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => prefetcher.Next(cancelled.Token));
+        source.Gate.Set();
+        Assert.Equal("0.png", prefetcher.Next()!.Samples[0].Id);
+    }
+
+    [Fact]
+    public void No_more_is_read_than_was_asked_for()
+    {
+        var source = new FakeSource(1000);
+        using (var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 10 }, workers: 3, ahead: 2))
+            prefetcher.Next();
+        // One delivered, two ahead; disposing ends what has not begun.
+        Assert.InRange(source.Loads, 10, 30);
+    }
+
+    [Fact]
+    public void Waiting_is_measured_by_the_clock_it_was_given()
+    {
+        var clock = new SteppingTime();
+        using var prefetcher = new Prefetcher(
+            new BatchPlan(10, new BatchPlanOptions { BatchSize = 2 }),
+            new SampleLoader(new FakeSource(10), new BatchPlan(10, new BatchPlanOptions { BatchSize = 2 }), Framing, new Quarantine(10)),
+            new PrefetchOptions(), clock);
+        prefetcher.Next();
+        prefetcher.Next();
+        Assert.Equal(TimeSpan.FromSeconds(2), prefetcher.Waited);
+    }
+
+    [Fact]
+    public void Disposing_twice_is_fine_and_reading_afterwards_is_not()
+    {
+        var prefetcher = Make(new FakeSource(10), new BatchPlanOptions { BatchSize = 2 });
+        prefetcher.Dispose();
+        prefetcher.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => prefetcher.Next());
+    }
+
+    private static Prefetcher Make(
+        FakeSource source, BatchPlanOptions options, int workers = 2, int ahead = 2, double share = 0.05, DataCursor start = default, long? end = null) =>
+        Make(source, options, share, end, out _, workers, ahead, start);
+
+    private static Prefetcher Make(
+        FakeSource source, BatchPlanOptions options, double share, long? end, out Quarantine quarantine, int workers = 2, int ahead = 2, DataCursor start = default)
+    {
+        quarantine = new Quarantine(source.Count, share);
+        var plan = new BatchPlan(source.Count, options);
+        return new Prefetcher(
+            plan, new SampleLoader(source, plan, Framing, quarantine),
+            new PrefetchOptions { Workers = workers, Ahead = ahead, Start = start, EndEpoch = end }, TimeProvider.System);
+    }
+
+    /// <summary>A clock that is a second later whenever it is looked at.</summary>
+    private sealed class SteppingTime : TimeProvider
+    {
+        private long seconds;
+
+        public override long TimestampFrequency => 1;
+
+        public override long GetTimestamp() => seconds++;
+    }
+}
