@@ -107,25 +107,33 @@ native_fingerprint() {
   } | sha256sum | cut -c1-16
 }
 
-# Sets $native to the folder of the built libraries if they are up to date, else fails.
+native_listing() { stat -L -c '%n %s' "$1"/*.so 2>/dev/null; }
+
+# Sets $native to the folder of the built libraries if they are up to date and whole, else fails.
 find_native() {
+  local expected
   native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
   [ -r "$native_stamp" ] || return 1
-  read -r native <"$native_stamp"
-  # shellcheck disable=SC2144  # any library will do
-  [ -d "$native" ] && compgen -G "$native/*.so" >/dev/null
+  { read -r native && IFS= read -r -d '' expected; } <"$native_stamp" || true
+  [ -n "$expected" ] && [ "$(native_listing "$native")" = "${expected%$'\n'}" ]
 }
 
 build_native() {
   find_native && return 0 # another start built it while this one waited
   install_packages || return $?
+  if [ -r "$native_stamp" ]; then
+    # Cut short by a full disk, or tampered with: the build would find its parts in the cache and believe them. Folders of other
+    # checkouts hold links of their own and stay.
+    say "the native libraries that were built are gone or damaged"
+    rm -rf "$native" "${RETOUCH_CACHE:-$HOME/.cache/retouch}"/native/*-*
+  fi
   quietly "building the native libraries" "$root/eng/build-native.sh" all || return 4
-  find_native || true
   native=$(readlink -f "$root/artifacts/native/current") || return 4
-  mkdir -p "$(dirname "$native_stamp")"
-  # The packages were installed since the stamp's name was worked out.
+  # Packages may have been installed since the stamp's name was worked out.
   native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
-  printf '%s\n' "$native" >"$native_stamp.$$" && mv "$native_stamp.$$" "$native_stamp"
+  mkdir -p "$(dirname "$native_stamp")"
+  { printf '%s\n' "$native" && native_listing "$native"; } >"$native_stamp.$$" || { rm -f "$native_stamp.$$"; say "the native build left no libraries"; return 4; }
+  mv "$native_stamp.$$" "$native_stamp"
 }
 
 # Sets and exports RETOUCH_NATIVE, building first where needed. A RETOUCH_NATIVE that is set already is the user's choice.

@@ -25,9 +25,9 @@ cat >"$checkout/eng/build-native.sh" <<'SH'
 echo "native $*" >>"$CALLS"
 [ ! -e "$(dirname "$0")/../native/torch/broken" ] || { echo "shim.cpp:1: error: planted"; exit 1; }
 root=$(readlink -f "$(dirname "$0")/..")
-folder=$root/../cache/$(cat "$root/native/torch/shim.cpp")
+folder=$RETOUCH_CACHE/native/$(cat "$root/native/torch/shim.cpp")
 mkdir -p "$folder" "$root/artifacts/native"
-: >"$folder/libretouch_torch.so"
+[ -e "$folder/libretouch_torch.so" ] || echo library >"$folder/libretouch_torch.so"
 ln -sfn "$folder" "$root/artifacts/native/current"
 SH
 cat >bin/dotnet <<'SH'
@@ -59,7 +59,8 @@ printf '#!/bin/sh\nexit 0\n' >bin/pkg-config
 printf '#!/bin/sh\necho "libopenblas.so.0 (libc6) => /lib/libopenblas.so.0"\n' >bin/ldconfig
 chmod +x bin/* "$checkout/eng/build-native.sh"
 export PATH=$here/bin CALLS=$here/calls RETOUCH_LIBTORCH=$here RETOUCH_NO_INSTALL=1
-unset RETOUCH_NATIVE RETOUCH_CACHE OMP_WAIT_POLICY
+export RETOUCH_CACHE=$here/cache
+unset RETOUCH_NATIVE OMP_WAIT_POLICY
 
 start() { "$checkout/retouch" "$@" >"$here/out" 2>"$here/err"; status=$?; }
 exited() { [ "$status" = "$1" ]; }
@@ -70,7 +71,7 @@ check "it builds the native libraries once" calls native 1
 check "it builds the command line once" calls build 1
 check "arguments arrive unchanged" says out "argument: <two words>"
 check "empty arguments arrive" says out "argument: <>"
-check "the program knows where the native libraries are" says out "native: $here/cache/one"
+check "the program knows where the native libraries are" says out "native: $here/cache/native/one"
 check "idle OpenMP threads sleep" says out "wait: passive"
 check "progress goes to stderr" says err "building the command line"
 
@@ -108,10 +109,14 @@ check "four starts at once build once" calls build 3
 check "all four ran" test "$(cat "$here"/out.? | grep -c 'program: three-more')" = 4
 check "the files of ended programs go" test ! -e "$running"
 
-rm -rf "$here/cache/one"
+rm -rf "$here/cache/native/one"
 start recreated
 check "a cache that was emptied is filled again" calls native 2
 check "and only the libraries are built" calls build 3
+echo cut >"$here/cache/native/one/libretouch_torch.so"
+start mended
+check "a damaged library is built anew" grep -q library "$here/cache/native/one/libretouch_torch.so"
+check "after saying so" says err "gone or damaged"
 
 touch "$checkout/src/broken"
 start broken
@@ -149,7 +154,7 @@ export LISTS=$here/none DEBIAN_FRONTEND=
 start installed
 check "missing packages are installed, after fetching the lists" exited 0
 check "with one update" calls "apt-get update" 1
-check "and built with" says out "native: $here/cache/two"
+check "and built with" says out "native: $here/cache/native/two"
 printf '#!/bin/bash\nexit 100\n' >bin/apt-get
 rm bin/cmake
 echo three >"$checkout/native/torch/shim.cpp"

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Retouch.Cli.Commands;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Cli;
@@ -20,6 +21,8 @@ internal static class CommandLine
         {
             SharedOptions.Json,
             SharedOptions.Verbose,
+            DoctorCommand.Create(),
+            ProbeLibraryCommand.Create(),
         };
 
     /// <summary>Parses and runs one command of <see cref="Create"/>.</summary>

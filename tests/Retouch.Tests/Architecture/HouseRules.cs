@@ -48,7 +48,7 @@ internal static partial class HouseRules
         var assembly = parts[1];
         if (!Assemblies.ContainsKey(assembly))
             yield return new(path, 1, $"unknown assembly '{assembly}'; add it to {nameof(HouseRules)}.{nameof(Assemblies)}");
-        foreach (var violation in CheckNamespace(path, code, string.Join('.', parts[1..^1])))
+        foreach (var violation in CheckNamespace(path, code, string.Join('.', [RootNamespace(assembly), .. parts[2..^1]])))
             yield return violation;
         foreach (var violation in CheckDirection(path, code, assembly, parts))
             yield return violation;
@@ -81,6 +81,9 @@ internal static partial class HouseRules
         foreach (Match match in ProjectUsing().Matches(text))
             yield return new(path, LineOf(text, match.Index), "a project-wide using of a room hides who uses it; write it in the files");
     }
+
+    /// <summary>An assembly's root namespace is its name, but for the generator: <c>Retouch.Torch.Generator</c> is a type of the engine.</summary>
+    private static string RootNamespace(string assembly) => assembly == "Retouch.Torch.Generator" ? "Retouch.Torch.Generators" : assembly;
 
     private static IEnumerable<Violation> CheckNamespace(string path, string code, string expected)
     {
@@ -137,10 +140,10 @@ internal static partial class HouseRules
 
     private static int LineOf(string text, int index) => text.AsSpan(0, index).Count('\n') + 1;
 
-    [GeneratedRegex(@"^\s*namespace\s+(?<name>[\w.]+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"^[ \t]*namespace\s+(?<name>[\w.]+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex NamespaceDeclaration();
 
-    [GeneratedRegex(@"^\s*((public|internal|static|sealed|abstract|partial|readonly|ref|file|unsafe)\s+)*(class|record|struct|interface|enum|delegate)\s+\w+",
+    [GeneratedRegex(@"^[ \t]*((public|internal|static|sealed|abstract|partial|readonly|ref|file|unsafe)\s+)*(class|record|struct|interface|enum|delegate)\s+\w+",
         RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex TypeDeclaration();
 

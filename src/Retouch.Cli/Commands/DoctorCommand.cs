@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Reflection;
+using Retouch.Cli.Diagnosis;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary><c>retouch doctor</c>: what the machine has, what it lacks, and how to mend it. Exit code 4 when something required is missing.</summary>
+internal static class DoctorCommand
+{
+    private const int MissingSomething = 4;
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var command = new Command("doctor", "Show what this machine has and lacks, and how to mend it.");
+        command.SetAction(RunAsync);
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellation)
+    {
+        var report = await ExamineAsync(cancellation).ConfigureAwait(false);
+        Output.For(parsed).Write(report, writer => WriteText(report, writer));
+        return report.Usable ? 0 : MissingSomething;
+    }
+
+    private static async Task<DoctorReport> ExamineAsync(CancellationToken cancellation)
+    {
+        var (torch, torchFailure) = await LibraryProbe.RunAsync<TorchFacts>("torch", cancellation).ConfigureAwait(false);
+        var (pictures, picturesFailure) = await LibraryProbe.RunAsync<PictureFacts>("pictures", cancellation).ConfigureAwait(false);
+        List<Check> checks =
+        [
+            .. MachineChecks.All(),
+            LibraryChecks.Folder(),
+            .. LibraryChecks.Torch(torch, torchFailure),
+            LibraryChecks.Pictures(pictures, picturesFailure),
+        ];
+        var version = typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+        return new(version, checks.TrueForAll(check => check.State != CheckState.Missing), checks, torch, pictures);
+    }
+
+    private static void WriteText(DoctorReport report, TextWriter writer)
+    {
+        writer.WriteLine($"Retouch {report.Version}");
+        foreach (var check in report.Checks)
+        {
+            var state = check.State switch { CheckState.Ok => "ok", CheckState.Slow => "slow", _ => "missing" };
+            writer.WriteLine($"{state,-8}{check.Name,-14}{check.Detail}");
+            if (check.Remedy is not null)
+                writer.WriteLine($"{"",-22}-> {check.Remedy}");
+        }
+
+        writer.WriteLine(report.Usable
+            ? "Retouch can run here."
+            : $"Retouch cannot run here: {string.Join(", ", report.Checks.Where(check => check.State == CheckState.Missing).Select(check => check.Name))} missing.");
+    }
+}

@@ -1,0 +1,29 @@
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>How one thing that Retouch needs was found.</summary>
+internal enum CheckState
+{
+    /// <summary>As it should be.</summary>
+    Ok,
+
+    /// <summary>It works, but worse than it could; the remedy says how to mend it.</summary>
+    Slow,
+
+    /// <summary>Required and not there, or unusable; Retouch cannot work without it.</summary>
+    Missing,
+}
+
+/// <summary>One line of the doctor's report.</summary>
+/// <param name="Name">What was looked at.</param>
+/// <param name="State">How it was found.</param>
+/// <param name="Detail">What was found, with versions, paths and figures.</param>
+/// <param name="Remedy">How to mend it; null when there is nothing to mend.</param>
+internal sealed record Check(string Name, CheckState State, string Detail, string? Remedy = null);
+
+/// <summary>What the doctor found.</summary>
+/// <param name="Version">Version of Retouch.</param>
+/// <param name="Usable">Whether nothing that is required is missing.</param>
+/// <param name="Checks">Every line, in the order of reading.</param>
+/// <param name="Torch">Facts about the engine; null when it cannot be loaded.</param>
+/// <param name="Pictures">Facts about the picture library; null when it cannot be loaded.</param>
+internal sealed record DoctorReport(string Version, bool Usable, IReadOnlyList<Check> Checks, TorchFacts? Torch, PictureFacts? Pictures);

@@ -1,0 +1,127 @@
+using System.Globalization;
+
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>What the native libraries are and how well they do.</summary>
+internal static class LibraryChecks
+{
+    /// <summary>Below this many 10^9 operations a second and core the BLAS is not a fast one, even on a busy machine.</summary>
+    private const double SlowGflopsPerThread = 5;
+
+    private const string Unset = "Unset RETOUCH_NATIVE and start ./retouch, which builds the libraries.";
+
+    /// <summary>The folder of native libraries that the user, or the launcher, chose.</summary>
+    private static string? Chosen => Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } folder ? folder : null;
+
+    /// <summary>The folder that holds the native libraries, as far as the environment says.</summary>
+    public static Check Folder()
+    {
+        if (Chosen is not { } folder)
+            return new("Native folder", CheckState.Ok, "RETOUCH_NATIVE is not set; looking beside the program, then in artifacts/native/current");
+        if (!Directory.Exists(folder))
+            return new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} is no folder", Unset);
+        var files = Directory.GetFiles(folder, "libretouch_*").Select(Path.GetFileName).Order(StringComparer.Ordinal).ToArray();
+        return files.Length > 0
+            ? new("Native folder", CheckState.Ok, $"{folder}: {string.Join(", ", files)}")
+            : new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} holds no libretouch_*.so", Unset);
+    }
+
+    /// <summary>Engine, BLAS, threads, GPU: one line if it cannot be loaded.</summary>
+    public static IEnumerable<Check> Torch(TorchFacts? facts, string? failure)
+    {
+        if (facts is null)
+            return [new("libtorch", CheckState.Missing, failure ?? "not found", Mend("libtorch-dev libopenblas0", " (or set RETOUCH_LIBTORCH to another libtorch)"))];
+
+        return [Libtorch(facts), Blas(facts), Threads(facts), Gpu(facts)];
+    }
+
+    /// <summary>libvips and the kinds of files it reads.</summary>
+    public static Check Pictures(PictureFacts? facts, string? failure)
+    {
+        if (facts is null)
+            return new("Pictures", CheckState.Missing, failure ?? "not found", Mend("libvips-dev"));
+        var detail = $"libvips {facts.VipsVersion} ({facts.Libvips ?? facts.Library}) reads {string.Join(", ", facts.Loaders)}";
+        return facts.LackedLoaders.Count > 0
+            ? new("Pictures", CheckState.Slow, $"{detail}; lacks {string.Join(", ", facts.LackedLoaders)}", "Use Debian's libvips42, which reads all of them.")
+            : new("Pictures", CheckState.Ok, detail);
+    }
+
+    /// <summary>What to do about a library that does not load: undo what the environment changes, else install and build.</summary>
+    private static string Mend(string packages, string otherwise = "")
+    {
+        var steps = new List<string>();
+        foreach (var variable in (string[])["LD_LIBRARY_PATH", "LD_PRELOAD"])
+        {
+            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value)
+                steps.Add($"unset {variable} ({value})");
+        }
+
+        if (Chosen is not null)
+            steps.Add("unset RETOUCH_NATIVE, if it was set by hand");
+        steps.Add($"apt-get install {packages}{otherwise}");
+        steps.Add("delete ~/.cache/retouch/native");
+        return $"Try in this order, each time starting ./retouch, which builds what is missing: {string.Join("; ", steps)}.";
+    }
+
+    private static Check Libtorch(TorchFacts facts)
+    {
+        var where = facts.Libtorch ?? "unknown place";
+        var loaded = facts.Libtorch is { } path ? VersionOf(path) : null;
+        // The file's name may carry two numbers where the header has three.
+        if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal) && !facts.BuiltFor.StartsWith(loaded, StringComparison.Ordinal))
+        {
+            return new("libtorch", CheckState.Missing, $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
+                "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which builds for it.");
+        }
+
+        return new("libtorch", CheckState.Ok, $"{facts.BuiltFor} in {where}, through {facts.Library}");
+    }
+
+    /// <summary>The version a libtorch file belongs to: from the distribution's file name, or from the file beside the libraries.</summary>
+    private static string? VersionOf(string libtorch)
+    {
+        var name = Path.GetFileName(libtorch);
+        const string soname = ".so.";
+        if (name.IndexOf(soname, StringComparison.Ordinal) is var at and >= 0)
+            return name[(at + soname.Length)..];
+        var note = Path.Combine(Path.GetDirectoryName(libtorch)!, "..", "build-version");
+        return File.Exists(note) ? File.ReadAllText(note).Trim() : null;
+    }
+
+    private static Check Blas(TorchFacts facts)
+    {
+        var detail = string.Create(CultureInfo.InvariantCulture, $"{facts.Blas}, {facts.MatmulGflops:0} GFLOP/s in float32");
+        if (facts.Blas == "reference BLAS")
+            return new("BLAS", CheckState.Slow, detail, "Install OpenBLAS (apt-get install libopenblas0): matrix products become about forty times faster.");
+        return facts.MatmulGflops < SlowGflopsPerThread * facts.Threads
+            ? new("BLAS", CheckState.Slow, detail, "Slower than its cores allow: is the machine busy? Otherwise use a libtorch with MKL or install libopenblas0.")
+            : new("BLAS", CheckState.Ok, detail);
+    }
+
+    private static Check Threads(TorchFacts facts)
+    {
+        var detail = $"{facts.Threads} on {Environment.ProcessorCount} cores, OpenMP waits {facts.WaitPolicy}ly";
+        if (facts.WaitPolicy == "active")
+            return new("Threads", CheckState.Slow, detail, "Unset OMP_WAIT_POLICY: idle threads that spin can slow a step twentyfold on a busy machine.");
+        if (facts.Threads < Environment.ProcessorCount)
+            return new("Threads", CheckState.Slow, detail, "Unset OMP_NUM_THREADS, or set it to the number of cores, unless several processes share the machine.");
+        if (facts.Threads > Environment.ProcessorCount)
+            return new("Threads", CheckState.Slow, detail, "Set OMP_NUM_THREADS to at most the number of cores.");
+        return new("Threads", CheckState.Ok, detail);
+    }
+
+    private static Check Gpu(TorchFacts facts)
+    {
+        if (facts.CudaDevices > 0)
+        {
+            var memory = facts is { CudaFreeBytes: { } free, CudaTotalBytes: { } total }
+                ? $", the first with {MachineChecks.Gibibytes(free)} free of {MachineChecks.Gibibytes(total)}"
+                : "";
+            return new("GPU", CheckState.Ok, $"{facts.CudaDevices} usable{memory}");
+        }
+
+        return File.Exists("/proc/driver/nvidia/version")
+            ? new("GPU", CheckState.Slow, "an NVIDIA driver is there, but this libtorch cannot use it", "Set RETOUCH_LIBTORCH to a libtorch built for CUDA and start ./retouch.")
+            : new("GPU", CheckState.Ok, "none; everything runs on the processor");
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>
+/// Loads a native library in a process of its own and reads what that process says about it. A truncated or mismatched library does not
+/// fail to load but kills whoever loads it; the doctor has to survive that and report it.
+/// </summary>
+internal static class LibraryProbe
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>The facts, or why there are none: exactly one of the two is null.</summary>
+    /// <param name="library">A name that <c>retouch probe-library</c> takes.</param>
+    /// <param name="cancellation">Ends the process.</param>
+    public static async Task<(T? Facts, string? Failure)> RunAsync<T>(string library, CancellationToken cancellation)
+        where T : class
+    {
+        using var process = new Process { StartInfo = Self() };
+        process.StartInfo.ArgumentList.Add(Commands.ProbeLibraryCommand.Name);
+        process.StartInfo.ArgumentList.Add(library);
+        process.Start();
+        var output = process.StandardOutput.ReadToEndAsync(cancellation);
+        var errors = process.StandardError.ReadToEndAsync(cancellation);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(Patience);
+        try
+        {
+            await process.WaitForExitAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            cancellation.ThrowIfCancellationRequested();
+            return (null, $"loading it took longer than {Patience.TotalSeconds} s");
+        }
+
+        var said = (await errors.ConfigureAwait(false)).Trim();
+        if (process.ExitCode == 0)
+        {
+            try
+            {
+                return (Output.Read<T>(await output.ConfigureAwait(false)), null);
+            }
+            catch (JsonException e)
+            {
+                return (null, $"the probe printed something else than facts: {e.Message}");
+            }
+        }
+
+        // .NET reports a child that died of a signal as 128 plus its number.
+        if (process.ExitCode > 128)
+            return (null, $"loading it killed the process (signal {process.ExitCode - 128}): a library is damaged or made for another system");
+        const string prefix = "error: ";
+        var reason = said.Split('\n')[0];
+        return (null, reason.StartsWith(prefix, StringComparison.Ordinal) ? reason[prefix.Length..] : $"the probe ended with exit code {process.ExitCode}. {reason}");
+    }
+
+    private static ProcessStartInfo Self()
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath ?? "dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        // Started as 'dotnet Retouch.Cli.dll' the process is dotnet; started by its own executable it is that.
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
+        return start;
+    }
+}

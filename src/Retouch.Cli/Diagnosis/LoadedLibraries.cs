@@ -1,0 +1,18 @@
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>The shared libraries in this process, as Linux lists them.</summary>
+internal static class LoadedLibraries
+{
+    private const string Maps = "/proc/self/maps";
+
+    /// <summary>The path of the first loaded file whose path below its folder of libraries contains <paramref name="part"/>; else null.</summary>
+    public static string? Find(string part)
+    {
+        if (!File.Exists(Maps))
+            return null;
+        return File.ReadLines(Maps)
+            .Select(static line => line.IndexOf('/', StringComparison.Ordinal) is var at and >= 0 ? line[at..] : "")
+            .FirstOrDefault(path => path.Contains(".so", StringComparison.Ordinal)
+                && string.Join('/', path.Split('/')[^2..]).Contains(part, StringComparison.Ordinal));
+    }
+}

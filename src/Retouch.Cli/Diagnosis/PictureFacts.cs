@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using Retouch.Images;
+
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>What a process that has loaded the picture library knows about it.</summary>
+/// <param name="VipsVersion">Version of libvips.</param>
+/// <param name="Library">The native library that was loaded.</param>
+/// <param name="Libvips">The file of libvips that was loaded; null when the system does not say.</param>
+/// <param name="Loaders">Kinds of files that it reads, of those Retouch wants.</param>
+/// <param name="LackedLoaders">Kinds of files that Retouch wants and this libvips was built without.</param>
+internal sealed record PictureFacts(
+    string VipsVersion, string Library, string? Libvips, IReadOnlyList<string> Loaders, IReadOnlyList<string> LackedLoaders)
+{
+    private static readonly (string Kind, string Operation)[] Wanted =
+        [("JPEG", "jpegload_buffer"), ("PNG", "pngload_buffer"), ("WebP", "webpload_buffer"), ("TIFF", "tiffload_buffer")];
+
+    /// <summary>Loads libvips into this process and asks it.</summary>
+    /// <exception cref="Torch.Errors.EnvironmentException">It cannot be loaded.</exception>
+    public static PictureFacts Gather()
+    {
+        var version = PictureFile.LibraryVersion;
+        var libvips = LoadedLibraries.Find("libvips.so");
+        var found = Wanted.ToLookup(wanted => libvips is null || HasOperation(libvips, wanted.Operation), wanted => wanted.Kind);
+        return new(version, PictureFile.LibraryPath, libvips, [.. found[true]], [.. found[false]]);
+    }
+
+    /// <summary>Asks the libvips that is loaded already for one of its operations by name.</summary>
+    private static unsafe bool HasOperation(string libvips, string name)
+    {
+        var find = (delegate* unmanaged<byte*, byte*, nuint>)NativeLibrary.GetExport(NativeLibrary.Load(libvips), "vips_type_find");
+        var (family, operation) = (Marshal.StringToCoTaskMemUTF8("VipsOperation"), Marshal.StringToCoTaskMemUTF8(name));
+        try
+        {
+            return find((byte*)family, (byte*)operation) != 0;
+        }
+        finally
+        {
+            Marshal.FreeCoTaskMem(family);
+            Marshal.FreeCoTaskMem(operation);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using Retouch.Torch;
+
+namespace Retouch.Cli.Diagnosis;
+
+/// <summary>What a process that has loaded libtorch knows about it.</summary>
+/// <param name="BuiltFor">Version of libtorch that the native library was compiled against.</param>
+/// <param name="Library">The native library that was loaded.</param>
+/// <param name="Libtorch">The file of libtorch that was loaded; null when the system does not say.</param>
+/// <param name="Blas">Who multiplies matrices: OpenBLAS, MKL, BLIS, reference BLAS or unknown.</param>
+/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices, in 10^9 operations a second, best of several.</param>
+/// <param name="Threads">Threads that operators use.</param>
+/// <param name="WaitPolicy">What idle OpenMP threads do: passive or active.</param>
+/// <param name="CudaDevices">GPUs that libtorch can use.</param>
+/// <param name="CudaTotalBytes">Memory of the first GPU; null without one.</param>
+/// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
+internal sealed record TorchFacts(
+    string BuiltFor,
+    string Library,
+    string? Libtorch,
+    string Blas,
+    double MatmulGflops,
+    int Threads,
+    string WaitPolicy,
+    int CudaDevices,
+    long? CudaTotalBytes,
+    long? CudaFreeBytes)
+{
+    private const int MatrixSide = 1024;
+
+    /// <summary>Loads libtorch into this process and measures it; takes about a second.</summary>
+    /// <exception cref="Torch.Errors.EnvironmentException">It cannot be loaded.</exception>
+    public static TorchFacts Gather(TimeProvider time)
+    {
+        var version = TorchRuntime.Version;
+        var gpus = TorchRuntime.CudaDeviceCount;
+        var memory = gpus > 0 ? TorchRuntime.CudaMemory() : null;
+        var gflops = MeasureMatmul(time);
+        return new(
+            version, TorchRuntime.NativeLibraryPath, LoadedLibraries.Find("libtorch_cpu"), BlasKind(TorchRuntime.Configuration), gflops,
+            TorchRuntime.Threads, Environment.GetEnvironmentVariable("OMP_WAIT_POLICY")?.ToLowerInvariant() ?? "passive",
+            gpus, memory?.Total, memory?.Free);
+    }
+
+    private static double MeasureMatmul(TimeProvider time)
+    {
+        using var scope = TensorScope.Enter();
+        var values = new float[MatrixSide * MatrixSide];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = i % 17 / 17f;
+        var a = Tensor.From<float>(values, MatrixSide, MatrixSide);
+        var best = TimeSpan.MaxValue;
+        var begin = time.GetTimestamp();
+        // The reference BLAS takes most of a second for one product; the first one also starts the threads.
+        for (var i = 0; i < 12 && (i < 2 || time.GetElapsedTime(begin) < TimeSpan.FromSeconds(1)); i++)
+        {
+            using var inner = TensorScope.Enter();
+            var start = time.GetTimestamp();
+            a.Matmul(a);
+            var took = time.GetElapsedTime(start);
+            if (i > 0 && took < best)
+                best = took;
+        }
+
+        return 2d * MatrixSide * MatrixSide * MatrixSide / best.TotalSeconds / 1e9;
+    }
+
+    /// <summary>A libtorch that carries its own BLAS says so; one that borrows the system's does not know which it got.</summary>
+    private static string BlasKind(string configuration)
+    {
+        if (LoadedLibraries.Find("libopenblas") is not null || LoadedLibraries.Find("openblas") is not null)
+            return "OpenBLAS";
+        if (LoadedLibraries.Find("libmkl") is not null || configuration.Contains("BLAS_INFO=mkl", StringComparison.OrdinalIgnoreCase))
+            return "MKL";
+        if (LoadedLibraries.Find("libblis") is not null)
+            return "BLIS";
+        if (LoadedLibraries.Find("libblas") is not null)
+            return "reference BLAS";
+        return configuration.Contains("BLAS_INFO=open", StringComparison.OrdinalIgnoreCase) ? "OpenBLAS" : "unknown";
+    }
+}
