@@ -67,8 +67,8 @@ internal static class LibraryChecks
     {
         var where = facts.Libtorch ?? "unknown place";
         var loaded = facts.Libtorch is { } path ? VersionOf(path) : null;
-        // The file's name may carry two numbers where the header has three.
-        if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal) && !facts.BuiltFor.StartsWith(loaded, StringComparison.Ordinal))
+        // The file's name may carry two numbers where the header has three, and a note may add what it was built for (+cu121).
+        if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal))
         {
             return new("libtorch", CheckState.Missing, $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
                 "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which builds for it.");

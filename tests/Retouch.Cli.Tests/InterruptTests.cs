@@ -1,0 +1,38 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>Ctrl-C ends a command in order, with the exit code that says so.</summary>
+public sealed class InterruptTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-interrupt-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    private static void Call(string program, params string[] arguments)
+    {
+        using var process = Process.Start(program, arguments);
+        process.WaitForExit();
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public void ASignal_EndsTheCommandWith130(string signal)
+    {
+        // A pipe in place of the library: whoever loads it waits for as long as the pipe is held open.
+        var pipe = Path.Combine(folder, "libretouch_torch.so");
+        Call("mkfifo", pipe);
+        using var process = RetouchProcess.Start(["doctor"], new() { ["RETOUCH_NATIVE"] = folder });
+        using var writer = new FileStream(pipe, FileMode.Open, FileAccess.Write); // returns when the command is at it
+        Call("kill", $"-{signal}", process.Id.ToString(CultureInfo.InvariantCulture));
+        RetouchProcess.Finish(process);
+        Assert.Equal(130, process.ExitCode);
+        Assert.Equal("", process.StandardOutput.ReadToEnd());
+        var error = process.StandardError.ReadToEnd();
+        Assert.StartsWith("Stopping", error);
+        Assert.EndsWith("interrupted\n", error);
+    }
+}

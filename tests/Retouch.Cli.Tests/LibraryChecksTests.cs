@@ -1,0 +1,82 @@
+using Retouch.Cli.Diagnosis;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>What the doctor makes of facts that this machine may not offer.</summary>
+public class LibraryChecksTests
+{
+    private static readonly TorchFacts Good =
+        new("1.13.0", "/n/libretouch_torch.so", "/l/libtorch_cpu.so.1.13.0", "OpenBLAS", 500, Environment.ProcessorCount, "passive", 0, null, null);
+
+    private static Check Of(TorchFacts facts, string name) => Assert.Single(LibraryChecks.Torch(facts, null), check => check.Name == name);
+
+    [Fact]
+    public void GoodFacts_AreOk() => Assert.All(
+        LibraryChecks.Torch(Good, null).Where(check => check.Name != "GPU"), check => Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy)));
+
+    [Fact]
+    public void ReferenceBlas_IsSlowHoweverFastItSeems()
+    {
+        var check = Of(Good with { Blas = "reference BLAS" }, "BLAS");
+        Assert.Equal(CheckState.Slow, check.State);
+        Assert.Contains("libopenblas0", check.Remedy);
+    }
+
+    [Fact]
+    public void AFastBlasThatIsSlow_IsSlow() => Assert.Equal(CheckState.Slow, Of(Good with { MatmulGflops = 1 }, "BLAS").State);
+
+    [Theory]
+    [InlineData("/l/libtorch_cpu.so.1.13.0", true)]
+    [InlineData("/l/libtorch_cpu.so.1.13", true)]
+    [InlineData("/l/libtorch_cpu.so.1.1", false)]
+    [InlineData("/l/libtorch_cpu.so.2.0.1", false)]
+    [InlineData("/l/libtorch_cpu.so", true)]
+    public void AnotherLibtorchThanBuiltFor_IsUnusable(string loaded, bool usable) =>
+        Assert.Equal(usable ? CheckState.Ok : CheckState.Missing, Of(Good with { Libtorch = loaded }, "libtorch").State);
+
+    [Theory]
+    [InlineData("1.13.0+cu117", true)]
+    [InlineData("2.5.1+cu121", false)]
+    public void AFolderOfLibtorch_SaysItsVersionInAFile(string version, bool usable)
+    {
+        var folder = Directory.CreateTempSubdirectory("retouch-libtorch-").FullName;
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(folder, "lib"));
+            File.WriteAllText(Path.Combine(folder, "build-version"), version + "\n");
+            Assert.Equal(usable ? CheckState.Ok : CheckState.Missing, Of(Good with { Libtorch = Path.Combine(folder, "lib", "libtorch_cpu.so") }, "libtorch").State);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-1)]
+    public void MoreOrFewerThreadsThanCores_AreSlow(int difference) =>
+        Assert.Equal(CheckState.Slow, Of(Good with { Threads = Environment.ProcessorCount + difference }, "Threads").State);
+
+    [Fact]
+    public void AGpu_IsShownWithItsMemory()
+    {
+        var check = Of(Good with { CudaDevices = 1, CudaTotalBytes = 80L << 30, CudaFreeBytes = 79L << 30 }, "GPU");
+        Assert.Equal((CheckState.Ok, "1 usable, the first with 79.0 GiB free of 80.0 GiB"), (check.State, check.Detail));
+    }
+
+    [Fact]
+    public void NoLibtorch_IsOneMissingLineWithTheReason()
+    {
+        var check = Assert.Single(LibraryChecks.Torch(null, "libc10.so.1.13: cannot open"));
+        Assert.Equal((CheckState.Missing, "libc10.so.1.13: cannot open"), (check.State, check.Detail));
+    }
+
+    [Fact]
+    public void AVipsWithoutALoader_IsNamed()
+    {
+        var check = LibraryChecks.Pictures(new("8.14.1", "/n/l.so", null, ["JPEG", "PNG", "TIFF"], ["WebP"]), null);
+        Assert.Equal(CheckState.Slow, check.State);
+        Assert.Contains("lacks WebP", check.Detail);
+    }
+}
