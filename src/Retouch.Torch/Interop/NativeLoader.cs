@@ -3,13 +3,10 @@ using Retouch.Torch.Errors;
 
 namespace Retouch.Torch.Interop;
 
-/// <summary>
-/// Finds the shim: the folder in <c>RETOUCH_NATIVE</c>, the program's own folder, then <c>artifacts/native/current</c> of the source tree
-/// that the program was built in.
-/// </summary>
+/// <summary>Loads the shim once, and libtorch with it, and settles how it uses threads.</summary>
 internal static partial class NativeLoader
 {
-    private const string FileName = "libretouch_torch.so";
+    private const string Name = "retouch_torch";
     private static readonly Lock Gate = new();
     private static nint s_library;
     private static EnvironmentException? s_failure;
@@ -40,52 +37,18 @@ internal static partial class NativeLoader
         }
     }
 
-    private static IEnumerable<string> Candidates()
-    {
-        if (Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } chosen)
-        {
-            yield return Path.Combine(chosen, FileName);
-            yield break;
-        }
-
-        yield return Path.Combine(AppContext.BaseDirectory, FileName);
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            yield return Path.Combine(folder.FullName, "artifacts", "native", "current", FileName);
-    }
-
     private static void Load()
     {
-        var path = Candidates().FirstOrDefault(File.Exists) ?? throw new EnvironmentException(
-            $"The native library {FileName} was not found ({string.Join("; ", Candidates().Take(2))}). Run './retouch doctor' in the source tree: it builds what is missing and says what it cannot.");
         ChooseWaitPolicy();
-        nint library;
-        try
-        {
-            library = NativeLibrary.Load(path);
-        }
-        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
-        {
-            throw new EnvironmentException(
-                $"The native library '{path}' cannot be loaded: {FirstLine(e.Message)} Install libtorch (Debian: libtorch-dev, libopenblas0) or point RETOUCH_LIBTORCH to one, then run './retouch doctor'.", e);
-        }
-
-        if (!NativeLibrary.TryGetExport(library, "rt_abi_version", out _))
-            throw new EnvironmentException($"'{path}' is not Retouch's native library. Delete it and run './retouch doctor' to build it anew.");
-        NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, (name, _, _) => name == "retouch_torch" ? library : 0);
+        var (library, path) = NativeFile.Load(
+            Name, "rt_abi_version", "Install libtorch (Debian: libtorch-dev, libopenblas0) or point RETOUCH_LIBTORCH to one.");
+        NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, (name, _, _) => name == Name ? library : 0);
         var version = Native.GetAbiVersion();
         if (version != Native.AbiVersion)
             throw new EnvironmentException($"'{path}' speaks version {version} of the native interface, this program needs {Native.AbiVersion}. Run './retouch doctor' to build it anew.");
         ChooseThreads();
         LoadedFrom = path;
         s_library = library;
-    }
-
-    private static string FirstLine(string text)
-    {
-        // .NET lists every path it tried; the loader's own sentence names the library that is missing.
-        var line = text.Split('\n').FirstOrDefault(static l => l.Contains("cannot open shared object", StringComparison.Ordinal) || l.Contains("undefined symbol", StringComparison.Ordinal)
-            || l.Contains("file too short", StringComparison.Ordinal) || l.Contains("invalid ELF", StringComparison.Ordinal)) ?? text.Split('\n')[0];
-        return line.Trim().TrimEnd('.') + ".";
     }
 
     /// <summary>
