@@ -47,9 +47,9 @@ internal static class LineChartHtml
             notes.Add($"Strong lines: exponential average with weight {Figures.Significant(chart.Smoothing, 2)}; faint: every value.");
         var hidden = chart.Series.Sum(series => series.Y.Count(value => !double.IsFinite(value)));
         if (hidden > 0)
-            notes.Add($"{Figures.Count(hidden)} values were not finite and leave gaps.");
+            notes.Add($"Values that were not finite, left as gaps: {Figures.Count(hidden)}.");
         if (ChartCurves.Undrawable(chart) is > 0 and var count)
-            notes.Add($"{Figures.Count(count)} points are not positive and cannot be drawn on a logarithmic axis.");
+            notes.Add($"Points that are not positive, which a logarithmic axis cannot show: {Figures.Count(count)}.");
         if (chart.Series.Any(series => series.Y.Count > ChartCurves.MostPoints))
             notes.Add("Long series are thinned for drawing, with every peak kept; the files hold all points.");
         return notes.Count == 0 ? null : string.Join(" ", notes);

@@ -31,7 +31,7 @@ internal static class PictureHtml
         html.CloseLine();
         html.Element(
             "p",
-            "Point at a large picture and click to look closer: all arms show the same place. Keys: arrows change the sample or move the view, + and − zoom, 0 goes back.",
+            "Click or tap a large picture to look closer: all of them show the same place. Keys: arrows change the sample or move the view, + and − zoom, 0 goes back.",
             ("class", "note hint"));
         html.Note(grid.Note).CloseLine();
     }

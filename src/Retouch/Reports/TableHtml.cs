@@ -10,8 +10,9 @@ internal static class TableHtml
     {
         var marks = table.Columns.Select((_, column) => TableMarks.Of(table, column)).ToArray();
         var decimals = table.Columns.Select((_, column) => TableMarks.Decimals(table, column)).ToArray();
-        html.Open("figure", ("class", "table")).Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", table.Title));
-        html.Open("table").Element("caption", table.Title).Open("thead").Open("tr").Element("th", table.RowHeader, ("scope", "col"));
+        // The caption that is seen stays put when a wide table is scrolled; the table's own is for reading aloud.
+        html.Open("figure", ("class", "table")).Element("figcaption", table.Title, ("aria-hidden", "true")).Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", table.Title));
+        html.Open("table").Element("caption", table.Title, ("class", "only-read")).Open("thead").Open("tr").Element("th", table.RowHeader, ("scope", "col"));
         for (var column = 0; column < table.Columns.Count; column++)
             WriteHeader(html, table, column);
         html.Close().Close().Raw("\n").Open("tbody").Raw("\n");
