@@ -1,0 +1,156 @@
+using System.Text.Json.Nodes;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Tests.Goldens;
+
+/// <summary>
+/// A folder of tests/goldens: inputs and outputs that another library computed, with the tolerances that its rounding justifies.
+/// A tensor passes when |x − reference| ≤ atol + rtol·|reference| for every element; what has no tolerance (integers, masks) is compared exactly.
+/// </summary>
+internal sealed class GoldenCase : IDisposable
+{
+    /// <summary>Share of a mask's elements that may differ: a comparison with a threshold flips under rounding.</summary>
+    private const double MaskShare = 0.001;
+
+    private readonly SafetensorsFile _io;
+    private readonly JsonObject _tensors;
+
+    private GoldenCase(string folder)
+    {
+        Folder = folder;
+        Document = ReadObject("case.json");
+        RelativeTolerance = (double)Document["rtol"]!;
+        _tensors = Document["tensors"]!.AsObject();
+        _io = SafetensorsFile.Open(PathOf("io.safetensors"));
+    }
+
+    public string Folder { get; }
+
+    /// <summary>case.json.</summary>
+    public JsonObject Document { get; }
+
+    public double RelativeTolerance { get; }
+
+    /// <summary>Names in io.safetensors that start with a prefix, without it: <c>Names("mid.")</c> gives module paths.</summary>
+    public IEnumerable<string> Names(string prefix) =>
+        _io.Names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => name[prefix.Length..]).Order(StringComparer.Ordinal);
+
+    /// <summary>Opens <c>tests/goldens/&lt;name&gt;</c>.</summary>
+    public static GoldenCase Open(string name) => new(Path.Combine(Root(), name));
+
+    public string PathOf(string file) => Path.Combine(Folder, file);
+
+    /// <summary>A JSON file of the folder, config.json for instance.</summary>
+    public JsonObject ReadObject(string file) => JsonNode.Parse(File.ReadAllText(PathOf(file)))!.AsObject();
+
+    public bool Has(string name) => _io.Entries.ContainsKey(name);
+
+    /// <summary>A tensor of io.safetensors, a copy that the open scope (or the caller) owns.</summary>
+    public Tensor Read(string name)
+    {
+        using var scope = TensorScope.Enter();
+        return scope.Keep(_io.Read(name).Clone());
+    }
+
+    /// <summary>A tensor that gradients flow to.</summary>
+    public Tensor ReadLeaf(string name)
+    {
+        var leaf = Read(name);
+        leaf.RequiresGrad = true;
+        return leaf;
+    }
+
+    /// <summary>Fills a network with the case's weights (float32 on the CPU unless told).</summary>
+    public void LoadInto(ParameterStore store, DType? dtype = null, string file = "diffusion_pytorch_model.safetensors")
+    {
+        using var weights = SafetensorsFile.Open(PathOf(file));
+        store.Load(weights, Device.Cpu, dtype, $"{Path.GetFileName(Folder)}/{file}");
+    }
+
+    /// <summary>Asserts that a tensor is the case's tensor of that name, within its tolerance.</summary>
+    public void Check(string name, Tensor actual)
+    {
+        var atol = (double?)_tensors[name]?["atol"];
+        var rtol = atol is null ? 0 : RelativeTolerance;
+        var (expected, found) = Values(name, actual);
+        var wrong = 0;
+        var worst = 0;
+        double Excess(int k) => Math.Abs(found[k] - expected[k]) - ((atol ?? 0) + (rtol * Math.Abs(expected[k])));
+        for (var k = 0; k < expected.Length; k++)
+        {
+            // Written so that a NaN is wrong.
+            if (Excess(k) <= 0)
+                continue;
+            wrong++;
+            if (!(Excess(worst) >= Excess(k)))
+                worst = k;
+        }
+
+        Assert.True(wrong == 0, $"{name}: {wrong} of {expected.Length} elements differ; element {worst} is {found[worst]:R}, expected {expected[worst]:R} ± {atol ?? 0:R} + {rtol:R}·|expected|.");
+    }
+
+    /// <summary>Asserts that a mask of 0 and 1 is the case's, but for one element in a thousand.</summary>
+    public void CheckMask(string name, Tensor actual)
+    {
+        var (expected, found) = Values(name, actual);
+        var flipped = expected.Zip(found).Count(static pair => pair.First != pair.Second);
+        Assert.True(flipped <= MaskShare * expected.Length, $"{name}: {flipped} of {expected.Length} elements of the mask differ.");
+    }
+
+    /// <summary>
+    /// Asserts that every gradient named in grads.json is what the case has: its L2 norm and its dot product with cos(0.37·i), i counting elements in row-major order.
+    /// </summary>
+    /// <param name="store">The network after the backward pass of Σ⟨output, cotangent⟩.</param>
+    public void CheckGradients(ParameterStore store)
+    {
+        var failures = new List<string>();
+        var references = ReadObject("grads.json");
+        Assert.NotEmpty(references);
+        foreach (var (name, node) in references)
+        {
+            using var scope = TensorScope.Enter();
+            var tolerance = (double)node!["tol"]!;
+            if (store.Find(name)?.Value.Grad is not { } gradient)
+            {
+                failures.Add($"{name}: no gradient");
+                continue;
+            }
+
+            var values = gradient.ToArray<double>();
+            var norm = Math.Sqrt(values.Sum(static v => v * v));
+            var dot = values.Select(static (v, k) => v * Math.Cos(0.37 * k)).Sum();
+            foreach (var (what, actual) in new[] { ("l2", norm), ("dot", dot) })
+            {
+                var expected = (double)node[what]!;
+                if (!(Math.Abs(actual - expected) <= tolerance))
+                    failures.Add($"{name}: {what} is {actual:R}, expected {expected:R} ± {tolerance:R}");
+            }
+        }
+
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
+    }
+
+    public void Dispose() => _io.Dispose();
+
+    private static string Root()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var candidate = Path.Combine(folder.FullName, "tests", "goldens");
+            if (Directory.Exists(candidate))
+                return candidate;
+        }
+
+        throw new DirectoryNotFoundException("tests/goldens");
+    }
+
+    private (double[] Expected, double[] Found) Values(string name, Tensor actual)
+    {
+        using var scope = TensorScope.Enter();
+        var expected = _io.Read(name);
+        Assert.True(expected.Shape.AsSpan().SequenceEqual(actual.Shape), $"{name}: shape [{string.Join(", ", actual.Shape)}], expected [{string.Join(", ", expected.Shape)}]");
+        return (expected.ToArray<double>(), actual.ToArray<double>());
+    }
+}
