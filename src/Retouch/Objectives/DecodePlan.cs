@@ -1,0 +1,129 @@
+using Retouch.Autoencoders;
+using Retouch.Torch;
+
+namespace Retouch.Objectives;
+
+/// <summary>The loss of every sample of the batch for one objective, and its gradient.</summary>
+/// <param name="Values">[batch]; 0 for samples that take no part. In the graph of the latents.</param>
+/// <param name="Source">The latents that carry gradient.</param>
+/// <param name="Gradient">Of each sample's value with respect to its latents, of their shape; null where nothing is recorded.</param>
+/// <param name="Active">Samples that take part.</param>
+internal sealed record DecodedLoss(Tensor Values, Tensor Source, Tensor? Gradient, int Active);
+
+/// <summary>
+/// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The value of
+/// a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder activations are
+/// then freed, and the main graph receives the stored gradient. Values and gradients are those of one big graph.
+/// </summary>
+/// <param name="autoencoder">Whose decoder runs.</param>
+/// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
+/// <param name="checkpoint">Whether the decoder recomputes its blocks in its backward pass.</param>
+internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool checkpoint)
+{
+    /// <summary>Evaluates the objectives, in their order.</summary>
+    public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
+    {
+        using var scope = TensorScope.Enter();
+        var needs = objectives.Select(o => o.Need(inputs)).ToArray();
+        var results = new DecodedLoss[needs.Length];
+        foreach (var source in needs.Select(static n => n.Estimate).Distinct())
+        {
+            var main = inputs.LatentsOf(source);
+            var members = Enumerable.Range(0, needs.Length).Where(k => needs[k].Estimate == source).ToArray();
+            var sinks = members.ToDictionary(static k => k, _ => new Sink(main));
+            foreach (var (samples, active) in Groups(inputs.Batch, members, needs))
+                Decode(inputs, main, samples, [.. active.Select(k => new Member(objectives[k], needs[k], sinks[k]))], health);
+            foreach (var k in members)
+                results[k] = sinks[k].Finish(needs[k].Active.Count(static a => a), scope);
+            scope.Keep(main);
+        }
+
+        return results;
+    }
+
+    /// <summary>Micro-batches of samples in which the same objectives take part.</summary>
+    private IEnumerable<(int[] Samples, int[] Active)> Groups(int batch, int[] members, DecodeNeed[] needs)
+    {
+        var groups = Enumerable.Range(0, batch)
+            .GroupBy(i => string.Join(',', members.Where(k => needs[k].Active[i])))
+            .Where(static g => g.Key.Length > 0);
+        foreach (var group in groups)
+        {
+            int[] active = [.. members.Where(k => needs[k].Active[group.First()])];
+            foreach (var samples in group.Chunk(decodeBatch > 0 ? decodeBatch : batch))
+                yield return (samples, active);
+        }
+    }
+
+    private void Decode(ObjectiveInputs inputs, Tensor main, int[] samples, Member[] members, HealthLog health)
+    {
+        using var scope = TensorScope.Enter();
+        var index = Tensor.From(Array.ConvertAll(samples, static i => (long)i)).To(main.Device);
+        var targets = new Dictionary<DecodeSource, Decoded>();
+        foreach (var group in members.Where(static m => m.Need.Target is not null).GroupBy(static m => m.Need.Target!.Value))
+        {
+            using var quiet = Autograd.NoGrad();
+            targets[group.Key] = Decoded.Run(autoencoder, Pick(inputs.LatentsOf(group.Key).Detach(), index), [.. group.Select(static m => m.Need)], checkpoint: false);
+        }
+
+        var differentiate = members[0].Sink.Gradient is not null;
+        var leaf = Pick(main.Detach(), index);
+        leaf.RequiresGrad = differentiate;
+        using var mode = differentiate ? Autograd.WithGrad() : Autograd.NoGrad();
+        var estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], checkpoint && differentiate);
+        var images = inputs.Images is null ? null : Pick(inputs.Images, index);
+        var losses = members.Select(m => m.Objective.PerSample(new DecodedSamples(
+            estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images), health)).ToArray();
+        health.Flush();
+        for (var k = 0; k < members.Length; k++)
+        {
+            var gradient = differentiate ? Autograd.Grad([losses[k].Sum()], [leaf], retainGraph: k < members.Length - 1)[0] : null;
+            members[k].Sink.Add(index, losses[k], gradient);
+        }
+    }
+
+    private static Tensor Pick(Tensor x, Tensor index) => x.IndexSelect(0, index);
+
+    private sealed record Member(IDecodedObjective Objective, DecodeNeed Need, Sink Sink);
+
+    /// <summary>What one decode delivered to all that asked for parts of it.</summary>
+    private sealed record Decoded(int[] Taps, DecodedTaps Result)
+    {
+        public static Decoded Run(IAutoencoder autoencoder, Tensor latents, DecodeNeed[] needs, bool checkpoint)
+        {
+            int[] taps = [.. needs.SelectMany(static n => n.Taps).Distinct().Order()];
+            var request = new TapRequest(taps, needs.Any(static n => n.Rgb), checkpoint);
+            return new Decoded(taps, autoencoder.DecodeWithTaps(new Latent(latents), request));
+        }
+
+        public DecodedTaps For(DecodeNeed need) =>
+            new([.. need.Taps.Select(t => Result.Features[Array.IndexOf(Taps, t)])], need.Rgb ? Result.Rgb : null);
+    }
+
+    /// <summary>Gathers the values and gradients of one objective over micro-batches.</summary>
+    private sealed class Sink(Tensor main)
+    {
+        private readonly Tensor _values = Ops.Zeros([main.Shape[0]], dtype: main.DType, device: main.Device);
+
+        /// <summary>With respect to the latents; null where nothing is recorded.</summary>
+        public Tensor? Gradient { get; } = Autograd.IsEnabled && main.RequiresGrad ? Ops.ZerosLike(main.Detach()) : null;
+
+        public void Add(Tensor index, Tensor values, Tensor? gradient)
+        {
+            using var quiet = Autograd.NoGrad();
+            _values.IndexAddInPlace(0, index, values.Detach().To(_values.DType));
+            if (gradient is not null)
+                Gradient!.IndexAddInPlace(0, index, gradient);
+        }
+
+        public DecodedLoss Finish(int active, TensorScope scope)
+        {
+            if (Gradient is null)
+                return new DecodedLoss(scope.Keep(_values), main, null, active);
+            // The graph outlives every scope that is open now; it frees its copy itself.
+            var kept = Gradient.Share().Escape();
+            var values = Autograd.Function([main], [_values], g => [g[0] is { } flow ? flow.View([-1L, 1, 1, 1]) * kept : null], kept.Dispose)[0];
+            return new DecodedLoss(scope.Keep(values), main, scope.Keep(Gradient), active);
+        }
+    }
+}

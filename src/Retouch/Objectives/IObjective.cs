@@ -1,0 +1,69 @@
+using Retouch.Autoencoders;
+using Retouch.Torch;
+
+namespace Retouch.Objectives;
+
+/// <summary>Latents that an objective may want decoded.</summary>
+public enum DecodeSource
+{
+    /// <summary>z0.</summary>
+    Clean,
+
+    /// <summary>ẑ0: carries gradient.</summary>
+    Estimate,
+
+    /// <summary>z_t.</summary>
+    Noisy,
+
+    /// <summary>a_t·z0 + b_t·ε̂: carries gradient.</summary>
+    Remix,
+}
+
+/// <summary>A term of the loss.</summary>
+public interface IObjective
+{
+    /// <summary>The name under which it is logged.</summary>
+    string Name { get; }
+
+    /// <summary>How the term is weighted.</summary>
+    TermWeight Weight { get; }
+}
+
+/// <summary>An objective on latents: no decoder is run for it.</summary>
+public interface ILatentObjective : IObjective
+{
+    /// <summary>The loss of the batch: a scalar in the graph of the prediction.</summary>
+    Tensor Evaluate(ObjectiveInputs inputs);
+}
+
+/// <summary>
+/// An objective on what the decoder makes of latents. It says what it needs; <see cref="DecodePlan"/> decodes once for all objectives, in
+/// micro-batches, and hands the results over.
+/// </summary>
+public interface IDecodedObjective : IObjective
+{
+    /// <summary>What has to be decoded for this batch.</summary>
+    DecodeNeed Need(ObjectiveInputs inputs);
+
+    /// <summary>The loss of each sample of a micro-batch: [samples], differentiable in <see cref="DecodedSamples.Estimate"/>.</summary>
+    Tensor PerSample(DecodedSamples decoded, HealthLog health);
+
+    /// <summary>By what the sum over the active samples is divided.</summary>
+    /// <param name="batch">Samples of the batch.</param>
+    /// <param name="active">Those that were decoded.</param>
+    double Divisor(int batch, int active);
+}
+
+/// <summary>What an objective needs decoded.</summary>
+/// <param name="Active">One entry a sample: whether it takes part at all. Others are not decoded.</param>
+/// <param name="Estimate">The latents that carry gradient: <see cref="DecodeSource.Estimate"/> or <see cref="DecodeSource.Remix"/>.</param>
+/// <param name="Target">The latents that they are compared with, decoded without gradient; null where the target is no decoding.</param>
+/// <param name="Taps">Taps of both, ascending.</param>
+/// <param name="Rgb">Whether the image of both is wanted.</param>
+public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSource? Target, IReadOnlyList<int> Taps, bool Rgb);
+
+/// <summary>A micro-batch, decoded as far as one objective asked.</summary>
+/// <param name="Estimate">With gradient.</param>
+/// <param name="Target">Without gradient; null where none was asked for.</param>
+/// <param name="Images">The images of these samples, where the step has them.</param>
+public sealed record DecodedSamples(DecodedTaps Estimate, DecodedTaps? Target, Tensor? Images);

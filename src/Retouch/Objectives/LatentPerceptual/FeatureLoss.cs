@@ -1,0 +1,88 @@
+using Retouch.Torch;
+
+namespace Retouch.Objectives.LatentPerceptual;
+
+/// <summary>What comparing two feature maps gave. All are [batch, channels].</summary>
+/// <param name="Loss">Mean over pixels of the squared, masked, normalised difference; differentiable in the estimate.</param>
+/// <param name="Kept">Pixels that the mask keeps.</param>
+/// <param name="SquaredError">Sum over those of the squared difference, not normalised.</param>
+/// <param name="TargetVariance">Variance of the target over those.</param>
+/// <param name="EstimateVariance">Variance of the estimate over those.</param>
+internal sealed record FeatureTerms(Tensor Loss, Tensor Kept, Tensor SquaredError, Tensor TargetVariance, Tensor EstimateVariance);
+
+/// <summary>
+/// Compares features by libtorch's own operators: the reference for the fused kernel, and what runs on a GPU. [LPL] eq. 2, for one layer,
+/// before its weight and the mean over channels.
+/// </summary>
+internal static class FeatureLoss
+{
+    /// <summary>Under the root of a variance.</summary>
+    public const double VarianceFloor = 1e-6;
+
+    /// <summary>What a channel vector's norm cannot fall below.</summary>
+    private const double NormFloor = 1e-10;
+
+    /// <param name="target">φ [batch, channels, height, width], without gradient.</param>
+    /// <param name="estimate">φ̂, of the same shape and type (float32 or float64).</param>
+    /// <param name="settings">How they are compared.</param>
+    public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
+    {
+        using var scope = TensorScope.Enter();
+        var mask = settings.Mask is { } m ? OutlierMask.Compute(m.Source == MaskSource.Target ? target : estimate.Detach(), m) : null;
+        var pixels = target.Shape[2] * target.Shape[3];
+        var kept = mask is null ? Ops.Full([target.Shape[0], target.Shape[1]], pixels, dtype: target.DType, device: target.Device) : mask.Sum([2L, 3]);
+        var count = kept.ClampMin(1).Reshape([target.Shape[0], target.Shape[1], 1, 1]);
+        var (a, b) = Normalise(target, estimate, mask, count, settings);
+        var sum = Masked((a - b).Square(), mask).Sum([2L, 3]);
+        var loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
+        Tensor error, targetVariance, estimateVariance;
+        using (Autograd.NoGrad())
+        {
+            error = Masked((target - estimate).Square(), mask).Sum([2L, 3]);
+            targetVariance = Moments(target, mask, count).Variance.Reshape(kept.Shape);
+            estimateVariance = Moments(estimate, mask, count).Variance.Reshape(kept.Shape);
+        }
+
+        return new FeatureTerms(scope.Keep(loss), scope.Keep(kept), scope.Keep(error), scope.Keep(targetVariance), scope.Keep(estimateVariance));
+    }
+
+    private static (Tensor Target, Tensor Estimate) Normalise(Tensor target, Tensor estimate, Tensor? mask, Tensor count, FeatureSettings settings)
+    {
+        switch (settings.Normalisation)
+        {
+            case Normalisation.Shared:
+                var shared = Statistics(estimate, mask, count, settings.Detach);
+                return (Whiten(target, shared), Whiten(estimate, shared));
+            case Normalisation.Separate:
+                return (Whiten(target, Statistics(target, mask, count, settings.Detach)), Whiten(estimate, Statistics(estimate, mask, count, settings.Detach)));
+            case Normalisation.ChannelNorm:
+                return (target / ChannelNorm(target), estimate / ChannelNorm(estimate));
+            case Normalisation.ChannelNormShared:
+                var norm = ChannelNorm(target);
+                return (target / norm, estimate / norm);
+            default:
+                return (target, estimate);
+        }
+    }
+
+    private static (Tensor Mean, Tensor Deviation) Statistics(Tensor x, Tensor? mask, Tensor count, bool detach)
+    {
+        var (mean, variance) = Moments(detach ? x.Detach() : x, mask, count);
+        return (mean, (variance + VarianceFloor).Sqrt());
+    }
+
+    /// <summary>Mean and biased variance over the kept pixels: [batch, channels, 1, 1]; 0 where none is kept.</summary>
+    private static (Tensor Mean, Tensor Variance) Moments(Tensor x, Tensor? mask, Tensor count)
+    {
+        var mean = Masked(x, mask).Sum([2L, 3], keepdim: true) / count;
+        return (mean, Masked((x - mean).Square(), mask).Sum([2L, 3], keepdim: true) / count);
+    }
+
+    private static Tensor Whiten(Tensor x, (Tensor Mean, Tensor Deviation) statistics) => (x - statistics.Mean) / statistics.Deviation;
+
+    // The floor stands under the root: the root of 0 has no gradient.
+    private static Tensor ChannelNorm(Tensor x) => (x.Square().Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt();
+
+    // A product, not a selection: a feature that is not finite makes the loss not finite, instead of passing for an outlier.
+    private static Tensor Masked(Tensor x, Tensor? mask) => mask is null ? x : x * mask;
+}

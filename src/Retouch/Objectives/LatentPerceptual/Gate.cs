@@ -1,0 +1,33 @@
+using Retouch.Formulations;
+
+namespace Retouch.Objectives.LatentPerceptual;
+
+/// <summary>Lets in the samples whose noise is low enough for their estimate to be worth decoding ([LPL] eq. 2: 1{σ_t ≤ τ}).</summary>
+internal sealed class Gate
+{
+    private readonly GateKind _kind;
+    private readonly double _threshold;
+
+    public Gate(LatentPerceptualOptions options)
+    {
+        _kind = options.Gate;
+        var scale = options.ResolutionScale;
+        _threshold = _kind switch
+        {
+            GateKind.Sigma => (options.Threshold ?? 3) * scale,
+            GateKind.Snr => options.Threshold!.Value / (scale * scale),
+            GateKind.None => 0,
+            _ => options.Threshold!.Value,
+        };
+    }
+
+    /// <summary>One entry a sample.</summary>
+    public bool[] Active(NoiseLevel level) => _kind switch
+    {
+        GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
+        GateKind.Snr => Array.ConvertAll(level.Sigma.ToArray<double>(), s => 1 / (s * s) >= _threshold),
+        GateKind.Timestep => Array.ConvertAll(level.Model.ToArray<double>(), t => t <= _threshold),
+        GateKind.T => Array.ConvertAll(level.Model.ToArray<double>(), t => t / 1000 <= _threshold),
+        _ => Enumerable.Repeat(true, checked((int)level.Sigma.Count)).ToArray(),
+    };
+}

@@ -1,0 +1,54 @@
+using Retouch.Objectives.LatentPerceptual;
+
+namespace Retouch.Objectives;
+
+/// <summary>What is minimised.</summary>
+public sealed record ObjectiveOptions
+{
+    /// <summary>Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).</summary>
+    public double LatentWeight { get; init; } = 1;
+
+    /// <summary>The latent perceptual loss; null leaves it out.</summary>
+    public LatentPerceptualOptions? Perceptual { get; init; }
+
+    /// <summary>The pixel-space loss; null leaves it out.</summary>
+    public PixelOptions? Pixel { get; init; }
+
+    /// <summary>How many samples are decoded at a time: less memory, same gradients. Default: all at once.</summary>
+    public int? DecodeBatch { get; init; }
+
+    /// <summary>Recompute the decoder's blocks in its backward pass: less memory, one more forward pass.</summary>
+    public bool CheckpointDecoder { get; init; }
+
+    /// <summary>Whether the decoder is run at all.</summary>
+    public bool NeedsDecoder => Perceptual is not null || Pixel is { Space: PixelSpace.Pixel };
+
+    /// <summary>Whether the images of a batch are needed, so that a cache of latents alone does not do.</summary>
+    public bool NeedsImages => Pixel is { Space: PixelSpace.Pixel } p && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image;
+
+    /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
+    /// <param name="path">Where the options stand, as <c>objectives</c>.</param>
+    public IReadOnlyList<string> Validate(string path)
+    {
+        var problems = new Problems(path);
+        problems.When(!double.IsFinite(LatentWeight) || LatentWeight < 0, "latentWeight", "must be a number, at least 0");
+        problems.When(LatentWeight == 0 && Perceptual is null && Pixel is null, "latentWeight", "is 0 and there is no other objective, so that nothing would be trained");
+        problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
+        problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "does nothing while no objective decodes");
+        problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");
+        double[] shares = [.. Automatic().Select(static a => a.Share)];
+        problems.When(shares.Sum() >= 1, "autoShare", "the shares of all terms with weight \"auto\" must add up to less than 1");
+        var anchored = LatentWeight > 0 || Perceptual is { Weight.Fixed: not null } || Pixel is { Weight.Fixed: not null };
+        problems.When(shares.Length > 0 && !anchored, "latentWeight", "a weight \"auto\" needs a term of fixed weight to be scaled against");
+        return [.. problems.List, .. Perceptual?.Validate(path + ".perceptual") ?? [], .. Pixel?.Validate(path + ".pixel") ?? []];
+    }
+
+    /// <summary>The terms that are scaled to a share.</summary>
+    internal IEnumerable<(string Name, double Share, int WarmUp)> Automatic()
+    {
+        if (Perceptual is { Weight.Fixed: null } lpl)
+            yield return ("lpl", lpl.AutoShare ?? AutoWeight.DefaultShare, lpl.AutoWarmUp ?? AutoWeight.DefaultWarmUp);
+        if (Pixel is { Weight.Fixed: null } pixel)
+            yield return ("pixel", pixel.AutoShare ?? AutoWeight.DefaultShare, pixel.AutoWarmUp ?? AutoWeight.DefaultWarmUp);
+    }
+}
