@@ -50,8 +50,9 @@ public sealed class PrefetcherTests
         Assert.Equal(["0.png", "1.png", "2.png"], batch.Samples.Select(s => s.Id));
         Assert.Equal(3 * 3 * 36, batch.Pixels.Length);
         Assert.True(batch.PictureAt(2).SameAs(Picture.Filled(6, 6, new Rgb(2, 1, 7))));
-        var values = new float[batch.Pixels.Length];
-        batch.CopyTo(values);
+        using var images = batch.ToTensor();
+        Assert.Equal([3L, 3, 6, 6], images.Shape);
+        var values = images.ToArray<float>();
         Assert.Equal(2 / 127.5f - 1f, values[2 * 108]);
         Assert.Equal(7 / 127.5f - 1f, values[2 * 108 + 72]);
     }

@@ -60,8 +60,8 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
     private Tint Sand(double x, double y)
     {
         var ripple = RoundWave(y * 9 + 2.4 * Cloud(x * 2.2, y * 2.2, Seed, 2));
-        var grain = Noise(x * 60, y * 60, Seed + 5);
-        return Dark.Toward(Light, Math.Clamp(0.3 + 0.45 * ripple + 0.55 * (grain - 0.4), 0, 1.1));
+        var grain = 0.6 * Noise(x * 60, y * 60, Seed + 5) + 0.4 * Noise(x * 190, y * 190, Seed + 6);
+        return Dark.Toward(Light, Math.Clamp(0.3 + 0.45 * ripple + 0.75 * (grain - 0.42), 0, 1.1));
     }
 
     private Tint Planks(double x, double y)
@@ -80,7 +80,8 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
         var lean = 0.25 * (Noise(x * 3, y * 3, Seed) - 0.5);
         var back = Noise((x + lean * y) * 38, y * 7, Seed + 1);
         var front = Noise((x - 0.3 * y) * 30, y * 6, Seed + 2);
-        var blades = Math.Max(back * 0.8, front);
+        var fine = Noise((x + 0.15 * y) * 110, y * 16, Seed + 4);
+        var blades = Math.Max(back * 0.8, front) + 0.3 * (fine - 0.5);
         return (Dark * 0.75).Toward(Light, Step(0.25, 0.95, blades)) * (0.9 + 0.2 * Cloud(x * 3, y * 3, Seed + 3, 2));
     }
 

@@ -28,6 +28,9 @@ internal sealed class Scene
         var random = new SplitMix64(seed);
         ground = Ground.Draw(ref random);
         var main = random.NextInt(Colors.Length);
+        // Green fruit would not be seen among the leaves.
+        if (label == 8 && main == 3)
+            main = 0;
         // Never the same colour twice, and white beside everything else rather often.
         var accent = main != 9 && random.NextInt(2) == 0 ? 9 : (main + 1 + random.NextInt(Colors.Length - 1)) % Colors.Length;
         thing = Make(label, Tint.Of(Colors[main].Rgb), Tint.Of(Colors[accent].Rgb), random.Next());
@@ -48,7 +51,7 @@ internal sealed class Scene
     /// <summary>Draws the scene with several samples a pixel, fewer where pixels are small beside the scene's details.</summary>
     public Picture Draw(int size)
     {
-        var samples = size <= 96 ? 4 : size <= 320 ? 3 : 2;
+        var samples = size <= 64 ? 4 : size <= 320 ? 3 : 2;
         var picture = new Picture(size, size);
         var step = 1.0 / (size * samples);
         for (var y = 0; y < size; y++)

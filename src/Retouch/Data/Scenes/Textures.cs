@@ -57,7 +57,7 @@ internal static class Textures
     {
         var warp = Noise(x * 1.3, y * 3, seed) * 1.6;
         var rings = RoundWave(y * 5 + warp);
-        var fibre = Noise(x * 5, y * 42, seed + 1);
+        var fibre = 0.65 * Noise(x * 5, y * 42, seed + 1) + 0.35 * Noise(x * 11, y * 110, seed + 2);
         return wood * (0.78 + 0.2 * rings + 0.26 * (fibre - 0.4));
     }
 
@@ -76,7 +76,8 @@ internal static class Textures
     {
         var coarse = Noise(across, along, seed);
         var fine = Noise(across * 2.7 + 3 * coarse, along * 1.6, seed + 1);
-        return dark.Toward(light, Step(0.15, 0.85, 0.45 * coarse + 0.55 * fine));
+        var finest = Noise(across * 6.1, along * 2.1, seed + 2);
+        return dark.Toward(light, Step(0.15, 0.85, 0.4 * coarse + 0.4 * fine + 0.2 * finest));
     }
 
     public static Tint Leaves(double x, double y, Tint leaf, ulong seed)

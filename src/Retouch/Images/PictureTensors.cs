@@ -1,0 +1,56 @@
+using Retouch.Torch;
+
+namespace Retouch.Images;
+
+/// <summary>From bytes to what networks take and back.</summary>
+public static class PictureTensors
+{
+    /// <summary>Pictures of one size as [B, 3, H, W] float32 on the CPU, v / 127.5 - 1, in [-1, 1].</summary>
+    /// <exception cref="ArgumentException">There are none, or their sizes differ.</exception>
+    public static Tensor ToTensor(IReadOnlyList<Picture> pictures)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        if (pictures.Count == 0)
+            throw new ArgumentException("At least one picture is needed.", nameof(pictures));
+        int width = pictures[0].Width, height = pictures[0].Height;
+        var planes = new byte[checked(pictures.Count * width * height * Picture.Channels)];
+        for (var i = 0; i < pictures.Count; i++)
+        {
+            if ((pictures[i].Width, pictures[i].Height) != (width, height))
+                throw new ArgumentException($"Picture {i} has {pictures[i].Width} x {pictures[i].Height} pixels, the first {width} x {height}.", nameof(pictures));
+            pictures[i].CopyToPlanes(planes.AsSpan(i * width * height * Picture.Channels));
+        }
+
+        return FromPlanes(planes, pictures.Count, height, width);
+    }
+
+    /// <summary>The pictures of [B, 3, H, W] in [-1, 1], any device and float type; what lies outside is clamped, levels are rounded.</summary>
+    /// <exception cref="ArgumentException">The tensor has another shape.</exception>
+    public static IReadOnlyList<Picture> ToPictures(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        if (images.Dim != 4 || images.Shape[1] != Picture.Channels)
+            throw new ArgumentException($"Pictures are [B, 3, H, W], not [{string.Join(", ", images.Shape)}].", nameof(images));
+        int count = (int)images.Shape[0], height = (int)images.Shape[2], width = (int)images.Shape[3];
+        var values = images.ToArray<float>();
+        var planes = new byte[values.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            // NaN fails both comparisons of a clamp; it becomes black instead of whatever a cast makes of it.
+            var level = (values[i] + 1f) * 127.5f;
+            planes[i] = level >= 0 ? (byte)Math.Round(Math.Min(level, 255f), MidpointRounding.ToEven) : (byte)0;
+        }
+
+        return [.. Enumerable.Range(0, count).Select(i =>
+            PlanarPixels.ToPicture(planes.AsSpan(i * width * height * Picture.Channels), width, height))];
+    }
+
+    /// <summary>Planar bytes, [B, RGB, H, W], as float32 in [-1, 1] of the same shape, on the CPU.</summary>
+    public static Tensor FromPlanes(byte[] planes, int count, int height, int width)
+    {
+        ArgumentNullException.ThrowIfNull(planes);
+        var values = new float[planes.Length];
+        PlanarPixels.ToUnitRange(planes, values);
+        return Tensor.From(values, count, Picture.Channels, height, width);
+    }
+}
