@@ -1,0 +1,60 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Torch.Io;
+
+/// <summary>Typed reads from a JSON object that somebody else wrote: what is missing or of another kind is named with its file.</summary>
+/// <param name="json">The object.</param>
+/// <param name="origin">The file's name, for messages.</param>
+public sealed class JsonMembers(JsonObject json, string origin)
+{
+    /// <summary>The file's name.</summary>
+    public string Origin => origin;
+
+    /// <summary>A whole number of at least <paramref name="atLeast"/>.</summary>
+    /// <param name="name">The member.</param>
+    /// <param name="fallback">Stands in where the member is missing or null; without it that is an error.</param>
+    /// <param name="atLeast">The smallest that makes sense.</param>
+    /// <exception cref="InputException">Missing, no whole number, or too small.</exception>
+    public int Integer(string name, int? fallback = null, int atLeast = 1)
+    {
+        var value = Read(name, fallback, "a whole number");
+        return value >= atLeast ? value : throw Wrong(name, $"a whole number of at least {atLeast}");
+    }
+
+    /// <summary>A whole number of at least one, or null where the member is missing or null.</summary>
+    /// <exception cref="InputException">No whole number, or too small.</exception>
+    public int? OptionalInteger(string name) => json[name] is null ? null : Integer(name);
+
+    /// <summary>A number.</summary>
+    /// <exception cref="InputException">No number.</exception>
+    public double Number(string name, double? fallback = null) => Read(name, fallback, "a number");
+
+    /// <summary>A truth value.</summary>
+    /// <exception cref="InputException">No truth value.</exception>
+    public bool Boolean(string name, bool? fallback = null) => Read(name, fallback, "true or false");
+
+    /// <summary>A text.</summary>
+    /// <exception cref="InputException">No text.</exception>
+    public string Text(string name, string? fallback = null)
+    {
+        if (json[name] is null)
+            return fallback ?? throw Wrong(name, "a text");
+        return json[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Wrong(name, "a text");
+    }
+
+    /// <summary>An error about a member.</summary>
+    /// <param name="name">The member.</param>
+    /// <param name="expected">What it should be, as a noun.</param>
+    public InputException Wrong(string name, string expected) =>
+        new($"'{origin}': {name} is {json[name]?.ToJsonString(JsonSerializerOptions.Web) ?? "missing"}, expected {expected}.");
+
+    private T Read<T>(string name, T? fallback, string expected)
+        where T : struct
+    {
+        if (json[name] is null)
+            return fallback ?? throw Wrong(name, expected);
+        return json[name] is JsonValue value && value.TryGetValue<T>(out var read) ? read : throw Wrong(name, expected);
+    }
+}

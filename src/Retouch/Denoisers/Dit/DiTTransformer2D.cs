@@ -1,0 +1,115 @@
+using Retouch.Conditioning;
+using Retouch.Formulations;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Denoisers.Dit;
+
+/// <summary>
+/// The class-conditional diffusion transformer (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023) with the parameters of diffusers'
+/// <c>DiTTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// </summary>
+public sealed class DiTTransformer2D : IDenoiser
+{
+    private const double OutputNormEps = 1e-6;
+
+    private readonly PatchEmbedding _patches;
+    private readonly DiTBlock[] _blocks;
+    private readonly LayerNorm _outputNorm;
+    private readonly Linear _outputModulation;
+    private readonly Linear _output;
+
+    /// <summary>Builds the network without memory for its parameters. A fresh one starts with zero gates and a zero output layer.</summary>
+    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    public DiTTransformer2D(DiTConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate("DiT");
+        Config = config;
+        var root = Parameters.Root;
+        _patches = new PatchEmbedding(root / "pos_embed", config.InChannels, config.Width, config.PatchSize, config.SampleSize / config.PatchSize);
+        _blocks = [.. Enumerable.Range(0, config.NumLayers).Select(k => new DiTBlock(root / "transformer_blocks" / k, config))];
+        _outputNorm = new LayerNorm(root / "norm_out", config.Width, OutputNormEps, affine: false);
+        _outputModulation = new Linear(root / "proj_out_1", config.Width, 2L * config.Width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
+        _output = new Linear(root / "proj_out_2", config.Width, (long)config.PatchSize * config.PatchSize * config.Outputs, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
+    }
+
+    /// <summary>Its shape.</summary>
+    public DiTConfig Config { get; }
+
+    /// <inheritdoc/>
+    public int LatentChannels => Config.InChannels;
+
+    /// <inheritdoc/>
+    public int? ClassCount => Config.NumEmbedsAdaNorm;
+
+    /// <inheritdoc/>
+    public ParameterStore Parameters { get; } = new();
+
+    /// <inheritdoc/>
+    public bool CheckpointActivations { get; set; }
+
+    /// <inheritdoc/>
+    public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
+    {
+        ArgumentNullException.ThrowIfNull(condition);
+        var labels = condition.ClassLabels
+            ?? throw new ArgumentException($"This network is class-conditional: give a label for each sample, {Config.NumEmbedsAdaNorm} for none.", nameof(condition));
+        using var scope = TensorScope.Enter();
+        var output = Forward(noisy, time, labels);
+        return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
+    }
+
+    /// <summary>Everything the network puts out, the learned variance included.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch.</param>
+    /// <param name="time">[batch], as pretraining counted it (steps up to 1000, or 1000·t); integers or fractions.</param>
+    /// <param name="labels">int64 [batch], 0 to the number of classes.</param>
+    /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
+    /// <exception cref="InputException">The shapes or labels do not fit.</exception>
+    public Tensor Forward(Tensor noisy, Tensor time, Tensor labels)
+    {
+        Check(noisy, time, labels);
+        using var scope = TensorScope.Enter();
+        var type = Parameters.All[0].Value.DType;
+        var features = Sinusoid.Features(time, DiTBlock.TimeFeatures, frequencyShift: 1).To(type);
+        var x = _patches.Forward(noisy.To(type));
+        var first = _blocks[0].Embed(features, labels);
+        for (var k = 0; k < _blocks.Length; k++)
+            x = Run(_blocks[k], x, k == 0 ? first : _blocks[k].Embed(features, labels));
+        var modulation = _outputModulation.Forward(first).Unsqueeze(1).Chunk(2, -1);
+        var tokens = _output.Forward(DiTBlock.Modulate(_outputNorm.Forward(x), modulation[0], modulation[1]));
+        return scope.Keep(Assemble(tokens, noisy.Shape[2], noisy.Shape[3]).To(noisy.DType));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _patches.Dispose();
+        Parameters.Dispose();
+    }
+
+    private Tensor Run(DiTBlock block, Tensor x, Tensor embedding) => CheckpointActivations
+        ? Autograd.Checkpoint(inputs => [block.Forward(inputs[0], inputs[1])], [x, embedding], [.. block.Parameters.Select(static p => p.Value)])[0]
+        : block.Forward(x, embedding);
+
+    /// <summary>Tokens [batch, rows·columns, patch·patch·channels] to pictures [batch, channels, height, width].</summary>
+    private Tensor Assemble(Tensor tokens, long height, long width)
+    {
+        var (batch, patch, channels) = (tokens.Shape[0], Config.PatchSize, Config.Outputs);
+        var squares = tokens.View([batch, height / patch, width / patch, patch, patch, channels]);
+        return squares.Permute([0, 5, 1, 3, 2, 4]).Reshape([batch, channels, height, width]);
+    }
+
+    private void Check(Tensor noisy, Tensor time, Tensor labels)
+    {
+        var shape = noisy.Shape;
+        if (shape.Length != 4 || shape[1] != Config.InChannels || shape[2] % Config.PatchSize != 0 || shape[3] % Config.PatchSize != 0)
+            throw new InputException($"DiT takes latents [batch, {Config.InChannels}, height, width] with sides divisible by {Config.PatchSize}, not [{string.Join(", ", shape)}].");
+        if (time.Dim != 1 || time.Shape[0] != shape[0] || labels.Dim != 1 || labels.Shape[0] != shape[0])
+            throw new InputException($"DiT takes one time and one label a sample ({shape[0]}), not [{string.Join(", ", time.Shape)}] and [{string.Join(", ", labels.Shape)}].");
+        // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
+        if (labels.Device.Type == DeviceType.Cpu && labels.ToArray<long>() is var values && Array.Exists(values, v => v < 0 || v > Config.NumEmbedsAdaNorm))
+            throw new InputException($"Labels [{string.Join(", ", values)}] must lie between 0 and {Config.NumEmbedsAdaNorm} (no class).");
+    }
+}
