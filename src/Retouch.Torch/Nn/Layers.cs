@@ -76,6 +76,13 @@ public sealed class GroupNorm
 
     /// <summary>The shape stays.</summary>
     public Tensor Forward(Tensor x) => x.GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
+
+    /// <summary>Normalisation followed by y·sigmoid(y). The shape stays.</summary>
+    public Tensor ForwardSilu(Tensor x)
+    {
+        using var normalised = Forward(x);
+        return normalised.Silu();
+    }
 }
 
 /// <summary>Layer normalisation over the last dimension. Keys: <c>weight</c>, <c>bias</c> [C], when affine.</summary>

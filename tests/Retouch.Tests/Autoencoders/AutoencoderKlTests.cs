@@ -1,0 +1,183 @@
+using Retouch.Autoencoders;
+using Retouch.Tests.Goldens;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Tests.Autoencoders;
+
+/// <summary>The KL autoencoder against diffusers', and what its decoder promises about depth, memory and recomputation.</summary>
+public sealed class AutoencoderKlTests
+{
+    [Theory]
+    [InlineData("autoencoder_kl_2level")]
+    [InlineData("autoencoder_kl_16ch_noquant")]
+    public void Outputs_intermediates_and_gradients_are_diffusers(string name)
+    {
+        var before = Tensor.LiveCount;
+        using (TensorScope.Enter())
+        {
+            using var golden = GoldenCase.Open(name);
+            using var network = Load(golden);
+            network.Parameters.RequireGrad(true);
+            var seen = new HashSet<string>();
+            network.Parameters.Observer = (path, tensor) =>
+            {
+                golden.Check($"mid.{path}", tensor);
+                seen.Add(path);
+            };
+            var image = golden.ReadLeaf("in.image");
+            var posterior = network.EncodePosterior(image);
+            golden.Check("out.mean", posterior.Mean);
+            golden.Check("out.logvar", posterior.LogVariance);
+            golden.Check("out.kl", posterior.Kl());
+            var sample = posterior.Sample(golden.Read("in.posterior_noise"));
+            golden.Check("out.sample", sample);
+            golden.Check("out.scaled_latent", network.Scale(sample));
+            var moments = Ops.Cat([posterior.Mean, posterior.LogVariance], 1);
+            golden.Check("out.moments", moments);
+
+            var raw = golden.ReadLeaf("in.latent");
+            var decoded = network.Decode(new Latent(network.Scale(raw)));
+            golden.Check("out.decoded", decoded);
+            Assert.Equal(golden.Names("mid."), seen.Order(StringComparer.Ordinal));
+
+            Autograd.Backward((moments * golden.Read("in.cot_moments")).Sum() + (decoded * golden.Read("in.cot_decoded")).Sum());
+            golden.Check("grad.image", image.Grad!);
+            golden.Check("grad.latent", raw.Grad!);
+            golden.CheckGradients(network.Parameters);
+        }
+
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Features_and_gradients_with_recomputation_are_the_same_to_the_bit(bool frozen)
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
+        using var network = Load(golden);
+        network.Parameters.RequireGrad(!frozen);
+        var (plain, plainGradients) = Run(checkpoint: false);
+        var (again, againGradients) = Run(checkpoint: true);
+        Assert.Equal(plain, again);
+        Assert.Equal(plainGradients, againGradients);
+        Assert.Equal(frozen ? 1 : 1 + network.Parameters.All.Count(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal)), plainGradients.Count);
+
+        (List<float[]> Values, List<float[]> Gradients) Run(bool checkpoint)
+        {
+            var z = golden.ReadLeaf("in.latent");
+            var decoded = network.DecodeWithTaps(new Latent(z), new TapRequest([0, 1, 2, 3, 4], Rgb: true, Checkpoint: checkpoint));
+            var loss = decoded.Features.Select(static f => f.Square().Mean()).Aggregate(decoded.Rgb!.Square().Sum(), static (a, b) => a + b);
+            Autograd.Backward(loss);
+            var gradients = network.Parameters.All.Select(static p => p.Value.Grad).Prepend(z.Grad).OfType<Tensor>().Select(static g => g.ToArray<float>()).ToList();
+            foreach (var parameter in network.Parameters.All)
+                parameter.Value.Grad = null;
+            return ([.. decoded.Features.Append(decoded.Rgb!).Select(static f => f.ToArray<float>())], gradients);
+        }
+    }
+
+    [Theory]
+    [InlineData(new[] { 0 }, false, 0)]
+    [InlineData(new[] { 0, 2 }, false, 2)]
+    [InlineData(new[] { 4 }, false, 4)]
+    [InlineData(new[] { 1 }, true, 4)]
+    [InlineData(new int[0], true, 4)]
+    public void Nothing_deeper_than_what_is_asked_for_is_computed(int[] taps, bool rgb, int deepest)
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
+        using var network = Load(golden);
+        var seen = new List<string>();
+        network.Parameters.Observer = (path, _) => seen.Add(path);
+        var decoded = network.DecodeWithTaps(new Latent(network.Scale(golden.Read("in.latent"))), new TapRequest(taps, rgb));
+        Assert.Equal(["decoder.conv_in", .. network.Taps.Take(deepest + 1).Select(static t => t.Name)], seen);
+        Assert.Equal(rgb, decoded.Rgb is not null);
+        Assert.Equal(taps.Length, decoded.Features.Count);
+        foreach (var (tap, feature) in taps.Zip(decoded.Features))
+        {
+            golden.Check($"mid.{network.Taps[tap].Name}", feature);
+            Assert.Equal([1, network.Taps[tap].Channels, 4 * network.Taps[tap].Scale, 6 * network.Taps[tap].Scale], feature.Shape);
+        }
+    }
+
+    [Fact]
+    public void Taps_have_the_scales_of_the_paper()
+    {
+        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [32, 64, 64, 96], LayersPerBlock = 2 });
+        Assert.Equal([1, 2, 4, 8, 8], network.Taps.Select(static t => t.Scale));
+        Assert.Equal([96, 96, 64, 64, 32], network.Taps.Select(static t => t.Channels));
+        Assert.Equal("decoder.up_blocks.3", network.Taps[^1].Name);
+        Assert.Equal(8, network.Downsampling);
+    }
+
+    [Fact]
+    public void A_decode_leaves_behind_what_was_asked_for_and_nothing_else()
+    {
+        using var golden = GoldenCase.Open("autoencoder_kl_2level");
+        using var network = Load(golden);
+        var before = Tensor.LiveCount;
+        using (var scope = TensorScope.Enter())
+        {
+            var latent = new Latent(golden.ReadLeaf("in.latent"));
+            network.DecodeWithTaps(latent, new TapRequest([0, 2], Rgb: true));
+            Assert.Equal(4, scope.Count);
+            network.EncodePosterior(golden.Read("in.image"));
+            Assert.Equal(7, scope.Count);
+            network.Encode(golden.Read("in.image"), null);
+            Assert.Equal(9, scope.Count);
+        }
+
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Fact]
+    public void Encoding_draws_the_posterior_from_the_generator_and_takes_the_mean_without_one()
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
+        using var network = Load(golden);
+        var image = golden.Read("in.image");
+        using var generator = Generator.Create(Device.Cpu, 5);
+        using var same = Generator.Create(Device.Cpu, 5);
+        var posterior = network.EncodePosterior(image);
+        var expected = network.Scale(posterior.Sample(Ops.Randn(posterior.Mean.Shape, same)));
+        Assert.Equal(expected.ToArray<float>(), network.Encode(image, generator).Value.ToArray<float>());
+        Assert.Equal(network.Scale(posterior.Mean).ToArray<float>(), network.Encode(image, null).Value.ToArray<float>());
+    }
+
+    [Fact]
+    public void Latents_are_standardised_by_channel_where_the_configuration_says_so()
+    {
+        using var scope = TensorScope.Enter();
+        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [32], LatentChannels = 2, ScalingFactor = 0.5, LatentsMean = [1, -2], LatentsStd = [2, 4] });
+        var raw = Tensor.From([3f, 5, 2, 6], 1, 2, 1, 2);
+        var scaled = network.Scale(raw);
+        Assert.Equal([0.5f, 1, 0.5f, 1], scaled.ToArray<float>());
+        Assert.Equal(raw.ToArray<float>(), network.Unscale(scaled).ToArray<float>());
+    }
+
+    [Fact]
+    public void In_bfloat16_the_image_stays_close_and_comes_out_as_float32()
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("autoencoder_kl_2level");
+        using var network = Load(golden, DType.BFloat16);
+        var latent = new Latent(network.Scale(golden.Read("in.latent")));
+        var decoded = network.DecodeWithTaps(latent, new TapRequest([0], Rgb: true));
+        Assert.Equal(DType.Float32, decoded.Rgb!.DType);
+        Assert.Equal(DType.BFloat16, decoded.Features[0].DType);
+        var reference = golden.Read("out.decoded");
+        var error = ((decoded.Rgb - reference).Square().Mean() / reference.Square().Mean()).Sqrt().Item();
+        Assert.InRange(error, 1e-4, 0.05);
+    }
+
+    internal static AutoencoderKl Load(GoldenCase golden, DType? dtype = null)
+    {
+        var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(golden.ReadObject("config.json")));
+        using var weights = Torch.Safetensors.SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
+        network.Load(weights, Device.Cpu, dtype, "golden");
+        return network;
+    }
+}
