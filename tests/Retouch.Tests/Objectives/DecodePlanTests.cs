@@ -1,0 +1,120 @@
+using Retouch.Objectives;
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Objectives;
+
+public sealed class DecodePlanTests
+{
+    private static readonly double[] Times = [0.9, 0.2, 0.6, 0.95, 0.1];
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void Micro_batches_change_nothing(int decodeBatch)
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var options = new ObjectiveOptions { Perceptual = new(), Pixel = new() };
+        var (total, gradient) = new Step(Times, outliers: true).Differentiate(new ObjectiveSet(options, decoder));
+        decoder.Calls.Clear();
+        var (cutTotal, cutGradient) = new Step(Times, outliers: true).Differentiate(new ObjectiveSet(options with { DecodeBatch = decodeBatch }, decoder));
+        Assert.Equal(total, cutTotal, 1e-12);
+        Assert.All(gradient.Zip(cutGradient), p => Assert.Equal(p.First, p.Second, 1e-12));
+        Assert.All(decoder.Calls, c => Assert.InRange(c.Samples, 1, decodeBatch));
+    }
+
+    [Fact]
+    public void The_injected_gradient_is_that_of_the_plain_graph()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var step = new Step(Times);
+        var (_, gradient) = step.Differentiate(new ObjectiveSet(new() { LatentWeight = 0, Pixel = new() { Weight = 1 } }, decoder));
+        var inputs = step.Inputs();
+        var plain = (decoder.Decode(new(inputs.Noisy.Value)) - decoder.Decode(new(inputs.Remix))).Square().Mean();
+        var expected = Autograd.Grad([plain], [step.Prediction])[0]!.ToArray<double>();
+        Assert.All(expected.Zip(gradient), p => Assert.Equal(p.First, p.Second, 1e-14));
+    }
+
+    [Fact]
+    public void Only_samples_under_the_gate_are_decoded()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var step = new Step(Times);
+        var inputs = step.Inputs();
+        new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(inputs);
+        Assert.Equal([3L, 3L], decoder.Calls.Select(static c => c.Samples));
+        Assert.Equal([false, true], decoder.Calls.Select(static c => c.Recorded));
+        double[] First(Tensor x) => x.Detach().Reshape([5L, -1]).Select(1, 0).ToArray<double>();
+        var (clean, estimate) = (First(inputs.Noisy.Clean.Value), First(inputs.Estimate.Z0.Value));
+        Assert.Equal([clean[1], clean[2], clean[4], estimate[1], estimate[2], estimate[4]], decoder.Seen);
+    }
+
+    [Fact]
+    public void Without_active_samples_nothing_is_decoded_and_the_term_is_zero()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var step = new Step([0.9, 0.99]);
+        foreach (var reduction in Enum.GetValues<SampleReduction>())
+        {
+            var set = new ObjectiveSet(new() { Perceptual = new() { SampleReduction = reduction } }, decoder);
+            var terms = set.Evaluate(step.Inputs());
+            Assert.Empty(decoder.Calls);
+            Assert.Equal(0, terms.Terms[1].Raw);
+            Assert.Equal(terms.Terms[0].Weighted, terms.Total.Item(), 1e-14);
+            Assert.All(step.Differentiate(set).Gradient, static g => Assert.True(double.IsFinite(g)));
+        }
+    }
+
+    [Fact]
+    public void Nothing_deeper_than_the_deepest_tap_is_computed()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        new ObjectiveSet(new() { Perceptual = new() { Taps = [0, 1] } }, decoder).Evaluate(new Step(Times).Inputs());
+        Assert.Equal([2, 2, 0, 0, 0], decoder.Stages);
+    }
+
+    [Fact]
+    public void The_default_taps_are_all_but_the_last()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(new Step(Times).Inputs());
+        Assert.Equal([2, 2, 2, 0, 0], decoder.Stages);
+    }
+
+    [Fact]
+    public void Objectives_on_the_same_latents_share_one_decode()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var options = new ObjectiveOptions { Perceptual = new() { Gate = GateKind.None }, Pixel = new() { Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } };
+        var together = new Step(Times);
+        var (total, gradient) = together.Differentiate(new ObjectiveSet(options, decoder));
+        Assert.Equal(2, decoder.Calls.Count);
+        Assert.All(decoder.Calls, static c => Assert.Equal([0, 1, 2], c.Request.Taps));
+        Assert.All(decoder.Calls, static c => Assert.True(c.Request.Rgb));
+        var (lpl, lplGradient) = new Step(Times).Differentiate(new ObjectiveSet(options with { Pixel = null }, decoder));
+        var (pixel, pixelGradient) = new Step(Times).Differentiate(new ObjectiveSet(options with { Perceptual = null, LatentWeight = 0 }, decoder));
+        Assert.Equal(lpl + pixel, total, 1e-12);
+        Assert.All(Enumerable.Range(0, gradient.Length), k => Assert.Equal(lplGradient[k] + pixelGradient[k], gradient[k], 1e-12));
+    }
+
+    [Fact]
+    public void With_a_gate_those_above_it_are_decoded_without_the_taps()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        new ObjectiveSet(new() { Perceptual = new(), Pixel = new() { Estimate = PixelEstimate.X0 } }, decoder).Evaluate(new Step(Times, images: true).Inputs());
+        var recorded = decoder.Calls.Where(static c => c.Recorded).ToList();
+        Assert.Equal([(2L, 0), (3L, 3)], recorded.Select(static c => (c.Samples, c.Request.Taps.Count)).Order());
+        Assert.All(recorded, static c => Assert.True(c.Request.Rgb));
+        var target = Assert.Single(decoder.Calls, static c => !c.Recorded);
+        Assert.Equal((3L, false), (target.Samples, target.Request.Rgb));
+    }
+}

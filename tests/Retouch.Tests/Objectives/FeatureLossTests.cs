@@ -1,0 +1,146 @@
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Objectives;
+
+public sealed class FeatureLossTests
+{
+    private const int Samples = 2, Channels = 3, Height = 24, Width = 22;
+
+    public static TheoryData<string, bool, bool, bool, bool> Cases()
+    {
+        var cases = new TheoryData<string, bool, bool, bool, bool>();
+        foreach (var normalisation in new[] { Normalisation.Shared, Normalisation.Separate, Normalisation.None })
+        {
+            foreach (var bits in Enumerable.Range(0, 16))
+            {
+                var (masked, detach, kept, outliers) = ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0);
+                if (!(detach && normalisation == Normalisation.None))
+                    cases.Add(normalisation.ToString(), masked, detach, kept, outliers);
+            }
+        }
+
+        return cases;
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Values_and_gradients_are_those_of_the_formula(string normalisation, bool masked, bool detach, bool kept, bool outliers)
+    {
+        using var scope = TensorScope.Enter();
+        var settings = Settings(normalisation, masked, detach, kept);
+        var (target, estimate) = Maps(outliers);
+        var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
+        leaf.RequiresGrad = true;
+        var terms = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, settings);
+        using var generator = Generator.Create(Device.Cpu, 5);
+        var cotangent = Ops.Randn([Samples, Channels], generator, dtype: DType.Float64);
+        var gradient = Autograd.Grad([terms.Loss], [leaf], [cotangent])[0]!.ToArray<double>();
+        var losses = terms.Loss.ToArray<double>();
+        var weights = cotangent.ToArray<double>();
+        var someMasked = false;
+        for (var m = 0; m < Samples * Channels; m++)
+        {
+            var (f, g) = (Map(target, m), Map(estimate, m));
+            var mask = FeatureReference.Mask(g, Height, Width, settings.Mask);
+            someMasked |= mask.Any(static k => !k);
+            Assert.Equal(FeatureReference.Loss(f, g, mask, settings), losses[m], 1e-12 * Math.Max(1, losses[m]));
+            Assert.Equal(mask.Count(static k => k), terms.Kept.ToArray<double>()[m]);
+            for (var k = 0; k < g.Length; k += 5)
+            {
+                const double h = 1e-5;
+                double At(double x)
+                {
+                    var moved = g.ToArray();
+                    moved[k] = x;
+                    return FeatureReference.Loss(f, moved, mask, settings, detach ? g : null);
+                }
+
+                var expected = weights[m] * (At(g[k] + h) - At(g[k] - h)) / (2 * h);
+                Assert.Equal(expected, gradient[(m * Height * Width) + k], 1e-8 * Math.Max(1, losses[m]));
+            }
+        }
+
+        Assert.Equal(masked && outliers, someMasked);
+    }
+
+    [Theory]
+    [InlineData("ChannelNorm")]
+    [InlineData("ChannelNormShared")]
+    public void Channel_vectors_are_divided_by_their_norm(string normalisation)
+    {
+        using var scope = TensorScope.Enter();
+        var (target, estimate) = Maps(outliers: false);
+        // A pixel whose channels are all zero has a norm without gradient, were it not for the floor.
+        for (var c = 0; c < Channels; c++)
+            estimate[(c * Height * Width) + 4] = target[(c * Height * Width) + 9] = 0;
+        var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
+        leaf.RequiresGrad = true;
+        var loss = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, Settings(normalisation, false, false, false)).Loss;
+        double expected = 0;
+        for (var k = 0; k < Height * Width; k++)
+        {
+            double At(double[] x, int c) => x[(c * Height * Width) + k];
+            double Norm(double[] x) => Math.Max(Math.Sqrt(Enumerable.Range(0, Channels).Sum(c => At(x, c) * At(x, c))), 1e-10);
+            var estimateNorm = Norm(normalisation == "ChannelNorm" ? estimate : target);
+            var d = (At(target, 1) / Norm(target)) - (At(estimate, 1) / estimateNorm);
+            expected += d * d / (Height * Width);
+        }
+
+        Assert.Equal(expected, loss.ToArray<double>()[1], 1e-9 * expected);
+        Assert.All(Autograd.Grad([loss.Sum()], [leaf])[0]!.ToArray<double>(), static g => Assert.True(double.IsFinite(g)));
+    }
+
+    [Fact]
+    public void A_map_without_kept_pixels_adds_nothing_and_stays_finite()
+    {
+        using var scope = TensorScope.Enter();
+        // Constant: its quantiles are its values, and nothing lies strictly between them.
+        var leaf = Ops.Full([1L, 1, 5, 5], 2.0, dtype: DType.Float64);
+        leaf.RequiresGrad = true;
+        foreach (var kept in new[] { false, true })
+        {
+            var terms = FeatureLoss.Compare(Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64), leaf, Settings("Shared", true, false, kept));
+            Assert.Equal(0, terms.Kept.Item());
+            Assert.Equal(0, terms.Loss.Item());
+            Assert.All(Autograd.Grad([terms.Loss.Sum()], [leaf])[0]!.ToArray<double>(), static g => Assert.Equal(0, g));
+        }
+    }
+
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void What_is_not_finite_is_no_outlier_but_shows(double planted)
+    {
+        using var scope = TensorScope.Enter();
+        var (target, estimate) = Maps(outliers: false);
+        estimate[5] = planted;
+        var terms = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), Tensor.From(estimate, Samples, Channels, Height, Width), Settings("Shared", true, false, false));
+        var losses = terms.Loss.ToArray<double>();
+        Assert.False(double.IsFinite(losses[0]));
+        Assert.All(losses[1..], static l => Assert.True(double.IsFinite(l)));
+    }
+
+    internal static FeatureSettings Settings(string normalisation, bool masked, bool detach, bool kept) =>
+        new(Enum.Parse<Normalisation>(normalisation), detach, masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null, kept);
+
+    internal static (double[] Target, double[] Estimate) Maps(bool outliers)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 11);
+        var target = Ops.Randn([Samples * Channels * Height * Width], generator, dtype: DType.Float64);
+        var estimate = (target + (0.3 * Ops.Randn(target.Shape, generator, dtype: DType.Float64)) + 0.2).ToArray<double>();
+        if (outliers)
+        {
+            // Three by three: what is smaller is filled again by closing. In a corner, two by two are enough.
+            for (var k = 0; k < 9; k++)
+                estimate[((10 + (k / 3)) * Width) + 8 + (k % 3)] = 50 + k;
+            foreach (var corner in new[] { 0, 1, Width, Width + 1 })
+                estimate[(2 * Height * Width) + corner] = -80;
+        }
+
+        return (target.ToArray<double>(), estimate);
+    }
+
+    private static double[] Map(double[] all, int m) => all[(m * Height * Width)..((m + 1) * Height * Width)];
+}

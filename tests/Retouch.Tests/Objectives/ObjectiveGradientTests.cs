@@ -1,0 +1,99 @@
+using Retouch.Objectives;
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Objectives;
+
+/// <summary>The gradient of the total at the prediction is what central differences of the total give.</summary>
+public sealed class ObjectiveGradientTests
+{
+    private static readonly double[] Times = [0.2, 0.7, 0.9];
+
+    public static TheoryData<string, bool, bool> Normalisations()
+    {
+        var cases = new TheoryData<string, bool, bool>();
+        foreach (var normalisation in Enum.GetNames<Normalisation>())
+        {
+            cases.Add(normalisation, true, true);
+            cases.Add(normalisation, true, false);
+            cases.Add(normalisation, false, true);
+        }
+
+        return cases;
+    }
+
+    [Theory]
+    [MemberData(nameof(Normalisations))]
+    public void Latent_perceptual_loss(string normalisation, bool mask, bool outliers)
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var set = new ObjectiveSet(new() { Perceptual = new() { Normalisation = Enum.Parse<Normalisation>(normalisation), Mask = mask } }, decoder);
+        var step = new Step(Times, side: outliers ? 16 : 6, outliers: outliers);
+        step.CheckGradient(set, stride: outliers ? 41 : 5);
+        var health = set.Evaluate(step.Inputs()).Health;
+        Assert.Equal(mask && outliers, health["lpl/masked/tap1"] + health["lpl/masked/tap2"] > 0);
+    }
+
+    [Theory]
+    [InlineData(GateKind.Sigma, null, 2)]
+    [InlineData(GateKind.Sigma, 0.3, 1)]
+    [InlineData(GateKind.Snr, 0.1, 2)]
+    [InlineData(GateKind.Timestep, 900.0, 3)]
+    [InlineData(GateKind.T, 0.5, 1)]
+    [InlineData(GateKind.None, null, 3)]
+    public void Gates(GateKind gate, double? threshold, int active)
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        foreach (var reduction in new[] { SampleReduction.Batch, SampleReduction.Active })
+        {
+            if (gate == GateKind.None && reduction == SampleReduction.Active)
+                continue;
+            var set = new ObjectiveSet(new() { Perceptual = new() { Gate = gate, Threshold = threshold, SampleReduction = reduction } }, decoder);
+            var step = new Step(Times);
+            step.CheckGradient(set, stride: 17);
+            Assert.Equal(active / 3.0, set.Evaluate(step.Inputs()).Health["lpl/active"], 1e-12);
+        }
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData(PixelEstimate.Remix, PixelTarget.Image)]
+    [InlineData(PixelEstimate.X0, null)]
+    [InlineData(PixelEstimate.X0, PixelTarget.Decoding)]
+    public void Pixel_loss(PixelEstimate? estimate, PixelTarget? target)
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var set = new ObjectiveSet(new() { Pixel = new() { Estimate = estimate, Target = target } }, decoder);
+        new Step(Times, images: true).CheckGradient(set, stride: 11);
+    }
+
+    [Fact]
+    public void Everything_at_once()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var options = new ObjectiveOptions
+        {
+            LatentWeight = 0.7,
+            Perceptual = new() { Rgb = true, DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, 0.5, 0.25, 0.125], PixelReduction = PixelReduction.Kept, MaskSource = MaskSource.Target },
+            Pixel = new() { Estimate = PixelEstimate.X0 },
+            DecodeBatch = 2,
+        };
+        new Step(Times, images: true, outliers: true).CheckGradient(new ObjectiveSet(options, decoder), stride: 7);
+    }
+
+    [Fact]
+    public void The_control_is_the_perturbation_in_latent_space()
+    {
+        using var scope = TensorScope.Enter();
+        var step = new Step(Times);
+        var terms = new ObjectiveSet(new() { Pixel = new() { Space = PixelSpace.Latent } }, null);
+        var inputs = step.Inputs();
+        var expected = (inputs.Noisy.Level.B.View([-1L, 1, 1, 1]) * (inputs.Estimate.Noise - inputs.Noisy.Noise)).Square().Mean().Item();
+        Assert.Equal(expected, terms.Evaluate(inputs).Terms[1].Raw, 1e-12);
+        step.CheckGradient(terms);
+    }
+}

@@ -1,0 +1,32 @@
+using Retouch.Objectives;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Objectives;
+
+/// <summary>Runs alone: the count of live tensors is that of the whole process.</summary>
+[CollectionDefinition(nameof(ObjectiveLeakTests), DisableParallelization = true)]
+[Collection(nameof(ObjectiveLeakTests))]
+public sealed class ObjectiveLeakTests
+{
+    private static readonly double[] Times = [0.9, 0.2, 0.6, 0.95, 0.1];
+
+    [Fact]
+    public void Without_recording_values_are_the_same_and_no_tensor_is_left()
+    {
+        using var outer = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var step = new Step(Times);
+        var set = new ObjectiveSet(new() { Perceptual = new(), Pixel = new(), CheckpointDecoder = true }, decoder);
+        var expected = step.Differentiate(set).Total;
+        Assert.True(decoder.Calls.Where(static c => c.Recorded).All(static c => c.Request.Checkpoint));
+        decoder.Calls.Clear();
+        var before = Tensor.LiveCount;
+        using (TensorScope.Enter())
+        using (Autograd.NoGrad())
+            Assert.Equal(expected, set.Evaluate(step.Inputs()).Total.Item(), 1e-13);
+        Assert.DoesNotContain(decoder.Calls, static c => c.Recorded || c.Request.Checkpoint);
+        Assert.Equal(before, Tensor.LiveCount);
+        step.Differentiate(set);
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+}

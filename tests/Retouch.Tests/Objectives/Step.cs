@@ -1,0 +1,101 @@
+using Retouch.Autoencoders;
+using Retouch.Formulations;
+using Retouch.Objectives;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Objectives;
+
+/// <summary>One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the prediction.</summary>
+internal sealed class Step
+{
+    private readonly Tensor _clean;
+    private readonly Tensor _noise;
+    private readonly NoiseLevel _level;
+    private readonly Tensor? _images;
+
+    /// <param name="times">t of each sample.</param>
+    /// <param name="side">Side of the latents.</param>
+    /// <param name="images">Whether the step has images, of four times the side.</param>
+    /// <param name="outliers">Whether some latents are planted far outside.</param>
+    /// <param name="error">How far the prediction is off.</param>
+    public Step(double[] times, long side = 6, bool images = false, bool outliers = false, double error = 0.5)
+    {
+        using var generator = Generator.Create(Device.Cpu, 7);
+        long[] shape = [times.Length, 2, side, side];
+        _clean = Ops.Randn(shape, generator, dtype: DType.Float64);
+        _noise = Ops.Randn(shape, generator, dtype: DType.Float64);
+        if (outliers)
+        {
+            var all = _clean.Span<double>();
+            // In corners, whose features reach over less than the quantile of a map.
+            for (var k = 0; k < times.Length; k++)
+                all[(int)(2 * side * side) * k] = 40 - (90 * (k % 2));
+        }
+
+        var t = Tensor.From(times);
+        _level = new NoiseLevel(t * 1000, 1 - t, t, t / (1 - t));
+        _images = images ? Ops.Randn([times.Length, 3, 4 * side, 4 * side], generator, dtype: DType.Float64) : null;
+        Prediction = (_noise - _clean + (error * Ops.Randn(shape, generator, dtype: DType.Float64))).Detach();
+        Prediction.RequiresGrad = true;
+    }
+
+    public Tensor Prediction { get; private set; }
+
+    public ObjectiveInputs Inputs()
+    {
+        var flow = new StraightFlow();
+        var noisy = flow.AddNoise(new Latent(_clean), _noise, _level);
+        var prediction = new Prediction(Prediction);
+        return new ObjectiveInputs(flow, noisy, prediction, flow.Recover(noisy, prediction), _images);
+    }
+
+    /// <summary>Values of the terms and the gradient of the total at the prediction.</summary>
+    public (double Total, double[] Gradient) Differentiate(ObjectiveSet set)
+    {
+        using var scope = TensorScope.Enter();
+        var total = set.Evaluate(Inputs()).Total;
+        return (total.Item(), Autograd.Grad([total], [Prediction])[0]!.ToArray<double>());
+    }
+
+    /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.</summary>
+    public void CheckGradient(ObjectiveSet set, int stride = 5)
+    {
+        const double h = 1e-6;
+        var (_, gradient) = Differentiate(set);
+        var scale = gradient.Max(Math.Abs);
+        Assert.True(scale > 0, "The gradient is zero everywhere.");
+        var start = Prediction.ToArray<double>();
+        using var quiet = Autograd.NoGrad();
+        for (var k = 0; k < start.Length; k += stride)
+        {
+            double At(double x)
+            {
+                using var scope = TensorScope.Enter();
+                var moved = start.ToArray();
+                moved[k] = x;
+                var old = Prediction;
+                Prediction = Tensor.From(moved, old.Shape);
+                var value = set.Evaluate(Inputs()).Total.Item();
+                Prediction = old;
+                return value;
+            }
+
+            var difference = (At(start[k] + h) - At(start[k] - h)) / (2 * h);
+            Assert.True(Math.Abs(difference - gradient[k]) <= 1e-6 * scale, $"Element {k}: gradient {gradient[k]:R}, difference {difference:R}, largest {scale:R}.");
+        }
+    }
+
+    private sealed class StraightFlow : Formulation
+    {
+        public override NoiseLevel SampleLevels(int batch, Generator generator, Device device) => throw new NotSupportedException();
+
+        public override Tensor Target(NoisedLatent noisy) => noisy.Noise - noisy.Clean.Value;
+
+        public override CleanEstimate Recover(NoisedLatent noisy, Prediction prediction)
+        {
+            var v = prediction.Value;
+            return new CleanEstimate(
+                new Latent(noisy.Value - (Broadcast(noisy.Level.B) * v)), noisy.Value + (Broadcast(noisy.Level.A) * v), v - Target(noisy));
+        }
+    }
+}
