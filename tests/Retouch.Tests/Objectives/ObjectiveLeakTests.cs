@@ -3,9 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>Runs alone: the count of live tensors is that of the whole process.</summary>
-[CollectionDefinition(nameof(ObjectiveLeakTests), DisableParallelization = true)]
-[Collection(nameof(ObjectiveLeakTests))]
+[Collection(LiveTensorCollection.Name)]
 public sealed class ObjectiveLeakTests
 {
     private static readonly double[] Times = [0.9, 0.2, 0.6, 0.95, 0.1];

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using Retouch.Objectives;
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Tests.Objectives;
+
+public sealed class ObjectiveOptionsTests
+{
+    public static TheoryData<string, LatentPerceptualOptions> Wrong() => new()
+    {
+        { "weight", new() { Weight = 0 } },
+        { "weight", new() { Weight = double.NaN } },
+        { "autoShare", new() { AutoShare = 0.2 } },
+        { "autoShare", new() { Weight = TermWeight.Auto, AutoShare = 1 } },
+        { "autoWarmUp", new() { AutoWarmUp = 10 } },
+        { "autoWarmUp", new() { Weight = TermWeight.Auto, AutoWarmUp = 0 } },
+        { "taps", new() { Taps = [] } },
+        { "taps", new() { Taps = [1, 1] } },
+        { "taps", new() { Taps = [2, 0] } },
+        { "taps", new() { Taps = [-1, 0] } },
+        { "detachStatistics", new() { DetachStatistics = true, Normalisation = Normalisation.None } },
+        { "maskSource", new() { Mask = false, MaskSource = MaskSource.Target } },
+        { "quantile", new() { Mask = false, Quantile = 0.02 } },
+        { "quantile", new() { Quantile = 0.5 } },
+        { "margin", new() { Mask = false, Margin = 2 } },
+        { "margin", new() { Margin = -1 } },
+        { "opening", new() { Mask = false, Opening = 5 } },
+        { "opening", new() { Opening = 0 } },
+        { "closing", new() { Mask = false, Closing = 3 } },
+        { "closing", new() { Closing = -3 } },
+        { "depthWeights", new() { DepthWeights = [1, 1] } },
+        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom } },
+        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, -1] } },
+        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [0, 0] } },
+        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, Taps = [0, 1], Rgb = true, DepthWeights = [1, 1] } },
+        { "threshold", new() { Threshold = 0 } },
+        { "threshold", new() { Gate = GateKind.Snr } },
+        { "threshold", new() { Gate = GateKind.T, Threshold = 1.5 } },
+        { "threshold", new() { Gate = GateKind.None, Threshold = 3 } },
+        { "resolutionScale", new() { ResolutionScale = 0 } },
+        { "resolutionScale", new() { ResolutionScale = 2, Mask = false, Gate = GateKind.None } },
+        { "pixelReduction", new() { PixelReduction = PixelReduction.Kept, Mask = false } },
+        { "sampleReduction", new() { SampleReduction = SampleReduction.Active, Gate = GateKind.None } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void What_is_wrong_or_does_nothing_is_named(string member, LatentPerceptualOptions options)
+    {
+        var problem = Assert.Single(options.Validate("objectives.perceptual"));
+        Assert.StartsWith($"objectives.perceptual.{member}: ", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_defaults_are_valid() => Assert.Empty(new ObjectiveOptions { Perceptual = new(), Pixel = new() }.Validate("objectives"));
+
+    [Fact]
+    public void All_problems_are_told_at_once()
+    {
+        var options = new ObjectiveOptions
+        {
+            LatentWeight = -1,
+            DecodeBatch = 0,
+            Perceptual = new() { Quantile = 2, Opening = 0 },
+            Pixel = new() { Space = PixelSpace.Latent, Estimate = PixelEstimate.X0 },
+        };
+        string[] members = [.. options.Validate("o").Select(static p => p[..p.IndexOf(':', StringComparison.Ordinal)])];
+        Assert.Equal(["o.latentWeight", "o.decodeBatch", "o.perceptual.quantile", "o.perceptual.opening", "o.pixel.estimate"], members);
+    }
+
+    [Fact]
+    public void A_decoder_that_nobody_looks_at_needs_no_options()
+    {
+        Assert.Equal(2, new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }.Validate("o").Count);
+        Assert.Single(new ObjectiveOptions { LatentWeight = 0 }.Validate("o"));
+        Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new() { Weight = TermWeight.Auto } }.Validate("o"));
+        Assert.Single(new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.Auto, AutoShare = 0.6 }, Pixel = new() { Weight = TermWeight.Auto, AutoShare = 0.4 } }.Validate("o"));
+    }
+
+    [Fact]
+    public void What_does_not_fit_the_decoder_is_refused()
+    {
+        using var decoder = new ScriptedDecoder();
+        Assert.Contains("taps 0 to 3", Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Perceptual = new() { Taps = [4] } }, decoder)).Message, StringComparison.Ordinal);
+        Assert.Contains("3 weights", Assert.Throws<UsageException>(() => new ObjectiveSet(
+            new() { Perceptual = new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1] } }, decoder)).Message, StringComparison.Ordinal);
+        Assert.Contains("vae", Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Pixel = new() }, null)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Images_are_asked_for_by_whom_needs_them()
+    {
+        Assert.False(new ObjectiveOptions { Pixel = new() }.NeedsImages);
+        Assert.True(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0 } }.NeedsImages);
+        Assert.False(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } }.NeedsImages);
+        using var scope = Torch.TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var set = new ObjectiveSet(new() { Pixel = new() { Target = PixelTarget.Image } }, decoder);
+        Assert.Throws<UsageException>(() => set.Evaluate(new Step([0.5]).Inputs()));
+    }
+
+    [Fact]
+    public void A_weight_is_a_number_or_auto()
+    {
+        Assert.Equal("""[3.5,"auto"]""", JsonSerializer.Serialize(new TermWeight[] { 3.5, TermWeight.Auto }));
+        Assert.Equal([(TermWeight)3.5, TermWeight.Auto], JsonSerializer.Deserialize<TermWeight[]>("""[3.5,"auto"]""")!);
+        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<TermWeight>("\"much\""));
+    }
+}
