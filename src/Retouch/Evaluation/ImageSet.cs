@@ -1,0 +1,71 @@
+using Retouch.Data;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation;
+
+/// <summary>
+/// A set of pictures of one size that can be read again and again, a stretch at a time: files, drawn scenes, or tensors in memory. What every
+/// source gives is what an 8-bit file would hold, so that rounding is the same for all.
+/// </summary>
+public abstract class ImageSet
+{
+    /// <summary>What tables and messages call the set.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Pictures, at least 1.</summary>
+    public abstract int Count { get; }
+
+    /// <summary>Pixels in a row of every picture.</summary>
+    public abstract int Width { get; }
+
+    /// <summary>Rows of every picture.</summary>
+    public abstract int Height { get; }
+
+    /// <summary>What was done to the pictures, for the record: the resize and its filter, or that there was none; how many were taken of how many.</summary>
+    public abstract string Preparation { get; }
+
+    /// <summary>
+    /// Names a picture within its set. Sets whose pictures have the same names, in the same order, are compared picture by picture.
+    /// </summary>
+    public abstract string Id(int index);
+
+    /// <summary>Reads pictures.</summary>
+    /// <param name="start">The first one's index.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>[count, 3, height, width], float32 on the CPU, multiples of 1/255 in [0, 1].</returns>
+    /// <exception cref="Torch.Errors.InputException">A picture cannot be read or has another size; the message names it.</exception>
+    public abstract Tensor Read(int start, int count);
+
+    /// <summary>The pictures of a folder and its subfolders, in the ordinal order of their paths.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="preparation">How many to take, and the resize.</param>
+    public static ImageSet Open(string folder, SetPreparation? preparation = null) =>
+        new SourceImages(folder, ImageFolder.Open(folder), preparation ?? new SetPreparation());
+
+    /// <summary>The pictures of any source: a folder, procedural scenes.</summary>
+    /// <param name="name">As <see cref="Name"/>.</param>
+    /// <param name="source">The pictures.</param>
+    /// <param name="preparation">How many to take, and the resize.</param>
+    public static ImageSet From(string name, IPictureSource source, SetPreparation? preparation = null) =>
+        new SourceImages(name, source, preparation ?? new SetPreparation());
+
+    /// <summary>Pictures that a model put out.</summary>
+    /// <param name="name">As <see cref="Name"/>.</param>
+    /// <param name="images">[pictures, 3, height, width] in [−1, 1], any device; clamped, rounded to 8 bit and copied.</param>
+    public static ImageSet From(string name, Tensor images) => new TensorImages(name, images);
+
+    /// <summary>Whether the pictures of two sets belong together by name.</summary>
+    public bool PairsWith(ImageSet other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        if (Count != other.Count)
+            return false;
+        for (var i = 0; i < Count; i++)
+        {
+            if (!string.Equals(Id(i), other.Id(i), StringComparison.Ordinal))
+                return false;
+        }
+
+        return true;
+    }
+}

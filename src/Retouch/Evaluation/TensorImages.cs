@@ -1,0 +1,45 @@
+using Retouch.Torch;
+
+namespace Retouch.Evaluation;
+
+/// <summary>Pictures in memory, a byte a channel.</summary>
+internal sealed class TensorImages : ImageSet
+{
+    private readonly byte[] pixels;
+
+    public TensorImages(string name, Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        if (images.Shape is not [>= 1, 3, >= 1, >= 1])
+            throw new ArgumentException($"Pictures of shape [{string.Join(", ", images.Shape)}] are not [pictures, 3, height, width].", nameof(images));
+        Name = name;
+        Count = (int)images.Shape[0];
+        Height = (int)images.Shape[2];
+        Width = (int)images.Shape[3];
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        if (!images.Isfinite().All().ToArray<bool>()[0])
+            throw new ArgumentException("Pictures hold values that are not finite.", nameof(images));
+        pixels = ((images.Detach().To(DType.Float32).Clamp(-1, 1) + 1) * 127.5).Round().ToArray<byte>();
+    }
+
+    public override string Name { get; }
+
+    public override int Count { get; }
+
+    public override int Width { get; }
+
+    public override int Height { get; }
+
+    public override string Preparation => $"{Count} pictures from memory, rounded to 8 bit";
+
+    public override string Id(int index) => index.ToString("D6");
+
+    public override Tensor Read(int start, int count)
+    {
+        var size = 3 * Width * Height;
+        using var scope = TensorScope.Enter();
+        var bytes = Tensor.From<byte>(pixels.AsSpan(checked(start * size), checked(count * size)), count, 3, Height, Width);
+        return scope.Keep(bytes.To(DType.Float32) / 255);
+    }
+}

@@ -1,0 +1,107 @@
+using Retouch.Evaluation;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Evaluation;
+
+/// <summary>Statistics and the distance of normal distributions, against another implementation and closed forms.</summary>
+public sealed class FrechetDistanceTests
+{
+    [Theory]
+    [InlineData("a", "b", 1e-5, 0)]
+    [InlineData("a", "c", 1e-5, 0)]
+    [InlineData("a", "a", 0, 1e-4)]
+    [InlineData("lowrank_a", "lowrank_b", 1e-3, 0)]
+    public void The_golden_is_met(string first, string second, double relative, double absolute)
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = TestTensors.Golden("frechet");
+        using var a = Statistics(golden.Read($"in.{first}"), 64);
+        using var b = Statistics(golden.Read($"in.{second}"), 64);
+        var expected = golden.Read($"out.{first}-{second}").Item();
+        TestTensors.Close(expected, Distance(a, b), absolute + (relative * expected));
+        TestTensors.Close(expected, Distance(b, a), absolute + (relative * expected), "the other way round");
+    }
+
+    [Fact]
+    public void Independent_coordinates_give_the_sum_of_squared_differences_of_means_and_deviations()
+    {
+        using var scope = TensorScope.Enter();
+        double[] m1 = [0, 1, -2], s1 = [1, 0.5, 3], m2 = [0.5, 1, 4], s2 = [2, 0, 3];
+        Tensor Diagonal(double[] s) => Ops.Eye(3, dtype: DType.Float64) * Tensor.From(s).Square();
+        var d = FrechetDistance.Squared(Tensor.From(m1, 1, 3), Diagonal(s1).Unsqueeze(0), Tensor.From(m2, 1, 3), Diagonal(s2).Unsqueeze(0));
+        var expected = 0.0;
+        for (var k = 0; k < 3; k++)
+            expected += Math.Pow(m1[k] - m2[k], 2) + Math.Pow(s1[k] - s2[k], 2);
+        TestTensors.Close(expected, d.Item(), 1e-12);
+    }
+
+    [Fact]
+    public void A_linear_map_that_is_symmetric_and_positive_costs_what_it_moves()
+    {
+        // x -> Mx is the optimal transport from N(0, C) to N(0, MCM) when M is symmetric positive definite (Brenier): it costs tr (I - M) C (I - M).
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 5);
+        var (c, m) = (Positive(generator, 6), Positive(generator, 6));
+        var moved = m.Matmul(c).Matmul(m);
+        var identity = Ops.Eye(6, dtype: DType.Float64);
+        var expected = (identity - m).Matmul(c).Matmul(identity - m).Trace().Item();
+        var zero = Ops.Zeros([1, 6], dtype: DType.Float64);
+        var (distance, derivative) = FrechetDistance.SquaredWithDerivative(zero, c.Unsqueeze(0), zero, moved.Unsqueeze(0));
+        TestTensors.Close(expected, distance.Item(), 1e-10 * expected);
+        Assert.True(TestTensors.Furthest(derivative.Squeeze(0), identity - m) < 1e-9, "the transport map is M");
+    }
+
+    [Fact]
+    public void The_derivative_is_that_of_finite_differences()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 9);
+        var (c1, c2) = (Positive(generator, 5), Positive(generator, 5));
+        var zero = Ops.Zeros([1, 5], dtype: DType.Float64);
+        var direction = Ops.Randn([5, 5], generator).To(DType.Float64);
+        direction += direction.T();
+        var (_, derivative) = FrechetDistance.SquaredWithDerivative(zero, c1.Unsqueeze(0), zero, c2.Unsqueeze(0));
+        const double Step = 1e-5;
+        double At(double t) => FrechetDistance.Squared(zero, (c1 + (direction * t)).Unsqueeze(0), zero, c2.Unsqueeze(0)).Item();
+        TestTensors.Close((At(Step) - At(-Step)) / (2 * Step), (derivative.Squeeze(0) * direction).Sum().Item(), 1e-7);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(500)]
+    public void Neither_order_nor_batches_matter(int batch)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 3);
+        // Far from zero, where sums of squares would lose half of their digits.
+        var x = (Ops.Randn([500, 4], generator).To(DType.Float64) * 0.01) + 1000;
+        using var whole = Statistics(x, 500);
+        using var parts = Statistics(x.Flip([0L]), batch);
+        var centred = x - x.Mean([0L], keepdim: true);
+        var expected = centred.T().Matmul(centred) / 499;
+        foreach (var statistics in new[] { whole, parts })
+        {
+            Assert.Equal(500, statistics.Count);
+            Assert.True(TestTensors.Furthest(statistics.Mean(0, 1), x.Mean([0L]).Unsqueeze(0)) < 1e-9);
+            Assert.True(TestTensors.Furthest(statistics.Covariance(0, 1), expected.Unsqueeze(0)) < 1e-13);
+        }
+    }
+
+    private static Tensor Positive(Generator generator, int size)
+    {
+        var x = Ops.Randn([size, size], generator).To(DType.Float64);
+        return x.Matmul(x.T()) + (Ops.Eye(size, dtype: DType.Float64) * 0.1);
+    }
+
+    private static GaussianStatistics Statistics(Tensor rows, int batch)
+    {
+        var statistics = new GaussianStatistics(1, (int)rows.Shape[1], Device.Cpu);
+        foreach (var part in rows.Split(batch))
+            statistics.Add(part.Unsqueeze(0));
+        return statistics;
+    }
+
+    private static double Distance(GaussianStatistics a, GaussianStatistics b) =>
+        FrechetDistance.Squared(a.Mean(0, 1), a.Covariance(0, 1), b.Mean(0, 1), b.Covariance(0, 1)).Item();
+}

@@ -1,0 +1,44 @@
+using Retouch.Torch;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Tests.Evaluation;
+
+internal static class TestTensors
+{
+    /// <summary>Colourful pictures in [0, 1] with structure at several scales, [count, 3, size, size].</summary>
+    public static Tensor Pictures(int count, int size, ulong seed)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, seed);
+        var sum = Ops.Full([count, 3, size, size], 0.5, dtype: DType.Float64);
+        for (var cells = 2; cells <= size; cells *= 2)
+            sum += Ops.Randn([count, 3, cells, cells], generator).To(DType.Float64).UpsampleBilinear2d([size, size], false) * (0.3 / cells);
+        return scope.Keep(sum.Clamp(0, 1));
+    }
+
+    /// <summary>Pictures smoothed by a square of the given side, borders repeated.</summary>
+    public static Tensor Blurred(Tensor pictures, int side) =>
+        side == 1 ? pictures : pictures.Pad([side / 2, side / 2, side / 2, side / 2], "replicate").AvgPool2d([side, side], [1, 1]);
+
+    public static string Goldens
+    {
+        get
+        {
+            for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            {
+                var candidate = Path.Combine(folder.FullName, "tests", "goldens");
+                if (Directory.Exists(candidate))
+                    return candidate;
+            }
+
+            throw new DirectoryNotFoundException("tests/goldens");
+        }
+    }
+
+    public static SafetensorsFile Golden(string name) => SafetensorsFile.Open(Path.Combine(Goldens, name, "io.safetensors"));
+
+    public static void Close(double expected, double actual, double tolerance, string what = "") =>
+        Assert.True(Math.Abs(expected - actual) <= tolerance, $"{what} expected {expected:R}, got {actual:R}, tolerance {tolerance:R}");
+
+    public static double Furthest(Tensor a, Tensor b) => (a - b).Abs().Max().Item();
+}
