@@ -1,0 +1,104 @@
+using System.Text.Json.Nodes;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Checkpoints.Diffusers;
+
+/// <summary>A network with the <c>config.json</c> that it came with, so that it can be written back without losing what Retouch does not know.</summary>
+/// <param name="Network">The network; whoever holds the component disposes it.</param>
+/// <param name="Config">Its file, or a new one.</param>
+public sealed record Component(IDisposable Network, ConfigDocument Config) : IDisposable
+{
+    private readonly JsonObject _known = ComponentRegistry.Of(Network).Describe(Network);
+
+    /// <summary>A network made here.</summary>
+    public static Component Create(IDisposable network) => new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
+
+    /// <summary>The value of <c>_class_name</c>.</summary>
+    public string ClassName => new JsonMembers(Config.Json, ComponentFolder.ConfigName).Text("_class_name");
+
+    /// <summary>The file as it has to be written: changed where the network's configuration differs from when this component was made.</summary>
+    public ConfigDocument CurrentConfig() => Config.Change(_known, ComponentRegistry.Of(Network).Describe(Network));
+
+    /// <inheritdoc/>
+    public void Dispose() => Network.Dispose();
+}
+
+/// <summary>Reads and writes component folders of diffusers: <c>config.json</c> and safetensors.</summary>
+public static class ComponentFolder
+{
+    internal const string ConfigName = "config.json";
+
+    /// <summary>Reads the configuration and builds the network, without memory for its parameters.</summary>
+    /// <exception cref="InputException">No <c>config.json</c>, an unknown class, or a bad member.</exception>
+    public static Component Describe(string folder)
+    {
+        AtomicFolder.Recover(folder);
+        if (!Directory.Exists(folder))
+            throw new InputException($"There is no folder '{folder}'.");
+        var path = Path.Combine(folder, ConfigName);
+        var config = ConfigDocument.Read(path);
+        var json = config.Json;
+        return new Component(ComponentRegistry.Find(json, path).Create(json, path), config);
+    }
+
+    /// <summary>Reads a network with its weights.</summary>
+    /// <param name="folder">The component's folder.</param>
+    /// <param name="device">Where the weights go.</param>
+    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">Files are missing or broken, or keys do not fit: all of them are named.</exception>
+    public static Component Load(string folder, Device device, DType? dtype = DType.Float32, string? variant = null)
+    {
+        var component = Describe(folder);
+        try
+        {
+            var kind = ComponentRegistry.Of(component.Network);
+            using var weights = WeightFiles.Open(folder, variant);
+            kind.Parameters(component.Network).Load(kind.Adapt?.Invoke(weights) ?? weights, device, dtype, folder);
+            return component;
+        }
+        catch
+        {
+            component.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a network: the folder is replaced as a whole or not at all.</summary>
+    /// <param name="folder">The component's folder.</param>
+    /// <param name="component">The network and its configuration.</param>
+    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
+    /// <param name="tensors">Stand in for the network's own under the same keys: an average of the weights.</param>
+    /// <exception cref="InputException">A weight is beyond the range of float16.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    public static void Save(string folder, Component component, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null) =>
+        AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors));
+
+    /// <summary>Writes into a folder that nobody reads yet.</summary>
+    internal static void Fill(string folder, Component component, DType? dtype, IEnumerable<KeyValuePair<string, Tensor>>? tensors)
+    {
+        ArgumentNullException.ThrowIfNull(component);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var own = ComponentRegistry.Of(component.Network).Parameters(component.Network);
+        var others = tensors?.ToDictionary(StringComparer.Ordinal) ?? [];
+        if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
+            throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
+        var all = own.Tensors().Select(pair => KeyValuePair.Create(pair.Key, Convert(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype)));
+        SafetensorsWriter.Write(Path.Combine(folder, WeightFiles.Stem + ".safetensors"), all);
+        AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);
+    }
+
+    private static Tensor Convert(string name, Tensor tensor, DType? dtype)
+    {
+        if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
+            return tensor;
+        var converted = tensor.Detach().To(type);
+        if (type == DType.Float16 && converted.Abs().Max().Item() is var largest && !double.IsFinite(largest) && double.IsFinite(tensor.Abs().Max().Item()))
+            throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot hold. Save as bfloat16 or float32.");
+        return converted;
+    }
+}

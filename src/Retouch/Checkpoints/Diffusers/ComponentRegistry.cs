@@ -1,0 +1,60 @@
+using System.Text.Json.Nodes;
+using Retouch.Denoisers.Dit;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Checkpoints.Diffusers;
+
+/// <summary>A kind of network that a component folder can hold.</summary>
+/// <param name="ClassNames">Values of <c>_class_name</c> that stand for it.</param>
+/// <param name="NetworkType">The type in Retouch.</param>
+/// <param name="Create">From <c>config.json</c> and its path (for messages) to a network without memory for its parameters.</param>
+/// <param name="Describe">The members of <c>config.json</c> that Retouch knows.</param>
+/// <param name="Parameters">The network's tensors.</param>
+public sealed record ComponentKind(
+    IReadOnlyList<string> ClassNames,
+    Type NetworkType,
+    Func<JsonObject, string, IDisposable> Create,
+    Func<object, JsonObject> Describe,
+    Func<object, ParameterStore> Parameters)
+{
+    /// <summary>Renames keys of older checkpoints; null where there are none.</summary>
+    public Func<ITensorSource, ITensorSource>? Adapt { get; init; }
+
+    /// <summary>A kind, typed.</summary>
+    public static ComponentKind Of<T>(IReadOnlyList<string> classNames, Func<JsonObject, string, T> create, Func<T, JsonObject> describe, Func<T, ParameterStore> parameters)
+        where T : class, IDisposable =>
+        new(classNames, typeof(T), create, network => describe((T)network), network => parameters((T)network));
+}
+
+/// <summary>The kinds of networks that are supported.</summary>
+public static class ComponentRegistry
+{
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<ComponentKind> Kinds { get; } =
+    [
+        // Published DiT folders carry the older, broader class name.
+        ComponentKind.Of(["DiTTransformer2DModel", "Transformer2DModel"], static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)), static n => n.Config.ToJson(), static n => n.Parameters),
+    ];
+
+    /// <summary>The kind that a <c>config.json</c> names.</summary>
+    /// <param name="config">Its members.</param>
+    /// <param name="origin">Its path, for messages.</param>
+    /// <exception cref="InputException">The class is missing or unknown.</exception>
+    public static ComponentKind Find(JsonObject config, string origin)
+    {
+        var name = new JsonMembers(config, origin).Text("_class_name");
+        return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal))
+            ?? throw new InputException($"'{origin}' names the class {name}, which is not supported. Supported are {string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Order(StringComparer.Ordinal))}.");
+    }
+
+    /// <summary>The kind of a network.</summary>
+    /// <exception cref="ArgumentException">No kind has this type.</exception>
+    public static ComponentKind Of(object network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        return Kinds.FirstOrDefault(k => k.NetworkType == network.GetType())
+            ?? throw new ArgumentException($"{network.GetType()} is no network that component folders hold.", nameof(network));
+    }
+}

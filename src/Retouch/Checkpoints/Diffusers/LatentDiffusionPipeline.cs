@@ -1,0 +1,208 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Denoisers;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+
+namespace Retouch.Checkpoints.Diffusers;
+
+/// <summary>
+/// A latent diffusion model in the layout of diffusers: <c>model_index.json</c>, <c>vae/</c>, <c>transformer/</c> or <c>unet/</c>, <c>scheduler/</c>.
+/// Components that Retouch does not read travel along as files when the pipeline is saved.
+/// </summary>
+public sealed class LatentDiffusionPipeline : IDisposable
+{
+    private const string IndexName = "model_index.json";
+    private const string SchedulerName = "scheduler_config.json";
+    private const string LabelsName = "id2label";
+    private static readonly string[] DenoiserFolders = ["transformer", "unet"];
+
+    private readonly Component _autoencoder;
+    private readonly Component _denoiser;
+    private readonly ConfigDocument _index;
+    private readonly ConfigDocument _scheduler;
+    private readonly string _denoiserFolder;
+    private readonly string? _source;
+    private readonly List<string> _passengers;
+
+    private LatentDiffusionPipeline(Component autoencoder, Component denoiser, string denoiserFolder, ConfigDocument index, ConfigDocument scheduler, string? source)
+    {
+        (_autoencoder, _denoiser, _denoiserFolder, _index, _scheduler, _source) = (autoencoder, denoiser, denoiserFolder, index, scheduler, source);
+        Autoencoder = (IAutoencoder)autoencoder.Network;
+        Denoiser = (IDenoiser)denoiser.Network;
+        _passengers = source is null ? [] : Passengers(index.Json, source, denoiserFolder);
+        SchedulerConfig = scheduler.Json;
+        Labels = ReadLabels(index.Json);
+        if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
+            throw new InputException($"The autoencoder makes latents of {Autoencoder.LatentChannels} channels, the denoiser takes {Denoiser.LatentChannels}: they do not belong together.");
+    }
+
+    /// <summary>Images to latents and back.</summary>
+    public IAutoencoder Autoencoder { get; }
+
+    /// <summary>The network that is post-trained.</summary>
+    public IDenoiser Denoiser { get; }
+
+    /// <summary><c>scheduler_config.json</c>; what is changed here is changed in the file on saving.</summary>
+    public JsonObject SchedulerConfig { get; }
+
+    /// <summary>Names of the classes by label (<c>id2label</c>); empty where there are none.</summary>
+    public IReadOnlyDictionary<int, string> Labels { get; set; }
+
+    /// <summary>Puts networks made here together. The pipeline disposes them.</summary>
+    /// <param name="autoencoder">A kind of <see cref="ComponentRegistry"/>.</param>
+    /// <param name="denoiser">A kind of <see cref="ComponentRegistry"/>.</param>
+    /// <param name="schedulerConfig">With <c>_class_name</c>.</param>
+    /// <param name="labels">Names of the classes by label.</param>
+    /// <exception cref="InputException">The latents' channels differ, or the scheduler has no class.</exception>
+    public static LatentDiffusionPipeline Create(IAutoencoder autoencoder, IDenoiser denoiser, JsonObject schedulerConfig, IReadOnlyDictionary<int, string>? labels = null)
+    {
+        var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
+        var index = new JsonObject
+        {
+            ["_class_name"] = "DiTPipeline",
+            ["scheduler"] = new JsonArray("diffusers", new JsonMembers(schedulerConfig, SchedulerName).Text("_class_name")),
+            ["transformer"] = new JsonArray("diffusers", network.ClassName),
+            ["vae"] = new JsonArray("diffusers", vae.ClassName),
+        };
+        return new LatentDiffusionPipeline(vae, network, "transformer", ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null) { Labels = labels ?? new Dictionary<int, string>() };
+    }
+
+    /// <summary>Reads a pipeline.</summary>
+    /// <param name="folder">The folder with <c>model_index.json</c>.</param>
+    /// <param name="device">Where the weights go.</param>
+    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">Files are missing, broken or do not fit each other: all that is missing is named at once.</exception>
+    public static LatentDiffusionPipeline Load(string folder, Device device, DType? dtype = DType.Float32, string? variant = null)
+    {
+        AtomicFolder.Recover(folder);
+        var denoiserFolder = CheckFiles(folder);
+        var index = ConfigDocument.Read(Path.Combine(folder, IndexName));
+        var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", SchedulerName));
+        var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, dtype, variant);
+        try
+        {
+            var denoiser = LoadAs<IDenoiser>(Path.Combine(folder, denoiserFolder), device, dtype, variant);
+            try
+            {
+                return new LatentDiffusionPipeline(autoencoder, denoiser, denoiserFolder, index, scheduler, Path.GetFullPath(folder));
+            }
+            catch
+            {
+                denoiser.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            autoencoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the pipeline: the folder is replaced as a whole or not at all. It may be the one that was read.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
+    /// <param name="denoiserTensors">Stand in for the denoiser's own under the same keys: an average of the weights.</param>
+    /// <exception cref="InputException">A weight is beyond the range of float16, or a component that has to travel along is gone.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    public void Save(string folder, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? denoiserTensors = null) => AtomicFolder.Write(folder, temporary =>
+    {
+        foreach (var name in _passengers)
+            Copy(name, Path.Combine(temporary, name));
+        Directory.CreateDirectory(Path.Combine(temporary, "scheduler"));
+        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName, _autoencoder, dtype, null);
+        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, _denoiserFolder)).FullName, _denoiser, dtype, denoiserTensors);
+        AtomicFile.WriteText(Path.Combine(temporary, "scheduler", SchedulerName), _scheduler.Change(_scheduler.Json, SchedulerConfig).Text);
+        AtomicFile.WriteText(Path.Combine(temporary, IndexName), CurrentIndex().Text);
+    });
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _autoencoder.Dispose();
+        _denoiser.Dispose();
+    }
+
+    private static string CheckFiles(string folder)
+    {
+        if (!Directory.Exists(folder))
+            throw new InputException($"There is no folder '{folder}'.");
+        if (!File.Exists(Path.Combine(folder, IndexName)) && File.Exists(Path.Combine(folder, ComponentFolder.ConfigName)))
+            throw new InputException($"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}.");
+        var denoiser = DenoiserFolders.FirstOrDefault(name => Directory.Exists(Path.Combine(folder, name)));
+        List<string> missing = [.. ((string[])[IndexName, "vae/config.json", $"scheduler/{SchedulerName}"]).Where(name => !File.Exists(Path.Combine(folder, name)))];
+        if (denoiser is null)
+            missing.Add("transformer/ or unet/");
+        else if (!File.Exists(Path.Combine(folder, denoiser, ComponentFolder.ConfigName)))
+            missing.Add($"{denoiser}/{ComponentFolder.ConfigName}");
+        if (missing.Count == 0)
+            return denoiser!;
+        var present = Directory.EnumerateFileSystemEntries(folder).Select(static p => Path.GetFileName(p)).Order(StringComparer.Ordinal).Take(20);
+        throw new InputException($"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds {string.Join(", ", present.DefaultIfEmpty("nothing"))}.");
+    }
+
+    private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant)
+    {
+        var component = ComponentFolder.Load(folder, device, dtype, variant);
+        if (component.Network is T)
+            return component;
+        var name = component.ClassName;
+        component.Dispose();
+        throw new InputException($"'{folder}' holds a {name}, where {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} belongs.");
+    }
+
+    private static Dictionary<int, string> ReadLabels(JsonObject index)
+    {
+        var labels = new Dictionary<int, string>();
+        if (index[LabelsName] is not JsonObject names)
+            return labels;
+        foreach (var (key, value) in names)
+        {
+            if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label) || value is not JsonValue text || !text.TryGetValue<string>(out var name))
+                throw new InputException($"{IndexName}: {LabelsName} maps labels to names, but has '{key}': {value?.ToJsonString() ?? "null"}.");
+            labels[label] = name;
+        }
+
+        return labels;
+    }
+
+    private ConfigDocument CurrentIndex()
+    {
+        var before = _index.Json;
+        var after = _index.Json;
+        if (!ReadLabels(before).OrderBy(static p => p.Key).SequenceEqual(Labels.OrderBy(static p => p.Key)))
+        {
+            var names = Labels.OrderBy(static p => p.Key).Select(static p => KeyValuePair.Create(p.Key.ToString(CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(p.Value)));
+            after[LabelsName] = new JsonObject(names);
+        }
+
+        if (after["scheduler"] is JsonArray { Count: 2 } entry && SchedulerConfig["_class_name"] is { } scheduler)
+            entry[1] = scheduler.DeepClone();
+        return _index.Change(before, after);
+    }
+
+    /// <summary>Components that the index names, that exist as folders, and that are not written from memory.</summary>
+    private static List<string> Passengers(JsonObject index, string source, string denoiserFolder) =>
+    [
+        .. index.Where(static p => p.Value is JsonArray { Count: 2 } entry && entry[0] is not null).Select(static p => p.Key)
+            .Where(name => name != "vae" && name != "scheduler" && name != denoiserFolder && Path.GetFileName(name) == name && Directory.Exists(Path.Combine(source, name))),
+    ];
+
+    private void Copy(string name, string target)
+    {
+        var from = Path.Combine(_source!, name);
+        if (!Directory.Exists(from))
+            throw new InputException($"'{from}' was there when the pipeline was read and is gone now, so that it cannot be copied. Put it back and save again.");
+        Directory.CreateDirectory(target);
+        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Combine(target, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+    }
+}
