@@ -55,9 +55,8 @@ public static class ComponentFolder
         var component = Describe(folder);
         try
         {
-            var kind = ComponentRegistry.Of(component.Network);
             using var weights = WeightFiles.Open(folder, variant);
-            kind.Parameters(component.Network).Load(kind.Adapt?.Invoke(weights) ?? weights, device, dtype, folder);
+            ComponentRegistry.Of(component.Network).Load(component.Network, weights, device, dtype, folder);
             return component;
         }
         catch

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
 using Retouch.Denoisers.Dit;
+using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
@@ -19,13 +21,31 @@ public sealed record ComponentKind(
     Func<object, JsonObject> Describe,
     Func<object, ParameterStore> Parameters)
 {
-    /// <summary>Renames keys of older checkpoints; null where there are none.</summary>
-    public Func<ITensorSource, ITensorSource>? Adapt { get; init; }
+    /// <summary>Fills the network from a checkpoint (network, source, device, type, origin), for kinds that read older keys too; null where the store does it.</summary>
+    public Action<object, ITensorSource, Device, DType?, string>? Loader { get; init; }
 
     /// <summary>A kind, typed.</summary>
-    public static ComponentKind Of<T>(IReadOnlyList<string> classNames, Func<JsonObject, string, T> create, Func<T, JsonObject> describe, Func<T, ParameterStore> parameters)
+    public static ComponentKind Of<T>(
+        IReadOnlyList<string> classNames,
+        Func<JsonObject, string, T> create,
+        Func<T, JsonObject> describe,
+        Func<T, ParameterStore> parameters,
+        Action<T, ITensorSource, Device, DType?, string>? loader = null)
         where T : class, IDisposable =>
-        new(classNames, typeof(T), create, network => describe((T)network), network => parameters((T)network));
+        new(classNames, typeof(T), create, network => describe((T)network), network => parameters((T)network))
+        {
+            Loader = loader is null ? null : (network, source, device, dtype, origin) => loader((T)network, source, device, dtype, origin),
+        };
+
+    /// <summary>Fills a network of this kind.</summary>
+    /// <exception cref="InputException">Keys do not fit; all of them are named.</exception>
+    public void Load(object network, ITensorSource source, Device device, DType? dtype, string origin)
+    {
+        if (Loader is not null)
+            Loader(network, source, device, dtype, origin);
+        else
+            Parameters(network).Load(source, device, dtype, origin);
+    }
 }
 
 /// <summary>The kinds of networks that are supported.</summary>
@@ -34,8 +54,19 @@ public static class ComponentRegistry
     /// <summary>All of them.</summary>
     public static IReadOnlyList<ComponentKind> Kinds { get; } =
     [
+        ComponentKind.Of(
+            ["AutoencoderKL"],
+            static (json, origin) => new AutoencoderKl(AutoencoderKlConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
+
         // Published DiT folders carry the older, broader class name.
-        ComponentKind.Of(["DiTTransformer2DModel", "Transformer2DModel"], static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)), static n => n.Config.ToJson(), static n => n.Parameters),
+        ComponentKind.Of(
+            ["DiTTransformer2DModel", "Transformer2DModel"],
+            static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters),
     ];
 
     /// <summary>The kind that a <c>config.json</c> names.</summary>

@@ -73,16 +73,18 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <summary>Reads a pipeline.</summary>
     /// <param name="folder">The folder with <c>model_index.json</c>.</param>
     /// <param name="device">Where the weights go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <param name="dtype">Type of the denoiser's weights; null keeps the stored one.</param>
     /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="autoencoderType">Type of the autoencoder's weights; null keeps the stored one.</param>
     /// <exception cref="InputException">Files are missing, broken or do not fit each other: all that is missing is named at once.</exception>
-    public static LatentDiffusionPipeline Load(string folder, Device device, DType? dtype = DType.Float32, string? variant = null)
+    public static LatentDiffusionPipeline Load(
+        string folder, Device device, DType? dtype = DType.Float32, string? variant = null, DType? autoencoderType = DType.Float32)
     {
         AtomicFolder.Recover(folder);
         var denoiserFolder = CheckFiles(folder);
         var index = ConfigDocument.Read(Path.Combine(folder, IndexName));
         var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", SchedulerName));
-        var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, dtype, variant);
+        var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, autoencoderType, variant);
         try
         {
             var denoiser = LoadAs<IDenoiser>(Path.Combine(folder, denoiserFolder), device, dtype, variant);
