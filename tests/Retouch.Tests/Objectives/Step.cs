@@ -39,14 +39,15 @@ internal sealed class Step
         Prediction.RequiresGrad = true;
     }
 
+    public static Formulation Flow { get; } = new StraightFlow();
+
     public Tensor Prediction { get; private set; }
 
     public ObjectiveInputs Inputs()
     {
-        var flow = new StraightFlow();
-        var noisy = flow.AddNoise(new Latent(_clean), _noise, _level);
+        var noisy = Flow.AddNoise(new Latent(_clean), _noise, _level);
         var prediction = new Prediction(Prediction);
-        return new ObjectiveInputs(flow, noisy, prediction, flow.Recover(noisy, prediction), _images);
+        return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images);
     }
 
     /// <summary>Values of the terms and the gradient of the total at the prediction.</summary>
