@@ -7,16 +7,16 @@ public sealed class FeatureLossTests
 {
     private const int Samples = 2, Channels = 3, Height = 24, Width = 22;
 
-    public static TheoryData<string, bool, bool, bool, bool> Cases()
+    public static TheoryData<string, bool, bool, bool, bool, bool> Cases()
     {
-        var cases = new TheoryData<string, bool, bool, bool, bool>();
+        var cases = new TheoryData<string, bool, bool, bool, bool, bool>();
         foreach (var normalisation in new[] { Normalisation.Shared, Normalisation.Separate, Normalisation.None })
         {
-            foreach (var bits in Enumerable.Range(0, 16))
+            foreach (var bits in Enumerable.Range(0, 32))
             {
-                var (masked, detach, kept, outliers) = ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0);
+                var (masked, detach, kept, outliers, fused) = ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0);
                 if (!(detach && normalisation == Normalisation.None))
-                    cases.Add(normalisation.ToString(), masked, detach, kept, outliers);
+                    cases.Add(normalisation.ToString(), masked, detach, kept, outliers, fused);
             }
         }
 
@@ -25,14 +25,14 @@ public sealed class FeatureLossTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Values_and_gradients_are_those_of_the_formula(string normalisation, bool masked, bool detach, bool kept, bool outliers)
+    public void Values_and_gradients_are_those_of_the_formula(string normalisation, bool masked, bool detach, bool kept, bool outliers, bool fused)
     {
         using var scope = TensorScope.Enter();
         var settings = Settings(normalisation, masked, detach, kept);
         var (target, estimate) = Maps(outliers);
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
         leaf.RequiresGrad = true;
-        var terms = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, settings);
+        var terms = Compare(fused, Tensor.From(target, Samples, Channels, Height, Width), leaf, settings);
         using var generator = Generator.Create(Device.Cpu, 5);
         var cotangent = Ops.Randn([Samples, Channels], generator, dtype: DType.Float64);
         var gradient = Autograd.Grad([terms.Loss], [leaf], [cotangent])[0]!.ToArray<double>();
@@ -98,9 +98,9 @@ public sealed class FeatureLossTests
         // Constant: its quantiles are its values, and nothing lies strictly between them.
         var leaf = Ops.Full([1L, 1, 5, 5], 2.0, dtype: DType.Float64);
         leaf.RequiresGrad = true;
-        foreach (var kept in new[] { false, true })
+        foreach (var (kept, fused) in new[] { (false, false), (true, false), (false, true), (true, true) })
         {
-            var terms = FeatureLoss.Compare(Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64), leaf, Settings("Shared", true, false, kept));
+            var terms = Compare(fused, Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64), leaf, Settings("Shared", true, false, kept));
             Assert.Equal(0, terms.Kept.Item());
             Assert.Equal(0, terms.Loss.Item());
             Assert.All(Autograd.Grad([terms.Loss.Sum()], [leaf])[0]!.ToArray<double>(), static g => Assert.Equal(0, g));
@@ -108,18 +108,23 @@ public sealed class FeatureLossTests
     }
 
     [Theory]
-    [InlineData(double.NaN)]
-    [InlineData(double.PositiveInfinity)]
-    public void What_is_not_finite_is_no_outlier_but_shows(double planted)
+    [InlineData(double.NaN, false)]
+    [InlineData(double.PositiveInfinity, false)]
+    [InlineData(double.NaN, true)]
+    [InlineData(double.PositiveInfinity, true)]
+    public void What_is_not_finite_is_no_outlier_but_shows(double planted, bool fused)
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
         estimate[5] = planted;
-        var terms = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), Tensor.From(estimate, Samples, Channels, Height, Width), Settings("Shared", true, false, false));
+        var terms = Compare(fused, Tensor.From(target, Samples, Channels, Height, Width), Tensor.From(estimate, Samples, Channels, Height, Width), Settings("Shared", true, false, false));
         var losses = terms.Loss.ToArray<double>();
         Assert.False(double.IsFinite(losses[0]));
         Assert.All(losses[1..], static l => Assert.True(double.IsFinite(l)));
     }
+
+    private static FeatureTerms Compare(bool fused, Tensor target, Tensor estimate, FeatureSettings settings) =>
+        fused ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings);
 
     internal static FeatureSettings Settings(string normalisation, bool masked, bool detach, bool kept) =>
         new(Enum.Parse<Normalisation>(normalisation), detach, masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null, kept);

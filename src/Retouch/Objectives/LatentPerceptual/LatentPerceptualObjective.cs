@@ -72,7 +72,9 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             var image = l == _plan.Taps.Length;
             var target = Widen(image ? decoded.Target!.Rgb! : decoded.Target!.Features[l]);
             var estimate = Widen(image ? decoded.Estimate.Rgb! : decoded.Estimate.Features[l]);
-            var terms = FeatureLoss.Compare(target, estimate, layer.Features);
+            var terms = FusedFeatureLoss.Supports(target, layer.Features)
+                ? FusedFeatureLoss.Compare(target, estimate, layer.Features)
+                : FeatureLoss.Compare(target, estimate, layer.Features);
             losses[l] = layer.Weight * terms.Loss.Mean([1L]);
             Watch(health, layer.Name, terms, target.Count);
         }

@@ -1,0 +1,402 @@
+// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here each map
+// is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written in closed form.
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "internal.h"
+
+namespace {
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define RETOUCH_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define RETOUCH_CLONES
+#endif
+#define RETOUCH_INLINE __attribute__((always_inline)) inline
+
+// Independent partial sums: they let the compiler use vector registers, and fix the order of summation whatever it does.
+constexpr int kLanes = 16;
+constexpr int kBins = 1024;
+constexpr double kVarianceFloor = 1e-6;
+
+enum Normalisation : int64_t { kNone = 0, kShared = 1, kSeparate = 2 };
+
+// What is kept of a map for its backward pass and for the log.
+enum Field : int64_t { kKept, kSquaredError, kTargetMean, kTargetVariance, kEstimateMean, kEstimateVariance, kCovariance, kFields };
+
+struct MaskRule {
+  bool on, from_target;
+  double quantile, margin;
+  int64_t closing, opening;
+};
+
+struct Extent {
+  double sum, squares;
+  double min, max;
+};
+
+template <typename T>
+RETOUCH_INLINE Extent extent_body(const T* __restrict f, int64_t n) {
+  double sum[kLanes] = {}, squares[kLanes] = {};
+  T low[kLanes], high[kLanes];
+  std::fill(low, low + kLanes, std::numeric_limits<T>::infinity());
+  std::fill(high, high + kLanes, -std::numeric_limits<T>::infinity());
+  int64_t k = 0;
+  for (; k + kLanes <= n; k += kLanes)
+    for (int j = 0; j < kLanes; ++j) {
+      const T v = f[k + j];
+      sum[j] += static_cast<double>(v);
+      squares[j] += static_cast<double>(v) * static_cast<double>(v);
+      low[j] = v < low[j] ? v : low[j];
+      high[j] = v > high[j] ? v : high[j];
+    }
+  for (int j = 0; k < n; ++k, ++j) {
+    sum[j] += static_cast<double>(f[k]);
+    squares[j] += static_cast<double>(f[k]) * static_cast<double>(f[k]);
+    low[j] = std::min(low[j], f[k]);
+    high[j] = std::max(high[j], f[k]);
+  }
+  Extent e{0, 0, static_cast<double>(low[0]), static_cast<double>(high[0])};
+  for (int j = 0; j < kLanes; ++j) {
+    e.sum += sum[j];
+    e.squares += squares[j];
+    e.min = std::min(e.min, static_cast<double>(low[j]));
+    e.max = std::max(e.max, static_cast<double>(high[j]));
+  }
+  return e;
+}
+
+template <typename T>
+RETOUCH_INLINE void count_tails_body(const T* __restrict f, int64_t n, T low, T high, int64_t& below, int64_t& above) {
+  int64_t b = 0, a = 0;
+  for (int64_t start = 0; start < n; start += 4096) {
+    // Narrow counters: as many to a register as there are elements.
+    int32_t cb = 0, ca = 0;
+    const int64_t end = std::min<int64_t>(start + 4096, n);
+    for (int64_t k = start; k < end; ++k) {
+      cb += f[k] < low ? 1 : 0;
+      ca += f[k] > high ? 1 : 0;
+    }
+    b += cb;
+    a += ca;
+  }
+  below = b;
+  above = a;
+}
+
+template <typename T>
+RETOUCH_INLINE void bins_body(const T* __restrict f, int64_t n, T min, T scale, uint16_t* __restrict bins) {
+  for (int64_t k = 0; k < n; ++k) {
+    const int32_t bin = static_cast<int32_t>((f[k] - min) * scale);
+    bins[k] = static_cast<uint16_t>(bin < kBins - 1 ? bin : kBins - 1);
+  }
+}
+
+template <typename T>
+RETOUCH_INLINE void inside_body(const T* __restrict f, int64_t n, T low, T high, uint8_t* __restrict mask) {
+  for (int64_t k = 0; k < n; ++k) mask[k] = static_cast<uint8_t>((f[k] > low) & (f[k] < high));
+}
+
+struct Sums {
+  double n, mean_f, mean_g, ff, gg, fg, error;
+};
+
+// Two passes: moments about the mean lose no digits on a map that lies far from zero.
+// A product with the mask, not a selection: what is not finite shows, instead of passing for an outlier.
+template <typename T, bool Masked>
+RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, int64_t n) {
+  double sum_f[kLanes] = {}, sum_g[kLanes] = {}, count[kLanes] = {};
+  auto add = [&](int64_t k, int j) {
+    const double m = Masked ? static_cast<double>(mask[k]) : 1.0;
+    if (Masked) count[j] += m;
+    sum_f[j] += static_cast<double>(f[k]) * m;
+    sum_g[j] += static_cast<double>(g[k]) * m;
+  };
+  int64_t k = 0;
+  for (; k + kLanes <= n; k += kLanes)
+    for (int j = 0; j < kLanes; ++j) add(k + j, j);
+  for (int j = 0; k < n; ++k, ++j) add(k, j);
+  Sums s{Masked ? 0.0 : static_cast<double>(n), 0, 0, 0, 0, 0, 0};
+  for (int j = 0; j < kLanes; ++j) {
+    s.n += count[j];
+    s.mean_f += sum_f[j];
+    s.mean_g += sum_g[j];
+  }
+  s.mean_f /= std::max(s.n, 1.0);
+  s.mean_g /= std::max(s.n, 1.0);
+
+  double ff[kLanes] = {}, gg[kLanes] = {}, fg[kLanes] = {}, error[kLanes] = {};
+  const double p = s.mean_f, q = s.mean_g;
+  auto add_squares = [&](int64_t i, int j) {
+    const double m = Masked ? static_cast<double>(mask[i]) : 1.0;
+    const double x = static_cast<double>(f[i]), y = static_cast<double>(g[i]), a = (x - p) * m, b = (y - q) * m, d = (x - y) * m;
+    ff[j] += a * a;
+    gg[j] += b * b;
+    fg[j] += a * b;
+    error[j] += d * d;
+  };
+  for (k = 0; k + kLanes <= n; k += kLanes)
+    for (int j = 0; j < kLanes; ++j) add_squares(k + j, j);
+  for (int j = 0; k < n; ++k, ++j) add_squares(k, j);
+  for (int j = 0; j < kLanes; ++j) {
+    s.ff += ff[j];
+    s.gg += gg[j];
+    s.fg += fg[j];
+    s.error += error[j];
+  }
+  return s;
+}
+
+struct Slope {
+  double target, difference, estimate, target_mean, estimate_mean;
+};
+
+template <typename T, bool Masked>
+RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, T* __restrict out, int64_t n, const Slope& s) {
+  const T a = T(s.target), d = T(s.difference), b = T(s.estimate), p = T(s.target_mean), q = T(s.estimate_mean);
+  for (int64_t k = 0; k < n; ++k) {
+    const T value = a * (f[k] - p) + d * (f[k] - g[k]) + b * (g[k] - q);
+    out[k] = Masked ? value * static_cast<T>(mask[k]) : value;
+  }
+}
+
+#define RETOUCH_BOTH(T)                                                                                                                  \
+  RETOUCH_CLONES Extent extent(const T* f, int64_t n) { return extent_body(f, n); }                                                      \
+  RETOUCH_CLONES void count_tails(const T* f, int64_t n, T low, T high, int64_t& b, int64_t& a) { count_tails_body(f, n, low, high, b, a); } \
+  RETOUCH_CLONES void bin(const T* f, int64_t n, T min, T scale, uint16_t* bins) { bins_body(f, n, min, scale, bins); }                  \
+  RETOUCH_CLONES void inside(const T* f, int64_t n, T low, T high, uint8_t* mask) { inside_body(f, n, low, high, mask); }                \
+  RETOUCH_CLONES Sums sums_all(const T* f, const T* g, int64_t n) { return sums_body<T, false>(f, g, nullptr, n); }                      \
+  RETOUCH_CLONES Sums sums_masked(const T* f, const T* g, const uint8_t* m, int64_t n) { return sums_body<T, true>(f, g, m, n); }        \
+  RETOUCH_CLONES void slope_all(const T* f, const T* g, T* out, int64_t n, const Slope& s) { slope_body<T, false>(f, g, nullptr, out, n, s); } \
+  RETOUCH_CLONES void slope_masked(const T* f, const T* g, const uint8_t* m, T* out, int64_t n, const Slope& s) { slope_body<T, true>(f, g, m, out, n, s); }
+RETOUCH_BOTH(float)
+RETOUCH_BOTH(double)
+
+template <typename T>
+struct Scratch {
+  std::vector<T> values;
+  std::vector<uint16_t> bins;
+  std::vector<uint8_t> rows;
+};
+
+// The k-th smallest values for two ranks, counted from 1: a histogram narrows each down to one bin, in which it is selected.
+template <typename T>
+void two_ranks(const T* f, int64_t n, T min, T max, const int64_t (&ranks)[2], T (&found)[2], Scratch<T>& scratch) {
+  const T scale = T(kBins - 1) / (max - min);
+  if (!std::isfinite(scale)) {
+    scratch.values.assign(f, f + n);
+    for (int r = 0; r < 2; ++r) {
+      std::nth_element(scratch.values.begin(), scratch.values.begin() + (ranks[r] - 1), scratch.values.end());
+      found[r] = scratch.values[static_cast<size_t>(ranks[r] - 1)];
+    }
+    return;
+  }
+  scratch.bins.resize(static_cast<size_t>(n));
+  bin(f, n, min, scale, scratch.bins.data());
+  // Two tables by turns: equal neighbours would otherwise wait for each other's store.
+  int32_t counts[2][kBins] = {};
+  for (int64_t k = 0; k < n; ++k) ++counts[k & 1][scratch.bins[static_cast<size_t>(k)]];
+  for (int r = 0; r < 2; ++r) {
+    int64_t before = 0;
+    int which = 0;
+    while (before + counts[0][which] + counts[1][which] < ranks[r]) {
+      before += counts[0][which] + counts[1][which];
+      ++which;
+    }
+    scratch.values.clear();
+    for (int64_t k = 0; k < n; ++k)
+      if (scratch.bins[static_cast<size_t>(k)] == which) scratch.values.push_back(f[k]);
+    const auto place = scratch.values.begin() + (ranks[r] - before - 1);
+    std::nth_element(scratch.values.begin(), place, scratch.values.end());
+    found[r] = *place;
+  }
+}
+
+// One pass along rows, one down columns; a mask holds 0 and 1, so that maximum and minimum are bit operations. The border is neutral.
+void pool(uint8_t* mask, int64_t height, int64_t width, int64_t side, bool maximum, std::vector<uint8_t>& rows) {
+  if (side <= 1) return;
+  const int64_t r = (side - 1) / 2;
+  rows.resize(static_cast<size_t>(height * width));
+  auto merge = [maximum](uint8_t* __restrict to, const uint8_t* __restrict from, int64_t n) {
+    if (maximum)
+      for (int64_t k = 0; k < n; ++k) to[k] |= from[k];
+    else
+      for (int64_t k = 0; k < n; ++k) to[k] &= from[k];
+  };
+  std::memcpy(rows.data(), mask, rows.size());
+  for (int64_t y = 0; y < height; ++y) {
+    uint8_t* to = rows.data() + y * width;
+    const uint8_t* from = mask + y * width;
+    for (int64_t d = 1; d <= std::min(r, width - 1); ++d) {
+      merge(to + d, from, width - d);
+      merge(to, from + d, width - d);
+    }
+  }
+  std::memcpy(mask, rows.data(), rows.size());
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t other = std::max<int64_t>(y - r, 0); other <= std::min(y + r, height - 1); ++other)
+      if (other != y) merge(mask + y * width, rows.data() + other * width, width);
+}
+
+// Returns whether all pixels are kept; the mask is written only where they are not.
+template <typename T>
+bool find_outliers(const T* f, uint8_t* mask, int64_t height, int64_t width, const MaskRule& rule, Scratch<T>& scratch) {
+  const int64_t n = height * width;
+  const Extent e = extent(f, n);
+  if (!std::isfinite(e.sum)) {
+    std::memset(mask, 0, static_cast<size_t>(n));
+    return false;
+  }
+  const double count = static_cast<double>(n);
+  const double variance = n > 1 ? std::max(e.squares - e.sum * e.sum / count, 0.0) / (count - 1) : 0.0;
+  const double margin = rule.margin * std::sqrt(variance);
+  const int64_t ranks[2] = {std::max<int64_t>(1, static_cast<int64_t>(count * rule.quantile)),
+                            std::max<int64_t>(1, static_cast<int64_t>(count * (1 - rule.quantile)))};
+  // The smallest value is kept if at least as many as its rank lie less than a margin above it; counting them is far cheaper than finding the
+  // quantile. A little less than a margin, so that rounding cannot tell this from the comparison below.
+  const double reach = margin * (1 - 1e-6) - 1e-6 * (std::abs(e.min) + std::abs(e.max));
+  if (reach > 0) {
+    int64_t below, above;
+    count_tails(f, n, static_cast<T>(e.min + reach), static_cast<T>(e.max - reach), below, above);
+    if (below >= ranks[0] && above >= n - ranks[1] + 1) return true;
+  }
+  T found[2];
+  two_ranks(f, n, static_cast<T>(e.min), static_cast<T>(e.max), ranks, found, scratch);
+  inside(f, n, found[0] - static_cast<T>(margin), found[1] + static_cast<T>(margin), mask);
+  if (std::memchr(mask, 0, static_cast<size_t>(n)) == nullptr) return true;
+  pool(mask, height, width, rule.closing, true, scratch.rows);
+  pool(mask, height, width, rule.opening, false, scratch.rows);
+  return std::memchr(mask, 0, static_cast<size_t>(n)) == nullptr;
+}
+
+double loss_of(const double* s, int64_t normalisation, double pixels) {
+  const double n = std::max(s[kKept], 1.0);
+  if (normalisation == kNone) return s[kSquaredError] / pixels;
+  const double estimate = s[kEstimateVariance] + kVarianceFloor;
+  if (normalisation == kShared) return s[kSquaredError] / (estimate * pixels);
+  const double target = s[kTargetVariance] + kVarianceFloor;
+  return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
+}
+
+// The gradient of the loss is linear in both maps. Derivation, with d = φ − φ̂, N kept pixels, P the divisor, s² the variance and its floor:
+//   none      −2d/P
+//   shared    −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)]
+//   separate  −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps
+// The second summand of each bracket is the way through the statistics.
+Slope slope_of(const double* s, int64_t normalisation, bool detach, double pixels, double gradient) {
+  const double n = std::max(s[kKept], 1.0), unit = -2 * gradient / pixels;
+  if (normalisation == kNone) return {0, unit, 0, 0, 0};
+  const double estimate = s[kEstimateVariance] + kVarianceFloor;
+  if (normalisation == kShared) {
+    const double through = detach ? 0 : s[kSquaredError] / (estimate * n);
+    return {0, unit / estimate, unit / estimate * through, 0, s[kEstimateMean]};
+  }
+  const double target = s[kTargetVariance] + kVarianceFloor, root = std::sqrt(target * estimate);
+  const double through = detach ? 0 : s[kCovariance] / root - s[kEstimateVariance] / estimate;
+  return {unit / root, 0, -unit / estimate * (1 + through), s[kTargetMean], s[kEstimateMean]};
+}
+
+void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
+  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(), "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
+              target.sizes(), " and ", estimate.sizes());
+  TORCH_CHECK(target.is_contiguous() && estimate.is_contiguous() && target.scalar_type() == estimate.scalar_type(),
+              "retouch::feature_loss: features must be contiguous and of one type");
+  TORCH_CHECK(target.numel() > 0, "retouch::feature_loss: features are empty");
+}
+
+template <typename T>
+void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask, int64_t normalisation,
+                   const MaskRule& rule, bool kept) {
+  const int64_t height = target.size(2), width = target.size(3), n = height * width;
+  at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
+    Scratch<T> scratch;
+    for (int64_t map = begin; map < end; ++map) {
+      const T* f = target.data_ptr<T>() + map * n;
+      const T* g = estimate.data_ptr<T>() + map * n;
+      uint8_t* m = rule.on ? mask.data_ptr<uint8_t>() + map * n : nullptr;
+      const bool all = !rule.on || find_outliers(rule.from_target ? f : g, m, height, width, rule, scratch);
+      const Sums sums = all ? sums_all(f, g, n) : sums_masked(f, g, m, n);
+      const double count = std::max(sums.n, 1.0);
+      double* s = statistics.data_ptr<double>() + map * kFields;
+      s[kKept] = sums.n;
+      s[kSquaredError] = sums.error;
+      s[kTargetMean] = sums.mean_f;
+      s[kTargetVariance] = sums.ff / count;
+      s[kEstimateMean] = sums.mean_g;
+      s[kEstimateVariance] = sums.gg / count;
+      s[kCovariance] = sums.fg / count;
+      loss.data_ptr<T>()[map] = static_cast<T>(loss_of(s, normalisation, kept ? count : static_cast<double>(n)));
+    }
+  });
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t normalisation, bool masked, bool mask_from_target,
+                                                       double quantile, double margin, int64_t closing, int64_t opening, bool kept) {
+  check_maps(target, estimate);
+  TORCH_CHECK(normalisation >= kNone && normalisation <= kSeparate, "retouch::feature_loss: normalisation ", normalisation, " is not known");
+  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1), "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
+  const MaskRule rule{masked, mask_from_target, quantile, margin, closing, opening};
+  auto loss = at::empty({target.size(0), target.size(1)}, target.options());
+  auto statistics = at::empty({target.size(0), target.size(1), kFields}, target.options().dtype(at::kDouble));
+  auto mask = at::empty(masked ? target.sizes() : at::IntArrayRef({0}), target.options().dtype(at::kByte));
+  if (target.scalar_type() == at::kFloat) {
+    forward_typed<float>(target, estimate, loss, statistics, mask, normalisation, rule, kept);
+  } else {
+    TORCH_CHECK(target.scalar_type() == at::kDouble, "retouch::feature_loss computes in float32 or float64, not ", target.scalar_type());
+    forward_typed<double>(target, estimate, loss, statistics, mask, normalisation, rule, kept);
+  }
+  return {loss, statistics, mask};
+}
+
+template <typename T>
+void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
+                    at::Tensor& result, int64_t normalisation, bool detach, bool kept) {
+  const int64_t n = target.size(2) * target.size(3);
+  const bool masked = mask.numel() > 0;
+  at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t map = begin; map < end; ++map) {
+      const T* f = target.data_ptr<T>() + map * n;
+      const T* g = estimate.data_ptr<T>() + map * n;
+      T* out = result.data_ptr<T>() + map * n;
+      const double* s = statistics.data_ptr<double>() + map * kFields;
+      const Slope slope = slope_of(s, normalisation, detach, kept ? std::max(s[kKept], 1.0) : static_cast<double>(n), static_cast<double>(gradient.data_ptr<T>()[map]));
+      // Where all pixels are kept, no mask was written.
+      if (masked && s[kKept] != static_cast<double>(n))
+        slope_masked(f, g, mask.data_ptr<uint8_t>() + map * n, out, n, slope);
+      else
+        slope_all(f, g, out, n, slope);
+    }
+  });
+}
+
+at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
+                    int64_t normalisation, bool detach, bool kept) {
+  check_maps(target, estimate);
+  const auto flow = gradient.to(target.scalar_type()).contiguous();
+  auto result = at::empty_like(estimate);
+  if (target.scalar_type() == at::kFloat)
+    backward_typed<float>(flow, target, estimate, statistics, mask, result, normalisation, detach, kept);
+  else
+    backward_typed<double>(flow, target, estimate, statistics, mask, result, normalisation, detach, kept);
+  return result;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(retouch, m) {
+  m.def("feature_loss(Tensor target, Tensor estimate, int normalisation, bool masked, bool mask_from_target, float quantile, float margin, "
+        "int closing, int opening, bool kept) -> (Tensor, Tensor, Tensor)");
+  m.def("feature_loss_backward(Tensor gradient, Tensor target, Tensor estimate, Tensor statistics, Tensor mask, int normalisation, bool detach, "
+        "bool kept) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(retouch, CPU, m) {
+  m.impl("feature_loss", forward);
+  m.impl("feature_loss_backward", backward);
+}
