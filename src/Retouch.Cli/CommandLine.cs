@@ -22,6 +22,7 @@ internal static class CommandLine
             SharedOptions.Json,
             SharedOptions.Verbose,
             DoctorCommand.Create(),
+            ProbeCommand.Create(),
             ProbeLibraryCommand.Create(),
         };
 

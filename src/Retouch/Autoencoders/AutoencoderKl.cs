@@ -59,10 +59,11 @@ public sealed class AutoencoderKl : IAutoencoder
         Parameters.Load(new LegacyAttentionKeys(source), device, dtype ?? (Config.ForceUpcast ? DType.Float32 : null), origin);
     }
 
-    /// <summary>Images to the distribution of their latents, unscaled; gradients flow where the weights require them.</summary>
+    /// <summary>All that the encoder puts out: means, then logarithms of variances, not clamped yet.</summary>
     /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
+    /// <returns>[batch, 2·latent channels, height/downsampling, width/downsampling], float32.</returns>
     /// <exception cref="InputException">The images do not fit the network.</exception>
-    public Posterior EncodePosterior(Tensor images)
+    public Tensor EncodeMoments(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
         CheckShape(images, Config.InChannels, "images", Downsampling);
@@ -70,7 +71,16 @@ public sealed class AutoencoderKl : IAutoencoder
         var moments = _encoder.Forward(images.To(AnyWeight.DType));
         if (_quant is not null)
             moments = _quant.Forward(moments);
-        var posterior = Posterior.FromMoments(moments.To(DType.Float32));
+        return scope.Keep(moments.To(DType.Float32));
+    }
+
+    /// <summary>Images to the distribution of their latents, unscaled; gradients flow where the weights require them.</summary>
+    /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
+    /// <exception cref="InputException">The images do not fit the network.</exception>
+    public Posterior EncodePosterior(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
+        var posterior = Posterior.FromMoments(EncodeMoments(images));
         scope.Keep(posterior.Mean);
         scope.Keep(posterior.LogVariance);
         return posterior;

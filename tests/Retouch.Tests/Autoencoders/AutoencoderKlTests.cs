@@ -6,6 +6,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Autoencoders;
 
 /// <summary>The KL autoencoder against diffusers', and what its decoder promises about depth, memory and recomputation.</summary>
+[Collection(LiveTensorCollection.Name)]
 public sealed class AutoencoderKlTests
 {
     [Theory]

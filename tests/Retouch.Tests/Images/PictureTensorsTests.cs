@@ -3,6 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Images;
 
+[Collection(LiveTensorCollection.Name)]
 public sealed class PictureTensorsTests
 {
     [Fact]

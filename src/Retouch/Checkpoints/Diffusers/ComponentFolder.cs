@@ -39,6 +39,8 @@ public static class ComponentFolder
         if (!Directory.Exists(folder))
             throw new InputException($"There is no folder '{folder}'.");
         var path = Path.Combine(folder, ConfigName);
+        if (!File.Exists(path) && File.Exists(Path.Combine(folder, LatentDiffusionPipeline.IndexName)))
+            throw new InputException($"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance '{Path.Combine(folder, "vae")}'.");
         var config = ConfigDocument.Read(path);
         var json = config.Json;
         return new Component(ComponentRegistry.Find(json, path).Create(json, path), config);

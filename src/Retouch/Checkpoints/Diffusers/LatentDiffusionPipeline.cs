@@ -14,7 +14,8 @@ namespace Retouch.Checkpoints.Diffusers;
 /// </summary>
 public sealed class LatentDiffusionPipeline : IDisposable
 {
-    private const string IndexName = "model_index.json";
+    internal const string IndexName = "model_index.json";
+
     private const string SchedulerName = "scheduler_config.json";
     private const string LabelsName = "id2label";
     private static readonly string[] DenoiserFolders = ["transformer", "unet"];

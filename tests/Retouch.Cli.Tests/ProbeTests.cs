@@ -1,0 +1,93 @@
+using System.Text.Json.Nodes;
+using Retouch.Cli.Commands;
+using Retouch.Torch;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>Networks run by <c>retouch probe</c> give what other libraries gave.</summary>
+public sealed class ProbeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-probe-").FullName;
+
+    private string Results => Path.Combine(_folder, "out.safetensors");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("dit")]
+    [InlineData("autoencoder_kl_2level")]
+    [InlineData("autoencoder_kl_16ch_noquant")]
+    public void Every_output_intermediate_and_gradient_of_the_golden_is_reproduced(string name)
+    {
+        using var scope = TensorScope.Enter();
+        var golden = GoldenFolder(name);
+        var outcome = RetouchProcess.Run(["probe", "--model", golden, "--inputs", Path.Combine(golden, "io.safetensors"), "--output", Results, "--intermediates", "--json"]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var document = JsonNode.Parse(File.ReadAllText(Path.Combine(golden, "case.json")))!;
+        using var expected = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors"));
+        using var actual = SafetensorsFile.Open(Results);
+        var compared = 0;
+        foreach (var key in expected.Names.Where(static n => !n.StartsWith("in.", StringComparison.Ordinal)))
+        {
+            var reference = expected.Read(key);
+            Assert.Equal(expected.ShapeOf(key), actual.ShapeOf(key));
+            var excess = (actual.Read(key) - reference).Abs() - ((double)document["rtol"]! * reference.Abs());
+            Assert.True(excess.Max().Item() <= (double)document["tensors"]![key]!["atol"]!, key);
+            compared++;
+        }
+
+        Assert.True(compared >= 6);
+        var written = Output.Read<List<ProbeCommand.Written>>(outcome.Out);
+        Assert.Equal(actual.Names.Order(StringComparer.Ordinal), written.Select(static w => w.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Without_cotangents_and_wishes_only_outputs_are_written()
+    {
+        using var scope = TensorScope.Enter();
+        var golden = GoldenFolder("dit");
+        var inputs = Path.Combine(_folder, "in.safetensors");
+        using (var file = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors")))
+            SafetensorsWriter.Write(inputs, ((string[])["in.sample", "in.timestep", "in.class_labels"]).Select(n => KeyValuePair.Create(n, file.Read(n))));
+        var outcome = RetouchProcess.Run(["probe", "--model", golden, "--inputs", inputs, "--output", Results]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        Assert.Equal("out.sample Float32 [3, 8, 8, 8]\n", outcome.Out);
+        using var actual = SafetensorsFile.Open(Results);
+        Assert.Equal(["out.sample"], actual.Names);
+    }
+
+    [Fact]
+    public void What_is_missing_is_an_error_of_input_and_leaves_no_file()
+    {
+        using var scope = TensorScope.Enter();
+        var golden = GoldenFolder("dit");
+        var inputs = Path.Combine(_folder, "in.safetensors");
+        SafetensorsWriter.Write(inputs, [KeyValuePair.Create("in.sample", Ops.Zeros([1, 4, 8, 8]))]);
+        AssertRefused(["probe", "--model", golden, "--inputs", inputs, "--output", Results], "in.timestep");
+        AssertRefused(["probe", "--model", golden, "--inputs", Path.Combine(_folder, "none"), "--output", Results], "none");
+        AssertRefused(["probe", "--model", _folder, "--inputs", inputs, "--output", Results], "config.json");
+        Assert.False(File.Exists(Results));
+        Assert.Equal(2, RetouchProcess.Run(["probe", "--model", golden]).ExitCode);
+    }
+
+    private static void AssertRefused(string[] arguments, string expected)
+    {
+        var outcome = RetouchProcess.Run(arguments);
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.Contains(expected, outcome.Error, StringComparison.Ordinal);
+        Assert.Empty(outcome.Out);
+    }
+
+    private static string GoldenFolder(string name)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var candidate = Path.Combine(folder.FullName, "tests", "goldens", name);
+            if (Directory.Exists(candidate))
+                return candidate;
+        }
+
+        throw new DirectoryNotFoundException($"tests/goldens/{name}");
+    }
+}
