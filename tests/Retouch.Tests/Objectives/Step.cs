@@ -39,7 +39,7 @@ internal sealed class Step
         Prediction.RequiresGrad = true;
     }
 
-    public static Formulation Flow { get; } = new StraightFlow();
+    public static Formulation Flow { get; } = new FlowFormulation();
 
     public Tensor Prediction { get; private set; }
 
@@ -83,20 +83,6 @@ internal sealed class Step
 
             var difference = (At(start[k] + h) - At(start[k] - h)) / (2 * h);
             Assert.True(Math.Abs(difference - gradient[k]) <= 1e-6 * scale, $"Element {k}: gradient {gradient[k]:R}, difference {difference:R}, largest {scale:R}.");
-        }
-    }
-
-    private sealed class StraightFlow : Formulation
-    {
-        public override NoiseLevel SampleLevels(int batch, Generator generator, Device device) => throw new NotSupportedException();
-
-        public override Tensor Target(NoisedLatent noisy) => noisy.Noise - noisy.Clean.Value;
-
-        public override CleanEstimate Recover(NoisedLatent noisy, Prediction prediction)
-        {
-            var v = prediction.Value;
-            return new CleanEstimate(
-                new Latent(noisy.Value - (Broadcast(noisy.Level.B) * v)), noisy.Value + (Broadcast(noisy.Level.A) * v), v - Target(noisy));
         }
     }
 }

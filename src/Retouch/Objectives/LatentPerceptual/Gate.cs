@@ -27,7 +27,7 @@ internal sealed class Gate
         GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
         GateKind.Snr => Array.ConvertAll(level.Sigma.ToArray<double>(), s => 1 / (s * s) >= _threshold),
         GateKind.Timestep => Array.ConvertAll(level.Model.ToArray<double>(), t => t <= _threshold),
-        GateKind.T => Array.ConvertAll(level.Model.ToArray<double>(), t => t / 1000 <= _threshold),
+        GateKind.T => Array.ConvertAll(level.T().ToArray<double>(), t => t <= _threshold),
         _ => Enumerable.Repeat(true, checked((int)level.Sigma.Count)).ToArray(),
     };
 }
