@@ -1,11 +1,15 @@
+using Retouch.Formulations;
 using Retouch.Torch;
 
 namespace Retouch.Objectives;
 
-/// <summary>The diffusion loss itself: the mean square of network output minus target, each sample weighted as the formulation says.</summary>
+/// <summary>The diffusion loss itself: the mean square of network output minus target, each sample weighted by its noise level.</summary>
 /// <param name="weight">Its weight in the total.</param>
-public sealed class LatentObjective(double weight = 1) : ILatentObjective
+/// <param name="weighting">How noise levels are weighted against each other; uniform where null.</param>
+public sealed class LatentObjective(double weight = 1, LossWeighting? weighting = null) : ILatentObjective
 {
+    private readonly LossWeighting _weighting = weighting ?? LossWeighting.Uniform;
+
     /// <inheritdoc/>
     public string Name => "latent";
 
@@ -16,10 +20,10 @@ public sealed class LatentObjective(double weight = 1) : ILatentObjective
     public Tensor Evaluate(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return PerSample(inputs.Estimate.Residual).Mean();
+        using var scope = TensorScope.Enter();
+        var errors = inputs.Estimate.Residual.Square().Mean([1L, 2, 3]);
+        if (_weighting.Kind != LossWeightingKind.Uniform)
+            errors *= inputs.Formulation.LossWeights(inputs.Noisy.Level, _weighting).To(errors.DType);
+        return scope.Keep(errors.Mean());
     }
-
-    /// <summary>Mean square of each sample: [batch].</summary>
-    /// <param name="residual">[batch, channels, height, width].</param>
-    internal static Tensor PerSample(Tensor residual) => residual.Square().Mean([1L, 2, 3]);
 }

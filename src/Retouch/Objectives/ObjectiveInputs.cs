@@ -18,7 +18,7 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
 
     /// <summary>a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent with the noise that the network sees in it, in the graph of the prediction.</summary>
     // Kept while its scope lives, so that all objectives of an evaluation share it.
-    public Tensor Remix => _remix is { IsDisposed: false } ? _remix : _remix = Formulation.AddNoise(Noisy.Clean, Estimate.Noise, Noisy.Level).Value;
+    public Tensor Remix => _remix is { IsDisposed: false } ? _remix : _remix = Formulation.Remix(Noisy, Estimate);
 
     /// <summary>The latents of a source, [batch, channels, height, width].</summary>
     public Tensor LatentsOf(DecodeSource source) => source switch

@@ -1,3 +1,4 @@
+using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Objectives;
@@ -7,6 +8,12 @@ public sealed record ObjectiveOptions
 {
     /// <summary>Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).</summary>
     public double LatentWeight { get; init; } = 1;
+
+    /// <summary>How the diffusion loss weights noise levels against each other.</summary>
+    public LossWeightingKind LatentWeighting { get; init; } = LossWeightingKind.Uniform;
+
+    /// <summary>With min-SNR: γ, above 0. Default 5.</summary>
+    public double? MinSnrGamma { get; init; }
 
     /// <summary>The latent perceptual loss; null leaves it out.</summary>
     public LatentPerceptualOptions? Perceptual { get; init; }
@@ -28,11 +35,16 @@ public sealed record ObjectiveOptions
 
     /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
     /// <param name="path">Where the options stand, as <c>objectives</c>.</param>
-    public IReadOnlyList<string> Validate(string path)
+    /// <param name="formulation">What is trained with, where that is known.</param>
+    public IReadOnlyList<string> Validate(string path, Formulation? formulation = null)
     {
         var problems = new Problems(path);
         problems.When(!double.IsFinite(LatentWeight) || LatentWeight < 0, "latentWeight", "must be a number, at least 0");
         problems.When(LatentWeight == 0 && Perceptual is null && Pixel is null, "latentWeight", "is 0 and there is no other objective, so that nothing would be trained");
+        problems.When(LatentWeight == 0 && LatentWeighting != LossWeightingKind.Uniform, "latentWeighting", "does nothing while latentWeight is 0");
+        problems.When(LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation), "latentWeighting", $"{LatentWeighting} is made for rectified flow; use uniform or min-SNR");
+        problems.When(MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr, "minSnrGamma", "does nothing unless latentWeighting is min-SNR");
+        problems.When(MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity, "minSnrGamma", "must be a number above 0");
         problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
         problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "does nothing while no objective decodes");
         problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");

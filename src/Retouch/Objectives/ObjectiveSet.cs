@@ -1,4 +1,5 @@
 using Retouch.Autoencoders;
+using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -26,7 +27,7 @@ public sealed class ObjectiveSet
             throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
             throw new UsageException("objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'.");
-        List<ILatentObjective> latent = options.LatentWeight > 0 ? [new LatentObjective(options.LatentWeight)] : [];
+        List<ILatentObjective> latent = options.LatentWeight > 0 ? [new LatentObjective(options.LatentWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))] : [];
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
             decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!));

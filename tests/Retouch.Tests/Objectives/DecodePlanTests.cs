@@ -117,4 +117,34 @@ public sealed class DecodePlanTests
         var target = Assert.Single(decoder.Calls, static c => !c.Recorded);
         Assert.Equal((3L, false), (target.Samples, target.Request.Rgb));
     }
+
+    [Fact]
+    public void The_image_alone_can_be_the_layer()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var options = new ObjectiveOptions { LatentWeight = 0, Perceptual = new() { Weight = 1, Taps = [], Rgb = true, Normalisation = Normalisation.None, Mask = false, Gate = GateKind.None, DepthWeighting = DepthWeighting.Uniform } };
+        var perceptual = new Step(Times).Differentiate(new ObjectiveSet(options, decoder));
+        var pixel = new Step(Times).Differentiate(new ObjectiveSet(new() { LatentWeight = 0, Pixel = new() { Weight = 1, Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } }, decoder));
+        Assert.Equal(pixel.Total, perceptual.Total, 1e-12);
+        Assert.All(pixel.Gradient.Zip(perceptual.Gradient), static p => Assert.Equal(p.First, p.Second, 1e-12));
+    }
+
+    [Fact]
+    public void Features_of_a_narrow_type_are_compared_in_float32()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        using var generator = Generator.Create(Device.Cpu, 3);
+        var target = Ops.Randn([2, 3, 6, 6], generator).To(DType.BFloat16);
+        var estimate = Ops.Randn([2, 3, 6, 6], generator).To(DType.BFloat16);
+        var leaf = estimate.Detach();
+        leaf.RequiresGrad = true;
+        var objective = new LatentPerceptualObjective(new() { Taps = [0] }, decoder);
+        var loss = objective.PerSample(new DecodedSamples(new([leaf], null), new([target], null), null), new HealthLog());
+        var wide = objective.PerSample(new DecodedSamples(new([estimate.To(DType.Float32)], null), new([target.To(DType.Float32)], null), null), new HealthLog());
+        Assert.Equal(DType.Float32, loss.DType);
+        Assert.Equal(wide.ToArray<float>(), loss.ToArray<float>());
+        Assert.Equal(DType.BFloat16, Autograd.Grad([loss.Sum()], [leaf])[0]!.DType);
+    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Retouch.Formulations;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch.Errors;
@@ -76,6 +77,17 @@ public sealed class ObjectiveOptionsTests
         Assert.Single(new ObjectiveOptions { LatentWeight = 0 }.Validate("o"));
         Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new() { Weight = TermWeight.Auto } }.Validate("o"));
         Assert.Single(new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.Auto, AutoShare = 0.6 }, Pixel = new() { Weight = TermWeight.Auto, AutoShare = 0.4 } }.Validate("o"));
+    }
+
+    [Fact]
+    public void Weightings_of_noise_levels_are_checked()
+    {
+        Assert.Single(new ObjectiveOptions { MinSnrGamma = 5 }.Validate("o"));
+        Assert.Single(new ObjectiveOptions { LatentWeighting = LossWeightingKind.MinSnr, MinSnrGamma = 0 }.Validate("o"));
+        Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new(), LatentWeighting = LossWeightingKind.MinSnr }.Validate("o"));
+        var cosMap = new ObjectiveOptions { LatentWeighting = LossWeightingKind.CosMap };
+        Assert.Empty(cosMap.Validate("o", new FlowFormulation()));
+        Assert.Single(cosMap.Validate("o", new DdpmFormulation(NoiseSchedule.ScaledLinear())));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Retouch.Formulations;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;
@@ -18,6 +19,20 @@ public sealed class ObjectiveSetTests
         Assert.Equal([0.5, 3, 8], terms.Terms.Select(static t => Math.Round(t.Weighted / t.Raw, 12)));
         Assert.Equal(terms.Total.Item(), terms.Terms.Sum(static t => t.Weighted), 1e-12);
         Assert.Equal(1, terms.Terms.Sum(static t => t.Share), 1e-12);
+    }
+
+    [Fact]
+    public void Noise_levels_are_weighted_as_the_formulation_says()
+    {
+        using var scope = TensorScope.Enter();
+        var step = new Step(Times);
+        var inputs = step.Inputs();
+        double[] errors = inputs.Estimate.Residual.Square().Mean([1L, 2, 3]).ToArray<double>();
+        double Raw(LossWeightingKind kind, double? gamma = null) => new ObjectiveSet(new() { LatentWeighting = kind, MinSnrGamma = gamma }, null).Evaluate(inputs).Terms[0].Raw;
+        Assert.Equal(errors.Average(), Raw(LossWeightingKind.Uniform), 1e-12);
+        // A flow's min-SNR weight: min((1 − t)², γ·t²).
+        Assert.Equal(errors.Zip(Times, static (e, t) => e * Math.Min((1 - t) * (1 - t), 0.2 * t * t)).Average(), Raw(LossWeightingKind.MinSnr, 0.2), 1e-6);
+        Assert.NotEqual(Raw(LossWeightingKind.MinSnr, 0.2), Raw(LossWeightingKind.MinSnr));
     }
 
     [Fact]

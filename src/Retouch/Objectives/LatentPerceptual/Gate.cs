@@ -1,4 +1,5 @@
 using Retouch.Formulations;
+using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
@@ -22,12 +23,16 @@ internal sealed class Gate
     }
 
     /// <summary>One entry a sample.</summary>
-    public bool[] Active(NoiseLevel level) => _kind switch
+    public bool[] Active(NoiseLevel level)
     {
-        GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
-        GateKind.Snr => Array.ConvertAll(level.Sigma.ToArray<double>(), s => 1 / (s * s) >= _threshold),
-        GateKind.Timestep => Array.ConvertAll(level.Model.ToArray<double>(), t => t <= _threshold),
-        GateKind.T => Array.ConvertAll(level.T().ToArray<double>(), t => t <= _threshold),
-        _ => Enumerable.Repeat(true, checked((int)level.Sigma.Count)).ToArray(),
-    };
+        using var scope = TensorScope.Enter();
+        return _kind switch
+        {
+            GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
+            GateKind.Snr => Array.ConvertAll(level.Snr().ToArray<double>(), s => s >= _threshold),
+            GateKind.Timestep => Array.ConvertAll(level.Model.ToArray<double>(), t => t <= _threshold),
+            GateKind.T => Array.ConvertAll(level.T().ToArray<double>(), t => t <= _threshold),
+            _ => Enumerable.Repeat(true, level.Batch).ToArray(),
+        };
+    }
 }
