@@ -1,5 +1,6 @@
 using Retouch.Data;
 using Retouch.Torch;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Evaluation;
 
@@ -33,7 +34,7 @@ public abstract class ImageSet
     /// <param name="start">The first one's index.</param>
     /// <param name="count">How many.</param>
     /// <returns>[count, 3, height, width], float32 on the CPU, multiples of 1/255 in [0, 1].</returns>
-    /// <exception cref="Torch.Errors.InputException">A picture cannot be read or has another size; the message names it.</exception>
+    /// <exception cref="InputException">A picture cannot be read or has another size; the message names it.</exception>
     public abstract Tensor Read(int start, int count);
 
     /// <summary>The pictures of a folder and its subfolders, in the ordinal order of their paths.</summary>
@@ -67,5 +68,24 @@ public abstract class ImageSet
         }
 
         return true;
+    }
+
+    /// <summary>What a model put out, [−1, 1], as <see cref="Read"/> gives it: clamped and rounded to 8 bit.</summary>
+    /// <exception cref="InputException">A value is not finite.</exception>
+    protected static Tensor FromModel(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        if (!images.Isfinite().All().ToArray<bool>()[0])
+            throw new InputException("A model put out pictures with values that are not finite. Run it in float32, or check its weights.");
+        return scope.Keep(((images.Detach().To(Device.Cpu).To(DType.Float32).Clamp(-1, 1) + 1) * 127.5).Round() / 255);
+    }
+
+    /// <summary>Bytes [count, RGB, height, width] as <see cref="Read"/> gives them.</summary>
+    protected Tensor Levels(ReadOnlySpan<byte> planes, int count)
+    {
+        using var scope = TensorScope.Enter();
+        return scope.Keep(Tensor.From(planes, count, 3, Height, Width).To(DType.Float32) / 255);
     }
 }

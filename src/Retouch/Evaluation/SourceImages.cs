@@ -79,19 +79,18 @@ internal sealed class SourceImages : ImageSet
     {
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count - start);
-        var plane = Width * Height;
-        var size = Picture.Channels * plane;
-        var pixels = new float[checked(count * size)];
+        var size = Picture.Channels * Width * Height;
+        var planes = new byte[checked(count * size)];
         try
         {
-            Parallel.For(0, count, slot => Fill(Load(indices[start + slot]), pixels.AsSpan(slot * size, size), plane));
+            Parallel.For(0, count, slot => Load(indices[start + slot]).CopyToPlanes(planes.AsSpan(slot * size, size)));
         }
         catch (AggregateException e) when (e.Flatten().InnerExceptions.OfType<RetouchException>().MinBy(static x => x.Message) is { } mendable)
         {
             ExceptionDispatchInfo.Throw(mendable);
         }
 
-        return Tensor.From(pixels, count, Picture.Channels, Height, Width);
+        return Levels(planes, count);
     }
 
     private static int[] Draw(int total, int take, ulong seed)
@@ -111,16 +110,6 @@ internal sealed class SourceImages : ImageSet
         Array.Resize(ref all, take);
         Array.Sort(all);
         return all;
-    }
-
-    private static void Fill(Picture picture, Span<float> planes, int plane)
-    {
-        ReadOnlySpan<byte> from = picture.Pixels;
-        for (var i = 0; i < plane; i++)
-        {
-            for (var c = 0; c < Picture.Channels; c++)
-                planes[(c * plane) + i] = from[(Picture.Channels * i) + c] / 255f;
-        }
     }
 
     private Picture Load(int index)

@@ -17,10 +17,7 @@ internal sealed class TensorImages : ImageSet
         Height = (int)images.Shape[2];
         Width = (int)images.Shape[3];
         using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        if (!images.Isfinite().All().ToArray<bool>()[0])
-            throw new ArgumentException("Pictures hold values that are not finite.", nameof(images));
-        pixels = ((images.Detach().To(DType.Float32).Clamp(-1, 1) + 1) * 127.5).Round().ToArray<byte>();
+        pixels = (FromModel(images) * 255).Round().ToArray<byte>();
     }
 
     public override string Name { get; }
@@ -38,8 +35,6 @@ internal sealed class TensorImages : ImageSet
     public override Tensor Read(int start, int count)
     {
         var size = 3 * Width * Height;
-        using var scope = TensorScope.Enter();
-        var bytes = Tensor.From<byte>(pixels.AsSpan(checked(start * size), checked(count * size)), count, 3, Height, Width);
-        return scope.Keep(bytes.To(DType.Float32) / 255);
+        return Levels(pixels.AsSpan(checked(start * size), checked(count * size)), count);
     }
 }

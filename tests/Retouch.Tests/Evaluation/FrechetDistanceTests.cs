@@ -1,4 +1,5 @@
 using Retouch.Evaluation;
+using Retouch.Tests.Goldens;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
@@ -14,7 +15,7 @@ public sealed class FrechetDistanceTests
     public void The_golden_is_met(string first, string second, double relative, double absolute)
     {
         using var scope = TensorScope.Enter();
-        using var golden = TestTensors.Golden("frechet");
+        using var golden = GoldenCase.Open("frechet");
         using var a = Statistics(golden.Read($"in.{first}"), 64);
         using var b = Statistics(golden.Read($"in.{second}"), 64);
         var expected = golden.Read($"out.{first}-{second}").Item();

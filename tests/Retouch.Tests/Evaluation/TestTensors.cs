@@ -1,5 +1,4 @@
 using Retouch.Torch;
-using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation;
 
@@ -19,23 +18,6 @@ internal static class TestTensors
     /// <summary>Pictures smoothed by a square of the given side, borders repeated.</summary>
     public static Tensor Blurred(Tensor pictures, int side) =>
         side == 1 ? pictures : pictures.Pad([side / 2, side / 2, side / 2, side / 2], "replicate").AvgPool2d([side, side], [1, 1]);
-
-    public static string Goldens
-    {
-        get
-        {
-            for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            {
-                var candidate = Path.Combine(folder.FullName, "tests", "goldens");
-                if (Directory.Exists(candidate))
-                    return candidate;
-            }
-
-            throw new DirectoryNotFoundException("tests/goldens");
-        }
-    }
-
-    public static SafetensorsFile Golden(string name) => SafetensorsFile.Open(Path.Combine(Goldens, name, "io.safetensors"));
 
     public static void Close(double expected, double actual, double tolerance, string what = "") =>
         Assert.True(Math.Abs(expected - actual) <= tolerance, $"{what} expected {expected:R}, got {actual:R}, tolerance {tolerance:R}");

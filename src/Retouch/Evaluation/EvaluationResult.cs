@@ -1,0 +1,90 @@
+namespace Retouch.Evaluation;
+
+/// <summary>Everything that decides the figures beside the pictures themselves; two results are comparable when their protocols are equal.</summary>
+public sealed record EvaluationProtocol
+{
+    /// <summary>Pixels in a row.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Rows.</summary>
+    public required int Height { get; init; }
+
+    /// <summary>What was measured.</summary>
+    public required IReadOnlyList<string> Metrics { get; init; }
+
+    /// <summary>How wavelet packets were taken, where they were.</summary>
+    public WaveletPlan? Fwd { get; init; }
+
+    /// <summary>How spectra were taken, where they were.</summary>
+    public SpectrumOptions? Spectrum { get; init; }
+
+    /// <summary>How intervals were made.</summary>
+    public required BootstrapOptions Bootstrap { get; init; }
+
+    /// <summary>What the intervals hold: the sets are drawn anew, the reference is taken as fixed.</summary>
+    public string Intervals { get; } = "percentile bootstrap over the pictures of a set, reference fixed; fwd by its influence function";
+}
+
+/// <summary>A figure of a set.</summary>
+/// <param name="Name">As in tables: <c>fwd</c>, <c>spectrum.high</c>.</param>
+/// <param name="Value">The figure.</param>
+/// <param name="Interval">Where it would lie for other pictures of the same origin.</param>
+/// <param name="Better">Which way is better.</param>
+/// <param name="Reference">The same figure of the reference, where it has one of its own.</param>
+public sealed record Figure(string Name, double Value, Interval Interval, Preference Better, double? Reference = null);
+
+/// <summary>What was found of a set.</summary>
+/// <param name="Name">The set.</param>
+/// <param name="Count">Pictures.</param>
+/// <param name="Preparation">What was done to them.</param>
+/// <param name="Figures">The figures.</param>
+/// <param name="Profile">The mean radial power spectrum, ring 1 first, where it was asked for.</param>
+public sealed record SetResult(string Name, int Count, string Preparation, IReadOnlyList<Figure> Figures, IReadOnlyList<double>? Profile);
+
+/// <summary>What the interval of a difference says.</summary>
+public enum Verdict
+{
+    /// <summary>It holds 0, or neither way is better.</summary>
+    Undecided,
+
+    /// <summary>The set is better than the baseline.</summary>
+    Better,
+
+    /// <summary>The set is worse than the baseline.</summary>
+    Worse,
+}
+
+/// <summary>A figure of a set less that of the baseline, the first set.</summary>
+/// <param name="Set">The set.</param>
+/// <param name="Baseline">The first set.</param>
+/// <param name="Figure">The figure's name.</param>
+/// <param name="Value">The difference.</param>
+/// <param name="Interval">Where it would lie for other pictures of the same origin.</param>
+/// <param name="Paired">Whether pictures of both sets belong together by name and were drawn together.</param>
+/// <param name="Verdict">What the interval says.</param>
+public sealed record Difference(string Set, string Baseline, string Figure, double Value, Interval Interval, bool Paired, Verdict Verdict);
+
+/// <summary>The reference.</summary>
+/// <param name="Name">The set.</param>
+/// <param name="Count">Pictures.</param>
+/// <param name="Preparation">What was done to them.</param>
+/// <param name="Profile">The mean radial power spectrum, where it was asked for.</param>
+public sealed record ReferenceResult(string Name, int Count, string Preparation, IReadOnlyList<double>? Profile);
+
+/// <summary>What an evaluation found.</summary>
+/// <param name="Protocol">What decides the figures.</param>
+/// <param name="Reference">The real pictures.</param>
+/// <param name="Sets">The sets, in the order given.</param>
+/// <param name="Differences">Every other set against the first.</param>
+/// <param name="Warnings">What limits the figures; whole sentences.</param>
+public sealed record EvaluationResult(
+    EvaluationProtocol Protocol,
+    ReferenceResult Reference,
+    IReadOnlyList<SetResult> Sets,
+    IReadOnlyList<Difference> Differences,
+    IReadOnlyList<string> Warnings);
+
+/// <summary>How far an evaluation is.</summary>
+/// <param name="Done">Pictures read, over all passes.</param>
+/// <param name="Total">Pictures to read in all.</param>
+public readonly record struct EvaluationProgress(long Done, long Total);

@@ -1,0 +1,163 @@
+using Retouch.Torch.Errors;
+
+namespace Retouch.Evaluation;
+
+/// <summary>Measures sets of pictures against real ones, and against each other.</summary>
+public static class Evaluator
+{
+    /// <summary>Fewer pictures than this make distances of distributions depend on the number.</summary>
+    public const int FewPictures = 2048;
+
+    /// <summary>
+    /// Measures every set, and the difference of every other set to the first. Reads each set once, and once more for the intervals of the
+    /// wavelet distance; memory depends on the size of the pictures, not on their number, but for a few hundred bytes a picture.
+    /// </summary>
+    /// <param name="reference">Real pictures; for PSNR, the originals.</param>
+    /// <param name="sets">One or more; the first is the baseline.</param>
+    /// <param name="options">What is measured, and how.</param>
+    /// <param name="progress">Told after each batch, on the caller's thread.</param>
+    /// <param name="cancellation">Ends the evaluation after a batch.</param>
+    /// <exception cref="UsageException">An option is out of range or does not fit the pictures.</exception>
+    /// <exception cref="InputException">Sizes differ, a picture cannot be read, or PSNR finds no partner.</exception>
+    public static EvaluationResult Evaluate(
+        ImageSet reference,
+        IReadOnlyList<ImageSet> sets,
+        EvaluationOptions options,
+        Action<EvaluationProgress>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        ArgumentNullException.ThrowIfNull(sets);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        if (sets.Count == 0)
+            throw new ArgumentException("There is nothing to evaluate.", nameof(sets));
+        Check(reference, sets, options);
+
+        var plan = options.Metrics.HasFlag(Metrics.Fwd) ? WaveletPlan.For(reference.Width, reference.Height, options.WaveletLevel, options.WaveletLogarithm) : null;
+        var passes = plan is null ? 1 : 2;
+        long done = 0, total = reference.Count + sets.Sum(set => (long)set.Count * passes);
+        void Tick(int count)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            progress?.Invoke(new EvaluationProgress(done += count, total));
+        }
+
+        using var real = SetMeasurement.Of(reference, plan, null, options, Tick);
+        List<SetResult> results = [];
+        List<Difference> differences = [];
+        List<double[][]> baseline = [];
+        foreach (var set in sets)
+        {
+            using var measured = SetMeasurement.Of(set, plan, options.Metrics.HasFlag(Metrics.Psnr) ? reference : null, options, Tick);
+            var scores = measured.Scores(real, Tick);
+            var paired = results.Count == 0 || set.PairsWith(sets[0]);
+            var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, paired ? 0UL : (ulong)results.Count));
+            results.Add(Result(measured, scores, replicates, real, options.Bootstrap.Confidence));
+            if (results.Count == 1)
+                baseline = replicates;
+            else
+                differences.AddRange(Differences(results[0], results[^1], scores, replicates, baseline, paired, options.Bootstrap.Confidence));
+        }
+
+        var protocol = new EvaluationProtocol
+        {
+            Width = reference.Width,
+            Height = reference.Height,
+            Metrics = [.. Enum.GetValues<Metrics>().Where(m => m != Metrics.None && options.Metrics.HasFlag(m)).Select(static m => m.ToString().ToLowerInvariant())],
+            Fwd = plan,
+            Spectrum = options.Metrics.HasFlag(Metrics.Spectrum) ? options.Spectrum : null,
+            Bootstrap = options.Bootstrap,
+        };
+        var referenceResult = new ReferenceResult(reference.Name, reference.Count, reference.Preparation, real.Spectra?.MeanProfile());
+        return new EvaluationResult(protocol, referenceResult, results, differences, Warnings(reference, sets, plan));
+    }
+
+    private static void Check(ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options)
+    {
+        foreach (var set in sets)
+        {
+            if ((set.Width, set.Height) != (reference.Width, reference.Height))
+            {
+                throw new InputException(
+                    $"The pictures of '{set.Name}' have {set.Width} x {set.Height} pixels, those of '{reference.Name}' {reference.Width} x {reference.Height}. "
+                    + "Have all resized to one size (--size).");
+            }
+
+            if (set.Count < 2)
+                throw new InputException($"'{set.Name}' holds one picture; statistics need two or more.");
+            if (options.Metrics.HasFlag(Metrics.Psnr) && !set.PairsWith(reference))
+            {
+                throw new InputException(
+                    $"PSNR compares pictures of the same name, but those of '{set.Name}' ({set.Count}) and '{reference.Name}' ({reference.Count}) differ. "
+                    + "Give the originals as the reference, or leave psnr out.");
+            }
+        }
+
+        if (reference.Count < 2)
+            throw new InputException($"The reference '{reference.Name}' holds one picture; statistics need two or more.");
+    }
+
+    private static SetResult Result(SetMeasurement measured, List<ImageScores> scores, List<double[][]> replicates, SetMeasurement real, double confidence)
+    {
+        List<Figure> figures = [];
+        foreach (var (score, replicate) in scores.Zip(replicates))
+        {
+            var values = score.Figures();
+            for (var k = 0; k < values.Length; k++)
+            {
+                var own = score.Names[k].Name == "sharpness" ? real.Sharpness : null;
+                figures.Add(new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own));
+            }
+        }
+
+        return new SetResult(measured.Set.Name, measured.Set.Count, measured.Set.Preparation, figures, measured.Spectra?.MeanProfile());
+    }
+
+    private static IEnumerable<Difference> Differences(
+        SetResult baseline, SetResult set, List<ImageScores> scores, List<double[][]> replicates, List<double[][]> baselineReplicates, bool paired, double confidence)
+    {
+        for (int s = 0, at = 0; s < scores.Count; s++)
+        {
+            for (var k = 0; k < scores[s].Names.Count; k++, at++)
+            {
+                var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, confidence);
+                var figure = set.Figures[at];
+                var value = figure.Value - baseline.Figures[at].Value;
+                yield return new Difference(set.Name, baseline.Name, figure.Name, value, interval, paired, Judge(interval, figure.Better));
+            }
+        }
+    }
+
+    private static Verdict Judge(Interval difference, Preference better)
+    {
+        var sign = difference.Low > 0 ? 1 : difference.High < 0 ? -1 : 0;
+        return better switch
+        {
+            _ when sign == 0 => Verdict.Undecided,
+            Preference.Lower => sign < 0 ? Verdict.Better : Verdict.Worse,
+            Preference.Higher => sign > 0 ? Verdict.Better : Verdict.Worse,
+            _ => Verdict.Undecided,
+        };
+    }
+
+    private static List<string> Warnings(ImageSet reference, IReadOnlyList<ImageSet> sets, WaveletPlan? plan)
+    {
+        List<string> warnings = [];
+        foreach (var set in sets.Prepend(reference))
+        {
+            if (plan is not null && set.Count <= plan.Features)
+            {
+                warnings.Add(
+                    $"'{set.Name}' has {set.Count} pictures, no more than the {plan.Features} coefficients of a wavelet packet: its covariances are singular, "
+                    + "fwd is too large and its interval too narrow. Use more pictures or a higher level.");
+            }
+            else if (plan is not null && set.Count < FewPictures)
+            {
+                warnings.Add($"'{set.Name}' has {set.Count} pictures; below {FewPictures}, fwd depends on their number. Compare only sets of the same size.");
+            }
+        }
+
+        return warnings;
+    }
+}

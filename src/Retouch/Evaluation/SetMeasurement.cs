@@ -1,0 +1,98 @@
+using Retouch.Torch;
+
+namespace Retouch.Evaluation;
+
+/// <summary>One pass over a set: everything that is asked for, gathered from the same batches.</summary>
+internal sealed class SetMeasurement : IDisposable
+{
+    private readonly EvaluationOptions options;
+    private readonly List<double> sharpness = [];
+    private readonly List<double> squaredErrors = [];
+
+    private SetMeasurement(ImageSet set, WaveletPlan? plan, EvaluationOptions options)
+    {
+        Set = set;
+        this.options = options;
+        Wavelets = plan is null ? null : new WaveletStatistics(plan, options.Device);
+        Spectra = options.Metrics.HasFlag(Metrics.Spectrum) ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device) : null;
+    }
+
+    public ImageSet Set { get; }
+
+    public WaveletStatistics? Wavelets { get; private set; }
+
+    public SpectrumStatistics? Spectra { get; }
+
+    public double? Sharpness => sharpness.Count > 0 ? sharpness.Average() : null;
+
+    /// <summary>Reads a set once.</summary>
+    /// <param name="set">The set.</param>
+    /// <param name="plan">How wavelet packets are taken; null leaves them out.</param>
+    /// <param name="partner">The pictures that PSNR compares with, in the same order; null leaves it out.</param>
+    /// <param name="options">What is asked for.</param>
+    /// <param name="tick">Called with the pictures of each batch.</param>
+    public static SetMeasurement Of(ImageSet set, WaveletPlan? plan, ImageSet? partner, EvaluationOptions options, Action<int> tick)
+    {
+        var measurement = new SetMeasurement(set, plan, options);
+        try
+        {
+            ForEachBatch(set, options, tick, (images, start) => measurement.Add(images, partner?.Read(start, (int)images.Shape[0]).To(options.Device)));
+        }
+        catch
+        {
+            measurement.Dispose();
+            throw;
+        }
+
+        return measurement;
+    }
+
+    public static void ForEachBatch(ImageSet set, EvaluationOptions options, Action<int> tick, Action<Tensor, int> action)
+    {
+        for (var start = 0; start < set.Count; start += options.BatchSize)
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            var count = Math.Min(options.BatchSize, set.Count - start);
+            action(set.Read(start, count).To(options.Device), start);
+            tick(count);
+        }
+    }
+
+    /// <summary>The scores of the set, a metric each. Reads the set a second time for the wavelet distance, and frees its statistics.</summary>
+    public List<ImageScores> Scores(SetMeasurement reference, Action<int> tick)
+    {
+        List<ImageScores> scores = [];
+        if (Wavelets is { } wavelets)
+            scores.Add(WaveletScores.Of(Set, wavelets, reference.Wavelets!, options, tick));
+        Wavelets?.Dispose();
+        Wavelets = null;
+        if (Spectra is not null)
+            scores.Add(SpectrumError.Scores(Spectra, reference.Spectra!.MeanProfile()));
+        if (sharpness.Count > 0)
+            scores.Add(ImageScores.Averages([new("sharpness", Preference.None)], [.. sharpness]));
+        if (squaredErrors.Count > 0)
+        {
+            double[] rows = [.. squaredErrors.SelectMany(static error => (IEnumerable<double>)[PixelScores.Psnr(error), error])];
+            scores.Add(ImageScores.Averages([new("psnr", Preference.Higher), new("mse", Preference.Lower)], rows));
+        }
+
+        return scores;
+    }
+
+    public void Dispose()
+    {
+        Wavelets?.Dispose();
+        Spectra?.Dispose();
+    }
+
+    private void Add(Tensor images, Tensor? partner)
+    {
+        Wavelets?.Add(images);
+        Spectra?.Add(images);
+        if (options.Metrics.HasFlag(Metrics.Sharpness))
+            sharpness.AddRange(PixelScores.Sharpness(images));
+        if (partner is not null)
+            squaredErrors.AddRange(PixelScores.SquaredError(images, partner));
+    }
+}
