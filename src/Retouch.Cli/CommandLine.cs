@@ -22,6 +22,8 @@ internal static class CommandLine
             SharedOptions.Json,
             SharedOptions.Verbose,
             DoctorCommand.Create(),
+            EvaluateCommand.Create(),
+            CompareCommand.Create(),
             ProbeCommand.Create(),
             ProbeLibraryCommand.Create(),
         };

@@ -12,8 +12,13 @@ internal sealed record TerminalFacts(bool IsTerminal, bool Color)
     /// The facts of this process: redirection, <c>TERM=dumb</c> (then as redirected), and <c>NO_COLOR</c>, which counts when it is set
     /// and not empty (no-color.org).
     /// </summary>
-    public static TerminalFacts OfStandardError() => new(
-        !System.Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+    public static TerminalFacts OfStandardError() => Of(System.Console.IsErrorRedirected);
+
+    /// <summary>The same of standard output.</summary>
+    public static TerminalFacts OfStandardOutput() => Of(System.Console.IsOutputRedirected);
+
+    private static TerminalFacts Of(bool redirected) => new(
+        !redirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
         string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")));
 }
 

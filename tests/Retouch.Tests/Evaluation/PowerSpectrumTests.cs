@@ -106,18 +106,34 @@ public sealed class PowerSpectrumTests
     }
 
     [Fact]
-    public void Blur_takes_energy_from_the_high_third()
+    public void Blur_takes_the_energy_that_its_transfer_function_takes()
     {
         using var scope = TensorScope.Enter();
-        var x = TestTensors.Pictures(40, 32, 1);
-        using var a = Statistics(x);
-        // Averaging neighbours twice: the power of frequency f is multiplied by cos⁴(πf), down to nothing at the highest.
-        using var b = Statistics(x.Pad([1, 1, 1, 1], "replicate").AvgPool2d([2, 2], [1, 1]).AvgPool2d([2, 2], [1, 1]));
-        var scores = SpectrumError.Scores(b, a.MeanProfile());
+        const int Size = 32;
+        var x = TestTensors.Pictures(40, Size, 1);
+        // The mean of four neighbours, twice, borders joined: the power of frequency (u, v) is multiplied by cos⁴(πu)·cos⁴(πv), u and v in cycles a pixel.
+        var blurred = x;
+        for (var k = 0; k < 4; k++)
+            blurred = (blurred + blurred.Roll([1L], [2L + (k % 2)])) * 0.5;
+        var transfer = new double[Size * ((Size / 2) + 1)];
+        for (var at = 0; at < transfer.Length; at++)
+            transfer[at] = Math.Pow(Math.Cos(Math.PI * (at % ((Size / 2) + 1)) / Size) * Math.Cos(Math.PI * (at / ((Size / 2) + 1)) / Size), 4);
+
+        using var spectrum = new PowerSpectrum(Size, Size, Plain, Device.Cpu);
+        var profile = spectrum.Profile(spectrum.Power(x)).Mean([0L]).ToArray<double>();
+        var expected = spectrum.Profile(spectrum.Power(x) * Tensor.From(transfer, 1, Size, (Size / 2) + 1)).Mean([0L]).ToArray<double>();
+        using var b = Statistics(blurred, Plain);
+        var scores = SpectrumError.Scores(b, profile);
         Assert.Equal(["spectrum", "spectrum.low", "spectrum.mid", "spectrum.high", "spectrum.bias", "spectrum.bias.low", "spectrum.bias.mid", "spectrum.bias.high"], scores.Names.Select(n => n.Name));
         var figures = scores.Figures();
-        Assert.True(figures[1] < -Math.Log10(Math.Pow(Math.Cos(Math.PI / 6), 4)) && figures[2] > 2 * figures[1] && figures[3] > 2 * figures[2], string.Join(' ', figures));
-        Assert.True(figures[7] < figures[6] && figures[6] < figures[5] && figures[5] < 0, string.Join(' ', figures));
+        var ratio = SpectrumError.LogRatio(expected, profile);
+        foreach (var (slot, rings) in new[] { (0, 0..16), (1, 0..6), (2, 6..11), (3, 11..16) })
+        {
+            TestTensors.Close(Math.Sqrt(ratio[rings].Average(static r => r * r)), figures[slot], 1e-9, $"root mean square {slot}");
+            TestTensors.Close(ratio[rings].Average(), figures[slot + 4], 1e-9, $"mean {slot}");
+        }
+
+        Assert.True(figures[3] > figures[2] && figures[2] > figures[1] && figures[7] < -1, string.Join(' ', figures));
     }
 
     [Fact]
@@ -128,9 +144,9 @@ public sealed class PowerSpectrumTests
         Assert.Throws<UsageException>(() => new PowerSpectrum(7, 64, Plain, Device.Cpu));
     }
 
-    private static SpectrumStatistics Statistics(Tensor x)
+    private static SpectrumStatistics Statistics(Tensor x, SpectrumOptions? options = null)
     {
-        var statistics = new SpectrumStatistics((int)x.Shape[3], (int)x.Shape[2], new SpectrumOptions(), Device.Cpu);
+        var statistics = new SpectrumStatistics((int)x.Shape[3], (int)x.Shape[2], options ?? new SpectrumOptions(), Device.Cpu);
         foreach (var part in x.Split(7))
             statistics.Add(part);
         return statistics;

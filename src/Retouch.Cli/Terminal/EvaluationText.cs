@@ -1,0 +1,123 @@
+using Retouch.Evaluation;
+using Retouch.Training.Telemetry;
+using Spectre.Console;
+using Figure = Retouch.Evaluation.Figure;
+
+namespace Retouch.Cli.Terminal;
+
+/// <summary>An evaluation as tables: with lines and colours on a terminal, plain columns elsewhere.</summary>
+internal static class EvaluationText
+{
+    private const int WideEnough = 400;
+
+    /// <summary>Writes the protocol, a table of figures, and, with several sets, a table of differences.</summary>
+    public static void Write(EvaluationResult result, TextWriter writer, TerminalFacts terminal)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(writer),
+            Ansi = terminal.IsTerminal ? AnsiSupport.Yes : AnsiSupport.No,
+            Interactive = InteractionSupport.No,
+            ColorSystem = terminal is { IsTerminal: true, Color: true } ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+        });
+        // A file has no width: nothing is to be wrapped there.
+        if (!terminal.IsTerminal)
+            console.Profile.Width = WideEnough;
+
+        foreach (var line in Protocol(result))
+            writer.WriteLine(line);
+        writer.WriteLine();
+        Put(console, writer, Sets(result), terminal);
+        if (result.Differences.Count > 0)
+        {
+            writer.WriteLine();
+            writer.WriteLine($"Differences to {result.Sets[0].Name}");
+            Put(console, writer, Differences(result), terminal);
+        }
+    }
+
+    private static IEnumerable<string> Protocol(EvaluationResult result)
+    {
+        var protocol = result.Protocol;
+        yield return $"Reference  {result.Reference.Name}: {result.Reference.Preparation}";
+        foreach (var set in result.Sets)
+            yield return $"Pictures   {set.Name}: {set.Preparation}";
+        yield return $"Size       {protocol.Width} x {protocol.Height}";
+        if (protocol.Fwd is { } fwd)
+            yield return $"Wavelets   {fwd.Wavelet}, level {fwd.Level}: {fwd.Packets} packets of {fwd.Features} coefficients; {fwd.Pixels}";
+        if (protocol.Spectrum is { } spectrum)
+            yield return $"Spectrum   {spectrum.Signal.ToString().ToLowerInvariant()}, {(spectrum.Hann ? "Hann window" : "no window")}; log10 of the ratio to the reference";
+        yield return $"Intervals  {Figures.Percent(protocol.Bootstrap.Confidence)}, {Figures.Count(protocol.Bootstrap.Resamples)} resamples, seed {protocol.Bootstrap.Seed}: {protocol.Intervals}";
+    }
+
+    private static Table Sets(EvaluationResult result)
+    {
+        var table = new Table().AddColumn("figure").AddColumn("better");
+        foreach (var set in result.Sets)
+            table.AddColumn(new TableColumn(Markup.Escape(set.Name)).RightAligned());
+        var hasOwn = result.Sets[0].Figures.Any(static f => f.Reference is not null);
+        if (hasOwn)
+            table.AddColumn(new TableColumn("reference").RightAligned());
+        for (var k = 0; k < result.Sets[0].Figures.Count; k++)
+        {
+            var figure = result.Sets[0].Figures[k];
+            var better = figure.Better switch { Preference.Lower => "lower", Preference.Higher => "higher", _ => "" };
+            List<string> cells = [figure.Name, better, .. result.Sets.Select(set => Markup.Escape(Text(set.Figures[k])))];
+            if (hasOwn)
+                cells.Add(figure.Reference is { } own ? Figures.Significant(own) : "");
+            table.AddRow([.. cells]);
+        }
+
+        return table;
+    }
+
+    private static Table Differences(EvaluationResult result)
+    {
+        var table = new Table().AddColumn("figure").AddColumn("set").AddColumn(new TableColumn("difference").RightAligned()).AddColumn("pairs").AddColumn("verdict");
+        foreach (var difference in result.Differences.OrderBy(d => Place(result, d.Figure)))
+        {
+            var verdict = difference.Verdict switch { Verdict.Better => "[green]better[/]", Verdict.Worse => "[red]worse[/]", _ => "" };
+            table.AddRow(
+                difference.Figure,
+                Markup.Escape(difference.Set),
+                Markup.Escape(Text(difference.Value, difference.Interval)),
+                difference.Paired ? "yes" : "no",
+                verdict);
+        }
+
+        return table;
+    }
+
+    private static int Place(EvaluationResult result, string figure)
+    {
+        for (var k = 0; k < result.Sets[0].Figures.Count; k++)
+        {
+            if (result.Sets[0].Figures[k].Name == figure)
+                return k;
+        }
+
+        return int.MaxValue;
+    }
+
+    private static string Text(Figure figure) => Text(figure.Value, figure.Interval);
+
+    private static string Text(double value, Interval interval) =>
+        $"{Figures.Significant(value)} [{Figures.Significant(interval.Low)}, {Figures.Significant(interval.High)}]";
+
+    private static void Put(IAnsiConsole console, TextWriter writer, Table table, TerminalFacts terminal)
+    {
+        if (terminal.IsTerminal)
+        {
+            console.Write(table.RoundedBorder());
+            return;
+        }
+
+        // Spectre fills plain tables up with blanks: the lines end where their text does.
+        table.Border(TableBorder.None);
+        foreach (var line in string.Concat(table.GetSegments(console).Select(static s => s.Text)).Split('\n'))
+        {
+            if (!string.IsNullOrWhiteSpace(line))
+                writer.WriteLine(line.TrimEnd());
+        }
+    }
+}

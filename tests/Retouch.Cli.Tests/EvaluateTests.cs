@@ -1,0 +1,94 @@
+using System.Text.Json;
+using Retouch.Data.Scenes;
+using Retouch.Images;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary><c>retouch evaluate</c> and <c>retouch compare</c> on folders of drawn scenes.</summary>
+public sealed class EvaluateTests : IDisposable
+{
+    private const int Count = 60;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-evaluate-").FullName;
+
+    public EvaluateTests()
+    {
+        var scenes = new ProceduralScenes(1, 32, Count);
+        for (var i = 0; i < Count; i++)
+        {
+            var picture = scenes.Load(i).Picture;
+            Save("real", i, picture);
+            // Shrunk and enlarged again: what is left is blurred.
+            Save("soft", i, picture.Resize(24, 24, ResizeFilter.Bilinear).Resize(32, 32, ResizeFilter.Bilinear));
+            Save("softer", i, picture.Resize(10, 10, ResizeFilter.Bilinear).Resize(32, 32, ResizeFilter.Bilinear));
+        }
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void Evaluate_PrintsATableOfFiguresWithIntervals()
+    {
+        var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "100"]);
+        Assert.Equal(0, outcome.ExitCode);
+        var lines = outcome.Out.Split('\n');
+        Assert.Contains($"Pictures   {In("soft")}: all 60; as they are", lines);
+        Assert.Contains("Wavelets   haar, level 3: 64 packets of 48 coefficients; RGB, 0 to 1", lines);
+        Assert.Contains(lines, line => System.Text.RegularExpressions.Regex.IsMatch(line, @"^fwd +lower +[\d.]+ \[[\d.]+, [\d.]+\]$"));
+        Assert.Contains(lines, line => line.StartsWith("sharpness", StringComparison.Ordinal));
+        Assert.DoesNotContain('\u001b', outcome.Out);
+        Assert.Contains("warning: '" + In("soft") + "' has 60 pictures; below 2048", outcome.Error);
+    }
+
+    [Fact]
+    public void Compare_FindsTheBetterFolderAndTheSeedDecidesTheBytes()
+    {
+        string[] arguments = ["compare", In("softer"), In("soft"), "--reference", In("real"), "--metrics", "fwd,spectrum,psnr", "--resamples", "200", "--seed", "5", "--json"];
+        var outcome = RetouchProcess.Run(arguments);
+        Assert.Equal(0, outcome.ExitCode);
+        using var json = JsonDocument.Parse(outcome.Out);
+        var root = json.RootElement;
+        Assert.Equal(3, root.GetProperty("protocol").GetProperty("fwd").GetProperty("level").GetInt32());
+        Assert.Equal(5, root.GetProperty("protocol").GetProperty("bootstrap").GetProperty("seed").GetInt32());
+        Assert.Equal([In("softer"), In("soft")], root.GetProperty("sets").EnumerateArray().Select(set => set.GetProperty("name").GetString()));
+        var verdicts = root.GetProperty("differences").EnumerateArray().ToDictionary(d => d.GetProperty("figure").GetString()!, d => d.GetProperty("verdict").GetString());
+        Assert.Equal("better", verdicts["psnr"]);
+        Assert.Equal("better", verdicts["spectrum.high"]);
+        Assert.Equal("better", verdicts["fwd.high"]);
+        Assert.All(root.GetProperty("differences").EnumerateArray(), d => Assert.True(d.GetProperty("paired").GetBoolean()));
+        Assert.Equal(outcome.Out, RetouchProcess.Run([.. arguments, "--batch-size", "64"]).Out);
+
+        var text = RetouchProcess.Run([.. arguments[..^1]]).Out;
+        Assert.Contains($"Differences to {In("softer")}", text);
+        Assert.Matches(@"\npsnr +" + In("soft") + @" +[\d.]+ \[[\d.]+, [\d.]+\] +yes +better\n", text);
+    }
+
+    [Fact]
+    public void WhatIsWrong_IsNamedWithItsExitCode()
+    {
+        void Fails(int code, string message, params string[] arguments)
+        {
+            var outcome = RetouchProcess.Run(arguments);
+            Assert.Equal((code, ""), (outcome.ExitCode, outcome.Out));
+            Assert.Contains(message, outcome.Error);
+        }
+
+        Fails(2, "Unknown metric 'fid'", "evaluate", "--images", In("soft"), "--reference", In("real"), "--metrics", "fid");
+        Fails(2, "--reference", "evaluate", "--images", In("soft"));
+        Fails(2, "two folders or more", "compare", In("soft"), "--reference", In("real"));
+        Fails(2, "5 bootstrap resamples", "evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "5");
+        Fails(3, "nowhere", "evaluate", "--images", In("nowhere"), "--reference", In("real"));
+        PictureFile.Save(Picture.Filled(40, 40, Rgb.White), Path.Combine(In("soft"), "odd.png"));
+        Fails(3, "'odd.png'", "evaluate", "--images", In("soft"), "--reference", In("real"));
+        File.WriteAllText(Path.Combine(In("soft"), "odd.png"), "no picture");
+        Fails(3, "odd.png", "evaluate", "--images", In("soft"), "--reference", In("real"), "--size", "32");
+    }
+
+    private string In(string name) => Path.Combine(folder, name);
+
+    private void Save(string name, int index, Picture picture)
+    {
+        Directory.CreateDirectory(In(name));
+        PictureFile.Save(picture, Path.Combine(In(name), $"{index:D4}.png"));
+    }
+}

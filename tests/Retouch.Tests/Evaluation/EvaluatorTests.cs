@@ -1,0 +1,187 @@
+using Retouch.Autoencoders;
+using Retouch.Data;
+using Retouch.Evaluation;
+using Retouch.Images;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Tests.Evaluation;
+
+[Collection(LiveTensorCollection.Name)]
+public sealed class EvaluatorTests
+{
+    private static readonly EvaluationOptions All = new()
+    {
+        Metrics = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness | Metrics.Psnr,
+        Bootstrap = new BootstrapOptions { Resamples = 200 },
+    };
+
+    [Fact]
+    public void Sharper_pictures_are_found_better_than_blurred_ones_and_nothing_is_left_in_memory()
+    {
+        var before = Tensor.LiveCount;
+        using (TensorScope.Enter())
+        {
+            var real = TestTensors.Pictures(300, 16, 1);
+            var reference = Set("real", real);
+            EvaluationProgress last = default;
+            var result = Evaluator.Evaluate(
+                reference, [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))], All, p => last = p);
+
+            Assert.Equal(new EvaluationProgress(1500, 1500), last);
+            Assert.Equal(["fwd", "spectrum", "sharpness", "psnr"], result.Protocol.Metrics);
+            foreach (var name in new[] { "fwd", "fwd.mid", "fwd.high", "spectrum", "spectrum.high", "psnr", "mse" })
+            {
+                var difference = result.Differences.Single(d => d.Figure == name);
+                Assert.Equal((Verdict.Better, true, "sharper", "blurred"), (difference.Verdict, difference.Paired, difference.Set, difference.Baseline));
+                Assert.True(difference.Interval.Contains(difference.Value), $"{difference}");
+            }
+
+            var sharpness = result.Sets.Select(s => s.Figures.Single(f => f.Name == "sharpness")).ToArray();
+            Assert.True(sharpness[0].Value < sharpness[1].Value && sharpness[1].Value < sharpness[1].Reference);
+            Assert.Equal(Verdict.Undecided, result.Differences.Single(d => d.Figure == "sharpness").Verdict);
+            Assert.Equal(8, result.Sets[0].Profile!.Count);
+        }
+
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Fact]
+    public void Batches_change_nothing_and_the_seed_gives_the_same_intervals()
+    {
+        using var scope = TensorScope.Enter();
+        var reference = Set("real", TestTensors.Pictures(90, 16, 1));
+        var other = Set("other", TestTensors.Pictures(90, 16, 2));
+        var one = Evaluator.Evaluate(reference, [other], All);
+        var two = Evaluator.Evaluate(reference, [other], All with { BatchSize = 7 });
+        Assert.Equal(one.Sets[0].Figures.Count, two.Sets[0].Figures.Count);
+        Assert.All(one.Sets[0].Figures.Zip(two.Sets[0].Figures), pair =>
+        {
+            TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-9 * Math.Abs(pair.First.Value), pair.First.Name);
+            TestTensors.Close(pair.First.Interval.Low, pair.Second.Interval.Low, 1e-7 * Math.Abs(pair.First.Interval.Low), pair.First.Name);
+        });
+        Assert.Equal(one.Sets[0].Figures, Evaluator.Evaluate(reference, [other], All).Sets[0].Figures);
+    }
+
+    [Fact]
+    public void Few_pictures_are_warned_of()
+    {
+        using var scope = TensorScope.Enter();
+        var many = Set("many", TestTensors.Pictures(2048, 8, 1));
+        var few = Set("few", TestTensors.Pictures(2047, 8, 2));
+        var fewest = Set("fewest", TestTensors.Pictures(48, 8, 3));
+        var options = All with { Metrics = Metrics.Fwd };
+        var warnings = Evaluator.Evaluate(many, [few, fewest], options).Warnings;
+        Assert.Equal(2, warnings.Count);
+        Assert.StartsWith("'few' has 2047 pictures; below 2048", warnings[0]);
+        Assert.Contains("singular", warnings[1]);
+        Assert.Empty(Evaluator.Evaluate(many, [fewest], All with { Metrics = Metrics.Sharpness }).Warnings);
+    }
+
+    [Fact]
+    public void What_cannot_be_measured_is_refused()
+    {
+        using var scope = TensorScope.Enter();
+        var reference = Set("real", TestTensors.Pictures(4, 16, 1));
+        void Refused<T>(ImageSet set, EvaluationOptions options, string message)
+            where T : Exception => Assert.Contains(message, Assert.Throws<T>(() => Evaluator.Evaluate(reference, [set], options)).Message);
+        Refused<InputException>(Set("small", TestTensors.Pictures(4, 8, 1)), All, "8 x 8 pixels");
+        Refused<InputException>(Set("short", TestTensors.Pictures(3, 16, 1)), All, "same name");
+        Refused<InputException>(Set("one", TestTensors.Pictures(1, 16, 1)), All, "one picture");
+        Refused<UsageException>(reference, All with { Metrics = Metrics.None }, "No metric");
+        Refused<UsageException>(reference, All with { WaveletLevel = 5 }, "level 5");
+        Refused<UsageException>(reference, All with { BatchSize = 0 }, "batch size");
+    }
+
+    [Fact]
+    public void Cancelling_ends_it_and_frees_everything()
+    {
+        var before = Tensor.LiveCount;
+        using (TensorScope.Enter())
+        {
+            var set = Set("real", TestTensors.Pictures(20, 16, 1));
+            using var source = new CancellationTokenSource();
+            source.Cancel();
+            Assert.Throws<OperationCanceledException>(() => Evaluator.Evaluate(set, [set], All, cancellation: source.Token));
+        }
+
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Fact]
+    public void Folders_give_the_levels_of_their_files_and_say_what_was_done()
+    {
+        using var scope = TensorScope.Enter();
+        using var folder = new TemporaryFolder();
+        var pictures = PictureTensors.ToPictures((TestTensors.Pictures(9, 20, 1) * 2) - 1);
+        for (var i = 0; i < pictures.Count; i++)
+            PictureFile.Save(pictures[i], folder[$"{i}.png"]);
+        var memory = Set("memory", TestTensors.Pictures(9, 20, 1));
+        var files = ImageSet.Open(folder.Path);
+        Assert.Equal((9, 20, 20, "all 9; as they are", "3"), (files.Count, files.Width, files.Height, files.Preparation, files.Id(3)));
+        Assert.Equal(memory.Read(2, 5).ToArray<float>(), files.Read(2, 5).ToArray<float>());
+
+        var some = ImageSet.Open(folder.Path, new SetPreparation { Take = 4, Seed = 3, Size = 16, Filter = ResizeFilter.Box });
+        Assert.Equal("4 of 9, drawn with seed 3; shorter side to 16 by box (Pillow), cut from the middle", some.Preparation);
+        Assert.Equal([4L, 3, 16, 16], some.Read(0, 4).Shape);
+        var expected = pictures[int.Parse(some.Id(1))].Resize(16, 16, ResizeFilter.Box);
+        Assert.Equal(expected[5, 3].G / 255f, some.Read(1, 1).ToArray<float>()[(16 * 16) + (3 * 16) + 5]);
+        Assert.True(some.PairsWith(ImageSet.Open(folder.Path, new SetPreparation { Take = 4, Seed = 3, Size = 16 })));
+        Assert.False(some.PairsWith(files));
+
+        Assert.Throws<InputException>(() => ImageSet.Open(folder.Path, new SetPreparation { Take = 10 }));
+        Assert.Throws<InputException>(() => ImageSet.Open(folder.Path, new SetPreparation { Size = 32 }).Read(0, 2));
+        PictureFile.Save(Picture.Filled(24, 20, Rgb.White), folder["7.png"]);
+        Assert.Contains("'7.png'", Assert.Throws<InputException>(() => ImageSet.Open(folder.Path).Read(0, 9)).Message);
+    }
+
+    [Fact]
+    public void Scenes_are_a_set_too()
+    {
+        using var scope = TensorScope.Enter();
+        var scenes = ImageSet.From("scenes", new CachedPictures(new Retouch.Data.Scenes.ProceduralScenes(1, 32, 24), 0, 1 << 20));
+        var result = Evaluator.Evaluate(scenes, [scenes], All);
+        Assert.Equal(0, result.Sets[0].Figures.Single(f => f.Name == "fwd").Value, 6);
+        Assert.Equal(double.PositiveInfinity, result.Sets[0].Figures.Single(f => f.Name == "psnr").Value);
+    }
+
+    [Fact]
+    public void Reconstructions_are_what_the_autoencoder_gives_back()
+    {
+        using var scope = TensorScope.Enter();
+        var originals = Set("real", TestTensors.Pictures(6, 16, 1));
+        using var half = new HalvingAutoencoder();
+        var set = new ReconstructedImages(originals, half, Device.Cpu);
+        Assert.True(set.PairsWith(originals));
+        var given = ((originals.Read(1, 3) * 2) - 1).AvgPool2d([2, 2]).UpsampleNearest2d([16, 16]);
+        Assert.Equal((((given + 1) * 127.5).Round() / 255).ToArray<float>(), set.Read(1, 3).ToArray<float>());
+        var psnr = Evaluator.Evaluate(originals, [set], All with { Metrics = Metrics.Psnr }).Sets[0].Figures[0];
+        var expected = PixelScores.SquaredError(set.Read(0, 6), originals.Read(0, 6)).Average(PixelScores.Psnr);
+        TestTensors.Close(expected, psnr.Value, 1e-9);
+        Assert.Throws<InputException>(() => new ReconstructedImages(Set("odd", TestTensors.Pictures(2, 8, 1).Narrow(3, 0, 7)), half, Device.Cpu).Read(0, 1));
+    }
+
+    private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
+
+    /// <summary>Its latents are the means of 2 x 2 pixels.</summary>
+    private sealed class HalvingAutoencoder : IAutoencoder
+    {
+        public int LatentChannels => 3;
+
+        public int Downsampling => 2;
+
+        public IReadOnlyList<DecoderTap> Taps => [];
+
+        public ParameterStore Parameters { get; } = new();
+
+        public Latent Encode(Tensor images, Generator? generator) => new(images.AvgPool2d([2, 2]));
+
+        public Tensor Decode(Latent latent) => latent.Value.UpsampleNearest2d([latent.Value.Shape[2] * 2, latent.Value.Shape[3] * 2]);
+
+        public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request) => new([], Decode(latent));
+
+        public void Dispose() => Parameters.Dispose();
+    }
+}
