@@ -158,6 +158,6 @@ public static class Evaluator
             }
         }
 
-        return warnings;
+        return [.. warnings.Distinct(StringComparer.Ordinal)];
     }
 }
