@@ -166,6 +166,7 @@ internal static class MethodWriter
             "int" or "int?" => value == "Mean" ? "1" : value,
             "float" or "float?" => value.EndsWith(".", StringComparison.Ordinal) ? value + "0" : value,
             "str" or "str?" => "\"" + value.Trim('"', '\'') + "\"",
+            "ScalarType" or "ScalarType?" => "(DType)" + value,
             // A default of a struct type cannot be written; the wrapper's own default means "the schema's default".
             _ => "default",
         };

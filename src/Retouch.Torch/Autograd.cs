@@ -89,7 +89,7 @@ public static unsafe class Autograd
 
     /// <summary>
     /// Runs <paramref name="body"/> without keeping its intermediates, and runs it again in the backward pass: memory of one segment instead of all,
-    /// for one more forward pass. The result and the gradients are those of the plain run, to the bit.
+    /// for one more forward pass, in the mixed precision that was in force. The result and the gradients are those of the plain run, to the bit.
     /// </summary>
     /// <param name="body">A deterministic function of its inputs and <paramref name="parameters"/>; it must not draw random numbers.</param>
     /// <param name="inputs">What gradients may flow to; kept until the backward pass.</param>
@@ -100,8 +100,10 @@ public static unsafe class Autograd
             return body(inputs);
         using var scope = TensorScope.Enter();
         Tensor[] outputs;
+        var precision = Autocast.Current;
         using (NoGrad())
             outputs = body(inputs);
+        Autocast.ForgetCopies();
         var saved = inputs.Select(static t => t.Share().Escape()).ToArray();
         var results = Function([.. inputs, .. parameters], outputs, Recompute, () => Array.ForEach(saved, static t => t.Dispose()));
         return scope.Keep(results);
@@ -109,6 +111,7 @@ public static unsafe class Autograd
         Tensor?[] Recompute(Tensor?[] gradients)
         {
             using var recording = WithGrad();
+            using var resumed = Autocast.Resume(precision);
             var leaves = saved.Select(static t => t.Detach()).ToArray();
             for (var k = 0; k < leaves.Length; k++)
                 leaves[k].RequiresGrad = saved[k].RequiresGrad;

@@ -35,6 +35,16 @@ public sealed class TensorTests
     }
 
     [Fact]
+    public void A_default_element_type_is_that_of_the_schema()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 1);
+        Assert.Equal(DType.Int64, Ops.Randint(0, 10, [4], generator).DType);
+        Assert.Equal(DType.Int64, Ops.Randperm(4, generator).DType);
+        Assert.Equal(DType.Float32, Ops.Rand([4], generator).DType);
+    }
+
+    [Fact]
     public void A_scope_frees_what_was_not_kept()
     {
         var before = Tensor.LiveCount;

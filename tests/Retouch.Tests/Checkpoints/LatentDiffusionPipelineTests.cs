@@ -3,6 +3,7 @@ using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Denoisers.Dit;
+using Retouch.Formulations;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
@@ -76,6 +77,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     public void Changes_reach_the_files_and_nothing_else_does()
     {
         using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
+        Assert.Equal(PredictionType.Epsilon, Assert.IsType<DdpmFormulation>(pipeline.CreateFormulation()).Prediction);
         pipeline.SchedulerConfig["_class_name"] = "DDPMScheduler";
         pipeline.SchedulerConfig["prediction_type"] = "v_prediction";
         pipeline.Labels = new Dictionary<int, string> { [0] = "cat", [10] = "dog" };
@@ -86,6 +88,9 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
             File.ReadAllText(Path.Combine(_folder["copy"], "scheduler", "scheduler_config.json")));
         using var again = LatentDiffusionPipeline.Load(_folder["copy"], Device.Cpu, dtype: null);
         Assert.Equal(pipeline.Labels.OrderBy(static p => p.Key), again.Labels.OrderBy(static p => p.Key));
+        Assert.Equal(PredictionType.VPrediction, Assert.IsType<DdpmFormulation>(again.CreateFormulation()).Prediction);
+        pipeline.SchedulerConfig["_class_name"] = "KarrasVeScheduler";
+        Assert.Contains(Path.Combine(Model, "scheduler", "scheduler_config.json"), Assert.Throws<InputException>(() => pipeline.CreateFormulation()).Message, StringComparison.Ordinal);
         var bias = again.Denoiser.Parameters.Find("pos_embed.proj.bias")!.Value;
         Assert.Equal(DType.BFloat16, bias.DType);
         Assert.All(bias.ToArray<float>(), static v => Assert.Equal(0.25f, v));

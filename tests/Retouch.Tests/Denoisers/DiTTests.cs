@@ -39,16 +39,36 @@ public sealed class DiTTests
         golden.CheckGradients(network.Parameters);
     }
 
-    [Fact]
-    public void Checkpointing_changes_no_bit()
+    [Theory]
+    [InlineData(DType.Float32, false)]
+    [InlineData(DType.BFloat16, false)]
+    [InlineData(DType.BFloat16, true)]
+    public void Checkpointing_changes_no_bit(DType precision, bool backwardInside)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("dit");
-        var plain = Gradients(golden, checkpoint: false);
-        var checkpointed = Gradients(golden, checkpoint: true);
+        var plain = Gradients(golden, checkpoint: false, precision, backwardInside);
+        var checkpointed = Gradients(golden, checkpoint: true, precision, backwardInside);
         Assert.True(plain.Count > 50);
         foreach (var (name, values) in plain)
             Assert.Equal(values, checkpointed[name]);
+    }
+
+    [Fact]
+    public void Gradients_in_mixed_precision_point_the_same_way()
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("dit");
+        var full = Gradients(golden, checkpoint: false);
+        var mixed = Gradients(golden, checkpoint: false, DType.BFloat16);
+        Assert.NotEqual(full["output"], mixed["output"]);
+        // A bias of the keys moves no attention weight: its gradient is rounding alone.
+        foreach (var (name, values) in full.Where(static p => !p.Key.EndsWith("to_k.bias", StringComparison.Ordinal)))
+        {
+            var dot = values.Zip(mixed[name]).Sum(static p => (double)p.First * p.Second);
+            var lengths = Math.Sqrt(values.Sum(static v => (double)v * v) * mixed[name].Sum(static v => (double)v * v));
+            Assert.True(dot / lengths > 0.99, $"{name}: cosine {dot / lengths}");
+        }
     }
 
     [Fact]
@@ -186,15 +206,24 @@ public sealed class DiTTests
         return network;
     }
 
-    private static Dictionary<string, float[]> Gradients(GoldenCase golden, bool checkpoint)
+    private static Dictionary<string, float[]> Gradients(GoldenCase golden, bool checkpoint, DType precision = DType.Float32, bool backwardInside = false)
     {
         using var scope = TensorScope.Enter();
         using var network = Load(golden);
         network.CheckpointActivations = checkpoint;
         network.Parameters.RequireGrad(true);
         var sample = golden.ReadLeaf("in.sample");
-        var output = network.Forward(sample, golden.Read("in.timestep"), golden.Read("in.class_labels"));
-        Autograd.Backward(output, golden.Read("in.cotangent"));
+        var cotangent = golden.Read("in.cotangent");
+        Tensor output;
+        using (Autocast.Enter(Device.Cpu, precision))
+        {
+            output = network.Forward(sample, golden.Read("in.timestep"), golden.Read("in.class_labels"));
+            if (backwardInside)
+                Autograd.Backward(output, cotangent);
+        }
+
+        if (!backwardInside)
+            Autograd.Backward(output, cotangent);
         var found = network.Parameters.Trained.ToDictionary(static p => p.Name, static p => p.Value.Grad!.ToArray<float>());
         found["output"] = output.ToArray<float>();
         found["sample"] = sample.Grad!.ToArray<float>();

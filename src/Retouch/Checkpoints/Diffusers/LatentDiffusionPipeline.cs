@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Denoisers;
+using Retouch.Formulations;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
@@ -47,10 +48,16 @@ public sealed class LatentDiffusionPipeline : IDisposable
     public IDenoiser Denoiser { get; }
 
     /// <summary><c>scheduler_config.json</c>; what is changed here is changed in the file on saving.</summary>
-    public JsonObject SchedulerConfig { get; }
+    public JsonObject SchedulerConfig { get; set; }
 
     /// <summary>Names of the classes by label (<c>id2label</c>); empty where there are none.</summary>
     public IReadOnlyDictionary<int, string> Labels { get; set; }
+
+    /// <summary>How noise is mixed in and what the denoiser predicts, as <see cref="SchedulerConfig"/> says.</summary>
+    /// <param name="density">Where training looks; uniform where null.</param>
+    /// <exception cref="InputException">The scheduler is unknown, or its members make no formulation.</exception>
+    public Formulation CreateFormulation(TimestepDensity? density = null) =>
+        FormulationFactory.FromSchedulerConfig(SchedulerConfig, _source is null ? SchedulerName : Path.Combine(_source, "scheduler", SchedulerName), density);
 
     /// <summary>Puts networks made here together. The pipeline disposes them.</summary>
     /// <param name="autoencoder">A kind of <see cref="ComponentRegistry"/>.</param>
