@@ -64,6 +64,23 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    public void Evaluate_MeasuresAnAutoencodersReconstructions()
+    {
+        var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
+        string[] arguments = ["evaluate", "--autoencoder", vae, "--reference", In("real"), "--count", "6", "--metrics", "psnr", "--json"];
+        var outcome = RetouchProcess.Run(arguments);
+        Assert.Equal((0, ""), (outcome.ExitCode, outcome.Error));
+        using var json = JsonDocument.Parse(outcome.Out);
+        var set = json.RootElement.GetProperty("sets")[0];
+        Assert.Contains("decoded by AutoencoderKl", set.GetProperty("preparation").GetString());
+        Assert.Equal(6, set.GetProperty("count").GetInt32());
+        var figures = set.GetProperty("figures").EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!, f => f.GetProperty("value").GetDouble());
+        // Random weights reconstruct nothing: the pictures are about as far apart as unrelated ones. The mean of logarithms is no less than the logarithm of the mean.
+        Assert.InRange(figures["psnr"], 3, 20);
+        Assert.True(figures["psnr"] >= 10 * Math.Log10(255 * 255 / figures["mse"]) - 1e-9);
+    }
+
+    [Fact]
     public void WhatIsWrong_IsNamedWithItsExitCode()
     {
         void Fails(int code, string message, params string[] arguments)
@@ -74,6 +91,9 @@ public sealed class EvaluateTests : IDisposable
         }
 
         Fails(2, "Unknown metric 'fid'", "evaluate", "--images", In("soft"), "--reference", In("real"), "--metrics", "fid");
+        Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"));
+        Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"), "--images", In("soft"), "--autoencoder", In("soft"));
+        Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
         Fails(2, "two folders or more", "compare", In("soft"), "--reference", In("real"));
         Fails(2, "5 bootstrap resamples", "evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "5");
@@ -82,6 +102,18 @@ public sealed class EvaluateTests : IDisposable
         Fails(3, "'odd.png'", "evaluate", "--images", In("soft"), "--reference", In("real"));
         File.WriteAllText(Path.Combine(In("soft"), "odd.png"), "no picture");
         Fails(3, "odd.png", "evaluate", "--images", In("soft"), "--reference", In("real"), "--size", "32");
+    }
+
+    private static string GoldenFolder()
+    {
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+        {
+            var candidate = Path.Combine(at.FullName, "tests", "goldens");
+            if (Directory.Exists(candidate))
+                return candidate;
+        }
+
+        throw new DirectoryNotFoundException("tests/goldens");
     }
 
     private string In(string name) => Path.Combine(folder, name);

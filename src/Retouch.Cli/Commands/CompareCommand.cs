@@ -22,7 +22,7 @@ internal static class CompareCommand
             var given = parsed.GetValue(folders)!;
             if (given.Length < 2)
                 throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
-            EvaluateCommand.Run(parsed, measuring, given, cancellation);
+            EvaluateCommand.RunFolders(parsed, measuring, given, cancellation);
             return Task.CompletedTask;
         });
         return command;

@@ -1,34 +1,63 @@
 using System.CommandLine;
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
 using Retouch.Cli.Terminal;
 using Retouch.Evaluation;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch evaluate</c>: one folder of pictures against real ones.</summary>
+/// <summary><c>retouch evaluate</c>: one folder of pictures, or an autoencoder's reconstructions, against real ones.</summary>
 internal static class EvaluateCommand
 {
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var images = new Option<string>("--images") { Description = "Folder of the pictures to measure.", Required = true };
+        var images = new Option<string?>("--images") { Description = "Folder of the pictures to measure." };
+        var autoencoder = new Option<string?>("--autoencoder") { Description = "Instead of --images: an autoencoder's folder (config.json); measures its reconstructions of the reference." };
         var measuring = new MeasuringOptions();
-        var command = new Command("evaluate", "Measure a folder of pictures against real ones.") { images };
+        var command = new Command("evaluate", "Measure pictures, or what an autoencoder makes of real ones, against real ones.") { images, autoencoder };
         measuring.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            Run(parsed, measuring, [parsed.GetValue(images)!], cancellation);
+            switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
+            {
+                case ({ } folder, null):
+                    RunFolders(parsed, measuring, [folder], cancellation);
+                    break;
+                case (null, { } folder):
+                    RunAutoencoder(parsed, measuring, folder, cancellation);
+                    break;
+                default:
+                    throw new UsageException("Give what to measure: either --images or --autoencoder.");
+            }
+
             return Task.CompletedTask;
         });
         return command;
     }
 
     /// <summary>Measures folders and writes what was found; the first is the baseline.</summary>
-    internal static void Run(ParseResult parsed, MeasuringOptions measuring, IReadOnlyList<string> folders, CancellationToken cancellation)
+    internal static void RunFolders(ParseResult parsed, MeasuringOptions measuring, IReadOnlyList<string> folders, CancellationToken cancellation)
     {
         var options = measuring.Evaluation(parsed);
         var preparation = measuring.Preparation(parsed);
         var reference = ImageSet.Open(measuring.Reference(parsed), preparation);
-        var sets = folders.Select(folder => ImageSet.Open(folder, preparation)).ToList();
+        Run(parsed, reference, [.. folders.Select(folder => ImageSet.Open(folder, preparation))], options, cancellation);
+    }
+
+    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation)
+    {
+        var options = measuring.Evaluation(parsed);
+        var reference = ImageSet.Open(measuring.Reference(parsed), measuring.Preparation(parsed));
+        using var component = ComponentFolder.Load(folder, options.Device);
+        if (component.Network is not IAutoencoder network)
+            throw new InputException($"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder.");
+        Run(parsed, reference, [new ReconstructedImages(reference, network, options.Device)], options, cancellation);
+    }
+
+    private static void Run(ParseResult parsed, ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
+    {
         var error = parsed.InvocationConfiguration.Error;
         EvaluationResult result;
         using (var progress = new EvaluationProgressLine(error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System))
