@@ -1,0 +1,63 @@
+using Retouch.Conditioning;
+using Retouch.Denoisers;
+using Retouch.Formulations;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Samplers;
+
+/// <summary>Classifier-free guidance (Ho and Salimans 2022): away from what the network predicts without the condition.</summary>
+/// <param name="Scale">1 follows the condition as it is, and then the network runs once instead of twice; above 1 exaggerates it.</param>
+/// <param name="Rescale">φ of Lin et al. 2024, eq. 16: how far the guided output is brought back to the deviation of the conditional one, 0 to 1.</param>
+public sealed record Guidance(double Scale = 1, double Rescale = 0)
+{
+    /// <summary>Whether the network has to run without the condition too.</summary>
+    public bool IsActive => Scale != 1;
+
+    /// <summary>Checks the numbers.</summary>
+    /// <exception cref="UsageException">Out of range, or a rescaling of nothing.</exception>
+    public void Validate()
+    {
+        if (!(Scale >= 0 && double.IsFinite(Scale)))
+            throw new UsageException($"A guidance scale of {Scale}: it must be a number of at least 0 (1: none; usual are 1.5 to 7.5).");
+        if (!(Rescale is >= 0 and <= 1))
+            throw new UsageException($"A guidance rescale of {Rescale}: it must lie between 0 and 1.");
+        if (Rescale > 0 && !IsActive)
+            throw new UsageException("A guidance rescale does nothing while the guidance scale is 1.");
+    }
+
+    /// <summary>Predicts with guidance: both conditions in one pass of twice the batch.</summary>
+    /// <param name="denoiser">The network.</param>
+    /// <param name="noisy">z_t.</param>
+    /// <param name="time">[batch].</param>
+    /// <param name="condition">What to follow.</param>
+    /// <param name="unconditional">What to move away from; needed where <see cref="IsActive"/>.</param>
+    public Prediction Predict(IDenoiser denoiser, Tensor noisy, Tensor time, Condition condition, Condition? unconditional)
+    {
+        ArgumentNullException.ThrowIfNull(denoiser);
+        ArgumentNullException.ThrowIfNull(condition);
+        if (!IsActive)
+            return denoiser.Predict(noisy, time, condition);
+        ArgumentNullException.ThrowIfNull(unconditional);
+        using var scope = TensorScope.Enter();
+        var both = denoiser.Predict(Ops.Cat([noisy, noisy]), Ops.Cat([time, time]), condition.Concat(unconditional)).Value.To(DType.Float32).Chunk(2);
+        return new Prediction(scope.Keep(Combine(both[0], both[1])));
+    }
+
+    /// <summary>uncond + scale·(cond − uncond), then rescaled. Linear in the outputs, hence the same for every parametrisation.</summary>
+    /// <param name="conditional">[batch, channels, height, width].</param>
+    /// <param name="unconditional">Of its shape.</param>
+    public Tensor Combine(Tensor conditional, Tensor unconditional)
+    {
+        ArgumentNullException.ThrowIfNull(conditional);
+        ArgumentNullException.ThrowIfNull(unconditional);
+        using var scope = TensorScope.Enter();
+        var guided = unconditional + ((conditional - unconditional) * Scale);
+        if (Rescale == 0)
+            return scope.Keep(guided);
+        var ratio = Deviation(conditional) / Deviation(guided);
+        return scope.Keep(guided * ((ratio * Rescale) + (1 - Rescale)));
+    }
+
+    private static Tensor Deviation(Tensor x) => x.Std([1L, 2, 3], correction: 1, keepdim: true);
+}

@@ -1,0 +1,110 @@
+using Retouch.Autoencoders;
+using Retouch.Formulations;
+using Retouch.Samplers;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Samplers;
+
+/// <summary>
+/// Normal data N(μ, s²), whose best denoiser and whose flow are known: E[z0 | z_t] = μ + a·s²/(a²s² + b²)·(z_t − a·μ), and the probability flow keeps
+/// (z_t − a·μ)/√(a²s² + b²).
+/// </summary>
+public sealed class ConvergenceTests
+{
+    private const double Mean = 0.7;
+    private const double Deviation = 0.4;
+
+    [Theory]
+    [InlineData("flow", SamplerKind.Euler, 1)]
+    [InlineData("flow", SamplerKind.Ddim, 1)]
+    [InlineData("eps", SamplerKind.Ddim, 1)]
+    [InlineData("v", SamplerKind.Euler, 1)]
+    [InlineData("v", SamplerKind.DpmSolverPlusPlus, 2)]
+    public void The_error_shrinks_with_the_order_of_the_method(string name, SamplerKind kind, int order)
+    {
+        using var scope = TensorScope.Enter();
+        var formulation = Formulations.FormulationTests.Create(name);
+        var (coarse, fine) = (Error(formulation, kind, 25), Error(formulation, kind, 50));
+        var measured = Math.Log2(coarse / fine);
+        Assert.True(measured > order - 0.35, $"Errors {coarse:R} with 25 and {fine:R} with 50 steps: order {measured:F2}, expected {order}.");
+        Assert.True(fine < 0.03, $"Error {fine:R} with 50 steps.");
+    }
+
+    [Theory]
+    [InlineData("eps", SamplerKind.Ddpm, 0.0)]
+    [InlineData("v", SamplerKind.Ddpm, 0.0)]
+    [InlineData("flow", SamplerKind.Ddpm, 0.0)]
+    [InlineData("eps", SamplerKind.Ddim, 1.0)]
+    [InlineData("flow", SamplerKind.Ddim, 0.5)]
+    [InlineData("zero-snr v", SamplerKind.Ddim, 0.0)]
+    [InlineData("sample", SamplerKind.Ddpm, 0.0)]
+    public void What_is_drawn_has_the_mean_and_deviation_of_the_data(string name, SamplerKind kind, double eta)
+    {
+        using var scope = TensorScope.Enter();
+        var formulation = Formulations.FormulationTests.Create(name);
+        var options = new SamplerOptions { Kind = kind, Eta = eta };
+        using var noise = new ImageNoise([1, 2], [4, 64, 64], Device.Cpu);
+        var drawn = new SamplingLoop(formulation, options, SamplingPlan.Create(formulation, options, 200)).Run(Ideal(formulation), noise.Draw).Value;
+        // 32,768 numbers: the mean's standard error is 0.0022, the deviation's 0.0016; the rest is for 200 steps instead of infinitely many.
+        Assert.InRange(drawn.Mean().Item(), Mean - 0.011, Mean + 0.011);
+        Assert.InRange(drawn.Std([], correction: 1).Item(), Deviation - 0.016, Deviation + 0.016);
+    }
+
+    [Fact]
+    public void Rules_written_for_every_path_are_the_published_ones_on_a_variance_preserving_one()
+    {
+        var schedule = NoiseSchedule.ScaledLinear();
+        var ddpm = new DdpmFormulation(schedule);
+        for (var t = 1; t < 1000; t += 111)
+        {
+            var step = new Transition(ddpm.PointAt(t), ddpm.PointAt(t - 1));
+            double beta = schedule.Betas[t], now = schedule.AlphasCumprod[t], before = schedule.AlphasCumprod[t - 1];
+            Assert.Equal(beta, step.ForwardVariance, 6);
+            Assert.Equal((1 - before) / (1 - now) * beta, step.PosteriorVariance, 6);
+        }
+    }
+
+    [Fact]
+    public void From_pure_noise_every_rule_is_finite_and_forgets_it()
+    {
+        using var scope = TensorScope.Enter();
+        var step = new Transition(new NoisePoint(1000, 0, 1), new NoisePoint(500, 0.5, 0.5));
+        var (noisy, z0) = (Tensor.From([3f]), new Latent(Tensor.From([2f])));
+        Assert.Equal(1, step.Ancestral(noisy, z0, null).Item(), 6);
+        Assert.Equal(1 + 1.5, step.MultistepSecondOrder(noisy, z0, null).Item(), 6);
+        Assert.Equal(0.25, step.PosteriorVariance, 12);
+        var last = new Transition(new NoisePoint(500, 0.5, 0.5), new NoisePoint(0, 1, 0));
+        Assert.Equal(2, last.MultistepSecondOrder(noisy, z0, (step, new Latent(Tensor.From([9f])))).Item(), 6);
+        Assert.Equal(2, last.Ancestral(noisy, z0, Tensor.From([5f])).Item(), 6);
+    }
+
+    private static double Error(Formulation formulation, SamplerKind kind, int steps)
+    {
+        using var scope = TensorScope.Enter();
+        var options = new SamplerOptions { Kind = kind };
+        var plan = SamplingPlan.Create(formulation, options, steps);
+        var noise = Tensor.From([-1.5f, -0.3f, 0.8f, 2f], 1, 1, 2, 2);
+        var from = plan.Steps[0].From;
+        var quantile = ((noise * plan.InitialScale) - (from.A * Mean)) / Spread(from);
+        // Where the flow ends: at the schedule's first step for DDIM.
+        var to = plan.Steps[^1].To;
+        var exact = (quantile * Spread(to)) + (to.A * Mean);
+        return (new SamplingLoop(formulation, options, plan).Run(Ideal(formulation), () => noise).Value - exact).Abs().Max().Item();
+    }
+
+    private static double Spread(NoisePoint point) => Math.Sqrt((point.A * point.A * Deviation * Deviation) + (point.B * point.B));
+
+    private static SamplingLoop.Predictor Ideal(Formulation formulation) => (z, level) =>
+    {
+        var (a, b) = (level.A.View([-1L, 1, 1, 1]), level.B.View([-1L, 1, 1, 1]));
+        var z0 = (a * (Deviation * Deviation) / ((a * a * (Deviation * Deviation)) + (b * b)) * (z - (a * Mean))) + Mean;
+        var noise = (z - (a * z0)) / b;
+        return new Prediction(formulation switch
+        {
+            FlowFormulation => noise - z0,
+            DdpmFormulation { Prediction: PredictionType.VPrediction } => (a * noise) - (b * z0),
+            DdpmFormulation { Prediction: PredictionType.Sample } => z0,
+            _ => noise,
+        });
+    };
+}

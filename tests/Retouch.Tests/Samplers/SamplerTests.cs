@@ -1,0 +1,238 @@
+using System.Text.Json.Nodes;
+using Retouch.Conditioning;
+using Retouch.Denoisers;
+using Retouch.Formulations;
+using Retouch.Samplers;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Tests.Samplers;
+
+/// <summary>Requests: seeds, batches, guidance, progress, memory, and what is refused.</summary>
+public sealed class SamplerTests
+{
+    private static readonly SamplerOptions Stochastic = new() { Kind = SamplerKind.Ddpm };
+
+    [Theory]
+    [InlineData("flow", SamplerKind.Euler)]
+    [InlineData("eps", SamplerKind.Ddpm)]
+    [InlineData("v", SamplerKind.DpmSolverPlusPlus)]
+    public void A_picture_depends_on_its_seed_alone(string name, SamplerKind kind)
+    {
+        using var scope = TensorScope.Enter();
+        var sampler = new Sampler(Formulations.FormulationTests.Create(name), new() { Kind = kind });
+        using var network = new WaveDenoiser();
+        var together = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2])).Value;
+        var apart = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2]) with { BatchSize = 2 }).Value;
+        Assert.Equal([3, 4, 8, 8], together.Shape);
+        Assert.Equal(together.ToArray<float>(), apart.ToArray<float>());
+        var alone = sampler.Sample(network, Request([13], [2])).Value;
+        Assert.Equal(together.Narrow(0, 2, 1).ToArray<float>(), alone.ToArray<float>());
+        Assert.NotEqual(alone.ToArray<float>(), sampler.Sample(network, Request([14], [2])).Value.ToArray<float>());
+    }
+
+    [Fact]
+    public void Guidance_runs_both_conditions_in_one_pass_and_only_where_it_is_asked_for()
+    {
+        using var scope = TensorScope.Enter();
+        var sampler = new Sampler(new FlowFormulation(), new() { Kind = SamplerKind.Euler });
+        using var network = new WaveDenoiser();
+        var request = Request([1, 2], [3, 4]) with { Steps = 5 };
+        var plain = sampler.Sample(network, request).Value;
+        Assert.Equal(Enumerable.Repeat(2, 5), network.Batches);
+        network.Batches.Clear();
+        var guided = sampler.Sample(network, request with { Guidance = new(2.5) }).Value;
+        Assert.Equal(Enumerable.Repeat(4, 5), network.Batches);
+        Assert.Equal([3L, 4, WaveDenoiser.Classes, WaveDenoiser.Classes], network.Labels);
+        Assert.NotEqual(plain.ToArray<float>(), guided.ToArray<float>());
+        // Away from another class instead of "no class": the condition itself gives no guidance at all.
+        var same = sampler.Sample(network, request with { Guidance = new(2.5), Unconditional = request.Condition }).Value;
+        Assert.True((same - plain).Abs().Max().Item() < 1e-5);
+    }
+
+    [Fact]
+    public void Guidance_combines_as_the_papers_say()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 4);
+        var (told, untold) = (Ops.Randn([2, 3, 4, 4], generator), Ops.Randn([2, 3, 4, 4], generator));
+        var guided = new Guidance(3).Combine(told, untold);
+        Assert.True((guided - ((3 * told) - (2 * untold))).Abs().Max().Item() < 1e-5);
+        Assert.Equal(untold.ToArray<float>(), new Guidance(0).Combine(told, untold).ToArray<float>());
+        var whole = new Guidance(3, 1).Combine(told, untold);
+        for (var k = 0; k < 2; k++)
+            Assert.Equal(told.Select(0, k).Std([], correction: 1).Item(), whole.Select(0, k).Std([], correction: 1).Item(), 4);
+        var half = new Guidance(3, 0.5).Combine(told, untold);
+        Assert.True((half - ((guided + whole) * 0.5)).Abs().Max().Item() < 1e-5);
+    }
+
+    [Fact]
+    public void Progress_counts_every_step_of_every_batch_and_nothing_is_left_in_memory()
+    {
+        using var scope = TensorScope.Enter();
+        var sampler = new Sampler(Formulations.FormulationTests.Create("eps"), Stochastic);
+        using var network = new WaveDenoiser();
+        var request = Request([1, 2, 3], [0, 0, 0]) with { BatchSize = 2, Steps = 4, Guidance = new(2) };
+        List<(int First, int Done, int Total, long Pictures)> seen = [];
+        var before = scope.Count;
+        var drawn = sampler.Sample(network, request, p => seen.Add((p.First, p.Done, p.Total, p.State.Estimate.Value.Shape[0])));
+        Assert.Equal(before + 1, scope.Count);
+        Assert.False(drawn.Value.RequiresGrad);
+        Assert.Equal([(0, 1, 8, 2), (0, 2, 8, 2), (0, 3, 8, 2), (0, 4, 8, 2), (2, 5, 8, 1), (2, 6, 8, 1), (2, 7, 8, 1), (2, 8, 8, 1)], seen);
+    }
+
+    [Fact]
+    public void It_ends_between_two_steps_when_cancelled()
+    {
+        using var scope = TensorScope.Enter();
+        using var source = new CancellationTokenSource();
+        using var network = new WaveDenoiser();
+        var sampler = new Sampler(new FlowFormulation(), new());
+        var before = scope.Count;
+        var request = Request([1], [0]) with { Steps = 10 };
+        Assert.Throws<OperationCanceledException>(() => sampler.Sample(
+            network,
+            request,
+            p =>
+            {
+                if (p.Done == 3)
+                    source.Cancel();
+            },
+            source.Token));
+        Assert.Equal(3, network.Batches.Count);
+        Assert.Equal(before, scope.Count);
+    }
+
+    [Fact]
+    public void A_flow_starts_at_pure_noise_and_ends_at_none()
+    {
+        foreach (var steps in (int[])[1, 2, 50])
+        {
+            var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Kind = SamplerKind.Euler }, steps);
+            Assert.Equal(steps, plan.Steps.Count);
+            Assert.Equal((0.0, 1.0), (plan.Steps[0].From.A, plan.Steps[0].From.B));
+            Assert.Equal((1.0, 0.0), (plan.Steps[^1].To.A, plan.Steps[^1].To.B));
+            Assert.All(plan.Steps, static s => Assert.True(s.To.B < s.From.B));
+        }
+    }
+
+    [Theory]
+    [InlineData(SamplerKind.Ddim)]
+    [InlineData(SamplerKind.Ddpm)]
+    [InlineData(SamplerKind.Euler)]
+    [InlineData(SamplerKind.DpmSolverPlusPlus)]
+    public void Every_step_of_every_spacing_goes_down(SamplerKind kind)
+    {
+        var ddpm = Formulations.FormulationTests.Create("v");
+        foreach (var spacing in Enum.GetValues<TimestepSpacing>())
+        {
+            foreach (var steps in (int[])[1, 7, 50, 333, 999])
+            {
+                var plan = SamplingPlan.Create(ddpm, new() { Kind = kind, Spacing = spacing }, steps);
+                Assert.Equal(steps, plan.Steps.Count);
+                // A single step of a whole schedule may start at its first step already, where DDIM stays.
+                Assert.All(plan.Steps, static s => Assert.True(s.To.B <= s.From.B));
+                Assert.All(plan.Steps.Zip(plan.Steps.Skip(1)), static p => Assert.True(p.Second.From.Model < p.First.From.Model));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("flow", """{ "Spacing": 1 }""", "spacing")]
+    [InlineData("eps", """{ "StepsOffset": 1 }""", "stepsOffset")]
+    [InlineData("eps", """{ "Kind": 1, "SetAlphaToOne": true }""", "setAlphaToOne")]
+    [InlineData("eps", """{ "Kind": 2, "ClipRange": 1 }""", "clipRange")]
+    [InlineData("eps", """{ "ClipRange": -1 }""", "clipRange")]
+    [InlineData("eps", """{ "Eta": 1.5 }""", "eta")]
+    [InlineData("eps", """{ "Kind": 2, "Eta": 0.5 }""", "eta")]
+    [InlineData("eps", """{ "LargeVariance": true }""", "largeVariance")]
+    [InlineData("flow", """{ "Kind": 2, "KarrasSigmas": true }""", "karrasSigmas")]
+    [InlineData("zero-snr v", """{ "Kind": 2, "KarrasSigmas": true }""", "karrasSigmas")]
+    public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, string json, string member)
+    {
+        var options = System.Text.Json.JsonSerializer.Deserialize<SamplerOptions>(json)!;
+        var error = Assert.Throws<UsageException>(() => new Sampler(Formulations.FormulationTests.Create(name), options));
+        Assert.Contains($"sampler.{member}:", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Requests_that_make_no_sense_are_refused()
+    {
+        using var scope = TensorScope.Enter();
+        using var network = new WaveDenoiser();
+        using var blind = new WaveDenoiser { ClassCount = null };
+        var sampler = new Sampler(Formulations.FormulationTests.Create("eps"), new());
+        var request = Request([1], [0]);
+        void Refused(SamplingRequest wrong, WaveDenoiser by) => Assert.Throws<UsageException>(() => sampler.Sample(by, wrong));
+        Refused(request with { Seeds = [] }, network);
+        Refused(request with { Seeds = [1, 2] }, network);
+        Refused(request with { Steps = 0 }, network);
+        Refused(request with { Steps = 1001 }, network);
+        Refused(request with { Height = 0 }, network);
+        Refused(request with { BatchSize = 0 }, network);
+        Refused(request with { Guidance = new(-1) }, network);
+        Refused(request with { Guidance = new(1, 0.5) }, network);
+        Refused(request with { Guidance = new(2) }, blind);
+        Assert.Empty(network.Batches);
+        var beyond = new SamplerOptions { Spacing = TimestepSpacing.Leading, StepsOffset = 1 };
+        Assert.Throws<UsageException>(() => SamplingPlan.Create(Formulations.FormulationTests.Create("eps"), beyond, 1000));
+    }
+
+    [Theory]
+    [InlineData("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "set_alpha_to_one": false, "skip_prk_steps": true }""", SamplerKind.Ddim, TimestepSpacing.Leading, 1)]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1 }""", SamplerKind.Euler, TimestepSpacing.Leading, 1)]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2 }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 3 }""", SamplerKind.Ddim, TimestepSpacing.Leading, 0)]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Euler, TimestepSpacing.Trailing, 0)]
+    public void A_models_own_configuration_says_how_it_is_sampled(string json, SamplerKind kind, TimestepSpacing spacing, int offset)
+    {
+        var config = JsonNode.Parse(json)!.AsObject();
+        var options = SamplerOptions.FromSchedulerConfig(config);
+        Assert.Equal((kind, spacing, offset, false), (options.Kind, options.Spacing, options.StepsOffset, options.SetAlphaToOne));
+        Assert.Null(options.ClipRange);
+        Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(config)));
+    }
+
+    [Theory]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "thresholding": true }""", "thresholding")]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "karras" }""", "timestep_spacing")]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "steps_offset": -1 }""", "steps_offset")]
+    public void A_configuration_that_asks_for_more_is_named(string json, string member)
+    {
+        var error = Assert.Throws<InputException>(() => SamplerOptions.FromSchedulerConfig(JsonNode.Parse(json)!.AsObject()));
+        Assert.Contains(member, error.Message, StringComparison.Ordinal);
+    }
+
+    private static SamplingRequest Request(ulong[] seeds, long[] labels) =>
+        new() { Seeds = seeds, Height = 8, Width = 8, Condition = new Condition(Tensor.From(labels)), Steps = 6 };
+
+    /// <summary>A network by a formula: a wave of the latent, the time and the class.</summary>
+    private sealed class WaveDenoiser : IDenoiser
+    {
+        public const int Classes = 10;
+
+        public List<int> Batches { get; } = [];
+
+        public long[] Labels { get; private set; } = [];
+
+        public int LatentChannels => 4;
+
+        public int? ClassCount { get; init; } = Classes;
+
+        public ParameterStore Parameters { get; } = new();
+
+        public bool CheckpointActivations { get; set; }
+
+        public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
+        {
+            Assert.False(Autograd.IsEnabled);
+            Batches.Add((int)noisy.Shape[0]);
+            Labels = condition.ClassLabels!.ToArray<long>();
+            var offset = (condition.ClassLabels!.To(DType.Float32) * 0.1) + (time * 1e-4);
+            return new Prediction((noisy * 0.9) + offset.View([-1L, 1, 1, 1]));
+        }
+
+        public void Dispose() => Parameters.Dispose();
+    }
+}
