@@ -62,7 +62,7 @@ public sealed class SamplerTests
         Assert.Equal(untold.ToArray<float>(), new Guidance(0).Combine(told, untold).ToArray<float>());
         var whole = new Guidance(3, 1).Combine(told, untold);
         for (var k = 0; k < 2; k++)
-            Assert.Equal(told.Select(0, k).Std([], correction: 1).Item(), whole.Select(0, k).Std([], correction: 1).Item(), 4);
+            Assert.Equal(told.Select(0, k).Std([0L, 1, 2], correction: 1).Item(), whole.Select(0, k).Std([0L, 1, 2], correction: 1).Item(), 4);
         var half = new Guidance(3, 0.5).Combine(told, untold);
         Assert.True((half - ((guided + whole) * 0.5)).Abs().Max().Item() < 1e-5);
     }
@@ -89,8 +89,8 @@ public sealed class SamplerTests
         using var source = new CancellationTokenSource();
         using var network = new WaveDenoiser();
         var sampler = new Sampler(new FlowFormulation(), new());
-        var before = scope.Count;
         var request = Request([1], [0]) with { Steps = 10 };
+        var before = scope.Count;
         Assert.Throws<OperationCanceledException>(() => sampler.Sample(
             network,
             request,
