@@ -6,7 +6,7 @@
 #define RETOUCH_TORCH_H
 #include <stdint.h>
 
-#define RT_ABI_VERSION 1
+#define RT_ABI_VERSION 2
 #define RT_API __attribute__((visibility("default")))
 
 #ifdef __cplusplus
@@ -68,6 +68,7 @@ RT_API int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t
 
 /* Tensors. */
 RT_API void rt_tensor_free(void* tensor);
+RT_API void rt_tensors_free(void* const* tensors, int32_t n); /* one crossing for a scope's worth; nulls are skipped */
 RT_API void* rt_tensor_share(void* tensor); /* one more reference */
 RT_API void rt_tensor_info_get(void* tensor, rt_tensor_info* info);
 RT_API int rt_tensor_from_blob(void* data, const int64_t* sizes, int32_t dim, int32_t dtype, void (*release)(void*), void* context, void** tensor);

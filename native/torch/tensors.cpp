@@ -64,6 +64,10 @@ void rt_tensor_free(void* tensor) {
   Ptr::reclaim(static_cast<at::TensorImpl*>(tensor));
 }
 
+void rt_tensors_free(void* const* tensors, int32_t n) {
+  for (int32_t k = 0; k < n; ++k) rt_tensor_free(tensors[k]);
+}
+
 void* rt_tensor_share(void* tensor) { return release(borrow(tensor)); }
 
 void rt_tensor_info_get(void* handle, rt_tensor_info* info) {

@@ -240,20 +240,23 @@ public sealed unsafe class Tensor : IDisposable
     public void Dispose()
     {
         Scope?.Remove(this);
-        FreeFromScope();
+        var handle = Surrender();
+        if (handle != 0)
+            Native.TensorFree(handle);
     }
 
     /// <inheritdoc/>
     public override string ToString() => IsDisposed ? "freed tensor" : $"{DType} [{string.Join(", ", Shape)}] on {Device}";
 
-    internal void FreeFromScope()
+    /// <summary>Gives the handle up, to be freed with others in one call; 0 when the tensor was freed already.</summary>
+    internal nint Surrender()
     {
+        var handle = _handle;
         Scope = null;
-        if (_handle == 0)
-            return;
-        Native.TensorFree(_handle);
         _handle = 0;
-        Interlocked.Decrement(ref s_live);
+        if (handle != 0)
+            Interlocked.Decrement(ref s_live);
+        return handle;
     }
 
     [UnmanagedCallersOnly]

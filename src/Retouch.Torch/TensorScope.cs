@@ -56,8 +56,25 @@ public sealed class TensorScope : IDisposable
             throw new InvalidOperationException("Tensor scopes end innermost first, on the thread that opened them.");
         _ended = true;
         s_current = _outer;
+        Free();
+    }
+
+    /// <summary>Frees in the order opposite to making, many in one crossing.</summary>
+    private unsafe void Free()
+    {
+        const int Most = 128;
+        var handles = stackalloc nint[Most];
+        var count = 0;
         for (var k = _tensors.Count - 1; k >= 0; k--)
-            _tensors[k].FreeFromScope();
+        {
+            handles[count++] = _tensors[k].Surrender();
+            if (count == Most || k == 0)
+            {
+                Interop.Native.TensorsFree(handles, count);
+                count = 0;
+            }
+        }
+
         _tensors.Clear();
     }
 

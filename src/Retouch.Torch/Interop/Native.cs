@@ -6,7 +6,7 @@ namespace Retouch.Torch.Interop;
 internal static unsafe partial class Native
 {
     /// <summary>Version of the ABI that this assembly was written for.</summary>
-    public const int AbiVersion = 1;
+    public const int AbiVersion = 2;
 
     private const string Library = "retouch_torch";
 
@@ -34,6 +34,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_free")]
     public static partial void TensorFree(nint tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensors_free")]
+    public static partial void TensorsFree(nint* tensors, int n);
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_share")]
     public static partial nint TensorShare(nint tensor);

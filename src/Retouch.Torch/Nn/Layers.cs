@@ -74,8 +74,8 @@ public sealed class GroupNorm
         _eps = eps;
     }
 
-    /// <summary>The shape stays.</summary>
-    public Tensor Forward(Tensor x) => x.GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
+    /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
+    public Tensor Forward(Tensor x) => x.To(_weight.Value.DType).GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
 
     /// <summary>Normalisation followed by y·sigmoid(y). The shape stays.</summary>
     public Tensor ForwardSilu(Tensor x)
@@ -105,8 +105,8 @@ public sealed class LayerNorm
         _eps = eps;
     }
 
-    /// <summary>The shape stays.</summary>
-    public Tensor Forward(Tensor x) => x.LayerNorm([_channels], _weight?.Value, _bias?.Value, _eps);
+    /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
+    public Tensor Forward(Tensor x) => (_weight is null ? x : x.To(_weight.Value.DType)).LayerNorm([_channels], _weight?.Value, _bias?.Value, _eps);
 }
 
 /// <summary>A table of vectors. Key: <c>weight</c> [rows, width].</summary>

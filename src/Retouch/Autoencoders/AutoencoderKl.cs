@@ -91,11 +91,25 @@ public sealed class AutoencoderKl : IAutoencoder
     public Latent Encode(Tensor images, Generator? generator)
     {
         using var scope = TensorScope.Enter();
+        return new Latent(scope.Keep(Draw(EncodePosterior(images), generator).Value));
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InputException">The images do not fit the network.</exception>
+    public Tensor EncodeMoments(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
         var posterior = EncodePosterior(images);
-        var sample = generator is null
-            ? posterior.Mean
-            : posterior.Sample(Ops.Randn(posterior.Mean.Shape, generator, dtype: DType.Float32).To(posterior.Mean.Device));
-        return new Latent(scope.Keep(Scale(sample)));
+        return scope.Keep(Ops.Cat([posterior.Mean, posterior.LogVariance], 1));
+    }
+
+    /// <inheritdoc/>
+    public Latent Draw(Tensor moments, Generator? generator)
+    {
+        ArgumentNullException.ThrowIfNull(moments);
+        using var scope = TensorScope.Enter();
+        return new Latent(scope.Keep(Draw(Posterior.FromMoments(moments), generator).Value));
     }
 
     /// <summary>What the encoder puts out to what the denoiser sees: (x − shift)·scale, or (x − mean)·scale/deviation by channel.</summary>
@@ -142,6 +156,14 @@ public sealed class AutoencoderKl : IAutoencoder
 
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
+
+    private Latent Draw(Posterior posterior, Generator? generator)
+    {
+        var sample = generator is null
+            ? posterior.Mean
+            : posterior.Sample(Ops.Randn(posterior.Mean.Shape, generator, dtype: DType.Float32).To(posterior.Mean.Device));
+        return new Latent(Scale(sample));
+    }
 
     private static Tensor ByChannel(IReadOnlyList<double> values, Tensor like) =>
         Tensor.From(values.Select(static v => (float)v).ToArray(), 1, values.Count, 1, 1).To(like.Device);

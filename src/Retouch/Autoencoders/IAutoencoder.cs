@@ -23,6 +23,16 @@ public interface IAutoencoder : IDisposable
     /// <param name="generator">Draws the sample of the posterior (on the CPU); null takes the mean.</param>
     Latent Encode(Tensor images, Generator? generator);
 
+    /// <summary>What the encoder puts out for images, to be kept and drawn from later: nothing random is in it yet.</summary>
+    /// <param name="images">As for <see cref="Encode"/>.</param>
+    /// <returns>[batch, any channels, height, width], float32, without gradient.</returns>
+    Tensor EncodeMoments(Tensor images);
+
+    /// <summary>Draws latents from what <see cref="EncodeMoments"/> gave: together they are <see cref="Encode"/>.</summary>
+    /// <param name="moments">As given.</param>
+    /// <param name="generator">Draws the sample of the posterior (on the CPU); null takes the mean.</param>
+    Latent Draw(Tensor moments, Generator? generator);
+
     /// <summary>Latents to images [batch, 3, height, width], about [−1, 1], not clamped.</summary>
     Tensor Decode(Latent latent);
 

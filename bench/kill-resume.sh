@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Kills a training at random moments (SIGKILL) and resumes it, until it ends; then compares every weight file with those of an
+# uninterrupted run, byte for byte.
+#
+#   bench/kill-resume.sh [KILLS] [SEED]        default: 25 kills, seed 1
+#
+# $RETOUCH is the launcher, default: ./retouch of this checkout. Prints one line a kill, and "ok" or "not ok" at the end.
+set -euo pipefail
+kills=${1:-25}
+RANDOM=${2:-1}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+retouch=${RETOUCH:-$root/retouch}
+work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-kill.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# Small, but everything that a real run has: both phases, two averages, an automatic weight, accumulation, prefetching, random crops of
+# an odd-sized epoch, checkpoints in the middle of it.
+cat >"$work/autoencoder.json" <<'JSON'
+{ "task": "autoencoder", "seed": 3, "steps": 4, "averages": [], "samples": { "count": 2 },
+  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
+  "data": { "sceneCount": 23, "size": 16 }, "batch": { "size": 4 } }
+JSON
+cat >"$work/denoiser.json" <<JSON
+{ "task": "denoiser", "seed": 5, "steps": 60,
+  "averages": [ { "decay": 0.9 }, { "decay": 0.99, "warmup": "ratio" } ],
+  "model": { "autoencoder": "$work/ae/model", "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+      "num_train_timesteps": 1000, "prediction_type": "v_prediction" },
+    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 2,
+      "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 } },
+  "objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "decodeBatch": 2 },
+  "data": { "sceneCount": 23, "size": 16, "flip": 0.5, "workers": 2 }, "batch": { "size": 4, "accumulate": 2 },
+  "checkpoints": { "every": 7, "keep": 2 } }
+JSON
+"$retouch" train --options "$work/autoencoder.json" --output "$work/ae" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+
+began=$(date +%s%N)
+"$retouch" train --options "$work/denoiser.json" --output "$work/whole" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+span=$((($(date +%s%N) - began) / 1000000))
+
+done_kills=0
+rounds=0
+while [ "$done_kills" -lt "$kills" ]; do
+  rounds=$((rounds + 1))
+  run=$work/run$rounds
+  args=(--options "$work/denoiser.json" --output "$run")
+  while :; do
+    if [ "$done_kills" -lt "$kills" ]; then
+      # Anywhere from the program's start to past its end.
+      wait_ms=$((RANDOM % (span + span / 5)))
+      setsid "$retouch" train "${args[@]}" >/dev/null 2>"$work/err" &
+      pid=$!
+      sleep "$((wait_ms / 1000)).$(printf %03d $((wait_ms % 1000)))"
+      if kill -KILL -- "-$pid" 2>/dev/null; then
+        wait "$pid" 2>/dev/null || true
+        done_kills=$((done_kills + 1))
+        echo "kill $done_kills after $wait_ms ms, checkpoints: $(ls "$run/checkpoints" 2>/dev/null | tr '\n' ' ')"
+        # Before the options are written there is nothing to resume; the folder is still empty then.
+        [ ! -e "$run/options.json" ] || args=(--resume "$run")
+        continue
+      fi
+      wait "$pid" || { cat "$work/err"; echo "not ok - the run failed"; exit 1; }
+    else
+      "$retouch" train "${args[@]}" >/dev/null 2>"$work/err" || { cat "$work/err"; echo "not ok - the resumed run failed"; exit 1; }
+    fi
+    break
+  done
+  for model in model model-average-0.9 model-average-0.99; do
+    cmp "$work/whole/$model/transformer/diffusion_pytorch_model.safetensors" "$run/$model/transformer/diffusion_pytorch_model.safetensors" ||
+      { echo "not ok - $model differs after kills"; exit 1; }
+  done
+  steps() { sed -E 's/.*"step":([0-9]+).*/\1/' "$1/metrics.jsonl" | tr '\n' ' '; }
+  [ "$(steps "$work/whole")" = "$(steps "$run")" ] || { echo "not ok - metrics.jsonl has other steps"; exit 1; }
+  rm -rf "$run"
+done
+echo "ok - $done_kills kills over $rounds runs of $span ms: same weights, byte for byte"

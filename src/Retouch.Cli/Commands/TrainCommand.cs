@@ -1,0 +1,133 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Retouch.Cli.Terminal;
+using Retouch.Torch.Errors;
+using Retouch.Training;
+using Retouch.Training.Options;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary><c>retouch train</c>: trains a denoiser or an autoencoder, from a checkpoint or from scratch.</summary>
+internal static class TrainCommand
+{
+    private static readonly Option<FileInfo?> OptionsPath = new("--options") { Description = "A JSON file of options (comments allowed); see --schema." };
+    private static readonly Option<string[]> Values = new("--set") { Description = "One option by its path, as in --set objective.perceptual.weight=2. Can be repeated.", AllowMultipleArgumentsPerToken = false };
+    private static readonly Option<string?> OutputPath = new("--output") { Description = "The run's folder; new or empty. Default: runs/ and the time." };
+    private static readonly Option<string?> Resume = new("--resume") { Description = "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --set steps=N can change." };
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Print the plan (parameters, memory, time per step) and stop." };
+    private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and stop." };
+    private static readonly Option<string?> Objective = new("--objective") { Description = "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults." };
+
+    // Short names of options that nearly every run sets.
+    private static readonly (Option<string?> Flag, string Path)[] Flags =
+    [
+        (new("--task") { Description = "denoiser or autoencoder." }, "task"),
+        (new("--model") { Description = "The diffusers folder to start from." }, "model.path"),
+        (new("--data") { Description = "A folder of pictures; without it, procedural scenes." }, "data.folder"),
+        (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
+        (new("--steps") { Description = "Optimiser steps in all." }, "steps"),
+        (new("--batch") { Description = "Samples a step." }, "batch.size"),
+        (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
+        (new("--seed") { Description = "Decides everything random." }, "seed"),
+        (new("--device") { Description = "cpu, cuda or cuda:N." }, "device"),
+        (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
+    ];
+
+    public static Command Create()
+    {
+        var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.") { OptionsPath, Values, OutputPath, Resume, DryRun, Schema, Objective };
+        foreach (var (flag, _) in Flags)
+            command.Add(flag);
+        command.SetAction((parsed, cancellation) =>
+        {
+            Run(parsed, cancellation);
+            return Task.FromResult(0);
+        });
+        return command;
+    }
+
+    private static void Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        var output = Output.For(parsed);
+        if (parsed.GetValue(Schema))
+        {
+            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true }));
+            return;
+        }
+
+        var time = TimeProvider.System;
+        using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), Console.Error, time);
+        using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time);
+        if (parsed.GetValue(DryRun))
+        {
+            var plan = run.Plan(cancellation);
+            output.Write(plan, writer => plan.Print(writer));
+            return;
+        }
+
+        var outcome = run.Train(progress, cancellation);
+        output.Write(outcome, writer =>
+        {
+            writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; the last loss is {outcome.LastLoss:G4}.");
+            foreach (var model in outcome.Models)
+                writer.WriteLine($"model: {model}");
+        });
+    }
+
+    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time)
+    {
+        var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
+        Override(parsed, json);
+        var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line");
+        options.Validate();
+        var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
+        return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
+    }
+
+    private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time)
+    {
+        var given = Flags.Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null).Select(static f => f.Flag.Name)
+            .Concat(parsed.GetValue(Objective) is null ? [] : [Objective.Name]).Concat(parsed.GetValue(OptionsPath) is null ? [] : [OptionsPath.Name])
+            .Concat(parsed.GetValue(OutputPath) is null ? [] : [OutputPath.Name]).Concat((parsed.GetValue(Values) ?? []).Where(static v => !v.StartsWith("steps=", StringComparison.Ordinal))).ToArray();
+        if (given.Length > 0)
+            throw new UsageException($"--resume goes on with the run as it was; {string.Join(", ", given)} cannot be given with it. Only --steps may change.");
+        var json = new JsonObject();
+        Override(parsed, json);
+        return TrainingRun.Resume(folder, json["steps"]?.GetValue<long>(), time);
+    }
+
+    private static void Override(ParseResult parsed, JsonObject json)
+    {
+        if (parsed.GetValue(Objective) is { } objective)
+            SetObjective(json, objective);
+        foreach (var (flag, path) in Flags)
+        {
+            if (parsed.GetValue(flag) is { } value)
+                OptionsFile.Set(json, path, value);
+        }
+
+        foreach (var pair in parsed.GetValue(Values) ?? [])
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals <= 0)
+                throw new UsageException($"--set takes PATH=VALUE, as in --set objective.perceptual.weight=2; '{pair}' is none.");
+            OptionsFile.Set(json, pair[..equals], pair[(equals + 1)..]);
+        }
+    }
+
+    private static void SetObjective(JsonObject json, string objective)
+    {
+        var parts = objective.Split('+');
+        if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel")) is { } unknown)
+            throw new UsageException($"--objective: '{unknown}' is none of latent, lpl, pixel. Join several by '+', as in lpl+pixel.");
+        var members = json["objective"] as JsonObject ?? [];
+        json["objective"] = members;
+        foreach (var (name, member) in new[] { ("lpl", "perceptual"), ("pixel", "pixel") })
+        {
+            if (!parts.Contains(name))
+                members.Remove(member);
+            else if (members[member] is not JsonObject)
+                members[member] = new JsonObject();
+        }
+    }
+}

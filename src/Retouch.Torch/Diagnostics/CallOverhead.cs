@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using Retouch.Torch.Interop;
+
+namespace Retouch.Torch.Diagnostics;
+
+/// <summary>What one boxed call costs from managed code and from a C++ loop, side by side.</summary>
+/// <param name="Operator">The operator that was called.</param>
+/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of 100.</param>
+/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, result freed.</param>
+/// <param name="Ratio">Median over rounds of the ratio managed to native, taken round by round.</param>
+public sealed record CallOverhead(string Operator, double ManagedNanoseconds, double NativeNanoseconds, double Ratio)
+{
+    /// <summary>Measures a few operators of different signatures in rounds that alternate, so that a drift of the machine's speed cancels out.</summary>
+    /// <param name="calls">Calls a round.</param>
+    /// <param name="rounds">Rounds of each.</param>
+    public static IReadOnlyList<CallOverhead> Measure(int calls = 20_000, int rounds = 15)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var a = Ops.Ones([4L, 8]);
+        var b = Ops.Ones([4L, 8]);
+        var w = Ops.Ones([8L, 8]);
+        var image = Ops.Ones([1L, 4, 8, 8]);
+        var kernel = Ops.Ones([4L, 4, 3, 3]);
+        return
+        [
+            Add(a, b, calls, rounds),
+            Linear(a, w, calls, rounds),
+            Conv(image, kernel, calls, rounds),
+        ];
+    }
+
+    private static unsafe CallOverhead Add(Tensor a, Tensor b, int calls, int rounds)
+    {
+        var arguments = stackalloc Value[] { Value.Of(a), Value.Of(b), Value.Default };
+        var native = new Pointer(arguments);
+        var handle = new OperatorHandle("aten::add", "Tensor");
+        return Compare("aten::add.Tensor [4, 8]", () => a.Add(b), n => handle.InvokeNatively(native.Value, 3, n), calls, rounds);
+    }
+
+    private static unsafe CallOverhead Linear(Tensor a, Tensor w, int calls, int rounds)
+    {
+        var arguments = stackalloc Value[] { Value.Of(a), Value.Of(w), default };
+        var native = new Pointer(arguments);
+        var handle = new OperatorHandle("aten::linear", "");
+        return Compare("aten::linear [4, 8] × [8, 8]", () => a.Linear(w), n => handle.InvokeNatively(native.Value, 3, n), calls, rounds);
+    }
+
+    private static unsafe CallOverhead Conv(Tensor image, Tensor kernel, int calls, int rounds)
+    {
+        var ones = stackalloc long[] { 1, 1 };
+        var arguments = stackalloc Value[] { Value.Of(image), Value.Of(kernel), default, Value.Of(ones, 2, true), Value.Of(ones, 2, true), Value.Of(ones, 2, true), Value.Of(1L) };
+        var native = new Pointer(arguments);
+        var handle = new OperatorHandle("aten::conv2d", "");
+        return Compare(
+            "aten::conv2d [1, 4, 8, 8], 3×3",
+            () => image.Conv2d(kernel, null, [1L, 1], [1L, 1], [1L, 1], 1),
+            n => handle.InvokeNatively(native.Value, 7, n),
+            calls,
+            rounds);
+    }
+
+    private static CallOverhead Compare(string name, Func<Tensor> managed, Action<long> native, int calls, int rounds)
+    {
+        RunManaged(managed, calls);
+        native(calls);
+        var ours = new double[rounds];
+        var theirs = new double[rounds];
+        for (var round = 0; round < rounds; round++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            RunManaged(managed, calls);
+            ours[round] = Stopwatch.GetElapsedTime(start).TotalNanoseconds / calls;
+            start = Stopwatch.GetTimestamp();
+            native(calls);
+            theirs[round] = Stopwatch.GetElapsedTime(start).TotalNanoseconds / calls;
+        }
+
+        return new CallOverhead(name, Median(ours), Median(theirs), Median([.. ours.Zip(theirs, static (x, y) => x / y)]));
+    }
+
+    /// <summary>Scopes end every hundred calls, about as often as a block of a network.</summary>
+    private static void RunManaged(Func<Tensor> managed, int calls)
+    {
+        const int Block = 100;
+        for (var done = 0; done < calls; done += Block)
+        {
+            using var scope = TensorScope.Enter();
+            for (var k = done; k < Math.Min(done + Block, calls); k++)
+                _ = managed();
+        }
+    }
+
+    private static double Median(double[] values)
+    {
+        Array.Sort(values);
+        return values[values.Length / 2];
+    }
+
+    /// <summary>Carries a pointer into a lambda; the memory lives on the caller's stack for as long.</summary>
+    private readonly unsafe struct Pointer(Value* value)
+    {
+        public Value* Value { get; } = value;
+    }
+}

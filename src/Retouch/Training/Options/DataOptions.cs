@@ -1,0 +1,60 @@
+using System.ComponentModel;
+using Retouch.Data;
+using Retouch.Images;
+
+namespace Retouch.Training.Options;
+
+/// <summary>The pictures.</summary>
+public sealed record DataOptions
+{
+    /// <summary>A folder of pictures; null for the procedural scenes.</summary>
+    [Description("A folder of pictures (class subfolders, .txt sidecars, metadata.jsonl); leave it out for procedural scenes.")]
+    public string? Folder { get; init; }
+
+    /// <summary>How many procedural scenes there are; only without a folder.</summary>
+    [Description("Procedural scenes in an epoch; only without a folder.")]
+    public int? SceneCount { get; init; }
+
+    /// <summary>The procedural scenes' seed; only without a folder.</summary>
+    [Description("Seed of the procedural scenes; only without a folder.")]
+    public ulong? SceneSeed { get; init; }
+
+    /// <summary>Side of the square pictures, in pixels.</summary>
+    [Description("Side of the square pictures in pixels.")]
+    public int Size { get; init; } = 64;
+
+    /// <summary>Where the crop is taken.</summary>
+    [Description("Where the crop is taken: center or random.")]
+    public CropMode Crop { get; init; } = CropMode.Center;
+
+    /// <summary>The chance of a mirrored picture.</summary>
+    [Description("Chance that a picture is mirrored.")]
+    public double Flip { get; init; }
+
+    /// <summary>Whether pictures smaller than the size are enlarged.</summary>
+    [Description("Enlarge pictures that do not cover the size.")]
+    public bool AllowEnlarging { get; init; }
+
+    /// <summary>Share of pictures that may be unreadable.</summary>
+    [Description("Share of pictures that may be unreadable before the run stops.")]
+    public double MaxBadShare { get; init; } = Quarantine.DefaultMaxShare;
+
+    /// <summary>Threads that read pictures.</summary>
+    [Description("Threads that read pictures.")]
+    public int Workers { get; init; } = 1;
+
+    /// <summary>Encode every picture once before training and keep the latents in memory; needs fixed crops and no mirroring.</summary>
+    [Description("Encode every picture once and train on the latents kept in memory.")]
+    public bool CacheLatents { get; init; }
+
+    internal void Validate(Action<bool, string> require)
+    {
+        require(Size is >= 8 and <= 8192, $"data.size is {Size}; it lies between 8 and 8192");
+        require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it lies between 0 and 1");
+        require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it lies between 0 and 1");
+        require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
+        require(Folder is null || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder they would do nothing");
+        require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
+        require(!CacheLatents || (Flip == 0 && Crop == CropMode.Center), "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0");
+    }
+}

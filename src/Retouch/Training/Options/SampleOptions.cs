@@ -1,0 +1,35 @@
+using System.ComponentModel;
+
+namespace Retouch.Training.Options;
+
+/// <summary>When and how samples are drawn while training; the seeds are the same every time.</summary>
+public sealed record SampleOptions
+{
+    /// <summary>Steps between sample grids; 0 draws none.</summary>
+    [Description("Steps between sample grids; 0 draws none.")]
+    public long Every { get; init; }
+
+    /// <summary>Pictures in the grid; classes take turns.</summary>
+    [Description("Pictures in a grid.")]
+    public int Count { get; init; } = 16;
+
+    /// <summary>Sampler steps.</summary>
+    [Description("Sampler steps.")]
+    public int Steps { get; init; } = 50;
+
+    /// <summary>Scale of classifier-free guidance; 1 is none.</summary>
+    [Description("Scale of classifier-free guidance; 1 is none.")]
+    public double Guidance { get; init; } = 1.5;
+
+    /// <summary>Seed of the first picture; the next ones count on.</summary>
+    [Description("Seed of the first picture.")]
+    public ulong Seed { get; init; } = 1000;
+
+    internal void Validate(Action<bool, string> require)
+    {
+        require(Every >= 0, $"samples.every is {Every}; it is at least 0");
+        require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it lies between 1 and 1024");
+        require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it lies between 1 and 1000");
+        require(Guidance >= 0, $"samples.guidance is {Guidance}; it is at least 0");
+    }
+}

@@ -1,0 +1,212 @@
+using System.ComponentModel;
+using System.Text.Json.Nodes;
+using Retouch.Objectives;
+using Retouch.Objectives.Autoencoder;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Optim;
+
+namespace Retouch.Training.Options;
+
+/// <summary>What is trained.</summary>
+public enum TrainingTaskKind
+{
+    /// <summary>The denoiser, with a frozen autoencoder.</summary>
+    Denoiser,
+
+    /// <summary>The autoencoder.</summary>
+    Autoencoder,
+}
+
+/// <summary>Everything a run depends on. The resolved form stands in the run's folder as <c>options.json</c>.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>What is trained.</summary>
+    [Description("What is trained: denoiser or autoencoder.")]
+    public TrainingTaskKind Task { get; init; }
+
+    /// <summary>Decides everything random: data order, crops, noise, times, dropout, initial weights.</summary>
+    [Description("Decides everything random.")]
+    public ulong Seed { get; init; }
+
+    /// <summary>cpu, cuda or cuda:N.</summary>
+    [Description("cpu, cuda or cuda:N.")]
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Type that matrix products and convolutions compute in: float32, bfloat16 or float16. Weights and statistics stay float32.</summary>
+    [Description("float32, bfloat16 or float16 (mixed precision; weights and statistics stay float32).")]
+    public string Precision { get; init; } = "float32";
+
+    /// <summary>Optimiser steps in all.</summary>
+    [Description("Optimiser steps in all.")]
+    public long Steps { get; init; } = 1000;
+
+    /// <summary>Where the networks come from.</summary>
+    public ModelOptions Model { get; init; } = new();
+
+    /// <summary>The pictures.</summary>
+    public DataOptions Data { get; init; } = new();
+
+    /// <summary>Samples a step.</summary>
+    public BatchOptions Batch { get; init; } = new();
+
+    /// <summary>The optimiser and its rate.</summary>
+    public OptimiserOptions Optimiser { get; init; } = new();
+
+    /// <summary>Averages of the weights that run beside the training; samples are drawn from the first.</summary>
+    public IReadOnlyList<WeightAverageOptions> Averages { get; init; } = [new()];
+
+    /// <summary>The denoiser's losses; null for an autoencoder.</summary>
+    public ObjectiveOptions? Objective { get; init; }
+
+    /// <summary>The autoencoder's losses; null for a denoiser.</summary>
+    public AutoencoderLossOptions? AutoencoderLoss { get; init; }
+
+    /// <summary>What the denoiser is told.</summary>
+    public ConditioningOptions Conditioning { get; init; } = new();
+
+    /// <summary>When checkpoints are written.</summary>
+    public CheckpointOptions Checkpoints { get; init; } = new();
+
+    /// <summary>When samples are drawn.</summary>
+    public SampleOptions Samples { get; init; } = new();
+
+    /// <summary>What is logged.</summary>
+    public LogOptions Log { get; init; } = new();
+
+    /// <summary>Checks every option and reports all that is wrong at once.</summary>
+    /// <exception cref="UsageException">At least one option is out of range or contradicts another.</exception>
+    public void Validate()
+    {
+        List<string> problems = [];
+        void Require(bool holds, string problem)
+        {
+            if (!holds)
+                problems.Add(problem);
+        }
+
+        Require(Steps >= 1, $"steps is {Steps}; it is at least 1");
+        Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it is float32, bfloat16 or float16");
+        Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it is at least 1");
+        Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it is at least 1");
+        Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it is at least 0");
+        Require(Checkpoints.Keep >= 1, $"checkpoints.keep is {Checkpoints.Keep}; it is at least 1");
+        Require(Log.Every >= 1, $"log.every is {Log.Every}; it is at least 1");
+        Require(Averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay lies in [0, 1)");
+        Require(Averages.Select(static a => a.Decay).Distinct().Count() == Averages.Count, "averages: two have the same decay");
+        try
+        {
+            _ = Torch.Device.Parse(Device);
+        }
+        catch (UsageException e)
+        {
+            problems.Add("device: " + e.Message);
+        }
+
+        Data.Validate(Require);
+        Optimiser.Validate(Require);
+        Samples.Validate(Require);
+        Model.Validate(Task, Require);
+        if (Task == TrainingTaskKind.Denoiser)
+        {
+            Require(AutoencoderLoss is null, "autoencoderLoss is given, but task is denoiser; it would do nothing");
+            Require(Objective is not null, "objective is missing");
+            problems.AddRange(Objective?.Validate("objective") ?? []);
+            Conditioning.Validate(Require);
+            Require(!(Data.CacheLatents && Objective is { NeedsImages: true }), "data.cacheLatents keeps no pixels, but objective.pixel compares with the image; switch one of them off");
+        }
+        else
+        {
+            Require(Objective is null, "objective is given, but task is autoencoder; it would do nothing");
+            Require(!Data.CacheLatents, "data.cacheLatents is for denoisers; an autoencoder trains on pixels");
+            (AutoencoderLoss ?? new()).Validate(Require);
+        }
+
+        if (problems.Count > 0)
+            throw new UsageException($"The options cannot be used ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems)}");
+    }
+}
+
+/// <summary>Where the networks come from.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>A diffusers folder: a pipeline (model_index.json), or for an autoencoder the component's own folder.</summary>
+    [Description("A diffusers folder to start from.")]
+    public string? Path { get; init; }
+
+    /// <summary>For a denoiser from scratch: the folder of the autoencoder.</summary>
+    [Description("For a denoiser from scratch: the autoencoder's folder.")]
+    public string? Autoencoder { get; init; }
+
+    /// <summary>From scratch: the network's config.json, as diffusers writes it.</summary>
+    [Description("From scratch: the network's config.json as diffusers writes it.")]
+    public JsonObject? Config { get; init; }
+
+    /// <summary>For a denoiser from scratch, or to change the formulation: scheduler_config.json, as diffusers writes it.</summary>
+    [Description("scheduler_config.json as diffusers writes it; decides the formulation (epsilon, v, flow).")]
+    public JsonObject? Scheduler { get; init; }
+
+    /// <summary>Recompute the denoiser's (or autoencoder's) blocks in the backward pass instead of keeping their activations.</summary>
+    [Description("Recompute blocks in the backward pass instead of keeping their activations.")]
+    public bool CheckpointActivations { get; init; }
+
+    internal void Validate(TrainingTaskKind task, Action<bool, string> require)
+    {
+        require(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
+        if (task == TrainingTaskKind.Denoiser)
+        {
+            require(Config is null || Autoencoder is not null, "model.config needs model.autoencoder beside it: the folder of the autoencoder whose latents are learned");
+            require(Config is null || Scheduler is not null, "model.config needs model.scheduler beside it: the formulation");
+        }
+        else
+        {
+            require(Autoencoder is null && Scheduler is null, "model.autoencoder and model.scheduler are for denoisers; they would do nothing");
+        }
+    }
+}
+
+/// <summary>Samples a step.</summary>
+public sealed record BatchOptions
+{
+    /// <summary>Samples that are computed at once.</summary>
+    [Description("Samples computed at once.")]
+    public int Size { get; init; } = 8;
+
+    /// <summary>Batches whose gradients are averaged in one step.</summary>
+    [Description("Batches whose gradients are averaged in one step.")]
+    public int Accumulate { get; init; } = 1;
+}
+
+/// <summary>When checkpoints are written.</summary>
+public sealed record CheckpointOptions
+{
+    /// <summary>Steps between checkpoints; 0 writes the last only.</summary>
+    [Description("Steps between checkpoints; 0 writes the last only.")]
+    public long Every { get; init; } = 500;
+
+    /// <summary>Checkpoints that stay.</summary>
+    [Description("Checkpoints that stay.")]
+    public int Keep { get; init; } = 2;
+}
+
+/// <summary>What is logged.</summary>
+public sealed record LogOptions
+{
+    /// <summary>Steps between records of metrics.jsonl and TensorBoard.</summary>
+    [Description("Steps between records.")]
+    public long Every { get; init; } = 1;
+
+    /// <summary>Whether TensorBoard events are written.</summary>
+    [Description("Write TensorBoard events.")]
+    public bool TensorBoard { get; init; } = true;
+}
+
+/// <summary>What the denoiser is told.</summary>
+public sealed record ConditioningOptions
+{
+    /// <summary>The chance that a sample's condition is dropped, for classifier-free guidance (Ho and Salimans 2022).</summary>
+    [Description("Chance that a sample's condition is dropped, for classifier-free guidance.")]
+    public double Dropout { get; init; } = 0.1;
+
+    internal void Validate(Action<bool, string> require) =>
+        require(Dropout is >= 0 and <= 1, $"conditioning.dropout is {Dropout}; it lies between 0 and 1");
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using Retouch.Images;
+using Retouch.Torch.Io;
+using Retouch.Training.Options;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>Everything a run logs: metrics.jsonl, TensorBoard events, sample grids.</summary>
+internal sealed class RunLog : IDisposable
+{
+    private readonly RunFolder _run;
+    private readonly MetricsLog _metrics;
+    private readonly TensorBoardWriter? _events;
+
+    /// <param name="run">Where.</param>
+    /// <param name="step">Steps done; above 0 goes on with the log there is.</param>
+    /// <param name="options">Whether to write events.</param>
+    /// <param name="time">The clock.</param>
+    public RunLog(RunFolder run, long step, TrainingOptions options, TimeProvider time)
+    {
+        _run = run;
+        _metrics = MetricsLog.Resume(run.MetricsFile, step, time);
+        _events = options.Log.TensorBoard ? OpenEvents(run, step, time) : null;
+    }
+
+    public void Append(long step, IReadOnlyList<KeyValuePair<string, double>> values)
+    {
+        _metrics.Append(step, values);
+        _events?.Scalars(step, values);
+    }
+
+    public void AppendPicture(long step, string tag, Picture picture)
+    {
+        var png = PictureFile.Encode(picture, PictureFormat.Png);
+        AtomicFile.Write(Path.Combine(_run.SamplesFolder, string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}.png")), stream => stream.Write(png));
+        _events?.Image(step, tag, png);
+    }
+
+    public void FlushToDisk() => _metrics.FlushToDisk();
+
+    public void Dispose()
+    {
+        _metrics.Dispose();
+        _events?.Dispose();
+    }
+
+    private static TensorBoardWriter OpenEvents(RunFolder run, long step, TimeProvider time) => TensorBoardWriter.Create(run.Path, time, step > 0 ? step : null);
+}

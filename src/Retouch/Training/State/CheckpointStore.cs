@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+
+namespace Retouch.Training.State;
+
+/// <summary>
+/// The checkpoints of a run, one folder each: <c>checkpoints/step-00000500</c>. A checkpoint appears whole by one rename, its files' hashes in
+/// <c>state.json</c>; reading takes the newest one that is whole, so a kill at any byte costs at most the steps since the one before.
+/// </summary>
+public sealed class CheckpointStore
+{
+    private const string StateFile = "state.json";
+    private const string Prefix = "step-";
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private readonly string _root;
+
+    /// <param name="runFolder">The run's folder; checkpoints stand in its subfolder <c>checkpoints</c>.</param>
+    public CheckpointStore(string runFolder) => _root = Path.Combine(Path.GetFullPath(runFolder), "checkpoints");
+
+    /// <summary>Steps of which there is a checkpoint folder, ascending; whether each is whole is known on reading.</summary>
+    public IReadOnlyList<long> Steps => !Directory.Exists(_root)
+        ? []
+        : [.. Directory.EnumerateDirectories(_root, Prefix + "*").Select(static d => StepOf(Path.GetFileName(d))).OfType<long>().Order()];
+
+    /// <summary>The folder of a step's checkpoint.</summary>
+    public string FolderOf(long step) => Path.Combine(_root, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D8}"));
+
+    /// <summary>Writes a checkpoint and then deletes the oldest beyond <paramref name="keep"/>.</summary>
+    /// <param name="state">Without <see cref="TrainingState.Files"/>, which are added here.</param>
+    /// <param name="keep">Checkpoints that stay, at least 1.</param>
+    /// <param name="writeFiles">Writes the tensors into the folder it is given.</param>
+    /// <exception cref="EnvironmentException">The disk is full; the checkpoints before this one are untouched.</exception>
+    public void Write(TrainingState state, int keep, Action<string> writeFiles)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        ArgumentNullException.ThrowIfNull(writeFiles);
+        ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
+        var final = FolderOf(state.Step);
+        var temporary = Path.Combine(_root, $".{Path.GetFileName(final)}{AtomicFile.TemporarySuffix}");
+        try
+        {
+            DeleteTemporary();
+            Directory.CreateDirectory(temporary);
+            writeFiles(temporary);
+            var hashes = Directory.EnumerateFiles(temporary).Order(StringComparer.Ordinal).ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
+            AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
+            if (Directory.Exists(final))
+                Directory.Delete(final, recursive: true);
+            Directory.Move(temporary, final);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"Cannot write the checkpoint of step {state.Step} to '{_root}': {e.Message} Free some space; earlier checkpoints are untouched and --resume goes on from the last.", e);
+        }
+        finally
+        {
+            DeleteTemporary();
+        }
+
+        foreach (var step in Steps.SkipLast(keep).Where(s => s != state.Step))
+            Directory.Delete(FolderOf(step), recursive: true);
+    }
+
+    /// <summary>The newest checkpoint whose files are all there with the right hashes.</summary>
+    /// <param name="skipped">Called with a message for each newer one that is broken.</param>
+    /// <returns>State and folder, or null when there is none.</returns>
+    public (TrainingState State, string Folder)? ReadNewest(Action<string> skipped)
+    {
+        foreach (var step in Steps.Reverse())
+        {
+            var folder = FolderOf(step);
+            try
+            {
+                return (Check(folder), folder);
+            }
+            catch (Exception e) when (e is IOException or JsonException or InputException or UnauthorizedAccessException)
+            {
+                skipped($"The checkpoint '{folder}' is not whole ({e.Message}); trying the one before it.");
+            }
+        }
+
+        return null;
+    }
+
+    private static TrainingState Check(string folder)
+    {
+        var state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json) ?? throw new InputException("state.json is empty");
+        if (state.Version != TrainingState.CurrentVersion)
+            throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
+        foreach (var (name, hash) in state.Files)
+        {
+            if (Hash(Path.Combine(folder, name)) != hash)
+                throw new InputException($"{name} does not have the hash it was written with");
+        }
+
+        return state;
+    }
+
+    private static string Hash(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    private static long? StepOf(string name) =>
+        long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
+    private void DeleteTemporary()
+    {
+        if (!Directory.Exists(_root))
+            return;
+        foreach (var stray in Directory.EnumerateDirectories(_root, "." + Prefix + "*" + AtomicFile.TemporarySuffix))
+            Directory.Delete(stray, recursive: true);
+    }
+}

@@ -1,0 +1,51 @@
+using Retouch.Training.Tasks;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>The numbers of one step, averaged over its micro-batches.</summary>
+/// <param name="micros">How many there are.</param>
+internal sealed class StepRecord(int micros)
+{
+    private readonly Dictionary<string, (double Raw, double Weighted)> _terms = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, double> _health = new(StringComparer.Ordinal);
+    private List<KeyValuePair<string, double>>? _values;
+
+    /// <summary>Everything by its name in the log; figures of the whole step may be added once all micro-batches are in.</summary>
+    public List<KeyValuePair<string, double>> Values => _values ??= Collect();
+
+    public double Loss => _terms.Values.Sum(static t => t.Weighted);
+
+    public bool IsFinite { get; private set; } = true;
+
+    public IReadOnlyList<LossShare> Shares => [.. _terms.Select(t => new LossShare(t.Key, t.Value.Weighted, Share(t.Value.Weighted)))];
+
+    public void Add(StepLoss loss)
+    {
+        foreach (var term in loss.Terms)
+        {
+            var (raw, weighted) = _terms.GetValueOrDefault(term.Name);
+            _terms[term.Name] = (raw + (term.Raw / micros), weighted + (term.Weighted / micros));
+            IsFinite &= double.IsFinite(term.Raw) && double.IsFinite(term.Weighted);
+        }
+
+        foreach (var (name, value) in loss.Health)
+            _health[name] = _health.GetValueOrDefault(name) + (value / micros);
+    }
+
+    private double Share(double weighted) => Loss == 0 ? 0 : weighted / Loss;
+
+    private List<KeyValuePair<string, double>> Collect()
+    {
+        List<KeyValuePair<string, double>> values = [new("loss/total", Loss)];
+        foreach (var (name, (raw, weighted)) in _terms)
+        {
+            values.Add(new($"loss/{name}/raw", raw));
+            values.Add(new($"loss/{name}/weighted", weighted));
+            values.Add(new($"loss/{name}/share", Share(weighted)));
+        }
+
+        values.AddRange(_health);
+        return values;
+    }
+}

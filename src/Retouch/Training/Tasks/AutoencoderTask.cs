@@ -1,0 +1,88 @@
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Images;
+using Retouch.Objectives.Autoencoder;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Training.Options;
+
+namespace Retouch.Training.Tasks;
+
+/// <summary>Trains a KL autoencoder: reconstruction, KL divergence, and a perceptual term where wanted.</summary>
+public sealed class AutoencoderTask : ITrainingTask
+{
+    private readonly Component _component;
+    private readonly AutoencoderKl _autoencoder;
+    private readonly AutoencoderLoss _loss;
+    private readonly Tensor _shown;
+    private readonly Device _device;
+    private readonly DType _precision;
+
+    /// <param name="component">An <see cref="AutoencoderKl"/>; disposed with this.</param>
+    /// <param name="options">Validated options.</param>
+    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1] whose reconstructions the sample grid shows; this owns them.</param>
+    /// <param name="device">Where the network is.</param>
+    /// <param name="precision">What products compute in.</param>
+    public AutoencoderTask(Component component, TrainingOptions options, Tensor shown, Device device, DType precision)
+    {
+        _component = component;
+        _autoencoder = (AutoencoderKl)component.Network;
+        _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
+        _shown = shown.Escape();
+        _device = device;
+        _precision = precision;
+    }
+
+    /// <inheritdoc/>
+    public ParameterStore Network => _autoencoder.Parameters;
+
+    /// <inheritdoc/>
+    public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        var images = batch.Images!;
+        using var generator = seeds.For(RandomPurpose.Posterior);
+        Posterior posterior;
+        Tensor decoded;
+        using (Autocast.Enter(_device, _precision))
+        {
+            posterior = _autoencoder.EncodePosterior(images);
+            var noise = Ops.Randn(posterior.Mean.Shape, generator, dtype: DType.Float32).To(_device);
+            decoded = _autoencoder.Decode(new Latent(_autoencoder.Scale(posterior.Sample(noise))));
+        }
+
+        var terms = _loss.Evaluate(images, decoded, posterior);
+        return new StepLoss(
+            terms.Total, [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))], [.. terms.Health], (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
+    }
+
+    /// <inheritdoc/>
+    public Picture SampleGrid(CancellationToken cancellation)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var again = _autoencoder.Decode(_autoencoder.Encode(_shown.To(_device), null)).To(Device.Cpu);
+        var rows = PictureTensors.ToPictures(_shown).Concat(PictureTensors.ToPictures(again)).ToArray();
+        return PictureGrid.Compose(rows, new PictureGridLayout { Columns = (int)_shown.Shape[0] });
+    }
+
+    /// <inheritdoc/>
+    public void Save(string folder) => ComponentFolder.Save(folder, _component);
+
+    /// <inheritdoc/>
+    public JsonNode? SaveState() => null;
+
+    /// <inheritdoc/>
+    public void LoadState(JsonNode? state)
+    {
+        // An autoencoder's loss keeps nothing between steps.
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _shown.Dispose();
+        _component.Dispose();
+    }
+}

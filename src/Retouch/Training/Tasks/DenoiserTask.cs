@@ -1,0 +1,120 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Conditioning;
+using Retouch.Denoisers;
+using Retouch.Formulations;
+using Retouch.Images;
+using Retouch.Objectives;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+using Retouch.Training.Options;
+
+namespace Retouch.Training.Tasks;
+
+/// <summary>Trains a denoiser on the latents of a frozen autoencoder: noise, predict, recover, weigh the objectives.</summary>
+public sealed class DenoiserTask : ITrainingTask
+{
+    private readonly LatentDiffusionPipeline _pipeline;
+    private readonly ObjectiveSet _objectives;
+    private readonly TrainingOptions _options;
+    private readonly Device _device;
+    private readonly DType _precision;
+
+    /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
+    /// <param name="options">Validated options.</param>
+    /// <param name="device">Where the networks are.</param>
+    /// <param name="precision">What products compute in.</param>
+    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision)
+    {
+        _pipeline = pipeline;
+        _options = options;
+        _device = device;
+        _precision = precision;
+        pipeline.Autoencoder.Parameters.RequireGrad(false);
+        pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
+        Formulation = FormulationFactory.FromSchedulerConfig(pipeline.SchedulerConfig);
+        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder);
+    }
+
+    /// <inheritdoc/>
+    public ParameterStore Network => _pipeline.Denoiser.Parameters;
+
+    private IDenoiser Denoiser => _pipeline.Denoiser;
+
+    private Formulation Formulation { get; }
+
+    /// <inheritdoc/>
+    public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        var latent = Encode(batch, seeds);
+        using var levelGenerator = seeds.For(RandomPurpose.Levels);
+        using var noiseGenerator = seeds.For(RandomPurpose.Noise);
+        var level = Formulation.SampleLevels(batch.Count, levelGenerator, _device);
+        var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(_device);
+        var noisy = Formulation.AddNoise(latent, noise, level);
+        Prediction prediction;
+        using (Autocast.Enter(_device, _precision))
+            prediction = Denoiser.Predict(noisy.Value, level.Model, ConditionOf(batch, seeds));
+        var estimate = Formulation.Recover(noisy, prediction);
+        LossTerms terms;
+        using (Autocast.Enter(_device, _precision))
+            terms = _objectives.Evaluate(new ObjectiveInputs(Formulation, noisy, prediction, estimate, batch.Images));
+        return new StepLoss(
+            terms.Total,
+            [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
+            [.. terms.Health],
+            estimate.Residual.Detach().Square().Mean([1L, 2, 3]),
+            level.Model);
+    }
+
+    /// <inheritdoc/>
+    public Picture SampleGrid(CancellationToken cancellation)
+    {
+        throw new InvalidOperationException();
+    }
+
+    /// <inheritdoc/>
+    public void Save(string folder) => _pipeline.Save(folder);
+
+    /// <inheritdoc/>
+    public JsonNode? SaveState() => _objectives.State.Count == 0 ? null : JsonSerializer.SerializeToNode(_objectives.State);
+
+    /// <inheritdoc/>
+    public void LoadState(JsonNode? state)
+    {
+        if (_objectives.State.Count > 0)
+            _objectives.State = state.Deserialize<Dictionary<string, AutoWeightState>>() ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _pipeline.Dispose();
+
+    private Latent Encode(TrainingBatch batch, StepSeeds seeds)
+    {
+        using var generator = seeds.For(RandomPurpose.Posterior);
+        using var quiet = Autograd.NoGrad();
+        return batch.Moments is { } moments
+            ? _pipeline.Autoencoder.Draw(moments, generator)
+            : _pipeline.Autoencoder.Encode(batch.Images!, generator);
+    }
+
+    private Condition ConditionOf(TrainingBatch batch, StepSeeds seeds)
+    {
+        if (Denoiser.ClassCount is not { } classes)
+            return new Condition(null);
+        var labels = new long[batch.Count];
+        for (var k = 0; k < labels.Length; k++)
+        {
+            labels[k] = batch.Labels[k] ?? throw new InputException($"'{batch.Ids[k]}' has no class, but the denoiser is class-conditional. Put pictures into class subfolders or give labels in metadata.jsonl.");
+            if (labels[k] >= classes)
+                throw new InputException($"'{batch.Ids[k]}' has class {labels[k]}, but the denoiser knows {classes} (0 to {classes - 1}).");
+        }
+
+        using var generator = seeds.For(RandomPurpose.Dropout);
+        return new Condition(ClassDropout.Apply(Tensor.From(labels).To(_device), _options.Conditioning.Dropout, classes, generator));
+    }
+}

@@ -1,0 +1,58 @@
+using System.Text.Json.Nodes;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Training.Tasks;
+
+/// <summary>What is trained and how its loss is computed; the <see cref="Trainer"/> does the rest.</summary>
+public interface ITrainingTask : IDisposable
+{
+    /// <summary>The network that is trained.</summary>
+    ParameterStore Network { get; }
+
+    /// <summary>The loss of a batch, with its graph.</summary>
+    /// <param name="batch">Samples; freed by the caller.</param>
+    /// <param name="seeds">Everything random comes from here.</param>
+    StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
+
+    /// <summary>Pictures that show where the training stands, from the network's present weights and fixed seeds.</summary>
+    Picture SampleGrid(CancellationToken cancellation);
+
+    /// <summary>Writes a folder that diffusers loads, with the network's present weights.</summary>
+    /// <param name="folder">Replaced as a whole.</param>
+    void Save(string folder);
+
+    /// <summary>What must be kept to go on exactly, such as an automatic weight; null when there is nothing.</summary>
+    JsonNode? SaveState();
+
+    /// <summary>Takes back what <see cref="SaveState"/> gave.</summary>
+    void LoadState(JsonNode? state);
+}
+
+/// <summary>Samples of one micro-batch.</summary>
+/// <param name="Images">[batch, 3, height, width] in [−1, 1]; null where moments are cached and no objective looks at pixels.</param>
+/// <param name="Moments">The encoder's output [batch, 2·channels, height, width], where it is cached.</param>
+/// <param name="Labels">Class of each sample, where there is one.</param>
+/// <param name="Ids">Name of each sample, for messages.</param>
+/// <param name="Next">Where the data goes on after this batch.</param>
+public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyList<int?> Labels, IReadOnlyList<string> Ids, DataCursor Next)
+{
+    /// <summary>Samples.</summary>
+    public int Count => Ids.Count;
+}
+
+/// <summary>One term of a loss, as numbers.</summary>
+/// <param name="Name">As in the log: <c>latent</c>, <c>lpl</c>, <c>pixel</c>, ….</param>
+/// <param name="Raw">Before its weight.</param>
+/// <param name="Weighted">After it.</param>
+public readonly record struct StepTerm(string Name, double Raw, double Weighted);
+
+/// <summary>The loss of a micro-batch.</summary>
+/// <param name="Total">The scalar that is differentiated.</param>
+/// <param name="Terms">What it is made of.</param>
+/// <param name="Health">Figures that are logged beside the loss.</param>
+/// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
+/// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
+public sealed record StepLoss(Tensor Total, IReadOnlyList<StepTerm> Terms, IReadOnlyList<KeyValuePair<string, double>> Health, Tensor PerSample, Tensor? Times);

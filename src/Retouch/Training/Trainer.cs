@@ -1,0 +1,248 @@
+using System.Globalization;
+using Retouch.Data;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Optim;
+using Retouch.Torch.Safetensors;
+using Retouch.Training.Options;
+using Retouch.Training.State;
+using Retouch.Training.Tasks;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>
+/// The one training loop, for autoencoders and denoisers: accumulate, clip, step, average, log, sample, checkpoint. It goes on bit-exactly from a checkpoint on the
+/// CPU, also in the middle of an epoch.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    private readonly ITrainingTask _task;
+    private readonly TrainingOptions _options;
+    private readonly RunFolder _run;
+    private readonly Func<DataCursor, IBatchSource> _data;
+    private readonly TimeProvider _time;
+    private readonly AdamW _optimiser;
+    private readonly List<WeightAverage> _averages;
+    private readonly CheckpointStore _checkpoints;
+    private long _step;
+    private double _secondsBefore;
+    private DataCursor _cursor;
+
+    /// <param name="task">What is trained; stays the caller's.</param>
+    /// <param name="options">Validated options.</param>
+    /// <param name="run">Where everything is written.</param>
+    /// <param name="data">Opens the data at a cursor.</param>
+    /// <param name="time">The clock.</param>
+    public Trainer(ITrainingTask task, TrainingOptions options, RunFolder run, Func<DataCursor, IBatchSource> data, TimeProvider time)
+    {
+        _task = task;
+        _options = options;
+        _run = run;
+        _data = data;
+        _time = time;
+        task.Network.RequireGrad(true);
+        _optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
+        _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
+        _checkpoints = new CheckpointStore(run.Path);
+    }
+
+    /// <summary>Optimiser steps done.</summary>
+    public long Step => _step;
+
+    /// <summary>The averages of the weights, in the order of the options.</summary>
+    public IReadOnlyList<WeightAverage> Averages => _averages;
+
+    /// <summary>Goes back to the newest whole checkpoint of the run.</summary>
+    /// <param name="note">Takes messages about broken ones.</param>
+    /// <returns>Whether there was one.</returns>
+    public bool TryResume(Action<string> note)
+    {
+        if (_checkpoints.ReadNewest(note) is not var (state, folder))
+            return false;
+        using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
+            _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
+        _task.Network.RequireGrad(true);
+        using (var moments = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
+            _optimiser.LoadState(moments, state.Step);
+        foreach (var average in _averages)
+        {
+            using var shadows = SafetensorsFile.Open(Path.Combine(folder, AverageFile(average)));
+            average.LoadState(shadows, state.Step);
+        }
+
+        _task.LoadState(state.Task);
+        (_step, _cursor, _secondsBefore) = (state.Step, state.Cursor, state.Seconds);
+        return true;
+    }
+
+    /// <summary>Trains to the last step and writes the result.</summary>
+    /// <param name="progress">Shows where the run is.</param>
+    /// <param name="cancellation">When cancelled, the step in hand is finished, a checkpoint written, and the exception thrown.</param>
+    /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
+    /// <exception cref="InputException">The loss is not finite, or too many pictures are unusable. The last checkpoint is kept.</exception>
+    public void Run(IProgressLine progress, CancellationToken cancellation)
+    {
+        using var log = new RunLog(_run, _step, _options, _time);
+        using var data = _data(_cursor);
+        var start = _time.GetTimestamp();
+        double Seconds() => _secondsBefore + _time.GetElapsedTime(start).TotalSeconds;
+        var saved = _checkpoints.Steps.LastOrDefault(-1);
+        while (_step < _options.Steps)
+        {
+            if (cancellation.IsCancellationRequested)
+            {
+                if (_step != saved && _step > 0)
+                    WriteCheckpoint(Seconds(), log);
+                progress.Note($"Interrupted after step {_step}; go on with --resume {_run.Path}");
+                cancellation.ThrowIfCancellationRequested();
+            }
+
+            var before = _time.GetTimestamp();
+            var record = TakeStep(data, cancellation);
+            if (record is null)
+                continue;
+            record.Values.Add(new("time/step", _time.GetElapsedTime(before).TotalSeconds));
+            record.Values.Add(new("time/data", data.Waited.TotalSeconds));
+            record.Values.Add(new("memory/resident", ProcessMemory.Resident()));
+            if (_step % _options.Log.Every == 0 || _step == _options.Steps)
+                log.Append(_step, record.Values);
+            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, MemoryBytes = ProcessMemory.Resident() });
+            if (Due(_options.Samples.Every))
+                WriteSamples(log, cancellation);
+            if (Due(_options.Checkpoints.Every))
+            {
+                WriteCheckpoint(Seconds(), log);
+                saved = _step;
+            }
+        }
+
+        if (saved != _step)
+            WriteCheckpoint(Seconds(), log);
+        WriteResult();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimiser.Dispose();
+        _averages.ForEach(static a => a.Dispose());
+    }
+
+    private static string AverageFile(WeightAverage average) =>
+        string.Create(CultureInfo.InvariantCulture, $"average-{average.Options.Decay}.safetensors");
+
+    private bool Due(long every) => every > 0 && _step % every == 0 && _step < _options.Steps;
+
+    /// <summary>One optimiser step; null when interrupted while waiting for data.</summary>
+    private StepRecord? TakeStep(IBatchSource data, CancellationToken cancellation)
+    {
+        _optimiser.ZeroGrad();
+        var record = new StepRecord(_options.Batch.Accumulate);
+        var next = _cursor;
+        for (var micro = 0; micro < _options.Batch.Accumulate; micro++)
+        {
+            using var scope = TensorScope.Enter();
+            TrainingBatch batch;
+            try
+            {
+                batch = data.Next(cancellation);
+            }
+            catch (OperationCanceledException) when (micro == 0)
+            {
+                return null;
+            }
+
+            var loss = _task.Evaluate(batch, new StepSeeds(_options.Seed, _step, micro, 0));
+            record.Add(loss);
+            if (!record.IsFinite)
+                throw NotFinite(batch, loss, "loss");
+            Autograd.Backward(_options.Batch.Accumulate == 1 ? loss.Total : loss.Total * (1.0 / _options.Batch.Accumulate));
+            next = batch.Next;
+            if (micro == _options.Batch.Accumulate - 1)
+                Update(record, () => NotFinite(batch, loss, "gradient"));
+        }
+
+        _step++;
+        _cursor = next;
+        return record;
+    }
+
+    private void Update(StepRecord record, Func<Exception> notFinite)
+    {
+        var norm = _optimiser.GradientNorm();
+        if (!double.IsFinite(norm))
+            throw notFinite();
+        var clip = _options.Optimiser.ClipNorm;
+        var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
+        var rate = _options.Optimiser.LearningRate * _options.Optimiser.Schedule.Multiplier(_step, _options.Steps, _options.Optimiser.LearningRate);
+        _optimiser.Step(rate, scale, _averages);
+        record.Values.Add(new("gradient/norm", norm));
+        record.Values.Add(new("gradient/clip", scale));
+        record.Values.Add(new("learning_rate", rate));
+    }
+
+    private InputException NotFinite(TrainingBatch batch, StepLoss loss, string what)
+    {
+        var terms = loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted)).Select(static t => t.Name).ToArray();
+        var perSample = loss.PerSample.ToArray<double>();
+        var times = loss.Times?.ToArray<double>();
+        var samples = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
+        var shown = (samples.Length > 0 ? samples : [.. Enumerable.Range(0, batch.Count)])
+            .Select(k => times is null ? batch.Ids[k] : string.Create(CultureInfo.InvariantCulture, $"{batch.Ids[k]} (timestep {times[k]:0.#})"));
+        var last = _checkpoints.Steps.LastOrDefault(-1);
+        return new InputException(
+            $"The {what} is not finite at step {_step + 1}: {(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}; "
+            + $"{(samples.Length > 0 ? "samples" : "any of the samples")} {string.Join(", ", shown)}. "
+            + $"{(last >= 0 ? $"The checkpoint of step {last} is kept; --resume goes on from it." : "No checkpoint was written yet.")} Lower the learning rate or the term's weight, or train in float32.");
+    }
+
+    private void WriteSamples(RunLog log, CancellationToken cancellation)
+    {
+        if (cancellation.IsCancellationRequested)
+            return;
+        try
+        {
+            WithBestWeights(() => log.AppendPicture(_step, "samples", _task.SampleGrid(cancellation)));
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop's next look at the token writes the checkpoint and leaves.
+        }
+    }
+
+    private void WithBestWeights(Action action)
+    {
+        if (_averages.Count == 0)
+        {
+            action();
+            return;
+        }
+
+        using (_averages[0].Apply())
+            action();
+    }
+
+    private void WriteCheckpoint(double seconds, RunLog log)
+    {
+        log.FlushToDisk();
+        var state = new TrainingState { Step = _step, Cursor = _cursor, Seconds = seconds, Task = _task.SaveState() };
+        _checkpoints.Write(state, _options.Checkpoints.Keep, folder =>
+        {
+            SafetensorsWriter.Write(Path.Combine(folder, "weights.safetensors"), _task.Network.Tensors());
+            SafetensorsWriter.Write(Path.Combine(folder, "optimiser.safetensors"), _optimiser.State());
+            foreach (var average in _averages)
+                SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
+        });
+    }
+
+    private void WriteResult()
+    {
+        _task.Save(_run.ModelFolder(null));
+        foreach (var average in _averages)
+        {
+            using (average.Apply())
+                _task.Save(_run.ModelFolder(average.Options.Decay));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Data;
+using Retouch.Data.Scenes;
+using Retouch.Denoisers;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Training.Options;
+using Retouch.Training.Tasks;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>What a run ended with.</summary>
+/// <param name="Run">Its folder.</param>
+/// <param name="Steps">Optimiser steps done.</param>
+/// <param name="Seconds">Wall-clock seconds of this process's part.</param>
+/// <param name="LastLoss">Total loss of the last step.</param>
+/// <param name="Models">Folders in the diffusers layout: the trained weights, then each average.</param>
+/// <param name="Quarantined">Pictures that could not be read.</param>
+public sealed record TrainingOutcome(string Run, long Steps, double Seconds, double LastLoss, IReadOnlyList<string> Models, int Quarantined);
+
+/// <summary>A run from its options to its result: builds networks, data and trainer, and puts them together.</summary>
+public sealed class TrainingRun : IDisposable
+{
+    private const ulong DataPurpose = 0x64617461;
+    private const ulong WeightsPurpose = 0x77656967687473;
+    private readonly TrainingOptions _options;
+    private readonly RunFolder? _folder;
+    private readonly TimeProvider _time;
+    private readonly Device _device;
+    private readonly IPictureSource _source;
+    private readonly BatchPlan _plan;
+    private readonly Quarantine _quarantine;
+    private readonly SampleLoader _loader;
+    private readonly ITrainingTask _task;
+    private readonly IAutoencoder? _encoder;
+    private readonly bool _resumed;
+
+    private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed)
+    {
+        _options = options;
+        _folder = folder;
+        _time = time;
+        _resumed = resumed;
+        _device = Device.Parse(options.Device);
+        if (_device.Type == DeviceType.Cuda && _device.Index >= TorchRuntime.CudaDeviceCount)
+            throw new EnvironmentException($"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use --device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH).");
+        var framing = new Framing { Width = options.Data.Size, Height = options.Data.Size, Crop = options.Data.Crop, FlipProbability = options.Data.Flip, AllowEnlarging = options.Data.AllowEnlarging };
+        _source = OpenSource(options.Data, framing);
+        _plan = new BatchPlan(_source.Count, new BatchPlanOptions { BatchSize = options.Batch.Size, Seed = SplitMix64.Derive(options.Seed, DataPurpose), End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest });
+        _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
+        _loader = new SampleLoader(_source, _plan, framing, _quarantine);
+        var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
+        if (options.Task == TrainingTaskKind.Autoencoder)
+        {
+            _task = new AutoencoderTask(OpenAutoencoder(), options, Shown(), _device, precision);
+            return;
+        }
+
+        var pipeline = OpenPipeline();
+        _encoder = pipeline.Autoencoder;
+        _task = new DenoiserTask(pipeline, options, _device, precision);
+    }
+
+    /// <summary>Starts a run.</summary>
+    /// <param name="options">Validated options.</param>
+    /// <param name="output">Its folder, new or empty; null only plans.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="RetouchException">Options, data or model cannot be used; nothing was written.</exception>
+    public static TrainingRun Start(TrainingOptions options, string? output, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        var folder = output is null ? null : RunFolder.Create(output);
+        var run = new TrainingRun(options, folder, time, resumed: false);
+        if (folder is not null)
+            OptionsFile.Save(options, folder.OptionsFile);
+        return run;
+    }
+
+    /// <summary>Goes on with a run.</summary>
+    /// <param name="path">Its folder.</param>
+    /// <param name="steps">A new number of steps in all; null keeps the old.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="RetouchException">There is no run, or its data or model is gone.</exception>
+    public static TrainingRun Resume(string path, long? steps, TimeProvider time)
+    {
+        var folder = RunFolder.Open(path);
+        var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(folder.OptionsFile), folder.OptionsFile);
+        if (steps is { } more)
+            options = options with { Steps = more };
+        options.Validate();
+        if (steps is not null)
+            OptionsFile.Save(options, folder.OptionsFile);
+        return new TrainingRun(options, folder, time, resumed: true);
+    }
+
+    private static IPictureSource OpenSource(DataOptions data, Framing framing)
+    {
+        const int DefaultScenes = 4000;
+        const long CacheBytes = 1L << 30;
+        if (data.Folder is { } folder)
+            return ImageFolder.Open(folder);
+        // Drawing a scene costs more than a small training step; each is drawn once.
+        return new CachedPictures(new ProceduralScenes(data.SceneSeed ?? 0, data.Size, data.SceneCount ?? DefaultScenes), framing.MinSide, CacheBytes);
+    }
+
+    /// <summary>Trains to the end and writes the result.</summary>
+    /// <exception cref="OperationCanceledException">Interrupted after a checkpoint.</exception>
+    public TrainingOutcome Train(IProgressLine progress, CancellationToken cancellation)
+    {
+        var folder = _folder ?? throw new InvalidOperationException("A planned run has no folder.");
+        var start = _time.GetTimestamp();
+        using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
+        if (_resumed)
+            progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
+        try
+        {
+            trainer.Run(progress, cancellation);
+        }
+        finally
+        {
+            if (_quarantine.Pictures.Count > 0)
+            {
+                _quarantine.Save(folder.QuarantineFile);
+                progress.Note($"{_quarantine.Pictures.Count} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
+            }
+        }
+
+        var records = MetricsReader.Read(folder.MetricsFile);
+        var last = records.Count > 0 ? records[^1].Find("loss/total") ?? double.NaN : double.NaN;
+        string[] models = [folder.ModelFolder(null), .. _options.Averages.Select(a => folder.ModelFolder(a.Decay))];
+        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _quarantine.Pictures.Count);
+    }
+
+    /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
+    public TrainingPlan Plan(CancellationToken cancellation) => TrainingPlan.Measure(_task, _options, _plan, _source, OpenData(default, null, cancellation), _time, cancellation);
+
+    /// <inheritdoc/>
+    public void Dispose() => _task.Dispose();
+
+    private IBatchSource OpenData(DataCursor cursor, IProgressLine? progress, CancellationToken cancellation)
+    {
+        if (!_options.Data.CacheLatents)
+            return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
+        progress?.Note($"Encoding {_source.Count} pictures …");
+        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, cancellation);
+    }
+
+    private Component OpenAutoencoder()
+    {
+        var model = _options.Model;
+        if (model.Path is { } path)
+        {
+            var start = File.Exists(Path.Combine(path, "model_index.json")) ? Path.Combine(path, "vae") : path;
+            var component = ComponentFolder.Load(start, _device);
+            return component.Network is AutoencoderKl ? component : throw new InputException($"'{start}' holds a {component.ClassName}; only an AutoencoderKL is trained here.");
+        }
+
+        var fresh = new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config!, "model.config"));
+        Initialise(fresh.Parameters);
+        return Component.Create(fresh);
+    }
+
+    private LatentDiffusionPipeline OpenPipeline()
+    {
+        var model = _options.Model;
+        if (model.Path is { } path)
+            return LatentDiffusionPipeline.Load(path, _device);
+        const string Origin = "model.config";
+        if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
+            throw new UsageException("model.config describes no denoiser, but task is denoiser.");
+        Initialise(denoiser.Parameters);
+        var autoencoder = ComponentFolder.Load(model.Autoencoder!, _device).Network as IAutoencoder
+            ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
+        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, _source.Classes.Count).ToDictionary(static k => k, k => _source.Classes[k]));
+    }
+
+    private void Initialise(Torch.Nn.ParameterStore store)
+    {
+        using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(_options.Seed, WeightsPurpose));
+        store.Initialise(generator, _device);
+    }
+
+    private Tensor Shown()
+    {
+        var count = Math.Min(Math.Min(_options.Samples.Count, 16), _source.Count);
+        return PictureTensors.ToTensor([.. Enumerable.Range(0, count).Select(k => _loader.Load(new PlannedSample(k, 0)).Framed.Picture)]);
+    }
+}
