@@ -95,16 +95,6 @@ public sealed class AutoencoderKl : IAutoencoder
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
-    public Tensor EncodeMoments(Tensor images)
-    {
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        var posterior = EncodePosterior(images);
-        return scope.Keep(Ops.Cat([posterior.Mean, posterior.LogVariance], 1));
-    }
-
-    /// <inheritdoc/>
     public Latent Draw(Tensor moments, Generator? generator)
     {
         ArgumentNullException.ThrowIfNull(moments);

@@ -25,7 +25,7 @@ public interface IAutoencoder : IDisposable
 
     /// <summary>What the encoder puts out for images, to be kept and drawn from later: nothing random is in it yet.</summary>
     /// <param name="images">As for <see cref="Encode"/>.</param>
-    /// <returns>[batch, any channels, height, width], float32, without gradient.</returns>
+    /// <returns>[batch, any channels, height, width], float32; gradients flow where the weights require them.</returns>
     Tensor EncodeMoments(Tensor images);
 
     /// <summary>Draws latents from what <see cref="EncodeMoments"/> gave: together they are <see cref="Encode"/>.</summary>

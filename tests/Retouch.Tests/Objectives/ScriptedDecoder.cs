@@ -37,6 +37,10 @@ internal sealed class ScriptedDecoder : IAutoencoder
 
     public Latent Encode(Tensor images, Generator? generator) => throw new NotSupportedException();
 
+    public Tensor EncodeMoments(Tensor images) => throw new NotSupportedException();
+
+    public Latent Draw(Tensor moments, Generator? generator) => throw new NotSupportedException();
+
     public Tensor Decode(Latent latent) => DecodeWithTaps(latent, new TapRequest([], Rgb: true)).Rgb!;
 
     public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request)

@@ -18,6 +18,7 @@ namespace Retouch.Training.Tasks;
 public sealed class DenoiserTask : ITrainingTask
 {
     private readonly LatentDiffusionPipeline _pipeline;
+    private readonly Formulation _formulation;
     private readonly ObjectiveSet _objectives;
     private readonly TrainingOptions _options;
     private readonly Device _device;
@@ -35,7 +36,7 @@ public sealed class DenoiserTask : ITrainingTask
         _precision = precision;
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
-        Formulation = FormulationFactory.FromSchedulerConfig(pipeline.SchedulerConfig);
+        _formulation = FormulationFactory.FromSchedulerConfig(pipeline.SchedulerConfig);
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder);
     }
 
@@ -44,7 +45,6 @@ public sealed class DenoiserTask : ITrainingTask
 
     private IDenoiser Denoiser => _pipeline.Denoiser;
 
-    private Formulation Formulation { get; }
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
@@ -53,22 +53,27 @@ public sealed class DenoiserTask : ITrainingTask
         var latent = Encode(batch, seeds);
         using var levelGenerator = seeds.For(RandomPurpose.Levels);
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var level = Formulation.SampleLevels(batch.Count, levelGenerator, _device);
+        var level = _formulation.SampleLevels(batch.Count, levelGenerator, _device);
         var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(_device);
-        var noisy = Formulation.AddNoise(latent, noise, level);
+        return Evaluate(_formulation.AddNoise(latent, noise, level), ConditionOf(batch, seeds), batch.Images);
+    }
+
+    /// <summary>The loss of samples to which noise was added already.</summary>
+    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images)
+    {
         Prediction prediction;
         using (Autocast.Enter(_device, _precision))
-            prediction = Denoiser.Predict(noisy.Value, level.Model, ConditionOf(batch, seeds));
-        var estimate = Formulation.Recover(noisy, prediction);
+            prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
+        var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
         using (Autocast.Enter(_device, _precision))
-            terms = _objectives.Evaluate(new ObjectiveInputs(Formulation, noisy, prediction, estimate, batch.Images));
+            terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images));
         return new StepLoss(
             terms.Total,
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
             [.. terms.Health],
             estimate.Residual.Detach().Square().Mean([1L, 2, 3]),
-            level.Model);
+            noisy.Level.Model);
     }
 
     /// <inheritdoc/>
