@@ -30,7 +30,15 @@ public sealed class AutoencoderKl : IAutoencoder
     }
 
     /// <summary>The shape of the network.</summary>
-    public AutoencoderKlConfig Config { get; }
+    public AutoencoderKlConfig Config { get; private set; }
+
+    /// <summary>Sets the factor that brings latents to unit variance, for an autoencoder that was trained here (Rombach et al. 2022, appendix G).</summary>
+    /// <param name="factor">1 over the latents' standard deviation, above 0.</param>
+    public void SetScalingFactor(double factor)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(factor);
+        Config = Config with { ScalingFactor = factor };
+    }
 
     /// <inheritdoc/>
     public int LatentChannels => Config.LatentChannels;

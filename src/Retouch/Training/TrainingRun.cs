@@ -186,7 +186,7 @@ public sealed class TrainingRun : IDisposable
 
     private Tensor Shown()
     {
-        var count = Math.Min(Math.Min(_options.Samples.Count, 16), _source.Count);
+        var count = Math.Min(256, _source.Count);
         return PictureTensors.ToTensor([.. Enumerable.Range(0, count).Select(k => _loader.Load(new PlannedSample(k, 0)).Framed.Picture)]);
     }
 }

@@ -16,12 +16,14 @@ public sealed class AutoencoderTask : ITrainingTask
     private readonly AutoencoderKl _autoencoder;
     private readonly AutoencoderLoss _loss;
     private readonly Tensor _shown;
+    private readonly bool _measureScaling;
+    private readonly int _pictures;
     private readonly Device _device;
     private readonly DType _precision;
 
     /// <param name="component">An <see cref="AutoencoderKl"/>; disposed with this.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1] whose reconstructions the sample grid shows; this owns them.</param>
+    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]: the sample grid shows the first ones' reconstructions, and the latents' scale is measured on all. This owns them.</param>
     /// <param name="device">Where the network is.</param>
     /// <param name="precision">What products compute in.</param>
     public AutoencoderTask(Component component, TrainingOptions options, Tensor shown, Device device, DType precision)
@@ -30,6 +32,9 @@ public sealed class AutoencoderTask : ITrainingTask
         _autoencoder = (AutoencoderKl)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
         _shown = shown.Escape();
+        // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance.
+        _measureScaling = options.Model.Config is { } config && !config.ContainsKey("scaling_factor");
+        _pictures = options.Samples.Count;
         _device = device;
         _precision = precision;
     }
@@ -62,13 +67,19 @@ public sealed class AutoencoderTask : ITrainingTask
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var again = _autoencoder.Decode(_autoencoder.Encode(_shown.To(_device), null)).To(Device.Cpu);
-        var rows = PictureTensors.ToPictures(_shown).Concat(PictureTensors.ToPictures(again)).ToArray();
-        return PictureGrid.Compose(rows, new PictureGridLayout { Columns = (int)_shown.Shape[0] });
+        var first = _shown.Narrow(0, 0, Math.Min(_pictures, _shown.Shape[0]));
+        var again = _autoencoder.Decode(_autoencoder.Encode(first.To(_device), null)).To(Device.Cpu);
+        var rows = PictureTensors.ToPictures(first).Concat(PictureTensors.ToPictures(again)).ToArray();
+        return PictureGrid.Compose(rows, new PictureGridLayout { Columns = (int)first.Shape[0] });
     }
 
     /// <inheritdoc/>
-    public void Save(string folder) => ComponentFolder.Save(folder, _component);
+    public void Save(string folder)
+    {
+        if (_measureScaling)
+            _autoencoder.SetScalingFactor(1 / LatentDeviation());
+        ComponentFolder.Save(folder, _component);
+    }
 
     /// <inheritdoc/>
     public JsonNode? SaveState() => null;
@@ -77,6 +88,20 @@ public sealed class AutoencoderTask : ITrainingTask
     public void LoadState(JsonNode? state)
     {
         // An autoencoder's loss keeps nothing between steps.
+    }
+
+    private double LatentDeviation()
+    {
+        const int Chunk = 16;
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var means = Enumerable.Range(0, (int)((_shown.Shape[0] + Chunk - 1) / Chunk)).Select(k =>
+        {
+            using var inner = TensorScope.Enter();
+            var part = _shown.Narrow(0, k * Chunk, Math.Min(Chunk, _shown.Shape[0] - (k * Chunk)));
+            return inner.Keep(_autoencoder.EncodePosterior(part.To(_device)).Mean);
+        });
+        return Ops.Cat([.. means], 0).To(DType.Float64).Std([0L, 1, 2, 3], 1).Item();
     }
 
     /// <inheritdoc/>
