@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json.Nodes;
+using Retouch.Formulations;
 using Retouch.Objectives;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Torch.Errors;
@@ -61,6 +62,9 @@ public sealed record TrainingOptions
     /// <summary>The autoencoder's losses; null for a denoiser.</summary>
     public AutoencoderLossOptions? AutoencoderLoss { get; init; }
 
+    /// <summary>Where on the way from picture to noise training looks.</summary>
+    public TimeOptions Times { get; init; } = new();
+
     /// <summary>What the denoiser is told.</summary>
     public ConditioningOptions Conditioning { get; init; } = new();
 
@@ -112,6 +116,7 @@ public sealed record TrainingOptions
             Require(Objective is not null, "objective is missing");
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
+            Times.Validate(Require);
             Require(!(Data.CacheLatents && Objective is { NeedsImages: true }), "data.cacheLatents keeps no pixels, but objective.pixel compares with the image; switch one of them off");
         }
         else
@@ -209,4 +214,46 @@ public sealed record ConditioningOptions
 
     internal void Validate(Action<bool, string> require) =>
         require(Dropout is >= 0 and <= 1, $"conditioning.dropout is {Dropout}; it lies between 0 and 1");
+}
+
+/// <summary>Where on the way from picture to noise training looks (Esser et al. 2024, section 3.1).</summary>
+public sealed record TimeOptions
+{
+    /// <summary>The density's family.</summary>
+    [Description("uniform, logit-normal or mode.")]
+    public TimestepDensityKind Density { get; init; } = TimestepDensityKind.Uniform;
+
+    /// <summary>m of the logit-normal density; null is 0.</summary>
+    [Description("Mean of the logit-normal density.")]
+    public double? LogitMean { get; init; }
+
+    /// <summary>s of the logit-normal density, above 0; null is 1.</summary>
+    [Description("Deviation of the logit-normal density.")]
+    public double? LogitDeviation { get; init; }
+
+    /// <summary>s of mode sampling with heavy tails; null is 1.29.</summary>
+    [Description("Scale of mode sampling.")]
+    public double? ModeScale { get; init; }
+
+    /// <summary>The density that these options name.</summary>
+    public TimestepDensity ToDensity() => Density switch
+    {
+        TimestepDensityKind.LogitNormal => TimestepDensity.LogitNormal(LogitMean ?? 0, LogitDeviation ?? 1),
+        TimestepDensityKind.Mode => ModeScale is { } scale ? TimestepDensity.Mode(scale) : TimestepDensity.Mode(),
+        _ => TimestepDensity.Uniform,
+    };
+
+    internal void Validate(Action<bool, string> require)
+    {
+        require(Density == TimestepDensityKind.LogitNormal || (LogitMean is null && LogitDeviation is null), "times.logitMean and times.logitDeviation are for the logit-normal density; they would do nothing");
+        require(Density == TimestepDensityKind.Mode || ModeScale is null, "times.modeScale is for mode sampling; it would do nothing");
+        try
+        {
+            _ = ToDensity();
+        }
+        catch (UsageException e)
+        {
+            require(false, "times: " + e.Message);
+        }
+    }
 }

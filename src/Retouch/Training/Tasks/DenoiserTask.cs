@@ -36,7 +36,9 @@ public sealed class DenoiserTask : ITrainingTask
         _precision = precision;
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
-        _formulation = FormulationFactory.FromSchedulerConfig(pipeline.SchedulerConfig);
+        _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
+        if (options.Objective!.Validate("objective", _formulation) is { Count: > 0 } problems)
+            throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder);
     }
 
