@@ -25,6 +25,7 @@ internal static class CommandLine
             EvaluateCommand.Create(),
             CompareCommand.Create(),
             ProbeCommand.Create(),
+            SampleCommand.Create(),
             TrainCommand.Create(),
             ProbeLibraryCommand.Create(),
         };

@@ -11,6 +11,9 @@ public interface IDenoiser : IDisposable
     /// <summary>Channels of the latents it takes.</summary>
     int LatentChannels { get; }
 
+    /// <summary>Side of the latents that it was made for, in latent pixels; others work where the architecture allows.</summary>
+    int SampleSize { get; }
+
     /// <summary>Number of classes, or null when it takes none; a label equal to it means "no class".</summary>
     int? ClassCount { get; }
 

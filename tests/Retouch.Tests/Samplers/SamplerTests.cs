@@ -218,6 +218,8 @@ public sealed class SamplerTests
 
         public int LatentChannels => 4;
 
+        public int SampleSize => 8;
+
         public int? ClassCount { get; init; } = Classes;
 
         public ParameterStore Parameters { get; } = new();

@@ -47,6 +47,9 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <summary>The network that is post-trained.</summary>
     public IDenoiser Denoiser { get; }
 
+    /// <summary>Side of the pictures that the denoiser was made for, in pixels.</summary>
+    public int NativeSize => Denoiser.SampleSize * Autoencoder.Downsampling;
+
     /// <summary><c>scheduler_config.json</c>; what is changed here is changed in the file on saving.</summary>
     public JsonObject SchedulerConfig { get; set; }
 

@@ -42,6 +42,9 @@ public sealed class DiTTransformer2D : IDenoiser
     public int LatentChannels => Config.InChannels;
 
     /// <inheritdoc/>
+    public int SampleSize => Config.SampleSize;
+
+    /// <inheritdoc/>
     public int? ClassCount => Config.NumEmbedsAdaNorm;
 
     /// <inheritdoc/>

@@ -81,7 +81,9 @@ public sealed class DenoiserTask : ITrainingTask
     /// <inheritdoc/>
     public Picture SampleGrid(CancellationToken cancellation)
     {
-        throw new InvalidOperationException();
+        var o = _options.Samples;
+        var request = new PipelineSampling { Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = o.Guidance, Size = _options.Data.Size };
+        return PictureGrid.Compose(PipelineSampler.Sample(_pipeline, request, _device, cancellation: cancellation));
     }
 
     /// <inheritdoc/>
