@@ -176,7 +176,11 @@ public sealed class EvaluatorTests
 
         public ParameterStore Parameters { get; } = new();
 
-        public Latent Encode(Tensor images, Generator? generator) => new(images.AvgPool2d([2, 2]));
+        public Latent Encode(Tensor images, Generator? generator) => Draw(EncodeMoments(images), generator);
+
+        public Tensor EncodeMoments(Tensor images) => images.AvgPool2d([2, 2]);
+
+        public Latent Draw(Tensor moments, Generator? generator) => new(moments);
 
         public Tensor Decode(Latent latent) => latent.Value.UpsampleNearest2d([latent.Value.Shape[2] * 2, latent.Value.Shape[3] * 2]);
 
