@@ -7,17 +7,12 @@
 #include <vector>
 
 #include "internal.h"
+#include "simd.h"
 
 namespace {
 
 // Fixed, so that sums do not depend on the number of threads.
 constexpr int64_t kChunk = 1 << 15;
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RETOUCH_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define RETOUCH_CLONES
-#endif
 
 struct Hyper {
   double lr, beta1, beta2, eps, decay, bias1, bias2_sqrt, grad_scale;

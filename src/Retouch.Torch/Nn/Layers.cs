@@ -48,8 +48,31 @@ public sealed class Conv2d
         _padding = padding;
     }
 
-    /// <summary>[N, in, H, W] to [N, out, H', W'].</summary>
-    public Tensor Forward(Tensor x) => x.Conv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding], [1, 1], 1);
+    /// <summary>[N, in, H, W] to [N, out, H', W']. Where the weights are frozen, the input is not kept for the backward pass.</summary>
+    public Tensor Forward(Tensor x) => x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
+}
+
+/// <summary>Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out].</summary>
+public sealed class UpsampleConv2d
+{
+    private readonly Parameter _weight;
+    private readonly Parameter _bias;
+
+    /// <param name="path">Where it stands.</param>
+    /// <param name="inputs">Input channels.</param>
+    /// <param name="outputs">Output channels.</param>
+    public UpsampleConv2d(ParameterPath path, long inputs, long outputs)
+    {
+        var fan = Inits.FanIn(inputs * 9);
+        _weight = path.Parameter("weight", [outputs, inputs, 3, 3], fan);
+        _bias = path.Parameter("bias", [outputs], fan);
+    }
+
+    /// <summary>
+    /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low resolution do the
+    /// work of one 3×3 at the high one; there is no second derivative then.
+    /// </summary>
+    public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias.Value);
 }
 
 /// <summary>Group normalisation (Wu and He 2018) over NCHW. Keys: <c>weight</c>, <c>bias</c> [C].</summary>
@@ -77,12 +100,8 @@ public sealed class GroupNorm
     /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
     public Tensor Forward(Tensor x) => x.To(_weight.Value.DType).GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
 
-    /// <summary>Normalisation followed by y·sigmoid(y). The shape stays.</summary>
-    public Tensor ForwardSilu(Tensor x)
-    {
-        using var normalised = Forward(x);
-        return normalised.Silu();
-    }
+    /// <summary>Normalisation followed by y·sigmoid(y), in one pass and with one map kept for the backward pass. The shape stays. There is no second derivative.</summary>
+    public Tensor ForwardSilu(Tensor x) => x.GroupNormSilu(_weight.Value, _bias.Value, _groups, _eps);
 }
 
 /// <summary>Layer normalisation over the last dimension. Keys: <c>weight</c>, <c>bias</c> [C], when affine.</summary>

@@ -172,14 +172,9 @@ internal sealed class KlUpBlock : IKlBlock
     /// <summary>Every pixel becomes four equal ones; a 3×3 convolution follows.</summary>
     private sealed class Upsampler(ParameterPath path, int channels) : IKlBlock
     {
-        private readonly Conv2d _conv = new(path, channels, channels, kernel: 3, padding: 1);
+        private readonly UpsampleConv2d _conv = new(path, channels, channels);
 
-        public Tensor Forward(Tensor x)
-        {
-            var shape = x.Shape;
-            using var larger = x.UpsampleNearest2d([2 * shape[2], 2 * shape[3]], 2, 2);
-            return _conv.Forward(larger);
-        }
+        public Tensor Forward(Tensor x) => _conv.Forward(x);
     }
 }
 

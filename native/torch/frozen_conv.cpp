@@ -1,0 +1,195 @@
+// Convolutions whose weights are frozen, as in a decoder that a loss looks through. The gradient of the input needs the weights alone, so
+// the input is not kept; libtorch's convolution keeps it whatever the weights require.
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <cstring>
+
+#include "internal.h"
+#include "simd.h"
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using OptionalTensor = c10::optional<at::Tensor>;
+
+bool is_frozen(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+  return at::GradMode::is_enabled() && x.requires_grad() && !weight.requires_grad() && !(bias.has_value() && bias->requires_grad());
+}
+
+// The weights that carry a gradient back: turned by half a turn, inputs and outputs swapped.
+at::Tensor turned(const at::Tensor& weight) { return weight.flip({2, 3}).transpose(0, 1).contiguous(); }
+
+struct FrozenConv : torch::autograd::Function<FrozenConv> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, std::vector<int64_t> stride,
+                            std::vector<int64_t> padding) {
+    context->save_for_backward({weight});
+    context->saved_data["sizes"] = x.sizes().vec();
+    context->saved_data["type"] = static_cast<int64_t>(x.scalar_type());
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    return at::conv2d(x, weight, bias, stride, padding);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto& grad = grads[0];
+    // Under autocast the forward pass ran in a narrower type than the weights have.
+    const auto weight = context->get_saved_variables()[0].to(grad.scalar_type());
+    const auto stride = context->saved_data["stride"].toIntVector(), padding = context->saved_data["padding"].toIntVector();
+    const int64_t rows = weight.size(2), columns = weight.size(3);
+    at::Tensor dx;
+    if (stride[0] == 1 && stride[1] == 1 && padding[0] < rows && padding[1] < columns) {
+      dx = at::conv2d(grad, turned(weight), {}, {1, 1}, {rows - 1 - padding[0], columns - 1 - padding[1]});
+    } else {
+      // Only the shape of this input counts.
+      const auto shape_only = at::empty({1}, grad.options()).expand(context->saved_data["sizes"].toIntVector());
+      dx = std::get<0>(at::convolution_backward(grad, shape_only, weight, c10::nullopt, stride, padding, {1, 1}, false, {0, 0}, 1, {true, false, false}));
+    }
+    return {dx.to(static_cast<at::ScalarType>(context->saved_data["type"].toInt())), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor conv2d_any(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding) {
+  return is_frozen(x, weight, bias) ? FrozenConv::apply(x, weight, bias, stride.vec(), padding.vec()) : at::conv2d(x, weight, bias, stride, padding);
+}
+
+at::Tensor conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding) {
+  return at::conv2d(x, weight, bias, stride, padding);
+}
+
+// ---- nearest-neighbour doubling, then a 3×3 convolution -----------------------------------------------------------------------
+// Output pixels of one parity see the four equal copies of a pixel through the same sums of weights: four 2×2 convolutions at the low
+// resolution, one a parity, give the same numbers with 16 products in place of 36, and the doubled map never exists.
+
+// [O, I, 3, 3] to [4·O, I, 2, 2], parities (0,0), (0,1), (1,0), (1,1). An even row sees the rows above and its own, an odd one its own
+// and the one below.
+at::Tensor parity_weights(const at::Tensor& weight) {
+  const auto first = weight.select(2, 0), middle = weight.select(2, 1), last = weight.select(2, 2);
+  const auto rows = {at::stack({first, middle + last}, 2), at::stack({first + middle, last}, 2)};
+  std::vector<at::Tensor> parities;
+  for (const auto& r : rows) {
+    const auto left = r.select(3, 0), centre = r.select(3, 1), right = r.select(3, 2);
+    parities.push_back(at::stack({left, centre + right}, 3));
+    parities.push_back(at::stack({left + centre, right}, 3));
+  }
+  return at::cat(parities, 0);
+}
+
+struct Doubling {
+  int64_t batch, channels, height, width;  // of the low resolution
+  int64_t parity_row(int64_t n, int64_t parity, int64_t c) const { return ((n * 4 + parity) * channels + c) * (height + 1) * (width + 1); }
+};
+
+RETOUCH_CLONES void interleave_row(const float* even, const float* odd, float* out, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) {
+    out[2 * j] = even[j];
+    out[2 * j + 1] = odd[j];
+  }
+}
+
+RETOUCH_CLONES void separate_row(const float* in, float* even, float* odd, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) {
+    even[j] = in[2 * j];
+    odd[j] = in[2 * j + 1];
+  }
+}
+
+// [N, 4·O, H + 1, W + 1] to [N, O, 2·H, 2·W]: parity (a, b) at (i, j) stands at (i + a, j + b) of its map.
+at::Tensor interleave(const at::Tensor& maps, int64_t channels) {
+  const Doubling d{maps.size(0), channels, maps.size(2) - 1, maps.size(3) - 1};
+  auto out = at::empty({d.batch, channels, 2 * d.height, 2 * d.width}, maps.options());
+  const float* source = maps.data_ptr<float>();
+  float* target = out.data_ptr<float>();
+  at::parallel_for(0, d.batch * channels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      for (int64_t a = 0; a < 2; ++a) {
+        const float* even = source + d.parity_row(p / channels, 2 * a, p % channels);
+        const float* odd = source + d.parity_row(p / channels, 2 * a + 1, p % channels);
+        for (int64_t i = 0; i < d.height; ++i) {
+          const int64_t row = (i + a) * (d.width + 1);
+          interleave_row(even + row, odd + row + 1, target + ((p * d.height + i) * 2 + a) * 2 * d.width, d.width);
+        }
+      }
+  });
+  return out;
+}
+
+// The way back: [N, O, 2·H, 2·W] to [N, 4·O, H + 1, W + 1], zero where no output came from.
+at::Tensor separate(const at::Tensor& grad) {
+  const Doubling d{grad.size(0), grad.size(1), grad.size(2) / 2, grad.size(3) / 2};
+  auto maps = at::empty({d.batch, 4 * d.channels, d.height + 1, d.width + 1}, grad.options());
+  const float* source = grad.data_ptr<float>();
+  float* target = maps.data_ptr<float>();
+  at::parallel_for(0, d.batch * d.channels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      for (int64_t a = 0; a < 2; ++a) {
+        float* even = target + d.parity_row(p / d.channels, 2 * a, p % d.channels);
+        float* odd = target + d.parity_row(p / d.channels, 2 * a + 1, p % d.channels);
+        const int64_t blank = (a == 0 ? d.height : 0) * (d.width + 1);
+        std::memset(even + blank, 0, sizeof(float) * static_cast<size_t>(d.width + 1));
+        std::memset(odd + blank, 0, sizeof(float) * static_cast<size_t>(d.width + 1));
+        for (int64_t i = 0; i < d.height; ++i) {
+          const int64_t row = (i + a) * (d.width + 1);
+          even[row + d.width] = 0;
+          odd[row] = 0;
+          separate_row(source + ((p * d.height + i) * 2 + a) * 2 * d.width, even + row, odd + row + 1, d.width);
+        }
+      }
+  });
+  return maps;
+}
+
+at::Tensor upsample_conv2d_fast(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+  const auto biases = bias.has_value() ? OptionalTensor(bias->repeat({4})) : OptionalTensor();
+  return interleave(at::conv2d(x, parity_weights(weight), biases, {1, 1}, {1, 1}).contiguous(), weight.size(0));
+}
+
+struct FrozenUpsampleConv : torch::autograd::Function<FrozenUpsampleConv> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+    context->save_for_backward({weight});
+    return upsample_conv2d_fast(x, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "retouch::upsample_conv2d has no second derivative");
+    const auto weight = context->get_saved_variables()[0];
+    return {at::conv2d(separate(grads[0].contiguous()), turned(parity_weights(weight))), at::Tensor(), at::Tensor()};
+  }
+};
+
+bool can_be_fast(const at::Tensor& x, const at::Tensor& weight) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 && weight.size(3) == 3 &&
+         !at::autocast::is_cpu_enabled();
+}
+
+at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+  if (can_be_fast(x, weight)) return upsample_conv2d_fast(x, weight, bias);
+  return at::conv2d(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
+}
+
+// Whether gradients are recorded makes no difference to the choice: recomputation must give what the first pass gave, to the bit.
+at::Tensor upsample_conv2d(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+  const bool trained = weight.requires_grad() || (bias.has_value() && bias->requires_grad());
+  if (!trained && can_be_fast(x, weight)) return FrozenUpsampleConv::apply(x, weight, bias);
+  return conv2d_any(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(retouch, m) {
+  m.def("frozen_conv2d(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding) -> Tensor");
+  m.def("upsample_conv2d(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(retouch, Autograd, m) {
+  m.impl("frozen_conv2d", conv2d_any);
+  m.impl("upsample_conv2d", upsample_conv2d);
+}
+
+TORCH_LIBRARY_IMPL(retouch, CompositeExplicitAutograd, m) {
+  m.impl("frozen_conv2d", conv2d_plain);
+  m.impl("upsample_conv2d", upsample_conv2d_plain);
+}
