@@ -94,22 +94,22 @@ RETOUCH_INLINE void moments_body(const T* x, int64_t n, double& mean, double& va
 }
 
 template <typename T>
-RETOUCH_INLINE void apply_body(const T* __restrict x, T* __restrict out, int64_t n, T scale, T offset) {
+RETOUCH_INLINE void apply_body(const T* __restrict x, T* __restrict out, int64_t n, T mean, T scale, T offset) {
   for (int64_t k = 0; k < n; ++k) {
-    const T y = x[k] * scale + offset;
+    const T y = (x[k] - mean) * scale + offset;
     out[k] = y / (T(1) + exponential(-y));
   }
 }
 
 // Gradient at the normalised values into dy; its sum, and that of its product with the centred input.
 template <typename T>
-RETOUCH_INLINE void silu_backward_body(const T* __restrict g, const T* __restrict x, T* __restrict dy, int64_t n, T scale, T offset, T mean, double& sum,
+RETOUCH_INLINE void silu_backward_body(const T* __restrict g, const T* __restrict x, T* __restrict dy, int64_t n, T mean, T scale, T offset, double& sum,
                                        double& product) {
   sum = product = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t end = std::min(start + kBlock, n);
     for (int64_t k = start; k < end; ++k) {
-      const T y = x[k] * scale + offset;
+      const T y = (x[k] - mean) * scale + offset;
       const T s = T(1) / (T(1) + exponential(-y));
       dy[k] = g[k] * s * (T(1) + y * (T(1) - s));
     }
@@ -132,17 +132,19 @@ RETOUCH_INLINE void silu_backward_body(const T* __restrict g, const T* __restric
 }
 
 template <typename T>
-RETOUCH_INLINE void combine_body(T* __restrict dx, const T* __restrict x, int64_t n, T from_dy, T from_x, T constant) {
-  for (int64_t k = 0; k < n; ++k) dx[k] = from_dy * dx[k] + from_x * x[k] + constant;
+RETOUCH_INLINE void combine_body(T* __restrict dx, const T* __restrict x, int64_t n, T mean, T from_dy, T from_x, T constant) {
+  for (int64_t k = 0; k < n; ++k) dx[k] = from_dy * dx[k] + (from_x * (x[k] - mean) + constant);
 }
 
-#define RETOUCH_FOR(T)                                                                                                                        \
-  RETOUCH_CLONES void moments(const T* x, int64_t n, double& mean, double& variance) { moments_body(x, n, mean, variance); }                  \
-  RETOUCH_CLONES void apply(const T* x, T* out, int64_t n, T scale, T offset) { apply_body(x, out, n, scale, offset); }                       \
-  RETOUCH_CLONES void silu_backward(const T* g, const T* x, T* dy, int64_t n, T scale, T offset, T mean, double& sum, double& product) {      \
-    silu_backward_body(g, x, dy, n, scale, offset, mean, sum, product);                                                                       \
-  }                                                                                                                                           \
-  RETOUCH_CLONES void combine(T* dx, const T* x, int64_t n, T from_dy, T from_x, T constant) { combine_body(dx, x, n, from_dy, from_x, constant); }
+#define RETOUCH_FOR(T)                                                                                                                     \
+  RETOUCH_CLONES void moments(const T* x, int64_t n, double& mean, double& variance) { moments_body(x, n, mean, variance); }               \
+  RETOUCH_CLONES void apply(const T* x, T* out, int64_t n, T mean, T scale, T offset) { apply_body(x, out, n, mean, scale, offset); }      \
+  RETOUCH_CLONES void silu_backward(const T* g, const T* x, T* dy, int64_t n, T mean, T scale, T offset, double& sum, double& product) {   \
+    silu_backward_body(g, x, dy, n, mean, scale, offset, sum, product);                                                                    \
+  }                                                                                                                                        \
+  RETOUCH_CLONES void combine(T* dx, const T* x, int64_t n, T mean, T from_dy, T from_x, T constant) {                                     \
+    combine_body(dx, x, n, mean, from_dy, from_x, constant);                                                                               \
+  }
 RETOUCH_FOR(float)
 RETOUCH_FOR(double)
 #undef RETOUCH_FOR
@@ -163,6 +165,14 @@ bool has_kernel(const at::Tensor& x) {
   return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) && x.numel() > 0;
 }
 
+// The mean in the element type; what that loses goes into the constants, so that inputs far from zero keep their digits.
+template <typename T>
+struct Centre {
+  explicit Centre(double mean) : value(static_cast<T>(mean)), lost(static_cast<double>(value) - mean) {}
+  T value;
+  double lost;
+};
+
 template <typename T>
 void forward_typed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Shape& s, double eps, at::Tensor& out, double* means, double* rstds) {
   const T *px = x.data_ptr<T>(), *pw = weight.data_ptr<T>(), *pb = bias.data_ptr<T>();
@@ -172,12 +182,13 @@ void forward_typed(const at::Tensor& x, const at::Tensor& weight, const at::Tens
       double mean, variance;
       moments(px + g * s.group_size(), s.group_size(), mean, variance);
       const double rstd = 1 / std::sqrt(variance + eps);
+      const Centre<T> centre(mean);
       means[g] = mean;
       rstds[g] = rstd;
       for (int64_t c = 0; c < s.group_channels(); ++c) {
         const int64_t channel = g % s.groups * s.group_channels() + c, at = (g * s.group_channels() + c) * s.pixels;
         const double scale = pw[channel] * rstd;
-        apply(px + at, po + at, s.pixels, static_cast<T>(scale), static_cast<T>(pb[channel] - mean * scale));
+        apply(px + at, po + at, s.pixels, centre.value, static_cast<T>(scale), static_cast<T>(pb[channel] + centre.lost * scale));
       }
     }
   });
@@ -191,23 +202,25 @@ void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
   std::vector<double> sums(static_cast<size_t>(s.batch * s.channels)), products(sums.size());
   at::parallel_for(0, s.batch * s.groups, s.grain(), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      const double mean = means[g], rstd = rstds[g], count = static_cast<double>(s.group_size());
+      const Centre<T> centre(means[g]);
+      const double rstd = rstds[g], count = static_cast<double>(s.group_size());
       double sum = 0, product = 0;
       for (int64_t c = 0; c < s.group_channels(); ++c) {
         const int64_t row = g * s.group_channels() + c, channel = row % s.channels, at = row * s.pixels;
         const double scale = pw[channel] * rstd;
         double& row_sum = sums[static_cast<size_t>(row)];
         double& row_product = products[static_cast<size_t>(row)];
-        silu_backward(pg + at, px + at, pd + at, s.pixels, static_cast<T>(scale), static_cast<T>(pb[channel] - mean * scale), static_cast<T>(mean), row_sum,
+        silu_backward(pg + at, px + at, pd + at, s.pixels, centre.value, static_cast<T>(scale), static_cast<T>(pb[channel] + centre.lost * scale), row_sum,
                       row_product);
+        row_product += centre.lost * row_sum;
         sum += pw[channel] * row_sum;
         product += pw[channel] * row_product;
       }
       const double from_x = -rstd * rstd * rstd * product / count;
-      const double constant = -rstd * sum / count - from_x * mean;
+      const double constant = -rstd * sum / count + from_x * centre.lost;
       for (int64_t c = 0; c < s.group_channels(); ++c) {
         const int64_t row = g * s.group_channels() + c;
-        combine(pd + row * s.pixels, px + row * s.pixels, s.pixels, static_cast<T>(pw[row % s.channels] * rstd), static_cast<T>(from_x), static_cast<T>(constant));
+        combine(pd + row * s.pixels, px + row * s.pixels, s.pixels, centre.value, static_cast<T>(pw[row % s.channels] * rstd), static_cast<T>(from_x), static_cast<T>(constant));
       }
     }
   });
