@@ -4,6 +4,7 @@
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
+#include <torch/version.h>
 
 #include <cstring>
 
@@ -160,9 +161,17 @@ struct FrozenUpsampleConv : torch::autograd::Function<FrozenUpsampleConv> {
   }
 };
 
+bool is_autocast() {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  return at::autocast::is_autocast_enabled(at::kCPU);
+#else
+  return at::autocast::is_cpu_enabled();
+#endif
+}
+
 bool can_be_fast(const at::Tensor& x, const at::Tensor& weight) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 && weight.size(3) == 3 &&
-         !at::autocast::is_cpu_enabled();
+         !is_autocast();
 }
 
 at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {

@@ -100,6 +100,44 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
+    public void Without_a_kernel_for_the_type_libtorchs_operators_give_values_and_gradients()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 4);
+        Tensor[] wide = [.. new long[][] { [2, 8, 6, 6], [8], [8] }.Select(shape => Leaf(Ops.Randn(shape, generator)))];
+        Tensor[] narrow = [.. wide.Select(static t => Leaf(t.Detach().To(DType.BFloat16)))];
+        var cotangent = Ops.Randn([2L, 8, 6, 6], generator);
+        var expected = wide[0].GroupNormSilu(wide[1], wide[2], 4, 1e-6);
+        var found = narrow[0].GroupNormSilu(narrow[1], narrow[2], 4, 1e-6);
+        Assert.Equal(DType.BFloat16, found.DType);
+        Close(expected, found, 0.02);
+        var gradients = Autograd.Grad([expected], wide, [cotangent]).Zip(Autograd.Grad([found], narrow, [cotangent.To(DType.BFloat16)]));
+        foreach (var (reference, gradient) in gradients)
+            Close(reference!, gradient!, 0.03);
+    }
+
+    [Fact]
+    public void Under_autocast_frozen_layers_carry_gradients_back_in_the_inputs_type()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 4);
+        var weight = Ops.Randn([4L, 4, 3, 3], generator) * 0.2;
+        var bias = Ops.Randn([4L], generator);
+        var x = Leaf(Ops.Randn([1L, 4, 6, 6], generator));
+        Tensor Network() => x.FrozenConv2d(weight, bias, [1, 1], [1, 1]).GroupNormSilu(Ops.Ones([4L]), bias, 2, 1e-6).UpsampleConv2d(weight, bias);
+        var expected = Network();
+        Tensor found;
+        using (Autocast.Enter(Device.Cpu, DType.BFloat16))
+            found = Network();
+        Assert.Equal(DType.BFloat16, found.DType);
+        Close(expected, found.To(DType.Float32), 0.03);
+        var cotangent = Ops.Randn(expected.Shape, generator);
+        var gradient = Autograd.Grad([found.To(DType.Float32)], [x], [cotangent])[0]!;
+        Assert.Equal(DType.Float32, gradient.DType);
+        Close(Autograd.Grad([expected], [x], [cotangent])[0]!, gradient, 0.05);
+    }
+
+    [Fact]
     public void A_second_derivative_is_refused_rather_than_wrong()
     {
         using var scope = TensorScope.Enter();

@@ -1,4 +1,5 @@
 using Retouch.Torch;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives.Autoencoder;
 
@@ -29,9 +30,12 @@ public static class LaplacianPyramid
     /// <param name="difference">[batch, channels, height, width].</param>
     /// <param name="levels">Bands; the last is the low-pass rest.</param>
     /// <returns>A scalar.</returns>
+    /// <exception cref="InputException">The images are too small for so many levels.</exception>
     public static Tensor Distance(Tensor difference, int levels)
     {
         ArgumentNullException.ThrowIfNull(difference);
+        if (Math.Min(difference.Shape[2], difference.Shape[3]) >> (levels - 1) < 1)
+            throw new InputException($"Pictures of {difference.Shape[3]}×{difference.Shape[2]} pixels cannot be halved {levels - 1} times. Ask for fewer pyramid levels.");
         var current = difference;
         Tensor? total = null;
         for (var level = 0; level < levels; level++)
@@ -47,13 +51,16 @@ public static class LaplacianPyramid
         return total! / levels;
     }
 
-    /// <summary>Binomial blur (1 4 6 4 1)/16 in both directions, then every other pixel.</summary>
+    /// <summary>
+    /// Binomial blur (1 3 3 1)/8 in both directions, then every other pixel. An even kernel puts the result between two pixels, where bilinear enlargement
+    /// expects it: a constant or a slope leaves nothing in the bands. Borders repeat the last pixel.
+    /// </summary>
     private static Tensor Reduce(Tensor x)
     {
         var channels = x.Shape[1];
-        var row = Tensor.From([1f / 16, 4f / 16, 6f / 16, 4f / 16, 1f / 16], 1, 1, 1, 5).To(x.Device).To(x.DType).Expand([channels, 1L, 1, 5]);
-        var across = x.Conv2d(row, null, [1L, 2], [0L, 2], [1L, 1], channels);
-        return across.Conv2d(row.Transpose(2, 3), null, [2L, 1], [2L, 0], [1L, 1], channels);
+        var row = Tensor.From([1f / 8, 3f / 8, 3f / 8, 1f / 8], 1, 1, 1, 4).To(x.Device).To(x.DType).Expand([channels, 1L, 1, 4]);
+        var across = x.Pad([1, 1, 1, 1], "replicate").Conv2d(row, null, [1L, 2], [0L, 0], [1L, 1], channels);
+        return across.Conv2d(row.Transpose(2, 3), null, [2L, 1], [0L, 0], [1L, 1], channels);
     }
 
     private static Tensor Expand(Tensor low, Tensor like) => low.UpsampleBilinear2d([like.Shape[2], like.Shape[3]], false);
