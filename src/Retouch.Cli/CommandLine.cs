@@ -24,6 +24,7 @@ internal static class CommandLine
             DoctorCommand.Create(),
             EvaluateCommand.Create(),
             CompareCommand.Create(),
+            BenchCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
             TrainCommand.Create(),

@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Torch;
+using Retouch.Torch.Diagnostics;
 
 namespace Retouch.Objectives;
 
@@ -18,7 +19,8 @@ internal sealed record DecodedLoss(Tensor Values, Tensor Source, Tensor? Gradien
 /// <param name="autoencoder">Whose decoder runs.</param>
 /// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
 /// <param name="checkpoint">Whether the decoder recomputes its blocks in its backward pass.</param>
-internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool checkpoint)
+/// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
+internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool checkpoint, PhaseClock? clock = null)
 {
     /// <summary>Evaluates the objectives, in their order.</summary>
     public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
@@ -63,6 +65,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         foreach (var group in members.Where(static m => m.Need.Target is not null).GroupBy(static m => m.Need.Target!.Value))
         {
             using var quiet = Autograd.NoGrad();
+            using var phase = clock?.Enter(DecodePhases.Target);
             targets[group.Key] = Decoded.Run(autoencoder, Pick(inputs.LatentsOf(group.Key).Detach(), index), [.. group.Select(static m => m.Need)], checkpoint: false);
         }
 
@@ -70,11 +73,19 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         var leaf = Pick(main.Detach(), index);
         leaf.RequiresGrad = differentiate;
         using var mode = differentiate ? Autograd.WithGrad() : Autograd.NoGrad();
-        var estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], checkpoint && differentiate);
+        Decoded estimate;
+        using (clock?.Enter(DecodePhases.Estimate))
+            estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], checkpoint && differentiate);
         var images = inputs.Images is null ? null : Pick(inputs.Images, index);
-        var losses = members.Select(m => m.Objective.PerSample(new DecodedSamples(
-            estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images), health)).ToArray();
-        health.Flush();
+        Tensor[] losses;
+        using (clock?.Enter(DecodePhases.Features))
+        {
+            losses = [.. members.Select(m => m.Objective.PerSample(new DecodedSamples(
+                estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images), health))];
+            health.Flush();
+        }
+
+        using var backward = clock?.Enter(DecodePhases.Backward);
         for (var k = 0; k < members.Length; k++)
         {
             var gradient = differentiate ? Autograd.Grad([losses[k].Sum()], [leaf], retainGraph: k < members.Length - 1)[0] : null;

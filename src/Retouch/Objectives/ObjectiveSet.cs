@@ -2,6 +2,7 @@ using Retouch.Autoencoders;
 using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;
+using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives;
@@ -18,8 +19,9 @@ public sealed class ObjectiveSet
     /// <param name="options">What is minimised.</param>
     /// <param name="autoencoder">Whose decoder is used; may be null when no objective decodes.</param>
     /// <param name="average">Averages a number over the processes of a distributed run, so that all scale a term alike; null for a single process.</param>
+    /// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
     /// <exception cref="UsageException">The options do not fit each other or the decoder; the message lists all problems.</exception>
-    public ObjectiveSet(ObjectiveOptions options, IAutoencoder? autoencoder, Func<double, double>? average = null)
+    public ObjectiveSet(ObjectiveOptions options, IAutoencoder? autoencoder, Func<double, double>? average = null, PhaseClock? clock = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         var problems = options.Validate("objectives");
@@ -36,7 +38,7 @@ public sealed class ObjectiveSet
         else if (options.Pixel is { } control)
             latent.Add(new LatentWeightedObjective(control.Weight));
         (_latent, _decoded) = (latent, decoded);
-        _plan = decoded.Count > 0 ? new DecodePlan(autoencoder!, options.DecodeBatch ?? 0, options.CheckpointDecoder) : null;
+        _plan = decoded.Count > 0 ? new DecodePlan(autoencoder!, options.DecodeBatch ?? 0, options.CheckpointDecoder, clock) : null;
         var automatic = options.Automatic().ToArray();
         foreach (var (name, share, warmUp) in automatic)
             _automatic[name] = new AutoWeight(share, automatic.Sum(static a => a.Share), warmUp);

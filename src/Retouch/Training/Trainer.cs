@@ -24,6 +24,7 @@ public sealed class Trainer : IDisposable
     private readonly TimeProvider _time;
     private readonly AdamW _optimiser;
     private readonly List<WeightAverage> _averages;
+    private readonly StepRunner _runner;
     private readonly CheckpointStore _checkpoints;
     private long _step;
     private double _secondsBefore;
@@ -44,6 +45,7 @@ public sealed class Trainer : IDisposable
         task.Network.RequireGrad(true);
         _optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
         _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
+        _runner = new StepRunner(task, options, _optimiser, _averages);
         _checkpoints = new CheckpointStore(run.Path);
     }
 
@@ -99,9 +101,10 @@ public sealed class Trainer : IDisposable
             }
 
             var before = _time.GetTimestamp();
-            var record = TakeStep(data, cancellation);
+            var record = _runner.Take(data, _step, ref _cursor, Kept, cancellation);
             if (record is null)
                 continue;
+            _step++;
             record.Values.Add(new("time/step", _time.GetElapsedTime(before).TotalSeconds));
             record.Values.Add(new("time/data", data.Waited.TotalSeconds));
             record.Values.Add(new("memory/resident", ProcessMemory.Resident()));
@@ -134,67 +137,10 @@ public sealed class Trainer : IDisposable
 
     private bool Due(long every) => every > 0 && _step % every == 0 && _step < _options.Steps;
 
-    /// <summary>One optimiser step; null when interrupted while waiting for data.</summary>
-    private StepRecord? TakeStep(IBatchSource data, CancellationToken cancellation)
+    private string Kept()
     {
-        _optimiser.ZeroGrad();
-        var record = new StepRecord(_options.Batch.Accumulate);
-        var next = _cursor;
-        for (var micro = 0; micro < _options.Batch.Accumulate; micro++)
-        {
-            using var scope = TensorScope.Enter();
-            TrainingBatch batch;
-            try
-            {
-                batch = data.Next(cancellation);
-            }
-            catch (OperationCanceledException) when (micro == 0)
-            {
-                return null;
-            }
-
-            var loss = _task.Evaluate(batch, new StepSeeds(_options.Seed, _step, micro, 0));
-            record.Add(loss);
-            if (!record.IsFinite)
-                throw NotFinite(batch, loss, "loss");
-            Autograd.Backward(_options.Batch.Accumulate == 1 ? loss.Total : loss.Total * (1.0 / _options.Batch.Accumulate));
-            next = batch.Next;
-            if (micro == _options.Batch.Accumulate - 1)
-                Update(record, () => NotFinite(batch, loss, "gradient"));
-        }
-
-        _step++;
-        _cursor = next;
-        return record;
-    }
-
-    private void Update(StepRecord record, Func<Exception> notFinite)
-    {
-        var norm = _optimiser.GradientNorm();
-        if (!double.IsFinite(norm))
-            throw notFinite();
-        var clip = _options.Optimiser.ClipNorm;
-        var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
-        var rate = _options.Optimiser.LearningRate * _options.Optimiser.Schedule.Multiplier(_step, _options.Steps, _options.Optimiser.LearningRate);
-        _optimiser.Step(rate, scale, _averages);
-        record.Values.Add(new("gradient/norm", norm));
-        record.Values.Add(new("gradient/clip", scale));
-        record.Values.Add(new("learning_rate", rate));
-    }
-
-    private InputException NotFinite(TrainingBatch batch, StepLoss loss, string what)
-    {
-        var terms = loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted)).Select(static t => t.Name).ToArray();
-        var perSample = loss.PerSample.ToArray<double>();
-        var times = loss.Times?.ToArray<double>();
-        var samples = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
-        var shown = (samples.Length > 0 ? samples : [.. Enumerable.Range(0, batch.Count)])
-            .Select(k => times is null ? batch.Ids[k] : string.Create(CultureInfo.InvariantCulture, $"{batch.Ids[k]} (timestep {times[k]:0.#})"));
         var last = _checkpoints.Steps.LastOrDefault(-1);
-        return new InputException(
-            $"The {what} is not finite at step {_step + 1}: {(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}; "
-            + $"{(samples.Length > 0 ? "samples" : "any of the samples")} {string.Join(", ", shown)}. "
-            + $"{(last >= 0 ? $"The checkpoint of step {last} is kept; --resume goes on from it." : "No checkpoint was written yet.")} Lower the learning rate or the term's weight, or train in float32.");
+        return last >= 0 ? $"The checkpoint of step {last} is kept; --resume goes on from it." : "No checkpoint was written yet.";
     }
 
     private void WriteSamples(RunLog log, CancellationToken cancellation)

@@ -8,6 +8,7 @@ using Retouch.Formulations;
 using Retouch.Images;
 using Retouch.Objectives;
 using Retouch.Torch;
+using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 using Retouch.Training.Options;
@@ -23,49 +24,51 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly TrainingOptions _options;
     private readonly Device _device;
     private readonly DType _precision;
+    private readonly PhaseClock? _clock;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="device">Where the networks are.</param>
     /// <param name="precision">What products compute in.</param>
-    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision)
+    /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
+    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null)
     {
         _pipeline = pipeline;
         _options = options;
         _device = device;
         _precision = precision;
+        _clock = clock;
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
         if (options.Objective!.Validate("objective", _formulation) is { Count: > 0 } problems)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
-        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder);
+        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
     }
 
     /// <inheritdoc/>
     public ParameterStore Network => _pipeline.Denoiser.Parameters;
 
-    private IDenoiser Denoiser => _pipeline.Denoiser;
+    /// <summary>Numbers of the autoencoder, which stay as they are.</summary>
+    internal long FrozenCount => _pipeline.Autoencoder.Parameters.Count;
 
+    private IDenoiser Denoiser => _pipeline.Denoiser;
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        var latent = Encode(batch, seeds);
-        using var levelGenerator = seeds.For(RandomPurpose.Levels);
-        using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var level = _formulation.SampleLevels(batch.Count, levelGenerator, _device);
-        var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(_device);
-        return Evaluate(_formulation.AddNoise(latent, noise, level), ConditionOf(batch, seeds), batch.Images);
+        return Evaluate(AddNoise(Encode(batch, seeds), seeds), ConditionOf(batch, seeds), batch.Images);
     }
 
     /// <summary>The loss of samples to which noise was added already.</summary>
     internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images)
     {
         Prediction prediction;
+        using (_clock?.Enter(StepPhases.Denoiser))
         using (Autocast.Enter(_device, _precision))
             prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
+        using var phase = _clock?.Enter(StepPhases.Objectives);
         var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
         using (Autocast.Enter(_device, _precision))
@@ -102,8 +105,19 @@ public sealed class DenoiserTask : ITrainingTask
     /// <inheritdoc/>
     public void Dispose() => _pipeline.Dispose();
 
+    private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
+    {
+        using var phase = _clock?.Enter(StepPhases.Noise);
+        using var levelGenerator = seeds.For(RandomPurpose.Levels);
+        using var noiseGenerator = seeds.For(RandomPurpose.Noise);
+        var level = _formulation.SampleLevels((int)latent.Value.Shape[0], levelGenerator, _device);
+        var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(_device);
+        return _formulation.AddNoise(latent, noise, level);
+    }
+
     private Latent Encode(TrainingBatch batch, StepSeeds seeds)
     {
+        using var phase = _clock?.Enter(StepPhases.Encode);
         using var generator = seeds.For(RandomPurpose.Posterior);
         using var quiet = Autograd.NoGrad();
         return batch.Moments is { } moments

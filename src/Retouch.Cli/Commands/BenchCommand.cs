@@ -1,0 +1,131 @@
+using System.CommandLine;
+using System.Globalization;
+using Retouch.Autoencoders;
+using Retouch.Denoisers.Dit;
+using Retouch.Objectives;
+using Retouch.Torch;
+using Retouch.Torch.Diagnostics;
+using Retouch.Torch.Errors;
+using Retouch.Training;
+using Retouch.Training.Options;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary><c>retouch bench</c>: what calls and training steps cost on this machine.</summary>
+internal static class BenchCommand
+{
+    private static readonly Option<int> Threads = Number("--threads", 0, 0, "Threads of operators on the CPU; 0 takes one a core.");
+
+    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.") { CreateOps(), CreateStep() };
+
+    private static Command CreateOps()
+    {
+        var calls = Number("--calls", 20_000, 1, "Calls a round.");
+        var rounds = Number("--rounds", 15, 1, "Rounds of each side; they alternate.");
+        var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.") { calls, rounds, Threads };
+        command.SetAction(parsed =>
+        {
+            UseThreads(parsed);
+            var results = CallOverhead.Measure(parsed.GetValue(calls), parsed.GetValue(rounds));
+            Output.For(parsed).Write(results, writer =>
+            {
+                foreach (var r in results)
+                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{r.Operator,-32} C# {r.ManagedNanoseconds,7:0} ns, C++ {r.NativeNanoseconds,7:0} ns, ratio {r.Ratio:0.00}"));
+            });
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command CreateStep()
+    {
+        var objective = new Option<string>("--objective") { Description = "latent, lpl or pixel (the last two besides the latent loss).", DefaultValueFactory = static _ => "latent" };
+        objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
+        var steps = Number("--steps", 20, 1, "Steps that are timed.");
+        var warmUp = Number("--warmup", 3, 0, "Steps before them.");
+        var hidden = Number("--hidden", 256, 4, "Width of the denoiser's tokens.");
+        var heads = Number("--heads", 4, 1, "Its attention heads.");
+        var blocks = Number("--blocks", 6, 1, "Its blocks.");
+        var patch = Number("--patch", 2, 1, "Side of its patches.");
+        var latent = Number("--latent", 16, 1, "Side of the latents.");
+        var channels = Number("--latent-channels", 4, 1, "Channels of the latents.");
+        var classes = Number("--classes", 10, 1, "Classes.");
+        var layers = Number("--ae-layers", 2, 1, "Layers of a level of the autoencoder.");
+        var groups = Number("--ae-groups", 32, 1, "Groups of its normalisations.");
+        var batch = Number("--batch", 8, 1, "Samples a step.");
+        var decodeBatch = new Option<int?>("--decode-batch") { Description = "Samples decoded at a time; all by default." };
+        var widths = new Option<string>("--ae-channels") { Description = "Channels of the autoencoder's levels, from the image's resolution downwards.", DefaultValueFactory = static _ => "32,64,64,64" };
+        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
+        var precision = new Option<string>("--precision") { Description = "float32, bfloat16 or float16.", DefaultValueFactory = static _ => "float32" };
+        var seed = new Option<ulong>("--seed") { Description = "Decides weights, latents and noise." };
+        var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
+        {
+            objective, steps, warmUp, hidden, heads, blocks, patch, latent, channels, classes, widths, layers, groups, batch, decodeBatch, device, precision, seed, Threads,
+        };
+        command.SetAction((parsed, cancellation) =>
+        {
+            UseThreads(parsed);
+            if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
+                throw new UsageException($"--hidden {parsed.GetValue(hidden)} cannot be split into --heads {parsed.GetValue(heads)}.");
+            var name = parsed.GetValue(objective)!;
+            var options = new TrainingOptions
+            {
+                Seed = parsed.GetValue(seed),
+                Steps = parsed.GetValue(steps),
+                Device = parsed.GetValue(device)!,
+                Precision = parsed.GetValue(precision)!,
+                Batch = new() { Size = parsed.GetValue(batch) },
+                // Where networks come from is not this command's business, but the options are validated as a whole.
+                Model = new() { Path = "made up" },
+                Objective = new ObjectiveOptions { Perceptual = name == "lpl" ? new() : null, Pixel = name == "pixel" ? new() : null, DecodeBatch = parsed.GetValue(decodeBatch) },
+            };
+            options.Validate();
+            var autoencoder = new AutoencoderKlConfig
+            {
+                LatentChannels = parsed.GetValue(channels), BlockOutChannels = Widths(parsed.GetValue(widths)!), LayersPerBlock = parsed.GetValue(layers),
+                NormNumGroups = parsed.GetValue(groups), UseQuantConv = false, UsePostQuantConv = false,
+            };
+            var denoiser = new DiTConfig
+            {
+                NumAttentionHeads = parsed.GetValue(heads), AttentionHeadDim = parsed.GetValue(hidden) / parsed.GetValue(heads), InChannels = parsed.GetValue(channels),
+                NumLayers = parsed.GetValue(blocks), SampleSize = parsed.GetValue(latent), PatchSize = parsed.GetValue(patch), NumEmbedsAdaNorm = parsed.GetValue(classes),
+            };
+            var cost = StepBenchmark.Run(name, options, autoencoder, denoiser, parsed.GetValue(warmUp), TimeProvider.System, cancellation);
+            Output.For(parsed).Write(cost, cost.Print);
+            return Task.FromResult(0);
+        });
+        return command;
+    }
+
+    private static void UseThreads(ParseResult parsed)
+    {
+        if (parsed.GetValue(Threads) is > 0 and var n)
+            TorchRuntime.Threads = n;
+    }
+
+    private static int[] Widths(string text)
+    {
+        var parts = text.Split(',', StringSplitOptions.TrimEntries);
+        var widths = new int[parts.Length];
+        for (var k = 0; k < parts.Length; k++)
+        {
+            if (!int.TryParse(parts[k], NumberStyles.None, CultureInfo.InvariantCulture, out widths[k]) || widths[k] < 1)
+                throw new UsageException($"--ae-channels takes whole numbers joined by commas, as in 32,64,64,64; '{text}' is none.");
+        }
+
+        return widths;
+    }
+
+    private static Option<int> Number(string name, int value, int least, string description)
+    {
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
+        option.Validators.Add(result =>
+        {
+            if (result.Errors.Any() || result.Tokens.Count == 0)
+                return;
+            if (result.GetValueOrDefault<int>() is var given && given < least)
+                result.AddError($"{name} is {given}; it is at least {least}.");
+        });
+        return option;
+    }
+}

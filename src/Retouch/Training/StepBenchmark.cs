@@ -1,0 +1,207 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Data;
+using Retouch.Denoisers.Dit;
+using Retouch.Torch;
+using Retouch.Torch.Diagnostics;
+using Retouch.Torch.Optim;
+using Retouch.Training.Options;
+using Retouch.Training.Tasks;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>Part of a step.</summary>
+/// <param name="Phase">One of <see cref="StepPhases"/> or <see cref="Objectives.DecodePhases"/>.</param>
+/// <param name="SecondsPerStep">Mean.</param>
+/// <param name="Share">Of all phases together.</param>
+public sealed record PhaseShare(string Phase, double SecondsPerStep, double Share);
+
+/// <summary>What a training step costs.</summary>
+/// <param name="Objective">As the caller named it.</param>
+/// <param name="Steps">Steps that were timed.</param>
+/// <param name="MedianSeconds">A step's wall-clock time: median.</param>
+/// <param name="MinSeconds">Least.</param>
+/// <param name="MaxSeconds">Most.</param>
+/// <param name="CpuSecondsPerStep">Processor time of all threads, mean.</param>
+/// <param name="ResidentBytesBefore">Resident memory once networks and optimiser are built.</param>
+/// <param name="PeakResidentBytes">The most resident memory of the process while stepping, warm-up included.</param>
+/// <param name="AddedBytes">The difference of the two.</param>
+/// <param name="DenoiserParameters">Numbers that are trained.</param>
+/// <param name="AutoencoderParameters">Numbers of the autoencoder, encoder included.</param>
+/// <param name="FirstLoss">Of the first step of all.</param>
+/// <param name="LastLoss">Of the last timed step.</param>
+/// <param name="Phases">Where the time goes, measured in steps of its own after the timed ones; largest first.</param>
+/// <param name="Threads">Threads of operators on the CPU.</param>
+/// <param name="Torch">Version of libtorch.</param>
+public sealed record StepCost(
+    string Objective,
+    int Steps,
+    double MedianSeconds,
+    double MinSeconds,
+    double MaxSeconds,
+    double CpuSecondsPerStep,
+    long ResidentBytesBefore,
+    long PeakResidentBytes,
+    long AddedBytes,
+    long DenoiserParameters,
+    long AutoencoderParameters,
+    double FirstLoss,
+    double LastLoss,
+    IReadOnlyList<PhaseShare> Phases,
+    int Threads,
+    string Torch)
+{
+    /// <summary>Prints the figures for people.</summary>
+    public void Print(TextWriter writer)
+    {
+        ArgumentNullException.ThrowIfNull(writer);
+        static string Text(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{1000 * seconds:0.0} ms");
+        writer.WriteLine($"objective       {Objective}, denoiser {Figures.Count(DenoiserParameters)}, autoencoder {Figures.Count(AutoencoderParameters)} parameters, {Threads} thread(s), libtorch {Torch}");
+        writer.WriteLine($"step            {Text(MedianSeconds)} (median of {Steps}; {Text(MinSeconds)} to {Text(MaxSeconds)})");
+        writer.WriteLine($"processor time  {Text(CpuSecondsPerStep)}");
+        writer.WriteLine($"memory          {Figures.Bytes(PeakResidentBytes)} at most, {Figures.Bytes(AddedBytes)} of it while stepping");
+        foreach (var phase in Phases)
+            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {phase.Phase,-16} {Text(phase.SecondsPerStep),10} {phase.Share,7:P1}"));
+    }
+}
+
+/// <summary>Times training steps of a DiT with made-up weights on made-up latents: the same task, objectives and optimiser that training uses.</summary>
+public static class StepBenchmark
+{
+    private const ulong WeightsPurpose = 0x77656967687473;
+
+    /// <summary>Takes the steps.</summary>
+    /// <param name="objective">Names the result.</param>
+    /// <param name="options">Training options; those about where networks and pictures come from are passed over.</param>
+    /// <param name="autoencoder">Shape of the autoencoder.</param>
+    /// <param name="denoiser">Shape of the denoiser.</param>
+    /// <param name="warmUp">Steps before the timed ones.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellation">Stops between steps.</param>
+    public static StepCost Run(
+        string objective, TrainingOptions options, AutoencoderKlConfig autoencoder, DiTConfig denoiser, int warmUp, TimeProvider time, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
+        var device = Device.Parse(options.Device);
+        var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
+        var clock = new PhaseClock(time, device);
+        using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
+        task.Network.RequireGrad(true);
+        using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
+        WeightAverage[] averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
+        using var data = new MadeUpBatches(options, denoiser, device);
+        var runner = new StepRunner(task, options, optimiser, averages, clock);
+        var cursor = default(DataCursor);
+        long step = 0;
+        double Take()
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var loss = runner.Take(data, step++, ref cursor, static () => "Benchmarks keep no checkpoints.", cancellation)!.Loss;
+            TorchRuntime.Synchronize(device);
+            return loss;
+        }
+
+        var before = ProcessMemory.Resident();
+        ProcessMemory.ResetPeak();
+        var (first, last) = (double.NaN, double.NaN);
+        for (var k = 0; k < warmUp; k++)
+        {
+            last = Take();
+            first = k == 0 ? last : first;
+        }
+
+        var seconds = new double[options.Steps];
+        var processor = Environment.CpuUsage.TotalTime;
+        for (var k = 0; k < seconds.Length; k++)
+        {
+            var start = time.GetTimestamp();
+            last = Take();
+            seconds[k] = time.GetElapsedTime(start).TotalSeconds;
+            first = double.IsNaN(first) ? last : first;
+        }
+
+        processor = Environment.CpuUsage.TotalTime - processor;
+        var peak = ProcessMemory.Peak();
+        var phases = Phases(clock, seconds.Length, () => Take());
+        Array.ForEach(averages, static a => a.Dispose());
+        Array.Sort(seconds);
+        return new StepCost(
+            objective, seconds.Length, Median(seconds), seconds[0], seconds[^1], processor.TotalSeconds / seconds.Length, before, peak, Math.Max(peak - before, 0),
+            task.Network.Count, task.FrozenCount, first, last, phases, TorchRuntime.Threads, TorchRuntime.Version);
+    }
+
+    private static double Median(double[] sorted) => (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+
+    private static List<PhaseShare> Phases(PhaseClock clock, int timed, Action take)
+    {
+        const int Most = 5;
+        var steps = Math.Min(timed, Most);
+        clock.Running = true;
+        for (var k = 0; k < steps; k++)
+            take();
+        clock.Running = false;
+        var total = clock.Spent.Values.Sum(static t => t.TotalSeconds);
+        return [.. clock.Spent.Select(p => new PhaseShare(p.Key, p.Value.TotalSeconds / steps, p.Value.TotalSeconds / total)).OrderByDescending(static p => p.SecondsPerStep)];
+    }
+
+    private static LatentDiffusionPipeline MakeUp(ulong seed, AutoencoderKlConfig autoencoder, DiTConfig denoiser, Device device)
+    {
+        using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(seed, WeightsPurpose));
+        var vae = new AutoencoderKl(autoencoder);
+        vae.Parameters.Initialise(generator, device);
+        var network = new DiTTransformer2D(denoiser);
+        network.Parameters.Initialise(generator, device);
+        // A fresh DiT predicts zero from zero gates; a pretrained one does not.
+        using var quiet = Autograd.NoGrad();
+        foreach (var parameter in network.Parameters.All)
+        {
+            using var scope = TensorScope.Enter();
+            parameter.Value.AddInPlace(Ops.Randn(parameter.Shape, generator, dtype: DType.Float32).To(device) * 0.02);
+        }
+
+        var scheduler = new JsonObject
+        {
+            ["_class_name"] = "DDIMScheduler", ["beta_start"] = 0.00085, ["beta_end"] = 0.012, ["beta_schedule"] = "scaled_linear", ["prediction_type"] = "v_prediction",
+        };
+        return LatentDiffusionPipeline.Create(vae, network, scheduler);
+    }
+
+    /// <summary>Cached moments of pictures that do not exist.</summary>
+    private sealed class MadeUpBatches : IBatchSource
+    {
+        private const int Pictures = 64;
+        private readonly Tensor _moments;
+        private readonly Device _device;
+        private readonly int _batch;
+        private readonly int _classes;
+        private ulong _drawn;
+
+        public MadeUpBatches(TrainingOptions options, DiTConfig denoiser, Device device)
+        {
+            (_device, _batch, _classes) = (device, options.Batch.Size, denoiser.NumEmbedsAdaNorm);
+            using var scope = TensorScope.Enter();
+            using var generator = Generator.Create(Device.Cpu, options.Seed);
+            long[] shape = [Pictures, denoiser.InChannels, denoiser.SampleSize, denoiser.SampleSize];
+            _moments = Ops.Cat([Ops.Randn(shape, generator, dtype: DType.Float32), Ops.Full(shape, -10, dtype: DType.Float32)], 1).Escape();
+        }
+
+        public TimeSpan Waited => TimeSpan.Zero;
+
+        public TrainingBatch Next(CancellationToken cancellation)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var chosen = new long[_batch];
+            for (var k = 0; k < chosen.Length; k++)
+                chosen[k] = (long)(SplitMix64.Derive(_drawn++) % Pictures);
+            var labels = Array.ConvertAll(chosen, i => (int?)(i % _classes));
+            return new TrainingBatch(null, _moments.IndexSelect(0, Tensor.From(chosen)).To(_device), labels, Array.ConvertAll(chosen, static i => $"made up {i}"), default);
+        }
+
+        public void Dispose() => _moments.Dispose();
+    }
+}
