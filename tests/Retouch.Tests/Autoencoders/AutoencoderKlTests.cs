@@ -134,6 +134,30 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
+    public void Looking_through_a_frozen_decoder_keeps_a_fraction_of_what_training_it_does()
+    {
+        using var generator = Generator.Create(Device.Cpu, 5);
+        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [32, 32, 32], LayersPerBlock = 2, NormNumGroups = 8 });
+        network.Parameters.Initialise(generator, Device.Cpu);
+        long Peak(bool trained, bool checkpoint)
+        {
+            using var scope = TensorScope.Enter();
+            network.Parameters.RequireGrad(trained);
+            var z = Ops.Randn([2L, 4, 32, 32], generator);
+            z.RequiresGrad = true;
+            var before = Ops.HostMemory(true).ToArray<long>()[0];
+            Autograd.Backward(network.DecodeWithTaps(new Latent(z), new TapRequest([], Rgb: true, checkpoint)).Rgb!.Mean());
+            return Ops.HostMemory(true).ToArray<long>()[1] - before;
+        }
+
+        var trained = Peak(trained: true, checkpoint: false);
+        var frozen = Peak(trained: false, checkpoint: false);
+        var recomputed = Peak(trained: false, checkpoint: true);
+        Assert.True(frozen < 0.7 * trained, $"frozen {frozen >> 20} MiB, trained {trained >> 20} MiB");
+        Assert.True(recomputed < 0.95 * frozen, $"recomputed {recomputed >> 20} MiB, frozen {frozen >> 20} MiB");
+    }
+
+    [Fact]
     public void Encoding_draws_the_posterior_from_the_generator_and_takes_the_mean_without_one()
     {
         using var scope = TensorScope.Enter();
