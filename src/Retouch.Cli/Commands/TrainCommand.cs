@@ -33,6 +33,8 @@ internal static class TrainCommand
         (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
     ];
 
+    private static readonly string[] Numbers = ["data.size", "steps", "batch.size", "optimiser.learningRate", "seed"];
+
     public static Command Create()
     {
         var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.") { OptionsPath, Values, OutputPath, Resume, DryRun, Schema, Objective };
@@ -93,8 +95,15 @@ internal static class TrainCommand
             throw new UsageException($"--resume goes on with the run as it was; {string.Join(", ", given)} cannot be given with it. Only --steps may change.");
         var json = new JsonObject();
         Override(parsed, json);
-        return TrainingRun.Resume(folder, json["steps"]?.GetValue<long>(), time);
+        return TrainingRun.Resume(folder, Steps(json["steps"]), time);
     }
+
+    private static long? Steps(JsonNode? value) => value switch
+    {
+        null => null,
+        JsonValue number when number.TryGetValue<long>(out var steps) => steps,
+        _ => throw new UsageException($"steps is {value.ToJsonString()}; it is a whole number."),
+    };
 
     private static void Override(ParseResult parsed, JsonObject json)
     {
@@ -103,7 +112,13 @@ internal static class TrainCommand
         foreach (var (flag, path) in Flags)
         {
             if (parsed.GetValue(flag) is { } value)
-                OptionsFile.Set(json, path, value);
+            {
+                // A folder may be called 123 or true: only numbers are read as JSON.
+                if (Numbers.Contains(path))
+                    OptionsFile.Set(json, path, value);
+                else
+                    OptionsFile.Set(json, path, JsonValue.Create(value));
+            }
         }
 
         foreach (var pair in parsed.GetValue(Values) ?? [])

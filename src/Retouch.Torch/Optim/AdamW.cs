@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
@@ -6,15 +7,19 @@ namespace Retouch.Torch.Optim;
 public sealed record AdamWOptions
 {
     /// <summary>β1, the decay of the gradient's average, in [0, 1).</summary>
+    [Description("β1, the decay of the gradient's average, in [0, 1).")]
     public double Beta1 { get; init; } = 0.9;
 
     /// <summary>β2, the decay of the squared gradient's average, in [0, 1).</summary>
+    [Description("β2, the decay of the squared gradient's average, in [0, 1).")]
     public double Beta2 { get; init; } = 0.999;
 
     /// <summary>Added to the root of the second moment.</summary>
+    [Description("Added to the root of the second moment.")]
     public double Epsilon { get; init; } = 1e-8;
 
     /// <summary>Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.</summary>
+    [Description("Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.")]
     public double WeightDecay { get; init; } = 0.01;
 }
 
@@ -52,11 +57,15 @@ public sealed class AdamW : IDisposable
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var gradients = _parameters.Select(static p => p.Value.Grad).OfType<Tensor>().Select(static g => g.Contiguous()).ToArray();
-        if (gradients.Length == 0)
-            return 0;
-        if (_onCpu)
-            return Ops.GlobalNorm(gradients);
-        return Ops.Stack(Ops.ForeachNorm(gradients, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
+        return gradients.Length == 0 ? 0 : Norm(gradients);
+    }
+
+    /// <summary>Whether every weight and every moment is a finite number.</summary>
+    public bool IsFinite()
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return double.IsFinite(Norm([.. _parameters.Select(static p => p.Value.Detach().Contiguous()), .. _first, .. _second]));
     }
 
     /// <summary>One update from the gradients that backward has added up; the averages follow in the same pass.</summary>
@@ -124,6 +133,9 @@ public sealed class AdamW : IDisposable
         foreach (var (_, tensor) in State())
             tensor.Dispose();
     }
+
+    private double Norm(Tensor[] tensors) =>
+        _onCpu ? Ops.GlobalNorm(tensors) : Ops.Stack(Ops.ForeachNorm(tensors, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
 
     private void StepByLists(Tensor[] values, Tensor[] gradients, double rate, double scale)
     {

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+
 namespace Retouch.Torch.Optim;
 
 /// <summary>Shapes of learning-rate schedules, by diffusers' names.</summary>
@@ -20,12 +22,15 @@ public enum LearningRateShape
 public sealed record LearningRateSchedule
 {
     /// <summary>The shape after warm-up.</summary>
+    [Description("The shape after warm-up.")]
     public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
 
     /// <summary>Steps over which the rate rises in a line from zero.</summary>
+    [Description("Steps over which the rate rises in a line from zero.")]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
+    [Description("Exponent of polynomial.")]
     public double Power { get; init; } = 1;
 
     /// <summary>The multiplier in force at <paramref name="step"/> (0 for the first) of <paramref name="totalSteps"/>.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
@@ -19,15 +20,19 @@ public enum AverageWarmup
 public sealed record WeightAverageOptions
 {
     /// <summary>The decay in full force, in [0, 1).</summary>
+    [Description("The decay in full force, in [0, 1).")]
     public double Decay { get; init; } = 0.9999;
 
     /// <summary>How the decay starts.</summary>
+    [Description("How the decay starts.")]
     public AverageWarmup Warmup { get; init; } = AverageWarmup.None;
 
     /// <summary>inv_gamma of <see cref="AverageWarmup.Power"/>, above 0.</summary>
+    [Description("inv_gamma of power, above 0.")]
     public double InverseGamma { get; init; } = 1;
 
     /// <summary>Exponent of <see cref="AverageWarmup.Power"/>, above 0.</summary>
+    [Description("Exponent of power, above 0.")]
     public double Power { get; init; } = 2.0 / 3;
 }
 

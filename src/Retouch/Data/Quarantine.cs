@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
 
@@ -73,12 +74,35 @@ public sealed class Quarantine
         }
     }
 
-    /// <summary>Writes a JSON line a picture, with <c>file</c> and <c>reason</c>, atomically; an empty file when there are none.</summary>
+    /// <summary>
+    /// Writes a JSON line a picture, with <c>file</c> and <c>reason</c>, atomically; an empty file when there are none. What the file lists already stays: a run that
+    /// is resumed in the middle of an epoch does not meet all of its pictures again.
+    /// </summary>
     public void Save(string path)
     {
         var text = new StringBuilder();
-        foreach (var picture in Pictures)
+        var known = Pictures;
+        var names = known.Select(static p => p.File).ToHashSet(StringComparer.Ordinal);
+        foreach (var line in File.Exists(path) ? File.ReadLines(path) : [])
+        {
+            if (line.Length > 0 && !names.Contains(FileOf(line)))
+                text.Append(line).Append('\n');
+        }
+
+        foreach (var picture in known)
             text.Append(JsonSerializer.Serialize(new { file = picture.File, reason = picture.Reason }, Lines)).Append('\n');
         AtomicFile.WriteText(path, text.ToString());
+    }
+
+    private static string FileOf(string line)
+    {
+        try
+        {
+            return (string?)JsonNode.Parse(line)?["file"] ?? "";
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return ""; // Somebody else's line; it stays.
+        }
     }
 }

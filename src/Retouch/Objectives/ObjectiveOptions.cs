@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
 
@@ -7,24 +8,31 @@ namespace Retouch.Objectives;
 public sealed record ObjectiveOptions
 {
     /// <summary>Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).</summary>
+    [Description("Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).")]
     public double LatentWeight { get; init; } = 1;
 
     /// <summary>How the diffusion loss weights noise levels against each other.</summary>
+    [Description("How the diffusion loss weights noise levels against each other.")]
     public LossWeightingKind LatentWeighting { get; init; } = LossWeightingKind.Uniform;
 
     /// <summary>With min-SNR: γ, above 0. Default 5.</summary>
+    [Description("With min-SNR: γ, above 0. Default 5.")]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>The latent perceptual loss; null leaves it out.</summary>
+    [Description("The latent perceptual loss; null leaves it out.")]
     public LatentPerceptualOptions? Perceptual { get; init; }
 
     /// <summary>The pixel-space loss; null leaves it out.</summary>
+    [Description("The pixel-space loss; null leaves it out.")]
     public PixelOptions? Pixel { get; init; }
 
     /// <summary>How many samples are decoded at a time: less memory, same gradients. Default: all at once.</summary>
+    [Description("How many samples are decoded at a time: less memory, same gradients. Default: all at once.")]
     public int? DecodeBatch { get; init; }
 
     /// <summary>Recompute the decoder's blocks in its backward pass: less memory, one more forward pass.</summary>
+    [Description("Recompute the decoder's blocks in its backward pass: less memory, one more forward pass.")]
     public bool CheckpointDecoder { get; init; }
 
     /// <summary>Whether the decoder is run at all.</summary>

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+
 namespace Retouch.Objectives;
 
 /// <summary>Which latents the pixel loss decodes.</summary>
@@ -34,21 +36,27 @@ public enum PixelSpace
 public sealed record PixelOptions
 {
     /// <summary>λ: 2 ([PIX]'s for its U-Net; 8 for DiT), or <c>auto</c>.</summary>
+    [Description("λ: 2 ([PIX]'s for its U-Net; 8 for DiT), or auto.")]
     public TermWeight Weight { get; init; } = 2;
 
     /// <summary>With weight <c>auto</c>: the wanted share of the total, in (0, 1). Default 0.2.</summary>
+    [Description("With weight auto: the wanted share of the total, in (0, 1). Default 0.2.")]
     public double? AutoShare { get; init; }
 
     /// <summary>With weight <c>auto</c>: evaluations until the weight is frozen. Default 200.</summary>
+    [Description("With weight auto: evaluations until the weight is frozen. Default 200.")]
     public int? AutoWarmUp { get; init; }
 
     /// <summary>Where the difference is taken.</summary>
+    [Description("Where the difference is taken.")]
     public PixelSpace Space { get; init; } = PixelSpace.Pixel;
 
     /// <summary>In pixel space: which latents are decoded. Default remix.</summary>
+    [Description("In pixel space: which latents are decoded. Default remix.")]
     public PixelEstimate? Estimate { get; init; }
 
     /// <summary>In pixel space: with what they are compared. Default decoding for remix, image for x0.</summary>
+    [Description("In pixel space: with what they are compared. Default decoding for remix, image for x0.")]
     public PixelTarget? Target { get; init; }
 
     /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Torch;
@@ -34,9 +35,10 @@ public sealed class LatentCache : IBatchSource
     /// <param name="autoencoder">Encodes them; where its tensors are, batches will be.</param>
     /// <param name="device">Where batches go.</param>
     /// <param name="start">Where training begins.</param>
+    /// <param name="workers">Threads that read pictures.</param>
     /// <param name="cancellation">Stops between batches.</param>
     public static LatentCache Encode(
-        BatchPlan plan, SampleLoader loader, IAutoencoder autoencoder, Device device, DataCursor start, CancellationToken cancellation)
+        BatchPlan plan, SampleLoader loader, IAutoencoder autoencoder, Device device, DataCursor start, int workers, CancellationToken cancellation)
     {
         const int Chunk = 16;
         using var scope = TensorScope.Enter();
@@ -47,7 +49,8 @@ public sealed class LatentCache : IBatchSource
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = TensorScope.Enter();
-            var loaded = Enumerable.Range(first, Math.Min(Chunk, plan.Count - first)).Select(index => loader.Load(new PlannedSample(index, 0))).ToArray();
+            var loaded = new LoadedSample[Math.Min(Chunk, plan.Count - first)];
+            Read(loaded, index => loader.Load(new PlannedSample(first + index, 0)), workers);
             for (var k = 0; k < loaded.Length; k++)
                 samples[first + k] = loaded[k].Sample;
             var images = Images.PictureTensors.ToTensor([.. loaded.Select(static l => l.Framed.Picture)]);
@@ -70,4 +73,16 @@ public sealed class LatentCache : IBatchSource
 
     /// <inheritdoc/>
     public void Dispose() => _moments.Dispose();
+
+    private static void Read(LoadedSample[] into, Func<int, LoadedSample> load, int workers)
+    {
+        try
+        {
+            Parallel.For(0, into.Length, new ParallelOptions { MaxDegreeOfParallelism = workers }, k => into[k] = load(k));
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+    }
 }

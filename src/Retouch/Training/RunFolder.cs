@@ -23,23 +23,48 @@ public sealed class RunFolder
     /// <summary>Sample grids.</summary>
     public string SamplesFolder => System.IO.Path.Combine(Path, "samples");
 
-    /// <summary>Starts a new run.</summary>
+    /// <summary>Names the folder of a new run; it is made by <see cref="Create"/>, once all that could fail before has not.</summary>
     /// <exception cref="UsageException">The folder holds something already; nothing is ever overwritten.</exception>
-    public static RunFolder Create(string path)
+    public static RunFolder Plan(string path)
     {
         var full = System.IO.Path.GetFullPath(path);
         if (File.Exists(full) || (Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
             throw new UsageException($"The run folder '{full}' is not empty. Choose another with --output, or go on with the run in it by --resume {path}.");
+        return new RunFolder(full);
+    }
+
+    /// <summary>Makes the folder.</summary>
+    /// <exception cref="EnvironmentException">It cannot be made.</exception>
+    public void Create()
+    {
         try
         {
-            Directory.CreateDirectory(full);
+            Directory.CreateDirectory(Path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot create the run folder '{full}': {e.Message}", e);
+            throw new EnvironmentException($"Cannot create the run folder '{Path}': {e.Message} Choose another with --output.", e);
         }
+    }
 
-        return new RunFolder(full);
+    /// <summary>Keeps other processes from training in this folder until the result is disposed; a killed process lets go by itself.</summary>
+    /// <exception cref="UsageException">Another process trains in it.</exception>
+    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    public IDisposable Lock()
+    {
+        const int WouldBlock = 11; // EAGAIN, which .NET passes on as the error of a lock that is held
+        try
+        {
+            return new FileStream(System.IO.Path.Combine(Path, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e) when (e.HResult is WouldBlock or unchecked((int)0x80070020))
+        {
+            throw new UsageException($"Another process trains in '{Path}'. Wait for it or stop it first.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"Cannot write to the run folder '{Path}': {e.Message} Free some space or mend its permissions.", e);
+        }
     }
 
     /// <summary>Opens a run that was started before.</summary>

@@ -14,14 +14,15 @@ internal sealed class RunLog : IDisposable
     private readonly TensorBoardWriter? _events;
 
     /// <param name="run">Where.</param>
-    /// <param name="step">Steps done; above 0 goes on with the log there is.</param>
+    /// <param name="step">Steps done; what an earlier log holds past them is cut off.</param>
     /// <param name="options">Whether to write events.</param>
     /// <param name="time">The clock.</param>
     public RunLog(RunFolder run, long step, TrainingOptions options, TimeProvider time)
     {
         _run = run;
+        var resumed = File.Exists(run.MetricsFile);
         _metrics = MetricsLog.Resume(run.MetricsFile, step, time);
-        _events = options.Log.TensorBoard ? OpenEvents(run, step, time) : null;
+        _events = options.Log.TensorBoard ? TensorBoardWriter.Create(run.Path, time, resumed ? step : null) : null;
     }
 
     public void Append(long step, IReadOnlyList<KeyValuePair<string, double>> values)
@@ -44,6 +45,4 @@ internal sealed class RunLog : IDisposable
         _metrics.Dispose();
         _events?.Dispose();
     }
-
-    private static TensorBoardWriter OpenEvents(RunFolder run, long step, TimeProvider time) => TensorBoardWriter.Create(run.Path, time, step > 0 ? step : null);
 }

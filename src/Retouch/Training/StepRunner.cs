@@ -30,6 +30,7 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
         optimiser.ZeroGrad();
         var record = new StepRecord(options.Batch.Accumulate);
         var next = cursor;
+        List<string> seen = [];
         for (var micro = 0; micro < options.Batch.Accumulate; micro++)
         {
             using var scope = TensorScope.Enter();
@@ -37,9 +38,10 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
             try
             {
                 using var waiting = clock?.Enter(StepPhases.Data);
-                batch = data.Next(cancellation);
+                // Once a batch was evaluated the step is finished: a weight that the task adapts has seen it.
+                batch = data.Next(micro == 0 ? cancellation : CancellationToken.None);
             }
-            catch (OperationCanceledException) when (micro == 0)
+            catch (OperationCanceledException)
             {
                 return null;
             }
@@ -47,12 +49,13 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
             var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
             record.Add(loss);
             if (!record.IsFinite)
-                throw NotFinite(batch, loss, "loss", step, kept);
+                throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
+            seen.AddRange(Suspects(batch, loss));
             using (clock?.Enter(StepPhases.Backward))
                 Autograd.Backward(options.Batch.Accumulate == 1 ? loss.Total : loss.Total * (1.0 / options.Batch.Accumulate));
             next = batch.Next;
             if (micro == options.Batch.Accumulate - 1)
-                Update(record, step, () => NotFinite(batch, loss, "gradient", step, kept));
+                Update(record, step, () => NotFinite(loss, seen, "gradient", step, kept));
         }
 
         cursor = next;
@@ -74,17 +77,21 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
         record.Values.Add(new("learning_rate", rate));
     }
 
-    private static InputException NotFinite(TrainingBatch batch, StepLoss loss, string what, long step, Func<string> kept)
+    /// <summary>The samples whose own loss is not finite, or all where none stands out, each with its time.</summary>
+    private static string[] Suspects(TrainingBatch batch, StepLoss loss)
     {
-        var terms = loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted)).Select(static t => t.Name).ToArray();
         var perSample = loss.PerSample.ToArray<double>();
         var times = loss.Times?.ToArray<double>();
-        var samples = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
-        var shown = (samples.Length > 0 ? samples : [.. Enumerable.Range(0, batch.Count)])
-            .Select(k => times is null ? batch.Ids[k] : string.Create(CultureInfo.InvariantCulture, $"{batch.Ids[k]} (timestep {times[k]:0.#})"));
+        var bad = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
+        return [.. (bad.Length > 0 ? bad : [.. Enumerable.Range(0, batch.Count)])
+            .Select(k => times is null ? batch.Ids[k] : string.Create(CultureInfo.InvariantCulture, $"{batch.Ids[k]} (timestep {times[k]:0.#})"))];
+    }
+
+    private static InputException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
+    {
+        var terms = loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted)).Select(static t => t.Name).ToArray();
         return new InputException(
-            $"The {what} is not finite at step {step + 1}: {(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}; "
-            + $"{(samples.Length > 0 ? "samples" : "any of the samples")} {string.Join(", ", shown)}. "
+            $"The {what} is not finite at step {step + 1}: {(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}, samples {string.Join(", ", samples)}. "
             + $"{kept()} Lower the learning rate or the term's weight, or train in float32.");
     }
 }

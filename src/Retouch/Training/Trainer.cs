@@ -27,6 +27,7 @@ public sealed class Trainer : IDisposable
     private readonly StepRunner _runner;
     private readonly CheckpointStore _checkpoints;
     private long _step;
+    private long _saved = -1;
     private double _secondsBefore;
     private DataCursor _cursor;
 
@@ -52,16 +53,23 @@ public sealed class Trainer : IDisposable
     /// <summary>Optimiser steps done.</summary>
     public long Step => _step;
 
+    /// <summary>Called after each checkpoint.</summary>
+    public event Action? CheckpointWritten;
+
     /// <summary>The averages of the weights, in the order of the options.</summary>
     public IReadOnlyList<WeightAverage> Averages => _averages;
 
     /// <summary>Goes back to the newest whole checkpoint of the run.</summary>
     /// <param name="note">Takes messages about broken ones.</param>
     /// <returns>Whether there was one.</returns>
+    /// <exception cref="InputException">There are checkpoints, but none is whole.</exception>
+    /// <exception cref="UsageException">The options want fewer steps than are done.</exception>
     public bool TryResume(Action<string> note)
     {
         if (_checkpoints.ReadNewest(note) is not var (state, folder))
             return false;
+        if (state.Step > _options.Steps)
+            throw new UsageException($"The run has done {state.Step} steps already; {_options.Steps} in all cannot be had from it. Give --steps {state.Step} or more.");
         using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
             _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
         _task.Network.RequireGrad(true);
@@ -74,7 +82,7 @@ public sealed class Trainer : IDisposable
         }
 
         _task.LoadState(state.Task);
-        (_step, _cursor, _secondsBefore) = (state.Step, state.Cursor, state.Seconds);
+        (_step, _saved, _cursor, _secondsBefore) = (state.Step, state.Step, state.Cursor, state.Seconds);
         return true;
     }
 
@@ -89,38 +97,36 @@ public sealed class Trainer : IDisposable
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
         double Seconds() => _secondsBefore + _time.GetElapsedTime(start).TotalSeconds;
-        var saved = _checkpoints.Steps.LastOrDefault(-1);
         while (_step < _options.Steps)
         {
             if (cancellation.IsCancellationRequested)
             {
-                if (_step != saved && _step > 0)
+                if (_step != _saved && _step > 0)
                     WriteCheckpoint(Seconds(), log);
                 progress.Note($"Interrupted after step {_step}; go on with --resume {_run.Path}");
                 cancellation.ThrowIfCancellationRequested();
             }
 
             var before = _time.GetTimestamp();
+            var waited = data.Waited;
             var record = _runner.Take(data, _step, ref _cursor, Kept, cancellation);
             if (record is null)
                 continue;
             _step++;
             record.Values.Add(new("time/step", _time.GetElapsedTime(before).TotalSeconds));
-            record.Values.Add(new("time/data", data.Waited.TotalSeconds));
-            record.Values.Add(new("memory/resident", ProcessMemory.Resident()));
+            record.Values.Add(new("time/data", (data.Waited - waited).TotalSeconds));
+            var memory = ProcessMemory.Resident();
+            record.Values.Add(new("memory/resident", memory));
             if (_step % _options.Log.Every == 0 || _step == _options.Steps)
                 log.Append(_step, record.Values);
-            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, MemoryBytes = ProcessMemory.Resident() });
-            if (Due(_options.Samples.Every))
+            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, MemoryBytes = memory });
+            if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || _step == _options.Steps))
                 WriteSamples(log, cancellation);
             if (Due(_options.Checkpoints.Every))
-            {
                 WriteCheckpoint(Seconds(), log);
-                saved = _step;
-            }
         }
 
-        if (saved != _step)
+        if (_step != _saved)
             WriteCheckpoint(Seconds(), log);
         WriteResult();
     }
@@ -171,6 +177,9 @@ public sealed class Trainer : IDisposable
 
     private void WriteCheckpoint(double seconds, RunLog log)
     {
+        // An update can overflow although its gradient did not; such weights must not push out the last good ones.
+        if (!_optimiser.IsFinite())
+            throw new InputException($"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, bound the gradient with optimiser.clipNorm, or train in float32.");
         log.FlushToDisk();
         var state = new TrainingState { Step = _step, Cursor = _cursor, Seconds = seconds, Task = _task.SaveState() };
         _checkpoints.Write(state, _options.Checkpoints.Keep, folder =>
@@ -180,6 +189,8 @@ public sealed class Trainer : IDisposable
             foreach (var average in _averages)
                 SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
         });
+        _saved = _step;
+        CheckpointWritten?.Invoke();
     }
 
     private void WriteResult()

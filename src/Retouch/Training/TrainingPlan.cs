@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Optim;
@@ -12,26 +13,32 @@ namespace Retouch.Training;
 /// <param name="Pictures">Pictures in the data.</param>
 /// <param name="StepsPerEpoch">Optimiser steps that see every picture once.</param>
 /// <param name="Steps">Steps in all.</param>
+/// <param name="StepsLeft">Those that are still to be taken; fewer in a run that is resumed.</param>
 /// <param name="SecondsPerStep">Median of the measured steps.</param>
-/// <param name="EstimatedSeconds">Steps times seconds a step; without sampling and checkpoints.</param>
-/// <param name="WeightBytes">Weights, gradients, moments and averages.</param>
-/// <param name="PeakBytes">The process's peak while measuring.</param>
+/// <param name="EstimatedSeconds">Steps left times seconds a step; without sampling and checkpoints.</param>
+/// <param name="StateBytes">What grows with the trained network: weights, gradients, two moments, averages.</param>
+/// <param name="PeakBytes">The most main memory that the process held while measuring: networks, data and libraries included, sampling not.</param>
+/// <param name="CheckpointBytes">One checkpoint on the disk.</param>
+/// <param name="DiskBytes">All checkpoints that stay, one more while it is written, and the models at the end (trained network only).</param>
 public sealed record TrainingPlan(
-    long TrainedParameters, int Pictures, double StepsPerEpoch, long Steps, double SecondsPerStep, double EstimatedSeconds, long WeightBytes, long PeakBytes)
+    long TrainedParameters, int Pictures, double StepsPerEpoch, long Steps, long StepsLeft, double SecondsPerStep, double EstimatedSeconds, long StateBytes, long PeakBytes,
+    long CheckpointBytes, long DiskBytes)
 {
     /// <summary>Prints the plan for people.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        writer.WriteLine($"trained parameters   {Figures.Count(TrainedParameters)}");
-        writer.WriteLine($"pictures             {Figures.Count(Pictures)} ({StepsPerEpoch:0.#} steps an epoch)");
-        writer.WriteLine($"weights and states   {Figures.Bytes(WeightBytes)}");
-        writer.WriteLine($"peak memory          {Figures.Bytes(PeakBytes)} (measured)");
-        writer.WriteLine($"time per step        {Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
-        writer.WriteLine($"{Figures.Count(Steps)} steps          {Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}");
+        void Line(string name, string value) => writer.WriteLine($"{name,-20} {value}");
+        Line("trained parameters", Figures.Count(TrainedParameters));
+        Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps an epoch)");
+        Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
+        Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps; sampling comes on top)");
+        Line("disk", $"{Figures.Bytes(DiskBytes)} at most (a checkpoint: {Figures.Bytes(CheckpointBytes)})");
+        Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
+        Line($"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}", $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling and checkpoints");
     }
 
-    internal static TrainingPlan Measure(ITrainingTask task, TrainingOptions options, BatchPlan plan, IPictureSource source, IBatchSource data, TimeProvider time, CancellationToken cancellation)
+    internal static TrainingPlan Measure(ITrainingTask task, TrainingOptions options, IPictureSource source, long done, IBatchSource data, TimeProvider time, CancellationToken cancellation)
     {
         const int Measured = 3;
         using var owned = data;
@@ -40,26 +47,39 @@ public sealed record TrainingPlan(
         var averages = options.Averages.Select(a => new WeightAverage(task.Network.Trained, a)).ToArray();
         ProcessMemory.ResetPeak();
         var seconds = new List<double>();
-        for (var step = 0; step <= Measured; step++)
+        try
         {
-            var start = time.GetTimestamp();
-            optimiser.ZeroGrad();
-            for (var micro = 0; micro < options.Batch.Accumulate; micro++)
+            for (var step = 0; step <= Measured; step++)
             {
-                using var scope = TensorScope.Enter();
-                Autograd.Backward(task.Evaluate(data.Next(cancellation), new StepSeeds(options.Seed, step, micro, 0)).Total);
+                var start = time.GetTimestamp();
+                optimiser.ZeroGrad();
+                for (var micro = 0; micro < options.Batch.Accumulate; micro++)
+                {
+                    using var scope = TensorScope.Enter();
+                    Autograd.Backward(task.Evaluate(data.Next(cancellation), new StepSeeds(options.Seed, step, micro, 0)).Total);
+                }
+
+                // At rate 0 and without decay nothing changes, but all that a step needs is there.
+                optimiser.Step(0, 1, averages);
+                if (step > 0)
+                    seconds.Add(time.GetElapsedTime(start).TotalSeconds);
             }
 
-            optimiser.Step(0, 1, averages);
-            if (step > 0)
-                seconds.Add(time.GetElapsedTime(start).TotalSeconds);
+            seconds.Sort();
+            var median = seconds[Measured / 2];
+            var left = Math.Max(0, options.Steps - done);
+            var parameters = task.Network.Count;
+            var checkpoint = parameters * sizeof(float) * (3 + averages.Length);
+            var models = parameters * sizeof(float) * (1 + averages.Length);
+            var batches = source.Count < options.Batch.Size ? (double)source.Count / options.Batch.Size : source.Count / options.Batch.Size;
+            return new TrainingPlan(
+                parameters, source.Count, batches / options.Batch.Accumulate, options.Steps, left, median, median * left, parameters * sizeof(float) * (4 + averages.Length), ProcessMemory.Peak(), checkpoint,
+                (checkpoint * (options.Checkpoints.Keep + 1)) + models);
         }
-
-        Array.ForEach(averages, static a => a.Dispose());
-        seconds.Sort();
-        var parameters = task.Network.Count;
-        return new TrainingPlan(
-            parameters, source.Count, (double)plan.Count / (options.Batch.Size * options.Batch.Accumulate), options.Steps, seconds[Measured / 2],
-            seconds[Measured / 2] * options.Steps, parameters * 4 * (4 + options.Averages.Count), ProcessMemory.Peak());
+        finally
+        {
+            optimiser.ZeroGrad();
+            Array.ForEach(averages, static a => a.Dispose());
+        }
     }
 }

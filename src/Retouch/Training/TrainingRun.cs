@@ -73,11 +73,7 @@ public sealed class TrainingRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var folder = output is null ? null : RunFolder.Create(output);
-        var run = new TrainingRun(options, folder, time, resumed: false);
-        if (folder is not null)
-            OptionsFile.Save(options, folder.OptionsFile);
-        return run;
+        return new TrainingRun(options.Resolve(), output is null ? null : RunFolder.Plan(output), time, resumed: false);
     }
 
     /// <summary>Goes on with a run.</summary>
@@ -92,19 +88,18 @@ public sealed class TrainingRun : IDisposable
         if (steps is { } more)
             options = options with { Steps = more };
         options.Validate();
-        if (steps is not null)
-            OptionsFile.Save(options, folder.OptionsFile);
         return new TrainingRun(options, folder, time, resumed: true);
     }
 
+    /// <param name="data">Resolved.</param>
+    /// <param name="framing">What every reader asks for.</param>
     private static IPictureSource OpenSource(DataOptions data, Framing framing)
     {
-        const int DefaultScenes = 4000;
         const long CacheBytes = 1L << 30;
         if (data.Folder is { } folder)
             return ImageFolder.Open(folder);
         // Drawing a scene costs more than a small training step; each is drawn once.
-        return new CachedPictures(new ProceduralScenes(data.SceneSeed ?? 0, data.Size, data.SceneCount ?? DefaultScenes), framing.MinSide, CacheBytes);
+        return new CachedPictures(new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value), framing.MinSide, CacheBytes);
     }
 
     /// <summary>Trains to the end and writes the result.</summary>
@@ -113,20 +108,28 @@ public sealed class TrainingRun : IDisposable
     {
         var folder = _folder ?? throw new InvalidOperationException("A planned run has no folder.");
         var start = _time.GetTimestamp();
+        folder.Create();
+        using var locked = folder.Lock();
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
+        OptionsFile.Save(_options, folder.OptionsFile);
+        void SaveQuarantine()
+        {
+            if (_quarantine.Pictures.Count > 0)
+                _quarantine.Save(folder.QuarantineFile);
+        }
+
+        trainer.CheckpointWritten += SaveQuarantine;
         try
         {
             trainer.Run(progress, cancellation);
         }
         finally
         {
+            SaveQuarantine();
             if (_quarantine.Pictures.Count > 0)
-            {
-                _quarantine.Save(folder.QuarantineFile);
                 progress.Note($"{_quarantine.Pictures.Count} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
-            }
         }
 
         var records = MetricsReader.Read(folder.MetricsFile);
@@ -136,7 +139,11 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
-    public TrainingPlan Plan(CancellationToken cancellation) => TrainingPlan.Measure(_task, _options, _plan, _source, OpenData(default, null, cancellation), _time, cancellation);
+    public TrainingPlan Plan(CancellationToken cancellation)
+    {
+        var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
+        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _task.Dispose();
@@ -146,7 +153,7 @@ public sealed class TrainingRun : IDisposable
         if (!_options.Data.CacheLatents)
             return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
         progress?.Note($"Encoding {_source.Count} pictures …");
-        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, cancellation);
+        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, _options.Data.Workers, cancellation);
     }
 
     private Component OpenAutoencoder()
@@ -168,7 +175,13 @@ public sealed class TrainingRun : IDisposable
     {
         var model = _options.Model;
         if (model.Path is { } path)
-            return LatentDiffusionPipeline.Load(path, _device);
+        {
+            var loaded = LatentDiffusionPipeline.Load(path, _device);
+            if (model.Scheduler is { } scheduler)
+                loaded.SchedulerConfig = scheduler.DeepClone().AsObject();
+            return loaded;
+        }
+
         const string Origin = "model.config";
         if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
             throw new UsageException("model.config describes no denoiser, but task is denoiser.");

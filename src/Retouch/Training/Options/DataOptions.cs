@@ -7,6 +7,8 @@ namespace Retouch.Training.Options;
 /// <summary>The pictures.</summary>
 public sealed record DataOptions
 {
+    internal const int DefaultScenes = 4000;
+
     /// <summary>A folder of pictures; null for the procedural scenes.</summary>
     [Description("A folder of pictures (class subfolders, .txt sidecars, metadata.jsonl); leave it out for procedural scenes.")]
     public string? Folder { get; init; }
@@ -54,6 +56,7 @@ public sealed record DataOptions
         require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it lies between 0 and 1");
         require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
         require(Folder is null || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder they would do nothing");
+        require(Folder is not null || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder; scenes are drawn at data.size, so they would do nothing");
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
         require(!CacheLatents || (Flip == 0 && Crop == CropMode.Center), "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0");
     }

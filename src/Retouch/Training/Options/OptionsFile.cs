@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
 
@@ -23,6 +24,7 @@ public static class OptionsFile
         WriteIndented = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
@@ -43,12 +45,12 @@ public static class OptionsFile
 
         try
         {
-            return JsonNode.Parse(text, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject
+            return JsonNode.Parse(text, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false }) as JsonObject
                 ?? throw new UsageException($"The options file '{path}' holds no JSON object.");
         }
         catch (JsonException e)
         {
-            throw new UsageException($"The options file '{path}' is no valid JSON: {e.Message}", e);
+            throw new UsageException($"The options file '{path}' cannot be used: {e.Message}", e);
         }
     }
 
@@ -72,14 +74,19 @@ public static class OptionsFile
     }
 
     /// <inheritdoc cref="Set(JsonObject, string, string)"/>
+    /// <exception cref="UsageException">Something on the way is no object.</exception>
     public static void Set(JsonObject options, string path, JsonNode? value)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(path);
         var parts = path.Split('.');
         var at = options;
         foreach (var part in parts[..^1])
         {
+            if (at[part] is null)
+                at[part] = new JsonObject();
             if (at[part] is not JsonObject inner)
-                at[part] = inner = [];
+                throw new UsageException($"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which has no members. Lists are set as a whole, as in averages='[{{\"decay\":0.99}}]'.");
             at = inner;
         }
 
@@ -92,13 +99,16 @@ public static class OptionsFile
     /// <exception cref="UsageException">A member is unknown, or a value has the wrong kind.</exception>
     public static T Bind<T>(JsonObject options, string origin)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        if (OptionNames.Unknown(options, typeof(T), Strict) is { Count: > 0 } unknown)
+            throw new UsageException($"{origin}: {string.Join("\n  ", unknown)}{(unknown.Count > 1 ? "\n" : " ")}'retouch train --schema' lists all options.");
         try
         {
             return options.Deserialize<T>(Strict) ?? throw new UsageException($"{origin}: no options.");
         }
         catch (JsonException e)
         {
-            throw new UsageException($"{origin}: {Explain(e, typeof(T))}", e);
+            throw new UsageException($"{origin}: the value at {e.Path?.TrimStart('$', '.') ?? "the top"} cannot be used: {e.InnerException?.Message ?? e.Message}", e);
         }
     }
 
@@ -121,42 +131,4 @@ public static class OptionsFile
             return schema;
         },
     });
-
-    private static string Explain(JsonException e, Type type)
-    {
-        const string Unmapped = "could not be mapped to any .NET member contained in type";
-        if (!e.Message.Contains(Unmapped, StringComparison.Ordinal))
-            return $"the value at {e.Path ?? "$"} cannot be used: {e.InnerException?.Message ?? e.Message}";
-        var name = e.Message.Split('\'')[1];
-        var known = KnownNames(type, []);
-        var near = known.OrderBy(k => Distance(k, name)).FirstOrDefault();
-        return $"unknown option '{(e.Path is { } p && p.EndsWith(name, StringComparison.Ordinal) ? p.TrimStart('$', '.') : name)}'."
-            + (near is not null && Distance(near, name) <= 3 ? $" Did you mean '{near}'?" : "") + " 'retouch train --schema' lists all options.";
-    }
-
-    private static HashSet<string> KnownNames(Type type, HashSet<string> names)
-    {
-        foreach (var property in type.GetProperties().Where(static p => p.CanWrite))
-        {
-            var inner = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-            if (names.Add(JsonNamingPolicy.CamelCase.ConvertName(property.Name)) && inner.Namespace?.StartsWith("Retouch", StringComparison.Ordinal) == true)
-                KnownNames(inner, names);
-        }
-
-        return names;
-    }
-
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
-        }
-
-        return row[^1];
-    }
 }

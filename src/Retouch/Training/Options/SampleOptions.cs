@@ -30,6 +30,6 @@ public sealed record SampleOptions
         require(Every >= 0, $"samples.every is {Every}; it is at least 0");
         require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it lies between 1 and 1024");
         require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it lies between 1 and 1000");
-        require(Guidance >= 0, $"samples.guidance is {Guidance}; it is at least 0");
+        require(Guidance is >= 0 and < double.PositiveInfinity, $"samples.guidance is {Guidance}; it is at least 0");
     }
 }

@@ -42,40 +42,67 @@ public sealed record TrainingOptions
     public long Steps { get; init; } = 1000;
 
     /// <summary>Where the networks come from.</summary>
+    [Description("Where the networks come from.")]
     public ModelOptions Model { get; init; } = new();
 
     /// <summary>The pictures.</summary>
+    [Description("The pictures.")]
     public DataOptions Data { get; init; } = new();
 
     /// <summary>Samples a step.</summary>
+    [Description("Samples a step.")]
     public BatchOptions Batch { get; init; } = new();
 
     /// <summary>The optimiser and its rate.</summary>
+    [Description("The optimiser and its rate.")]
     public OptimiserOptions Optimiser { get; init; } = new();
 
     /// <summary>Averages of the weights that run beside the training; samples are drawn from the first.</summary>
+    [Description("Averages of the weights that run beside the training; samples are drawn from the first.")]
     public IReadOnlyList<WeightAverageOptions> Averages { get; init; } = [new()];
 
     /// <summary>The denoiser's losses; null for an autoencoder.</summary>
+    [Description("The denoiser's losses; null for an autoencoder.")]
     public ObjectiveOptions? Objective { get; init; }
 
     /// <summary>The autoencoder's losses; null for a denoiser.</summary>
+    [Description("The autoencoder's losses; null for a denoiser.")]
     public AutoencoderLossOptions? AutoencoderLoss { get; init; }
 
     /// <summary>Where on the way from picture to noise training looks.</summary>
+    [Description("Where on the way from picture to noise training looks.")]
     public TimeOptions Times { get; init; } = new();
 
     /// <summary>What the denoiser is told.</summary>
+    [Description("What the denoiser is told.")]
     public ConditioningOptions Conditioning { get; init; } = new();
 
     /// <summary>When checkpoints are written.</summary>
+    [Description("When checkpoints are written.")]
     public CheckpointOptions Checkpoints { get; init; } = new();
 
     /// <summary>When samples are drawn.</summary>
+    [Description("When samples are drawn.")]
     public SampleOptions Samples { get; init; } = new();
 
     /// <summary>What is logged.</summary>
+    [Description("What is logged.")]
     public LogOptions Log { get; init; } = new();
+
+    /// <summary>
+    /// The options with everything written out that a run depends on: paths absolute, defaults that stand for a number filled in. So a run goes on the same from any folder
+    /// and with a later program.
+    /// </summary>
+    public TrainingOptions Resolve() => this with
+    {
+        Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder) },
+        Data = Data.Folder is { } folder
+            ? Data with { Folder = Absolute(folder) }
+            : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 },
+        AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
+    };
+
+    private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 
     /// <summary>Checks every option and reports all that is wrong at once.</summary>
     /// <exception cref="UsageException">At least one option is out of range or contradicts another.</exception>
@@ -95,11 +122,21 @@ public sealed record TrainingOptions
         Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it is at least 0");
         Require(Checkpoints.Keep >= 1, $"checkpoints.keep is {Checkpoints.Keep}; it is at least 1");
         Require(Log.Every >= 1, $"log.every is {Log.Every}; it is at least 1");
-        Require(Averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay lies in [0, 1)");
-        Require(Averages.Select(static a => a.Decay).Distinct().Count() == Averages.Count, "averages: two have the same decay");
+        Require(Averages.All(static a => a is not null), "averages: one is null");
+        var averages = Averages.OfType<WeightAverageOptions>().ToArray();
+        Require(averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay lies in [0, 1)");
+        Require(averages.Select(static a => a.Decay).Distinct().Count() == averages.Length, "averages: two have the same decay");
+        foreach (var average in averages)
+        {
+            var usual = new WeightAverageOptions();
+            Require(average.InverseGamma is > 0 and < double.PositiveInfinity && average.Power is > 0 and < double.PositiveInfinity, "averages: inverseGamma and power are above 0");
+            Require(average.Warmup == AverageWarmup.Power || (average.InverseGamma == usual.InverseGamma && average.Power == usual.Power), "averages: inverseGamma and power are for the warmup power; they would do nothing");
+        }
+
         try
         {
-            _ = Torch.Device.Parse(Device);
+            var device = Torch.Device.Parse(Device);
+            Require(Precision != "float16" || device.Type != Torch.DeviceType.Cpu, "precision float16 needs a GPU; on the CPU use bfloat16 or float32");
         }
         catch (UsageException e)
         {
@@ -122,6 +159,10 @@ public sealed record TrainingOptions
         else
         {
             Require(Objective is null, "objective is given, but task is autoencoder; it would do nothing");
+            Require(Times == new TimeOptions(), "times is given, but task is autoencoder; it would do nothing");
+            Require(Conditioning == new ConditioningOptions(), "conditioning is given, but task is autoencoder; it would do nothing");
+            Require(Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count }, "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing");
+            Require(!Model.CheckpointActivations, "model.checkpointActivations is for denoisers; it would do nothing");
             Require(!Data.CacheLatents, "data.cacheLatents is for denoisers; an autoencoder trains on pixels");
             (AutoencoderLoss ?? new()).Validate(Require);
         }
@@ -150,12 +191,13 @@ public sealed record ModelOptions
     [Description("scheduler_config.json as diffusers writes it; decides the formulation (epsilon, v, flow).")]
     public JsonObject? Scheduler { get; init; }
 
-    /// <summary>Recompute the denoiser's (or autoencoder's) blocks in the backward pass instead of keeping their activations.</summary>
-    [Description("Recompute blocks in the backward pass instead of keeping their activations.")]
+    /// <summary>Recompute the denoiser's blocks in the backward pass instead of keeping their activations.</summary>
+    [Description("Recompute the denoiser's blocks in the backward pass instead of keeping their activations.")]
     public bool CheckpointActivations { get; init; }
 
     internal void Validate(TrainingTaskKind task, Action<bool, string> require)
     {
+        require(Path is null || Autoencoder is null, "model.autoencoder is for a denoiser from scratch; with model.path, whose autoencoder is used, it would do nothing");
         require(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
         if (task == TrainingTaskKind.Denoiser)
         {

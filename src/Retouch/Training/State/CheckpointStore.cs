@@ -32,65 +32,67 @@ public sealed class CheckpointStore
     /// <param name="state">Without <see cref="TrainingState.Files"/>, which are added here.</param>
     /// <param name="keep">Checkpoints that stay, at least 1.</param>
     /// <param name="writeFiles">Writes the tensors into the folder it is given.</param>
-    /// <exception cref="EnvironmentException">The disk is full; the checkpoints before this one are untouched.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or cannot be written to; the checkpoints before this one are untouched.</exception>
     public void Write(TrainingState state, int keep, Action<string> writeFiles)
     {
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(writeFiles);
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
-        var final = FolderOf(state.Step);
-        var temporary = Path.Combine(_root, $".{Path.GetFileName(final)}{AtomicFile.TemporarySuffix}");
         try
         {
             DeleteTemporary();
-            Directory.CreateDirectory(temporary);
-            writeFiles(temporary);
-            var hashes = Directory.EnumerateFiles(temporary).Order(StringComparer.Ordinal).ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
-            AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
-            if (Directory.Exists(final))
-                Directory.Delete(final, recursive: true);
-            Directory.Move(temporary, final);
+            AtomicFolder.Write(FolderOf(state.Step), folder =>
+            {
+                writeFiles(folder);
+                var hashes = Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
+                AtomicFile.WriteText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
+            });
+            // Later ones were broken when the run went back behind them; left alone they would push whole ones out.
+            foreach (var step in Steps.Where(s => s <= state.Step).SkipLast(keep).Concat(Steps.Where(s => s > state.Step)))
+                Directory.Delete(FolderOf(step), recursive: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or EnvironmentException)
         {
-            throw new EnvironmentException($"Cannot write the checkpoint of step {state.Step} to '{_root}': {e.Message} Free some space; earlier checkpoints are untouched and --resume goes on from the last.", e);
+            throw new EnvironmentException($"The checkpoint of step {state.Step} could not be written: {e.Message} Earlier checkpoints are untouched; --resume goes on from the last.", e);
         }
-        finally
-        {
-            DeleteTemporary();
-        }
-
-        foreach (var step in Steps.SkipLast(keep).Where(s => s != state.Step))
-            Directory.Delete(FolderOf(step), recursive: true);
     }
 
     /// <summary>The newest checkpoint whose files are all there with the right hashes.</summary>
     /// <param name="skipped">Called with a message for each newer one that is broken.</param>
-    /// <returns>State and folder, or null when there is none.</returns>
+    /// <returns>State and folder, or null when there never was one.</returns>
+    /// <exception cref="InputException">There are checkpoints, but none is whole: starting over is for the user to decide.</exception>
     public (TrainingState State, string Folder)? ReadNewest(Action<string> skipped)
     {
+        ArgumentNullException.ThrowIfNull(skipped);
+        List<string> broken = [];
         foreach (var step in Steps.Reverse())
         {
             var folder = FolderOf(step);
             try
             {
-                return (Check(folder), folder);
+                return (Check(folder, step), folder);
             }
             catch (Exception e) when (e is IOException or JsonException or InputException or UnauthorizedAccessException)
             {
+                broken.Add($"{Path.GetFileName(folder)}: {e.Message}");
                 skipped($"The checkpoint '{folder}' is not whole ({e.Message}); trying the one before it.");
             }
         }
 
-        return null;
+        return broken.Count == 0 ? null : throw new InputException(
+            $"No checkpoint in '{_root}' is whole:\n  {string.Join("\n  ", broken)}\nPut back a copy of one, or start a new run in another folder.");
     }
 
-    private static TrainingState Check(string folder)
+    private static TrainingState Check(string folder, long step)
     {
         var state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json) ?? throw new InputException("state.json is empty");
         if (state.Version != TrainingState.CurrentVersion)
             throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
-        foreach (var (name, hash) in state.Files)
+        if (state.Step != step)
+            throw new InputException($"{StateFile} speaks of step {state.Step}");
+        if (state.Files is not { Count: > 0 } files)
+            throw new InputException($"{StateFile} names no files");
+        foreach (var (name, hash) in files)
         {
             if (Hash(Path.Combine(folder, name)) != hash)
                 throw new InputException($"{name} does not have the hash it was written with");
@@ -112,7 +114,7 @@ public sealed class CheckpointStore
     {
         if (!Directory.Exists(_root))
             return;
-        foreach (var stray in Directory.EnumerateDirectories(_root, "." + Prefix + "*" + AtomicFile.TemporarySuffix))
+        foreach (var stray in Directory.EnumerateDirectories(_root, Prefix + "*" + AtomicFile.TemporarySuffix))
             Directory.Delete(stray, recursive: true);
     }
 }

@@ -41,7 +41,10 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
-        if (options.Objective!.Validate("objective", _formulation) is { Count: > 0 } problems)
+        List<string> problems = [.. options.Objective!.Validate("objective", _formulation)];
+        if (pipeline.Denoiser.ClassCount is null && options.Conditioning != new ConditioningOptions())
+            problems.Add("conditioning.dropout is for class-conditional denoisers; this one takes no classes, so it would do nothing");
+        if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
     }

@@ -1,0 +1,66 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Retouch.Training.Options;
+
+/// <summary>Finds the members of a JSON form that name no option, all of them, each with the option that was probably meant.</summary>
+internal static class OptionNames
+{
+    /// <summary>Problems by path, in the order of the file; empty where every name is known.</summary>
+    /// <param name="options">As read.</param>
+    /// <param name="type">What it will be bound to.</param>
+    /// <param name="json">How it will be bound.</param>
+    public static IReadOnlyList<string> Unknown(JsonObject options, Type type, JsonSerializerOptions json)
+    {
+        List<string> problems = [];
+        Walk(options, json.GetTypeInfo(type), "", problems);
+        return problems;
+    }
+
+    private static void Walk(JsonNode? node, JsonTypeInfo type, string path, List<string> problems)
+    {
+        switch (node)
+        {
+            case JsonObject members when type.Kind == JsonTypeInfoKind.Object:
+                foreach (var (name, value) in members)
+                {
+                    var here = path.Length == 0 ? name : $"{path}.{name}";
+                    if (type.Properties.FirstOrDefault(p => p.Name == name && p.Set is not null) is { } property)
+                        Walk(value, type.Options.GetTypeInfo(property.PropertyType), here, problems);
+                    else
+                        problems.Add($"unknown option '{here}'.{Suggestion(name, type.Properties)}");
+                }
+
+                break;
+            case JsonArray items when type is { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } element }:
+                for (var k = 0; k < items.Count; k++)
+                    Walk(items[k], type.Options.GetTypeInfo(element), $"{path}[{k}]", problems);
+                break;
+        }
+    }
+
+    private static string Suggestion(string name, IEnumerable<JsonPropertyInfo> properties)
+    {
+        var known = properties.Where(static p => p.Set is not null).Select(static p => p.Name).ToArray();
+        var near = known.MinBy(k => Distance(k.ToLowerInvariant(), name.ToLowerInvariant()));
+        return near is not null && Distance(near.ToLowerInvariant(), name.ToLowerInvariant()) <= Math.Max(2, name.Length / 3)
+            ? $" Did you mean '{near}'?"
+            : $" Known here: {string.Join(", ", known)}.";
+    }
+
+    /// <summary>Single letters to insert, delete or replace (Levenshtein).</summary>
+    private static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+        }
+
+        return row[^1];
+    }
+}

@@ -1,0 +1,156 @@
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch.Errors;
+using Retouch.Training;
+using Retouch.Training.Options;
+using Retouch.Training.State;
+
+namespace Retouch.Tests.Training;
+
+/// <summary>An interrupted run that goes on ends with the bytes of one that was never interrupted.</summary>
+public sealed class ResumeTests : IDisposable
+{
+    private const string Auto = """{ "perceptual": { "weight": "auto", "autoWarmUp": 9 }, "decodeBatch": 2 }""";
+    private const string PixelAuto = """{ "perceptual": { "weight": "auto", "autoShare": 0.1, "autoWarmUp": 5 }, "pixel": { "weight": "auto", "autoShare": 0.1, "autoWarmUp": 9, "estimate": "x0" } }""";
+
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData(Auto, false, 1)]
+    [InlineData(Auto, false, 4)] // right at a checkpoint
+    [InlineData(Auto, true, 6)]
+    [InlineData(PixelAuto, false, 7)]
+    public void An_interrupted_run_ends_with_the_same_bytes(string objective, bool cacheLatents, int stopAfter)
+    {
+        var options = TinyRun.Denoiser(objective, cacheLatents);
+        Train(options, "whole", null);
+        Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
+        Assert.Equal(stopAfter, new CheckpointStore(folder["parts"]).Steps[^1]);
+        var notes = Resume("parts", null);
+        Assert.Contains($"Going on after step {stopAfter}.", notes);
+        SameRun("whole", "parts", withCheckpointsOf: [9]);
+    }
+
+    [Fact]
+    public void A_run_may_be_interrupted_after_every_step()
+    {
+        var options = TinyRun.Denoiser();
+        Train(options, "whole", null);
+        Assert.Throws<OperationCanceledException>(() => Train(options, "parts", 1));
+        for (var step = 2; step < options.Steps; step++)
+            Assert.Throws<OperationCanceledException>(() => Resume("parts", step));
+        Resume("parts", null);
+        SameRun("whole", "parts", withCheckpointsOf: [9]);
+    }
+
+    [Fact]
+    public void Work_after_the_last_checkpoint_is_done_again_in_the_same_way()
+    {
+        var options = TinyRun.Denoiser();
+        Train(options, "whole", null);
+        Train(options, "killed", null);
+        // As a kill after step 6 leaves it: no checkpoint past 4, no models, a log that is ahead, its last line cut.
+        Directory.Delete(new CheckpointStore(folder["killed"]).FolderOf(9), recursive: true);
+        Directory.Delete(new CheckpointStore(folder["killed"]).FolderOf(8), recursive: true);
+        Copy(new CheckpointStore(Whole4()).FolderOf(4), new CheckpointStore(folder["killed"]).FolderOf(4));
+        foreach (var model in Directory.EnumerateDirectories(folder["killed"], "model*"))
+            Directory.Delete(model, recursive: true);
+        var log = Path.Combine(folder["killed"], "metrics.jsonl");
+        var lines = File.ReadAllLines(log);
+        File.WriteAllText(log, string.Join('\n', lines[..6]) + "\n" + lines[6][..20]);
+        Assert.Contains("Going on after step 4.", Resume("killed", null));
+        SameRun("whole", "killed", withCheckpointsOf: [8, 9]);
+    }
+
+    [Fact]
+    public void A_finished_run_can_be_given_more_steps()
+    {
+        Train(TinyRun.Denoiser(), "longer", null);
+        using (var run = TrainingRun.Resume(folder["longer"], 11, TimeProvider.System))
+            Assert.Equal(11, run.Train(new ProgressProbe(), CancellationToken.None).Steps);
+        Train(TinyRun.Denoiser(set: """{ "steps": 11 }"""), "whole", null);
+        SameRun("whole", "longer", withCheckpointsOf: [11]);
+        Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
+        using var fewer = TrainingRun.Resume(folder["longer"], 3, TimeProvider.System);
+        Assert.Contains("done 11 steps already", Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message);
+        Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
+    }
+
+    [Fact]
+    public void A_run_without_checkpoints_starts_again()
+    {
+        var options = TinyRun.Denoiser(set: """{ "steps": 3, "checkpoints.every": 0 }""");
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        using (var run = TrainingRun.Start(options, folder["run"], TimeProvider.System))
+            Assert.Throws<OperationCanceledException>(() => run.Train(new ProgressProbe(), cancelled.Token));
+        Assert.Contains("The run has no checkpoint yet; starting at step 0.", Resume("run", null));
+        Train(options, "whole", null);
+        SameRun("whole", "run", withCheckpointsOf: [3]);
+    }
+
+    [Fact]
+    public void Two_processes_do_not_train_in_one_folder()
+    {
+        Train(TinyRun.Denoiser(set: """{ "steps": 1 }"""), "run", null);
+        using var locked = RunFolder.Open(folder["run"]).Lock();
+        Assert.Contains("Another process", Assert.Throws<UsageException>(() => Resume("run", null)).Message);
+    }
+
+    [Fact]
+    public void The_threads_that_read_do_not_matter()
+    {
+        Train(TinyRun.Denoiser(), "two", null);
+        Train(TinyRun.Denoiser(set: """{ "data.workers": 1 }"""), "one", null);
+        SameRun("two", "one", withCheckpointsOf: [8, 9]);
+    }
+
+    private string Whole4()
+    {
+        Train(TinyRun.Denoiser(set: """{ "checkpoints.keep": 9 }"""), "all", null);
+        return folder["all"];
+    }
+
+    private static void Copy(string from, string to)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var file in Directory.EnumerateFiles(from))
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+    }
+
+    private void Train(TrainingOptions options, string name, int? stopAfter)
+    {
+        using var source = new CancellationTokenSource();
+        using var run = TrainingRun.Start(options, folder[name], TimeProvider.System);
+        run.Train(Stopper(source, stopAfter), source.Token);
+    }
+
+    private List<string> Resume(string name, int? stopAfter)
+    {
+        using var source = new CancellationTokenSource();
+        using var run = TrainingRun.Resume(folder[name], null, TimeProvider.System);
+        var progress = Stopper(source, stopAfter);
+        run.Train(progress, source.Token);
+        return progress.Notes;
+    }
+
+    private static ProgressProbe Stopper(CancellationTokenSource source, int? stopAfter) => new(progress =>
+    {
+        if (progress.Step == stopAfter)
+            source.Cancel();
+    });
+
+    private void SameRun(string expected, string actual, int[] withCheckpointsOf)
+    {
+        var (a, b) = (TinyRun.WeightFiles(folder[expected]), TinyRun.WeightFiles(folder[actual]));
+        string[] wanted =
+        [
+            .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(static m => $"{m}/transformer/diffusion_pytorch_model.safetensors"),
+            .. withCheckpointsOf.SelectMany(static step => new[] { "weights", "optimiser", "average-0.9", "average-0.99" }.Select(file => $"checkpoints/step-{step:D8}/{file}.safetensors")),
+        ];
+        foreach (var file in wanted)
+            Assert.True(a[file].AsSpan().SequenceEqual(b[file]), $"{file} differs");
+        Assert.Equal(TinyRun.Metrics(folder[expected]), TinyRun.Metrics(folder[actual]));
+    }
+}

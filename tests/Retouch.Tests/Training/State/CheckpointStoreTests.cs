@@ -1,0 +1,158 @@
+using Retouch.Data;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch.Errors;
+using Retouch.Training.State;
+
+namespace Retouch.Tests.Training.State;
+
+public sealed class CheckpointStoreTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+    private readonly CheckpointStore store;
+    private readonly List<string> skipped = [];
+
+    public CheckpointStoreTests() => store = new CheckpointStore(folder.Path);
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void What_was_written_is_read()
+    {
+        Assert.Null(store.ReadNewest(skipped.Add));
+        Write(12, 2);
+        var (state, path) = store.ReadNewest(skipped.Add)!.Value;
+        Assert.Equal((12, new DataCursor(3, 12), 1.5), (state.Step, state.Cursor, state.Seconds));
+        Assert.Equal(7, (int)state.Task!["evaluations"]!);
+        Assert.Equal(["a.bin", "b.bin"], state.Files.Keys.Order());
+        Assert.Equal(store.FolderOf(12), path);
+        Assert.Empty(skipped);
+    }
+
+    [Fact]
+    public void The_newest_stay_and_the_oldest_go()
+    {
+        foreach (var step in new long[] { 2, 4, 6, 8 })
+            Write(step, 2);
+        Assert.Equal([6, 8], store.Steps);
+        Write(10, 1);
+        Assert.Equal([10], store.Steps);
+    }
+
+    [Theory]
+    [InlineData("byte")]
+    [InlineData("cut")]
+    [InlineData("file")]
+    [InlineData("state")]
+    [InlineData("half a state")]
+    [InlineData("another version")]
+    [InlineData("another step")]
+    [InlineData("no files named")]
+    public void A_broken_newest_gives_way_to_the_one_before(string damage)
+    {
+        Write(2, 3);
+        Write(4, 3);
+        Damage(store.FolderOf(4), damage);
+        var (state, _) = store.ReadNewest(skipped.Add)!.Value;
+        Assert.Equal(2, state.Step);
+        Assert.Contains("step-00000004", Assert.Single(skipped));
+    }
+
+    [Fact]
+    public void When_none_is_whole_nothing_starts_over_in_silence()
+    {
+        Write(2, 3);
+        Write(4, 3);
+        Damage(store.FolderOf(2), "byte");
+        Damage(store.FolderOf(4), "state");
+        var message = Assert.Throws<InputException>(() => store.ReadNewest(skipped.Add)).Message;
+        Assert.Contains("step-00000002: a.bin does not have the hash", message);
+        Assert.Contains("step-00000004", message);
+    }
+
+    [Fact]
+    public void Broken_ones_do_not_push_out_whole_ones()
+    {
+        foreach (var step in new long[] { 2, 4, 6 })
+            Write(step, 3);
+        Damage(store.FolderOf(4), "byte");
+        Damage(store.FolderOf(6), "byte");
+        Write(3, 2); // the run went back to step 2 and was interrupted at 3
+        Assert.Equal([2, 3], store.Steps);
+    }
+
+    [Fact]
+    public void A_step_that_is_written_again_replaces_the_broken_one()
+    {
+        Write(4, 2);
+        Damage(store.FolderOf(4), "byte");
+        Write(4, 2);
+        Assert.Equal(4, store.ReadNewest(skipped.Add)!.Value.State.Step);
+        Assert.Empty(skipped);
+    }
+
+    [Fact]
+    public void Unfinished_folders_are_neither_read_nor_kept()
+    {
+        Write(2, 2);
+        var stray = store.FolderOf(4) + ".1234abcd.tmp";
+        Directory.CreateDirectory(stray);
+        File.WriteAllText(Path.Combine(stray, "a.bin"), "half");
+        Assert.Equal([2], store.Steps);
+        Assert.Equal(2, store.ReadNewest(skipped.Add)!.Value.State.Step);
+        Write(6, 2);
+        Assert.False(Directory.Exists(stray));
+    }
+
+    [Fact]
+    public void A_failure_leaves_the_earlier_ones_and_no_debris()
+    {
+        Write(2, 1);
+        foreach (var failure in new Exception[] { new IOException("No space left on device"), new EnvironmentException("Cannot write 'a.bin': No space left on device") })
+        {
+            var message = Assert.Throws<EnvironmentException>(() => store.Write(State(4), 1, path =>
+            {
+                File.WriteAllText(Path.Combine(path, "a.bin"), "half");
+                throw failure;
+            })).Message;
+            Assert.Contains("step 4", message);
+            Assert.Contains("No space left", message);
+            Assert.Contains("--resume", message);
+        }
+
+        Assert.Equal([store.FolderOf(2)], Directory.EnumerateFileSystemEntries(Path.Combine(folder.Path, "checkpoints")));
+        Assert.Equal(2, store.ReadNewest(skipped.Add)!.Value.State.Step);
+    }
+
+    private static TrainingState State(long step) =>
+        new() { Step = step, Cursor = new DataCursor(3, (int)step), Seconds = 1.5, Task = new System.Text.Json.Nodes.JsonObject { ["evaluations"] = 7 } };
+
+    private static void Damage(string path, string how)
+    {
+        var (data, state) = (Path.Combine(path, "a.bin"), Path.Combine(path, "state.json"));
+        void Replace(string a, string b)
+        {
+            var text = File.ReadAllText(state);
+            Assert.Contains(a, text);
+            File.WriteAllText(state, text.Replace(a, b, StringComparison.Ordinal));
+        }
+
+        switch (how)
+        {
+            case "byte": File.WriteAllText(data, "x" + File.ReadAllText(data)[1..]); break;
+            case "cut": File.WriteAllText(data, File.ReadAllText(data)[..^1]); break;
+            case "file": File.Delete(data); break;
+            case "state": File.Delete(state); break;
+            case "half a state": File.WriteAllText(state, File.ReadAllText(state)[..40]); break;
+            case "another version": Replace("\"version\": 1", "\"version\": 2"); break;
+            case "another step": Replace("\"step\": 4", "\"step\": 5"); break;
+            case "no files named": Replace("\"files\"", "\"fails\""); break;
+            default: throw new ArgumentException(how);
+        }
+    }
+
+    private void Write(long step, int keep) => store.Write(State(step), keep, path =>
+    {
+        File.WriteAllText(Path.Combine(path, "a.bin"), $"first file of {step}");
+        File.WriteAllText(Path.Combine(path, "b.bin"), $"second file of {step}");
+    });
+}
