@@ -26,7 +26,7 @@ internal static class OptionNames
                 foreach (var (name, value) in members)
                 {
                     var here = path.Length == 0 ? name : $"{path}.{name}";
-                    if (type.Properties.FirstOrDefault(p => p.Name == name && p.Set is not null) is { } property)
+                    if (type.Properties.FirstOrDefault(p => p.Name == name) is { } property)
                         Walk(value, type.Options.GetTypeInfo(property.PropertyType), here, problems);
                     else
                         problems.Add($"unknown option '{here}'.{Suggestion(name, type.Properties)}");
@@ -42,7 +42,7 @@ internal static class OptionNames
 
     private static string Suggestion(string name, IEnumerable<JsonPropertyInfo> properties)
     {
-        var known = properties.Where(static p => p.Set is not null).Select(static p => p.Name).ToArray();
+        var known = properties.Select(static p => p.Name).ToArray();
         var near = known.MinBy(k => Distance(k.ToLowerInvariant(), name.ToLowerInvariant()));
         return near is not null && Distance(near.ToLowerInvariant(), name.ToLowerInvariant()) <= Math.Max(2, name.Length / 3)
             ? $" Did you mean '{near}'?"

@@ -24,7 +24,7 @@ public static class OptionsFile
         WriteIndented = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { WithoutComputed } },
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
@@ -131,4 +131,13 @@ public static class OptionsFile
             return schema;
         },
     });
+
+    /// <summary>Leaves out what is computed from other options: it can neither be given nor is it written.</summary>
+    private static void WithoutComputed(JsonTypeInfo type)
+    {
+        if (type.Kind != JsonTypeInfoKind.Object)
+            return;
+        foreach (var computed in type.Properties.Where(static p => p.Set is null).ToArray())
+            type.Properties.Remove(computed);
+    }
 }
