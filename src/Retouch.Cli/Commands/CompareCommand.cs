@@ -1,30 +1,75 @@
 using System.CommandLine;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Evaluation;
+using Retouch.Images;
+using Retouch.Torch;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch compare</c>: several folders of pictures against real ones and against the first of them.</summary>
+/// <summary><c>retouch compare</c>: several folders of pictures, or models that are sampled with the same seeds, against real ones and against the first of them.</summary>
 internal static class CompareCommand
 {
+    private const int DefaultSamples = 64;
+    private const int DefaultSteps = 50;
+    private const double DefaultGuidance = 1.5;
+
+    private static readonly Argument<string[]> Sets = new("folders")
+    {
+        Description = "Folders of pictures, or models in the diffusers layout; the first is the baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    // Without defaults of their own, so that it shows whether they were given: for folders of pictures they would do nothing.
+    private static readonly Option<int?> Samples = new("--samples") { Description = $"For models: pictures drawn from each. Default {DefaultSamples}." };
+    private static readonly Option<int?> Steps = new("--steps") { Description = $"For models: sampler steps. Default {DefaultSteps}." };
+    private static readonly Option<double?> Guidance = new("--guidance") { Description = $"For models: scale of classifier-free guidance. Default {DefaultGuidance}." };
+    private static readonly Option<ulong?> SampleSeed = new("--sample-seed") { Description = "For models: seed of the first picture, the same for every model. Default 0." };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var folders = new Argument<string[]>("folders")
-        {
-            Description = "Folders of pictures; the first is the baseline. Pictures of the same names count as pairs.",
-            Arity = ArgumentArity.OneOrMore,
-        };
         var measuring = new MeasuringOptions();
-        var command = new Command("compare", "Measure folders of pictures against real ones, and against the first folder.") { folders };
+        var command = new Command("compare", "Measure folders of pictures, or what models draw from the same seeds, against real ones and against the first.") { Sets, Samples, Steps, Guidance, SampleSeed };
         measuring.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            var given = parsed.GetValue(folders)!;
-            if (given.Length < 2)
-                throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
-            EvaluateCommand.RunFolders(parsed, measuring, given, cancellation);
+            Run(parsed, measuring, cancellation);
             return Task.CompletedTask;
         });
         return command;
+    }
+
+    private static void Run(ParseResult parsed, MeasuringOptions measuring, CancellationToken cancellation)
+    {
+        var given = parsed.GetValue(Sets)!;
+        if (given.Length < 2)
+            throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
+        var models = given.Where(IsModel).ToArray();
+        var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed]).Where(o => parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
+        if (models.Length == 0 && inert.Length > 0)
+            throw new UsageException($"{string.Join(", ", inert)}: for models in the diffusers layout; none of the folders is one (it would hold model_index.json).");
+        var options = measuring.Evaluation(parsed);
+        var preparation = measuring.Preparation(parsed);
+        var reference = ImageSet.Open(measuring.Reference(parsed), preparation);
+        using var scope = TensorScope.Enter();
+        EvaluateCommand.Run(parsed, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
+    }
+
+    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "model_index.json"));
+
+    private static ImageSet Draw(ParseResult parsed, string folder, Device device, CancellationToken cancellation)
+    {
+        using var pipeline = LatentDiffusionPipeline.Load(folder, device);
+        var request = new PipelineSampling
+        {
+            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(SampleSeed) ?? 0, parsed.GetValue(Samples) ?? DefaultSamples),
+            Size = pipeline.NativeSize,
+            Steps = parsed.GetValue(Steps) ?? DefaultSteps,
+            Guidance = parsed.GetValue(Guidance) ?? DefaultGuidance,
+        };
+        var error = parsed.InvocationConfiguration.Error;
+        error.WriteLine($"drawing {request.Seeds.Count} pictures from {folder} …");
+        return ImageSet.From(folder, PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)));
     }
 }

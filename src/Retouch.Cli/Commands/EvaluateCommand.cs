@@ -23,7 +23,7 @@ internal static class EvaluateCommand
             switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
             {
                 case ({ } folder, null):
-                    RunFolders(parsed, measuring, [folder], cancellation);
+                    RunFolder(parsed, measuring, folder, cancellation);
                     break;
                 case (null, { } folder):
                     RunAutoencoder(parsed, measuring, folder, cancellation);
@@ -37,13 +37,11 @@ internal static class EvaluateCommand
         return command;
     }
 
-    /// <summary>Measures folders and writes what was found; the first is the baseline.</summary>
-    internal static void RunFolders(ParseResult parsed, MeasuringOptions measuring, IReadOnlyList<string> folders, CancellationToken cancellation)
+    private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation)
     {
         var options = measuring.Evaluation(parsed);
         var preparation = measuring.Preparation(parsed);
-        var reference = ImageSet.Open(measuring.Reference(parsed), preparation);
-        Run(parsed, reference, [.. folders.Select(folder => ImageSet.Open(folder, preparation))], options, cancellation);
+        Run(parsed, ImageSet.Open(measuring.Reference(parsed), preparation), [ImageSet.Open(folder, preparation)], options, cancellation);
     }
 
     private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation)
@@ -56,7 +54,8 @@ internal static class EvaluateCommand
         Run(parsed, reference, [new ReconstructedImages(reference, network, options.Device)], options, cancellation);
     }
 
-    private static void Run(ParseResult parsed, ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
+    /// <summary>Measures sets and writes what was found; the first is the baseline.</summary>
+    internal static void Run(ParseResult parsed, ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
     {
         var error = parsed.InvocationConfiguration.Error;
         EvaluationResult result;
