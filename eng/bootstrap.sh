@@ -156,7 +156,7 @@ dotnet_build() {
   (cd "$root" && dotnet build "$1" -c Release -v quiet -nologo -nodeReuse:false -p:UseSharedCompilation=false)
 }
 
-cli_fingerprint() { fingerprint src Directory.Build.props Directory.Packages.props global.json .editorconfig; }
+cli_fingerprint() { fingerprint src demo Directory.Build.props Directory.Packages.props global.json .editorconfig; }
 
 # Copies the built command line into a folder of its own, so that a later build does not pull the files from under a running training.
 install_cli() {

@@ -70,6 +70,13 @@ class LargeBlocks {
     return true;
   }
 
+  // Gives back what waits for reuse, so that the next peak is that of the next work alone.
+  void release() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    while (!idle_.empty()) release_oldest();
+    peak_ = live_;
+  }
+
   at::Tensor figures(bool reset_peak) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto figures = at::tensor({static_cast<int64_t>(live_), static_cast<int64_t>(high_), static_cast<int64_t>(idle_bytes_)}, at::kLong);
@@ -169,12 +176,21 @@ __attribute__((constructor)) void install() {
 
 at::Tensor host_memory(bool reset_peak) { return blocks().figures(reset_peak); }
 
+at::Tensor release_host_memory() {
+  blocks().release();
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+  return blocks().figures(false);
+}
+
 }  // namespace
 
 #else
 
 namespace {
 at::Tensor host_memory(bool) { return at::zeros({3}, at::kLong); }
+at::Tensor release_host_memory() { return at::zeros({3}, at::kLong); }
 }  // namespace
 
 #endif
@@ -182,4 +198,6 @@ at::Tensor host_memory(bool) { return at::zeros({3}, at::kLong); }
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
   // Bytes of CPU tensors of at least 1 MiB: in use, most in use at once since the last reset, waiting for reuse.
   m.def("host_memory(bool reset_peak) -> Tensor", host_memory);
+  // Frees what waits for reuse, here and in the heap; the same figures afterwards.
+  m.def("release_host_memory() -> Tensor", release_host_memory);
 }

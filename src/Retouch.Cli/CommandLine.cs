@@ -25,6 +25,7 @@ internal static class CommandLine
             EvaluateCommand.Create(),
             CompareCommand.Create(),
             BenchCommand.Create(),
+            DemoCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
             TrainCommand.Create(),

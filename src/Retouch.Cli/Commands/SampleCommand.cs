@@ -67,7 +67,7 @@ internal static class SampleCommand
     }
 
     /// <summary>Pictures, and a metadata.jsonl in the layout of Hugging Face's imagefolder: the folder is a data set again.</summary>
-    private static void Write(LatentDiffusionPipeline pipeline, PipelineSampling request, IReadOnlyList<Picture> pictures, string folder)
+    internal static void Write(LatentDiffusionPipeline pipeline, PipelineSampling request, IReadOnlyList<Picture> pictures, string folder)
     {
         var metadata = new StringBuilder();
         for (var k = 0; k < pictures.Count; k++)

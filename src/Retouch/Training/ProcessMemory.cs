@@ -1,4 +1,5 @@
 using System.Globalization;
+using Retouch.Torch;
 
 namespace Retouch.Training;
 
@@ -22,6 +23,13 @@ public static class ProcessMemory
         {
             // Without it the peak is that of the whole process, which is an upper bound.
         }
+    }
+
+    /// <summary>Gives memory that waits for reuse back to the system, so that the next peak is that of the next work alone.</summary>
+    public static void Release()
+    {
+        using var scope = TensorScope.Enter();
+        Ops.ReleaseHostMemory();
     }
 
     private static long Read(string name)

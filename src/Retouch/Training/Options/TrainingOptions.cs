@@ -191,6 +191,12 @@ public sealed record ModelOptions
     [Description("scheduler_config.json as diffusers writes it; decides the formulation (epsilon, v, flow).")]
     public JsonObject? Scheduler { get; init; }
 
+    /// <summary>
+    /// For an autoencoder: whether the factor that brings its latents to unit variance is measured anew on the data. Default: for one from scratch whose config gives none.
+    /// </summary>
+    [Description("For an autoencoder: measure the latents' scaling factor on the data; default: from scratch, where the config gives none.")]
+    public bool? MeasureScaling { get; init; }
+
     /// <summary>Recompute the denoiser's blocks in the backward pass instead of keeping their activations.</summary>
     [Description("Recompute the denoiser's blocks in the backward pass instead of keeping their activations.")]
     public bool CheckpointActivations { get; init; }
@@ -198,6 +204,7 @@ public sealed record ModelOptions
     internal void Validate(TrainingTaskKind task, Action<bool, string> require)
     {
         require(Path is null || Autoencoder is null, "model.autoencoder is for a denoiser from scratch; with model.path, whose autoencoder is used, it would do nothing");
+        require(MeasureScaling is null || task == TrainingTaskKind.Autoencoder, "model.measureScaling is for autoencoders; it would do nothing");
         require(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
         if (task == TrainingTaskKind.Denoiser)
         {

@@ -32,8 +32,8 @@ public sealed class AutoencoderTask : ITrainingTask
         _autoencoder = (AutoencoderKl)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
         _shown = shown.Escape();
-        // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance.
-        _measureScaling = options.Model.Config is { } config && !config.ContainsKey("scaling_factor");
+        // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance, one that moves may ask for it.
+        _measureScaling = options.Model.MeasureScaling ?? (options.Model.Config is { } config && !config.ContainsKey("scaling_factor"));
         _pictures = options.Samples.Count;
         _device = device;
         _precision = precision;

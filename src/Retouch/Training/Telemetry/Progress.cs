@@ -17,6 +17,9 @@ public sealed record TrainingProgress(long Step, long TotalSteps)
     /// <summary>The loss's weighted terms.</summary>
     public IReadOnlyList<LossShare> Terms { get; init; } = [];
 
+    /// <summary>What is counted, in the singular.</summary>
+    public string Unit { get; init; } = "step";
+
     /// <summary>Memory in use, in bytes: the device's where there is one, else the process's.</summary>
     public long? MemoryBytes { get; init; }
 }

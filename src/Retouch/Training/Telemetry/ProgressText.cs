@@ -5,7 +5,7 @@ public static class ProgressText
 {
     /// <summary><c>step 120/1,000 (12 %)</c></summary>
     public static string Position(TrainingProgress progress) =>
-        $"step {Figures.Count(progress.Step)}/{Figures.Count(progress.TotalSteps)} ({Figures.Percent(Fraction(progress))})";
+        $"{progress.Unit} {Figures.Count(progress.Step)}/{Figures.Count(progress.TotalSteps)} ({Figures.Percent(Fraction(progress))})";
 
     /// <summary>The part done, 0 to 1.</summary>
     public static double Fraction(TrainingProgress progress)
@@ -32,7 +32,7 @@ public static class ProgressText
         ArgumentNullException.ThrowIfNull(clock);
         List<string> parts = [];
         if (clock.SecondsPerStep is { } seconds)
-            parts.Add(Figures.Duration(TimeSpan.FromSeconds(seconds)) + "/step");
+            parts.Add(Figures.Duration(TimeSpan.FromSeconds(seconds)) + "/" + progress.Unit);
         if (progress.Step < progress.TotalSteps && clock.Remaining(progress.TotalSteps) is { } left)
             parts.Add(Figures.Duration(left) + " left");
         if (progress.MemoryBytes is { } bytes)

@@ -1,0 +1,79 @@
+using System.Text.Json.Nodes;
+using Retouch.Evaluation;
+using Retouch.Reports;
+using Retouch.Training.Options;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Cli.Demo;
+
+/// <summary>One arm in a result.</summary>
+/// <param name="Name">Which.</param>
+/// <param name="Model">Its pipeline, in the diffusers layout.</param>
+/// <param name="Seconds">Training, all in all.</param>
+/// <param name="SecondsPerStep">Median.</param>
+/// <param name="PeakBytes">The most resident memory while it trained.</param>
+internal sealed record DemoArmResult(string Name, string Model, double Seconds, double SecondsPerStep, long PeakBytes);
+
+/// <summary>What a demo found.</summary>
+/// <param name="Verdict">The report's first sentence.</param>
+/// <param name="Report">The page.</param>
+/// <param name="Json">The report's numbers.</param>
+/// <param name="Seconds">This start of the demo, all in all.</param>
+/// <param name="Arms">The arms.</param>
+/// <param name="Evaluation">The arms' figures; differences are to the latent loss alone.</param>
+/// <param name="Before">The model before post-training.</param>
+/// <param name="Reconstruction">The held-out pictures through the autoencoder.</param>
+internal sealed record DemoResult(
+    string Verdict, string Report, string Json, double Seconds, IReadOnlyList<DemoArmResult> Arms, EvaluationResult Evaluation, SetResult Before, SetResult Reconstruction);
+
+/// <summary>The demo from its settings to its report. Each part is skipped where an earlier start has finished it.</summary>
+internal static class DemoRun
+{
+    /// <summary>Runs it.</summary>
+    public static DemoResult Run(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    {
+        var start = console.Time.GetTimestamp();
+        var load = File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
+        DemoPictures.Prepare(settings, folder, console);
+        DemoPretraining.Prepare(settings, folder, console);
+        List<ArmRun> runs = [];
+        foreach (var arm in DemoArm.All)
+        {
+            var run = folder.Run("arms", arm.Key);
+            var phase = console.Train($"Post-training, arm {runs.Count + 1} of {DemoArm.All.Count}: {arm.Name} ({arm.Summary})", Options(arm, settings, folder), run);
+            runs.Add(ArmRun.Read(arm, run, phase));
+        }
+
+        DemoSampling.Draw($"Drawing {settings.Samples} pictures from the model before post-training", folder.Base, folder.Samples(DemoArm.Base.Key), settings, console);
+        foreach (var run in runs)
+            DemoSampling.Draw($"Drawing {settings.Samples} pictures: {run.Arm.Name}", DemoConsole.ModelOf(run.Folder), folder.Samples(run.Arm.Key), settings, console);
+        var measured = DemoMeasurement.Take(settings, folder, console);
+        var document = DemoReport.Build(settings, folder, runs, measured, DemoReport.MachineFacts(load));
+        var files = ReportWriter.Write(document, folder.Path);
+        var seconds = console.Time.GetElapsedTime(start).TotalSeconds;
+        console.Heading($"Done in {Figures.Duration(TimeSpan.FromSeconds(seconds))}");
+        return new DemoResult(
+            document.Verdict!.Headline, files.Html, files.Json, seconds,
+            [.. runs.Select(static run => new DemoArmResult(run.Arm.Name, DemoConsole.ModelOf(run.Folder), run.Phase.Seconds, run.StepSeconds, run.Phase.PeakBytes))],
+            measured.Arms, measured.AgainstBefore.Sets[0], measured.Reconstruction);
+    }
+
+    private static TrainingOptions Options(DemoArm arm, DemoSettings settings, DemoFolder folder)
+    {
+        var options = DemoRecipes.Read("post-training");
+        DemoRecipes.SetData(options, settings, folder);
+        OptionsFile.Set(options, "model.path", JsonValue.Create(folder.Base));
+        OptionsFile.Set(options, "seed", JsonValue.Create(settings.Seed));
+        OptionsFile.Set(options, "steps", JsonValue.Create(settings.Steps));
+        OptionsFile.Set(options, "batch.size", JsonValue.Create(settings.Batch));
+        options["objective"] = JsonNode.Parse(arm.Objective);
+        if (settings.Data is null)
+        {
+            // Scenes beyond those that the steps see would be encoded for nothing.
+            var scenes = options["data"]!["sceneCount"]!.GetValue<int>();
+            options["data"]!["sceneCount"] = (int)Math.Max(settings.Batch, Math.Min(scenes, settings.Steps * settings.Batch));
+        }
+
+        return DemoRecipes.Bind(options, "post-training");
+    }
+}

@@ -1,0 +1,33 @@
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Cli.Commands;
+using Retouch.Torch;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Cli.Demo;
+
+/// <summary>Draws the same seeds and classes from every model.</summary>
+internal static class DemoSampling
+{
+    /// <summary>The seed of the first picture.</summary>
+    public const ulong FirstSeed = 1000;
+
+    /// <summary>Draws the pictures of one model, where they are not there yet.</summary>
+    public static void Draw(string title, string model, string target, DemoSettings settings, DemoConsole console)
+    {
+        console.Heading(title);
+        if (DemoFolder.IsWhole(target))
+        {
+            console.Say("Done already.");
+            return;
+        }
+
+        using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
+        var request = new PipelineSampling
+        {
+            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples), Size = settings.Size, Steps = settings.SamplerSteps, Guidance = settings.Guidance, BatchSize = 32,
+        };
+        using var progress = console.Progress();
+        var pictures = PipelineSampler.Sample(pipeline, request, Device.Cpu, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), console.Cancellation);
+        SampleCommand.Write(pipeline, request, pictures, target);
+    }
+}
