@@ -50,6 +50,7 @@ public sealed class WeightAverage : IDisposable
     {
         _parameters = [.. parameters];
         Options = options;
+        using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         Shadows = [.. _parameters.Select(static p => p.Value.Detach().Clone().Escape())];
     }

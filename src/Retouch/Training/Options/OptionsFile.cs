@@ -126,9 +126,12 @@ public static class OptionsFile
         {
             var description = context.PropertyInfo?.AttributeProvider?.GetCustomAttributes(typeof(System.ComponentModel.DescriptionAttribute), inherit: false)
                 .OfType<System.ComponentModel.DescriptionAttribute>().FirstOrDefault()?.Description;
-            if (description is not null && schema is JsonObject target)
-                target.Insert(0, "description", description);
-            return schema;
+            if (description is null)
+                return schema;
+            // A member with a converter of its own may have any form, which the schema writes as true.
+            var target = schema as JsonObject ?? [];
+            target.Insert(0, "description", description);
+            return target;
         },
     });
 

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Whether memory stays flat: trains tiny networks through the decoder and prints the resident memory every 200 steps.
+#
+#   bench/memory-flat.sh [STEPS]        default: 2000
+#
+# $RETOUCH is the launcher, default: ./retouch of this checkout. "ok" when the mean of the last fifth is within 3 % of that of the second fifth
+# (the first fifth fills caches), else "not ok" and exit code 1.
+set -euo pipefail
+steps=${1:-2000}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+retouch=${RETOUCH:-$root/retouch}
+work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-memory.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cat >"$work/autoencoder.json" <<'JSON'
+{ "task": "autoencoder", "seed": 3, "steps": 4, "averages": [], "samples": { "count": 2 },
+  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
+  "data": { "sceneCount": 23, "size": 16 }, "batch": { "size": 4 } }
+JSON
+cat >"$work/denoiser.json" <<JSON
+{ "task": "denoiser", "seed": 5, "steps": $steps, "averages": [ { "decay": 0.9 }, { "decay": 0.99 } ],
+  "model": { "autoencoder": "$work/ae/model", "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+      "num_train_timesteps": 1000, "prediction_type": "v_prediction" },
+    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 2,
+      "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 } },
+  "objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "pixel": {}, "decodeBatch": 2 },
+  "data": { "sceneCount": 23, "size": 16, "flip": 0.5, "workers": 2 }, "batch": { "size": 4 },
+  "samples": { "every": 500, "count": 2, "steps": 4 }, "checkpoints": { "every": 100, "keep": 2 } }
+JSON
+"$retouch" train --options "$work/autoencoder.json" --output "$work/ae" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+"$retouch" train --options "$work/denoiser.json" --output "$work/run" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+sed -E 's/.*"step":([0-9]+).*"memory\/resident":([0-9]+).*/\1 \2/' "$work/run/metrics.jsonl" | awk -v steps="$steps" '
+  { if ($1 % (steps / 10) == 0) printf "step %5d  %7.1f MiB\n", $1, $2 / 1048576
+    part = int(($1 - 1) * 5 / steps); sum[part] += $2; count[part]++ }
+  END {
+    early = sum[1] / count[1]; late = sum[4] / count[4]; change = 100 * (late - early) / early
+    printf "%s - mean resident memory of the last fifth against the second: %+.2f %%\n", change < 3 ? "ok" : "not ok", change
+    exit change < 3 ? 0 : 1
+  }'

@@ -1,0 +1,131 @@
+# "retouch train" as users call it: exit codes, messages, interruption, kills, a full disk, broken pictures, the plan.
+# Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current folder is empty and ours.
+set -u
+here=$PWD
+retouch=${RETOUCH:-$RETOUCH_ROOT/retouch}
+n=0
+check() { # check WHAT COMMAND...: one test
+  n=$((n + 1))
+  local what=$1
+  shift
+  if "$@"; then echo "ok $n - $what"; else echo "not ok $n - $what"; sed 's/^/# /' out err; fi
+}
+train() { "$retouch" train "$@" >out 2>err; status=$?; }
+exited() { [ "$status" = "$1" ]; }
+says() { grep -qF -- "$2" "$1"; }
+lacks() { ! grep -qF -- "$2" "$1"; }
+
+cat >autoencoder.json <<'JSON'
+{ "task": "autoencoder", "seed": 3, "steps": 40, "averages": [ { "decay": 0.9 } ], "samples": { "count": 2 }, // tiny
+  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
+  "data": { "sceneCount": 13, "size": 16 }, "batch": { "size": 4 }, "checkpoints": { "every": 5 } }
+JSON
+
+train --option autoencoder.json
+check "an unknown flag ends with 2" exited 2
+train --options autoencoder.json --set data.sise=16 --set stesp=1 --output unknown
+check "unknown options end with 2" exited 2
+check "each is named with what was meant" says err "'data.sise'. Did you mean 'size'?"
+check "all at once" says err "'stesp'. Did you mean 'steps'?"
+train --options autoencoder.json --steps many --output unknown
+check "a value of another kind ends with 2" exited 2
+check "nothing is left behind" test ! -e unknown
+
+mkdir empty full
+echo mine >full/file
+train --options autoencoder.json --set data.sceneCount=null --data empty --output run-empty
+check "a folder without pictures ends with 3" exited 3
+check "and makes no run folder" test ! -e run-empty
+train --options autoencoder.json --output full
+check "an output folder that is not empty ends with 2" exited 2
+check "and is left alone" says full/file mine
+train --resume full
+check "a folder that is no run cannot be resumed: 3" exited 3
+
+train --options autoencoder.json --dry-run --output planned
+check "--dry-run succeeds" exited 0
+check "it counts the parameters" grep -qE '^trained parameters +[0-9.]+' out
+check "it measures memory and time" grep -qE '^peak main memory +[0-9.]+ [MG]iB' out
+check "it says how long all steps take" grep -qE '^40 steps +[0-9.]+ ' out
+check "and writes nothing" test ! -e planned
+
+train --options autoencoder.json --steps 10 --output whole
+check "training succeeds" exited 0
+check "progress has no escape codes when redirected" lacks err $'\e'
+check "progress shows the last step" says err "step 10/10 (100 %)"
+check "the result is named on stdout" says out "model: $here/whole/model"
+check "there is a log line a step" test "$(wc -l <whole/metrics.jsonl)" = 10
+
+# A checkpoint whose keys are wrong: one is renamed, so that one is missing and one unexpected; another's shape is changed in config.json.
+cp -r whole/model wrong
+sed -i 's/decoder.conv_in.bias/decoder.conv_im.bias/' wrong/diffusion_pytorch_model.safetensors
+sed -i -z 's/"latent_channels": 4/"latent_channels": 8/' wrong/config.json
+train --options autoencoder.json --set model='{"path":"wrong"}' --output run-wrong
+check "weights that do not fit end with 3" exited 3
+check "a missing key is named" says err "missing: decoder.conv_in.bias"
+check "an unexpected key is named" says err "unexpected: decoder.conv_im.bias"
+check "a wrong shape is named" says err "wrong shape: decoder.conv_in.weight"
+
+# Ctrl-C. Background commands of a script ignore SIGINT unless something sets it back, hence "set -m".
+stopped() { # stopped RUN SIGNAL: starts RUN and sends the signal once it has taken three steps
+  set -m
+  "$retouch" train --options autoencoder.json --steps 4000 --set checkpoints.every=0 --output "$1" >out 2>err &
+  local pid=$!
+  set +m
+  local waited=0
+  until [ "$(wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0)" -ge 3 ] || [ $waited -ge 1200 ]; do sleep 0.05; waited=$((waited + 1)); done
+  kill -"$2" "$pid"
+  wait "$pid"
+  status=$?
+}
+stopped stopped INT
+check "Ctrl-C ends with 130" exited 130
+check "after writing a checkpoint" test -n "$(ls stopped/checkpoints)"
+check "and says how to go on" says err "go on with --resume"
+taken=$(wc -l <stopped/metrics.jsonl)
+train --resume stopped --steps 5
+check "fewer steps than are done end with 2" test "$status" = "$([ "$taken" -gt 5 ] && echo 2 || echo 0)"
+train --resume stopped --steps $((taken + 3))
+check "--resume completes the run" exited 0
+check "from where it stopped" says err "Going on after step $taken."
+check "with one log line a step" test "$(sed -E 's/.*"step":([0-9]+).*/\1/' stopped/metrics.jsonl | tr '\n' ' ')" = "$(seq -s ' ' $((taken + 3))) "
+train --resume stopped --seed 4
+check "other options cannot be changed on the way: 2" exited 2
+
+# Pictures: PNG files made by the run's own sample grids and copies of them that are broken.
+mkdir pictures
+grid=$(ls whole/samples/*.png 2>/dev/null | head -1)
+[ -n "$grid" ] || { train --options autoencoder.json --steps 1 --set samples.every=1 --output grid; grid=$(ls grid/samples/*.png | head -1); }
+for k in $(seq 18); do cp "$grid" "pictures/good$k.png"; done
+head -c 60 "$grid" >pictures/cut.png
+echo "no picture" >pictures/text.jpg
+train --options autoencoder.json --set data.sceneCount=null --data pictures --set data.maxBadShare=0.1 --set averages=[] --output quarantine
+check "a folder with two broken pictures in twenty is trained on" exited 0
+check "both are listed" test "$(wc -l <quarantine/quarantine.jsonl)" = 2
+check "with the reason" grep -qE '"file":"text.jpg","reason":".+"' quarantine/quarantine.jsonl
+check "nothing is deleted" test "$(ls pictures | wc -l)" = 20
+train --options autoencoder.json --set data.sceneCount=null --data pictures --output toomany
+check "more than the share ends with 3" exited 3
+check "and says how many" says err "2 of 20 pictures cannot be used"
+check "they are listed all the same" test -s toomany/quarantine.jsonl
+
+if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=3m tmpfs disk 2>/dev/null; then
+  train --options autoencoder.json --steps 4 --set checkpoints.every=2 --output disk/run
+  check "a run fits on the small disk" exited 0
+  head -c 8m /dev/zero >disk/filler 2>/dev/null
+  before=$(cd disk/run/checkpoints && find . -type f | sort | xargs sha256sum)
+  train --resume disk/run --steps 60
+  check "a full disk ends with 4" exited 4
+  check "and says so" says err "No space left"
+  check "the checkpoints are as they were" test "$before" = "$(cd disk/run/checkpoints && find . -type f | sort | xargs sha256sum)"
+  rm disk/filler
+  train --resume disk/run --steps 8
+  check "with space again the run goes on" exited 0
+  umount disk
+else
+  n=$((n + 1))
+  echo "ok $n - a full disk # skip needs root and tmpfs"
+fi
+
+check "three kills at random moments change no byte" "$RETOUCH_ROOT/bench/kill-resume.sh" 3 5 >out 2>err

@@ -1,0 +1,81 @@
+using System.Text.Json.Nodes;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Training;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Tests.Training;
+
+/// <summary>Fits w·x to y: a loss whose gradient is known on paper, 2·mean((w·x − y)·x).</summary>
+internal sealed class LinearTask : ITrainingTask
+{
+    private readonly Parameter _weight;
+
+    public LinearTask(float[] start)
+    {
+        _weight = Network.Root.Parameter("weight", [start.Length], static (tensor, _) => tensor.ZeroInPlace());
+        using var generator = Generator.Create(Device.Cpu, 0);
+        Network.Initialise(generator, Device.Cpu);
+        using var scope = TensorScope.Enter();
+        _weight.Value.CopyInPlace(Tensor.From(start));
+    }
+
+    public ParameterStore Network { get; } = new();
+
+    /// <summary>The step (from 0) that adds √(w − w), which is 0 but rises without bound.</summary>
+    public long? InfiniteSlopeAt { get; init; }
+
+    public float[] Weight => _weight.Value.ToArray<float>();
+
+    public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
+    {
+        var (x, y) = (batch.Images!.Narrow(1, 0, _weight.Count), batch.Images!.Narrow(1, _weight.Count, 1).Squeeze(1));
+        var error = (x.Matmul(_weight.Value) - y).Square();
+        var total = error.Mean();
+        if (seeds.Step == InfiniteSlopeAt)
+            total = total + (_weight.Value - _weight.Value.Detach()).Sqrt().Sum();
+        return new StepLoss(total, [new StepTerm("square", total.Item(), total.Item())], [new("health/steps", seeds.Step)], error.Detach(), x.Select(1, 0).Detach());
+    }
+
+    public Picture SampleGrid(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);
+
+    public void Save(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "weight.txt"), string.Join(' ', Weight.Select(static w => w.ToString("R", System.Globalization.CultureInfo.InvariantCulture))));
+    }
+
+    public JsonNode? SaveState() => null;
+
+    public void LoadState(JsonNode? state)
+    {
+        // Keeps nothing.
+    }
+
+    public void Dispose() => Network.Dispose();
+}
+
+/// <summary>Rows (x, y) in order, in batches, on and on.</summary>
+internal sealed class Rows(float[][] rows, int batch, DataCursor start, CancellationTokenSource? cancelInside = null) : IBatchSource
+{
+    private int _at = start.Position;
+
+    public TimeSpan Waited => TimeSpan.FromSeconds(_at);
+
+    public TrainingBatch Next(CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var chosen = Enumerable.Range(0, batch).Select(k => (_at + k) % rows.Length).ToArray();
+        _at = (_at + batch) % rows.Length;
+        cancelInside?.Cancel();
+        var values = Tensor.From(chosen.SelectMany(i => rows[i]).ToArray()).Reshape([batch, rows[0].Length]);
+        return new TrainingBatch(values, null, new int?[batch], [.. chosen.Select(static i => $"row {i}")], new DataCursor(0, _at));
+    }
+
+    public void Dispose()
+    {
+        // Owns nothing.
+    }
+}

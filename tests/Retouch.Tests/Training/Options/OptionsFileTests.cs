@@ -1,0 +1,150 @@
+using System.Text.Json.Nodes;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch.Errors;
+using Retouch.Training.Options;
+
+namespace Retouch.Tests.Training.Options;
+
+public sealed class OptionsFileTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    private static TrainingOptions Bind(string json) => OptionsFile.Bind<TrainingOptions>(JsonNode.Parse(json)!.AsObject(), "test.json");
+
+    private static string Problems(string json) => Assert.Throws<UsageException>(() => Bind(json).Validate()).Message;
+
+    [Fact]
+    public void Unknown_options_are_all_named_with_what_was_meant()
+    {
+        var message = Problems("""{ "stesp": 3, "objective": { "perceptual": { "treshold": 3 } }, "averages": [ {}, { "dekay": 0.9 } ], "model": { "config": { "any": 1 } }, "data": { "quux": 1 } }""");
+        Assert.Contains("test.json: unknown option 'stesp'. Did you mean 'steps'?", message);
+        Assert.Contains("unknown option 'objective.perceptual.treshold'. Did you mean 'threshold'?", message);
+        Assert.Contains("unknown option 'averages[1].dekay'. Did you mean 'decay'?", message);
+        Assert.Contains("unknown option 'data.quux'. Known here: folder, ", message);
+        Assert.DoesNotContain("any", message);
+        Assert.Contains("--schema", message);
+    }
+
+    [Fact]
+    public void What_is_computed_from_options_is_no_option() => Assert.Contains("'objective.needsDecoder'", Problems("""{ "objective": { "needsDecoder": true } }"""));
+
+    [Theory]
+    [InlineData("""{ "steps": "many" }""", "steps")]
+    [InlineData("""{ "data": { "size": 1.5 } }""", "data.size")]
+    [InlineData("""{ "data": { "crop": "middle" } }""", "data.crop")]
+    [InlineData("""{ "model": null }""", "model")]
+    public void A_value_of_another_kind_is_named_by_its_path(string json, string path) => Assert.Contains($"the value at {path} cannot be used", Problems(json));
+
+    [Fact]
+    public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
+    {
+        File.WriteAllText(folder["a.json"], "{ // one\n \"steps\": 7, /* two */ \"seed\": 3, }");
+        var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(folder["a.json"]), "a.json");
+        Assert.Equal((7, 3UL), (options.Steps, options.Seed));
+        File.WriteAllText(folder["b.json"], """{ "steps": 7, "steps": 8 }""");
+        Assert.Contains("steps", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["b.json"])).Message);
+        File.WriteAllText(folder["c.json"], "[1]");
+        Assert.Contains("no JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
+        Assert.Contains("d.json", Assert.Throws<InputException>(() => OptionsFile.Read(folder["d.json"])).Message);
+    }
+
+    [Fact]
+    public void All_problems_are_reported_at_once()
+    {
+        var message = Problems("""{ "steps": 0, "precision": "int8", "batch": { "size": 0 }, "device": "abacus", "optimiser": { "clipNorm": "NaN" }, "data": { "flip": 2 } }""");
+        foreach (var part in new[] { "steps is 0", "precision is 'int8'", "batch.size is 0", "device: ", "clipNorm is NaN", "data.flip is 2", "model: give either", "objective is missing", "(8 problems)" })
+            Assert.Contains(part, message);
+    }
+
+    [Theory]
+    [InlineData("data.sceneCount", "5", "data.folder", "\"x\"")]
+    [InlineData("data.allowEnlarging", "true")]
+    [InlineData("data.crop", "\"random\"")]
+    [InlineData("data.maxBadShare", "0.5")]
+    [InlineData("optimiser.schedule.power", "2")]
+    [InlineData("times.logitMean", "1")]
+    [InlineData("times.modeScale", "1")]
+    [InlineData("averages", """[{ "power": 0.5 }]""")]
+    [InlineData("autoencoderLoss", "{}")]
+    [InlineData("objective.minSnrGamma", "5")]
+    [InlineData("objective.decodeBatch", "2")]
+    [InlineData("model.autoencoder", "\"elsewhere\"")]
+    public void What_would_do_nothing_is_an_error(params string[] pathsAndValues)
+    {
+        var json = JsonNode.Parse("""{ "model": { "path": "somewhere" }, "objective": {} }""")!.AsObject();
+        OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
+        for (var k = 0; k < pathsAndValues.Length; k += 2)
+            OptionsFile.Set(json, pathsAndValues[k], JsonNode.Parse(pathsAndValues[k + 1]));
+        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+    }
+
+    [Theory]
+    [InlineData("times.density", "\"mode\"")]
+    [InlineData("conditioning.dropout", "0.2")]
+    [InlineData("samples.guidance", "2")]
+    [InlineData("model.checkpointActivations", "true")]
+    [InlineData("model.scheduler", "{}")]
+    [InlineData("objective", "{}")]
+    public void What_would_do_nothing_for_an_autoencoder_is_an_error(string path, string value)
+    {
+        var json = JsonNode.Parse("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""")!.AsObject();
+        OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
+        OptionsFile.Set(json, path, JsonNode.Parse(value));
+        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+    }
+
+    [Fact]
+    public void The_resolved_form_gives_the_same_options()
+    {
+        var options = TinyRun.Denoiser().Resolve();
+        var text = OptionsFile.Write(options);
+        var again = OptionsFile.Bind<TrainingOptions>(JsonNode.Parse(text)!.AsObject(), "again");
+        again.Validate();
+        Assert.Equal(text, OptionsFile.Write(again));
+        Assert.Equal(text, OptionsFile.Write(again.Resolve()));
+        Assert.Equal((11, 0UL), (again.Data.SceneCount, again.Data.SceneSeed));
+        Assert.True(Path.IsPathFullyQualified(again.Model.Autoencoder!));
+        var autoencoder = Bind("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""").Resolve();
+        Assert.NotNull(autoencoder.AutoencoderLoss);
+        Assert.Equal(4000, autoencoder.Data.SceneCount);
+    }
+
+    [Fact]
+    public void Single_values_are_laid_over_the_file()
+    {
+        var json = new JsonObject { ["averages"] = new JsonArray() };
+        OptionsFile.Set(json, "data.folder", "pictures");
+        OptionsFile.Set(json, "optimiser.clipNorm", "null");
+        OptionsFile.Set(json, "objective.perceptual.weight", "2.5");
+        var options = OptionsFile.Bind<TrainingOptions>(json, "test");
+        Assert.Equal(("pictures", null, 2.5), (options.Data.Folder, options.Optimiser.ClipNorm, options.Objective!.Perceptual!.Weight.Fixed));
+        Assert.Contains("Lists are set as a whole", Assert.Throws<UsageException>(() => OptionsFile.Set(json, "averages.0.decay", "0.9")).Message);
+    }
+
+    [Fact]
+    public void The_schema_describes_every_option()
+    {
+        var options = 0;
+        void Walk(JsonNode? node, string path)
+        {
+            if (node is not JsonObject schema)
+                return;
+            foreach (var (name, property) in schema["properties"] as JsonObject ?? [])
+            {
+                options++;
+                Assert.True(property is JsonObject o && o["description"]?.GetValue<string>().Length > 5, $"{path}{name} has no description");
+                Walk(property, $"{path}{name}.");
+            }
+
+            Walk(schema["items"], path);
+        }
+
+        var root = OptionsFile.Schema<TrainingOptions>();
+        Walk(root, "");
+        Assert.True(options > 60, $"{options} options");
+        Assert.NotNull(root["properties"]!["objective"]!["properties"]!["perceptual"]!["properties"]!["threshold"]);
+        Assert.False((bool)root["additionalProperties"]!);
+    }
+}

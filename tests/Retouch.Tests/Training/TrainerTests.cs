@@ -1,0 +1,269 @@
+using System.Globalization;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Optim;
+using Retouch.Training;
+using Retouch.Training.Options;
+using Retouch.Training.State;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Tests.Training;
+
+/// <summary>The loop on a task whose every number is known.</summary>
+[Collection(LiveTensorCollection.Name)]
+public sealed class TrainerTests : IDisposable
+{
+    private static readonly float[][] Data = [[1, 2, 3], [-1, 0.5f, 1], [2, -1, 0.5f], [0.25f, 1, -2]];
+    private static readonly float[] Start = [0.5f, -0.25f];
+
+    private readonly TemporaryFolder folder = new();
+    private int runs;
+
+    public void Dispose() => folder.Dispose();
+
+    private static TrainingOptions Options(long steps = 5, int batch = 2, int accumulate = 1, double? clip = null, params double[] averages) => new()
+    {
+        Steps = steps,
+        Batch = new() { Size = batch, Accumulate = accumulate },
+        Optimiser = new() { LearningRate = 0.01, ClipNorm = clip },
+        Averages = [.. averages.Select(static d => new WeightAverageOptions { Decay = d })],
+        Checkpoints = new() { Every = 2, Keep = 2 },
+        Log = new() { TensorBoard = false },
+    };
+
+    [Fact]
+    public void Accumulated_batches_make_the_step_of_one_large_batch()
+    {
+        var (whole, wholeNorms) = Train(Options(batch: 4));
+        var (parts, partNorms) = Train(Options(batch: 1, accumulate: 4));
+        for (var k = 0; k < whole.Length; k++)
+            Assert.Equal(whole[k], parts[k], 1e-6);
+        for (var k = 0; k < wholeNorms.Length; k++)
+            Assert.Equal(wholeNorms[k], partNorms[k], 1e-5 * wholeNorms[k]);
+        Assert.Equal(Norm(Gradient(Data, Start)), wholeNorms[0], 1e-5);
+    }
+
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(1000.0)]
+    public void The_gradient_is_clipped_to_its_bound(double clip)
+    {
+        var gradient = Gradient(Data, Start);
+        var norm = Norm(gradient);
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        Run(task, Options(steps: 1, batch: 4, clip: clip), run);
+        var record = Assert.Single(MetricsReader.Read(run.MetricsFile));
+        var scale = Math.Min(1, clip / (norm + 1e-6));
+        Assert.Equal(norm, record.Find("gradient/norm")!.Value, 1e-5);
+        Assert.Equal(scale, record.Find("gradient/clip")!.Value, 1e-6);
+        // What AdamW was given shows in its first moment, 0.1·g, of the checkpoint.
+        using var scope = TensorScope.Enter();
+        using var moments = Retouch.Torch.Safetensors.SafetensorsFile.Open(Path.Combine(new CheckpointStore(run.Path).FolderOf(1), "optimiser.safetensors"));
+        var first = moments.Read("exp_avg.weight").ToArray<float>();
+        for (var k = 0; k < first.Length; k++)
+            Assert.Equal(0.1 * scale * gradient[k], first[k], 1e-6);
+    }
+
+    [Fact]
+    public void Each_average_follows_with_its_own_decay()
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        var weights = new List<float[]>();
+        Run(task, Options(steps: 5, averages: [0.5, 0.9]), run, new ProgressProbe(_ => weights.Add(task.Weight)));
+        foreach (var decay in new[] { 0.5, 0.9 })
+        {
+            double[] expected = [.. Start.Select(static w => (double)w)];
+            foreach (var now in weights)
+                expected = [.. expected.Select((e, k) => (decay * e) + ((1 - decay) * now[k]))];
+            var saved = File.ReadAllText(Path.Combine(run.ModelFolder(decay), "weight.txt")).Split(' ').Select(t => double.Parse(t, CultureInfo.InvariantCulture)).ToArray();
+            for (var k = 0; k < saved.Length; k++)
+                Assert.Equal(expected[k], saved[k], 1e-6);
+        }
+
+        Assert.Equal(weights[^1], File.ReadAllText(Path.Combine(run.ModelFolder(null), "weight.txt")).Split(' ').Select(t => float.Parse(t, CultureInfo.InvariantCulture)));
+        Assert.Equal(weights[^1], task.Weight);
+    }
+
+    [Fact]
+    public void A_loss_that_is_not_finite_names_step_term_sample_and_time_and_keeps_the_checkpoint()
+    {
+        float[][] data = [.. Data.Select(static (row, k) => k == 3 ? [float.NaN, row[1], row[2]] : row)];
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        // Batches of one: row 3 comes fourth.
+        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9, batch: 1), run, data: data)).Message;
+        Assert.Contains("loss is not finite at step 4: term square, samples row 3 (timestep NaN).", message);
+        Assert.Contains("The checkpoint of step 2 is kept; --resume", message);
+        Assert.Equal([2], new CheckpointStore(run.Path).Steps);
+        using var again = new LinearTask(Start);
+        using var trainer = new Trainer(again, Options(steps: 9, batch: 1), run, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        Assert.True(trainer.TryResume(static _ => { }));
+        trainer.Run(new ProgressProbe(), CancellationToken.None);
+        Assert.Equal(Train(Options(steps: 9, batch: 1)).Weight, again.Weight);
+    }
+
+    [Fact]
+    public void Only_the_sample_at_fault_is_named()
+    {
+        float[][] data = [.. Data.Select(static (row, k) => k == 2 ? [row[0], row[1], float.PositiveInfinity] : row)];
+        using var task = new LinearTask(Start);
+        var message = Assert.Throws<InputException>(() => Run(task, Options(batch: 4), Folder(), data: data)).Message;
+        Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint was written yet.", message);
+    }
+
+    [Fact]
+    public void A_gradient_that_is_not_finite_stops_before_the_update()
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start) { InfiniteSlopeAt = 3 };
+        var before = new List<float[]>();
+        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9, batch: 1, accumulate: 2), run, new ProgressProbe(_ => before.Add(task.Weight)))).Message;
+        Assert.Contains("The gradient is not finite at step 4: no single term, samples row 2 (timestep 2), row 3 (timestep 0.3).", message);
+        Assert.Equal(before[^1], task.Weight);
+        Assert.Equal(2, new CheckpointStore(run.Path).Steps[^1]);
+    }
+
+    [Fact]
+    public void Weights_that_overflow_are_not_saved()
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9), run, new ProgressProbe(p =>
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            if (p.Step == 4)
+                task.Network.All[0].Value.CopyInPlace(Tensor.From([float.PositiveInfinity, 0]));
+        }))).Message;
+        Assert.Contains("after step 4", message);
+        Assert.Contains("The checkpoint of step 2 is kept", message);
+        Assert.Equal([2], new CheckpointStore(run.Path).Steps);
+    }
+
+    [Fact]
+    public void An_interruption_among_accumulated_batches_finishes_the_step()
+    {
+        var options = Options(steps: 4, batch: 1, accumulate: 3);
+        var whole = Train(options).Weight;
+        var run = Folder();
+        using (var task = new LinearTask(Start))
+        using (var source = new CancellationTokenSource())
+        using (var trainer = new Trainer(task, options, run, cursor => new Rows(Data, 1, cursor, source), TimeProvider.System))
+        {
+            var progress = new ProgressProbe();
+            Assert.Throws<OperationCanceledException>(() => trainer.Run(progress, source.Token));
+            Assert.Equal(1, trainer.Step);
+            Assert.Contains("Interrupted after step 1", progress.Notes[^1]);
+        }
+
+        using var resumed = new LinearTask(Start);
+        using var rest = new Trainer(resumed, options, run, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        Assert.True(rest.TryResume(static _ => { }));
+        rest.Run(new ProgressProbe(), CancellationToken.None);
+        Assert.Equal(whole, resumed.Weight);
+    }
+
+    [Fact]
+    public void A_broken_last_checkpoint_is_written_anew()
+    {
+        var run = Folder();
+        using (var task = new LinearTask(Start))
+            Run(task, Options(steps: 4), run);
+        var last = Path.Combine(new CheckpointStore(run.Path).FolderOf(4), "weights.safetensors");
+        File.WriteAllText(last, "broken");
+        using var again = new LinearTask(Start);
+        using var trainer = new Trainer(again, Options(steps: 4), run, cursor => new Rows(Data, 2, cursor), TimeProvider.System);
+        List<string> notes = [];
+        Assert.True(trainer.TryResume(notes.Add));
+        Assert.Equal(2, trainer.Step);
+        Assert.Contains("weights.safetensors does not have the hash", Assert.Single(notes));
+        trainer.Run(new ProgressProbe(), CancellationToken.None);
+        Assert.Equal(4, new CheckpointStore(run.Path).ReadNewest(static m => Assert.Fail(m))!.Value.State.Step);
+    }
+
+    [Fact]
+    public void Time_spent_waiting_is_that_of_the_step()
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        // The rows say that one second passes with each.
+        Run(task, Options(steps: 1, batch: 2), run);
+        Assert.Equal(2, MetricsReader.Read(run.MetricsFile)[0].Find("time/data"));
+    }
+
+    [Fact]
+    public void Samples_are_drawn_on_the_way_and_at_the_end()
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        Run(task, Options(steps: 5) with { Samples = new() { Every = 2 } }, run);
+        Assert.Equal(["step-00000002.png", "step-00000004.png", "step-00000005.png"], Directory.EnumerateFiles(run.SamplesFolder).Select(static f => Path.GetFileName(f)).Order());
+    }
+
+    [Fact]
+    public void Fifty_steps_leave_no_tensor_behind()
+    {
+        var before = Tensor.LiveCount;
+        using (var task = new LinearTask(Start))
+        {
+            var counts = new List<long>();
+            Run(task, Options(steps: 50, accumulate: 2, averages: [0.9, 0.99]) with { Samples = new() { Every = 10 } }, Folder(), new ProgressProbe(_ => counts.Add(Tensor.LiveCount)));
+            Assert.Equal(counts[1], counts[^1]);
+        }
+
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Fifty_steps_through_the_decoder_leave_no_tensor_behind(bool cacheLatents)
+    {
+        var before = Tensor.LiveCount;
+        var counts = new List<long>();
+        using (var run = TrainingRun.Start(TinyRun.Denoiser(cacheLatents: cacheLatents, set: """{ "steps": 50, "samples": { "every": 20, "count": 2, "steps": 2 } }"""), folder["run"], TimeProvider.System))
+            run.Train(new ProgressProbe(_ => counts.Add(Tensor.LiveCount)), CancellationToken.None);
+        Assert.Equal(50, counts.Count);
+        Assert.Equal(counts[1], counts[^1]);
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    private static double[] Gradient(float[][] rows, float[] w)
+    {
+        var gradient = new double[w.Length];
+        foreach (var row in rows)
+        {
+            var error = (row[0] * (double)w[0]) + (row[1] * (double)w[1]) - row[2];
+            for (var k = 0; k < w.Length; k++)
+                gradient[k] += 2 * error * row[k] / rows.Length;
+        }
+
+        return gradient;
+    }
+
+    private static double Norm(double[] v) => Math.Sqrt(v.Sum(static x => x * x));
+
+    private static void Run(LinearTask task, TrainingOptions options, RunFolder run, ProgressProbe? progress = null, float[][]? data = null)
+    {
+        using var trainer = new Trainer(task, options, run, cursor => new Rows(data ?? Data, options.Batch.Size, cursor), TimeProvider.System);
+        trainer.Run(progress ?? new ProgressProbe(), CancellationToken.None);
+    }
+
+    private (float[] Weight, double[] Norms) Train(TrainingOptions options)
+    {
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        Run(task, options, run);
+        return (task.Weight, [.. MetricsReader.Read(run.MetricsFile).Select(static r => r.Find("gradient/norm")!.Value)]);
+    }
+
+    private RunFolder Folder()
+    {
+        var run = RunFolder.Plan(folder[$"run{runs++}"]);
+        run.Create();
+        return run;
+    }
+}
