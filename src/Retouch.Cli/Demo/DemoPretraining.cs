@@ -117,7 +117,8 @@ internal static class DemoPretraining
             if (component.Network is not Autoencoders.IAutoencoder network)
                 throw new InputException($"'{autoencoder}' holds a {component.ClassName}, which is no autoencoder.");
             config["sample_size"] = settings.Size / network.Downsampling;
-            config["in_channels"] = config["out_channels"] = network.LatentChannels;
+            config["in_channels"] = network.LatentChannels;
+            config["out_channels"] = network.LatentChannels;
         }
 
         if (settings.Data is not null)

@@ -18,7 +18,7 @@ internal sealed record DemoArm(string Key, string Name, string Summary, string O
     public static IReadOnlyList<DemoArm> All { get; } =
     [
         new("latent", "latent only", "the usual diffusion loss, in latent space", "{}"),
-        new("lpl", "+ LPL", "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth", """{ "perceptual": {} }"""),
+        new("lpl", "+ LPL", "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth", """{ "perceptual": { "weight": "auto", "autoWarmUp": 50 } }"""),
         new("pixel", "+ pixel loss", "the squared error behind the decoder beside it", """{ "pixel": { "weight": 8 } }"""),
     ];
 }

@@ -25,7 +25,7 @@ internal static class DemoReport
         return new ReportDocument("Post-training through the decoder: a comparison", [
             new ReportSection("What was compared", Compared(settings, runs)),
             new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
-            new ReportSection("Figures", DemoTables.Quality(measured), DemoTables.Differences(measured), DemoTables.Cost(runs)),
+            new ReportSection("Figures", DemoTables.Quality(measured), DemoTables.Differences(measured), DemoTables.Bands(measured), DemoTables.Cost(runs)),
             new ReportSection("Spectra", new BlockRow(DemoCharts.Spectra(measured), DemoCharts.SpectrumRatio(measured)), DemoCharts.SpectrumBands(measured)),
             new ReportSection("Training", losses),
             new ReportSection("How to do it again", Again(settings, folder, runs)),
@@ -65,13 +65,12 @@ internal static class DemoReport
         }
     }
 
-    private static ReportBlock[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs) =>
+    private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs) =>
     [
         new Prose(
             $"A small latent diffusion model was trained on for {Figures.Count(settings.Steps)} steps in {runs.Count} ways, from the same weights, with the same pictures, noise and times at every step. "
             + "They differ in the loss alone. Every model then drew pictures from the same seeds and classes, which are measured against real pictures that no training saw.",
             $"**Fréchet wavelet distance** compares the statistics of wavelet packets with those of real pictures and is the figure that decides here; it was chosen before the result was known. **Spectrum error** compares how much of each frequency there is. Both are better when lower."),
-        new KeyValues("Arms", [.. DemoArm.All.Prepend(DemoArm.Base).Select(static arm => KeyValuePair.Create(arm.Name, arm.Summary))]),
     ];
 
     private static List<ReportBlock> Again(DemoSettings settings, DemoFolder folder, IReadOnlyList<ArmRun> runs)
