@@ -74,7 +74,7 @@ stopped() { # stopped RUN SIGNAL: starts RUN and sends the signal once it has ta
   local pid=$!
   set +m
   local waited=0
-  until [ "$(wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0)" -ge 3 ] || [ $waited -ge 1200 ]; do sleep 0.05; waited=$((waited + 1)); done
+  until [ "$(cat "$1/metrics.jsonl" 2>/dev/null | wc -l)" -ge 3 ] || [ $waited -ge 1200 ]; do sleep 0.05; waited=$((waited + 1)); done
   kill -"$2" "$pid"
   wait "$pid"
   status=$?
@@ -84,8 +84,8 @@ check "Ctrl-C ends with 130" exited 130
 check "after writing a checkpoint" test -n "$(ls stopped/checkpoints)"
 check "and says how to go on" says err "go on with --resume"
 taken=$(wc -l <stopped/metrics.jsonl)
-train --resume stopped --steps 5
-check "fewer steps than are done end with 2" test "$status" = "$([ "$taken" -gt 5 ] && echo 2 || echo 0)"
+train --resume stopped --steps 1
+check "fewer steps than are done end with 2" exited 2
 train --resume stopped --steps $((taken + 3))
 check "--resume completes the run" exited 0
 check "from where it stopped" says err "Going on after step $taken."
@@ -108,7 +108,8 @@ check "nothing is deleted" test "$(ls pictures | wc -l)" = 20
 train --options autoencoder.json --set data.sceneCount=null --data pictures --output toomany
 check "more than the share ends with 3" exited 3
 check "and says how many" says err "2 of 20 pictures cannot be used"
-check "they are listed all the same" test -s toomany/quarantine.jsonl
+check "and which" grep -qF cut.png err
+check "all of them" grep -qF text.jpg err
 
 if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=3m tmpfs disk 2>/dev/null; then
   train --options autoencoder.json --steps 4 --set checkpoints.every=2 --output disk/run

@@ -67,9 +67,11 @@ public sealed class Quarantine
             pictures.TryAdd(picture.Index, picture);
             if (pictures.Count > maxShare * count)
             {
+                const int Shown = 20;
+                var more = pictures.Count > Shown ? $"\n  … and {pictures.Count - Shown} more" : "";
                 throw new InputException(
-                    $"{pictures.Count} of {count} pictures cannot be used, more than the {maxShare * 100:0.##} % allowed; "
-                    + $"the first: {pictures.Values.First().Reason} Clean the data or raise the share.");
+                    $"{pictures.Count} of {count} pictures cannot be used, more than the {maxShare * 100:0.##} % allowed:\n  "
+                    + $"{string.Join("\n  ", pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data or raise the share.");
             }
         }
     }
