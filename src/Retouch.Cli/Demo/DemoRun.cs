@@ -73,6 +73,11 @@ internal static class DemoRun
             var scenes = options["data"]!["sceneCount"]!.GetValue<int>();
             options["data"]!["sceneCount"] = (int)Math.Max(settings.Batch, Math.Min(scenes, settings.Steps * settings.Batch));
         }
+        else
+        {
+            // Encoding everything once pays only where the steps see more than everything.
+            options["data"]!["cacheLatents"] = settings.Steps * settings.Batch >= Data.ImageFolder.Open(folder.TrainingPictures).Count;
+        }
 
         return DemoRecipes.Bind(options, "post-training");
     }
