@@ -24,7 +24,7 @@ internal static class DemoTables
         var psnr = measured.Reconstruction.Of("psnr");
         return Table("Against the held-out pictures", Whole, measured) with
         {
-            IntervalNote = $"± is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row ({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures count as fixed.",
+            IntervalNote = $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row ({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures count as fixed.",
             Note = "Spectrum error is the root mean square of log₁₀ of the ratio to the real spectrum; the bias is its mean over the upper third of the frequencies, below 0 where fine detail is missing. "
                 + $"Sharpness is the variance of the Laplacian; the held-out pictures have {Figures.Significant(real)}. "
                 + $"The autoencoder gives the held-out pictures back at {Figures.Significant(psnr.Value, 3)} dB (± {Figures.Significant(psnr.Half(), 2)}): no arm can be finer than it.",
@@ -38,11 +38,11 @@ internal static class DemoTables
     /// <summary>The paired differences to the latent loss alone.</summary>
     public static ReportTable Differences(DemoMeasurement measured)
     {
-        (string Figure, string Header)[] figures = [("fwd", "wavelet distance"), ("fwd.high", "its high band"), ("spectrum", "spectrum error"), ("spectrum.high", "its high band")];
+        (string Figure, string Header)[] figures = [("fwd", "wavelet distance"), ("spectrum", "spectrum error"), ("spectrum.high", "its high band")];
         var rows = measured.Arms.Sets.Skip(1).Select(set => new TableRow(set.Name, [.. figures.SelectMany(figure => Cells(measured.Arms.DifferenceOf(set.Name, figure.Figure)))]));
         return new ReportTable("Difference to the latent loss alone", "arm", [.. figures.SelectMany(static f => (TableColumn[])[new(f.Header), new("that is")])], [.. rows])
         {
-            IntervalNote = "± is half the width of the 95 % interval of the difference. Paired: the same seeds and classes are drawn together, so that what the pictures share cancels.",
+            IntervalNote = "is half the width of the 95 % interval of the difference. Paired: the same seeds and classes are drawn together, so that what the pictures share cancels.",
             Note = "Below 0 is closer to real pictures; \"not shown\" where the interval holds 0.",
         };
     }

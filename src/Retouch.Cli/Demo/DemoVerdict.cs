@@ -14,6 +14,9 @@ internal static class DemoVerdict
 
     private const string Second = "spectrum";
 
+    // The pairing of seeds shows differences that nobody could see.
+    private const double Negligible = 0.01;
+
     /// <summary>The verdict on the arms beside the latent loss alone.</summary>
     public static Said Of(DemoMeasurement measured)
     {
@@ -23,6 +26,9 @@ internal static class DemoVerdict
         var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured.AgainstBefore)} {caution}";
         if (result.Protocol.Fwd is { } wavelets && result.Sets.Any(set => set.Count <= wavelets.Features))
             return new Said(VerdictTone.Unclear, $"Too few pictures to judge: the wavelet distance needs more than {wavelets.Features} a model (--samples).", detail);
+
+        if (differences.All(d => Math.Abs(d.Value) < Negligible * Find(result, d.Baseline).Value))
+            return new Said(VerdictTone.Unclear, $"The arms end alike: none is {Figures.Percent(Negligible)} closer to real pictures, or further off, than the latent loss alone.", detail);
 
         var better = differences.Where(static d => d.Verdict == Shown.Better).OrderBy(static d => d.Value).ToArray();
         var worse = differences.Where(static d => d.Verdict == Shown.Worse).ToArray();
