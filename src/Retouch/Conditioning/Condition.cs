@@ -2,28 +2,50 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning;
 
-/// <summary>What a denoiser is told besides the noisy latent and the time.</summary>
+/// <summary>What a denoiser is told besides the noisy latent and the time. Which members it needs is the architecture's; the rest are null.</summary>
 /// <param name="ClassLabels">int64 [batch]; the number of classes stands for "no class" (classifier-free guidance).</param>
-public sealed record Condition(Tensor? ClassLabels)
+public sealed record Condition(Tensor? ClassLabels = null)
 {
+    /// <summary>Token embeddings of the prompt, [batch, tokens, width]: one text encoder's, or several put together as the model's pipeline does.</summary>
+    public Tensor? Text { get; init; }
+
+    /// <summary>Which tokens count, int64 [batch, tokens], 1 for a token and 0 for padding; null where all of them do.</summary>
+    public Tensor? TextMask { get; init; }
+
+    /// <summary>One vector for the whole prompt, [batch, width].</summary>
+    public Tensor? Pooled { get; init; }
+
+    /// <summary>
+    /// SDXL's micro-conditioning (Podell et al. 2023, section 2.2), [batch, 6] in pixels: original height and width, top and left of the crop, target height and width.
+    /// </summary>
+    public Tensor? TimeIds { get; init; }
+
     /// <summary>Samples, or null where the condition says nothing about any.</summary>
-    public int? Batch => ClassLabels is null ? null : checked((int)ClassLabels.Shape[0]);
+    public int? Batch => Members.FirstOrDefault(static t => t is not null) is { } any ? checked((int)any.Shape[0]) : null;
+
+    private Tensor?[] Members => [ClassLabels, Text, TextMask, Pooled, TimeIds];
 
     /// <summary>Some samples of the batch, in memory that is shared.</summary>
     /// <param name="start">The first.</param>
     /// <param name="count">How many.</param>
-    public Condition Narrow(int start, int count) => new(ClassLabels?.Narrow(0, start, count));
+    public Condition Narrow(int start, int count) => Map(t => t.Narrow(0, start, count));
 
     /// <summary>Two batches as one: classifier-free guidance runs both in one pass.</summary>
     /// <exception cref="ArgumentException">One has a member that the other lacks.</exception>
     public Condition Concat(Condition other)
     {
         ArgumentNullException.ThrowIfNull(other);
-        if (ClassLabels is null != other.ClassLabels is null)
-            throw new ArgumentException("Both conditions need class labels, or neither.", nameof(other));
-        return new(ClassLabels is null ? null : Ops.Cat([ClassLabels, other.ClassLabels!]));
+        (Tensor? Mine, Tensor? Theirs)[] pairs = [.. Members.Zip(other.Members)];
+        if (Array.Exists(pairs, static p => p.Mine is null != p.Theirs is null))
+            throw new ArgumentException("Both conditions need the same members.", nameof(other));
+        return Of([.. pairs.Select(static p => p.Mine is null ? null : Ops.Cat([p.Mine, p.Theirs!]))]);
     }
 
     /// <summary>The same on another device.</summary>
-    public Condition To(Device device) => new(ClassLabels?.To(device));
+    public Condition To(Device device) => Map(t => t.To(device));
+
+    private static Condition Of(Tensor?[] members) =>
+        new(members[0]) { Text = members[1], TextMask = members[2], Pooled = members[3], TimeIds = members[4] };
+
+    private Condition Map(Func<Tensor, Tensor> change) => Of([.. Members.Select(t => t is null ? null : change(t))]);
 }

@@ -160,7 +160,7 @@ public sealed class DiTTests
         Assert.Contains("between 0 and 10", Assert.Throws<InputException>(() => network.Forward(sample, time, Tensor.From([0L, 11, 2]))).Message, StringComparison.Ordinal);
         Assert.Contains("divisible by 2", Assert.Throws<InputException>(() => network.Forward(sample.Narrow(2, 0, 7), time, time)).Message, StringComparison.Ordinal);
         Assert.Contains("one time and one label", Assert.Throws<InputException>(() => network.Forward(sample, time.Narrow(0, 0, 2), time)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition(null)));
+        Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition()));
     }
 
     [Theory]

@@ -81,7 +81,7 @@ public static class PipelineSampler
     private static Condition ConditionOf(LatentDiffusionPipeline pipeline, PipelineSampling request, Device device)
     {
         if (pipeline.Denoiser.ClassCount is not { } classes)
-            return request.Labels is null ? new Condition(null) : throw new UsageException("Classes were given, but this denoiser takes none.");
+            return request.Labels is null ? new Condition() : throw new UsageException("Classes were given, but this denoiser takes none.");
         var labels = request.Labels ?? [.. Enumerable.Range(0, request.Seeds.Count).Select(k => k % classes)];
         if (labels.Count != request.Seeds.Count)
             throw new UsageException($"{request.Seeds.Count} seeds, but {labels.Count} classes; give one class a picture.");

@@ -131,7 +131,7 @@ public sealed class DenoiserTask : ITrainingTask
     private Condition ConditionOf(TrainingBatch batch, StepSeeds seeds)
     {
         if (Denoiser.ClassCount is not { } classes)
-            return new Condition(null);
+            return new Condition();
         var labels = new long[batch.Count];
         for (var k = 0; k < labels.Length; k++)
         {
