@@ -18,6 +18,8 @@ public sealed class ProbeTests : IDisposable
     [InlineData("dit")]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
+    [InlineData("autoencoder_tiny")]
+    [InlineData("asymmetric_autoencoder_kl")]
     public void Every_output_intermediate_and_gradient_of_the_golden_is_reproduced(string name)
     {
         using var scope = TensorScope.Enter();

@@ -14,7 +14,10 @@ internal static class ComponentProbes
     {
         switch (network)
         {
-            case AutoencoderKl autoencoder:
+            case KlAutoencoder autoencoder:
+                Probe(autoencoder, tensors);
+                break;
+            case AutoencoderTiny autoencoder:
                 Probe(autoencoder, tensors);
                 break;
             case DiTTransformer2D denoiser:
@@ -26,10 +29,9 @@ internal static class ComponentProbes
     }
 
     /// <summary>The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).</summary>
-    private static void Probe(AutoencoderKl network, ProbeTensors tensors)
+    private static void Probe(KlAutoencoder network, ProbeTensors tensors)
     {
-        if (!tensors.Has("image") && !tensors.Has("latent"))
-            throw new InputException("An autoencoder is probed with in.image, in.latent or both; the file has neither.");
+        CheckInputs(tensors);
         if (tensors.Has("image"))
         {
             var moments = network.EncodeMoments(tensors.Leaf("image"));
@@ -47,6 +49,41 @@ internal static class ComponentProbes
         }
 
         if (tensors.Has("latent"))
+        {
+            var latent = new Latent(network.Scale(tensors.Leaf("latent")));
+            tensors.Output("decoded", network.Decode(latent));
+            // After the plain decode, so that inner modules are shown as they are without a mask.
+            if (network is AsymmetricAutoencoderKl asymmetric && tensors.Has("mask"))
+                tensors.Output("decoded_masked", asymmetric.Decode(latent, tensors.Input("image_for_mask"), tensors.Input("mask")));
+        }
+    }
+
+    /// <summary>As for the full ones, but nothing is drawn; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.</summary>
+    private static void Probe(AutoencoderTiny network, ProbeTensors tensors)
+    {
+        CheckInputs(tensors);
+        if (tensors.Has("image"))
+        {
+            var latents = network.EncodeMoments(tensors.Leaf("image"));
+            var stored = network.ToUnitRange(latents);
+            tensors.Output("latents", latents);
+            tensors.Output("scale_latents", stored);
+            tensors.Output("unscale_latents", network.FromUnitRange(stored));
+        }
+
+        if (tensors.Has("latent"))
             tensors.Output("decoded", network.Decode(new Latent(network.Scale(tensors.Leaf("latent")))));
+        if (tensors.Has("image"))
+        {
+            using var quiet = Autograd.NoGrad();
+            var bytes = (network.ToUnitRange(network.EncodeMoments(tensors.Input("image"))) * 255).Round() / 255;
+            tensors.Output("forward", network.Decode(new Latent(network.Scale(network.FromUnitRange(bytes)))));
+        }
+    }
+
+    private static void CheckInputs(ProbeTensors tensors)
+    {
+        if (!tensors.Has("image") && !tensors.Has("latent"))
+            throw new InputException("An autoencoder is probed with in.image, in.latent or both; the file has neither.");
     }
 }

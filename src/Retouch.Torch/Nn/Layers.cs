@@ -52,27 +52,28 @@ public sealed class Conv2d
     public Tensor Forward(Tensor x) => x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
 }
 
-/// <summary>Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out].</summary>
+/// <summary>Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out], when there is one.</summary>
 public sealed class UpsampleConv2d
 {
     private readonly Parameter _weight;
-    private readonly Parameter _bias;
+    private readonly Parameter? _bias;
 
     /// <param name="path">Where it stands.</param>
     /// <param name="inputs">Input channels.</param>
     /// <param name="outputs">Output channels.</param>
-    public UpsampleConv2d(ParameterPath path, long inputs, long outputs)
+    /// <param name="bias">Whether there is a bias.</param>
+    public UpsampleConv2d(ParameterPath path, long inputs, long outputs, bool bias = true)
     {
         var fan = Inits.FanIn(inputs * 9);
         _weight = path.Parameter("weight", [outputs, inputs, 3, 3], fan);
-        _bias = path.Parameter("bias", [outputs], fan);
+        _bias = bias ? path.Parameter("bias", [outputs], fan) : null;
     }
 
     /// <summary>
     /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low resolution do the
     /// work of one 3×3 at the high one; there is no second derivative then.
     /// </summary>
-    public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias.Value);
+    public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias?.Value);
 }
 
 /// <summary>Group normalisation (Wu and He 2018) over NCHW. Keys: <c>weight</c>, <c>bias</c> [C].</summary>

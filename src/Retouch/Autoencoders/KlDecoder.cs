@@ -3,83 +3,60 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>Latents to images, stopping where nothing deeper is wanted. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>, <c>conv_norm_out</c>, <c>conv_out</c>.</summary>
+/// <summary>
+/// Latents to images, stopping where nothing deeper is wanted. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>, <c>conv_norm_out</c>, <c>conv_out</c>;
+/// with a mask encoder <c>condition_encoder</c> too.
+/// </summary>
 internal sealed class KlDecoder
 {
     private readonly ParameterPath _convPath;
     private readonly Conv2d _convIn;
-    private readonly Stage[] _stages;
-    private readonly Stage _head;
+    private readonly DecoderStages _stages;
+    private readonly MaskConditionEncoder? _condition;
 
-    public KlDecoder(ParameterPath path, AutoencoderKlConfig config)
+    /// <param name="path">Where it stands.</param>
+    /// <param name="config">Its shape.</param>
+    /// <param name="masked">Whether it can keep parts of a given image.</param>
+    public KlDecoder(ParameterPath path, AutoencoderKlConfig config, bool masked = false)
     {
         var channels = config.BlockOutChannels.Reverse().ToArray();
         _convPath = path / "conv_in";
         _convIn = new Conv2d(_convPath, config.LatentChannels, channels[0], kernel: 3, padding: 1);
-        var stages = new List<Stage>();
+        var stages = new List<DecoderStage>();
         var taps = new List<DecoderTap>();
         var place = path / "mid_block";
-        stages.Add(Stage.Create(place, p => new KlMidBlock(p, channels[0], config.NormNumGroups, config.MidBlockAddAttention)));
+        stages.Add(DecoderStage.Create(place, p => new KlMidBlock(p, channels[0], config.NormNumGroups, config.MidBlockAddAttention)));
         taps.Add(new DecoderTap(place.Name, channels[0], 1));
         for (var k = 0; k < channels.Length; k++)
         {
             place = path / "up_blocks" / k;
             var upsample = k < channels.Length - 1;
-            stages.Add(Stage.Create(place, p => new KlUpBlock(p, channels[Math.Max(k - 1, 0)], channels[k], config.LayersPerBlock + 1, config.NormNumGroups, upsample)));
+            stages.Add(DecoderStage.Create(place, p => new KlUpBlock(p, channels[Math.Max(k - 1, 0)], channels[k], config.LayersPerBlock + 1, config.NormNumGroups, upsample)));
             taps.Add(new DecoderTap(place.Name, channels[k], 1 << Math.Min(k + 1, channels.Length - 1)));
         }
 
-        _stages = [.. stages];
-        _head = Stage.Create(path, p => new KlHead(p, channels[^1], config.OutChannels, config.NormNumGroups));
-        Taps = taps;
+        _condition = masked ? new MaskConditionEncoder(path / "condition_encoder", config) : null;
+        _stages = new DecoderStages(stages, DecoderStage.Create(path, p => new KlHead(p, channels[^1], config.OutChannels, config.NormNumGroups)), taps);
     }
 
-    public IReadOnlyList<DecoderTap> Taps { get; }
+    public IReadOnlyList<DecoderTap> Taps => _stages.Taps;
 
     /// <summary>[N, latent, h, w]; what comes out belongs to the caller's scope.</summary>
-    public DecodedTaps Forward(Tensor z, TapRequest request)
+    public DecodedTaps Forward(Tensor z, TapRequest request) => _stages.Forward(_convPath.Observe(_convIn.Forward(z)), request);
+
+    /// <summary>As without a mask, but where <paramref name="mask"/> is 0 the features are those of the image.</summary>
+    /// <param name="z">[N, latent, h, w].</param>
+    /// <param name="image">[N, 3, H, W].</param>
+    /// <param name="mask">[N, 1, H, W]: 1 where the latents count.</param>
+    /// <param name="request">What is wanted.</param>
+    public DecodedTaps Forward(Tensor z, Tensor image, Tensor mask, TapRequest request)
     {
-        var last = request.Rgb ? _stages.Length - 1 : request.Taps[^1];
-        var features = new List<Tensor>(request.Taps.Count);
-        var x = _convPath.Observe(_convIn.Forward(z));
-        var wanted = false;
-        for (var k = 0; k <= last; k++)
-        {
-            var next = _stages[k].Path.Observe(_stages[k].Run(x, request.Checkpoint));
-            // Only the handle goes: where gradients are recorded, the graph holds what the backward pass needs.
-            if (!wanted)
-                x.Dispose();
-            x = next;
-            wanted = features.Count < request.Taps.Count && request.Taps[features.Count] == k;
-            if (wanted)
-                features.Add(x);
-        }
-
-        if (!request.Rgb)
-            return new DecodedTaps(features, null);
-        var image = _head.Run(x, request.Checkpoint);
-        if (!wanted)
-            x.Dispose();
-        return new DecodedTaps(features, image);
-    }
-
-    /// <summary>A block with its place and its parameters: the unit of recomputation.</summary>
-    private sealed record Stage(ParameterPath Path, IKlBlock Block, IReadOnlyList<Parameter> Parameters)
-    {
-        public static Stage Create(ParameterPath path, Func<ParameterPath, IKlBlock> create)
-        {
-            var before = path.Store.All.Count;
-            var block = create(path);
-            return new Stage(path, block, [.. path.Store.All.Skip(before)]);
-        }
-
-        public Tensor Run(Tensor x, bool checkpoint)
-        {
-            if (checkpoint)
-                return Autograd.Checkpoint(inputs => [Block.Forward(inputs[0])], [x], [.. Parameters.Select(static p => p.Value)])[0];
-            // A node at the entrance adds up the block's own gradients before those of a tap, as recomputation does: the sums are then equal to the bit.
-            using var entrance = x.Alias();
-            return Block.Forward(entrance);
-        }
+        using var scope = TensorScope.Enter();
+        var kept = _condition!.Forward((1 - mask) * image);
+        var decoded = _stages.Forward(_convPath.Observe(_convIn.Forward(z)), request, (stage, x) => stage == 0 ? x : MaskConditionEncoder.Mix(x, kept, mask));
+        if (decoded.Rgb is not null)
+            scope.Keep(decoded.Rgb);
+        scope.Keep(decoded.Features);
+        return decoded;
     }
 }

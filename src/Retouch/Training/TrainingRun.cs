@@ -163,10 +163,16 @@ public sealed class TrainingRun : IDisposable
         {
             var start = File.Exists(Path.Combine(path, "model_index.json")) ? Path.Combine(path, "vae") : path;
             var component = ComponentFolder.Load(start, _device);
-            return component.Network is AutoencoderKl ? component : throw new InputException($"'{start}' holds a {component.ClassName}; only an AutoencoderKL is trained here.");
+            return component.Network is KlAutoencoder
+                ? component
+                : throw new InputException($"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here.");
         }
 
-        var fresh = new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config!, "model.config"));
+        const string Origin = "model.config";
+        // Without a class it is the usual one.
+        var made = model.Config!.ContainsKey("_class_name") ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin) : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
+        if (made is not KlAutoencoder fresh)
+            throw new UsageException("model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL.");
         Initialise(fresh.Parameters);
         return Component.Create(fresh);
     }

@@ -60,6 +60,18 @@ public static class ComponentRegistry
             static n => n.Config.ToJson(),
             static n => n.Parameters,
             static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
+        ComponentKind.Of(
+            ["AsymmetricAutoencoderKL"],
+            static (json, origin) => new AsymmetricAutoencoderKl(AsymmetricAutoencoderKlConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
+        ComponentKind.Of(
+            ["AutoencoderTiny"],
+            static (json, origin) => new AutoencoderTiny(AutoencoderTinyConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
 
         // Published DiT folders carry the older, broader class name.
         ComponentKind.Of(

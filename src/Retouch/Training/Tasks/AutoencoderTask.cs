@@ -13,7 +13,7 @@ namespace Retouch.Training.Tasks;
 public sealed class AutoencoderTask : ITrainingTask
 {
     private readonly Component _component;
-    private readonly AutoencoderKl _autoencoder;
+    private readonly KlAutoencoder _autoencoder;
     private readonly AutoencoderLoss _loss;
     private readonly Tensor _shown;
     private readonly bool _measureScaling;
@@ -21,7 +21,7 @@ public sealed class AutoencoderTask : ITrainingTask
     private readonly Device _device;
     private readonly DType _precision;
 
-    /// <param name="component">An <see cref="AutoencoderKl"/>; disposed with this.</param>
+    /// <param name="component">A <see cref="KlAutoencoder"/>; disposed with this.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]: the sample grid shows the first ones' reconstructions, and the latents' scale is measured on all. This owns them.</param>
     /// <param name="device">Where the network is.</param>
@@ -29,7 +29,7 @@ public sealed class AutoencoderTask : ITrainingTask
     public AutoencoderTask(Component component, TrainingOptions options, Tensor shown, Device device, DType precision)
     {
         _component = component;
-        _autoencoder = (AutoencoderKl)component.Network;
+        _autoencoder = (KlAutoencoder)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
         _shown = shown.Escape();
         // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance, one that moves may ask for it.

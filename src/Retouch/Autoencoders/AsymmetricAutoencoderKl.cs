@@ -1,0 +1,79 @@
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Autoencoders;
+
+/// <summary>
+/// A KL autoencoder whose decoder is larger than its encoder and can keep parts of a given image (Zhu et al. 2023, "Designing a Better Asymmetric VQGAN for
+/// StableDiffusion"), as diffusers' AsymmetricAutoencoderKL.
+/// </summary>
+public sealed class AsymmetricAutoencoderKl : KlAutoencoder
+{
+    private AutoencoderKlConfig _scaling;
+
+    /// <summary>Builds the network. Its tensors have memory once <see cref="KlAutoencoder.Parameters"/> is initialised or loaded.</summary>
+    /// <exception cref="InputException">The configuration contradicts itself.</exception>
+    public AsymmetricAutoencoderKl(AsymmetricAutoencoderKlConfig config)
+        : base(Checked(config).Encoder, config.Decoder, masked: true) => (Config, _scaling) = (config, config.Encoder);
+
+    /// <summary>The shape of the network.</summary>
+    public AsymmetricAutoencoderKlConfig Config { get; private set; }
+
+    private protected override AutoencoderKlConfig Scaling => _scaling;
+
+    /// <inheritdoc/>
+    public override void SetScalingFactor(double factor)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(factor);
+        Config = Config with { ScalingFactor = factor };
+        _scaling = Config.Encoder;
+    }
+
+    /// <summary>Latents to an image that keeps a given one where the mask is 0 (inpainting). Gradients flow to all that require them.</summary>
+    /// <param name="latent">Scaled and shifted.</param>
+    /// <param name="image">[batch, 3, height·downsampling, width·downsampling] in [−1, 1].</param>
+    /// <param name="mask">[batch, 1, height·downsampling, width·downsampling]: 1 where the latent is painted, 0 where the image is kept.</param>
+    /// <returns>[batch, 3, …], about [−1, 1], not clamped.</returns>
+    /// <exception cref="InputException">The shapes do not fit each other, or the levels of the configuration allow no mask.</exception>
+    public Tensor Decode(Latent latent, Tensor image, Tensor mask) => DecodeWithTaps(latent, image, mask, new TapRequest([], Rgb: true)).Rgb!;
+
+    /// <summary>Runs the masked decoder as deep as the deepest tap asked for. The features are those of each block, before the image's are put in.</summary>
+    /// <inheritdoc cref="Decode(Latent, Tensor, Tensor)"/>
+    /// <param name="latent">Scaled and shifted.</param>
+    /// <param name="image">As for <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
+    /// <param name="mask">As for <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
+    /// <param name="request">Which taps, and whether the image too.</param>
+    public DecodedTaps DecodeWithTaps(Latent latent, Tensor image, Tensor mask, TapRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(latent);
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(mask);
+        ArgumentNullException.ThrowIfNull(request);
+        AutoencoderShapes.CheckLatents(latent.Value, LatentChannels);
+        AutoencoderShapes.CheckTaps(request, Taps.Count);
+        if (!Config.TakesMasks)
+            throw new InputException("This autoencoder cannot decode with a mask: its up_block_out_channels are not those of four levels that double up to the widest.");
+        var shape = latent.Value.Shape;
+        CheckSize(image, [shape[0], Config.OutChannels, shape[2] * Downsampling, shape[3] * Downsampling], "the image");
+        CheckSize(mask, [shape[0], 1, shape[2] * Downsampling, shape[3] * Downsampling], "the mask");
+        using var scope = TensorScope.Enter();
+        var decoded = Decoder.Forward(DecoderInput(latent), image.To(Precision), mask.To(Precision), request);
+        if (decoded.Rgb is not null)
+            decoded = decoded with { Rgb = scope.Keep(decoded.Rgb.To(DType.Float32)) };
+        scope.Keep(decoded.Features);
+        return decoded;
+    }
+
+    private static void CheckSize(Tensor x, long[] expected, string what)
+    {
+        if (!x.Shape.AsSpan().SequenceEqual(expected))
+            throw new InputException($"For these latents {what} must be [{string.Join(", ", expected)}], it is [{string.Join(", ", x.Shape)}].");
+    }
+
+    private static AsymmetricAutoencoderKlConfig Checked(AsymmetricAutoencoderKlConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
+        return config;
+    }
+}

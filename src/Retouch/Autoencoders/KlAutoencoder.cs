@@ -1,0 +1,174 @@
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Autoencoders;
+
+/// <summary>
+/// What autoencoders with a normal posterior have in common (Kingma and Welling 2014; Rombach et al. 2022, section 3.1): they compute in the type of their weights;
+/// posteriors, latents and images are float32.
+/// </summary>
+public abstract class KlAutoencoder : IAutoencoder
+{
+    private readonly AutoencoderKlConfig _encoderShape;
+    private readonly KlEncoder _encoder;
+    private readonly Conv2d? _quant;
+    private readonly Conv2d? _postQuant;
+
+    /// <param name="encoder">The encoder's shape, and how latents are scaled.</param>
+    /// <param name="decoder">The decoder's shape.</param>
+    /// <param name="masked">Whether the decoder can keep parts of a given image.</param>
+    private protected KlAutoencoder(AutoencoderKlConfig encoder, AutoencoderKlConfig decoder, bool masked)
+    {
+        _encoderShape = encoder;
+        var root = Parameters.Root;
+        _encoder = new KlEncoder(root / "encoder", encoder);
+        Decoder = new KlDecoder(root / "decoder", decoder, masked);
+        _quant = encoder.UseQuantConv ? new Conv2d(root / "quant_conv", 2 * encoder.LatentChannels, 2 * encoder.LatentChannels, kernel: 1) : null;
+        _postQuant = encoder.UsePostQuantConv ? new Conv2d(root / "post_quant_conv", encoder.LatentChannels, encoder.LatentChannels, kernel: 1) : null;
+    }
+
+    /// <summary>Sets the factor that brings latents to unit variance, for an autoencoder that was trained here (Rombach et al. 2022, appendix G).</summary>
+    /// <param name="factor">1 over the latents' standard deviation, above 0.</param>
+    public abstract void SetScalingFactor(double factor);
+
+    /// <inheritdoc/>
+    public int LatentChannels => _encoderShape.LatentChannels;
+
+    /// <inheritdoc/>
+    public int Downsampling => _encoderShape.Downsampling;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<DecoderTap> Taps => Decoder.Taps;
+
+    /// <inheritdoc/>
+    public ParameterStore Parameters { get; } = new();
+
+    /// <summary>How latents are scaled and shifted.</summary>
+    private protected abstract AutoencoderKlConfig Scaling { get; }
+
+    private protected KlDecoder Decoder { get; }
+
+    private protected DType Precision => Parameters.All[0].Value.DType;
+
+    /// <summary>Fills the network from a checkpoint, whose attention keys may have their names of before 2023. Gradients are off afterwards.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="device">Where the tensors go.</param>
+    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked for.</exception>
+    public void Load(ITensorSource source, Device device, DType? dtype, string origin)
+    {
+        if (dtype == DType.Float16 && Scaling.ForceUpcast)
+            throw new InputException($"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16.");
+        Parameters.Load(new LegacyAttentionKeys(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
+    }
+
+    /// <summary>All that the encoder puts out: means, then logarithms of variances, not clamped yet.</summary>
+    /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
+    /// <returns>[batch, 2·latent channels, height/downsampling, width/downsampling], float32.</returns>
+    /// <exception cref="InputException">The images do not fit the network.</exception>
+    public Tensor EncodeMoments(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        AutoencoderShapes.CheckImages(images, _encoderShape.InChannels, Downsampling);
+        using var scope = TensorScope.Enter();
+        var moments = _encoder.Forward(images.To(Precision));
+        if (_quant is not null)
+            moments = _quant.Forward(moments);
+        return scope.Keep(moments.To(DType.Float32));
+    }
+
+    /// <summary>Images to the distribution of their latents, unscaled; gradients flow where the weights require them.</summary>
+    /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
+    /// <exception cref="InputException">The images do not fit the network.</exception>
+    public Posterior EncodePosterior(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
+        var posterior = Posterior.FromMoments(EncodeMoments(images));
+        scope.Keep(posterior.Mean);
+        scope.Keep(posterior.LogVariance);
+        return posterior;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InputException">The images do not fit the network.</exception>
+    public Latent Encode(Tensor images, Generator? generator)
+    {
+        using var scope = TensorScope.Enter();
+        return new Latent(scope.Keep(Draw(EncodePosterior(images), generator).Value));
+    }
+
+    /// <inheritdoc/>
+    public Latent Draw(Tensor moments, Generator? generator)
+    {
+        ArgumentNullException.ThrowIfNull(moments);
+        using var scope = TensorScope.Enter();
+        return new Latent(scope.Keep(Draw(Posterior.FromMoments(moments), generator).Value));
+    }
+
+    /// <summary>What the encoder puts out to what the denoiser sees: (x − shift)·scale, or (x − mean)·scale/deviation by channel.</summary>
+    /// <param name="encoded">[batch, latent channels, height, width], float32.</param>
+    public Tensor Scale(Tensor encoded)
+    {
+        ArgumentNullException.ThrowIfNull(encoded);
+        using var scope = TensorScope.Enter();
+        var centred = Scaling.LatentsMean is null ? encoded - (Scaling.ShiftFactor ?? 0) : (encoded - ByChannel(Scaling.LatentsMean, encoded)) / ByChannel(Scaling.LatentsStd!, encoded);
+        return scope.Keep(centred * Scaling.ScalingFactor);
+    }
+
+    /// <summary>The inverse of <see cref="Scale"/>.</summary>
+    /// <param name="latent">[batch, latent channels, height, width], float32.</param>
+    public Tensor Unscale(Tensor latent)
+    {
+        ArgumentNullException.ThrowIfNull(latent);
+        using var scope = TensorScope.Enter();
+        var spread = latent / Scaling.ScalingFactor;
+        return scope.Keep(Scaling.LatentsMean is null ? spread + (Scaling.ShiftFactor ?? 0) : (spread * ByChannel(Scaling.LatentsStd!, latent)) + ByChannel(Scaling.LatentsMean, latent));
+    }
+
+    /// <inheritdoc/>
+    public Tensor Decode(Latent latent) => DecodeWithTaps(latent, new TapRequest([], Rgb: true)).Rgb!;
+
+    /// <inheritdoc/>
+    /// <exception cref="InputException">The latent does not fit the network.</exception>
+    public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(latent);
+        ArgumentNullException.ThrowIfNull(request);
+        AutoencoderShapes.CheckLatents(latent.Value, LatentChannels);
+        AutoencoderShapes.CheckTaps(request, Taps.Count);
+        using var scope = TensorScope.Enter();
+        var decoded = Decoder.Forward(DecoderInput(latent), request);
+        if (decoded.Rgb is not null)
+            decoded = decoded with { Rgb = scope.Keep(decoded.Rgb.To(DType.Float32)) };
+        scope.Keep(decoded.Features);
+        return decoded;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Parameters.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>What the decoder starts from: unscaled, through the 1×1 convolution where there is one. It belongs to the caller's scope.</summary>
+    private protected Tensor DecoderInput(Latent latent)
+    {
+        using var scope = TensorScope.Enter();
+        var z = Unscale(latent.Value.To(DType.Float32)).To(Precision);
+        return scope.Keep(_postQuant is null ? z : _postQuant.Forward(z));
+    }
+
+    private Latent Draw(Posterior posterior, Generator? generator)
+    {
+        var sample = generator is null
+            ? posterior.Mean
+            : posterior.Sample(Ops.Randn(posterior.Mean.Shape, generator, dtype: DType.Float32).To(posterior.Mean.Device));
+        return new Latent(Scale(sample));
+    }
+
+    private static Tensor ByChannel(IReadOnlyList<double> values, Tensor like) =>
+        Tensor.From(values.Select(static v => (float)v).ToArray(), 1, values.Count, 1, 1).To(like.Device);
+}
