@@ -157,13 +157,17 @@ int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, in
   });
 }
 
-int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times) {
+int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times, int64_t hold) {
   return guarded([&] {
     const auto& handle = *static_cast<c10::OperatorHandle*>(op);
+    std::vector<at::Tensor> held;
+    held.reserve(static_cast<size_t>(hold));
     for (int64_t k = 0; k < times; ++k) {
       StackLease lease;
       push_arguments(handle, args, nargs, lease.stack);
       handle.callBoxed(lease.stack);
+      held.push_back(std::move(lease.stack.back()).toTensor());
+      if (static_cast<int64_t>(held.size()) >= hold) held.clear();
     }
   });
 }

@@ -63,8 +63,9 @@ RT_API const char* rt_last_error(void);     /* of this thread; valid until its n
 RT_API int rt_operator_find(const char* name, const char* overload, void** op);  /* the handle lives as long as the process */
 RT_API int rt_operator_schema(void* op, char** text);                            /* malloc'ed */
 RT_API int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, int32_t nresults);
-/* The same call repeated in a C++ loop: what the crossing from managed code costs is measured against it. */
-RT_API int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times);
+/* The same call repeated in a C++ loop that keeps `hold` results and then frees them, as a scope does: what the crossing from managed code costs is
+   measured against it. For operators whose last result is a tensor. */
+RT_API int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times, int64_t hold);
 
 /* Tensors. */
 RT_API void rt_tensor_free(void* tensor);

@@ -5,11 +5,14 @@ namespace Retouch.Torch.Diagnostics;
 
 /// <summary>What one boxed call costs from managed code and from a C++ loop, side by side.</summary>
 /// <param name="Operator">The operator that was called.</param>
-/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of 100.</param>
-/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, result freed.</param>
+/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of <see cref="Held"/> calls.</param>
+/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, results freed as many at a time.</param>
 /// <param name="Ratio">Median over rounds of the ratio managed to native, taken round by round.</param>
 public sealed record CallOverhead(string Operator, double ManagedNanoseconds, double NativeNanoseconds, double Ratio)
 {
+    /// <summary>Results that both sides hold before they free them: about what a block of a network makes.</summary>
+    public const int Held = 100;
+
     /// <summary>Measures a few operators of different signatures in rounds that alternate, so that a drift of the machine's speed cancels out.</summary>
     /// <param name="calls">Calls a round.</param>
     /// <param name="rounds">Rounds of each.</param>
@@ -35,7 +38,7 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         var arguments = stackalloc Value[] { Value.Of(a), Value.Of(b), Value.Default };
         var native = new Pointer(arguments);
         var handle = new OperatorHandle("aten::add", "Tensor");
-        return Compare("aten::add.Tensor [4, 8]", () => a.Add(b), n => handle.InvokeNatively(native.Value, 3, n), calls, rounds);
+        return Compare("aten::add.Tensor [4, 8]", () => a.Add(b), n => handle.InvokeNatively(native.Value, 3, n, Held), calls, rounds);
     }
 
     private static unsafe CallOverhead Linear(Tensor a, Tensor w, int calls, int rounds)
@@ -43,7 +46,7 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         var arguments = stackalloc Value[] { Value.Of(a), Value.Of(w), default };
         var native = new Pointer(arguments);
         var handle = new OperatorHandle("aten::linear", "");
-        return Compare("aten::linear [4, 8] × [8, 8]", () => a.Linear(w), n => handle.InvokeNatively(native.Value, 3, n), calls, rounds);
+        return Compare("aten::linear [4, 8] × [8, 8]", () => a.Linear(w), n => handle.InvokeNatively(native.Value, 3, n, Held), calls, rounds);
     }
 
     private static unsafe CallOverhead Conv(Tensor image, Tensor kernel, int calls, int rounds)
@@ -55,7 +58,7 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         return Compare(
             "aten::conv2d [1, 4, 8, 8], 3×3",
             () => image.Conv2d(kernel, null, [1L, 1], [1L, 1], [1L, 1], 1),
-            n => handle.InvokeNatively(native.Value, 7, n),
+            n => handle.InvokeNatively(native.Value, 7, n, Held),
             calls,
             rounds);
     }
@@ -79,14 +82,12 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         return new CallOverhead(name, Median(ours), Median(theirs), Median([.. ours.Zip(theirs, static (x, y) => x / y)]));
     }
 
-    /// <summary>Scopes end every hundred calls, about as often as a block of a network.</summary>
     private static void RunManaged(Func<Tensor> managed, int calls)
     {
-        const int Block = 100;
-        for (var done = 0; done < calls; done += Block)
+        for (var done = 0; done < calls; done += Held)
         {
             using var scope = TensorScope.Enter();
-            for (var k = done; k < Math.Min(done + Block, calls); k++)
+            for (var k = done; k < Math.Min(done + Held, calls); k++)
                 _ = managed();
         }
     }

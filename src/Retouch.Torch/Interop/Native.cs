@@ -30,7 +30,7 @@ internal static unsafe partial class Native
     public static partial int Call(nint op, Value* args, int nargs, Value* results, int nresults);
 
     [LibraryImport(Library, EntryPoint = "rt_call_repeat")]
-    public static partial int CallRepeat(nint op, Value* args, int nargs, long times);
+    public static partial int CallRepeat(nint op, Value* args, int nargs, long times, long hold);
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_free")]
     public static partial void TensorFree(nint tensor);

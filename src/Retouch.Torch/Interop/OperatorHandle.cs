@@ -24,10 +24,10 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
             throw TorchException.FromNative(overload.Length == 0 ? name : $"{name}.{overload}");
     }
 
-    /// <summary>The same call made <paramref name="times"/> times by a loop in C++; results are dropped.</summary>
-    public void InvokeNatively(Value* arguments, int count, long times)
+    /// <summary>The same call made <paramref name="times"/> times by a loop in C++ that frees its results <paramref name="hold"/> at a time.</summary>
+    public void InvokeNatively(Value* arguments, int count, long times, long hold)
     {
-        if (Native.CallRepeat(Handle, arguments, count, times) != 0)
+        if (Native.CallRepeat(Handle, arguments, count, times, hold) != 0)
             throw TorchException.FromNative(name);
     }
 
