@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Torch.Errors;
@@ -9,8 +10,22 @@ namespace Retouch.Torch.Io;
 /// <param name="origin">The file's name, for messages.</param>
 public sealed class JsonMembers(JsonObject json, string origin)
 {
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The file's name.</summary>
     public string Origin => origin;
+
+    /// <summary>Whether the member is there and not null.</summary>
+    public bool Has(string name) => json[name] is not null;
+
+    /// <summary>Entries of a list; 0 where the member is missing or null.</summary>
+    /// <exception cref="InputException">No list.</exception>
+    public int Items(string name) => json[name] switch
+    {
+        null => 0,
+        JsonArray items => items.Count,
+        _ => throw Wrong(name, "a list"),
+    };
 
     /// <summary>A whole number of at least <paramref name="atLeast"/>.</summary>
     /// <param name="name">The member.</param>
@@ -48,7 +63,7 @@ public sealed class JsonMembers(JsonObject json, string origin)
     /// <param name="name">The member.</param>
     /// <param name="expected">What it should be, as a noun.</param>
     public InputException Wrong(string name, string expected) =>
-        new($"'{origin}': {name} is {json[name]?.ToJsonString(JsonSerializerOptions.Web) ?? "missing"}, expected {expected}.");
+        new($"'{origin}': {name} is {json[name]?.ToJsonString(Readable) ?? "missing"}, expected {expected}.");
 
     private T Read<T>(string name, T? fallback, string expected)
         where T : struct

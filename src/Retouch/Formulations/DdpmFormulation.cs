@@ -22,6 +22,9 @@ public enum PredictionType
 /// </summary>
 public sealed class DdpmFormulation : Formulation
 {
+    // Solvers that step in σ or ln σ need a number where nothing is left of the signal: diffusers puts ᾱ = 2⁻²⁴ there, float16's smallest.
+    private static readonly double LargestSigma = Math.Sqrt(Math.ScaleB(1, 24) - 1);
+
     private readonly double[] _sigmas;
 
     /// <param name="schedule">Variances.</param>
@@ -36,7 +39,7 @@ public sealed class DdpmFormulation : Formulation
         (Schedule, Prediction, Density) = (schedule, prediction, density ?? TimestepDensity.Uniform);
         _sigmas = new double[schedule.Steps];
         for (var k = 0; k < _sigmas.Length; k++)
-            _sigmas[k] = AtStep(k).Sigma;
+            _sigmas[k] = Math.Min(AtStep(k).Sigma, LargestSigma);
     }
 
     /// <summary>Variances.</summary>
@@ -51,7 +54,7 @@ public sealed class DdpmFormulation : Formulation
     /// <inheritdoc/>
     public override int TrainSteps => Schedule.Steps;
 
-    /// <summary>σ_t of every step, rising.</summary>
+    /// <summary>σ_t of every step, rising; pure noise counts as √(2²⁴ − 1).</summary>
     public ReadOnlySpan<double> Sigmas => _sigmas;
 
     /// <inheritdoc/>
@@ -65,6 +68,11 @@ public sealed class DdpmFormulation : Formulation
         return part == 0 ? AtStep(below) : OfSigma(_sigmas[below] + (part * (_sigmas[below + 1] - _sigmas[below])), model);
     }
 
+    /// <summary>As <see cref="PointAt"/>, but with a finite σ for pure noise too: what solvers that step in σ start from.</summary>
+    /// <param name="model">Within the schedule.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Outside the schedule.</exception>
+    public NoisePoint FinitePointAt(double model) => PointAt(model) is { A: > 0 } point ? point : OfSigma(LargestSigma, model);
+
     /// <summary>The level of a given σ; its time is interpolated in ln σ and kept within the schedule, as Karras et al. 2022 sampling of DDPM networks needs.</summary>
     /// <param name="sigma">Finite, at least 0.</param>
     public NoisePoint PointOfSigma(double sigma)
@@ -75,13 +83,12 @@ public sealed class DdpmFormulation : Formulation
             return OfSigma(sigma, 0);
         var above = Array.BinarySearch(_sigmas, sigma);
         if (above >= 0)
-            return AtStep(above);
+            return FinitePointAt(above);
         above = ~above;
         if (above == _sigmas.Length)
             return OfSigma(sigma, above - 1);
         var (low, high) = (_sigmas[above - 1], _sigmas[above]);
-        var part = double.IsFinite(high) ? Math.Log(sigma / low) / Math.Log(high / low) : 0;
-        return OfSigma(sigma, above - 1 + part);
+        return OfSigma(sigma, above - 1 + (Math.Log(sigma / low) / Math.Log(high / low)));
     }
 
     /// <inheritdoc/>

@@ -28,8 +28,18 @@ public sealed class FlowFormulation : Formulation
     /// <summary>s of the resolution shift.</summary>
     public double Shift { get; }
 
+    /// <summary>The shift that sampling takes for pictures of a given size, instead of <see cref="Shift"/>; null where it is one for all.</summary>
+    public DynamicShift? Dynamic { get; init; }
+
     /// <inheritdoc/>
     public override int TrainSteps { get; }
+
+    /// <summary>The shift that sampling takes.</summary>
+    /// <param name="tokens">Of the picture; looked at only where the shift depends on it.</param>
+    /// <exception cref="UsageException">It depends on the size, and none is given.</exception>
+    public double ShiftFor(int? tokens) => Dynamic is not { } dynamic
+        ? Shift
+        : dynamic.For(tokens ?? throw new UsageException("This flow's shift depends on the size of the pictures (use_dynamic_shifting): sample with a size."));
 
     /// <summary>s·t/(1 + (s − 1)·t): maps [0, 1] to itself, towards 1 for s above 1 (Esser et al. 2024, eq. 23).</summary>
     public static double ShiftTime(double t, double shift) => shift * t / (1 + ((shift - 1) * t));

@@ -9,6 +9,8 @@ public static class FormulationFactory
 {
     private const string DefaultDdpmClass = "DDIMScheduler";
     private const string DefaultFlowClass = "FlowMatchEulerDiscreteScheduler";
+    private const string ExponentialShift = "exponential";
+    private const string LinearShift = "linear";
 
     /// <summary>Scheduler classes over a DDPM schedule of variances: they differ in how they sample, not in the formulation.</summary>
     private static readonly string[] DdpmClasses =
@@ -65,7 +67,7 @@ public static class FormulationFactory
         switch (formulation)
         {
             case FlowFormulation flow:
-                json[solvesFlow ? "flow_shift" : "shift"] = flow.Shift;
+                WriteFlow(json, flow, solvesFlow ? "flow_shift" : "shift");
                 break;
             case DdpmFormulation ddpm:
                 WriteDdpm(json, ddpm);
@@ -90,9 +92,32 @@ public static class FormulationFactory
 
     private static FlowFormulation Flow(JsonMembers members, string shift, TimestepDensity? density)
     {
-        if (members.Boolean("use_dynamic_shifting", false))
-            throw members.Wrong("use_dynamic_shifting", "false: a shift that depends on the picture's size is not supported; set shift for the size you train at");
-        return new(density, members.Number(shift, 1), members.Integer("num_train_timesteps", 1000));
+        var steps = members.Integer("num_train_timesteps", 1000);
+        if (!members.Boolean("use_dynamic_shifting", false))
+            return new(density, members.Number(shift, 1), steps);
+        var dynamic = new DynamicShift
+        {
+            BaseTokens = members.Integer("base_image_seq_len", 256), MaxTokens = members.Integer("max_image_seq_len", 4096),
+            BaseShift = members.Number("base_shift", 0.5), MaxShift = members.Number("max_shift", 1.15),
+            Exponential = Named([(ExponentialShift, true), (LinearShift, false)], "time_shift_type", ExponentialShift, members),
+        };
+        dynamic.Validate();
+        return new(density, 1, steps) { Dynamic = dynamic };
+    }
+
+    private static void WriteFlow(JsonObject json, FlowFormulation flow, string shift)
+    {
+        if (flow.Dynamic is not null || json["use_dynamic_shifting"] is not null)
+            json["use_dynamic_shifting"] = flow.Dynamic is not null;
+        if (flow.Dynamic is not { } dynamic)
+        {
+            json[shift] = flow.Shift;
+            return;
+        }
+
+        // The shift for all sizes, which is not looked at, stays as it is.
+        (json["base_image_seq_len"], json["max_image_seq_len"]) = (dynamic.BaseTokens, dynamic.MaxTokens);
+        (json["base_shift"], json["max_shift"], json["time_shift_type"]) = (dynamic.BaseShift, dynamic.MaxShift, dynamic.Exponential ? ExponentialShift : LinearShift);
     }
 
     private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, TimestepDensity? density)

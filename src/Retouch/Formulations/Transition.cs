@@ -63,6 +63,37 @@ public readonly record struct Transition(NoisePoint From, NoisePoint To)
     }
 
     /// <summary>
+    /// Heun's rule: the mean of two directions over the step. For variance-preserving schedules in σ, where z/a moves by ε̂ (Karras et al. 2022, algorithm 1
+    /// without churn); for flows in t, where z moves by v̂ = ε̂ − ẑ0.
+    /// </summary>
+    /// <param name="noisy">z_t.</param>
+    /// <param name="here">The estimate at z_t.</param>
+    /// <param name="there">The estimate at Euler's step from there, at the smaller level.</param>
+    /// <param name="inTime">In t instead of σ.</param>
+    public Tensor Heun(Tensor noisy, Estimate here, Estimate there, bool inTime)
+    {
+        ArgumentNullException.ThrowIfNull(noisy);
+        ArgumentNullException.ThrowIfNull(here);
+        ArgumentNullException.ThrowIfNull(there);
+        using var scope = TensorScope.Enter();
+        var noises = here.Noise + there.Noise;
+        return scope.Keep(inTime
+            ? noisy + ((noises - here.Z0.Value - there.Z0.Value) * ((To.B - From.B) / 2))
+            : Along(noisy, noises * 0.5));
+    }
+
+    /// <summary>a_s·(z_t/a_t + (σ_s − σ_t)·direction): a step in σ along any ε̂. Of ε̂ at z_t itself it is DDIM without noise.</summary>
+    /// <param name="noisy">z_t, where something is left of the signal.</param>
+    /// <param name="direction">A mean of ε̂ over the step.</param>
+    public Tensor Along(Tensor noisy, Tensor direction)
+    {
+        ArgumentNullException.ThrowIfNull(noisy);
+        ArgumentNullException.ThrowIfNull(direction);
+        using var scope = TensorScope.Enter();
+        return scope.Keep((noisy * (To.A / From.A)) + (direction * (To.B - (To.A * From.Sigma))));
+    }
+
+    /// <summary>
     /// DPM-Solver++(2M): (b_s/b_t)·z_t − a_s·(e^−h − 1)·D, h the growth of λ = ln(a/b), D = ẑ0 + h/(2·h')·(ẑ0 − ẑ0'), primes meaning the step before
     /// (Lu et al., "DPM-Solver++", 2022, algorithm 2). Of first order on the first step, and where no noise is left, since λ is infinite there.
     /// </summary>

@@ -25,7 +25,7 @@ public sealed record SamplingRequest
     /// <summary>What guidance moves away from, for all pictures; null: "no class" of a class-conditional network.</summary>
     public Condition? Unconditional { get; init; }
 
-    /// <summary>Steps; the network runs once a step and batch.</summary>
+    /// <summary>Steps; the network runs once a step and batch (Heun: twice, but for the last step; PNDM: twice in the first).</summary>
     public int Steps { get; init; } = 50;
 
     /// <summary>Classifier-free guidance.</summary>
@@ -75,7 +75,7 @@ public sealed class Sampler
         ArgumentNullException.ThrowIfNull(denoiser);
         ArgumentNullException.ThrowIfNull(request);
         var size = Check(request);
-        var plan = SamplingPlan.Create(_formulation, _options, request.Steps);
+        var plan = SamplingPlan.Create(_formulation, _options, request.Steps, DynamicShift.Tokens(request.Height, request.Width));
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var unconditional = request.Guidance.IsActive ? request.Unconditional ?? NoClass(denoiser, request.Seeds.Count, request.Device) : null;

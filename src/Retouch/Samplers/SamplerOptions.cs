@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Formulations;
 using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 
 namespace Retouch.Samplers;
 
@@ -19,6 +18,37 @@ public enum SamplerKind
 
     /// <summary>DPM-Solver++(2M), of second order (Lu et al. 2022).</summary>
     DpmSolverPlusPlus,
+
+    /// <summary>Euler's levels with as much noise put back at each step as the posterior has.</summary>
+    EulerAncestral,
+
+    /// <summary>Heun's method of second order: in σ for DDPM networks (Karras et al. 2022), in t for flows. Two calls of the network a step, but the last.</summary>
+    Heun,
+
+    /// <summary>UniPC, a multistep predictor with a corrector that costs no call of the network (Zhao et al. 2023).</summary>
+    UniPc,
+
+    /// <summary>PNDM without its Runge-Kutta steps, "PLMS" (Liu et al. 2022): the method that Stable Diffusion 1 was published with. DDPM networks only.</summary>
+    Pndm,
+
+    /// <summary>Linear multistep of fourth order in σ. DDPM networks only.</summary>
+    Lms,
+}
+
+/// <summary>Which noise levels solvers in σ or ln σ go through on a DDPM schedule.</summary>
+public enum SigmaSpacing
+{
+    /// <summary>Those of the steps that <see cref="TimestepSpacing"/> chooses.</summary>
+    Schedule,
+
+    /// <summary>Even in σ^(1/7) (Karras et al. 2022, eq. 5).</summary>
+    Karras,
+
+    /// <summary>Even in ln σ.</summary>
+    Exponential,
+
+    /// <summary>At quantiles of the beta distribution with α = β = 0.6: dense at both ends (Lee et al., "Beta Sampling is All You Need", 2024).</summary>
+    Beta,
 }
 
 /// <summary>Which steps of a DDPM schedule are visited, by diffusers' names (Lin et al. 2024, table 2). Flows have their own grid.</summary>
@@ -46,10 +76,10 @@ public sealed record SamplerOptions
     /// <summary>Added to every step of leading spacing; published Stable Diffusion models use 1.</summary>
     public int StepsOffset { get; init; }
 
-    /// <summary>DDIM: end without any noise instead of at the schedule's first step.</summary>
+    /// <summary>DDIM and PNDM: end without any noise instead of at the schedule's first step.</summary>
     public bool SetAlphaToOne { get; init; }
 
-    /// <summary>DDIM and DDPM: ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
+    /// <summary>DDIM, DDPM and Heun: ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
     public double? ClipRange { get; init; }
 
     /// <summary>DDIM: share of the posterior's deviation that is put back as noise, from 0 to 1.</summary>
@@ -58,8 +88,28 @@ public sealed record SamplerOptions
     /// <summary>DDPM: the larger of the two variances of Ho et al. 2020, section 3.2.</summary>
     public bool LargeVariance { get; init; }
 
-    /// <summary>Euler and DPM-Solver++ on DDPM networks: levels even in σ^(1/7) (Karras et al. 2022, eq. 5).</summary>
-    public bool KarrasSigmas { get; init; }
+    /// <summary>Solvers in σ or ln σ on DDPM networks: which levels they go through.</summary>
+    public SigmaSpacing Sigmas { get; init; }
+
+    /// <summary>Euler, DPM-Solver++ and UniPC: end at the schedule's least noise instead of at none.</summary>
+    public bool EndAtLeastNoise { get; init; }
+
+    /// <summary>DPM-Solver++: 1 or 2; UniPC: 1 to 3, without its corrector's one. The others have an order of their own.</summary>
+    public int SolverOrder { get; init; } = DefaultOrder;
+
+    /// <summary>DPM-Solver++ (below 15 steps) and UniPC: the last steps are taken at lower orders, which is steadier. Without noise at the end the last step has order 1 anyway.</summary>
+    public bool LowerOrderFinal { get; init; } = true;
+
+    /// <summary>UniPC: its B(h).</summary>
+    public UniPcVariant UniPcVariant { get; init; }
+
+    private const int DefaultOrder = 2;
+
+    /// <summary>Whether a method goes through levels that are named by σ, as <see cref="Sigmas"/> can choose.</summary>
+    internal static bool StepsInSigma(SamplerKind kind) => kind is SamplerKind.Euler or SamplerKind.EulerAncestral or SamplerKind.Heun or SamplerKind.Lms || StepsInLambda(kind);
+
+    /// <summary>Whether a method is one in λ = ln(a/b).</summary>
+    internal static bool StepsInLambda(SamplerKind kind) => kind is SamplerKind.DpmSolverPlusPlus or SamplerKind.UniPc;
 
     /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
     /// <param name="formulation">What they are to sample from.</param>
@@ -69,18 +119,27 @@ public sealed record SamplerOptions
         List<string> problems = [];
         var isFlow = formulation is FlowFormulation;
         When(!Enum.IsDefined(Kind), "kind", "is no sampler");
+        When(isFlow && Kind is SamplerKind.Pndm or SamplerKind.Lms, "kind", $"{Kind} is for DDPM networks; sample a flow with euler, heun, dpmpp or unipc");
+        When(Kind == SamplerKind.Pndm && formulation is DdpmFormulation { Schedule.ZeroTerminalSnr: true }, "kind", "PNDM cannot start where nothing is left of the signal; with a zero terminal SNR use ddim or euler");
         When(!Enum.IsDefined(Spacing), "spacing", "is no spacing");
         When(isFlow && Spacing != TimestepSpacing.Trailing, "spacing", "is for DDPM schedules; a flow is sampled on its shifted times");
+        When(!isFlow && Kind == SamplerKind.Pndm && Spacing != TimestepSpacing.Leading, "spacing", "PNDM is defined on leading steps only");
         When(StepsOffset < 0, "stepsOffset", "must be at least 0");
         When(StepsOffset > 0 && (isFlow || Spacing != TimestepSpacing.Leading), "stepsOffset", "does nothing without leading spacing of a DDPM schedule");
-        When(SetAlphaToOne && (isFlow || Kind != SamplerKind.Ddim), "setAlphaToOne", "does nothing but in DDIM on a DDPM schedule");
-        When(ClipRange is not null && Kind is not (SamplerKind.Ddim or SamplerKind.Ddpm), "clipRange", "is for DDIM and DDPM");
+        When(SetAlphaToOne && (isFlow || Kind is not (SamplerKind.Ddim or SamplerKind.Pndm)), "setAlphaToOne", "does nothing but in DDIM and PNDM on a DDPM schedule");
+        When(ClipRange is not null && Kind is not (SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Heun), "clipRange", "is for DDIM, DDPM and Heun");
         When(ClipRange is { } range && !(range > 0 && double.IsFinite(range)), "clipRange", "must be above 0");
         When(!(Eta is >= 0 and <= 1), "eta", "must lie between 0 and 1");
         When(Eta > 0 && Kind != SamplerKind.Ddim, "eta", "does nothing but in DDIM");
         When(LargeVariance && Kind != SamplerKind.Ddpm, "largeVariance", "does nothing but in DDPM");
-        When(KarrasSigmas && (isFlow || Kind is not (SamplerKind.Euler or SamplerKind.DpmSolverPlusPlus)), "karrasSigmas", "is for Euler and DPM-Solver++ on a DDPM schedule");
-        When(KarrasSigmas && formulation is DdpmFormulation { Schedule.ZeroTerminalSnr: true }, "karrasSigmas", "has no largest σ to start from with a zero terminal SNR");
+        When(!Enum.IsDefined(Sigmas), "sigmas", "is no spacing of σ");
+        When(Sigmas != SigmaSpacing.Schedule && (isFlow || !StepsInSigma(Kind)), "sigmas", "is for Euler, Heun, LMS, DPM-Solver++ and UniPC on a DDPM schedule");
+        When(EndAtLeastNoise && (isFlow || !(Kind == SamplerKind.Euler || StepsInLambda(Kind))), "endAtLeastNoise", "is for Euler, DPM-Solver++ and UniPC on a DDPM schedule");
+        When(SolverOrder != DefaultOrder && !StepsInLambda(Kind), "solverOrder", "does nothing but in DPM-Solver++ and UniPC");
+        When(StepsInLambda(Kind) && !(SolverOrder >= 1 && SolverOrder <= (Kind == SamplerKind.UniPc ? 3 : 2)), "solverOrder", "must be 1 or 2 for DPM-Solver++, 1 to 3 for UniPC");
+        When(!LowerOrderFinal && !StepsInLambda(Kind), "lowerOrderFinal", "does nothing but in DPM-Solver++ and UniPC");
+        When(!Enum.IsDefined(UniPcVariant), "uniPcVariant", "is no B(h)");
+        When(UniPcVariant != UniPcVariant.Bh2 && Kind != SamplerKind.UniPc, "uniPcVariant", "does nothing but in UniPC");
         return problems;
 
         void When(bool wrong, string member, string what)
@@ -90,47 +149,9 @@ public sealed record SamplerOptions
         }
     }
 
-    /// <summary>
-    /// How a model's own configuration samples it. Classes that have no counterpart here (PNDM, Heun, UniPC, …) become DDIM on their steps; they solve the
-    /// same equation. Clipping is only taken over where it is written down: diffusers' default for it is wrong for latents.
-    /// </summary>
+    /// <summary>How a model's own configuration samples it: <see cref="SchedulerConfig.Read"/> without its notes.</summary>
     /// <param name="json">scheduler_config.json.</param>
     /// <param name="origin">The file's name, for messages.</param>
     /// <exception cref="InputException">A member is of another kind, or asks for what is not supported.</exception>
-    public static SamplerOptions FromSchedulerConfig(JsonObject json, string origin = "scheduler_config.json")
-    {
-        var members = new JsonMembers(json, origin);
-        var name = members.Text("_class_name");
-        if (name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction")
-            return new() { Kind = SamplerKind.Euler };
-        if (members.Boolean("thresholding", false))
-            throw members.Wrong("thresholding", "false: dynamic thresholding is for pixels and is not supported");
-        var kind = name switch
-        {
-            "DDPMScheduler" => SamplerKind.Ddpm,
-            "EulerDiscreteScheduler" => SamplerKind.Euler,
-            "DPMSolverMultistepScheduler" when members.Text("algorithm_type", "dpmsolver++") == "dpmsolver++" && members.Integer("solver_order", 2) == 2 =>
-                SamplerKind.DpmSolverPlusPlus,
-            _ => SamplerKind.Ddim,
-        };
-        var byDefault = kind is SamplerKind.Euler or SamplerKind.DpmSolverPlusPlus ? "linspace" : "leading";
-        var spacing = members.Text("timestep_spacing", byDefault) switch
-        {
-            "leading" => TimestepSpacing.Leading,
-            "trailing" => TimestepSpacing.Trailing,
-            "linspace" => TimestepSpacing.Linspace,
-            _ => throw members.Wrong("timestep_spacing", "one of leading, trailing, linspace"),
-        };
-        var clips = kind is SamplerKind.Ddim or SamplerKind.Ddpm && members.Boolean("clip_sample", false);
-        return new()
-        {
-            Kind = kind,
-            Spacing = spacing,
-            StepsOffset = spacing == TimestepSpacing.Leading ? members.Integer("steps_offset", 0, atLeast: 0) : 0,
-            SetAlphaToOne = kind == SamplerKind.Ddim && members.Boolean("set_alpha_to_one", name == "DDIMScheduler"),
-            ClipRange = clips ? members.Number("clip_sample_range", 1) : null,
-            LargeVariance = kind == SamplerKind.Ddpm && members.Text("variance_type", "fixed_small") == "fixed_large",
-            KarrasSigmas = kind is SamplerKind.Euler or SamplerKind.DpmSolverPlusPlus && members.Boolean("use_karras_sigmas", false),
-        };
-    }
+    public static SamplerOptions FromSchedulerConfig(JsonObject json, string origin = "scheduler_config.json") => SchedulerConfig.Read(json, origin).Options;
 }

@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Formulations;
+using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 
 namespace Retouch.Samplers;
@@ -31,39 +32,38 @@ public sealed class SamplingLoop(Formulation formulation, SamplerOptions options
         ArgumentNullException.ThrowIfNull(drawNoise);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
+        using var solver = ISolver.Create(options, formulation);
         var noisy = drawNoise() * plan.InitialScale;
-        (Transition Step, Latent Z0)? before = null;
         for (var k = 0; k < plan.Steps.Count; k++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var (next, z0) = Step(plan.Steps[k], noisy, before, predict, drawNoise);
-            observe?.Invoke(new SamplingState(k + 1, plan.Steps.Count, new Latent(next), z0));
-            noisy.Dispose();
-            before?.Z0.Value.Dispose();
-            (noisy, before) = (next, (plan.Steps[k], z0));
+            noisy = Step(solver, k, noisy, predict, drawNoise, observe);
         }
 
         return new Latent(scope.Keep(noisy));
     }
 
-    private (Tensor Next, Latent Z0) Step(Transition step, Tensor noisy, (Transition Step, Latent Z0)? before, Predictor predict, Func<Tensor> drawNoise)
+    private Tensor Step(ISolver solver, int index, Tensor noisy, Predictor predict, Func<Tensor> drawNoise, Action<SamplingState>? observe)
     {
         using var scope = TensorScope.Enter();
+        Estimate Evaluate(Tensor z, NoisePoint at) => this.Evaluate(z, at, predict);
+        var estimate = Evaluate(noisy, plan.Steps[index].From);
+        var next = solver.Step(new SolverStep(plan, index, noisy, estimate, Evaluate, drawNoise));
+        observe?.Invoke(new SamplingState(index + 1, plan.Steps.Count, new Latent(next), estimate.Z0));
+        noisy.Dispose();
+        return scope.Keep(next);
+    }
+
+    private Estimate Evaluate(Tensor noisy, NoisePoint at, Predictor predict)
+    {
         var batch = new NoisePoint[noisy.Shape[0]];
-        Array.Fill(batch, step.From);
+        Array.Fill(batch, at);
         var level = NoiseLevel.Of(batch, formulation.TrainSteps, noisy.Device);
         var estimate = formulation.Recover(noisy, level, predict(noisy, level));
-        var z0 = options.ClipRange is { } range ? new Latent(estimate.Z0.Value.Clamp(-range, range)) : estimate.Z0;
-        // As in diffusers, clamping ẑ0 leaves ε̂ as it was.
-        estimate = estimate with { Z0 = z0 };
-        var next = options.Kind switch
-        {
-            SamplerKind.Ddim => step.Ddim(estimate, options.Eta, options.Eta > 0 ? drawNoise() : null),
-            SamplerKind.Ddpm => step.Ancestral(noisy, z0, step.From.Model > 0 ? drawNoise() : null, options.LargeVariance),
-            SamplerKind.Euler => step.Ddim(estimate),
-            _ => step.MultistepSecondOrder(noisy, z0, before),
-        };
-        // A network that predicts z0 may have handed out a tensor of its own: what is kept here is this loop's to free.
-        return (scope.Keep(next), new Latent(scope.Keep(z0.Value.Alias())));
+        if (options.ClipRange is not { } range)
+            return estimate;
+        var z0 = new Latent(estimate.Z0.Value.Clamp(-range, range));
+        // As in diffusers: clamping ẑ0 leaves ε̂ as it was, but not in Heun's method, whose direction is z's way to ẑ0.
+        return options.Kind == SamplerKind.Heun ? new Estimate(z0, (noisy - (z0.Value * at.A)) / at.B) : estimate with { Z0 = z0 };
     }
 }

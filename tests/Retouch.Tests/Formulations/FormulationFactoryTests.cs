@@ -69,6 +69,41 @@ public sealed class FormulationFactoryTests
         Assert.Equal("DPMSolverMultistepScheduler", (string?)FormulationFactory.ToSchedulerConfig(flow, solver)["_class_name"]);
     }
 
+    [Fact]
+    public void A_shift_that_grows_with_the_picture_is_read_and_written_back()
+    {
+        var json = Parse("""
+            { "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "use_dynamic_shifting": true, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096 }
+            """);
+        var flow = Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(json));
+        // Trained unshifted; μ of 256 and 4096 tokens (32 and 128 by side of 2×2 latents) are the two numbers themselves.
+        Assert.Equal(1, flow.Shift);
+        Assert.Equal(Math.Exp(0.5), flow.ShiftFor(DynamicShift.Tokens(32, 32)), 12);
+        Assert.Equal(Math.Exp(1.15), flow.ShiftFor(DynamicShift.Tokens(128, 128)), 12);
+        Assert.Equal(Math.Exp((0.5 + 1.15) / 2), flow.ShiftFor(2176), 12);
+        Assert.Throws<UsageException>(() => flow.ShiftFor(null));
+        var written = FormulationFactory.ToSchedulerConfig(flow, json);
+        foreach (var (name, value) in json)
+            Assert.True(JsonNode.DeepEquals(value, written[name]), name);
+        json["time_shift_type"] = "linear";
+        Assert.Equal(0.5, Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(json)).ShiftFor(256), 12);
+    }
+
+    [Fact]
+    public void Pure_noise_has_a_finite_level_for_solvers_that_need_one()
+    {
+        var ddpm = (DdpmFormulation)FormulationTests.Create("zero-snr v");
+        Assert.Equal(0, ddpm.PointAt(999).A);
+        var finite = ddpm.FinitePointAt(999);
+        // ᾱ = 2⁻²⁴.
+        Assert.Equal(Math.ScaleB(1, -12), finite.A, 12);
+        Assert.Equal(1, (finite.A * finite.A) + (finite.B * finite.B), 12);
+        Assert.Equal(ddpm.PointAt(998), ddpm.FinitePointAt(998));
+        var between = ddpm.PointAt(998.5);
+        Assert.Equal((ddpm.Sigmas[998] + ddpm.Sigmas[999]) / 2, between.Sigma, 6);
+        Assert.Equal(finite, ddpm.PointOfSigma(ddpm.Sigmas[999]));
+    }
+
     [Theory]
     [InlineData("""{ "_class_name": "KarrasVeScheduler" }""", "KarrasVeScheduler")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "beta_schedule": "sigmoid" }""", "sigmoid")]
@@ -77,7 +112,8 @@ public sealed class FormulationFactoryTests
     [InlineData("""{ "_class_name": "DDIMScheduler", "beta_start": "low" }""", "low")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": true }""", "v_prediction")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "trained_betas": [0.1, "x"] }""", "trained_betas")]
-    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true }""", "use_dynamic_shifting")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "time_shift_type": "cosine" }""", "time_shift_type")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "max_image_seq_len": 256 }""", "256")]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 0 }""", "shift")]
     [InlineData("{ }", "_class_name")]
     public void What_makes_no_formulation_is_named_with_its_file(string json, string named)

@@ -18,10 +18,16 @@ public sealed class SamplerTests
     [InlineData("flow", SamplerKind.Euler)]
     [InlineData("eps", SamplerKind.Ddpm)]
     [InlineData("v", SamplerKind.DpmSolverPlusPlus)]
+    [InlineData("eps", SamplerKind.EulerAncestral)]
+    [InlineData("flow", SamplerKind.EulerAncestral)]
+    [InlineData("v", SamplerKind.UniPc)]
+    [InlineData("eps", SamplerKind.Heun)]
+    [InlineData("eps", SamplerKind.Pndm)]
+    [InlineData("v", SamplerKind.Lms)]
     public void A_picture_depends_on_its_seed_alone(string name, SamplerKind kind)
     {
         using var scope = TensorScope.Enter();
-        var sampler = new Sampler(Formulations.FormulationTests.Create(name), new() { Kind = kind });
+        var sampler = new Sampler(Formulations.FormulationTests.Create(name), new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing });
         using var network = new WaveDenoiser();
         var together = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2])).Value;
         var apart = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2]) with { BatchSize = 2 }).Value;
@@ -122,10 +128,15 @@ public sealed class SamplerTests
     [InlineData(SamplerKind.Ddpm)]
     [InlineData(SamplerKind.Euler)]
     [InlineData(SamplerKind.DpmSolverPlusPlus)]
+    [InlineData(SamplerKind.EulerAncestral)]
+    [InlineData(SamplerKind.Heun)]
+    [InlineData(SamplerKind.UniPc)]
+    [InlineData(SamplerKind.Pndm)]
+    [InlineData(SamplerKind.Lms)]
     public void Every_step_of_every_spacing_goes_down(SamplerKind kind)
     {
         var ddpm = Formulations.FormulationTests.Create("v");
-        foreach (var spacing in Enum.GetValues<TimestepSpacing>())
+        foreach (var spacing in Enum.GetValues<TimestepSpacing>().Where(s => kind != SamplerKind.Pndm || s == TimestepSpacing.Leading))
         {
             foreach (var steps in (int[])[1, 7, 50, 333, 999])
             {
@@ -147,8 +158,18 @@ public sealed class SamplerTests
     [InlineData("eps", """{ "Eta": 1.5 }""", "eta")]
     [InlineData("eps", """{ "Kind": 2, "Eta": 0.5 }""", "eta")]
     [InlineData("eps", """{ "LargeVariance": true }""", "largeVariance")]
-    [InlineData("flow", """{ "Kind": 2, "KarrasSigmas": true }""", "karrasSigmas")]
-    [InlineData("zero-snr v", """{ "Kind": 2, "KarrasSigmas": true }""", "karrasSigmas")]
+    [InlineData("flow", """{ "Kind": 2, "Sigmas": 1 }""", "sigmas")]
+    [InlineData("eps", """{ "Sigmas": 2 }""", "sigmas")]
+    [InlineData("flow", """{ "Kind": 7 }""", "kind")]
+    [InlineData("flow", """{ "Kind": 8 }""", "kind")]
+    [InlineData("eps", """{ "Kind": 7 }""", "spacing")]
+    [InlineData("zero-snr v", """{ "Kind": 7, "Spacing": 1 }""", "kind")]
+    [InlineData("eps", """{ "Kind": 5, "EndAtLeastNoise": true }""", "endAtLeastNoise")]
+    [InlineData("eps", """{ "Kind": 3, "SolverOrder": 3 }""", "solverOrder")]
+    [InlineData("eps", """{ "Kind": 6, "SolverOrder": 4 }""", "solverOrder")]
+    [InlineData("eps", """{ "SolverOrder": 1 }""", "solverOrder")]
+    [InlineData("eps", """{ "LowerOrderFinal": false }""", "lowerOrderFinal")]
+    [InlineData("eps", """{ "Kind": 3, "UniPcVariant": 1 }""", "uniPcVariant")]
     public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, string json, string member)
     {
         var options = System.Text.Json.JsonSerializer.Deserialize<SamplerOptions>(json)!;
@@ -177,31 +198,6 @@ public sealed class SamplerTests
         Assert.Empty(network.Batches);
         var beyond = new SamplerOptions { Spacing = TimestepSpacing.Leading, StepsOffset = 1 };
         Assert.Throws<UsageException>(() => SamplingPlan.Create(Formulations.FormulationTests.Create("eps"), beyond, 1000));
-    }
-
-    [Theory]
-    [InlineData("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "set_alpha_to_one": false, "skip_prk_steps": true }""", SamplerKind.Ddim, TimestepSpacing.Leading, 1)]
-    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1 }""", SamplerKind.Euler, TimestepSpacing.Leading, 1)]
-    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2 }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Linspace, 0)]
-    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 3 }""", SamplerKind.Ddim, TimestepSpacing.Leading, 0)]
-    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Euler, TimestepSpacing.Trailing, 0)]
-    public void A_models_own_configuration_says_how_it_is_sampled(string json, SamplerKind kind, TimestepSpacing spacing, int offset)
-    {
-        var config = JsonNode.Parse(json)!.AsObject();
-        var options = SamplerOptions.FromSchedulerConfig(config);
-        Assert.Equal((kind, spacing, offset, false), (options.Kind, options.Spacing, options.StepsOffset, options.SetAlphaToOne));
-        Assert.Null(options.ClipRange);
-        Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(config)));
-    }
-
-    [Theory]
-    [InlineData("""{ "_class_name": "DDIMScheduler", "thresholding": true }""", "thresholding")]
-    [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "karras" }""", "timestep_spacing")]
-    [InlineData("""{ "_class_name": "DDIMScheduler", "steps_offset": -1 }""", "steps_offset")]
-    public void A_configuration_that_asks_for_more_is_named(string json, string member)
-    {
-        var error = Assert.Throws<InputException>(() => SamplerOptions.FromSchedulerConfig(JsonNode.Parse(json)!.AsObject()));
-        Assert.Contains(member, error.Message, StringComparison.Ordinal);
     }
 
     private static SamplingRequest Request(ulong[] seeds, long[] labels) =>

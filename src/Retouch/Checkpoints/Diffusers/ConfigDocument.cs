@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Checkpoints.Diffusers;
@@ -9,7 +10,7 @@ namespace Retouch.Checkpoints.Diffusers;
 /// <summary>
 /// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it or not.
 /// </summary>
-public sealed class ConfigDocument
+public sealed partial class ConfigDocument
 {
     private static readonly JsonSerializerOptions Style = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -44,7 +45,7 @@ public sealed class ConfigDocument
         try
         {
             var options = new JsonDocumentOptions { MaxDepth = 64, AllowDuplicateProperties = false };
-            return JsonNode.Parse(text, documentOptions: options) is JsonObject json
+            return JsonNode.Parse(Numbers(text), documentOptions: options) is JsonObject json
                 ? new ConfigDocument(text, json)
                 : throw new InputException($"'{origin}' is no JSON object.");
         }
@@ -89,13 +90,29 @@ public sealed class ConfigDocument
         return Parse($"{{\n{string.Join(",\n", members.Select(static m => $"  {m.Key}: {m.Value}"))}\n}}\n", "changed document");
     }
 
+    /// <summary>
+    /// Python writes infinities as no JSON knows them (<c>"lambda_min_clipped": -Infinity</c> in published schedulers). They are read as numbers of the same
+    /// length that are as large; the file's own text is kept.
+    /// </summary>
+    private static string Numbers(string text) => text.Contains("Infinity", StringComparison.Ordinal)
+        ? TextOrInfinity().Replace(text, static m => m.Value switch
+        {
+            "-Infinity" => "-1e999999",
+            "Infinity" => "1e999999",
+            _ => m.Value,
+        })
+        : text;
+
+    [GeneratedRegex("\"(?:[^\"\\\\]|\\\\.)*\"|-?Infinity", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex TextOrInfinity();
+
     private static string Indent(JsonNode? value) => (value?.ToJsonString(Style) ?? "null").ReplaceLineEndings("\n  ");
 
     /// <summary>The top-level members with the text of their keys and values.</summary>
     private List<(string Name, string Key, string Value)> RawMembers()
     {
         var bytes = Encoding.UTF8.GetBytes(Text.TrimStart('\uFEFF'));
-        var reader = new Utf8JsonReader(bytes, new JsonReaderOptions { MaxDepth = 64 });
+        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(Numbers(Text.TrimStart('\uFEFF'))), new JsonReaderOptions { MaxDepth = 64 });
         var members = new List<(string, string, string)>();
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)

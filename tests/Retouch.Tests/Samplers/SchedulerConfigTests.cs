@@ -1,0 +1,134 @@
+using System.Text.Json.Nodes;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Formulations;
+using Retouch.Samplers;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Tests.Samplers;
+
+/// <summary>What published scheduler configurations say about sampling.</summary>
+public sealed class SchedulerConfigTests
+{
+    [Theory]
+    [InlineData("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": true, "set_alpha_to_one": false }""", SamplerKind.Pndm, TimestepSpacing.Leading, 1)]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "steps_offset": 1, "set_alpha_to_one": false }""", SamplerKind.Ddim, TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1, "interpolation_type": "linear" }""", SamplerKind.Euler, TimestepSpacing.Leading, 1)]
+    [InlineData("""{ "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing" }""", SamplerKind.EulerAncestral, TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "HeunDiscreteScheduler" }""", SamplerKind.Heun, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "LMSDiscreteScheduler" }""", SamplerKind.Lms, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2, "solver_type": "midpoint" }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "disable_corrector": [] }""", SamplerKind.UniPc, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Euler, TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "FlowMatchHeunDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Heun, TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": true, "flow_shift": 3.0 }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Trailing, 0)]
+    public void A_models_own_configuration_says_how_it_is_sampled(string json, SamplerKind kind, TimestepSpacing spacing, int offset)
+    {
+        var config = Parse(json);
+        var (options, note) = SchedulerConfig.Read(config);
+        Assert.Equal((kind, spacing, offset, false), (options.Kind, options.Spacing, options.StepsOffset, options.SetAlphaToOne));
+        Assert.Null(options.ClipRange);
+        Assert.Null(note);
+        Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(config)));
+    }
+
+    [Fact]
+    public void Members_about_levels_and_orders_are_taken_over()
+    {
+        var options = Options("""{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh1", "solver_order": 3, "lower_order_final": false, "final_sigmas_type": "sigma_min", "use_exponential_sigmas": true }""");
+        Assert.Equal(new() { Kind = SamplerKind.UniPc, Spacing = TimestepSpacing.Linspace, SolverOrder = 3, UniPcVariant = UniPcVariant.Bh1, LowerOrderFinal = false, EndAtLeastNoise = true, Sigmas = SigmaSpacing.Exponential }, options);
+        Assert.Equal(SigmaSpacing.Karras, Options("""{ "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": true }""").Sigmas);
+        Assert.Equal(SigmaSpacing.Beta, Options("""{ "_class_name": "HeunDiscreteScheduler", "use_beta_sigmas": true }""").Sigmas);
+        Assert.True(Options("""{ "_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min" }""").EndAtLeastNoise);
+        Assert.Equal(2, Options("""{ "_class_name": "DDPMScheduler", "clip_sample": true, "clip_sample_range": 2 }""").ClipRange);
+        Assert.True(Options("""{ "_class_name": "DDPMScheduler", "variance_type": "fixed_large" }""").LargeVariance);
+        Assert.True(Options("""{ "_class_name": "DDIMScheduler" }""").SetAlphaToOne);
+    }
+
+    [Fact]
+    public void Another_method_takes_over_what_it_knows()
+    {
+        var json = Parse("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": false, "timestep_spacing": "leading", "beta_schedule": "scaled_linear" }""");
+        foreach (var kind in Enum.GetValues<SamplerKind>())
+        {
+            var (options, note) = SchedulerConfig.Read(json, kind: kind);
+            Assert.Equal((kind, TimestepSpacing.Leading, 1), (options.Kind, options.Spacing, options.StepsOffset));
+            Assert.Null(note);
+            Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(json)));
+        }
+
+        var flow = Parse("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""");
+        Assert.Equal(SamplerKind.UniPc, SchedulerConfig.Read(flow, kind: SamplerKind.UniPc).Options.Kind);
+        // A flow's own range: it is told, not replaced in silence.
+        Assert.NotEmpty(SchedulerConfig.Read(flow, kind: SamplerKind.Pndm).Options.Validate(FormulationFactory.FromSchedulerConfig(flow)));
+    }
+
+    [Theory]
+    [InlineData("DPMSolverSinglestepScheduler")]
+    [InlineData("DEISMultistepScheduler")]
+    public void A_relative_is_named(string name)
+    {
+        var (options, note) = SchedulerConfig.Read(Parse($$"""{ "_class_name": "{{name}}", "solver_order": 2 }"""));
+        Assert.Equal(SamplerKind.DpmSolverPlusPlus, options.Kind);
+        Assert.Contains(name, note, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{ "_class_name": "LCMScheduler" }""", "_class_name")]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "thresholding": true }""", "thresholding")]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "karras" }""", "timestep_spacing")]
+    [InlineData("""{ "_class_name": "DDIMScheduler", "steps_offset": -1 }""", "steps_offset")]
+    [InlineData("""{ "_class_name": "PNDMScheduler" }""", "skip_prk_steps")]
+    [InlineData("""{ "_class_name": "PNDMScheduler", "skip_prk_steps": true, "timestep_spacing": "trailing" }""", "timestep_spacing")]
+    [InlineData("""{ "_class_name": "DDPMScheduler", "variance_type": "learned_range" }""", "variance_type")]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "interpolation_type": "log_linear" }""", "interpolation_type")]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous" }""", "timestep_type")]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "sigma_max": 80.0 }""", "sigma_max")]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": true, "use_beta_sigmas": true }""", "use_beta_sigmas")]
+    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "half" }""", "final_sigmas_type")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++" }""", "sde-dpmsolver++")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 3 }""", "solver_order")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_type": "heun" }""", "solver_type")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "euler_at_final": true }""", "euler_at_final")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "use_lu_lambdas": true }""", "use_lu_lambdas")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -5.1 }""", "lambda_min_clipped")]
+    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "variance_type": "learned" }""", "variance_type")]
+    [InlineData("""{ "_class_name": "UniPCMultistepScheduler", "predict_x0": false }""", "predict_x0")]
+    [InlineData("""{ "_class_name": "UniPCMultistepScheduler", "solver_order": 4 }""", "solver_order")]
+    [InlineData("""{ "_class_name": "UniPCMultistepScheduler", "disable_corrector": [0] }""", "disable_corrector")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift_terminal": 0.1 }""", "shift_terminal")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": true }""", "invert_sigmas")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "stochastic_sampling": true }""", "stochastic_sampling")]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_karras_sigmas": true }""", "use_karras_sigmas")]
+    public void A_configuration_that_asks_for_more_is_named(string json, string member)
+    {
+        var error = Assert.Throws<InputException>(() => SchedulerConfig.Read(Parse(json), "model/scheduler_config.json"));
+        Assert.Contains(member, error.Message, StringComparison.Ordinal);
+        Assert.Contains("model/scheduler_config.json", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Infinities_as_Python_writes_them_are_read_and_kept()
+    {
+        const string Text = """
+            {
+              "_class_name": "DPMSolverMultistepScheduler",
+              "note": "-Infinity \" Infinity",
+              "lambda_min_clipped": -Infinity,
+              "steps_offset": 0
+            }
+            """;
+        var document = ConfigDocument.Parse(Text, "scheduler_config.json");
+        Assert.Equal("-Infinity \" Infinity", (string?)document.Json["note"]);
+        Assert.Equal(SamplerKind.DpmSolverPlusPlus, SamplerOptions.FromSchedulerConfig(document.Json).Kind);
+        var after = document.Json;
+        after["steps_offset"] = 1;
+        var changed = document.Change(document.Json, after);
+        Assert.Contains("\"lambda_min_clipped\": -Infinity,", changed.Text, StringComparison.Ordinal);
+        Assert.Equal(1, (int?)changed.Json["steps_offset"]);
+        Assert.Throws<InputException>(() => ConfigDocument.Parse("""{ "a": Infinit }""", "config.json"));
+    }
+
+    private static SamplerOptions Options(string json) => SamplerOptions.FromSchedulerConfig(Parse(json));
+
+    private static JsonObject Parse(string json) => JsonNode.Parse(json)!.AsObject();
+}
