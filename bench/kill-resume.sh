@@ -15,24 +15,10 @@ trap 'rm -rf "$work"' EXIT
 
 # Small, but everything that a real run has: both phases, two averages, an automatic weight, accumulation, prefetching, random crops of
 # an odd-sized epoch, checkpoints in the middle of it.
-cat >"$work/autoencoder.json" <<'JSON'
-{ "task": "autoencoder", "seed": 3, "steps": 4, "averages": [], "samples": { "count": 2 },
-  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
-  "data": { "sceneCount": 23, "size": 16 }, "batch": { "size": 4 } }
-JSON
-cat >"$work/denoiser.json" <<JSON
-{ "task": "denoiser", "seed": 5, "steps": 60,
-  "averages": [ { "decay": 0.9 }, { "decay": 0.99, "warmup": "ratio" } ],
-  "model": { "autoencoder": "$work/ae/model", "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-      "num_train_timesteps": 1000, "prediction_type": "v_prediction" },
-    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 2,
-      "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 } },
-  "objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "decodeBatch": 2 },
-  "data": { "sceneCount": 23, "size": 16, "flip": 0.5, "workers": 2 }, "batch": { "size": 4, "accumulate": 2 },
-  "checkpoints": { "every": 7, "keep": 2 } }
-JSON
-"$retouch" train --options "$work/autoencoder.json" --output "$work/ae" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+. "$root/bench/tiny-run.sh"
+tiny_autoencoder
+tiny_denoiser 60 '"objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "decodeBatch": 2 }, "batch": { "size": 4, "accumulate": 2 },
+  "checkpoints": { "every": 7, "keep": 2 }'
 
 began=$(date +%s%N)
 "$retouch" train --options "$work/denoiser.json" --output "$work/whole" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }

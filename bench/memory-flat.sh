@@ -11,23 +11,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-memory.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-cat >"$work/autoencoder.json" <<'JSON'
-{ "task": "autoencoder", "seed": 3, "steps": 4, "averages": [], "samples": { "count": 2 },
-  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
-  "data": { "sceneCount": 23, "size": 16 }, "batch": { "size": 4 } }
-JSON
-cat >"$work/denoiser.json" <<JSON
-{ "task": "denoiser", "seed": 5, "steps": $steps, "averages": [ { "decay": 0.9 }, { "decay": 0.99 } ],
-  "model": { "autoencoder": "$work/ae/model", "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-      "num_train_timesteps": 1000, "prediction_type": "v_prediction" },
-    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 2,
-      "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 } },
-  "objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "pixel": {}, "decodeBatch": 2 },
-  "data": { "sceneCount": 23, "size": 16, "flip": 0.5, "workers": 2 }, "batch": { "size": 4 },
-  "samples": { "every": 500, "count": 2, "steps": 4 }, "checkpoints": { "every": 100, "keep": 2 } }
-JSON
-"$retouch" train --options "$work/autoencoder.json" --output "$work/ae" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
+. "$root/bench/tiny-run.sh"
+tiny_autoencoder
+tiny_denoiser "$steps" '"objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "pixel": {}, "decodeBatch": 2 }, "batch": { "size": 4 },
+  "samples": { "every": 500, "count": 2, "steps": 4 }, "checkpoints": { "every": 100, "keep": 2 }'
 "$retouch" train --options "$work/denoiser.json" --output "$work/run" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
 sed -E 's/.*"step":([0-9]+).*"memory\/resident":([0-9]+).*/\1 \2/' "$work/run/metrics.jsonl" | awk -v steps="$steps" '
   { if ($1 % (steps / 10) == 0) printf "step %5d  %7.1f MiB\n", $1, $2 / 1048576

@@ -116,14 +116,7 @@ public sealed class AdamW : IDisposable
     /// <param name="steps">Steps taken when it was written.</param>
     public void LoadState(ITensorSource source, long steps)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        using var quiet = Autograd.NoGrad();
-        foreach (var (name, tensor) in State())
-        {
-            using var scope = TensorScope.Enter();
-            tensor.CopyInPlace(source.Read(name));
-        }
-
+        State().CopyFrom(source);
         Steps = steps;
     }
 

@@ -84,14 +84,7 @@ public sealed class WeightAverage : IDisposable
     /// <summary>Continues from a checkpoint.</summary>
     public void LoadState(ITensorSource source, long steps)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        using var quiet = Autograd.NoGrad();
-        foreach (var (name, tensor) in Tensors())
-        {
-            using var scope = TensorScope.Enter();
-            tensor.CopyInPlace(source.Read(name));
-        }
-
+        Tensors().CopyFrom(source);
         Steps = steps;
     }
 
