@@ -16,6 +16,8 @@ public sealed class ProbeTests : IDisposable
 
     [Theory]
     [InlineData("dit")]
+    [InlineData("unet_sd15")]
+    [InlineData("unet_sdxl")]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
     [InlineData("autoencoder_tiny")]

@@ -1,5 +1,7 @@
 using Retouch.Autoencoders;
+using Retouch.Conditioning;
 using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.UNet;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 
@@ -23,9 +25,30 @@ internal static class ComponentProbes
             case DiTTransformer2D denoiser:
                 tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64)));
                 break;
+            case UNet2DCondition denoiser:
+                Probe(denoiser, tensors);
+                break;
             default:
                 throw new InputException($"Networks of the kind {network.GetType().Name} cannot be probed.");
         }
+    }
+
+    /// <summary>A second picture, of other sides, runs where there is one: <c>in.odd_sample</c>.</summary>
+    private static void Probe(UNet2DCondition network, ProbeTensors tensors)
+    {
+        var condition = new Condition(tensors.Has("class_labels") ? tensors.Input("class_labels") : null)
+        {
+            Text = network.Config.TakesText ? tensors.Leaf("encoder_hidden_states") : null,
+            TextMask = tensors.Has("encoder_attention_mask") ? tensors.Input("encoder_attention_mask") : null,
+            Pooled = tensors.Has("text_embeds") ? tensors.Leaf("text_embeds") : null,
+            TimeIds = tensors.Has("time_ids") ? tensors.Input("time_ids") : null,
+        };
+        // Classes that are vectors are called class_labels too.
+        if (network.Config.ClassEmbedType is "projection" or "identity")
+            condition = condition with { Pooled = condition.ClassLabels, ClassLabels = null };
+        var time = tensors.Input("timestep");
+        foreach (var name in ((string[])["sample", "odd_sample"]).Where(n => n == "sample" || tensors.Has(n)))
+            tensors.Output(name, network.Forward(tensors.Leaf(name), time, condition));
     }
 
     /// <summary>The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).</summary>

@@ -74,6 +74,18 @@ public sealed class UpsampleConv2d
     /// work of one 3×3 at the high one; there is no second derivative then.
     /// </summary>
     public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias?.Value);
+
+    /// <summary>[N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>], each pixel from its nearest; doubling takes the way of <see cref="Forward(Tensor)"/>.</summary>
+    /// <param name="x">Maps.</param>
+    /// <param name="height">Rows put out.</param>
+    /// <param name="width">Columns put out.</param>
+    public Tensor Forward(Tensor x, long height, long width)
+    {
+        if (height == 2 * x.Shape[2] && width == 2 * x.Shape[3])
+            return Forward(x);
+        using var scope = TensorScope.Enter();
+        return scope.Keep(x.UpsampleNearest2d([height, width]).FrozenConv2d(_weight.Value, _bias?.Value, [1, 1], [1, 1]));
+    }
 }
 
 /// <summary>Group normalisation (Wu and He 2018) over NCHW. Keys: <c>weight</c>, <c>bias</c> [C].</summary>

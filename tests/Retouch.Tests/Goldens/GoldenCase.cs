@@ -134,7 +134,7 @@ internal sealed class GoldenCase : IDisposable
 
     public void Dispose() => _io.Dispose();
 
-    private static string Root()
+    internal static string Root()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

@@ -1,9 +1,10 @@
+using System.IO.Compression;
 using System.Text.Json.Nodes;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Goldens;
 
-/// <summary>Configuration, keys and shapes of a published full-size network (tests/goldens/manifests), without weights.</summary>
+/// <summary>Configuration, keys and shapes of a published full-size network (tests/goldens/manifests, plain or gzipped), without weights.</summary>
 internal sealed class Manifest
 {
     private readonly JsonNode _json;
@@ -13,19 +14,30 @@ internal sealed class Manifest
     /// <summary>A copy of its config.json.</summary>
     public JsonObject Config => _json["config"]!.DeepClone().AsObject();
 
-    /// <summary>Opens <c>tests/goldens/manifests/&lt;name&gt;.json</c>.</summary>
+    /// <summary>Trained elements.</summary>
+    public long ParameterCount => (long)_json["parameter_count"]!;
+
+    /// <summary>"key [shape]", buffers included.</summary>
+    public IReadOnlyList<string> Tensors => [.. Shapes.Select(static p => $"{p.Key} [{string.Join(',', p.Value)}]")];
+
+    /// <summary>Shapes by key, buffers included.</summary>
+    public IReadOnlyDictionary<string, long[]> Shapes => _json["tensors"]!.AsObject().ToDictionary(
+        static p => p.Key, static p => p.Value!.AsArray().Select(static v => (long)v!).ToArray(), StringComparer.Ordinal);
+
+    /// <summary>Opens <c>tests/goldens/manifests/&lt;name&gt;.json</c> or <c>.json.gz</c>.</summary>
     public static Manifest Open(string name)
     {
-        using var golden = GoldenCase.Open("dit");
-        return new Manifest(JsonNode.Parse(File.ReadAllText(Path.Combine(golden.Folder, "..", "manifests", name + ".json")))!);
+        var path = Path.Combine(GoldenCase.Root(), "manifests", name + ".json");
+        using Stream stream = File.Exists(path) ? File.OpenRead(path) : new GZipStream(File.OpenRead(path + ".gz"), CompressionMode.Decompress);
+        return new Manifest(JsonNode.Parse(stream)!);
     }
 
     /// <summary>Asserts that a network has exactly the published keys and shapes and as many parameters, in whatever order, and no memory for them yet.</summary>
     public void Check(ParameterStore store)
     {
-        var expected = _json["tensors"]!.AsObject().Select(static p => $"{p.Key} {p.Value!.ToJsonString()}").Order(StringComparer.Ordinal);
-        Assert.Equal(expected, store.All.Select(static p => $"{p.Name} [{string.Join(',', p.Shape)}]").Order(StringComparer.Ordinal));
-        Assert.Equal((long)_json["parameter_count"]!, store.Count);
+        var found = store.All.Select(static p => $"{p.Name} [{string.Join(',', p.Shape)}]");
+        Assert.Equal(Tensors.Order(StringComparer.Ordinal), found.Order(StringComparer.Ordinal));
+        Assert.Equal(ParameterCount, store.Count);
         Assert.DoesNotContain(store.All, static p => p.HasValue);
     }
 }

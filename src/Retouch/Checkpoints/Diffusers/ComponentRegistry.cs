@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.UNet;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
@@ -77,6 +78,12 @@ public static class ComponentRegistry
         ComponentKind.Of(
             ["DiTTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters),
+
+        ComponentKind.Of(
+            ["UNet2DConditionModel"],
+            static (json, origin) => new UNet2DCondition(UNet2DConditionConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters),
     ];

@@ -1,0 +1,187 @@
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Denoisers.UNet;
+
+/// <summary>What a transformer of the U-Net is made of.</summary>
+/// <param name="Channels">Width of its tokens.</param>
+/// <param name="Heads">Attention heads.</param>
+/// <param name="Layers">Blocks, one after the other.</param>
+/// <param name="ContextWidth">Width of the text's tokens; null where there is no text.</param>
+/// <param name="OnlyCross">Whether the first attention looks at the text too.</param>
+internal sealed record UNetTransformerShape(int Channels, int Heads, int Layers, int? ContextWidth, bool OnlyCross);
+
+/// <summary>
+/// Pixels as tokens through transformer blocks, added to the input (Rombach et al. 2022, appendix E.2.1). Keys: <c>norm</c>, <c>proj_in</c>,
+/// <c>transformer_blocks.*</c>, <c>proj_out</c>.
+/// </summary>
+internal sealed class UNetTransformer
+{
+    private const double EntryEps = 1e-6;
+
+    private readonly GroupNorm _norm;
+    private readonly Conv2d? _enterMap;
+    private readonly Conv2d? _leaveMap;
+    private readonly Linear? _enterTokens;
+    private readonly Linear? _leaveTokens;
+    private readonly UNetTransformerBlock[] _blocks;
+
+    public UNetTransformer(ParameterPath path, UNetTransformerShape shape, UNet2DConditionConfig config)
+    {
+        _norm = new GroupNorm(path / "norm", config.NormNumGroups, shape.Channels, EntryEps);
+        if (config.UseLinearProjection)
+            _enterTokens = new Linear(path / "proj_in", shape.Channels, shape.Channels);
+        else
+            _enterMap = new Conv2d(path / "proj_in", shape.Channels, shape.Channels, kernel: 1);
+        _blocks = [.. Enumerable.Range(0, shape.Layers).Select(k => new UNetTransformerBlock(path / "transformer_blocks" / k, shape, config.UpcastAttention))];
+        if (config.UseLinearProjection)
+            _leaveTokens = new Linear(path / "proj_out", shape.Channels, shape.Channels);
+        else
+            _leaveMap = new Conv2d(path / "proj_out", shape.Channels, shape.Channels, kernel: 1);
+    }
+
+    /// <summary>[batch, channels, height, width]; the shape stays.</summary>
+    /// <param name="x">Maps.</param>
+    /// <param name="text">[batch, tokens, context width]; null without text.</param>
+    /// <param name="mask">Added to the scores of the text's tokens, [batch, 1, 1, tokens]; null where all count.</param>
+    public Tensor Forward(Tensor x, Tensor? text, Tensor? mask)
+    {
+        using var scope = TensorScope.Enter();
+        var tokens = Enter(x);
+        foreach (var block in _blocks)
+        {
+            var next = block.Forward(tokens, text, mask);
+            tokens.Dispose();
+            tokens = next;
+        }
+
+        return scope.Keep(Leave(tokens, x.Shape).Plus(x));
+    }
+
+    private Tensor Enter(Tensor x)
+    {
+        using var scope = TensorScope.Enter();
+        var normal = _norm.Forward(x);
+        return scope.Keep(_enterTokens is null ? Tokens(_enterMap!.Forward(normal)) : _enterTokens.Forward(Tokens(normal)));
+
+        static Tensor Tokens(Tensor map) => map.Flatten(2).Transpose(1, 2).Contiguous();
+    }
+
+    private Tensor Leave(Tensor tokens, long[] shape)
+    {
+        using var scope = TensorScope.Enter();
+        // A fresh map in both cases: it is added to in place.
+        return scope.Keep(_leaveTokens is null ? _leaveMap!.Forward(Map(tokens)) : Map(_leaveTokens.Forward(tokens)));
+
+        Tensor Map(Tensor t) => t.Transpose(1, 2).Contiguous().View(shape);
+    }
+}
+
+/// <summary>
+/// Self-attention, attention to the text where there is one, and a gated feed-forward network, each behind a normalisation and added to its input. Keys:
+/// <c>norm1</c>, <c>attn1</c>, <c>norm2</c>, <c>attn2</c>, <c>norm3</c>, <c>ff.net.0.proj</c>, <c>ff.net.2</c>.
+/// </summary>
+internal sealed class UNetTransformerBlock
+{
+    private const double NormEps = 1e-5;
+
+    private readonly LayerNorm _norm1;
+    private readonly UNetAttention _attention1;
+    private readonly LayerNorm? _norm2;
+    private readonly UNetAttention? _attention2;
+    private readonly LayerNorm _norm3;
+    private readonly Linear _expand;
+    private readonly Linear _contract;
+    private readonly bool _onlyCross;
+
+    public UNetTransformerBlock(ParameterPath path, UNetTransformerShape shape, bool upcast)
+    {
+        var width = shape.Channels;
+        _onlyCross = shape.OnlyCross;
+        _norm1 = new LayerNorm(path / "norm1", width, NormEps);
+        _attention1 = new UNetAttention(path / "attn1", width, (_onlyCross ? shape.ContextWidth : null) ?? width, shape.Heads, upcast);
+        if (shape.ContextWidth is { } context)
+        {
+            _norm2 = new LayerNorm(path / "norm2", width, NormEps);
+            _attention2 = new UNetAttention(path / "attn2", width, context, shape.Heads, upcast);
+        }
+
+        _norm3 = new LayerNorm(path / "norm3", width, NormEps);
+        _expand = new Linear(path / "ff" / "net" / 0 / "proj", width, 8L * width);
+        _contract = new Linear(path / "ff" / "net" / 2, 4L * width, width);
+    }
+
+    /// <summary>[batch, pixels, width]; the shape stays.</summary>
+    public Tensor Forward(Tensor x, Tensor? text, Tensor? mask)
+    {
+        using var scope = TensorScope.Enter();
+        var looked = Look(_norm1, _attention1, x, _onlyCross ? text : null, mask);
+        if (_attention2 is not null)
+        {
+            var alone = looked;
+            looked = Look(_norm2!, _attention2, alone, text, mask);
+            alone.Dispose();
+        }
+
+        return scope.Keep(FeedForward(looked));
+    }
+
+    private static Tensor Look(LayerNorm norm, UNetAttention attention, Tensor x, Tensor? text, Tensor? mask)
+    {
+        using var normal = norm.Forward(x);
+        return attention.Forward(normal, text ?? normal, text is null ? null : mask).Plus(x);
+    }
+
+    /// <summary>A gated linear unit with GELU (Shazeer 2020): half of the expansion times gelu of the other half.</summary>
+    private Tensor FeedForward(Tensor x)
+    {
+        using var scope = TensorScope.Enter();
+        Tensor gated;
+        using (var normal = _norm3.Forward(x))
+        using (var expanded = _expand.Forward(normal))
+        {
+            var halves = expanded.Chunk(2, -1);
+            using var gate = halves[1].Gelu("none");
+            gated = halves[0] * gate;
+            halves[0].Dispose();
+            halves[1].Dispose();
+        }
+
+        return scope.Keep(_contract.Forward(gated).Plus(x));
+    }
+}
+
+/// <summary>Attention with several heads. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c> (without biases), <c>to_out.0</c>.</summary>
+/// <param name="path">Where it stands.</param>
+/// <param name="width">Width of the tokens that look.</param>
+/// <param name="contextWidth">Width of the tokens looked at.</param>
+/// <param name="heads">Heads; must divide the width.</param>
+/// <param name="upcast">Whether to compute in float32 whatever the weights' type.</param>
+/// <param name="bias">Whether query, key and value have biases.</param>
+internal sealed class UNetAttention(ParameterPath path, int width, int contextWidth, int heads, bool upcast, bool bias = false)
+{
+    private readonly int _heads = heads >= 1 && width % heads == 0
+        ? heads
+        : throw new Torch.Errors.InputException($"{path.Name}: {width} channels cannot be split into {heads} heads. Check attention_head_dim in config.json.");
+
+    private readonly Linear _query = new(path / "to_q", width, width, bias);
+    private readonly Linear _key = new(path / "to_k", contextWidth, width, bias);
+    private readonly Linear _value = new(path / "to_v", contextWidth, width, bias);
+    private readonly Linear _out = new(path / "to_out" / 0, width, width);
+
+    /// <summary>[batch, tokens, width]; the shape stays.</summary>
+    public Tensor Forward(Tensor x, Tensor context, Tensor? mask)
+    {
+        using var scope = TensorScope.Enter();
+        var (q, k, v) = (Heads(_query.Forward(x)), Heads(_key.Forward(context)), Heads(_value.Forward(context)));
+        var mixed = Attention.ScaledDotProduct(q, k, v, mask?.To(q.DType)).To(x.DType);
+        return scope.Keep(_out.Forward(mixed.Transpose(1, 2).Flatten(2)));
+    }
+
+    /// <summary>[batch, tokens, width] to [batch, heads, tokens, width/heads].</summary>
+    private Tensor Heads(Tensor x)
+    {
+        var split = x.View([x.Shape[0], x.Shape[1], _heads, x.Shape[2] / _heads]).Transpose(1, 2);
+        return upcast ? split.To(DType.Float32) : split;
+    }
+}
