@@ -1,5 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
+using Retouch.Conditioning.Clip;
+using Retouch.Conditioning.T5;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.UNet;
 using Retouch.Torch;
@@ -27,6 +29,19 @@ internal static class ComponentProbes
                 break;
             case UNet2DCondition denoiser:
                 Probe(denoiser, tensors);
+                break;
+            case ClipTextModel text:
+                Probe(text, tensors);
+                break;
+            case ClipVisionModel vision:
+                var seen = vision.Forward(tensors.Leaf("pixel_values"));
+                tensors.Output("image_embeds", seen.ImageEmbeds);
+                tensors.Output("last_hidden_state", seen.LastHiddenState);
+                break;
+            case T5Encoder text:
+                tensors.Output("last_hidden_state", text.Forward(tensors.Input("input_ids")));
+                if (tensors.Has("attention_mask"))
+                    tensors.Output("last_hidden_state_masked", text.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")));
                 break;
             default:
                 throw new InputException($"Networks of the kind {network.GetType().Name} cannot be probed.");
@@ -108,5 +123,15 @@ internal static class ComponentProbes
     {
         if (!tensors.Has("image") && !tensors.Has("latent"))
             throw new InputException("An autoencoder is probed with in.image, in.latent or both; the file has neither.");
+    }
+
+    /// <summary>Runs without the mask, and once more with it where there is one.</summary>
+    private static void Probe(ClipTextModel network, ProbeTensors tensors)
+    {
+        var output = network.Forward(tensors.Input("input_ids"));
+        tensors.Output("last_hidden_state", output.LastHiddenState);
+        tensors.Output(output.Projected is null ? "pooler_output" : "text_embeds", output.Projected ?? output.Pooled);
+        if (tensors.Has("attention_mask"))
+            tensors.Output("last_hidden_state_masked", network.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")).LastHiddenState);
     }
 }

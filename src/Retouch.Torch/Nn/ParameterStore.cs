@@ -44,7 +44,7 @@ public sealed class ParameterStore : IDisposable
     /// <summary>Reads every tensor from <paramref name="source"/>, converting the type. Nothing is changed when anything is wrong.</summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <param name="dtype">Their type; null keeps the stored one, as integers do anyway.</param>
     /// <param name="origin">The file's name, for messages.</param>
     /// <exception cref="InputException">Keys are missing, unexpected or of another shape: all of them are named at once.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
@@ -62,7 +62,8 @@ public sealed class ParameterStore : IDisposable
         {
             using var scope = TensorScope.Enter();
             var stored = source.Read(parameter.Name);
-            var value = stored.To(dtype ?? stored.DType).To(device);
+            // Integers are indices or counts, which another type would spoil.
+            var value = (stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device);
             parameter.Set(ReferenceEquals(value, stored) ? stored.Clone() : value);
         }
     }

@@ -16,8 +16,8 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
     /// <summary>A network made here.</summary>
     public static Component Create(IDisposable network) => new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
 
-    /// <summary>The value of <c>_class_name</c>.</summary>
-    public string ClassName => new JsonMembers(Config.Json, ComponentFolder.ConfigName).Text("_class_name");
+    /// <summary>The class that the file names.</summary>
+    public string ClassName => ComponentRegistry.ClassNameOf(Config.Json, ComponentFolder.ConfigName);
 
     /// <summary>The file as it has to be written: changed where the network's configuration differs from when this component was made.</summary>
     public ConfigDocument CurrentConfig() => Config.Change(_known, ComponentRegistry.Of(Network).Describe(Network));
@@ -26,7 +26,7 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
     public void Dispose() => Network.Dispose();
 }
 
-/// <summary>Reads and writes component folders of diffusers: <c>config.json</c> and safetensors.</summary>
+/// <summary>Reads and writes component folders of diffusers and transformers: <c>config.json</c> and safetensors.</summary>
 public static class ComponentFolder
 {
     internal const string ConfigName = "config.json";
@@ -57,8 +57,9 @@ public static class ComponentFolder
         var component = Describe(folder);
         try
         {
-            using var weights = WeightFiles.Open(folder, variant);
-            ComponentRegistry.Of(component.Network).Load(component.Network, weights, device, dtype, folder);
+            var kind = ComponentRegistry.Of(component.Network);
+            using var weights = WeightFiles.Open(folder, variant, kind.WeightStem);
+            kind.Load(component.Network, weights, device, dtype, folder);
             return component;
         }
         catch
@@ -84,12 +85,13 @@ public static class ComponentFolder
         ArgumentNullException.ThrowIfNull(component);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var own = ComponentRegistry.Of(component.Network).Parameters(component.Network);
+        var kind = ComponentRegistry.Of(component.Network);
+        var own = kind.Parameters(component.Network);
         var others = tensors?.ToDictionary(StringComparer.Ordinal) ?? [];
         if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
             throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
         var all = own.Tensors().Select(pair => KeyValuePair.Create(pair.Key, Convert(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype)));
-        SafetensorsWriter.Write(Path.Combine(folder, WeightFiles.Stem + ".safetensors"), all);
+        SafetensorsWriter.Write(Path.Combine(folder, kind.WeightStem + ".safetensors"), all);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);
     }
 

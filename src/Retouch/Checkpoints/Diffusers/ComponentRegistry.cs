@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Conditioning.Clip;
+using Retouch.Conditioning.T5;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.UNet;
 using Retouch.Torch;
@@ -10,7 +12,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Checkpoints.Diffusers;
 
 /// <summary>A kind of network that a component folder can hold.</summary>
-/// <param name="ClassNames">Values of <c>_class_name</c> that stand for it.</param>
+/// <param name="ClassNames">Classes that stand for it.</param>
 /// <param name="NetworkType">The type in Retouch.</param>
 /// <param name="Create">From <c>config.json</c> and its path (for messages) to a network without memory for its parameters.</param>
 /// <param name="Describe">The members of <c>config.json</c> that Retouch knows.</param>
@@ -24,6 +26,9 @@ public sealed record ComponentKind(
 {
     /// <summary>Fills the network from a checkpoint (network, source, device, type, origin), for kinds that read older keys too; null where the store does it.</summary>
     public Action<object, ITensorSource, Device, DType?, string>? Loader { get; init; }
+
+    /// <summary>Name of the files with weights, without extension.</summary>
+    public string WeightStem { get; init; } = WeightFiles.Stem;
 
     /// <summary>A kind, typed.</summary>
     public static ComponentKind Of<T>(
@@ -86,6 +91,27 @@ public static class ComponentRegistry
             static (json, origin) => new UNet2DCondition(UNet2DConditionConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters),
+
+        ComponentKind.Of(
+            [ClipTextConfig.PlainClass, ClipTextConfig.ProjectionClass],
+            static (json, origin) => new ClipTextModel(ClipTextConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
+
+        ComponentKind.Of(
+            [ClipVisionConfig.ClassName],
+            static (json, origin) => new ClipVisionModel(ClipVisionConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
+
+        ComponentKind.Of(
+            [T5Config.ClassName],
+            static (json, origin) => new T5Encoder(T5Config.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters,
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
     ];
 
     /// <summary>The kind that a <c>config.json</c> names.</summary>
@@ -94,9 +120,21 @@ public static class ComponentRegistry
     /// <exception cref="InputException">The class is missing or unknown.</exception>
     public static ComponentKind Find(JsonObject config, string origin)
     {
-        var name = new JsonMembers(config, origin).Text("_class_name");
+        var name = ClassNameOf(config, origin);
         return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal))
             ?? throw new InputException($"'{origin}' names the class {name}, which is not supported. Supported are {string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Order(StringComparer.Ordinal))}.");
+    }
+
+    /// <summary>The class that a <c>config.json</c> names: diffusers writes <c>_class_name</c>, transformers a list of <c>architectures</c>.</summary>
+    /// <param name="config">Its members.</param>
+    /// <param name="origin">Its path, for messages.</param>
+    /// <exception cref="InputException">It names none.</exception>
+    public static string ClassNameOf(JsonObject config, string origin)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        return config["_class_name"] is null && config["architectures"] is JsonArray { Count: > 0 } classes && classes[0] is JsonValue first && first.TryGetValue<string>(out var name)
+            ? name
+            : new JsonMembers(config, origin).Text("_class_name");
     }
 
     /// <summary>The kind of a network.</summary>

@@ -12,6 +12,9 @@ public sealed class WeightFiles : ITensorSource, IDisposable
     /// <summary>Name that diffusers gives weights, without extension.</summary>
     public const string Stem = "diffusion_pytorch_model";
 
+    /// <summary>Name that transformers gives weights, without extension.</summary>
+    public const string TransformersStem = "model";
+
     private readonly List<SafetensorsFile> _files;
     private readonly Dictionary<string, SafetensorsFile> _byName;
 

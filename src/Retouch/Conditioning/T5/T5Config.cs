@@ -1,0 +1,100 @@
+using System.Text.Json.Nodes;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+
+namespace Retouch.Conditioning.T5;
+
+/// <summary>The shape of a <see cref="T5Encoder"/>, with the names that transformers gives its members in <c>config.json</c>.</summary>
+public sealed record T5Config
+{
+    /// <summary>Its class.</summary>
+    public const string ClassName = "T5EncoderModel";
+
+    /// <summary>Token ids.</summary>
+    public int VocabSize { get; init; } = 32128;
+
+    /// <summary>Width of a token.</summary>
+    public int DModel { get; init; } = 512;
+
+    /// <summary>Width of a head; heads times this need not be the width of a token.</summary>
+    public int DKv { get; init; } = 64;
+
+    /// <summary>Width within a feed-forward network.</summary>
+    public int DFf { get; init; } = 2048;
+
+    /// <summary>Blocks.</summary>
+    public int NumLayers { get; init; } = 6;
+
+    /// <summary>Attention heads.</summary>
+    public int NumHeads { get; init; } = 8;
+
+    /// <summary>Kinds of distances, half of them for tokens after the one that looks.</summary>
+    public int RelativeAttentionNumBuckets { get; init; } = 32;
+
+    /// <summary>Distance in tokens from which on all count as one.</summary>
+    public int RelativeAttentionMaxDistance { get; init; } = 128;
+
+    /// <summary>Added to the mean square in normalisations.</summary>
+    public double LayerNormEpsilon { get; init; } = 1e-6;
+
+    /// <summary>The feed-forward network: <c>relu</c> (T5) or <c>gated-gelu</c> (T5 1.1; the tanh form of gelu).</summary>
+    public string FeedForwardProj { get; init; } = "relu";
+
+    /// <summary>Whether the feed-forward network is gated.</summary>
+    public bool IsGated => FeedForwardProj == "gated-gelu";
+
+    /// <summary>Reads the members of a <c>config.json</c>; missing ones take transformers' defaults.</summary>
+    /// <param name="json">The object.</param>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <exception cref="InputException">A member is of another kind or not supported.</exception>
+    public static T5Config FromJson(JsonObject json, string origin = "config.json")
+    {
+        var members = new JsonMembers(json, origin);
+        var config = new T5Config
+        {
+            VocabSize = members.Integer("vocab_size", 32128),
+            DModel = members.Integer("d_model", 512),
+            DKv = members.Integer("d_kv", 64),
+            DFf = members.Integer("d_ff", 2048),
+            NumLayers = members.Integer("num_layers", 6),
+            NumHeads = members.Integer("num_heads", 8),
+            RelativeAttentionNumBuckets = members.Integer("relative_attention_num_buckets", 32),
+            RelativeAttentionMaxDistance = members.Integer("relative_attention_max_distance", 128),
+            LayerNormEpsilon = members.Number("layer_norm_epsilon", 1e-6),
+            FeedForwardProj = members.Text("feed_forward_proj", "relu"),
+        };
+        config.Validate(origin);
+        return config;
+    }
+
+    /// <summary>The members as transformers writes them.</summary>
+    public JsonObject ToJson() => new()
+    {
+        ["architectures"] = new JsonArray(ClassName),
+        ["d_ff"] = DFf,
+        ["d_kv"] = DKv,
+        ["d_model"] = DModel,
+        ["feed_forward_proj"] = FeedForwardProj,
+        ["layer_norm_epsilon"] = LayerNormEpsilon,
+        ["model_type"] = "t5",
+        ["num_heads"] = NumHeads,
+        ["num_layers"] = NumLayers,
+        ["relative_attention_max_distance"] = RelativeAttentionMaxDistance,
+        ["relative_attention_num_buckets"] = RelativeAttentionNumBuckets,
+        ["vocab_size"] = VocabSize,
+    };
+
+    /// <summary>Checks what no single member can show.</summary>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <exception cref="InputException">Members do not fit each other.</exception>
+    public void Validate(string origin)
+    {
+        if (FeedForwardProj is not ("relu" or "gated-gelu"))
+            throw new InputException($"'{origin}': feed_forward_proj is '{FeedForwardProj}'; relu and gated-gelu are supported.");
+        if (RelativeAttentionNumBuckets % 4 != 0 || RelativeAttentionMaxDistance <= RelativeAttentionNumBuckets / 4)
+        {
+            throw new InputException($"'{origin}': relative_attention_num_buckets {RelativeAttentionNumBuckets} must be a multiple of 4, "
+                + $"and relative_attention_max_distance {RelativeAttentionMaxDistance} more than a quarter of it.");
+        }
+    }
+}
