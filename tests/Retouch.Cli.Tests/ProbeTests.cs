@@ -20,6 +20,10 @@ public sealed class ProbeTests : IDisposable
     [InlineData("unet_sdxl")]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
+    [InlineData("clip_text")]
+    [InlineData("clip_text_with_projection")]
+    [InlineData("clip_vision_with_projection")]
+    [InlineData("t5_encoder")]
     [InlineData("autoencoder_tiny")]
     [InlineData("asymmetric_autoencoder_kl")]
     public void Every_output_intermediate_and_gradient_of_the_golden_is_reproduced(string name)
