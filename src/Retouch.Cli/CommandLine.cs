@@ -24,6 +24,7 @@ internal static class CommandLine
             DoctorCommand.Create(),
             EvaluateCommand.Create(),
             CompareCommand.Create(),
+            StatisticsCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
             ProbeCommand.Create(),

@@ -49,11 +49,14 @@ internal static class CompareCommand
         var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed]).Where(o => parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
         if (models.Length == 0 && inert.Length > 0)
             throw new UsageException($"{string.Join(", ", inert)}: for models in the diffusers layout; none of the folders is one (it would hold model_index.json).");
-        var options = measuring.Evaluation(parsed);
-        var preparation = measuring.Preparation(parsed);
-        var reference = ImageSet.Open(measuring.Reference(parsed), preparation);
-        using var scope = TensorScope.Enter();
-        EvaluateCommand.Run(parsed, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
+        EvaluateCommand.With(parsed, measuring, options =>
+        {
+            var preparation = measuring.Preparation(parsed);
+            var reference = measuring.Reference(parsed);
+            using var scope = TensorScope.Enter();
+            EvaluateCommand.Run(
+                parsed, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
+        });
     }
 
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "model_index.json"));

@@ -37,25 +37,34 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation)
-    {
-        var options = measuring.Evaluation(parsed);
-        var preparation = measuring.Preparation(parsed);
-        Run(parsed, ImageSet.Open(measuring.Reference(parsed), preparation), [ImageSet.Open(folder, preparation)], options, cancellation);
-    }
+    private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
+        With(parsed, measuring, options => Run(parsed, measuring.Reference(parsed), [ImageSet.Open(folder, measuring.Preparation(parsed))], options, cancellation));
 
-    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation)
+    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) => With(parsed, measuring, options =>
     {
-        var options = measuring.Evaluation(parsed);
-        var reference = ImageSet.Open(measuring.Reference(parsed), measuring.Preparation(parsed));
+        var originals = measuring.Reference(parsed) ?? throw new UsageException("An autoencoder reconstructs the reference's pictures: give them (--reference FOLDER).");
         using var component = ComponentFolder.Load(folder, options.Device);
         if (component.Network is not IAutoencoder network)
             throw new InputException($"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder.");
-        Run(parsed, reference, [new ReconstructedImages(reference, network, options.Device)], options, cancellation);
+        Run(parsed, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
+    });
+
+    /// <summary>Does something with the options that the command line asks for, and closes the networks that they opened.</summary>
+    internal static void With(ParseResult parsed, MeasuringOptions measuring, Action<EvaluationOptions> action)
+    {
+        List<IDisposable> opened = [];
+        try
+        {
+            action(measuring.Evaluation(parsed, opened));
+        }
+        finally
+        {
+            opened.ForEach(static o => o.Dispose());
+        }
     }
 
     /// <summary>Measures sets and writes what was found; the first is the baseline.</summary>
-    internal static void Run(ParseResult parsed, ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
+    internal static void Run(ParseResult parsed, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
     {
         var error = parsed.InvocationConfiguration.Error;
         EvaluationResult result;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Retouch.Evaluation;
-using Retouch.Images;
+using Retouch.Evaluation.Features;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 
@@ -11,49 +11,64 @@ internal sealed class MeasuringOptions
 {
     private const string DefaultMetrics = "fwd,spectrum,sharpness";
 
-    private readonly Option<string> reference = new("--reference") { Description = "Folder of real pictures; for psnr, of the originals.", Required = true };
-    private readonly Option<string> metrics = new("--metrics") { Description = "Any of fwd, spectrum, sharpness, psnr.", DefaultValueFactory = _ => DefaultMetrics };
-    private readonly Option<int?> size = new("--size") { Description = "Resize the shorter side to this and cut a square from the middle. Without it, all pictures must have one size." };
-    private readonly Option<ResizeFilter> filter = new("--filter") { Description = "Filter of the resize, as in Pillow.", DefaultValueFactory = _ => ResizeFilter.Lanczos };
-    private readonly Option<bool> enlarge = new("--allow-enlarging") { Description = "Enlarge pictures that are smaller than --size instead of refusing them." };
-    private readonly Option<int?> count = new("--count") { Description = "Pictures of each folder to take, drawn with --seed." };
+    private readonly Option<string?> reference = new("--reference") { Description = "Folder of real pictures; for psnr, of the originals. Only fid with --statistics does without." };
+    private readonly Option<string> metrics = new("--metrics") { Description = "Any of fwd, spectrum, sharpness, psnr, fid, fd, kid, prdc.", DefaultValueFactory = _ => DefaultMetrics };
     private readonly Option<int?> level = new("--level") { Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones." };
+    private readonly Option<int?> neighbours = new("--neighbours") { Description = $"For prdc: the neighbour that gives a picture's ball its radius. Default {new PrecisionRecallOptions().Neighbours}." };
+    private readonly Option<BallRule?> rule = new("--ball") { Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open." };
+    private readonly Option<int?> subsets = new("--kid-subsets") { Description = $"For kid: subsets that are averaged. Default {new KernelDistanceOptions().Subsets}." };
+    private readonly Option<int?> subsetSize = new("--kid-subset-size") { Description = $"For kid: pictures in a subset. Default {new KernelDistanceOptions().SubsetSize}, fewer where there are fewer." };
     private readonly Option<int> resamples = new("--resamples") { Description = "Bootstrap resamples.", DefaultValueFactory = _ => new BootstrapOptions().Resamples };
     private readonly Option<double> confidence = new("--confidence") { Description = "Confidence of the intervals.", DefaultValueFactory = _ => new BootstrapOptions().Confidence };
-    private readonly Option<ulong> seed = new("--seed") { Description = "Seed of whatever is drawn." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Pictures looked at together.", DefaultValueFactory = _ => new EvaluationOptions().BatchSize };
     private readonly Option<string> device = new("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
 
+    private readonly PreparationOptions preparing = new();
+    private readonly NetworkOptions networks = new();
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[reference, metrics, size, filter, enlarge, count, level, resamples, confidence, seed, batch, device])
+        foreach (Option option in (Option[])[reference, metrics, level, neighbours, rule, subsets, subsetSize, resamples, confidence, batch, device])
             command.Add(option);
+        preparing.AddTo(command);
+        networks.AddTo(command);
     }
 
-    public string Reference(ParseResult parsed) => parsed.GetValue(reference)!;
+    /// <summary>The reference's pictures, or null where none are given.</summary>
+    public ImageSet? Reference(ParseResult parsed) => parsed.GetValue(reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
 
-    public SetPreparation Preparation(ParseResult parsed) => new()
-    {
-        Size = parsed.GetValue(size),
-        Filter = parsed.GetValue(filter),
-        AllowEnlarging = parsed.GetValue(enlarge),
-        Take = parsed.GetValue(count),
-        Seed = parsed.GetValue(seed),
-    };
+    public SetPreparation Preparation(ParseResult parsed) => preparing.Read(parsed);
 
+    /// <summary>The options, with the networks that they name opened.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="opened">Takes what is to be disposed of after the evaluation.</param>
     /// <exception cref="UsageException">A metric is unknown, or an option out of range.</exception>
-    public EvaluationOptions Evaluation(ParseResult parsed)
+    public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
+        var asked = ReadMetrics(parsed.GetValue(metrics)!);
+        Refuse(parsed, asked, Metrics.Prdc, "prdc", neighbours, rule);
+        Refuse(parsed, asked, Metrics.Kid, "kid", subsets, subsetSize);
+        var where = Device.Parse(parsed.GetValue(device)!);
+        var (prdc, kernel) = (new PrecisionRecallOptions(), new KernelDistanceOptions());
         var options = new EvaluationOptions
         {
-            Metrics = ReadMetrics(parsed.GetValue(metrics)!),
+            Metrics = asked,
             WaveletLevel = parsed.GetValue(level),
-            Bootstrap = new BootstrapOptions { Resamples = parsed.GetValue(resamples), Confidence = parsed.GetValue(confidence), Seed = parsed.GetValue(seed) },
+            Bootstrap = new BootstrapOptions { Resamples = parsed.GetValue(resamples), Confidence = parsed.GetValue(confidence), Seed = preparing.Seed(parsed) },
             BatchSize = parsed.GetValue(batch),
-            Device = Device.Parse(parsed.GetValue(device)!),
+            Device = where,
+            PrecisionRecall = prdc with { Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours, Rule = parsed.GetValue(rule) ?? prdc.Rule },
+            Kernel = kernel with { Subsets = parsed.GetValue(subsets) ?? kernel.Subsets, SubsetSize = parsed.GetValue(subsetSize) ?? kernel.SubsetSize, Seed = preparing.Seed(parsed) },
         };
+        options = networks.Open(parsed, options, opened);
         options.Validate();
         return options;
+    }
+
+    private static void Refuse(ParseResult parsed, Metrics asked, Metrics needed, string name, params Option[] options)
+    {
+        if (!asked.HasFlag(needed) && options.FirstOrDefault(o => parsed.GetResult(o) is not null) is { } inert)
+            throw new UsageException($"{inert.Name} is for {name}, which is not asked for (--metrics).");
     }
 
     private static Metrics ReadMetrics(string text)
@@ -67,7 +82,11 @@ internal sealed class MeasuringOptions
                 "spectrum" => Metrics.Spectrum,
                 "sharpness" => Metrics.Sharpness,
                 "psnr" => Metrics.Psnr,
-                _ => throw new UsageException($"Unknown metric '{name}'; there are fwd, spectrum, sharpness and psnr."),
+                "fid" => Metrics.Fid,
+                "fd" => Metrics.Fd,
+                "kid" => Metrics.Kid,
+                "prdc" => Metrics.Prdc,
+                _ => throw new UsageException($"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, fid, fd, kid and prdc."),
             };
         }
 

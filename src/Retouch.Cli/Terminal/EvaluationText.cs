@@ -1,4 +1,5 @@
 using Retouch.Evaluation;
+using Retouch.Evaluation.Features;
 using Retouch.Training.Telemetry;
 using Spectre.Console;
 using Figure = Retouch.Evaluation.Figure;
@@ -47,6 +48,14 @@ internal static class EvaluationText
             yield return $"Wavelets   {fwd.Wavelet}, level {fwd.Level}: {fwd.Packets} packets of {fwd.Features} coefficients; {fwd.Pixels}";
         if (protocol.Spectrum is { } spectrum)
             yield return $"Spectrum   {spectrum.Signal.ToString().ToLowerInvariant()}, {(spectrum.Hann ? "Hann window" : "no window")}; log10 of the ratio to the reference";
+        foreach (var network in protocol.Networks ?? [])
+            yield return $"Network    {network.Network}: {network.Width} features; {network.Preparation}; {network.Weights}, sha256 {network.Sha256}";
+        if (protocol.Statistics is { } saved)
+            yield return $"Statistics {saved.Name}: {(saved.Count is { } n ? $"{n} pictures" : "number of pictures not said")}";
+        if (protocol.Kernel is { } kernel)
+            yield return $"Kernel     {kernel.Kernel}: {kernel.Subsets} subsets of up to {kernel.SubsetSize}, seed {kernel.Seed}";
+        if (protocol.PrecisionRecall is { } prdc)
+            yield return $"Neighbours {prdc.Neighbours}, {(prdc.Rule == BallRule.Open ? "open balls (distance < radius)" : "closed balls (distance <= radius)")}";
         yield return $"Intervals  {Figures.Percent(protocol.Bootstrap.Confidence)}, {Figures.Count(protocol.Bootstrap.Resamples)} resamples, seed {protocol.Bootstrap.Seed}: {protocol.Intervals}";
     }
 

@@ -1,3 +1,4 @@
+using Retouch.Evaluation.Features;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 
@@ -21,6 +22,18 @@ public enum Metrics
 
     /// <summary>The peak signal-to-noise ratio against the reference's picture of the same name.</summary>
     Psnr = 8,
+
+    /// <summary>The Fréchet distance on Inception features, the Fréchet Inception distance.</summary>
+    Fid = 16,
+
+    /// <summary>The Fréchet distance on the features of every other network that is given; figures carry the network's name.</summary>
+    Fd = 32,
+
+    /// <summary>The kernel distance on the features of every network that is given; on Inception's, the kernel Inception distance.</summary>
+    Kid = 64,
+
+    /// <summary>Precision, recall, density and coverage on the features of every network that is given.</summary>
+    Prdc = 128,
 }
 
 /// <summary>How sets of pictures are measured.</summary>
@@ -38,6 +51,21 @@ public sealed record EvaluationOptions
     /// <summary>How spectra are taken.</summary>
     public SpectrumOptions Spectrum { get; init; } = new();
 
+    /// <summary>Networks whose features are compared; not disposed.</summary>
+    public IReadOnlyList<IFeatureExtractor> Networks { get; init; } = [];
+
+    /// <summary>How precision, recall, density and coverage are taken.</summary>
+    public PrecisionRecallOptions PrecisionRecall { get; init; } = new();
+
+    /// <summary>How kernel distances are taken.</summary>
+    public KernelDistanceOptions Kernel { get; init; } = new();
+
+    /// <summary>Saved statistics of Inception features that FID compares with instead of the reference's pictures.</summary>
+    public FrechetStatistics? Statistics { get; init; }
+
+    /// <summary>What the saved statistics are called in results: their file.</summary>
+    public string? StatisticsName { get; init; }
+
     /// <summary>How intervals are made.</summary>
     public BootstrapOptions Bootstrap { get; init; } = new();
 
@@ -52,9 +80,35 @@ public sealed record EvaluationOptions
     public void Validate()
     {
         if (Metrics == Metrics.None)
-            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness and psnr.");
+            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, fid, fd, kid and prdc.");
         if (BatchSize is < 1 or > 4096)
             throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
         Bootstrap.Validate();
+        PrecisionRecall.Validate();
+        Kernel.Validate();
+        ValidateNetworks();
+    }
+
+    /// <summary>Whether a metric is asked for.</summary>
+    internal bool Asks(Metrics any) => (Metrics & any) != Metrics.None;
+
+    private void ValidateNetworks()
+    {
+        var inception = Networks.FirstOrDefault(static n => n.Protocol.Key == FeatureNames.Inception);
+        var hasOthers = Networks.Any(static n => n.Protocol.Key != FeatureNames.Inception);
+        if (Asks(Metrics.Fid) && inception is null)
+            throw new UsageException("fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE).");
+        if (Asks(Metrics.Fd) && !hasOthers)
+            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE).");
+        if (Asks(Metrics.Kid | Metrics.Prdc) && Networks.Count == 0)
+            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE or --squeezenet FILE).");
+        if (inception is not null && !Asks(Metrics.Fid | Metrics.Kid | Metrics.Prdc))
+            throw new UsageException("The Inception network is given, but no metric uses it; ask for fid, kid or prdc (--metrics) or leave it out.");
+        if (hasOthers && !Asks(Metrics.Fd | Metrics.Kid | Metrics.Prdc))
+            throw new UsageException("A feature network is given, but no metric uses it; ask for fd, kid or prdc (--metrics) or leave it out.");
+        if (Statistics is not null && !Asks(Metrics.Fid))
+            throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
+        if (Statistics is { } saved && saved.Width != inception!.Protocol.Width)
+            throw new InputException($"'{StatisticsName}' holds statistics of {saved.Width} features; FID compares {inception.Protocol.Width}.");
     }
 }

@@ -1,3 +1,5 @@
+using Retouch.Evaluation.Features;
+
 namespace Retouch.Evaluation;
 
 /// <summary>Everything that decides the figures beside the pictures themselves; two results are comparable when their protocols are equal.</summary>
@@ -18,12 +20,53 @@ public sealed record EvaluationProtocol
     /// <summary>How spectra were taken, where they were.</summary>
     public SpectrumOptions? Spectrum { get; init; }
 
+    /// <summary>The networks whose features were compared, where any were, each with its weights' hash.</summary>
+    public IReadOnlyList<FeatureProtocol>? Networks { get; init; }
+
+    /// <summary>How precision, recall, density and coverage were taken, where they were.</summary>
+    public PrecisionRecallOptions? PrecisionRecall { get; init; }
+
+    /// <summary>How kernel distances were taken, where they were.</summary>
+    public KernelDistanceOptions? Kernel { get; init; }
+
+    /// <summary>The saved statistics that FID compared with, where it did.</summary>
+    public SavedStatistics? Statistics { get; init; }
+
     /// <summary>How intervals were made.</summary>
     public required BootstrapOptions Bootstrap { get; init; }
 
     /// <summary>What the intervals hold: the sets are drawn anew, the reference is taken as fixed.</summary>
-    public string Intervals { get; } = "percentile bootstrap over the pictures of a set, reference fixed; fwd by its influence function";
+    public string Intervals { get; } = 
+        "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd) by their influence functions; "
+        + "recall and coverage over the pictures of the reference";
+
+    internal static EvaluationProtocol Of(ImageSet first, ImageSet? reference, WaveletPlan? plan, EvaluationOptions options)
+    {
+        T? Where<T>(Metrics any, T value)
+            where T : class => options.Asks(any) ? value : null;
+        var size = reference ?? first;
+        return new EvaluationProtocol
+        {
+            Width = size.Width,
+            Height = size.Height,
+            Metrics = [.. Enum.GetValues<Metrics>().Where(m => m != Evaluation.Metrics.None && options.Metrics.HasFlag(m)).Select(static m => m.ToString().ToLowerInvariant())],
+            Fwd = plan,
+            Spectrum = Where(Evaluation.Metrics.Spectrum, options.Spectrum),
+            Networks = options.Networks.Count > 0 ? [.. options.Networks.Select(static n => n.Protocol)] : null,
+            PrecisionRecall = Where(Evaluation.Metrics.Prdc, options.PrecisionRecall),
+            Kernel = Where(Evaluation.Metrics.Kid, options.Kernel),
+            Statistics = options.Statistics is { } saved ? new(options.StatisticsName ?? "", saved.Count, saved.Protocol, saved.Preparation) : null,
+            Bootstrap = options.Bootstrap,
+        };
+    }
 }
+
+/// <summary>Saved statistics that a set was compared with.</summary>
+/// <param name="Name">The file.</param>
+/// <param name="Count">Pictures; null where the file does not say.</param>
+/// <param name="Protocol">What decided the features; null where the file does not say.</param>
+/// <param name="Preparation">What was done to the pictures; null where the file does not say.</param>
+public sealed record SavedStatistics(string Name, long? Count, FeatureProtocol? Protocol, string? Preparation);
 
 /// <summary>A figure of a set.</summary>
 /// <param name="Name">As in tables: <c>fwd</c>, <c>spectrum.high</c>.</param>
@@ -64,7 +107,7 @@ public enum Verdict
 /// <param name="Verdict">What the interval says.</param>
 public sealed record Difference(string Set, string Baseline, string Figure, double Value, Interval Interval, bool Paired, Verdict Verdict);
 
-/// <summary>The reference.</summary>
+/// <summary>The reference; where there are only saved statistics, those.</summary>
 /// <param name="Name">The set.</param>
 /// <param name="Count">Pictures.</param>
 /// <param name="Preparation">What was done to them.</param>

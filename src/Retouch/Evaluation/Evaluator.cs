@@ -12,7 +12,7 @@ public static class Evaluator
     /// Measures every set, and the difference of every other set to the first. Reads each set once, and once more for the intervals of the
     /// wavelet distance; memory depends on the size of the pictures, not on their number, but for a few hundred bytes a picture.
     /// </summary>
-    /// <param name="reference">Real pictures; for PSNR, the originals.</param>
+    /// <param name="reference">Real pictures; for PSNR, the originals. Null where only FID against saved statistics is asked for, and what needs no reference.</param>
     /// <param name="sets">One or more; the first is the baseline.</param>
     /// <param name="options">What is measured, and how.</param>
     /// <param name="progress">Told after each batch, on the caller's thread.</param>
@@ -20,39 +20,38 @@ public static class Evaluator
     /// <exception cref="UsageException">An option is out of range or does not fit the pictures.</exception>
     /// <exception cref="InputException">Sizes differ, a picture cannot be read, or PSNR finds no partner.</exception>
     public static EvaluationResult Evaluate(
-        ImageSet reference,
+        ImageSet? reference,
         IReadOnlyList<ImageSet> sets,
         EvaluationOptions options,
         Action<EvaluationProgress>? progress = null,
         CancellationToken cancellation = default)
     {
-        ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(sets);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (sets.Count == 0)
             throw new ArgumentException("There is nothing to evaluate.", nameof(sets));
-        Check(reference, sets, options);
+        EvaluationChecks.Check(reference, sets, options);
 
-        var plan = options.Metrics.HasFlag(Metrics.Fwd) ? WaveletPlan.For(reference.Width, reference.Height, options.WaveletLevel, options.WaveletLogarithm) : null;
+        var plan = options.Metrics.HasFlag(Metrics.Fwd) ? WaveletPlan.For(reference!.Width, reference.Height, options.WaveletLevel, options.WaveletLogarithm) : null;
         var passes = plan is null ? 1 : 2;
-        long done = 0, total = reference.Count + sets.Sum(set => (long)set.Count * passes);
+        long done = 0, total = (reference?.Count ?? 0) + sets.Sum(set => (long)set.Count * passes);
         void Tick(int count)
         {
             cancellation.ThrowIfCancellationRequested();
             progress?.Invoke(new EvaluationProgress(done += count, total));
         }
 
-        using var real = SetMeasurement.Of(reference, plan, null, options, Tick);
+        using var real = reference is null ? null : SetMeasurement.Of(reference, plan, null, options, Tick, isReference: true);
         List<SetResult> results = [];
         List<Difference> differences = [];
         List<double[][]> baseline = [];
         foreach (var set in sets)
         {
             using var measured = SetMeasurement.Of(set, plan, options.Metrics.HasFlag(Metrics.Psnr) ? reference : null, options, Tick);
-            var scores = measured.Scores(real, Tick);
+            var scores = measured.Scores(real, Tick, cancellation);
             var paired = results.Count == 0 || set.PairsWith(sets[0]);
-            var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, paired ? 0UL : (ulong)results.Count));
+            var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, Stream(s, paired, results.Count)));
             results.Add(Result(measured, scores, replicates, real, options.Bootstrap.Confidence));
             if (results.Count == 1)
                 baseline = replicates;
@@ -60,45 +59,19 @@ public static class Evaluator
                 differences.AddRange(Differences(results[0], results[^1], scores, replicates, baseline, paired, options.Bootstrap.Confidence));
         }
 
-        var protocol = new EvaluationProtocol
-        {
-            Width = reference.Width,
-            Height = reference.Height,
-            Metrics = [.. Enum.GetValues<Metrics>().Where(m => m != Metrics.None && options.Metrics.HasFlag(m)).Select(static m => m.ToString().ToLowerInvariant())],
-            Fwd = plan,
-            Spectrum = options.Metrics.HasFlag(Metrics.Spectrum) ? options.Spectrum : null,
-            Bootstrap = options.Bootstrap,
-        };
-        var referenceResult = new ReferenceResult(reference.Name, reference.Count, reference.Preparation, real.Spectra?.MeanProfile());
-        return new EvaluationResult(protocol, referenceResult, results, differences, Warnings(reference, sets, plan));
+        return new EvaluationResult(EvaluationProtocol.Of(sets[0], reference, plan, options), Reference(reference, real, options), results, differences, EvaluationChecks.Warnings(reference, sets, plan, options));
     }
 
-    private static void Check(ImageSet reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options)
-    {
-        foreach (var set in sets)
-        {
-            if ((set.Width, set.Height) != (reference.Width, reference.Height))
-            {
-                throw new InputException(
-                    $"The pictures of '{set.Name}' have {set.Width} x {set.Height} pixels, those of '{reference.Name}' {reference.Width} x {reference.Height}. "
-                    + "Have all resized to one size (--size).");
-            }
+    // Pairs are drawn together. The reference's pictures are the same for every set, and drawn apart from any set's.
+    private static ulong Stream(ImageScores scores, bool paired, int set) => scores.OfReference ? ulong.MaxValue : paired ? 0UL : (ulong)set;
 
-            if (set.Count < 2)
-                throw new InputException($"'{set.Name}' holds one picture; statistics need two or more.");
-            if (options.Metrics.HasFlag(Metrics.Psnr) && !set.PairsWith(reference))
-            {
-                throw new InputException(
-                    $"PSNR compares pictures of the same name, but those of '{set.Name}' ({set.Count}) and '{reference.Name}' ({reference.Count}) differ. "
-                    + "Give the originals as the reference, or leave psnr out.");
-            }
-        }
+    private static ReferenceResult Reference(ImageSet? reference, SetMeasurement? real, EvaluationOptions options) => reference is not null
+        ? new ReferenceResult(reference.Name, reference.Count, reference.Preparation, real?.Spectra?.MeanProfile())
+        : options.Statistics is { } saved
+            ? new ReferenceResult(options.StatisticsName ?? "saved statistics", (int)Math.Min(saved.Count ?? 0, int.MaxValue), saved.Preparation ?? "saved statistics; how they were made is not said", null)
+            : new ReferenceResult("none", 0, "no metric needs one", null);
 
-        if (reference.Count < 2)
-            throw new InputException($"The reference '{reference.Name}' holds one picture; statistics need two or more.");
-    }
-
-    private static SetResult Result(SetMeasurement measured, List<ImageScores> scores, List<double[][]> replicates, SetMeasurement real, double confidence)
+    private static SetResult Result(SetMeasurement measured, List<ImageScores> scores, List<double[][]> replicates, SetMeasurement? real, double confidence)
     {
         List<Figure> figures = [];
         foreach (var (score, replicate) in scores.Zip(replicates))
@@ -106,7 +79,7 @@ public static class Evaluator
             var values = score.Figures();
             for (var k = 0; k < values.Length; k++)
             {
-                var own = score.Names[k].Name == "sharpness" ? real.Sharpness : null;
+                var own = score.Names[k].Name == "sharpness" ? real?.Sharpness : null;
                 figures.Add(new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own));
             }
         }
@@ -124,7 +97,7 @@ public static class Evaluator
                 var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, confidence);
                 var figure = set.Figures[at];
                 var value = figure.Value - baseline.Figures[at].Value;
-                yield return new Difference(set.Name, baseline.Name, figure.Name, value, interval, paired, Judge(interval, figure.Better));
+                yield return new Difference(set.Name, baseline.Name, figure.Name, value, interval, paired || scores[s].OfReference, Judge(interval, figure.Better));
             }
         }
     }
@@ -139,25 +112,5 @@ public static class Evaluator
             Preference.Higher => sign > 0 ? Verdict.Better : Verdict.Worse,
             _ => Verdict.Undecided,
         };
-    }
-
-    private static List<string> Warnings(ImageSet reference, IReadOnlyList<ImageSet> sets, WaveletPlan? plan)
-    {
-        List<string> warnings = [];
-        foreach (var set in sets.Prepend(reference))
-        {
-            if (plan is not null && set.Count <= plan.Features)
-            {
-                warnings.Add(
-                    $"'{set.Name}' has {set.Count} pictures, no more than the {plan.Features} coefficients of a wavelet packet: its covariances are singular, "
-                    + "fwd is too large and its interval too narrow. Use more pictures or a higher level.");
-            }
-            else if (plan is not null && set.Count < FewPictures)
-            {
-                warnings.Add($"'{set.Name}' has {set.Count} pictures; below {FewPictures}, fwd depends on their number. Compare only sets of the same size.");
-            }
-        }
-
-        return [.. warnings.Distinct(StringComparer.Ordinal)];
     }
 }

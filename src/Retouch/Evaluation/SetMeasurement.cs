@@ -1,3 +1,4 @@
+using Retouch.Evaluation.Features;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation;
@@ -9,12 +10,13 @@ internal sealed class SetMeasurement : IDisposable
     private readonly List<double> sharpness = [];
     private readonly List<double> squaredErrors = [];
 
-    private SetMeasurement(ImageSet set, WaveletPlan? plan, EvaluationOptions options)
+    private SetMeasurement(ImageSet set, WaveletPlan? plan, EvaluationOptions options, bool isReference)
     {
         Set = set;
         this.options = options;
         Wavelets = plan is null ? null : new WaveletStatistics(plan, options.Device);
         Spectra = options.Metrics.HasFlag(Metrics.Spectrum) ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device) : null;
+        Features = options.Networks.Count > 0 ? new FeatureMeasurement(options, set.Count, isReference) : null;
     }
 
     public ImageSet Set { get; }
@@ -22,6 +24,8 @@ internal sealed class SetMeasurement : IDisposable
     public WaveletStatistics? Wavelets { get; private set; }
 
     public SpectrumStatistics? Spectra { get; }
+
+    public FeatureMeasurement? Features { get; }
 
     public double? Sharpness => sharpness.Count > 0 ? sharpness.Average() : null;
 
@@ -31,12 +35,13 @@ internal sealed class SetMeasurement : IDisposable
     /// <param name="partner">The pictures that PSNR compares with, in the same order; null leaves it out.</param>
     /// <param name="options">What is asked for.</param>
     /// <param name="tick">Called with the pictures of each batch.</param>
-    public static SetMeasurement Of(ImageSet set, WaveletPlan? plan, ImageSet? partner, EvaluationOptions options, Action<int> tick)
+    /// <param name="isReference">Whether it is the set that others are compared with.</param>
+    public static SetMeasurement Of(ImageSet set, WaveletPlan? plan, ImageSet? partner, EvaluationOptions options, Action<int> tick, bool isReference = false)
     {
-        var measurement = new SetMeasurement(set, plan, options);
+        var measurement = new SetMeasurement(set, plan, options, isReference);
         try
         {
-            ForEachBatch(set, options, tick, (images, start) => measurement.Add(images, partner?.Read(start, (int)images.Shape[0]).To(options.Device)));
+            ForEachBatch(set, options, tick, (images, start) => measurement.Add(start, images, partner?.Read(start, (int)images.Shape[0]).To(options.Device)));
         }
         catch
         {
@@ -60,15 +65,17 @@ internal sealed class SetMeasurement : IDisposable
     }
 
     /// <summary>The scores of the set, a metric each. Reads the set a second time for the wavelet distance, and frees its statistics.</summary>
-    public List<ImageScores> Scores(SetMeasurement reference, Action<int> tick)
+    public List<ImageScores> Scores(SetMeasurement? reference, Action<int> tick, CancellationToken cancellation)
     {
         List<ImageScores> scores = [];
         if (Wavelets is { } wavelets)
-            scores.Add(WaveletScores.Of(Set, wavelets, reference.Wavelets!, options, tick));
+            scores.Add(WaveletScores.Of(Set, wavelets, reference!.Wavelets!, options, tick));
         Wavelets?.Dispose();
         Wavelets = null;
+        if (Features is not null)
+            scores.AddRange(Features.Scores(reference?.Features, cancellation));
         if (Spectra is not null)
-            scores.Add(SpectrumError.Scores(Spectra, reference.Spectra!.MeanProfile()));
+            scores.Add(SpectrumError.Scores(Spectra, reference!.Spectra!.MeanProfile()));
         if (sharpness.Count > 0)
             scores.Add(ImageScores.Averages([new("sharpness", Preference.None)], [.. sharpness]));
         if (squaredErrors.Count > 0)
@@ -84,12 +91,14 @@ internal sealed class SetMeasurement : IDisposable
     {
         Wavelets?.Dispose();
         Spectra?.Dispose();
+        Features?.Dispose();
     }
 
-    private void Add(Tensor images, Tensor? partner)
+    private void Add(int start, Tensor images, Tensor? partner)
     {
         Wavelets?.Add(images);
         Spectra?.Add(images);
+        Features?.Add(start, images);
         if (options.Metrics.HasFlag(Metrics.Sharpness))
             sharpness.AddRange(PixelScores.Sharpness(images));
         if (partner is not null)

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using Retouch.Evaluation;
+using Retouch.Evaluation.Features;
+using Retouch.Torch;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary>The options that name networks for measuring, and statistics that were made with them.</summary>
+internal sealed class NetworkOptions
+{
+    private readonly Option<string?> inception = new("--inception") { Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors)." };
+    private readonly Option<string?> squeezenet = new("--squeezenet") { Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors)." };
+    private readonly Option<string?> statistics = new("--statistics") { Description = "For fid: saved statistics (.npz with mu and sigma) to compare with instead of --reference." };
+
+    public void AddTo(Command command)
+    {
+        AddNetworksTo(command);
+        command.Add(statistics);
+    }
+
+    /// <summary>Without the statistics.</summary>
+    public void AddNetworksTo(Command command)
+    {
+        command.Add(inception);
+        command.Add(squeezenet);
+    }
+
+    /// <summary>The feature networks that are named, opened.</summary>
+    public IReadOnlyList<IFeatureExtractor> Networks(ParseResult parsed, Device device, List<IDisposable> opened)
+    {
+        List<IFeatureExtractor> networks = [];
+        void Add(Option<string?> option, Func<string, Device, IFeatureExtractor> open)
+        {
+            if (parsed.GetValue(option) is not { } file)
+                return;
+            networks.Add(open(file, device));
+            opened.Add(networks[^1]);
+        }
+
+        Add(inception, InceptionFeatures.Open);
+        Add(squeezenet, SqueezeNetFeatures.Open);
+        return networks;
+    }
+
+    /// <summary>The options with all that is named opened.</summary>
+    public EvaluationOptions Open(ParseResult parsed, EvaluationOptions options, List<IDisposable> opened)
+    {
+        var file = parsed.GetValue(statistics);
+        return options with
+        {
+            Networks = Networks(parsed, options.Device, opened),
+            Statistics = file is null ? null : FrechetStatistics.Load(file),
+            StatisticsName = file,
+        };
+    }
+}

@@ -1,0 +1,80 @@
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>A fire module of SqueezeNet: a 1 x 1 convolution that narrows, then 1 x 1 and 3 x 3 ones side by side, ReLU after each.</summary>
+internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide, string squeezeName = "squeeze", string oneName = "expand1x1", string threeName = "expand3x3")
+{
+    private readonly Conv2d squeeze = new(path / squeezeName, inputs, narrow, 1);
+    private readonly Conv2d one = new(path / oneName, narrow, wide, 1);
+    private readonly Conv2d three = new(path / threeName, narrow, wide, 3, padding: 1);
+
+    /// <summary>[batch, inputs, h, w] to [batch, 2 · wide, h, w].</summary>
+    public Tensor Forward(Tensor x)
+    {
+        using var scope = TensorScope.Enter();
+        var thin = squeeze.Forward(x).Relu();
+        return scope.Keep(Ops.Cat([one.Forward(thin), three.Forward(thin)], 1).Relu());
+    }
+}
+
+/// <summary>
+/// SqueezeNet 1.0 (Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016). Keys: <c>conv1</c>, <c>fire2</c> to
+/// <c>fire9</c> (<c>.squeeze</c>, <c>.expand1x1</c>, <c>.expand3x3</c>), <c>conv10</c>.
+/// </summary>
+internal sealed class SqueezeNet
+{
+    /// <summary>Channels of the last fire module.</summary>
+    public const int Width = 512;
+
+    private const int Classes = 1000;
+
+    // Narrow and wide channels of fire2 to fire9.
+    private static readonly (int Narrow, int Wide)[] Sizes = [(16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256)];
+
+    private readonly Conv2d first;
+    private readonly Fire[] fires;
+    private readonly Conv2d last;
+
+    public SqueezeNet(ParameterPath path)
+    {
+        first = new Conv2d(path / "conv1", 3, 96, 7, stride: 2);
+        var inputs = 96;
+        fires = new Fire[Sizes.Length];
+        for (var k = 0; k < fires.Length; k++)
+        {
+            var (narrow, wide) = Sizes[k];
+            fires[k] = new Fire(path / $"fire{k + 2}", inputs, narrow, wide);
+            inputs = 2 * wide;
+        }
+
+        // The border that this padding adds is part of the published classifier.
+        last = new Conv2d(path / "conv10", inputs, Classes, 1, padding: 1);
+    }
+
+    /// <summary>[batch, 3, h, w], BGR levels less their means, to the last fire module's output [batch, 512, h/16, w/16].</summary>
+    public Tensor Features(Tensor x)
+    {
+        using var scope = TensorScope.Enter();
+        var y = Pool(first.Forward(x).Relu());
+        for (var k = 0; k < fires.Length; k++)
+        {
+            y = fires[k].Forward(y);
+            // After fire4 and fire8.
+            if (k is 2 or 6)
+                y = Pool(y);
+        }
+
+        return scope.Keep(y);
+    }
+
+    /// <summary>[batch, 512, h, w] as from <see cref="Features"/> to the ImageNet classes' logits [batch, 1000].</summary>
+    public Tensor Logits(Tensor features)
+    {
+        using var scope = TensorScope.Enter();
+        return scope.Keep(last.Forward(features).Relu().Mean([2L, 3]));
+    }
+
+    private static Tensor Pool(Tensor x) => x.MaxPool2d([3, 3], [2, 2], ceilMode: true);
+}
