@@ -3,6 +3,9 @@ using Retouch.Conditioning;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.T5;
 using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.MmDit;
+using Retouch.Denoisers.PixArt;
+using Retouch.Denoisers.Sd3;
 using Retouch.Denoisers.UNet;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -43,6 +46,15 @@ internal static class ComponentProbes
                 if (tensors.Has("attention_mask"))
                     tensors.Output("last_hidden_state_masked", text.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")));
                 break;
+            case MmDitTransformer2D denoiser:
+                tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64)));
+                break;
+            case PixArtTransformer2D denoiser:
+                Probe(denoiser, tensors);
+                break;
+            case Sd3Transformer2D denoiser:
+                tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), tensors.Leaf("pooled_projections")));
+                break;
             default:
                 throw new InputException($"Networks of the kind {network.GetType().Name} cannot be probed.");
         }
@@ -64,6 +76,14 @@ internal static class ComponentProbes
         var time = tensors.Input("timestep");
         foreach (var name in ((string[])["sample", "odd_sample"]).Where(n => n == "sample" || tensors.Has(n)))
             tensors.Output(name, network.Forward(tensors.Leaf(name), time, condition));
+    }
+
+    /// <summary>A mask and a size (height and width in pixels, as diffusers' <c>resolution</c>) are optional.</summary>
+    private static void Probe(PixArtTransformer2D network, ProbeTensors tensors)
+    {
+        var mask = tensors.Has("encoder_attention_mask") ? tensors.Input("encoder_attention_mask") : null;
+        var size = tensors.Has("resolution") ? tensors.Input("resolution") : null;
+        tensors.Output("sample", network.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), mask, size));
     }
 
     /// <summary>The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).</summary>

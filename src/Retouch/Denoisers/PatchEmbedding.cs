@@ -1,4 +1,5 @@
 using Retouch.Torch;
+using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
@@ -36,7 +37,8 @@ public sealed class PatchEmbedding : IDisposable
     {
         using var scope = TensorScope.Enter();
         var squares = _projection.Forward(latents);
-        var tokens = squares.Flatten(2).Transpose(1, 2);
+        // In one piece from here on: sums keep the layout of what they start from, and every normalisation after them would copy.
+        var tokens = squares.Flatten(2).Transpose(1, 2).Contiguous();
         return _path.Observe(scope.Keep(tokens + Table(latents.Shape[2] / _patch, latents.Shape[3] / _patch, squares.Device, squares.DType)));
     }
 
@@ -73,6 +75,31 @@ public sealed class PatchEmbedding : IDisposable
         }
 
         double Frequency(int k) => 1 / Math.Pow(10000, k / (double)quarter);
+    }
+
+    /// <summary>The way back: tokens [batch, rows·columns, patch·patch·channels] to pictures [batch, channels, height, width].</summary>
+    /// <param name="tokens">Row by row; within a token the channel runs fastest.</param>
+    /// <param name="height">A multiple of the patch.</param>
+    /// <param name="width">A multiple of the patch.</param>
+    /// <param name="patch">Side of a square.</param>
+    public static Tensor Assemble(Tensor tokens, long height, long width, int patch)
+    {
+        var (batch, channels) = (tokens.Shape[0], tokens.Shape[2] / (patch * patch));
+        var squares = tokens.View([batch, height / patch, width / patch, patch, patch, channels]);
+        return squares.Permute([0, 5, 1, 3, 2, 4]).Reshape([batch, channels, height, width]);
+    }
+
+    /// <summary>Refuses latents that cannot be cut.</summary>
+    /// <param name="latents">What came.</param>
+    /// <param name="network">Who takes them, for the message.</param>
+    /// <param name="channels">Channels that it takes.</param>
+    /// <param name="patch">Side of a square.</param>
+    /// <exception cref="InputException">Not [batch, channels, height, width], or a side is no multiple of the patch.</exception>
+    public static void Check(Tensor latents, string network, int channels, int patch)
+    {
+        var shape = latents.Shape;
+        if (shape.Length != 4 || shape[1] != channels || shape[2] % patch != 0 || shape[3] % patch != 0)
+            throw new InputException($"{network} takes latents [batch, {channels}, height, width] with sides divisible by {patch}, not [{string.Join(", ", shape)}].");
     }
 
     /// <summary>Frees the position table.</summary>

@@ -114,6 +114,9 @@ internal sealed class GoldenCase : IDisposable
             var tolerance = (double)node!["tol"]!;
             if (store.Find(name)?.Value.Grad is not { } gradient)
             {
+                // Nothing flows to it, and the reference says the same with zeros.
+                if (store.Find(name) is not null && (double)node["l2"]! == 0)
+                    continue;
                 failures.Add($"{name}: no gradient");
                 continue;
             }

@@ -3,6 +3,9 @@ using Retouch.Autoencoders;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.T5;
 using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.MmDit;
+using Retouch.Denoisers.PixArt;
+using Retouch.Denoisers.Sd3;
 using Retouch.Denoisers.UNet;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -29,6 +32,9 @@ public sealed record ComponentKind(
 
     /// <summary>Name of the files with weights, without extension.</summary>
     public string WeightStem { get; init; } = WeightFiles.Stem;
+
+    /// <summary>Tells kinds apart that share a class name, by the other members of <c>config.json</c>; null where the name is enough.</summary>
+    public Func<JsonObject, bool>? Matches { get; init; }
 
     /// <summary>A kind, typed.</summary>
     public static ComponentKind Of<T>(
@@ -84,6 +90,25 @@ public static class ComponentRegistry
             ["DiTTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
+            static n => n.Parameters) with { Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || !HasSharedModulation(json) },
+
+        // So do the first folders of PixArt.
+        ComponentKind.Of(
+            ["PixArtTransformer2DModel", "Transformer2DModel"],
+            static (json, origin) => new PixArtTransformer2D(PixArtConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters) with { Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || HasSharedModulation(json) },
+
+        ComponentKind.Of(
+            ["SD3Transformer2DModel"],
+            static (json, origin) => new Sd3Transformer2D(Sd3Config.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
+            static n => n.Parameters),
+
+        ComponentKind.Of(
+            [MmDitConfig.ClassName],
+            static (json, origin) => new MmDitTransformer2D(MmDitConfig.FromJson(json, origin)),
+            static n => n.Config.ToJson(),
             static n => n.Parameters),
 
         ComponentKind.Of(
@@ -121,8 +146,8 @@ public static class ComponentRegistry
     public static ComponentKind Find(JsonObject config, string origin)
     {
         var name = ClassNameOf(config, origin);
-        return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal))
-            ?? throw new InputException($"'{origin}' names the class {name}, which is not supported. Supported are {string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Order(StringComparer.Ordinal))}.");
+        return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal) && k.Matches?.Invoke(config) != false)
+            ?? throw new InputException($"'{origin}' names the class {name}, which is not supported. Supported are {string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Distinct().Order(StringComparer.Ordinal))}.");
     }
 
     /// <summary>The class that a <c>config.json</c> names: diffusers writes <c>_class_name</c>, transformers a list of <c>architectures</c>.</summary>
@@ -145,4 +170,6 @@ public static class ComponentRegistry
         return Kinds.FirstOrDefault(k => k.NetworkType == network.GetType())
             ?? throw new ArgumentException($"{network.GetType()} is no network that component folders hold.", nameof(network));
     }
+
+    private static bool HasSharedModulation(JsonObject config) => config["norm_type"]?.ToString() == "ada_norm_single";
 }

@@ -81,8 +81,8 @@ public sealed class DiTTransformer2D : IDenoiser
         for (var k = 0; k < _blocks.Length; k++)
             x = Run(_blocks[k], x, k == 0 ? first : _blocks[k].Embed(features, labels));
         var modulation = _outputModulation.Forward(first).Unsqueeze(1).Chunk(2, -1);
-        var tokens = _output.Forward(DiTBlock.Modulate(_outputNorm.Forward(x), modulation[0], modulation[1]));
-        return scope.Keep(Assemble(tokens, noisy.Shape[2], noisy.Shape[3]).To(noisy.DType));
+        var tokens = _output.Forward(Modulation.Apply(_outputNorm.Forward(x), modulation[0], modulation[1]));
+        return scope.Keep(PatchEmbedding.Assemble(tokens, noisy.Shape[2], noisy.Shape[3], Config.PatchSize).To(noisy.DType));
     }
 
     /// <inheritdoc/>
@@ -92,25 +92,15 @@ public sealed class DiTTransformer2D : IDenoiser
         Parameters.Dispose();
     }
 
-    private Tensor Run(DiTBlock block, Tensor x, Tensor embedding) => CheckpointActivations
-        ? Autograd.Checkpoint(inputs => [block.Forward(inputs[0], inputs[1])], [x, embedding], [.. block.Parameters.Select(static p => p.Value)])[0]
-        : block.Forward(x, embedding);
-
-    /// <summary>Tokens [batch, rows·columns, patch·patch·channels] to pictures [batch, channels, height, width].</summary>
-    private Tensor Assemble(Tensor tokens, long height, long width)
-    {
-        var (batch, patch, channels) = (tokens.Shape[0], Config.PatchSize, Config.Outputs);
-        var squares = tokens.View([batch, height / patch, width / patch, patch, patch, channels]);
-        return squares.Permute([0, 5, 1, 3, 2, 4]).Reshape([batch, channels, height, width]);
-    }
+    private Tensor Run(DiTBlock block, Tensor x, Tensor embedding) =>
+        BlockRunner.Run(CheckpointActivations, inputs => [block.Forward(inputs[0], inputs[1])], [x, embedding], block.Parameters)[0];
 
     private void Check(Tensor noisy, Tensor time, Tensor labels)
     {
-        var shape = noisy.Shape;
-        if (shape.Length != 4 || shape[1] != Config.InChannels || shape[2] % Config.PatchSize != 0 || shape[3] % Config.PatchSize != 0)
-            throw new InputException($"DiT takes latents [batch, {Config.InChannels}, height, width] with sides divisible by {Config.PatchSize}, not [{string.Join(", ", shape)}].");
-        if (time.Dim != 1 || time.Shape[0] != shape[0] || labels.Dim != 1 || labels.Shape[0] != shape[0])
-            throw new InputException($"DiT takes one time and one label a sample ({shape[0]}), not [{string.Join(", ", time.Shape)}] and [{string.Join(", ", labels.Shape)}].");
+        PatchEmbedding.Check(noisy, "DiT", Config.InChannels, Config.PatchSize);
+        var batch = noisy.Shape[0];
+        if (time.Dim != 1 || time.Shape[0] != batch || labels.Dim != 1 || labels.Shape[0] != batch)
+            throw new InputException($"DiT takes one time and one label a sample ({batch}), not [{string.Join(", ", time.Shape)}] and [{string.Join(", ", labels.Shape)}].");
         // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
         if (labels.Device.Type == DeviceType.Cpu && labels.ToArray<long>() is var values && Array.Exists(values, v => v < 0 || v > Config.NumEmbedsAdaNorm))
             throw new InputException($"Labels [{string.Join(", ", values)}] must lie between 0 and {Config.NumEmbedsAdaNorm} (no class).");

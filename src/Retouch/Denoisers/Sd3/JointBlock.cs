@@ -1,0 +1,57 @@
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Denoisers.Sd3;
+
+/// <summary>
+/// A block of MM-DiT (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 4): image and context tokens have weights of their own and attend to all tokens of both.
+/// In the last block the context only gives keys and values; blocks of SD 3.5 may have a second attention among the image tokens.
+/// </summary>
+internal sealed class JointBlock
+{
+    private readonly ParameterPath _path;
+    private readonly JointStream _image;
+    private readonly JointStream _context;
+    private readonly MultiHeadAttention? _second;
+    private readonly bool _last;
+
+    public JointBlock(ParameterPath path, JointShape shape, bool dual, bool last)
+    {
+        (_path, _last) = (path, last);
+        var first = path.Store.All.Count;
+        _image = JointStream.Image(path, shape, dual);
+        _context = JointStream.Context(path, shape, last);
+        if (dual)
+            _second = new MultiHeadAttention(path / "attn2", shape.Heads, shape.HeadDim, normEps: shape.NormaliseHeads ? JointStream.NormEps : null);
+        Parameters = [.. path.Store.All.Skip(first)];
+    }
+
+    /// <summary>Its parameters.</summary>
+    public IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>Image [batch, tokens, width] and context [batch, words, width] to the same shapes; the last block gives the image alone.</summary>
+    /// <param name="image">Image tokens.</param>
+    /// <param name="context">Context tokens.</param>
+    /// <param name="embedding">What modulations are made from, [batch, width].</param>
+    public Tensor[] Forward(Tensor image, Tensor context, Tensor embedding)
+    {
+        using var scope = TensorScope.Enter();
+        var (mi, mc) = (_image.Modulations(embedding), _context.Modulations(embedding));
+        var normal = _image.Norm(image);
+        var (i, c) = (Modulation.Apply(normal, mi[0], mi[1]), Modulation.Apply(_context.Norm(context), mc[0], mc[1]));
+        // Put together head by head: what the product needs in one piece is copied once, here. What the last block's context would ask for nobody reads.
+        var query = _last ? _image.Query(i) : Ops.Cat([_image.Query(i), _context.Query(c)], 2);
+        var mixed = MultiHeadAttention.Merge(Attention.ScaledDotProduct(query, Ops.Cat([_image.Key(i), _context.Key(c)], 2), Ops.Cat([_image.Value(i), _context.Value(c)], 2)));
+        var tokens = image.Shape[1];
+        var second = _second?.Forward(Modulation.Apply(normal, mi[6], mi[7]));
+        var imageOut = scope.Keep(_image.Finish(image, _last ? mixed : mixed.Narrow(1, 0, tokens), mi, second));
+        if (_last)
+            return [_path.Observe(imageOut)];
+        var contextOut = scope.Keep(_context.Finish(context, mixed.Narrow(1, tokens, context.Shape[1]), mc));
+        // The order of what the block returns elsewhere.
+        Numbered(0).Observe(contextOut);
+        return [Numbered(1).Observe(imageOut), contextOut];
+    }
+
+    private ParameterPath Numbered(int output) => new(_path.Store, $"{_path.Name}#{output}");
+}
