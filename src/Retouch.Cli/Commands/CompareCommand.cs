@@ -67,9 +67,10 @@ internal static class CompareCommand
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(SampleSeed) ?? 0, parsed.GetValue(Samples) ?? DefaultSamples),
-            Size = pipeline.NativeSize,
+            Width = pipeline.NativeSize,
+            Height = pipeline.NativeSize,
             Steps = parsed.GetValue(Steps) ?? DefaultSteps,
-            Guidance = parsed.GetValue(Guidance) ?? DefaultGuidance,
+            Guidance = new(parsed.GetValue(Guidance) ?? DefaultGuidance),
         };
         var error = parsed.InvocationConfiguration.Error;
         error.WriteLine($"drawing {request.Seeds.Count} pictures from {folder} …");

@@ -1,44 +1,53 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Retouch.Checkpoints.Diffusers;
-using Retouch.Images;
-using Retouch.Torch;
+using Retouch.Cli.Terminal;
+using Retouch.Samplers;
 using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
 /// <summary>What <c>retouch sample</c> wrote.</summary>
 /// <param name="Folder">Where.</param>
 /// <param name="Count">Pictures.</param>
+/// <param name="Sampler">The method.</param>
 /// <param name="Seconds">Time it took, without loading.</param>
-internal sealed record SampleResult(string Folder, int Count, double Seconds);
+internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds);
 
 /// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
 {
-    private static readonly JsonSerializerOptions Lines = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
     private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
     private static readonly Option<string> OutputFolder = new("--output") { Description = "Folder for the pictures; new or empty.", Required = true };
     private static readonly Option<int> Count = new("--count") { Description = "Pictures.", DefaultValueFactory = static _ => 16 };
     private static readonly Option<ulong> Seed = new("--seed") { Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.", DefaultValueFactory = static _ => 0 };
+    private static readonly Option<string?> SamplerName = new("--sampler") { Description = $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own." };
     private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
     private static readonly Option<double> Guidance = new("--guidance") { Description = "Scale of classifier-free guidance; 1 is none.", DefaultValueFactory = static _ => 1.5 };
-    private static readonly Option<int?> Size = new("--size") { Description = "Side in pixels; default: what the denoiser was made for." };
+    private static readonly Option<double> Rescale = new("--guidance-rescale") { Description = "Brings the guided output back to the deviation of the conditional one, 0 to 1." };
+    private static readonly Option<double[]> Interval = new("--guidance-interval")
+    {
+        Description = "Guide only between these two shares of the noisiest time, as 0.1 0.8; outside, the network runs once instead of twice.", AllowMultipleArgumentsPerToken = true,
+    };
+
+    private static readonly Option<string?> Size = new("--size") { Description = "Pixels: a side (512) or width x height (768x512); default: what the denoiser was made for." };
+    private static readonly Option<int?> Width = new("--width") { Description = "Width in pixels, instead of --size." };
+    private static readonly Option<int?> Height = new("--height") { Description = "Height in pixels, instead of --size." };
     private static readonly Option<int[]> Class = new("--class") { Description = "Classes, which take turns; default: all of them.", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string> Device = new("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
     private static readonly Option<int> Batch = new("--batch") { Description = "Pictures at a time; does not change them.", DefaultValueFactory = static _ => 16 };
 
     public static Command Create()
     {
-        var command = new Command("sample", "Draws pictures from a model.") { Model, OutputFolder, Count, Seed, Steps, Guidance, Size, Class, Device, Batch };
+        var command = new Command("sample", "Draws pictures from a model.")
+        {
+            Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch,
+        };
         command.SetAction((parsed, cancellation) =>
         {
             var result = Run(parsed, cancellation);
-            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Count} pictures in {result.Seconds:0.#} s: {result.Folder}"));
+            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Count} pictures with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"));
             return Task.FromResult(0);
         });
         return command;
@@ -46,40 +55,65 @@ internal static class SampleCommand
 
     private static SampleResult Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var folder = Path.GetFullPath(parsed.GetRequiredValue(OutputFolder));
-        if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
-            throw new UsageException($"'{folder}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
+        var folder = SampledFolder.Check(parsed.GetRequiredValue(OutputFolder));
         var count = parsed.GetValue(Count);
         if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
             throw new UsageException("--count, --batch and --steps must be at least 1.");
+        var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
+        var guidance = GuidanceOf(parsed);
+        guidance.Validate();
+        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing)?)null;
         var device = Torch.Device.Parse(parsed.GetValue(Device)!);
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         var chosen = parsed.GetValue(Class) ?? [];
+        var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count), Steps = parsed.GetValue(Steps), Guidance = parsed.GetValue(Guidance), BatchSize = parsed.GetValue(Batch),
-            Size = parsed.GetValue(Size) ?? pipeline.NativeSize, Labels = chosen.Length == 0 ? null : [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])],
+            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count), Steps = parsed.GetValue(Steps), Guidance = guidance, BatchSize = parsed.GetValue(Batch), Sampler = sampler,
+            Width = size?.Width ?? pipeline.NativeSize, Height = size?.Height ?? pipeline.NativeSize,
+            Labels = chosen.Length == 0 ? null : [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])],
         };
         var start = TimeProvider.System.GetTimestamp();
-        var pictures = PipelineSampler.Sample(pipeline, request, device, null, cancellation);
-        Write(pipeline, request, pictures, folder);
-        return new SampleResult(folder, count, TimeProvider.System.GetElapsedTime(start).TotalSeconds);
+        var written = new SampledFolder(folder, pipeline, request);
+        using (var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System))
+            PipelineSampler.SampleBatches(pipeline, request, device, written.Add, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
+        return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds);
     }
 
-    /// <summary>Pictures, and a metadata.jsonl in the layout of Hugging Face's imagefolder: the folder is a data set again.</summary>
-    internal static void Write(LatentDiffusionPipeline pipeline, PipelineSampling request, IReadOnlyList<Picture> pictures, string folder)
+    /// <summary>The size that was asked for; null for the model's own.</summary>
+    internal static (int Width, int Height)? SizeOf(string? size, int? width, int? height)
     {
-        var metadata = new StringBuilder();
-        for (var k = 0; k < pictures.Count; k++)
-        {
-            var name = string.Create(CultureInfo.InvariantCulture, $"{k:D5}.png");
-            var png = PictureFile.Encode(pictures[k], PictureFormat.Png);
-            AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(png));
-            var label = pipeline.Denoiser.ClassCount is { } classes ? request.Labels?[k] ?? k % classes : (int?)null;
-            var text = label is { } l ? pipeline.Labels.GetValueOrDefault(l) : null;
-            metadata.Append(JsonSerializer.Serialize(new { FileName = name, Seed = request.Seeds[k], Label = label, Text = text, request.Steps, request.Guidance }, Lines)).Append('\n');
-        }
+        if (size is null && width is null && height is null)
+            return null;
+        if (size is not null && (width ?? height) is not null)
+            throw new UsageException("--size and --width or --height say the same; give one of them.");
+        if (size is null)
+            return width is { } w && height is { } h ? (w, h) : throw new UsageException("--width and --height belong together; or give --size.");
+        var sides = size.Split('x', 'X');
+        if (sides.Length > 2 || !Array.TrueForAll(sides, static s => int.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side > 0))
+            throw new UsageException($"--size is '{size}'; give a side in pixels (512), or width and height (768x512).");
+        var numbers = Array.ConvertAll(sides, static s => int.Parse(s, CultureInfo.InvariantCulture));
+        return (numbers[0], numbers[^1]);
+    }
 
-        AtomicFile.WriteText(Path.Combine(folder, "metadata.jsonl"), metadata.ToString());
+    private static Guidance GuidanceOf(ParseResult parsed)
+    {
+        var guidance = new Guidance(parsed.GetValue(Guidance), parsed.GetValue(Rescale));
+        return (parsed.GetValue(Interval) ?? []) switch
+        {
+            [] => guidance,
+            [var from, var to] => guidance with { From = from, To = to },
+            var other => throw new UsageException($"--guidance-interval takes two numbers, not {other.Length}."),
+        };
+    }
+
+    /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
+    private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (SamplerKind Kind, SigmaSpacing Sigmas)? named, TextWriter error)
+    {
+        var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, kind: named?.Kind);
+        if (note is not null)
+            error.WriteLine($"note: {note}");
+        options = named is { Sigmas: not SigmaSpacing.Schedule } given ? options with { Sigmas = given.Sigmas } : options;
+        return options.Validate(pipeline.CreateFormulation(), "--sampler") is { Count: > 0 } problems ? throw new UsageException(string.Join('\n', problems)) : options;
     }
 }

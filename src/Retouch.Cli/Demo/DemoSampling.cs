@@ -1,5 +1,4 @@
 using Retouch.Checkpoints.Diffusers;
-using Retouch.Cli.Commands;
 using Retouch.Torch;
 using Retouch.Training.Telemetry;
 
@@ -24,10 +23,12 @@ internal static class DemoSampling
         using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples), Size = settings.Size, Steps = settings.SamplerSteps, Guidance = settings.Guidance, BatchSize = 32,
+            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples), Width = settings.Size, Height = settings.Size, Steps = settings.SamplerSteps,
+            Guidance = new(settings.Guidance), BatchSize = 32,
         };
         using var progress = console.Progress();
         var pictures = PipelineSampler.Sample(pipeline, request, Device.Cpu, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), console.Cancellation);
-        SampleCommand.Write(pipeline, request, pictures, target);
+        // All at once: metadata of a part would pass for a folder that is whole.
+        new SampledFolder(target, pipeline, request).Add(pictures);
     }
 }

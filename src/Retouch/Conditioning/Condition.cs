@@ -41,6 +41,32 @@ public sealed record Condition(Tensor? ClassLabels = null)
         return Of([.. pairs.Select(static p => p.Mine is null ? null : Ops.Cat([p.Mine, p.Theirs!]))]);
     }
 
+    /// <summary>Several batches as one.</summary>
+    /// <param name="parts">At least one, all with the same members.</param>
+    /// <exception cref="ArgumentException">One has a member that another lacks, or of another shape.</exception>
+    public static Condition Cat(IReadOnlyList<Condition> parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        ArgumentOutOfRangeException.ThrowIfZero(parts.Count);
+        foreach (var part in parts)
+        {
+            if (parts[0].Mismatch(part) is { } member)
+                throw new ArgumentException($"All conditions need the same members of the same shape; {member} differs.", nameof(parts));
+        }
+
+        return Of([.. parts[0].Members.Select((first, k) => first is null ? null : Ops.Cat([.. parts.Select(p => p.Members[k]!)]))]);
+    }
+
+    /// <summary>The name of a member that only one of the two has, or that differs in shape beyond the batch; null where they fit each other.</summary>
+    public string? Mismatch(Condition other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        string[] names = [nameof(ClassLabels), nameof(Text), nameof(TextMask), nameof(Pooled), nameof(TimeIds)];
+        return names.Where((_, k) => Members[k] is { } mine
+            ? other.Members[k] is not { } theirs || !mine.Shape.AsSpan(1).SequenceEqual(theirs.Shape.AsSpan(1))
+            : other.Members[k] is not null).FirstOrDefault();
+    }
+
     /// <summary>The same on another device.</summary>
     public Condition To(Device device) => Map(t => t.To(device));
 

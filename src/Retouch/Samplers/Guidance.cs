@@ -11,6 +11,15 @@ namespace Retouch.Samplers;
 /// <param name="Rescale">φ of Lin et al. 2024, eq. 16: how far the guided output is brought back to the deviation of the conditional one, 0 to 1.</param>
 public sealed record Guidance(double Scale = 1, double Rescale = 0)
 {
+    /// <summary>
+    /// Below this share of the noisiest time the condition is followed as it is (Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample
+    /// and Distribution Quality in Diffusion Models", 2024), from 0; such steps run the network once.
+    /// </summary>
+    public double From { get; init; }
+
+    /// <summary>Above this share of the noisiest time the condition is followed as it is; up to 1.</summary>
+    public double To { get; init; } = 1;
+
     /// <summary>Whether the network has to run without the condition too.</summary>
     public bool IsActive => Scale != 1;
 
@@ -24,6 +33,23 @@ public sealed record Guidance(double Scale = 1, double Rescale = 0)
             throw new UsageException($"A guidance rescale of {Rescale}: it must lie between 0 and 1.");
         if (Rescale > 0 && !IsActive)
             throw new UsageException("A guidance rescale does nothing while the guidance scale is 1.");
+        if (!(From >= 0 && From < To && To <= 1))
+            throw new UsageException($"Guidance from {From} to {To} of the noisiest time: both lie between 0 and 1, the first below the second.");
+        if (IsLimited && !IsActive)
+            throw new UsageException("A guidance interval does nothing while the guidance scale is 1.");
+    }
+
+    private bool IsLimited => From > 0 || To < 1;
+
+    /// <summary>Whether the network has to run without the condition at a level, which is the same for the whole batch.</summary>
+    public bool AppliesAt(NoiseLevel level)
+    {
+        ArgumentNullException.ThrowIfNull(level);
+        if (!IsActive || !IsLimited)
+            return IsActive;
+        using var scope = TensorScope.Enter();
+        var share = level.T().Max().Item();
+        return share >= From && share <= To;
     }
 
     /// <summary>Predicts with guidance: both conditions in one pass of twice the batch.</summary>

@@ -90,7 +90,7 @@ public sealed class Sampler
             using var noise = new ImageNoise([.. request.Seeds.Skip(first).Take(count)], [denoiser.LatentChannels, request.Height, request.Width], request.Device);
             var loop = new SamplingLoop(_formulation, _options, plan);
             results.Add(loop.Run(
-                (z, level) => request.Guidance.Predict(denoiser, z, level.Model, told, untold),
+                (z, level) => request.Guidance.AppliesAt(level) ? request.Guidance.Predict(denoiser, z, level.Model, told, untold) : denoiser.Predict(z, level.Model, told),
                 noise.Draw,
                 progress is null ? null : state => progress(new(first, state, done + state.Step, batches * plan.Steps.Count)),
                 cancellation).Value);
@@ -111,6 +111,8 @@ public sealed class Sampler
                 throw new UsageException($"{pictures} seeds, but conditions for {told} pictures.");
         }
 
+        if (request.Guidance.IsActive && request.Unconditional is { } untold && request.Condition.Mismatch(untold) is { } member)
+            throw new UsageException($"The condition and what guidance moves away from differ in {member}: both need the same members, of the same shape (texts padded alike).");
         return request.BatchSize ?? pictures;
     }
 

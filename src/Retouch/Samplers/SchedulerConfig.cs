@@ -47,6 +47,9 @@ public static class SchedulerConfig
         if (kind is null)
             Refuse(members, own.Note is null ? own.Kind : null, isFlow);
         var options = isFlow ? OfFlow(members, method) : OfSchedule(members, method, name);
+        // An order is one solver's own; another takes its usual one.
+        if (method != own.Kind)
+            options = options with { SolverOrder = 2, LowerOrderFinal = true };
         return new(options, kind is null && own.Note is { } relative ? $"{name} is sampled with {relative}, which solves the same equation." : null);
     }
 

@@ -57,6 +57,49 @@ public sealed class SamplerTests
         Assert.True((same - plain).Abs().Max().Item() < 1e-5);
     }
 
+    [Theory]
+    [InlineData(SamplerKind.EulerAncestral)]
+    [InlineData(SamplerKind.UniPc)]
+    public void Texts_are_guided_away_from_a_negative_one(SamplerKind kind)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 8);
+        using var network = new WaveDenoiser { ClassCount = null };
+        Condition Draw(int batch) => new()
+        {
+            Text = Ops.Randn([batch, 5, 3], generator), TextMask = Ops.Ones([batch, 5], dtype: DType.Int64), Pooled = Ops.Randn([batch, 2], generator), TimeIds = Ops.Randn([batch, 6], generator),
+        };
+        var (told, negative) = (Draw(3), Draw(3));
+        var sampler = new Sampler(Formulations.FormulationTests.Create("v"), new() { Kind = kind });
+        var request = Request([11, 12, 13], []) with { Condition = told, Unconditional = negative, Guidance = new(3, 0.5) };
+        var together = sampler.Sample(network, request).Value;
+        Assert.Equal(together.ToArray<float>(), sampler.Sample(network, request with { BatchSize = 2 }).Value.ToArray<float>());
+        var alone = sampler.Sample(network, request with { Seeds = [13], Condition = told.Narrow(2, 1), Unconditional = negative.Narrow(2, 1) }).Value;
+        Assert.Equal(together.Narrow(0, 2, 1).ToArray<float>(), alone.ToArray<float>());
+        // Every member reaches the network, in both halves.
+        foreach (var changed in (Condition[])
+        [
+            negative with { Text = negative.Text! + 1 }, negative with { TextMask = Ops.Zeros([3, 5], dtype: DType.Int64) },
+            negative with { Pooled = negative.Pooled! + 1 }, negative with { TimeIds = negative.TimeIds! + 1 },
+        ])
+            Assert.NotEqual(together.ToArray<float>(), sampler.Sample(network, request with { Unconditional = changed }).Value.ToArray<float>());
+        foreach (var wrong in (Condition[])[negative with { Pooled = null }, negative with { Text = Ops.Zeros([3, 4, 3]) }, new Condition()])
+            Assert.Contains("differ in", Assert.Throws<UsageException>(() => sampler.Sample(network, request with { Unconditional = wrong })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Guidance_in_an_interval_runs_the_network_twice_only_there()
+    {
+        using var scope = TensorScope.Enter();
+        using var network = new WaveDenoiser();
+        var sampler = new Sampler(new FlowFormulation(), new() { Kind = SamplerKind.Euler });
+        var request = Request([1, 2], [3, 4]) with { Steps = 4, Guidance = new(2) { From = 0.3, To = 0.9 } };
+        // Times 1, 0.667, 0.334 and 0.001.
+        var limited = sampler.Sample(network, request).Value;
+        Assert.Equal([2, 4, 4, 2], network.Batches);
+        Assert.NotEqual(limited.ToArray<float>(), sampler.Sample(network, request with { Guidance = new(2) }).Value.ToArray<float>());
+    }
+
     [Fact]
     public void Guidance_combines_as_the_papers_say()
     {
@@ -194,6 +237,8 @@ public sealed class SamplerTests
         Refused(request with { BatchSize = 0 }, network);
         Refused(request with { Guidance = new(-1) }, network);
         Refused(request with { Guidance = new(1, 0.5) }, network);
+        Refused(request with { Guidance = new(2) { From = 0.5, To = 0.5 } }, network);
+        Refused(request with { Guidance = new() { From = 0.5 } }, network);
         Refused(request with { Guidance = new(2) }, blind);
         Assert.Empty(network.Batches);
         var beyond = new SamplerOptions { Spacing = TimestepSpacing.Leading, StepsOffset = 1 };
@@ -226,8 +271,10 @@ public sealed class SamplerTests
         {
             Assert.False(Autograd.IsEnabled);
             Batches.Add((int)noisy.Shape[0]);
-            Labels = condition.ClassLabels!.ToArray<long>();
-            var offset = (condition.ClassLabels!.To(DType.Float32) * 0.1) + (time * 1e-4);
+            Labels = condition.ClassLabels?.ToArray<long>() ?? [];
+            var told = condition.ClassLabels?.To(DType.Float32)
+                ?? (condition.Text! * condition.TextMask!.Unsqueeze(-1)).Sum([1L, 2]) + condition.Pooled!.Sum([1L]) + condition.TimeIds!.Sum([1L]);
+            var offset = (told * 0.1) + (time * 1e-4);
             return new Prediction((noisy * 0.9) + offset.View([-1L, 1, 1, 1]));
         }
 

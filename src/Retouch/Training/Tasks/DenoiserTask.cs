@@ -88,7 +88,10 @@ public sealed class DenoiserTask : ITrainingTask
     public Picture SampleGrid(CancellationToken cancellation)
     {
         var o = _options.Samples;
-        var request = new PipelineSampling { Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = o.Guidance, Size = _options.Data.Size };
+        var request = new PipelineSampling
+        {
+            Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = new(o.Guidance), Width = _options.Data.Size, Height = _options.Data.Size,
+        };
         return PictureGrid.Compose(PipelineSampler.Sample(_pipeline, request, _device, cancellation: cancellation));
     }
 

@@ -1,0 +1,91 @@
+using System.Text.Json.Nodes;
+using Retouch.Cli.Commands;
+using Retouch.Cli.Tests.Demo;
+using Retouch.Data;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>retouch sample, with a small model.</summary>
+public sealed class SampleTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-sample-").FullName;
+
+    public SampleTests() => TinyPipeline.Save(Model);
+
+    private string Model => Path.Combine(_folder, "model");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Pictures_come_with_what_made_them_and_are_a_data_set_again()
+    {
+        var (code, output, error) = await Run("one", "--count", "5", "--batch", "2", "--size", "48x32", "--class", "3", "7", "--seed", "40", "--steps", "3", "--guidance", "2", "--sampler", "unipc");
+        Assert.Equal((0, 0), (code, error.Split('\n').Count(static l => l.StartsWith("error", StringComparison.Ordinal))));
+        Assert.StartsWith("5 pictures with unipc in ", output, StringComparison.Ordinal);
+        var lines = File.ReadAllLines(Path.Combine(_folder, "one", "metadata.jsonl"));
+        Assert.Equal(5, lines.Length);
+        Assert.Equal("""{"file_name":"00001.png","label":7,"seed":41,"sampler":"unipc","steps":3,"guidance":2,"width":48,"height":32}""", lines[1]);
+        var data = ImageFolder.Open(Path.Combine(_folder, "one"));
+        Assert.Equal(5, data.Count);
+        Assert.Equal((48, 32), (data.Load(0).FullWidth, data.Load(0).FullHeight));
+
+        // Neither the batch nor what is drawn beside a picture changes it.
+        await Run("two", "--count", "1", "--size", "48x32", "--class", "7", "--seed", "41", "--steps", "3", "--guidance", "2", "--sampler", "unipc");
+        Assert.Equal(data.Load(1).Picture.Pixels.ToArray(), ImageFolder.Open(Path.Combine(_folder, "two")).Load(0).Picture.Pixels.ToArray());
+    }
+
+    [Theory]
+    [InlineData("ddim")]
+    [InlineData("ddpm")]
+    [InlineData("euler-a")]
+    [InlineData("heun-karras")]
+    [InlineData("dpmpp-2m-karras")]
+    [InlineData("pndm")]
+    [InlineData("lms")]
+    public async Task Every_sampler_draws(string name)
+    {
+        var (code, output, error) = await Run(name, "--count", "1", "--steps", "2", "--sampler", name, "--guidance-rescale", "0.7", "--guidance-interval", "0.1", "0.9", "--json");
+        Assert.True(code == 0, error);
+        Assert.Equal(name, (string?)JsonNode.Parse(output)!["sampler"]);
+        Assert.Equal(0.7, (double?)JsonNode.Parse(File.ReadAllLines(Path.Combine(_folder, name, "metadata.jsonl"))[0])!["guidance_rescale"]);
+    }
+
+    [Theory]
+    [InlineData("no sampler", "--sampler", "magic")]
+    [InlineData("divisible by 4", "--size", "30")]
+    [InlineData("--size is '4x4x4'", "--size", "4x4x4")]
+    [InlineData("belong together", "--width", "32")]
+    [InlineData("say the same", "--size", "32", "--width", "32")]
+    [InlineData("two numbers", "--guidance-interval", "0.5")]
+    [InlineData("guidance rescale", "--guidance-rescale", "1.5")]
+    [InlineData("does not exist", "--class", "10")]
+    [InlineData("is not empty", "--output", "model")]
+    public async Task What_makes_no_sense_is_refused(string message, params string[] args)
+    {
+        var (code, _, error) = await Run("refused", args.Contains("--output") ? ["--output", Path.Combine(_folder, "model")] : args);
+        Assert.Equal(2, code);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(_folder, "refused")));
+    }
+
+    [Fact]
+    public void Sizes_are_read_as_people_write_them()
+    {
+        Assert.Null(SampleCommand.SizeOf(null, null, null));
+        Assert.Equal((512, 512), SampleCommand.SizeOf("512", null, null));
+        Assert.Equal((768, 512), SampleCommand.SizeOf("768x512", null, null));
+        Assert.Equal((64, 32), SampleCommand.SizeOf(null, 64, 32));
+        foreach (var wrong in (string[])["", "x", "5x", "-5", "5.5", "0x4"])
+            Assert.Throws<UsageException>(() => SampleCommand.SizeOf(wrong, null, null));
+    }
+
+    private async Task<(int Code, string Out, string Error)> Run(string folder, params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        string[] target = args.Contains("--output") ? [] : ["--output", Path.Combine(_folder, folder)];
+        var code = await CommandLine.RunAsync(CommandLine.Create(), ["sample", "--model", Model, .. target, .. args], output, error);
+        return (code, output.ToString(), error.ToString());
+    }
+}
