@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using Retouch.Autoencoders;
 using Retouch.Data;
+using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Training.Tasks;
 
@@ -15,14 +16,18 @@ public sealed class LatentCache : IBatchSource
     private readonly Device _device;
     private readonly Tensor _moments;
     private readonly Sample[] _samples;
+    private readonly FrameRecord[] _frames;
+    private readonly Func<int[], Tensor>? _pixels;
     private DataCursor _cursor;
 
-    private LatentCache(BatchPlan plan, Device device, Tensor moments, Sample[] samples, DataCursor cursor)
+    private LatentCache(BatchPlan plan, Device device, Tensor moments, Sample[] samples, FrameRecord[] frames, Func<int[], Tensor>? pixels, DataCursor cursor)
     {
         _plan = plan;
         _device = device;
         _moments = moments;
         _samples = samples;
+        _frames = frames;
+        _pixels = pixels;
         _cursor = cursor;
     }
 
@@ -36,28 +41,30 @@ public sealed class LatentCache : IBatchSource
     /// <param name="device">Where batches go.</param>
     /// <param name="start">Where training begins.</param>
     /// <param name="workers">Threads that read pictures.</param>
+    /// <param name="withPixels">Whether batches hold the pictures too, which are then read anew for every batch.</param>
     /// <param name="cancellation">Stops between batches.</param>
     public static LatentCache Encode(
-        BatchPlan plan, SampleLoader loader, IAutoencoder autoencoder, Device device, DataCursor start, int workers, CancellationToken cancellation)
+        BatchPlan plan, SampleLoader loader, IAutoencoder autoencoder, Device device, DataCursor start, int workers, bool withPixels, CancellationToken cancellation)
     {
         const int Chunk = 16;
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var samples = new Sample[plan.Count];
+        var frames = new FrameRecord[plan.Count];
         var parts = new List<Tensor>();
         for (var first = 0; first < plan.Count; first += Chunk)
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = TensorScope.Enter();
-            var loaded = new LoadedSample[Math.Min(Chunk, plan.Count - first)];
-            Read(loaded, index => loader.Load(new PlannedSample(first + index, 0)), workers);
+            var loaded = Read(loader, [.. Enumerable.Range(first, Math.Min(Chunk, plan.Count - first))], workers);
             for (var k = 0; k < loaded.Length; k++)
-                samples[first + k] = loaded[k].Sample;
-            var images = Images.PictureTensors.ToTensor([.. loaded.Select(static l => l.Framed.Picture)]);
+                (samples[first + k], frames[first + k]) = (loaded[k].Sample, loaded[k].Framed.Record);
+            var images = PicturesOf(loaded);
             parts.Add(inner.Keep(autoencoder.EncodeMoments(images.To(device)).To(Device.Cpu)));
         }
 
-        return new LatentCache(plan, device, Ops.Cat([.. parts], 0).Escape(), samples, start);
+        Func<int[], Tensor>? pixels = withPixels ? chosen => PicturesOf(Read(loader, chosen, workers)) : null;
+        return new LatentCache(plan, device, Ops.Cat([.. parts], 0).Escape(), samples, frames, pixels, start);
     }
 
     /// <inheritdoc/>
@@ -66,23 +73,29 @@ public sealed class LatentCache : IBatchSource
         cancellation.ThrowIfCancellationRequested();
         var planned = _plan.At(_cursor);
         _cursor = planned.Next;
-        var chosen = planned.Samples.Select(s => _samples[s.Index]).ToArray();
-        var moments = _moments.IndexSelect(0, Tensor.From(planned.Samples.Select(static s => (long)s.Index).ToArray()));
-        return new TrainingBatch(null, moments.To(_device), [.. chosen.Select(static s => s.Label)], [.. chosen.Select(static s => s.Id)], planned.Next);
+        int[] chosen = [.. planned.Samples.Select(static s => s.Index)];
+        var moments = _moments.IndexSelect(0, Tensor.From(Array.ConvertAll(chosen, static k => (long)k)));
+        return new TrainingBatch(_pixels?.Invoke(chosen).To(_device), moments.To(_device), [.. chosen.Select(k => _samples[k])], [.. chosen.Select(k => _frames[k])], planned.Next);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _moments.Dispose();
 
-    private static void Read(LoadedSample[] into, Func<int, LoadedSample> load, int workers)
+    // Crops are fixed and nothing is mirrored, so that the epoch of a planned sample makes no difference to its pixels.
+    private static LoadedSample[] Read(SampleLoader loader, int[] chosen, int workers)
     {
+        var loaded = new LoadedSample[chosen.Length];
         try
         {
-            Parallel.For(0, into.Length, new ParallelOptions { MaxDegreeOfParallelism = workers }, k => into[k] = load(k));
+            Parallel.For(0, loaded.Length, new ParallelOptions { MaxDegreeOfParallelism = workers }, k => loaded[k] = loader.Load(new PlannedSample(chosen[k], 0)));
         }
         catch (AggregateException e)
         {
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
+
+        return loaded;
     }
+
+    private static Tensor PicturesOf(LoadedSample[] loaded) => PictureTensors.ToTensor([.. loaded.Select(static l => l.Framed.Picture)]);
 }

@@ -198,8 +198,8 @@ public static class StepBenchmark
             var chosen = new long[_batch];
             for (var k = 0; k < chosen.Length; k++)
                 chosen[k] = (long)(SplitMix64.Derive(_drawn++) % Pictures);
-            var labels = Array.ConvertAll(chosen, i => (int?)(i % _classes));
-            return new TrainingBatch(null, _moments.IndexSelect(0, Tensor.From(chosen)).To(_device), labels, Array.ConvertAll(chosen, static i => $"made up {i}"), default);
+            var samples = Array.ConvertAll(chosen, i => new Sample($"made up {i}", (int)(i % _classes), null));
+            return new TrainingBatch(null, _moments.IndexSelect(0, Tensor.From(chosen)).To(_device), samples, new FrameRecord[_batch], default);
         }
 
         public void Dispose() => _moments.Dispose();

@@ -84,7 +84,7 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
         var times = loss.Times?.ToArray<double>();
         var bad = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
         return [.. (bad.Length > 0 ? bad : [.. Enumerable.Range(0, batch.Count)])
-            .Select(k => times is null ? batch.Ids[k] : string.Create(CultureInfo.InvariantCulture, $"{batch.Ids[k]} (timestep {times[k]:0.#})"))];
+            .Select(k => times is null ? batch.Samples[k].Id : string.Create(CultureInfo.InvariantCulture, $"{batch.Samples[k].Id} (timestep {times[k]:0.#})"))];
     }
 
     private static InputException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)

@@ -62,6 +62,7 @@ public sealed class TrainingRun : IDisposable
         var pipeline = OpenPipeline();
         _encoder = pipeline.Autoencoder;
         _task = new DenoiserTask(pipeline, options, _device, precision);
+        _task.Check(_source);
     }
 
     /// <summary>Starts a run.</summary>
@@ -153,7 +154,7 @@ public sealed class TrainingRun : IDisposable
         if (!_options.Data.CacheLatents)
             return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
         progress?.Note($"Encoding {_source.Count} pictures …");
-        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, _options.Data.Workers, cancellation);
+        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, _options.Data.Workers, _options.Objective is { NeedsImages: true }, cancellation);
     }
 
     private Component OpenAutoencoder()

@@ -29,6 +29,10 @@ internal sealed class LinearTask : ITrainingTask
 
     public float[] Weight => _weight.Value.ToArray<float>();
 
+    public void Check(IPictureSource source)
+    {
+    }
+
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         var (x, y) = (batch.Images!.Narrow(1, 0, _weight.Count), batch.Images!.Narrow(1, _weight.Count, 1).Squeeze(1));
@@ -71,7 +75,7 @@ internal sealed class Rows(float[][] rows, int batch, DataCursor start, Cancella
         _at = (_at + batch) % rows.Length;
         cancelInside?.Cancel();
         var values = Tensor.From(chosen.SelectMany(i => rows[i]).ToArray()).Reshape([batch, rows[0].Length]);
-        return new TrainingBatch(values, null, new int?[batch], [.. chosen.Select(static i => $"row {i}")], new DataCursor(0, _at));
+        return new TrainingBatch(values, null, [.. chosen.Select(static i => new Sample($"row {i}", null, null))], new FrameRecord[batch], new DataCursor(0, _at));
     }
 
     public void Dispose()

@@ -154,7 +154,6 @@ public sealed record TrainingOptions
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
             Times.Validate(Require);
-            Require(!(Data.CacheLatents && Objective is { NeedsImages: true }), "data.cacheLatents keeps no pixels, but objective.pixel compares with the image; switch one of them off");
         }
         else
         {

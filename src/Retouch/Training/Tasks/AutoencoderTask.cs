@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Data;
 using Retouch.Images;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Torch;
@@ -41,6 +42,11 @@ public sealed class AutoencoderTask : ITrainingTask
 
     /// <inheritdoc/>
     public ParameterStore Network => _autoencoder.Parameters;
+
+    /// <inheritdoc/>
+    public void Check(IPictureSource source)
+    {
+    }
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)

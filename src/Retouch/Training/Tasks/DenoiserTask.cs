@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
+using Retouch.Data;
 using Retouch.Denoisers;
 using Retouch.Formulations;
 using Retouch.Images;
@@ -11,6 +12,7 @@ using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
+using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
@@ -21,6 +23,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly LatentDiffusionPipeline _pipeline;
     private readonly Formulation _formulation;
     private readonly ObjectiveSet _objectives;
+    private readonly IConditionSource _conditions;
     private readonly TrainingOptions _options;
     private readonly Device _device;
     private readonly DType _precision;
@@ -47,6 +50,7 @@ public sealed class DenoiserTask : ITrainingTask
         if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
+        _conditions = pipeline.Denoiser.ClassCount is { } classes ? new ClassConditions(classes, options.Conditioning.Dropout, device) : new NoConditions();
     }
 
     /// <inheritdoc/>
@@ -58,10 +62,13 @@ public sealed class DenoiserTask : ITrainingTask
     private IDenoiser Denoiser => _pipeline.Denoiser;
 
     /// <inheritdoc/>
+    public void Check(IPictureSource source) => _conditions.Check(source);
+
+    /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        return Evaluate(AddNoise(Encode(batch, seeds), seeds), ConditionOf(batch, seeds), batch.Images);
+        return Evaluate(AddNoise(Encode(batch, seeds), seeds), _conditions.Of(batch, seeds), batch.Images);
     }
 
     /// <summary>The loss of samples to which noise was added already.</summary>
@@ -109,7 +116,11 @@ public sealed class DenoiserTask : ITrainingTask
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _pipeline.Dispose();
+    public void Dispose()
+    {
+        _conditions.Dispose();
+        _pipeline.Dispose();
+    }
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
     {
@@ -129,21 +140,5 @@ public sealed class DenoiserTask : ITrainingTask
         return batch.Moments is { } moments
             ? _pipeline.Autoencoder.Draw(moments, generator)
             : _pipeline.Autoencoder.Encode(batch.Images!, generator);
-    }
-
-    private Condition ConditionOf(TrainingBatch batch, StepSeeds seeds)
-    {
-        if (Denoiser.ClassCount is not { } classes)
-            return new Condition();
-        var labels = new long[batch.Count];
-        for (var k = 0; k < labels.Length; k++)
-        {
-            labels[k] = batch.Labels[k] ?? throw new InputException($"'{batch.Ids[k]}' has no class, but the denoiser is class-conditional. Put pictures into class subfolders or give labels in metadata.jsonl.");
-            if (labels[k] >= classes)
-                throw new InputException($"'{batch.Ids[k]}' has class {labels[k]}, but the denoiser knows {classes} (0 to {classes - 1}).");
-        }
-
-        using var generator = seeds.For(RandomPurpose.Dropout);
-        return new Condition(ClassDropout.Apply(Tensor.From(labels).To(_device), _options.Conditioning.Dropout, classes, generator));
     }
 }

@@ -12,6 +12,10 @@ public interface ITrainingTask : IDisposable
     /// <summary>The network that is trained.</summary>
     ParameterStore Network { get; }
 
+    /// <summary>Looks through the data before anything is written or trained.</summary>
+    /// <exception cref="Torch.Errors.InputException">Samples lack what this task needs of them.</exception>
+    void Check(IPictureSource source);
+
     /// <summary>The loss of a batch, with its graph.</summary>
     /// <param name="batch">Samples; freed by the caller.</param>
     /// <param name="seeds">Everything random comes from here.</param>
@@ -34,13 +38,13 @@ public interface ITrainingTask : IDisposable
 /// <summary>Samples of one micro-batch.</summary>
 /// <param name="Images">[batch, 3, height, width] in [−1, 1]; null where moments are cached and no objective looks at pixels.</param>
 /// <param name="Moments">The encoder's output [batch, 2·channels, height, width], where it is cached.</param>
-/// <param name="Labels">Class of each sample, where there is one.</param>
-/// <param name="Ids">Name of each sample, for messages.</param>
+/// <param name="Samples">Name, class and caption of each.</param>
+/// <param name="Frames">How each was cut out of its picture.</param>
 /// <param name="Next">Where the data goes on after this batch.</param>
-public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyList<int?> Labels, IReadOnlyList<string> Ids, DataCursor Next)
+public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyList<Sample> Samples, IReadOnlyList<FrameRecord> Frames, DataCursor Next)
 {
     /// <summary>Samples.</summary>
-    public int Count => Ids.Count;
+    public int Count => Samples.Count;
 }
 
 /// <summary>One term of a loss, as numbers.</summary>

@@ -1,0 +1,22 @@
+using Retouch.Conditioning;
+using Retouch.Data;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Training.Conditions;
+
+/// <summary>For denoisers that are told nothing.</summary>
+internal sealed class NoConditions : IConditionSource
+{
+    /// <inheritdoc/>
+    public void Check(IPictureSource source)
+    {
+    }
+
+    /// <inheritdoc/>
+    public Condition Of(TrainingBatch batch, StepSeeds seeds) => new();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+    }
+}

@@ -1,0 +1,53 @@
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Training;
+using Retouch.Training.Conditions;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Tests.Training;
+
+/// <summary>What is found wrong with classes before a run starts, and what a batch is told.</summary>
+public sealed class ClassConditionsTests
+{
+    [Fact]
+    public void Missing_labels_are_counted_and_the_first_ones_named()
+    {
+        var error = Assert.Throws<InputException>(() => Conditions(5).Check(new Labelled([0, null, 1, null])));
+        Assert.Contains("2 of 4 pictures have no class", error.Message, StringComparison.Ordinal);
+        Assert.Contains("1.png, 3.png", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Labels_beyond_the_denoisers_classes_are_refused()
+    {
+        Conditions(2).Check(new Labelled([0, 1]));
+        var error = Assert.Throws<InputException>(() => Conditions(2).Check(new Labelled([0, 2])));
+        Assert.Contains("1.png (class 2)", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, new long[] { 0, 1, 0 })]
+    [InlineData(1, new long[] { 2, 2, 2 })]
+    public void Dropout_puts_no_class_in_the_place_of_labels(double dropout, long[] expected)
+    {
+        using var scope = TensorScope.Enter();
+        var source = new Labelled([0, 1, 0]);
+        var batch = new TrainingBatch(null, null, [source[0], source[1], source[2]], new FrameRecord[3], default);
+        Assert.Equal(expected, new ClassConditions(2, dropout, Device.Cpu).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>());
+    }
+
+    private static ClassConditions Conditions(int classes) => new(classes, 0.1, Device.Cpu);
+
+    private sealed class Labelled(int?[] labels) : IPictureSource
+    {
+        public int Count => labels.Length;
+
+        public IReadOnlyList<string> Classes => ["a", "b"];
+
+        public Sample this[int index] => new($"{index}.png", labels[index], null);
+
+        public SourcePicture Load(int index, int minSide = 0) => new(Picture.Filled(8, 8, new Rgb(0, 0, 0)), 8, 8);
+    }
+}
