@@ -42,6 +42,9 @@ public sealed class CachedPictures : IPictureSource
     public Sample this[int index] => source[index];
 
     /// <inheritdoc/>
+    public string Stamp(int index) => source.Stamp(index);
+
+    /// <inheritdoc/>
     /// <exception cref="ArgumentException">Another <paramref name="minSide"/> than the cache was made for.</exception>
     public SourcePicture Load(int index, int minSide = 0)
     {

@@ -27,6 +27,9 @@ public interface IPictureSource
     /// <summary>What is known of sample <paramref name="index"/>, 0 to <see cref="Count"/> - 1.</summary>
     Sample this[int index] { get; }
 
+    /// <summary>A short text that changes where the pixels of sample <paramref name="index"/> may have changed; what was made of them is kept under it.</summary>
+    string Stamp(int index);
+
     /// <summary>Reads the pixels of a sample.</summary>
     /// <param name="index">0 to <see cref="Count"/> - 1.</param>
     /// <param name="minSide">As <see cref="PictureReading.MinSide"/>; 0 reads every pixel.</param>

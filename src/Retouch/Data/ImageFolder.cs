@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Images;
 using Retouch.Torch.Errors;
 
@@ -50,6 +51,11 @@ public sealed class ImageFolder : IPictureSource
 
     /// <summary>The file of sample <paramref name="index"/>.</summary>
     public string FilePath(int index) => scan.FullPath(scan.Pictures[index]);
+
+    /// <summary>Length and time of the file.</summary>
+    public string Stamp(int index) => new FileInfo(FilePath(index)) is { Exists: true } file
+        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
+        : "gone";
 
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)

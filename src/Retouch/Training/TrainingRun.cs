@@ -6,6 +6,7 @@ using Retouch.Denoisers;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
+using Retouch.Training.Caching;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 using Retouch.Training.Telemetry;
@@ -154,8 +155,12 @@ public sealed class TrainingRun : IDisposable
         if (!_options.Data.CacheLatents)
             return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
         progress?.Note($"Encoding {_source.Count} pictures …");
-        return LatentCache.Encode(_plan, _loader, _encoder!, _device, cursor, _options.Data.Workers, _options.Objective is { NeedsImages: true }, cancellation);
+        var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.Of(AutoencoderFolder), _loader.Framing)) : null;
+        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store };
+        return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
     }
+
+    private string AutoencoderFolder => _options.Model.Autoencoder ?? Path.Combine(_options.Model.Path!, "vae");
 
     private Component OpenAutoencoder()
     {

@@ -19,6 +19,11 @@ internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int 
 
     public Sample this[int index] => new($"{index}.png", index % 2, $"picture {index}");
 
+    /// <summary>What every stamp ends with; a test changes it to change all pictures.</summary>
+    public string Version { get; set; } = "";
+
+    public string Stamp(int index) => $"{index}{Version}";
+
     public SourcePicture Load(int index, int minSide = 0)
     {
         Interlocked.Increment(ref loads);

@@ -48,6 +48,8 @@ public sealed class ClassConditionsTests
 
         public Sample this[int index] => new($"{index}.png", labels[index], null);
 
+        public string Stamp(int index) => "";
+
         public SourcePicture Load(int index, int minSide = 0) => new(Picture.Filled(8, 8, new Rgb(0, 0, 0)), 8, 8);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Data.Scenes;
@@ -56,6 +57,9 @@ public sealed class ProceduralScenes : IPictureSource
     /// <inheritdoc/>
     public Sample this[int index] =>
         new($"{Split.ToString().ToLowerInvariant()}/{Scene.Classes[Label(index)].Replace(' ', '_')}_{index:D6}.png", Label(index), At(index).Caption);
+
+    /// <summary>The seed and the size.</summary>
+    public string Stamp(int index) => string.Create(CultureInfo.InvariantCulture, $"{seed:x}-{Size}");
 
     /// <summary>Draws a scene; <paramref name="minSide"/> changes nothing.</summary>
     public SourcePicture Load(int index, int minSide = 0) => new(At(index).Draw(Size), Size, Size);

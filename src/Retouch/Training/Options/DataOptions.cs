@@ -49,6 +49,10 @@ public sealed record DataOptions
     [Description("Encode every picture once and train on the latents kept in memory.")]
     public bool CacheLatents { get; init; }
 
+    /// <summary>A folder in which encoded pictures and prompts are kept for later runs; null keeps them in memory for this one.</summary>
+    [Description("Folder in which latents (with cacheLatents) and encoded prompts are kept for later runs; without it they are kept in memory.")]
+    public string? Cache { get; init; }
+
     internal void Validate(Action<bool, string> require)
     {
         require(Size is >= 8 and <= 8192, $"data.size is {Size}; it lies between 8 and 8192");

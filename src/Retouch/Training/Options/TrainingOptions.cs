@@ -96,9 +96,9 @@ public sealed record TrainingOptions
     public TrainingOptions Resolve() => this with
     {
         Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder) },
-        Data = Data.Folder is { } folder
+        Data = (Data.Folder is { } folder
             ? Data with { Folder = Absolute(folder) }
-            : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 },
+            : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
         AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
     };
 
@@ -162,7 +162,7 @@ public sealed record TrainingOptions
             Require(Conditioning == new ConditioningOptions(), "conditioning is given, but task is autoencoder; it would do nothing");
             Require(Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count }, "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing");
             Require(!Model.CheckpointActivations, "model.checkpointActivations is for denoisers; it would do nothing");
-            Require(!Data.CacheLatents, "data.cacheLatents is for denoisers; an autoencoder trains on pixels");
+            Require(!Data.CacheLatents && Data.Cache is null, "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels");
             (AutoencoderLoss ?? new()).Validate(Require);
         }
 

@@ -1,0 +1,176 @@
+using System.Runtime.ExceptionServices;
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Training.Caching;
+
+/// <summary>How latents are encoded once.</summary>
+/// <param name="Loader">Reads pictures; its crops are fixed and nothing is mirrored.</param>
+/// <param name="Autoencoder">Encodes them.</param>
+/// <param name="Device">Where the autoencoder is, and where batches go.</param>
+/// <param name="Workers">Threads that read pictures.</param>
+internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoencoder, Device Device, int Workers)
+{
+    /// <summary>Whether batches hold the pictures too, which are then read anew for every batch.</summary>
+    public bool WithPixels { get; init; }
+
+    /// <summary>Keeps the rows on the disk; null keeps them in memory.</summary>
+    public RowStore? Store { get; init; }
+
+    /// <summary>Told how many pictures are encoded, and how many there are.</summary>
+    public Action<int, int>? Progress { get; init; }
+
+    /// <summary>What the rows of a store depend on beside the pictures.</summary>
+    /// <param name="encoderHash">Of the autoencoder's folder.</param>
+    /// <param name="framing">How pictures are cut.</param>
+    public static JsonObject Key(string encoderHash, Framing framing) => new()
+    {
+        ["kind"] = "latents",
+        ["autoencoder"] = encoderHash,
+        ["width"] = framing.Width,
+        ["height"] = framing.Height,
+        ["crop"] = framing.Crop.ToString(),
+        ["filter"] = framing.Filter.ToString(),
+        ["shrinkOnLoad"] = framing.ShrinkOnLoad,
+        ["allowEnlarging"] = framing.AllowEnlarging,
+    };
+}
+
+/// <summary>
+/// The encoder's output for every picture of the data. It is the posterior that is kept, not a sample of it, so training still draws a fresh latent each time.
+/// A picture that cannot be used is replaced by another, which is decided anew each time and never kept on the disk.
+/// </summary>
+internal sealed class LatentCache : IBatchSource
+{
+    private const string Moments = "moments";
+    private const string Frame = "frame";
+    private const int Chunk = 16;
+    private const int RowsPerFile = 256;
+
+    private readonly BatchPlan _plan;
+    private readonly LatentEncoding _encoding;
+    private readonly Sample[] _samples;
+    private readonly FrameRecord[] _frames;
+    private readonly string[] _rows;
+    private readonly Dictionary<int, Tensor> _memory;
+    private DataCursor _cursor;
+
+    private LatentCache(BatchPlan plan, LatentEncoding encoding, Sample[] samples, FrameRecord[] frames, string[] rows, Dictionary<int, Tensor> memory, DataCursor cursor)
+    {
+        (_plan, _encoding, _samples, _frames, _rows, _memory, _cursor) = (plan, encoding, samples, frames, rows, memory, cursor);
+    }
+
+    /// <inheritdoc/>
+    public TimeSpan Waited => TimeSpan.Zero;
+
+    /// <summary>Encodes all pictures that are not there yet.</summary>
+    /// <param name="source">The pictures.</param>
+    /// <param name="plan">The order of training.</param>
+    /// <param name="encoding">How.</param>
+    /// <param name="start">Where training begins.</param>
+    /// <param name="cancellation">Stops between batches; what is on the disk by then stays.</param>
+    public static LatentCache Encode(IPictureSource source, BatchPlan plan, LatentEncoding encoding, DataCursor start, CancellationToken cancellation)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var samples = new Sample[plan.Count];
+        var frames = new FrameRecord[plan.Count];
+        var rows = Enumerable.Range(0, plan.Count).Select(k => $"{source[k].Id}|{source.Stamp(k)}").ToArray();
+        var memory = new Dictionary<int, Tensor>();
+        int[] missing = [.. Enumerable.Range(0, plan.Count).Where(k => encoding.Store?.Has(rows[k]) != true)];
+        foreach (var group in missing.Chunk(RowsPerFile))
+        {
+            foreach (var chosen in group.Chunk(Chunk))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                using var inner = TensorScope.Enter();
+                var loaded = Read(encoding, chosen);
+                var moments = encoding.Autoencoder.EncodeMoments(PicturesOf(loaded).To(encoding.Device)).To(Device.Cpu);
+                for (var k = 0; k < chosen.Length; k++)
+                {
+                    (samples[chosen[k]], frames[chosen[k]]) = (loaded[k].Sample, loaded[k].Framed.Record);
+                    memory[chosen[k]] = moments.Narrow(0, k, 1).Clone().Escape();
+                }
+
+                encoding.Progress?.Invoke(plan.Count - missing.Length + Array.IndexOf(missing, chosen[^1]) + 1, plan.Count);
+            }
+
+            Keep(encoding.Store, [.. group.Where(k => samples[k].Id == source[k].Id)], rows, frames, memory);
+        }
+
+        foreach (var known in Enumerable.Range(0, plan.Count).Except(missing).Chunk(RowsPerFile))
+            ReadKnown(source, encoding.Store!, known, rows, samples, frames);
+        return new LatentCache(plan, encoding, samples, frames, rows, memory, start);
+    }
+
+    /// <inheritdoc/>
+    public TrainingBatch Next(CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var planned = _plan.At(_cursor);
+        _cursor = planned.Next;
+        int[] chosen = [.. planned.Samples.Select(static s => s.Index)];
+        var moments = Ops.Cat([.. chosen.Select(k => _memory.TryGetValue(k, out var row) ? row : _encoding.Store!.Read([_rows[k]], Moments))]);
+        var images = _encoding.WithPixels ? PicturesOf(Read(_encoding, chosen)).To(_encoding.Device) : null;
+        return new TrainingBatch(images, moments.To(_encoding.Device), [.. chosen.Select(k => _samples[k])], [.. chosen.Select(k => _frames[k])], planned.Next);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var row in _memory.Values)
+            row.Dispose();
+        _encoding.Store?.Dispose();
+    }
+
+    private static void Keep(RowStore? store, int[] chosen, string[] rows, FrameRecord[] frames, Dictionary<int, Tensor> memory)
+    {
+        if (store is null || chosen.Length == 0)
+            return;
+        using var scope = TensorScope.Enter();
+        long[] cuts = [.. chosen.Select(k => frames[k]).SelectMany(static f => (long[])[f.OriginalWidth, f.OriginalHeight, f.Left, f.Top])];
+        store.Append([.. chosen.Select(k => rows[k])], new Dictionary<string, Tensor>(StringComparer.Ordinal)
+        {
+            [Moments] = Ops.Cat([.. chosen.Select(k => memory[k])]),
+            [Frame] = Tensor.From(cuts, chosen.Length, 4),
+        });
+        foreach (var k in chosen)
+        {
+            memory[k].Dispose();
+            memory.Remove(k);
+        }
+    }
+
+    private static void ReadKnown(IPictureSource source, RowStore store, int[] known, string[] rows, Sample[] samples, FrameRecord[] frames)
+    {
+        using var scope = TensorScope.Enter();
+        var cuts = store.Read([.. known.Select(k => rows[k])], Frame).ToArray<int>();
+        for (var k = 0; k < known.Length; k++)
+        {
+            samples[known[k]] = source[known[k]];
+            frames[known[k]] = new FrameRecord(cuts[4 * k], cuts[(4 * k) + 1], cuts[(4 * k) + 2], cuts[(4 * k) + 3], Flipped: false);
+        }
+    }
+
+    // Crops are fixed and nothing is mirrored, so that the epoch of a planned sample makes no difference to its pixels.
+    private static LoadedSample[] Read(LatentEncoding encoding, int[] chosen)
+    {
+        var loaded = new LoadedSample[chosen.Length];
+        try
+        {
+            Parallel.For(0, loaded.Length, new ParallelOptions { MaxDegreeOfParallelism = encoding.Workers }, k => loaded[k] = encoding.Loader.Load(new PlannedSample(chosen[k], 0)));
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+
+        return loaded;
+    }
+
+    private static Tensor PicturesOf(LoadedSample[] loaded) => PictureTensors.ToTensor([.. loaded.Select(static l => l.Framed.Picture)]);
+}

@@ -1,0 +1,134 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Training.Caching;
+
+/// <summary>
+/// Rows of tensors on the disk, found by name: what an encoder made of a picture or of a prompt. A folder with <c>key.json</c>, which says what the rows were
+/// made with, and safetensors files of some hundred rows each, whose names stand in their metadata. Files appear whole, so that a store that was interrupted
+/// is a shorter store; rows are read from mapped memory.
+/// </summary>
+internal sealed class RowStore : IDisposable
+{
+    private const string KeyFile = "key.json";
+    private const string RowsMember = "rows";
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private readonly string _folder;
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, (int File, int Row)> _places = new(StringComparer.Ordinal);
+
+    private RowStore(string folder) => _folder = folder;
+
+    /// <summary>Rows.</summary>
+    public int Count => _places.Count;
+
+    /// <summary>Opens a store, or begins one where there is none.</summary>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="key">What the rows depend on beside their names.</param>
+    /// <exception cref="InputException">The store was made with something else; each difference is named.</exception>
+    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    public static RowStore Open(string folder, JsonObject key)
+    {
+        var path = Path.Combine(folder, KeyFile);
+        if (File.Exists(path))
+            Compare(path, key);
+        else if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw new InputException($"'{folder}' is not empty and holds no {KeyFile}: it is no cache. Choose another folder.");
+        else
+            AtomicFile.WriteText(path, key.ToJsonString(Indented));
+        var store = new RowStore(folder);
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(folder, "*.safetensors").Order(StringComparer.Ordinal))
+                store.Add(file);
+            return store;
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether there is a row of this name.</summary>
+    public bool Has(string name) => _places.ContainsKey(name);
+
+    /// <summary>Adds rows as one more file.</summary>
+    /// <param name="names">One a row, not there yet.</param>
+    /// <param name="tensors">[rows, …] each.</param>
+    public void Append(IReadOnlyList<string> names, IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        var file = Path.Combine(_folder, $"rows-{_files.Count:D6}.safetensors");
+        SafetensorsWriter.Write(file, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [RowsMember] = JsonSerializer.Serialize(names) });
+        Add(file);
+    }
+
+    /// <summary>Copies of rows, in the order asked for, in the open scope.</summary>
+    /// <param name="names">Each is there.</param>
+    /// <param name="tensor">Which tensor of the rows.</param>
+    /// <returns>[names, …].</returns>
+    /// <exception cref="InputException">A row or the tensor is missing.</exception>
+    public Tensor Read(IReadOnlyList<string> names, string tensor)
+    {
+        using var scope = TensorScope.Enter();
+        var whole = new Dictionary<int, Tensor>();
+        var rows = new Tensor[names.Count];
+        for (var k = 0; k < rows.Length; k++)
+        {
+            if (!_places.TryGetValue(names[k], out var place))
+                throw new InputException($"The cache '{_folder}' has no row '{names[k]}'. Delete the folder, and it is made anew.");
+            if (!whole.TryGetValue(place.File, out var all))
+                whole[place.File] = all = _files[place.File].Read(tensor);
+            rows[k] = all.Narrow(0, place.Row, 1);
+        }
+
+        return scope.Keep(Ops.Cat(rows));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _files.ForEach(static f => f.Dispose());
+
+    private static void Compare(string path, JsonObject key)
+    {
+        JsonObject? found;
+        try
+        {
+            found = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"'{path}' cannot be read: {e.Message} Delete the folder of the cache, and it is made anew.", e);
+        }
+
+        string Text(JsonNode? node) => node?.ToJsonString() ?? "nothing";
+        var names = key.Select(static p => p.Key).Union(found?.Select(static p => p.Key) ?? [], StringComparer.Ordinal);
+        var differences = names.Where(n => Text(key[n]) != Text(found?[n])).Select(n => $"{n} was {Text(found?[n])} and is {Text(key[n])}").ToList();
+        if (differences.Count > 0)
+            throw new InputException($"The cache '{Path.GetDirectoryName(path)}' is stale, it was made with something else: {string.Join("; ", differences)}. Give another folder, or delete this one, and it is made anew.");
+    }
+
+    private void Add(string file)
+    {
+        var opened = SafetensorsFile.Open(file);
+        _files.Add(opened);
+        string[]? names = null;
+        try
+        {
+            names = opened.Metadata.TryGetValue(RowsMember, out var text) ? JsonSerializer.Deserialize<string[]>(text) : null;
+        }
+        catch (JsonException)
+        {
+            // Reported below.
+        }
+
+        if (names is null || opened.Entries.Values.Any(e => e.Shape.Length == 0 || e.Shape[0] != names.Length))
+            throw new InputException($"'{file}' is no file of a cache. Delete the folder, and it is made anew.");
+        for (var row = 0; row < names.Length; row++)
+            _places[names[row]] = (_files.Count - 1, row);
+    }
+}

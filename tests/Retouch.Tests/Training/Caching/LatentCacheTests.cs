@@ -1,0 +1,116 @@
+using Retouch.Autoencoders;
+using Retouch.Data;
+using Retouch.Tests.Data;
+using Retouch.Tests.Goldens;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Safetensors;
+using Retouch.Training;
+using Retouch.Training.Caching;
+
+namespace Retouch.Tests.Training.Caching;
+
+/// <summary>Latents kept in memory against pictures that are encoded as they come.</summary>
+public sealed class LatentCacheTests
+{
+    private static readonly Framing Framing = new() { Width = 16, Height = 16 };
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Batches_are_those_of_the_pictures(bool withPixels, bool onDisk)
+    {
+        using var folder = new Telemetry.TemporaryFolder();
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        using var autoencoder = Load();
+        var source = Pictures();
+        var plan = Plan(source);
+        using var cache = Encode(source, autoencoder, onDisk ? folder.Path : null, withPixels);
+        using var pictures = new PictureBatches(new Prefetcher(plan, Loader(source), new PrefetchOptions { Workers = 1 }, TimeProvider.System), Device.Cpu);
+        // Two epochs but for their rests.
+        for (var k = 0; k < 6; k++)
+        {
+            using var inner = TensorScope.Enter();
+            var (cached, fresh) = (cache.Next(default), pictures.Next(default));
+            Assert.Equal(fresh.Next, cached.Next);
+            if (k < 3)
+            {
+                // A broken picture is replaced by one that depends on the epoch; the cache keeps that of the first.
+                Assert.Equal(fresh.Samples, cached.Samples);
+                Assert.Equal(fresh.Frames, cached.Frames);
+                Same(autoencoder.EncodeMoments(fresh.Images!), cached.Moments!);
+            }
+
+            Assert.Equal(withPixels, cached.Images is not null);
+            if (withPixels)
+                Same(autoencoder.EncodeMoments(cached.Images!), cached.Moments!);
+        }
+    }
+
+    [Fact]
+    public void What_is_on_the_disk_is_not_encoded_again_unless_its_picture_changed()
+    {
+        using var folder = new Telemetry.TemporaryFolder();
+        using var scope = TensorScope.Enter();
+        using var autoencoder = Load();
+        var source = Pictures();
+        Encode(source, autoencoder, folder.Path).Dispose();
+        var first = source.Loads;
+        Encode(source, autoencoder, folder.Path).Dispose();
+        // The broken picture, and the one in its place.
+        Assert.InRange(source.Loads - first, 2, 4);
+        var second = source.Loads;
+        source.Version = "changed";
+        Encode(source, autoencoder, folder.Path).Dispose();
+        Assert.InRange(source.Loads - second, source.Count, source.Count + 3);
+    }
+
+    [Fact]
+    public void A_cache_of_another_encoder_or_cut_is_stale_and_says_so()
+    {
+        using var folder = new Telemetry.TemporaryFolder();
+        RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)).Dispose();
+        RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)).Dispose();
+        var error = Assert.Throws<InputException>(() => RowStore.Open(folder.Path, LatentEncoding.Key("bb", Framing with { Width = 24 })));
+        Assert.Contains("stale", error.Message, StringComparison.Ordinal);
+        Assert.Contains("autoencoder was \"aa\" and is \"bb\"", error.Message, StringComparison.Ordinal);
+        Assert.Contains("width was 16 and is 24", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_with_other_things_in_it_is_left_alone()
+    {
+        using var folder = new Telemetry.TemporaryFolder();
+        File.WriteAllText(Path.Combine(folder.Path, "mine.txt"), "mine");
+        Assert.Throws<InputException>(() => RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)));
+        Assert.Equal(["mine.txt"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName));
+    }
+
+    private static FakeSource Pictures() => new(7, broken: static k => k == 3, width: 16, height: 16);
+
+    private static BatchPlan Plan(FakeSource source) => new(source.Count, new BatchPlanOptions { BatchSize = 2, Seed = 4 });
+
+    private static SampleLoader Loader(FakeSource source) => new(source, Plan(source), Framing, new Quarantine(source.Count, 0.5));
+
+    private static LatentCache Encode(FakeSource source, AutoencoderKl autoencoder, string? folder, bool withPixels = false)
+    {
+        var store = folder is null ? null : RowStore.Open(folder, LatentEncoding.Key("aa", Framing));
+        var encoding = new LatentEncoding(Loader(source), autoencoder, Device.Cpu, 2) { WithPixels = withPixels, Store = store };
+        return LatentCache.Encode(source, Plan(source), encoding, default, default);
+    }
+
+    // Convolutions of other batch sizes round differently.
+    private static void Same(Tensor expected, Tensor actual) => Assert.InRange((expected - actual).Abs().Max().Item(), 0, 1e-5);
+
+    private static AutoencoderKl Load()
+    {
+        using var golden = GoldenCase.Open("training_dit_lpl");
+        var folder = golden.PathOf("autoencoder");
+        var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(golden.ReadObject(Path.Combine("autoencoder", "config.json")), "golden"));
+        using var weights = SafetensorsFile.Open(Path.Combine(folder, "diffusion_pytorch_model.safetensors"));
+        network.Load(weights, Device.Cpu, DType.Float32, "golden");
+        return network;
+    }
+}
