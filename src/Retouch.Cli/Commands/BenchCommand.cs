@@ -16,7 +16,7 @@ internal static class BenchCommand
 {
     private static readonly Option<int> Threads = Number("--threads", 0, 0, "Threads of operators on the CPU; 0 takes one a core.");
 
-    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.") { CreateOps(), CreateStep() };
+    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.") { CreateOps(), CreateStep(), BenchDistances.Create() };
 
     private static Command CreateOps()
     {

@@ -55,7 +55,7 @@ internal static class CompareCommand
             var reference = measuring.Reference(parsed);
             using var scope = TensorScope.Enter();
             EvaluateCommand.Run(
-                parsed, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
+                parsed, measuring, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
         });
     }
 

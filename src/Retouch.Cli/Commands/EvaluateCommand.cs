@@ -38,7 +38,7 @@ internal static class EvaluateCommand
     }
 
     private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
-        With(parsed, measuring, options => Run(parsed, measuring.Reference(parsed), [ImageSet.Open(folder, measuring.Preparation(parsed))], options, cancellation));
+        With(parsed, measuring, options => Run(parsed, measuring, measuring.Reference(parsed), [ImageSet.Open(folder, measuring.Preparation(parsed))], options, cancellation));
 
     private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) => With(parsed, measuring, options =>
     {
@@ -46,7 +46,7 @@ internal static class EvaluateCommand
         using var component = ComponentFolder.Load(folder, options.Device);
         if (component.Network is not IAutoencoder network)
             throw new InputException($"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder.");
-        Run(parsed, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
+        Run(parsed, measuring, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
     });
 
     /// <summary>Does something with the options that the command line asks for, and closes the networks that they opened.</summary>
@@ -64,12 +64,13 @@ internal static class EvaluateCommand
     }
 
     /// <summary>Measures sets and writes what was found; the first is the baseline.</summary>
-    internal static void Run(ParseResult parsed, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
+    internal static void Run(ParseResult parsed, MeasuringOptions measuring, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
     {
         var error = parsed.InvocationConfiguration.Error;
         EvaluationResult result;
         using (var progress = new EvaluationProgressLine(error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System))
             result = Evaluator.Evaluate(reference, sets, options, progress.Report, cancellation);
+        measuring.SaveMaps(parsed, result);
         foreach (var warning in result.Warnings)
             error.WriteLine("warning: " + warning);
         Output.For(parsed).Write(result, writer => EvaluationText.Write(result, writer, TerminalFacts.OfStandardOutput()));

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 
@@ -10,11 +11,16 @@ internal sealed class NetworkOptions
 {
     private readonly Option<string?> inception = new("--inception") { Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors)." };
     private readonly Option<string?> squeezenet = new("--squeezenet") { Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors)." };
+    private readonly Option<string?> clip = new("--clip") { Description = "For fd, kid, prdc: folder of a CLIP model (transformers' CLIPModel or CLIPVisionModelWithProjection)." };
+    private readonly Option<string?> lpips = new("--lpips") { Description = "For lpips: the lpips package's linear weights (.safetensors)." };
+    private readonly Option<string?> lpipsNetwork = new("--lpips-network") { Description = "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout." };
     private readonly Option<string?> statistics = new("--statistics") { Description = "For fid: saved statistics (.npz with mu and sigma) to compare with instead of --reference." };
 
     public void AddTo(Command command)
     {
         AddNetworksTo(command);
+        command.Add(lpips);
+        command.Add(lpipsNetwork);
         command.Add(statistics);
     }
 
@@ -23,6 +29,7 @@ internal sealed class NetworkOptions
     {
         command.Add(inception);
         command.Add(squeezenet);
+        command.Add(clip);
     }
 
     /// <summary>The feature networks that are named, opened.</summary>
@@ -39,7 +46,20 @@ internal sealed class NetworkOptions
 
         Add(inception, InceptionFeatures.Open);
         Add(squeezenet, SqueezeNetFeatures.Open);
+        Add(clip, ClipFeatures.Open);
         return networks;
+    }
+
+    private PerceptualSimilarity? Perceptual(ParseResult parsed, Device device, List<IDisposable> opened)
+    {
+        var (linear, trunk) = (parsed.GetValue(lpips), parsed.GetValue(lpipsNetwork));
+        if (linear is null != trunk is null)
+            throw new UsageException("--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight.");
+        if (linear is null)
+            return null;
+        var network = PerceptualSimilarity.Open(trunk!, linear, device);
+        opened.Add(network);
+        return network;
     }
 
     /// <summary>The options with all that is named opened.</summary>
@@ -49,6 +69,7 @@ internal sealed class NetworkOptions
         return options with
         {
             Networks = Networks(parsed, options.Device, opened),
+            Perceptual = Perceptual(parsed, options.Device, opened),
             Statistics = file is null ? null : FrechetStatistics.Load(file),
             StatisticsName = file,
         };

@@ -50,6 +50,10 @@ internal static class EvaluationText
             yield return $"Spectrum   {spectrum.Signal.ToString().ToLowerInvariant()}, {(spectrum.Hann ? "Hann window" : "no window")}; log10 of the ratio to the reference";
         foreach (var network in protocol.Networks ?? [])
             yield return $"Network    {network.Network}: {network.Width} features; {network.Preparation}; {network.Weights}, sha256 {network.Sha256}";
+        if (protocol.Perceptual is { } lpips)
+            yield return $"LPIPS      {lpips.Network}: {lpips.Trunk}, sha256 {lpips.TrunkSha256}; {lpips.Linear}, sha256 {lpips.LinearSha256}";
+        if (protocol.SlicedWasserstein is { } swd)
+            yield return $"Patches    {swd.Descriptors}: up to {swd.Patches} a picture and level, {swd.Directions} directions, seed {swd.Seed}";
         if (protocol.Statistics is { } saved)
             yield return $"Statistics {saved.Name}: {(saved.Count is { } n ? $"{n} pictures" : "number of pictures not said")}";
         if (protocol.Kernel is { } kernel)

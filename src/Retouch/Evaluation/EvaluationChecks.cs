@@ -29,14 +29,16 @@ internal static class EvaluationChecks
 
             if (set.Count < 2)
                 throw new InputException($"'{set.Name}' holds one picture; statistics need two or more.");
-            if (options.Asks(Metrics.Psnr) && !set.PairsWith(reference!))
+            if (options.Asks(EvaluationOptions.Paired) && !set.PairsWith(reference!))
             {
                 throw new InputException(
-                    $"PSNR compares pictures of the same name, but those of '{set.Name}' ({set.Count}) and '{reference!.Name}' ({reference.Count}) differ. "
-                    + "Give the originals as the reference, or leave psnr out.");
+                    $"{Listed(options.Metrics & EvaluationOptions.Paired)} compares pictures of the same name, but those of '{set.Name}' ({set.Count}) and '{reference!.Name}' ({reference.Count}) differ. "
+                    + "Give the originals as the reference, or leave it out.");
             }
         }
 
+        if (options.Asks(Metrics.Swd) && Math.Min(first.Width, first.Height) < options.SlicedWasserstein.Patch)
+            throw new UsageException($"swd compares patches of {options.SlicedWasserstein.Patch} pixels a side, larger than the pictures. Have them resized (--size) or leave swd out.");
         if (reference?.Count < 2)
             throw new InputException($"The reference '{reference.Name}' holds one picture; statistics need two or more.");
     }
@@ -76,6 +78,8 @@ internal static class EvaluationChecks
             warnings.AddRange(Warnings(saved, options));
         return [.. warnings.Distinct(StringComparer.Ordinal)];
     }
+
+    private static string Listed(Metrics metrics) => string.Join(", ", Enum.GetValues<Metrics>().Where(m => m != Metrics.None && metrics.HasFlag(m)).Select(static m => m.ToString().ToLowerInvariant()));
 
     private static string Few(ImageSet set, string figures) =>
         $"'{set.Name}' has {set.Count} pictures; below {Evaluator.FewPictures}, {figures} {(figures.Contains(',', StringComparison.Ordinal) ? "depend" : "depends")} on their number. Compare only sets of the same size.";

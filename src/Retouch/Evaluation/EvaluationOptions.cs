@@ -34,6 +34,15 @@ public enum Metrics
 
     /// <summary>Precision, recall, density and coverage on the features of every network that is given.</summary>
     Prdc = 128,
+
+    /// <summary>The sliced Wasserstein distance of patches, whole and by level of a Laplacian pyramid.</summary>
+    Swd = 256,
+
+    /// <summary>The structural similarity to the reference's picture of the same name.</summary>
+    Ssim = 512,
+
+    /// <summary>The learned perceptual distance to the reference's picture of the same name.</summary>
+    Lpips = 1024,
 }
 
 /// <summary>How sets of pictures are measured.</summary>
@@ -53,6 +62,12 @@ public sealed record EvaluationOptions
 
     /// <summary>Networks whose features are compared; not disposed.</summary>
     public IReadOnlyList<IFeatureExtractor> Networks { get; init; } = [];
+
+    /// <summary>The network of LPIPS; not disposed.</summary>
+    public PerceptualSimilarity? Perceptual { get; init; }
+
+    /// <summary>How the sliced Wasserstein distance is taken.</summary>
+    public SlicedWassersteinOptions SlicedWasserstein { get; init; } = new();
 
     /// <summary>How precision, recall, density and coverage are taken.</summary>
     public PrecisionRecallOptions PrecisionRecall { get; init; } = new();
@@ -80,16 +95,20 @@ public sealed record EvaluationOptions
     public void Validate()
     {
         if (Metrics == Metrics.None)
-            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, fid, fd, kid and prdc.");
+            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, ssim, lpips, swd, fid, fd, kid and prdc.");
         if (BatchSize is < 1 or > 4096)
             throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
         Bootstrap.Validate();
         PrecisionRecall.Validate();
         Kernel.Validate();
+        SlicedWasserstein.Validate();
         ValidateNetworks();
     }
 
-    /// <summary>Whether a metric is asked for.</summary>
+    /// <summary>The metrics that compare each picture with one of the reference.</summary>
+    internal const Metrics Paired = Metrics.Psnr | Metrics.Ssim | Metrics.Lpips;
+
+    /// <summary>Whether one of some metrics is asked for.</summary>
     internal bool Asks(Metrics any) => (Metrics & any) != Metrics.None;
 
     private void ValidateNetworks()
@@ -99,13 +118,17 @@ public sealed record EvaluationOptions
         if (Asks(Metrics.Fid) && inception is null)
             throw new UsageException("fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE).");
         if (Asks(Metrics.Fd) && !hasOthers)
-            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE).");
+            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE or --clip FOLDER).");
         if (Asks(Metrics.Kid | Metrics.Prdc) && Networks.Count == 0)
-            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE or --squeezenet FILE).");
+            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE, --squeezenet FILE or --clip FOLDER).");
         if (inception is not null && !Asks(Metrics.Fid | Metrics.Kid | Metrics.Prdc))
             throw new UsageException("The Inception network is given, but no metric uses it; ask for fid, kid or prdc (--metrics) or leave it out.");
         if (hasOthers && !Asks(Metrics.Fd | Metrics.Kid | Metrics.Prdc))
             throw new UsageException("A feature network is given, but no metric uses it; ask for fd, kid or prdc (--metrics) or leave it out.");
+        if (Asks(Metrics.Lpips) && Perceptual is null)
+            throw new UsageException("lpips needs a classifier's weights in torchvision's layout (--lpips-network FILE) and the lpips package's linear weights for it (--lpips FILE).");
+        if (Perceptual is not null && !Asks(Metrics.Lpips))
+            throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
         if (Statistics is not null && !Asks(Metrics.Fid))
             throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
         if (Statistics is { } saved && saved.Width != inception!.Protocol.Width)

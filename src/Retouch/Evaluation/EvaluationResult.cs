@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation;
@@ -23,6 +24,12 @@ public sealed record EvaluationProtocol
     /// <summary>The networks whose features were compared, where any were, each with its weights' hash.</summary>
     public IReadOnlyList<FeatureProtocol>? Networks { get; init; }
 
+    /// <summary>The network of LPIPS, where it was used.</summary>
+    public PerceptualProtocol? Perceptual { get; init; }
+
+    /// <summary>How the sliced Wasserstein distance was taken, where it was.</summary>
+    public SlicedWassersteinOptions? SlicedWasserstein { get; init; }
+
     /// <summary>How precision, recall, density and coverage were taken, where they were.</summary>
     public PrecisionRecallOptions? PrecisionRecall { get; init; }
 
@@ -37,7 +44,7 @@ public sealed record EvaluationProtocol
 
     /// <summary>What the intervals hold: the sets are drawn anew, the reference is taken as fixed.</summary>
     public string Intervals { get; } = 
-        "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd) by their influence functions; "
+        "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd, swd) by their influence functions; "
         + "recall and coverage over the pictures of the reference";
 
     internal static EvaluationProtocol Of(ImageSet first, ImageSet? reference, WaveletPlan? plan, EvaluationOptions options)
@@ -53,6 +60,8 @@ public sealed record EvaluationProtocol
             Fwd = plan,
             Spectrum = Where(Evaluation.Metrics.Spectrum, options.Spectrum),
             Networks = options.Networks.Count > 0 ? [.. options.Networks.Select(static n => n.Protocol)] : null,
+            Perceptual = options.Perceptual?.Protocol,
+            SlicedWasserstein = Where(Evaluation.Metrics.Swd, options.SlicedWasserstein),
             PrecisionRecall = Where(Evaluation.Metrics.Prdc, options.PrecisionRecall),
             Kernel = Where(Evaluation.Metrics.Kid, options.Kernel),
             Statistics = options.Statistics is { } saved ? new(options.StatisticsName ?? "", saved.Count, saved.Protocol, saved.Preparation) : null,
@@ -82,7 +91,12 @@ public sealed record Figure(string Name, double Value, Interval Interval, Prefer
 /// <param name="Preparation">What was done to them.</param>
 /// <param name="Figures">The figures.</param>
 /// <param name="Profile">The mean radial power spectrum, ring 1 first, where it was asked for.</param>
-public sealed record SetResult(string Name, int Count, string Preparation, IReadOnlyList<Figure> Figures, IReadOnlyList<double>? Profile);
+public sealed record SetResult(string Name, int Count, string Preparation, IReadOnlyList<Figure> Figures, IReadOnlyList<double>? Profile)
+{
+    /// <summary>log₁₀ of the ratio of the mean power spectrum to the reference's, [height, width], frequency 0 in the middle, where spectra were asked for.</summary>
+    [JsonIgnore]
+    public double[,]? SpectrumMap { get; init; }
+}
 
 /// <summary>What the interval of a difference says.</summary>
 public enum Verdict

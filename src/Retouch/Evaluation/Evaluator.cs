@@ -48,7 +48,7 @@ public static class Evaluator
         List<double[][]> baseline = [];
         foreach (var set in sets)
         {
-            using var measured = SetMeasurement.Of(set, plan, options.Metrics.HasFlag(Metrics.Psnr) ? reference : null, options, Tick);
+            using var measured = SetMeasurement.Of(set, plan, options.Asks(EvaluationOptions.Paired) ? reference : null, options, Tick);
             var scores = measured.Scores(real, Tick, cancellation);
             var paired = results.Count == 0 || set.PairsWith(sets[0]);
             var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, Stream(s, paired, results.Count)));
@@ -84,7 +84,10 @@ public static class Evaluator
             }
         }
 
-        return new SetResult(measured.Set.Name, measured.Set.Count, measured.Set.Preparation, figures, measured.Spectra?.MeanProfile());
+        return new SetResult(measured.Set.Name, measured.Set.Count, measured.Set.Preparation, figures, measured.Spectra?.MeanProfile())
+        {
+            SpectrumMap = measured.Spectra is { } spectra && real?.Spectra is { } reference ? SpectrumMap.LogRatio(spectra.MeanMap(), reference.MeanMap()) : null,
+        };
     }
 
     private static IEnumerable<Difference> Differences(

@@ -9,6 +9,8 @@ internal sealed class SetMeasurement : IDisposable
     private readonly EvaluationOptions options;
     private readonly List<double> sharpness = [];
     private readonly List<double> squaredErrors = [];
+    private readonly List<double> similarities = [];
+    private readonly List<double> perceptual = [];
 
     private SetMeasurement(ImageSet set, WaveletPlan? plan, EvaluationOptions options, bool isReference)
     {
@@ -16,6 +18,7 @@ internal sealed class SetMeasurement : IDisposable
         this.options = options;
         Wavelets = plan is null ? null : new WaveletStatistics(plan, options.Device);
         Spectra = options.Metrics.HasFlag(Metrics.Spectrum) ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device) : null;
+        Patches = options.Asks(Metrics.Swd) ? new PatchDescriptors(set, options.SlicedWasserstein) : null;
         Features = options.Networks.Count > 0 ? new FeatureMeasurement(options, set.Count, isReference) : null;
     }
 
@@ -25,6 +28,8 @@ internal sealed class SetMeasurement : IDisposable
 
     public SpectrumStatistics? Spectra { get; }
 
+    public PatchDescriptors? Patches { get; }
+
     public FeatureMeasurement? Features { get; }
 
     public double? Sharpness => sharpness.Count > 0 ? sharpness.Average() : null;
@@ -32,7 +37,7 @@ internal sealed class SetMeasurement : IDisposable
     /// <summary>Reads a set once.</summary>
     /// <param name="set">The set.</param>
     /// <param name="plan">How wavelet packets are taken; null leaves them out.</param>
-    /// <param name="partner">The pictures that PSNR compares with, in the same order; null leaves it out.</param>
+    /// <param name="partner">The pictures that paired metrics compare with, in the same order; null leaves it out.</param>
     /// <param name="options">What is asked for.</param>
     /// <param name="tick">Called with the pictures of each batch.</param>
     /// <param name="isReference">Whether it is the set that others are compared with.</param>
@@ -74,6 +79,8 @@ internal sealed class SetMeasurement : IDisposable
         Wavelets = null;
         if (Features is not null)
             scores.AddRange(Features.Scores(reference?.Features, cancellation));
+        if (Patches is not null)
+            scores.Add(SlicedWasserstein.Scores(Patches, reference!.Patches!, options.SlicedWasserstein, options.Device, cancellation));
         if (Spectra is not null)
             scores.Add(SpectrumError.Scores(Spectra, reference!.Spectra!.MeanProfile()));
         if (sharpness.Count > 0)
@@ -84,6 +91,10 @@ internal sealed class SetMeasurement : IDisposable
             scores.Add(ImageScores.Averages([new("psnr", Preference.Higher), new("mse", Preference.Lower)], rows));
         }
 
+        if (similarities.Count > 0)
+            scores.Add(ImageScores.Averages([new("ssim", Preference.Higher)], [.. similarities]));
+        if (perceptual.Count > 0)
+            scores.Add(ImageScores.Averages([new("lpips", Preference.Lower)], [.. perceptual]));
         return scores;
     }
 
@@ -91,6 +102,7 @@ internal sealed class SetMeasurement : IDisposable
     {
         Wavelets?.Dispose();
         Spectra?.Dispose();
+        Patches?.Dispose();
         Features?.Dispose();
     }
 
@@ -98,10 +110,17 @@ internal sealed class SetMeasurement : IDisposable
     {
         Wavelets?.Add(images);
         Spectra?.Add(images);
+        Patches?.Add(start, images);
         Features?.Add(start, images);
         if (options.Metrics.HasFlag(Metrics.Sharpness))
             sharpness.AddRange(PixelScores.Sharpness(images));
-        if (partner is not null)
+        if (partner is null)
+            return;
+        if (options.Asks(Metrics.Psnr))
             squaredErrors.AddRange(PixelScores.SquaredError(images, partner));
+        if (options.Asks(Metrics.Ssim))
+            similarities.AddRange(StructuralSimilarity.Of(images, partner));
+        if (options.Asks(Metrics.Lpips))
+            perceptual.AddRange(options.Perceptual!.Of(images, partner));
     }
 }

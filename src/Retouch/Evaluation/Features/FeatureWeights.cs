@@ -29,6 +29,23 @@ public static class FeatureWeights
         store.RequireGrad(false);
     }
 
+    /// <summary>Channels of the stages that LPIPS's linear weights are for, from <c>lin0.model.1.weight</c> on.</summary>
+    /// <exception cref="InputException">The file cannot be read or holds none.</exception>
+    internal static int[] Channels(string file)
+    {
+        using var weights = SafetensorsFile.Open(file);
+        var names = weights.Names.ToHashSet(StringComparer.Ordinal);
+        List<int> channels = [];
+        for (var name = "lin0.model.1.weight"; names.Contains(name); name = $"lin{channels.Count}.model.1.weight")
+        {
+            if (weights.ShapeOf(name) is not [1, >= 1 and <= 65536 and var width, 1, 1])
+                throw new InputException($"'{name}' in '{file}' has the shape [{string.Join(", ", weights.ShapeOf(name))}]; LPIPS's linear weights are [1, channels, 1, 1].");
+            channels.Add((int)width);
+        }
+
+        return channels.Count > 0 ? [.. channels] : throw new InputException($"'{file}' holds no 'lin0.model.1.weight': these are not the lpips package's linear weights.");
+    }
+
     /// <summary>SHA-256 of a file, lower-case hexadecimal.</summary>
     /// <exception cref="InputException">The file cannot be read.</exception>
     public static string Hash(string file)

@@ -4,11 +4,11 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>A fire module of SqueezeNet: a 1 x 1 convolution that narrows, then 1 x 1 and 3 x 3 ones side by side, ReLU after each.</summary>
-internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide, string squeezeName = "squeeze", string oneName = "expand1x1", string threeName = "expand3x3")
+internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 {
-    private readonly Conv2d squeeze = new(path / squeezeName, inputs, narrow, 1);
-    private readonly Conv2d one = new(path / oneName, narrow, wide, 1);
-    private readonly Conv2d three = new(path / threeName, narrow, wide, 3, padding: 1);
+    private readonly Conv2d squeeze = new(path / "squeeze", inputs, narrow, 1);
+    private readonly Conv2d one = new(path / "expand1x1", narrow, wide, 1);
+    private readonly Conv2d three = new(path / "expand3x3", narrow, wide, 3, padding: 1);
 
     /// <summary>[batch, inputs, h, w] to [batch, 2 · wide, h, w].</summary>
     public Tensor Forward(Tensor x)
