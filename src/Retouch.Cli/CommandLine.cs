@@ -21,6 +21,7 @@ internal static class CommandLine
         {
             SharedOptions.Json,
             SharedOptions.Verbose,
+            ArenaCommand.Create(),
             DoctorCommand.Create(),
             EvaluateCommand.Create(),
             CompareCommand.Create(),

@@ -1,0 +1,143 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Retouch.Arena.Site;
+using Retouch.Arena.Study;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena;
+
+/// <summary>An invitation.</summary>
+/// <param name="Name">The rater.</param>
+/// <param name="Link">The address to send to that rater and nobody else.</param>
+public sealed record Invitation(string Name, string Link);
+
+/// <summary>A web server that has people judge pictures.</summary>
+public sealed class ArenaServer : IAsyncDisposable
+{
+    private const int LargestBody = 16 << 10;
+
+    private readonly WebApplication host;
+    private readonly ServedStudy served;
+
+    private ArenaServer(WebApplication host, ServedStudy served, string address) => (this.host, this.served, Address) = (host, served, address);
+
+    /// <summary>Where it listens, as the beginning of a link, without a slash at the end.</summary>
+    public string Address { get; }
+
+    /// <summary>The models that are compared.</summary>
+    public IReadOnlyList<string> Models => served.Material.Models;
+
+    /// <summary>How many comparisons and pictures are to be judged.</summary>
+    public int Tasks => served.Plan.Tasks.Count;
+
+    /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
+    public bool MatchedBySeed => served.Material.MatchedBySeed;
+
+    /// <summary>The file of votes.</summary>
+    public string VotesFile => served.Options.VotesFile;
+
+    /// <summary>What raters open; holds the access token where one is needed. Null where raters come by invitation.</summary>
+    public string? RaterLink => served.Options switch
+    {
+        { Raters.Count: > 0 } => null,
+        { Token: { } token } => $"{Address}/join?token={Uri.EscapeDataString(token)}",
+        _ => Address + "/",
+    };
+
+    /// <summary>What the owner opens to see the results. Whoever has it sees which model is which.</summary>
+    public string OwnerLink => $"{Address}/results?token={served.Secrets.OwnerToken}";
+
+    /// <summary>A link for every rater named in the options.</summary>
+    public IReadOnlyList<Invitation> Invitations =>
+        [.. served.File.Raters.All().Where(r => served.Options.Raters.Contains(r.Name, StringComparer.OrdinalIgnoreCase)).Select(r => new Invitation(r.Name, Address + served.LinkOf(r)))];
+
+    /// <summary>Reads the pictures, opens the votes, and begins to serve.</summary>
+    /// <param name="options">What and how.</param>
+    /// <param name="time">The clock that votes are dated by.</param>
+    /// <param name="log">Gets a line when something goes wrong that a rater cannot mend.</param>
+    /// <param name="cancellation">Ends the reading of the pictures.</param>
+    /// <exception cref="UsageException">An option is out of range, or an address beyond this machine lacks a token.</exception>
+    /// <exception cref="InputException">There is nothing to judge, or a picture has changed since it was judged.</exception>
+    /// <exception cref="EnvironmentException">The port is taken, or another server has the study.</exception>
+    public static async Task<ArenaServer> StartAsync(ArenaOptions options, TimeProvider time, Action<string> log, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var study = ServedStudy.Open(options, time, cancellation);
+        WebApplication? app = null;
+        try
+        {
+            app = Build(study, log);
+            await app.StartAsync(cancellation).ConfigureAwait(false);
+            var port = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port;
+            return new(app, study, $"http://{Shown(options.Address)}:{port}");
+        }
+        catch (Exception e)
+        {
+            if (app is not null)
+                await app.DisposeAsync().ConfigureAwait(false);
+            study.Dispose();
+            if (e is IOException or System.Net.Sockets.SocketException)
+                throw new EnvironmentException($"Cannot listen on {options.Address} port {options.Port}: {e.Message.TrimEnd('.')}. Choose another with --port, or 0 for any that is free.", e);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await host.StopAsync().ConfigureAwait(false);
+        await host.DisposeAsync().ConfigureAwait(false);
+        served.Dispose();
+    }
+
+    private static string Shown(IPAddress address) => address switch
+    {
+        _ when address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) => Dns.GetHostName(),
+        { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } => $"[{address}]",
+        _ => address.ToString(),
+    };
+
+    private static WebApplication Build(ServedStudy study, Action<string> log)
+    {
+        // Empty: neither files beside the program nor variables of the environment may change where it listens.
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, study.Options));
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton<IHostLifetime, CallersLifetime>();
+        var app = builder.Build();
+        var sessions = new Sessions(study.Secrets, study.Options.Token);
+        new Guards(new(study.Options.Address, study.Options.HostNames), log).AddTo(app);
+        app.UseRouting();
+        new RaterApi(study, sessions).AddTo(app);
+        new OwnerApi(study, sessions).AddTo(app);
+        new Pages(study, sessions, study.Secrets).AddTo(app);
+        return app;
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, ArenaOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = LargestBody;
+        kestrel.Limits.MaxRequestLineSize = 4 << 10;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 16 << 10;
+        kestrel.Limits.MaxConcurrentConnections = 1024;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        // Whoever sends slower than this holds a connection for nothing.
+        kestrel.Limits.MinRequestBodyDataRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+        kestrel.Listen(options.Address, options.Port);
+    }
+
+    /// <summary>Signals are the caller's: the server ends when it is disposed.</summary>
+    private sealed class CallersLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Security.Cryptography;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Material;
+
+/// <summary>
+/// The pictures of a study: every subfolder of its folder that holds pictures is a model. Pictures of different models are of the same item
+/// when their metadata give the same prompt and seed; where some picture has no seed, or one is used twice, when their relative paths are
+/// the same but for the ending.
+/// </summary>
+internal sealed class StudyMaterial
+{
+    private readonly Dictionary<(string Model, string Item), ModelPicture> pictures = [];
+    private readonly Dictionary<string, StudyItem> items = new(StringComparer.Ordinal);
+
+    private StudyMaterial(string root) => Root = root;
+
+    /// <summary>The study's folder, as an absolute path.</summary>
+    public string Root { get; }
+
+    /// <summary>The models' names, in ordinal order.</summary>
+    public IReadOnlyList<string> Models { get; private set; } = [];
+
+    /// <summary>The items that at least one model has a picture of, in ordinal order of their keys.</summary>
+    public IReadOnlyList<StudyItem> Items { get; private set; } = [];
+
+    /// <summary>All pictures.</summary>
+    public IReadOnlyCollection<ModelPicture> Pictures => pictures.Values;
+
+    /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
+    public bool MatchedBySeed { get; private set; }
+
+    /// <summary>The picture that a model has of an item, or null.</summary>
+    public ModelPicture? Find(string model, string item) => pictures.GetValueOrDefault((model, item));
+
+    /// <summary>Reads and hashes all pictures below a folder.</summary>
+    /// <exception cref="InputException">There is no such folder, it holds no pictures, or a link leads out of it.</exception>
+    public static StudyMaterial Read(string root, CancellationToken cancellation = default)
+    {
+        if (!Directory.Exists(root))
+            throw new InputException($"There is no folder '{root}'; give a folder with one subfolder of pictures for each model.");
+        var material = new StudyMaterial(RealPath.Of(root));
+        var folders = new List<(string Model, FolderScan Scan, PictureMetadata[] Metadata)>();
+        foreach (var folder in Directory.GetDirectories(material.Root).Order(StringComparer.Ordinal))
+        {
+            var name = Path.GetFileName(folder);
+            if (name.StartsWith('.') || !HoldsPictures(folder))
+                continue;
+            var scan = FolderScan.Read(folder);
+            foreach (var path in scan.Pictures.Concat(scan.Metadata).Concat(scan.Texts))
+                material.RefuseLinksOutside(scan.FullPath(path));
+            folders.Add((name, scan, PictureMetadata.Read(scan)));
+        }
+
+        if (folders.Count == 0)
+            throw new InputException($"No subfolder of '{root}' holds pictures; put the pictures of each model into a subfolder of its own.");
+        material.MatchedBySeed = folders.TrueForAll(static f => SeedsIdentify(f.Metadata));
+        foreach (var (model, scan, metadata) in folders)
+        {
+            for (var k = 0; k < metadata.Length; k++)
+                material.Add(model, scan, scan.Pictures[k], metadata[k], cancellation);
+        }
+
+        material.Models = [.. folders.Select(static f => f.Model)];
+        material.Items = [.. material.items.Values.OrderBy(static i => i.Key, StringComparer.Ordinal)];
+        return material;
+    }
+
+    private static bool HoldsPictures(string folder) =>
+        Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true }).Any(PictureFile.HasPictureExtension);
+
+    private static bool SeedsIdentify(PictureMetadata[] metadata) =>
+        metadata.All(static m => m.Seed is not null) && metadata.Select(SeedKey).Distinct(StringComparer.Ordinal).Count() == metadata.Length;
+
+    private static string SeedKey(PictureMetadata metadata) =>
+        $"{metadata.Prompt ?? (metadata.Label is { } label ? $"class {label}" : "")} #{metadata.Seed}".TrimStart();
+
+    private void Add(string model, FolderScan scan, string path, PictureMetadata metadata, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var key = MatchedBySeed ? SeedKey(metadata) : path[..^Path.GetExtension(path).Length];
+        var full = scan.FullPath(path);
+        var content = File.ReadAllBytes(full);
+        // A picture that cannot be shown is the owner's to mend, now, not a rater's to stumble upon.
+        PictureFile.Probe(content, full);
+        var picture = new ModelPicture(model, key, Path.GetRelativePath(Root, full).Replace('\\', '/'), Convert.ToHexStringLower(SHA256.HashData(content)));
+        if (!pictures.TryAdd((model, key), picture))
+            throw new InputException($"'{full}' and '{pictures[(model, key)].Path}' have the same name but for the ending; rename one of them.");
+        if (!items.TryGetValue(key, out var item))
+            items[key] = new(key, metadata.Prompt);
+        else if (item.Prompt is null)
+            items[key] = item with { Prompt = metadata.Prompt };
+        else if (metadata.Prompt is not null && metadata.Prompt != item.Prompt)
+            throw new InputException($"'{full}' was drawn from \"{metadata.Prompt}\", another model's picture of that name from \"{item.Prompt}\"; they cannot be compared. Give every picture a seed in metadata.jsonl, or rename it.");
+    }
+
+    private void RefuseLinksOutside(string path)
+    {
+        if (!RealPath.Of(path).StartsWith(Root + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            throw new InputException($"'{path}' is a link that leads out of '{Root}'; nothing outside the folder is shown to raters. Copy the file, or use a hard link.");
+    }
+}

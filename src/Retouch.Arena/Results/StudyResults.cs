@@ -1,0 +1,97 @@
+using Retouch.Arena.Statistics;
+
+namespace Retouch.Arena.Results;
+
+/// <summary>What raters made of a study.</summary>
+/// <param name="Title">The study's title.</param>
+/// <param name="RatingsNeeded">Ratings that a comparison needs before it counts.</param>
+/// <param name="Votes">Judgements that count: without attention checks and excluded raters.</param>
+/// <param name="Questions">Each question that somebody answered.</param>
+/// <param name="Raters">Everybody who joined.</param>
+/// <param name="Items">Every comparison that has a rating.</param>
+public sealed record StudyResults(
+    string? Title, int RatingsNeeded, int Votes, IReadOnlyList<QuestionResult> Questions, IReadOnlyList<RaterResult> Raters, IReadOnlyList<ItemResult> Items);
+
+/// <summary>The answers to one question.</summary>
+/// <param name="Question">flaws, appeal or alignment.</param>
+/// <param name="Votes">Judgements.</param>
+/// <param name="Agreement">Krippendorff's alpha of the raters; null where no two judged the same.</param>
+/// <param name="Pairs">Each two models against each other.</param>
+/// <param name="Ranking">Bradley–Terry strengths from all judgements, the strongest first; empty where models are not connected, and for alignment.</param>
+/// <param name="Alignment">For alignment: how often each model's pictures show what their prompts say.</param>
+/// <param name="Flaws">For flaws: what was marked on each model's pictures.</param>
+public sealed record QuestionResult(
+    string Question, int Votes, double? Agreement, IReadOnlyList<PairResult> Pairs, IReadOnlyList<RankedModel> Ranking,
+    IReadOnlyList<AlignmentResult> Alignment, IReadOnlyList<FlawResult> Flaws);
+
+/// <summary>One model against another, a comparison an item. The majority of an item's ratings decides it; without a majority it is a tie.</summary>
+/// <param name="Model">The model whose wins are counted.</param>
+/// <param name="Against">The other one.</param>
+/// <param name="Wins">Items that the model won.</param>
+/// <param name="Ties">Items that were even.</param>
+/// <param name="Losses">Items that the other one won.</param>
+/// <param name="Short">Items with fewer ratings than needed; they are not counted.</param>
+/// <param name="WinShare">Wins among the items counted, with Wilson's 95 % interval.</param>
+/// <param name="TieShare">Ties, likewise.</param>
+/// <param name="LossShare">Losses, likewise.</param>
+/// <param name="Improvement">Share of wins less share of losses, with a 95 % interval.</param>
+/// <param name="SignTest">Two-sided p-value of the exact sign test, ties left out.</param>
+public sealed record PairResult(
+    string Model, string Against, int Wins, int Ties, int Losses, int Short, Share WinShare, Share TieShare, Share LossShare, Share Improvement, double SignTest)
+{
+    internal static PairResult Of(string model, string against, int wins, int ties, int losses, int tooFew)
+    {
+        var n = wins + ties + losses;
+        return new(
+            model, against, wins, ties, losses, tooFew, Share.Wilson(wins, n), Share.Wilson(ties, n), Share.Wilson(losses, n),
+            Share.Improvement(wins, ties, losses), Statistics.SignTest.TwoSided(wins, losses));
+    }
+}
+
+/// <summary>How often a model's pictures show what their prompts say, by majority.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Aligned">Pictures that do.</param>
+/// <param name="Counted">Pictures with enough ratings.</param>
+/// <param name="Short">Pictures with fewer; they are not counted.</param>
+/// <param name="AlignedShare">The share, with Wilson's 95 % interval.</param>
+public sealed record AlignmentResult(string Model, int Aligned, int Counted, int Short, Share AlignedShare);
+
+/// <summary>The flaws that raters marked on a model's pictures; each rating of each picture counts once.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Marked">Ratings in which the picture was marked at all.</param>
+/// <param name="None">Marked as without flaws.</param>
+/// <param name="Minor">Marked with minor flaws.</param>
+/// <param name="Major">Marked with major flaws.</param>
+public sealed record FlawResult(string Model, int Marked, int None, int Minor, int Major);
+
+/// <summary>A rater.</summary>
+/// <param name="Id">A number.</param>
+/// <param name="Name">The name.</param>
+/// <param name="Excluded">Whether the owner left the rater out.</param>
+/// <param name="Votes">Judgements, attention checks aside.</param>
+/// <param name="ChecksPassed">Attention checks that were answered right.</param>
+/// <param name="ChecksFailed">What went wrong in the others.</param>
+/// <param name="MedianSeconds">The time a judgement took; null where browsers did not say.</param>
+public sealed record RaterResult(long Id, string Name, bool Excluded, int Votes, int ChecksPassed, IReadOnlyList<string> ChecksFailed, double? MedianSeconds);
+
+/// <summary>The ratings of one comparison, or of one picture.</summary>
+/// <param name="Question">The question.</param>
+/// <param name="Item">The item.</param>
+/// <param name="Prompt">Its prompt.</param>
+/// <param name="First">A model.</param>
+/// <param name="Second">The other one; null for a single picture.</param>
+/// <param name="ForFirst">Ratings for the first; for a single picture, "yes".</param>
+/// <param name="Ties">Ratings for neither.</param>
+/// <param name="ForSecond">Ratings for the second; for a single picture, "no".</param>
+/// <param name="Verdict">first, second, tie, or short where there are fewer ratings than needed.</param>
+public sealed record ItemResult(string Question, string Item, string? Prompt, string First, string? Second, int ForFirst, int Ties, int ForSecond, string Verdict)
+{
+    /// <summary>The verdict of ratings: what more than half of them say.</summary>
+    internal static string Decide(int forFirst, int ties, int forSecond, int needed)
+    {
+        var n = forFirst + ties + forSecond;
+        if (n < needed || n == 0)
+            return "short";
+        return 2 * forFirst > n ? "first" : 2 * forSecond > n ? "second" : "tie";
+    }
+}

@@ -1,0 +1,43 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Retouch.Arena.Study;
+using Retouch.Arena.Votes;
+
+namespace Retouch.Arena.Results;
+
+/// <summary>All votes as JSON, a line each.</summary>
+internal static class VoteLines
+{
+    /// <summary>For files that people read: captions stay readable.</summary>
+    public static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>One line for each vote that stands, those of excluded raters and attention checks too, marked as such.</summary>
+    public static IEnumerable<string> Of(StudyFile file)
+    {
+        var prompts = file.Items().ToDictionary(static i => i.Key, static i => i.Prompt);
+        return file.Votes.Standing().Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), Json));
+    }
+
+    private static object Line(Vote vote, string? prompt)
+    {
+        var task = vote.Given.Task;
+        var (left, right) = vote.Given.Swapped ? (task.Second, task.First) : (task.First, task.Second);
+        return new
+        {
+            vote.At,
+            vote.Rater,
+            vote.Excluded,
+            Question = task.Question.Name(),
+            Check = task.Kind == TaskKind.Judge ? null : task.Kind.ToString().ToLowerInvariant(),
+            task.Item,
+            Prompt = prompt,
+            Left = task.Question.IsPaired() ? left : task.First,
+            Right = task.Question.IsPaired() ? right : null,
+            Answer = vote.Answer.ToString().ToLowerInvariant(),
+            Preferred = task.Kind != TaskKind.Judge || !task.Question.IsPaired() || vote.Outcome == 0 ? null : vote.Outcome > 0 ? task.First : task.Second,
+            LeftFlaws = vote.LeftFlaws?.ToString().ToLowerInvariant(),
+            RightFlaws = vote.RightFlaws?.ToString().ToLowerInvariant(),
+            vote.Milliseconds,
+        };
+    }
+}

@@ -1,0 +1,74 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+
+namespace Retouch.Arena.Site;
+
+/// <summary>What holds for every request and every reply, whatever is asked for.</summary>
+internal sealed class Guards(HostNames hosts, Action<string> log)
+{
+    /// <summary>Scripts, styles and pictures come from this server alone, and nothing written into a page can run.</summary>
+    public const string ContentPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+    /// <summary>Puts the guards before everything that is added later.</summary>
+    public void AddTo(IApplicationBuilder app) => app.Use(Run);
+
+    private async Task Run(HttpContext context, RequestDelegate next)
+    {
+        AddHeaders(context.Response.Headers);
+        if (!hosts.Allow(context.Request.Host))
+        {
+            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "This server does not go by that name. Whoever started it can allow it with --host.").ConfigureAwait(false);
+            return;
+        }
+
+        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method) && !ComesFromHere(context.Request))
+        {
+            await Replies.Refuse(context, StatusCodes.Status403Forbidden, "This request comes from another site.").ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        catch (BadHttpRequestException e) when (!context.Response.HasStarted)
+        {
+            await Replies.Refuse(context, e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge ? "That is too much." : "This request cannot be read.").ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The browser went away.
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            log($"{context.Request.Method} {context.Request.Path}: {e.Message}");
+            await Replies.Refuse(context, StatusCodes.Status500InternalServerError, "The server could not do this; nothing was changed.").ConfigureAwait(false);
+        }
+    }
+
+    private static void AddHeaders(IHeaderDictionary headers)
+    {
+        headers.ContentSecurityPolicy = ContentPolicy;
+        headers.XContentTypeOptions = "nosniff";
+        headers.XFrameOptions = "DENY";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers["Cross-Origin-Resource-Policy"] = "same-origin";
+        headers["Cross-Origin-Opener-Policy"] = "same-origin";
+        headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()";
+        headers.CacheControl = "no-store";
+    }
+
+    /// <summary>Browsers say where a request comes from; programs that say nothing still need cookie and page token.</summary>
+    private static bool ComesFromHere(HttpRequest request)
+    {
+        if (request.Headers["Sec-Fetch-Site"] is { Count: > 0 } site && site != "same-origin")
+            return false;
+        var origin = request.Headers.Origin;
+        return origin.Count == 0 || (Uri.TryCreate(origin, UriKind.Absolute, out var from) && string.Equals(from.Authority, Authority(request, from), StringComparison.OrdinalIgnoreCase));
+    }
+
+    /// <summary>The Host header as a URI of the origin's scheme would write it: without the scheme's own port.</summary>
+    private static string? Authority(HttpRequest request, Uri origin) =>
+        Uri.TryCreate($"{origin.Scheme}://{request.Host.Value}", UriKind.Absolute, out var here) ? here.Authority : null;
+}

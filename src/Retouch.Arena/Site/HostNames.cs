@@ -1,0 +1,33 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Http;
+
+namespace Retouch.Arena.Site;
+
+/// <summary>
+/// The names under which the server answers. A page of another site that has its own name point here (DNS rebinding) is refused: its requests
+/// carry that name. Ports may differ, as behind a tunnel.
+/// </summary>
+internal sealed class HostNames
+{
+    private readonly HashSet<string> names = new(StringComparer.OrdinalIgnoreCase);
+
+    public HostNames(IPAddress address, IEnumerable<string> others)
+    {
+        if (IPAddress.IsLoopback(address))
+            names.UnionWith(["localhost", "127.0.0.1", "::1", address.ToString()]);
+        else if (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
+            names.UnionWith([.. OwnAddresses().Select(static a => a.ToString()), "localhost", Dns.GetHostName()]);
+        else
+            names.UnionWith([address.ToString(), Dns.GetHostName()]);
+        names.UnionWith(others);
+    }
+
+    /// <summary>Whether a Host header names this server.</summary>
+    public bool Allow(HostString host) => host.HasValue && names.Contains(host.Host.Trim('[', ']'));
+
+    private static IEnumerable<IPAddress> OwnAddresses() =>
+        NetworkInterface.GetAllNetworkInterfaces().SelectMany(static i => i.GetIPProperties().UnicastAddresses).Select(static a => a.Address)
+            .Where(static a => a.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6);
+}

@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+using Retouch.Arena.Material;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Site;
+
+/// <summary>How a picture is shown.</summary>
+internal enum Showing
+{
+    /// <summary>As it is.</summary>
+    Plain,
+
+    /// <summary>As it is, under another name: for the second side of an attention check.</summary>
+    Copy,
+
+    /// <summary>Spoiled, for an attention check.</summary>
+    Degraded,
+}
+
+/// <summary>
+/// The pictures as browsers get them: by names that say nothing, and encoded anew, so that neither metadata nor format nor the file's name can
+/// give a model away. Only what was listed at the start can be had, and only while it is the same file.
+/// </summary>
+internal sealed class PictureShelf
+{
+    private const long CacheBytes = 256L << 20;
+
+    private readonly string root;
+    private readonly Secrets secrets;
+    private readonly Dictionary<string, (ModelPicture Picture, Showing Showing)> byName = new(StringComparer.Ordinal);
+    private readonly Lock gate = new();
+    private readonly Dictionary<string, byte[]> cache = new(StringComparer.Ordinal);
+    private readonly Queue<string> order = new();
+    private long cached;
+
+    public PictureShelf(StudyMaterial material, Secrets secrets)
+    {
+        (root, this.secrets) = (material.Root, secrets);
+        foreach (var picture in material.Pictures)
+        {
+            foreach (var showing in Enum.GetValues<Showing>())
+                byName.Add(NameOf(picture.Model, picture.Item, showing), (picture, showing));
+        }
+    }
+
+    /// <summary>The name under which browsers get a picture.</summary>
+    public string NameOf(string model, string item, Showing showing) => secrets.Derive("picture", showing.ToString(), model, item)[..22];
+
+    /// <summary>The PNG of that name; null where there is none.</summary>
+    /// <exception cref="InputException">The file has changed since the server started.</exception>
+    public byte[]? Find(string name)
+    {
+        if (!byName.TryGetValue(name, out var found))
+            return null;
+        lock (gate)
+        {
+            if (cache.TryGetValue(name, out var ready))
+                return ready;
+        }
+
+        var picture = PictureFile.Decode(ReadUnchanged(found.Picture), found.Picture.Path).Picture;
+        var png = PictureFile.Encode(found.Showing == Showing.Degraded ? DegradedPicture.Of(picture) : picture, PictureFormat.Png);
+        Keep(name, png);
+        return png;
+    }
+
+    private byte[] ReadUnchanged(ModelPicture picture)
+    {
+        var path = Path.Combine(root, picture.Path);
+        // By content, not by name: whatever was put in the file's place since, it is not shown.
+        if (!RealPath.Of(path).StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
+            throw new InputException($"'{path}' is gone, or leads out of the folder now; put it back.");
+        var content = File.ReadAllBytes(path);
+        return Convert.ToHexStringLower(SHA256.HashData(content)) == picture.Sha256
+            ? content
+            : throw new InputException($"'{path}' has changed since the server started; put the old picture back.");
+    }
+
+    private void Keep(string name, byte[] png)
+    {
+        lock (gate)
+        {
+            if (!cache.TryAdd(name, png))
+                return;
+            order.Enqueue(name);
+            cached += png.Length;
+            while (cached > CacheBytes && order.TryDequeue(out var oldest) && cache.Remove(oldest, out var dropped))
+                cached -= dropped.Length;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace Retouch.Arena.Statistics;
+
+/// <summary>The exact sign test: how surprising a split of decided comparisons would be if both sides were equally good.</summary>
+public static class SignTest
+{
+    /// <summary>
+    /// The two-sided p-value, P(|X − n/2| ≥ |wins − n/2|) for X binomial with n = wins + losses trials of probability ½. Ties are left out
+    /// beforehand (Dixon and Mood, "The statistical sign test", JASA 1946).
+    /// </summary>
+    /// <param name="wins">Comparisons won, at least 0.</param>
+    /// <param name="losses">Comparisons lost, at least 0.</param>
+    /// <returns>From 0 to 1; 1 without any decided comparison.</returns>
+    public static double TwoSided(int wins, int losses)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(wins);
+        ArgumentOutOfRangeException.ThrowIfNegative(losses);
+        var n = wins + losses;
+        // By logarithms: 2^-n underflows long before n is out of reach.
+        var logTerm = -n * Math.Log(2);
+        var tail = Math.Exp(logTerm);
+        for (var k = 1; k <= Math.Min(wins, losses); k++)
+        {
+            logTerm += Math.Log((double)(n - k + 1) / k);
+            tail += Math.Exp(logTerm);
+        }
+
+        return Math.Min(1, 2 * tail);
+    }
+}

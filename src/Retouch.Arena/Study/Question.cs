@@ -1,0 +1,41 @@
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Study;
+
+/// <summary>What raters are asked, as in the human evaluation of the pixel-space paper.</summary>
+public enum Question
+{
+    /// <summary>Which of two pictures has fewer visual flaws? The prompt is hidden; minor and major flaws may be marked.</summary>
+    Flaws,
+
+    /// <summary>Which of two pictures is more appealing? The prompt is hidden.</summary>
+    Appeal,
+
+    /// <summary>Does this picture show what the prompt says? One picture, yes or no.</summary>
+    Alignment,
+}
+
+/// <summary>Questions by their names in options, files and messages.</summary>
+public static class Questions
+{
+    /// <summary>The name.</summary>
+    public static string Name(this Question question) => question switch
+    {
+        Question.Flaws => "flaws",
+        Question.Appeal => "appeal",
+        _ => "alignment",
+    };
+
+    /// <summary>Whether two pictures are judged against each other.</summary>
+    public static bool IsPaired(this Question question) => question != Question.Alignment;
+
+    /// <summary>The question of a name.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    public static Question Parse(string name) => name switch
+    {
+        "flaws" => Question.Flaws,
+        "appeal" => Question.Appeal,
+        "alignment" => Question.Alignment,
+        _ => throw new UsageException($"'{name}' is no question; there are flaws, appeal and alignment."),
+    };
+}

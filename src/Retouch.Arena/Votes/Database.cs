@@ -1,0 +1,198 @@
+using Retouch.Torch.Errors;
+using SQLitePCL;
+
+namespace Retouch.Arena.Votes;
+
+/// <summary>
+/// A connection to a SQLite file. One caller at a time: everything runs under one lock, which a transaction holds from its begin to its
+/// commit. What was committed survives a kill and a loss of power (write-ahead log, synchronous=FULL).
+/// </summary>
+internal sealed class Database : IDisposable
+{
+    private const int BusyMilliseconds = 10_000;
+
+    private readonly string path;
+    private readonly sqlite3 handle;
+    private readonly Lock gate = new();
+    private bool inTransaction;
+
+    static Database() => SqliteLibrary.EnsureLoaded();
+
+    private Database(string path, sqlite3 handle) => (this.path, this.handle) = (path, handle);
+
+    /// <summary>Opens a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="create">Make it where there is none, readable by its owner alone.</param>
+    /// <exception cref="InputException">There is no such file, or it is no SQLite file.</exception>
+    /// <exception cref="EnvironmentException">It cannot be opened.</exception>
+    public static Database Open(string path, bool create)
+    {
+        if (!File.Exists(path))
+        {
+            if (!create)
+                throw new InputException($"There are no votes: '{path}' does not exist. 'retouch arena' makes it when it is started on the folder; name another file with --votes.");
+            CreatePrivate(path);
+        }
+
+        var rc = raw.sqlite3_open_v2(path, out var handle, raw.SQLITE_OPEN_READWRITE, null);
+        var database = new Database(path, handle);
+        try
+        {
+            if (rc != raw.SQLITE_OK)
+                throw database.Failure(rc);
+            _ = raw.sqlite3_busy_timeout(handle, BusyMilliseconds);
+            database.Execute("PRAGMA journal_mode=WAL");
+            database.Execute("PRAGMA synchronous=FULL");
+            database.Execute("PRAGMA foreign_keys=ON");
+            return database;
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs a statement for its effect; returns the number of rows it changed.</summary>
+    public int Execute(string sql, params ReadOnlySpan<object?> arguments)
+    {
+        lock (gate)
+        {
+            using var statement = Prepare(sql, arguments);
+            int rc;
+            do
+                rc = raw.sqlite3_step(statement);
+            while (rc == raw.SQLITE_ROW);
+            return rc == raw.SQLITE_DONE ? raw.sqlite3_changes(handle) : throw Failure(rc);
+        }
+    }
+
+    /// <summary>Inserts a row and returns its id.</summary>
+    public long Insert(string sql, params ReadOnlySpan<object?> arguments)
+    {
+        lock (gate)
+        {
+            Execute(sql, arguments);
+            return raw.sqlite3_last_insert_rowid(handle);
+        }
+    }
+
+    /// <summary>All rows of a query.</summary>
+    public List<T> Query<T>(string sql, Func<Row, T> read, params ReadOnlySpan<object?> arguments)
+    {
+        lock (gate)
+        {
+            using var statement = Prepare(sql, arguments);
+            var rows = new List<T>();
+            while (true)
+            {
+                var rc = raw.sqlite3_step(statement);
+                if (rc == raw.SQLITE_DONE)
+                    return rows;
+                if (rc != raw.SQLITE_ROW)
+                    throw Failure(rc);
+                rows.Add(read(new(statement)));
+            }
+        }
+    }
+
+    /// <summary>Runs <paramref name="work"/> as one: all of it is kept, or, when it throws, nothing. Within another it joins that one.</summary>
+    public T Transaction<T>(Func<T> work)
+    {
+        lock (gate)
+        {
+            if (inTransaction)
+                return work();
+            Execute("BEGIN IMMEDIATE");
+            inTransaction = true;
+            try
+            {
+                var result = work();
+                Execute("COMMIT");
+                return result;
+            }
+            catch
+            {
+                // Where SQLite rolled back by itself there is no transaction left, and this says so: either way nothing is kept.
+                _ = raw.sqlite3_exec(handle, "ROLLBACK");
+                throw;
+            }
+            finally
+            {
+                inTransaction = false;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => handle.Dispose();
+
+    private static void CreatePrivate(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write };
+            if (!OperatingSystem.IsWindows())
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            new FileStream(path, options).Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"Cannot make '{path}': {e.Message} Name a file for the votes in a folder that can be written to with --votes.", e);
+        }
+    }
+
+    private sqlite3_stmt Prepare(string sql, ReadOnlySpan<object?> arguments)
+    {
+        var rc = raw.sqlite3_prepare_v2(handle, sql, out var statement);
+        if (rc != raw.SQLITE_OK)
+            throw Failure(rc);
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            rc = arguments[i] switch
+            {
+                null => raw.sqlite3_bind_null(statement, i + 1),
+                string text => raw.sqlite3_bind_text(statement, i + 1, text),
+                long number => raw.sqlite3_bind_int64(statement, i + 1, number),
+                int number => raw.sqlite3_bind_int64(statement, i + 1, number),
+                bool flag => raw.sqlite3_bind_int64(statement, i + 1, flag ? 1 : 0),
+                var other => throw new ArgumentException($"A {other.GetType().Name} is no value of the database.", nameof(arguments)),
+            };
+            if (rc != raw.SQLITE_OK)
+                throw Failure(rc);
+        }
+
+        return statement;
+    }
+
+    private Exception Failure(int rc)
+    {
+        var message = $"'{path}': {raw.sqlite3_errmsg(handle).utf8_to_string()} (SQLite {rc}).";
+        return (rc & 0xff) switch
+        {
+            raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException($"{message} It is no file of votes, or it is damaged; name another one with --votes."),
+            raw.SQLITE_CONSTRAINT => new InvalidOperationException(message),
+            raw.SQLITE_ERROR or raw.SQLITE_MISUSE or raw.SQLITE_RANGE => new InvalidOperationException(message),
+            _ => new EnvironmentException($"{message} Look for a full disk, missing rights, or another program that holds the file."),
+        };
+    }
+}
+
+/// <summary>The current row of a query.</summary>
+internal readonly struct Row(sqlite3_stmt statement)
+{
+    /// <summary>A text.</summary>
+    public string Text(int column) => TextOrNull(column) ?? throw new InvalidOperationException($"Column {column} is null.");
+
+    /// <summary>A text, or null.</summary>
+    public string? TextOrNull(int column) => IsNull(column) ? null : raw.sqlite3_column_text(statement, column).utf8_to_string();
+
+    /// <summary>A whole number.</summary>
+    public long Number(int column) => raw.sqlite3_column_int64(statement, column);
+
+    /// <summary>A whole number, or null.</summary>
+    public long? NumberOrNull(int column) => IsNull(column) ? null : Number(column);
+
+    private bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
+}

@@ -1,0 +1,27 @@
+using System.Diagnostics;
+
+namespace Retouch.Arena.Tests;
+
+/// <summary>The built command line, started as users start it.</summary>
+internal static class ArenaProcess
+{
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.Environment["RETOUCH_ARENA_TOKEN"] = null;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Runs to the end.</summary>
+    public static (int ExitCode, string Out, string Error) Run(params string[] arguments)
+    {
+        using var process = Start(arguments);
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+}
