@@ -60,8 +60,8 @@ public class BlindnessTests
             await using var server = await ArenaServer.StartAsync(options with { Votes = Path.Combine(study.Folder, name + ".sqlite"), Seed = 5 }, TimeProvider.System, static _ => { });
             using var rater = new RaterClient(server.Address);
             await rater.Join("A");
-            while (await rater.Vote(t => RaterClient.Ballot(t, "left")))
-                ;
+            for (var more = true; more;)
+                more = await rater.Vote(static t => RaterClient.Ballot(t, "left"));
             StudyReports.WriteVotes(server.VotesFile, Path.Combine(study.Folder, "votes.jsonl"), TimeProvider.System);
             return [.. File.ReadLines(Path.Combine(study.Folder, "votes.jsonl")).Select(l => JsonDocument.Parse(l).RootElement).Select(v => $"{v.GetProperty("item")} {v.GetProperty("left")}")];
         }
