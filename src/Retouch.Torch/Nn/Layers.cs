@@ -15,11 +15,16 @@ public sealed class Linear
     public Linear(ParameterPath path, long inputs, long outputs, bool bias = true, Init? weightInit = null, Init? biasInit = null)
     {
         _weight = path.Parameter("weight", [outputs, inputs], weightInit ?? Inits.FanIn(inputs));
+        _weight.IsAdaptable = true;
         _bias = bias ? path.Parameter("bias", [outputs], biasInit ?? Inits.FanIn(inputs)) : null;
     }
 
     /// <summary>[…, in] to […, out].</summary>
-    public Tensor Forward(Tensor x) => x.Linear(_weight.Value, _bias?.Value);
+    public Tensor Forward(Tensor x)
+    {
+        var y = x.Linear(_weight.Value, _bias?.Value);
+        return _weight.Adapter is { IsOn: true } adapter ? adapter.Add(x, y, convolution: null) : y;
+    }
 }
 
 /// <summary>2-D convolution over NCHW. Keys: <c>weight</c> [out, in, k, k], <c>bias</c> [out].</summary>
@@ -43,13 +48,18 @@ public sealed class Conv2d
     {
         var fan = Inits.FanIn(inputs * kernel * kernel);
         _weight = path.Parameter("weight", [outputs, inputs, kernel, kernel], weightInit ?? fan);
+        _weight.IsAdaptable = true;
         _bias = bias ? path.Parameter("bias", [outputs], biasInit ?? fan) : null;
         _stride = stride;
         _padding = padding;
     }
 
     /// <summary>[N, in, H, W] to [N, out, H', W']. Where the weights are frozen, the input is not kept for the backward pass.</summary>
-    public Tensor Forward(Tensor x) => x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
+    public Tensor Forward(Tensor x)
+    {
+        var y = x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
+        return _weight.Adapter is { IsOn: true } adapter ? adapter.Add(x, y, (_stride, _padding)) : y;
+    }
 }
 
 /// <summary>Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out], when there is one.</summary>

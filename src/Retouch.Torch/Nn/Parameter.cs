@@ -32,6 +32,17 @@ public sealed class Parameter
     /// <exception cref="InvalidOperationException">The store has neither initialised nor loaded it yet.</exception>
     public Tensor Value => _value ?? throw new InvalidOperationException($"Parameter '{Name}' has no value yet; initialise or load its store first.");
 
+    /// <summary>The tensor, and those of the adapter beside it while that is on: what a layer of this weight computes with.</summary>
+    public IEnumerable<Tensor> Leaves => Adapter is { IsOn: true } adapter ? [Value, adapter.Down.Value, adapter.Up.Value] : [Value];
+
+    /// <summary>Whether a low-rank adapter may stand beside it: it is the weight of a linear layer or a convolution.</summary>
+    public bool IsAdaptable { get; internal set; }
+
+    /// <summary>Path of the layer whose weight this is.</summary>
+    internal string LayerPath => Name[..Math.Max(0, Name.LastIndexOf('.'))];
+
+    internal LowRankAdapter? Adapter { get; set; }
+
     internal Init Init { get; }
 
     internal void Set(Tensor value)

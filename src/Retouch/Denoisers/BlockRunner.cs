@@ -13,6 +13,6 @@ internal static class BlockRunner
     public static Tensor[] Run(bool checkpoint, Func<IReadOnlyList<Tensor>, Tensor[]> block, IReadOnlyList<Tensor> inputs, IReadOnlyList<Parameter> parameters) =>
         // An alias gathers what flows back to an input within the block before it meets what other blocks send: sums of the same order, so the same bits, either way.
         checkpoint
-            ? Autograd.Checkpoint(block, inputs, [.. parameters.Select(static p => p.Value)])
+            ? Autograd.Checkpoint(block, inputs, [.. parameters.SelectMany(static p => p.Leaves)])
             : block([.. inputs.Select(static t => t.RequiresGrad ? t.Alias() : t)]);
 }

@@ -52,7 +52,7 @@ internal sealed class UNetLayer
         using var scope = TensorScope.Enter();
         Tensor[] inputs = [x, context.Embedding, .. context.Text is null ? (Tensor[])[] : [context.Text], .. context.Mask is null ? (Tensor[])[] : [context.Mask]];
         if (context.Checkpoint)
-            return scope.Keep(Autograd.Checkpoint(Run, inputs, [.. _parameters.Select(static p => p.Value)])[0]);
+            return scope.Keep(Autograd.Checkpoint(Run, inputs, [.. _parameters.SelectMany(static p => p.Leaves)])[0]);
         return scope.Keep(Run(inputs)[0]);
 
         Tensor[] Run(IReadOnlyList<Tensor> outer)

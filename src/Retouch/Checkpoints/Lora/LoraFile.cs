@@ -1,0 +1,147 @@
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Checkpoints.Lora;
+
+/// <summary>
+/// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>, <c>unet.…</c>); read in that layout, in diffusers'
+/// older one (<c>PATH.lora.down.weight</c>), and in kohya's where modules have diffusers' names (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>).
+/// </summary>
+public static class LoraFile
+{
+    /// <summary>The name that diffusers looks for in a folder.</summary>
+    public const string Name = "pytorch_lora_weights.safetensors";
+
+    private static readonly (string Suffix, Part Part)[] Suffixes =
+    [
+        (".lora_A.weight", Part.Down), (".lora_B.weight", Part.Up),
+        (".lora.down.weight", Part.Down), (".lora.up.weight", Part.Up),
+        (".lora_down.weight", Part.Down), (".lora_up.weight", Part.Up),
+        (".alpha", Part.Alpha),
+    ];
+
+    private enum Part
+    {
+        Down,
+        Up,
+        Alpha,
+    }
+
+    /// <summary>
+    /// Writes adapters. No alpha is stored, which every reader takes for alpha = rank, a scale of 1: another scale is multiplied into B.
+    /// </summary>
+    /// <param name="path">The file; replaced as a whole or not at all.</param>
+    /// <param name="adapters">The adapters, with values.</param>
+    /// <param name="component">The network's name in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
+    /// <param name="tensors">Stand in for the adapters' own under the same keys: an average of the weights.</param>
+    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    public static void Write(string path, LowRankAdapters adapters, string component, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null, DType? dtype = null)
+    {
+        ArgumentNullException.ThrowIfNull(adapters);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var scales = adapters.Layers.ToDictionary(static l => $"{l.Path}.lora_B.weight", static l => l.Scale, StringComparer.Ordinal);
+        var written = (tensors ?? adapters.Parameters.Tensors()).Select(t =>
+        {
+            var value = scales.TryGetValue(t.Key, out var scale) && scale != 1 ? t.Value * scale : t.Value;
+            return KeyValuePair.Create($"{component}.{t.Key}", value.To(dtype ?? value.DType));
+        });
+        SafetensorsWriter.Write(path, [.. written]);
+    }
+
+    /// <summary>Reads a file and attaches its adapters to a network, which is frozen.</summary>
+    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
+    /// <param name="network">The network's own parameters, with memory.</param>
+    /// <param name="device">Where the adapters go.</param>
+    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <exception cref="InputException">A key is in no layout that is read, or names no layer of this network; a part is missing or has another shape. All keys are named at once.</exception>
+    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        using var scope = TensorScope.Enter();
+        using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
+        var found = Sort(file, network);
+        var layers = found.Select(l => new AdaptedLayer(l.Key, Rank(l.Value), l.Value.TryGetValue(Part.Alpha, out var alpha) ? file.Read(alpha).To(DType.Float64).Item() : Rank(l.Value))).ToList();
+        var adapters = LowRankAdapters.Attach(network, layers);
+        try
+        {
+            adapters.Parameters.Load(new Renamed(file, adapters.Parameters, found), device, dtype, file.FilePath);
+            return adapters;
+        }
+        catch
+        {
+            adapters.Dispose();
+            throw;
+        }
+
+        int Rank(Dictionary<Part, string> parts) => checked((int)file.ShapeOf(parts[Part.Down])[0]);
+    }
+
+    /// <summary>The file's keys by layer, in the network's order.</summary>
+    private static List<KeyValuePair<string, Dictionary<Part, string>>> Sort(SafetensorsFile file, ParameterStore network)
+    {
+        var paths = network.All.Where(static p => p.IsAdaptable).Select(static p => p.Name[..^".weight".Length]).ToList();
+        var names = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var path in paths)
+        {
+            foreach (var prefix in (string[])["", "unet.", "transformer."])
+                names[prefix + path] = path;
+            foreach (var prefix in (string[])["lora_unet_", "lora_transformer_"])
+                names[prefix + path.Replace('.', '_')] = path;
+        }
+
+        var sorted = paths.ToDictionary(static p => p, static _ => new Dictionary<Part, string>(), StringComparer.Ordinal);
+        var problems = new List<string>();
+        foreach (var key in file.Names)
+        {
+            var (suffix, part) = Suffixes.FirstOrDefault(s => key.EndsWith(s.Suffix, StringComparison.Ordinal));
+            if (suffix is null)
+                problems.Add($"of no layout that is read: {key}");
+            else if (!names.TryGetValue(key[..^suffix.Length], out var path))
+                problems.Add($"no layer of this network: {key}");
+            else if (!sorted[path].TryAdd(part, key))
+                problems.Add($"twice, in different layouts: {key}");
+        }
+
+        var layers = paths.Where(p => sorted[p].Count > 0).Select(p => KeyValuePair.Create(p, sorted[p])).ToList();
+        problems.AddRange(layers.Where(static l => !l.Value.ContainsKey(Part.Down) || !l.Value.ContainsKey(Part.Up)).Select(static l => $"only a part: {l.Key}"));
+        if (problems.Count == 0 && layers.Count == 0)
+            problems.Add("no adapter at all");
+        if (problems.Count == 0)
+            return layers;
+        const int Shown = 20;
+        var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
+        throw new InputException($"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems.Take(Shown))}{more}\nUse adapters of this network alone, with diffusers' names of its modules.");
+    }
+
+    /// <summary>A file under the adapters' own keys. Linear layers may be stored as 1×1 convolutions, and the other way round.</summary>
+    private sealed class Renamed : ITensorSource
+    {
+        private readonly SafetensorsFile _file;
+        private readonly ParameterStore _adapters;
+        private readonly Dictionary<string, string> _keys = new(StringComparer.Ordinal);
+
+        public Renamed(SafetensorsFile file, ParameterStore adapters, List<KeyValuePair<string, Dictionary<Part, string>>> layers)
+        {
+            (_file, _adapters) = (file, adapters);
+            foreach (var (path, parts) in layers)
+                (_keys[$"{path}.lora_A.weight"], _keys[$"{path}.lora_B.weight"]) = (parts[Part.Down], parts[Part.Up]);
+        }
+
+        public IEnumerable<string> Names => _keys.Keys;
+
+        public long[] ShapeOf(string name)
+        {
+            var (stored, wanted) = (_file.ShapeOf(_keys[name]), _adapters.Find(name)!.Shape);
+            return Trim(stored).AsSpan().SequenceEqual(Trim(wanted)) ? wanted : stored;
+        }
+
+        public Tensor Read(string name) => _file.Read(_keys[name]).Reshape(ShapeOf(name));
+
+        private static long[] Trim(long[] shape) => shape is [.. var matrix, 1, 1] && matrix.Length == 2 ? matrix : shape;
+    }
+}
