@@ -6,6 +6,9 @@ public static class DecodePhases
     /// <summary>Decoding what is compared with; nothing is recorded.</summary>
     public const string Target = "decode target";
 
+    /// <summary>Decoding what a reference estimates; nothing is recorded.</summary>
+    public const string Reference = "decode reference";
+
     /// <summary>Decoding what carries gradient.</summary>
     public const string Estimate = "decode estimate";
 

@@ -1,15 +1,15 @@
 using Retouch.Autoencoders;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 
 namespace Retouch.Objectives;
 
 /// <summary>The loss of every sample of the batch for one objective, and its gradient.</summary>
-/// <param name="Values">[batch]; 0 for samples that take no part. In the graph of the latents.</param>
+/// <param name="Losses">Values in the graph of the latents.</param>
 /// <param name="Source">The latents that carry gradient.</param>
 /// <param name="Gradient">Of each sample's value with respect to its latents, of their shape; null where nothing is recorded.</param>
-/// <param name="Active">Samples that take part.</param>
-internal sealed record DecodedLoss(Tensor Values, Tensor Source, Tensor? Gradient, int Active);
+internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? Gradient);
 
 /// <summary>
 /// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The value of
@@ -26,22 +26,25 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
     {
         using var scope = TensorScope.Enter();
-        var needs = objectives.Select(o => o.Need(inputs)).ToArray();
+        var needs = objectives.Select(o => Restrict(o.Need(inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
         foreach (var source in needs.Select(static n => n.Estimate).Distinct())
         {
             var main = inputs.LatentsOf(source);
             var members = Enumerable.Range(0, needs.Length).Where(k => needs[k].Estimate == source).ToArray();
-            var sinks = members.ToDictionary(static k => k, _ => new Sink(main));
+            var sinks = members.ToDictionary(static k => k, k => new Sink(main, needs[k].Reference));
             foreach (var (samples, active) in Groups(inputs.Batch, members, needs))
                 Decode(inputs, main, samples, [.. active.Select(k => new Member(objectives[k], needs[k], sinks[k]))], health);
             foreach (var k in members)
-                results[k] = sinks[k].Finish(needs[k].Active.Count(static a => a), scope);
+                results[k] = sinks[k].Finish(needs[k].Active, inputs.CountOf(objectives[k].Role), scope);
             scope.Keep(main);
         }
 
         return results;
     }
+
+    private static DecodeNeed Restrict(DecodeNeed need, ObjectiveInputs inputs, SampleRole role) =>
+        inputs.Pairs is null && role == SampleRole.Imitated ? need : need with { Active = [.. need.Active.Select((a, i) => a && inputs.Concerns(role, i))] };
 
     /// <summary>Micro-batches of samples in which the same objectives take part.</summary>
     private IEnumerable<(int[] Samples, int[] Active)> Groups(int batch, int[] members, DecodeNeed[] needs)
@@ -69,6 +72,8 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
             targets[group.Key] = Decoded.Run(autoencoder, Pick(inputs.LatentsOf(group.Key).Detach(), index), [.. group.Select(static m => m.Need)], checkpoint: false);
         }
 
+        var images = inputs.Images is null ? null : Pick(inputs.Images, index);
+        var references = References(inputs, index, images, members, targets);
         var differentiate = members[0].Sink.Gradient is not null;
         var leaf = Pick(main.Detach(), index);
         leaf.RequiresGrad = differentiate;
@@ -76,7 +81,6 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         Decoded estimate;
         using (clock?.Enter(DecodePhases.Estimate))
             estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], checkpoint && differentiate);
-        var images = inputs.Images is null ? null : Pick(inputs.Images, index);
         Tensor[] losses;
         using (clock?.Enter(DecodePhases.Features))
         {
@@ -89,8 +93,36 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         for (var k = 0; k < members.Length; k++)
         {
             var gradient = differentiate ? Autograd.Grad([losses[k].Sum()], [leaf], retainGraph: k < members.Length - 1)[0] : null;
-            members[k].Sink.Add(index, losses[k], gradient);
+            members[k].Sink.Add(index, losses[k], references[k], gradient);
         }
+    }
+
+    /// <summary>The reference's losses against the targets that are decoded already, one entry a member; null for members that do not compare.</summary>
+    private Tensor?[] References(ObjectiveInputs inputs, Tensor index, Tensor? images, Member[] members, Dictionary<DecodeSource, Decoded> targets)
+    {
+        var losses = new Tensor?[members.Length];
+        if (!Array.Exists(members, static m => m.Need.Reference))
+            return losses;
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var comparing = members.Where(static m => m.Need.Reference).ToArray();
+        Decoded decoded;
+        using (clock?.Enter(DecodePhases.Reference))
+        {
+            var latents = Pick(inputs.ReferenceLatentsOf(comparing[0].Need.Estimate).Detach(), index);
+            decoded = Decoded.Run(autoencoder, latents, [.. comparing.Select(static m => m.Need)], checkpoint: false);
+        }
+
+        using var phase = clock?.Enter(DecodePhases.Features);
+        // Figures are of what is trained.
+        var unheard = new HealthLog();
+        for (var k = 0; k < members.Length; k++)
+        {
+            if (members[k] is { Need: { Reference: true } need, Objective: var objective })
+                losses[k] = scope.Keep(objective.PerSample(new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images), unheard));
+        }
+
+        return losses;
     }
 
     private static Tensor Pick(Tensor x, Tensor index) => x.IndexSelect(0, index);
@@ -112,29 +144,35 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     }
 
     /// <summary>Gathers the values and gradients of one objective over micro-batches.</summary>
-    private sealed class Sink(Tensor main)
+    private sealed class Sink(Tensor main, bool reference)
     {
         private readonly Tensor _values = Ops.Zeros([main.Shape[0]], dtype: main.DType, device: main.Device);
+
+        private readonly Tensor? _reference = reference ? Ops.Zeros([main.Shape[0]], dtype: main.DType, device: main.Device) : null;
 
         /// <summary>With respect to the latents; null where nothing is recorded.</summary>
         public Tensor? Gradient { get; } = Autograd.IsEnabled && main.RequiresGrad ? Ops.ZerosLike(main.Detach()) : null;
 
-        public void Add(Tensor index, Tensor values, Tensor? gradient)
+        public void Add(Tensor index, Tensor values, Tensor? reference, Tensor? gradient)
         {
             using var quiet = Autograd.NoGrad();
             _values.IndexAddInPlace(0, index, values.Detach().To(_values.DType));
+            if (reference is not null)
+                _reference!.IndexAddInPlace(0, index, reference.To(_values.DType));
             if (gradient is not null)
                 Gradient!.IndexAddInPlace(0, index, gradient);
         }
 
-        public DecodedLoss Finish(int active, TensorScope scope)
+        public DecodedLoss Finish(bool[] active, int samples, TensorScope scope)
         {
+            if (_reference is not null)
+                scope.Keep(_reference);
             if (Gradient is null)
-                return new DecodedLoss(scope.Keep(_values), main, null, active);
+                return new DecodedLoss(new SampleLosses(scope.Keep(_values), _reference, active, samples), main, null);
             // The graph outlives every scope that is open now; it frees its copy itself.
             var kept = Gradient.Share().Escape();
             var values = Autograd.Function([main], [_values], g => [g[0] is { } flow ? flow.View([-1L, 1, 1, 1]) * kept : null], kept.Dispose)[0];
-            return new DecodedLoss(scope.Keep(values), main, scope.Keep(Gradient), active);
+            return new DecodedLoss(new SampleLosses(scope.Keep(values), _reference, active, samples), main, scope.Keep(Gradient));
         }
     }
 }

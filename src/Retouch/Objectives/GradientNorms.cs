@@ -1,3 +1,4 @@
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 
 namespace Retouch.Objectives;
@@ -23,7 +24,8 @@ internal static class GradientNorms
                 continue;
             var norm = weights[k] * gradient.To(DType.Float64).Square().Sum().Sqrt();
             health.Ratio($"{name}/gradient_norm", norm, Ops.OnesLike(norm));
-            if (terms[k].Objective is LatentObjective)
+            // Without a diffusion loss the preference on the same errors takes its place.
+            if (latent is null && terms[k].Objective is LatentObjective or LatentPreferenceObjective)
                 latent = norm;
             else if (latent is not null)
                 health.Ratio($"{name}/gradient_ratio", norm, latent);
@@ -38,6 +40,8 @@ internal static class GradientNorms
             return Autograd.Grad([term.Raw], [prediction], retainGraph: true, allowUnused: true)[0];
         if (decoded.Gradient is null)
             return null;
-        return Autograd.Grad([decoded.Source], [prediction], [decoded.Gradient / term.Divisor], retainGraph: true, allowUnused: true)[0];
+        if (Autograd.Grad([term.Raw], [decoded.Losses.Values], retainGraph: true, allowUnused: true)[0] is not { } flow)
+            return null;
+        return Autograd.Grad([decoded.Source], [prediction], [flow.View([-1L, 1, 1, 1]) * decoded.Gradient], retainGraph: true, allowUnused: true)[0];
     }
 }

@@ -1,4 +1,5 @@
 using Retouch.Autoencoders;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 
 namespace Retouch.Objectives;
@@ -33,7 +34,9 @@ public interface IObjective
 public interface ILatentObjective : IObjective
 {
     /// <summary>The loss of the batch: a scalar in the graph of the prediction.</summary>
-    Tensor Evaluate(ObjectiveInputs inputs);
+    /// <param name="inputs">The step.</param>
+    /// <param name="health">Takes figures that are worth logging.</param>
+    Tensor Evaluate(ObjectiveInputs inputs, HealthLog health);
 }
 
 /// <summary>
@@ -42,6 +45,9 @@ public interface ILatentObjective : IObjective
 /// </summary>
 public interface IDecodedObjective : IObjective
 {
+    /// <summary>Which samples the term is about, where a batch has pairs; others are not decoded for it.</summary>
+    SampleRole Role => SampleRole.Imitated;
+
     /// <summary>What has to be decoded for this batch.</summary>
     DecodeNeed Need(ObjectiveInputs inputs);
 
@@ -49,9 +55,19 @@ public interface IDecodedObjective : IObjective
     Tensor PerSample(DecodedSamples decoded, HealthLog health);
 
     /// <summary>By what the sum over the active samples is divided.</summary>
-    /// <param name="batch">Samples of the batch.</param>
+    /// <param name="batch">Samples of the batch that the term is about.</param>
     /// <param name="active">Those that were decoded.</param>
     double Divisor(int batch, int active);
+
+    /// <summary>From the samples' losses to that of the batch: a scalar in their graph. Here their sum over <see cref="Divisor"/>.</summary>
+    /// <param name="inputs">The step.</param>
+    /// <param name="losses">Of all samples of the batch.</param>
+    /// <param name="health">Takes figures that are worth logging.</param>
+    Tensor Reduce(ObjectiveInputs inputs, SampleLosses losses, HealthLog health)
+    {
+        ArgumentNullException.ThrowIfNull(losses);
+        return losses.Values.Sum() / Math.Max(Divisor(losses.Samples, losses.ActiveCount), 1);
+    }
 }
 
 /// <summary>What an objective needs decoded.</summary>
@@ -60,7 +76,22 @@ public interface IDecodedObjective : IObjective
 /// <param name="Target">The latents that they are compared with, decoded without gradient; null where the target is no decoding.</param>
 /// <param name="Taps">Taps of both, ascending.</param>
 /// <param name="Rgb">Whether the image of both is wanted.</param>
-public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSource? Target, IReadOnlyList<int> Taps, bool Rgb);
+public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSource? Target, IReadOnlyList<int> Taps, bool Rgb)
+{
+    /// <summary>Whether the losses of the reference are wanted too: its own latents of the same source, against the same decoded target.</summary>
+    public bool Reference { get; init; }
+}
+
+/// <summary>What each sample of the batch lost.</summary>
+/// <param name="Values">[batch], 0 where a sample takes no part; in the graph of the latents.</param>
+/// <param name="Reference">The reference's [batch], without gradient; null where it was not asked for.</param>
+/// <param name="Active">Samples that take part.</param>
+/// <param name="Samples">Samples of the batch that the term is about.</param>
+public sealed record SampleLosses(Tensor Values, Tensor? Reference, IReadOnlyList<bool> Active, int Samples)
+{
+    /// <summary>How many take part.</summary>
+    public int ActiveCount => Active.Count(static a => a);
+}
 
 /// <summary>A micro-batch, decoded as far as one objective asked.</summary>
 /// <param name="Estimate">With gradient.</param>

@@ -17,13 +17,13 @@ public sealed class LatentObjective(double weight = 1, LossWeighting? weighting 
     public TermWeight Weight => weight;
 
     /// <inheritdoc/>
-    public Tensor Evaluate(ObjectiveInputs inputs)
+    public Tensor Evaluate(ObjectiveInputs inputs, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = TensorScope.Enter();
         var errors = inputs.Estimate.Residual.Square().Mean([1L, 2, 3]);
         if (_weighting.Kind != LossWeightingKind.Uniform)
             errors *= inputs.Formulation.LossWeights(inputs.Noisy.Level, _weighting).To(errors.DType);
-        return scope.Keep(errors.Mean());
+        return scope.Keep(inputs.Imitated(errors).Mean());
     }
 }

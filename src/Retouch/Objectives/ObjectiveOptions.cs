@@ -1,15 +1,18 @@
 using System.ComponentModel;
 using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
+using Retouch.Objectives.Preference;
 
 namespace Retouch.Objectives;
 
 /// <summary>What is minimised.</summary>
 public sealed record ObjectiveOptions
 {
-    /// <summary>Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).</summary>
-    [Description("Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation).")]
-    public double LatentWeight { get; init; } = 1;
+    /// <summary>
+    /// Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors the model to the winners, and is 0 by default.
+    /// </summary>
+    [Description("Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors the model to the winners, and is 0 by default.")]
+    public double? LatentWeight { get; init; }
 
     /// <summary>How the diffusion loss weights noise levels against each other.</summary>
     [Description("How the diffusion loss weights noise levels against each other.")]
@@ -27,6 +30,10 @@ public sealed record ObjectiveOptions
     [Description("The pixel-space loss; null leaves it out.")]
     public PixelOptions? Pixel { get; init; }
 
+    /// <summary>The preference loss on pairs; null leaves it out. The other terms then look at winners and single samples only.</summary>
+    [Description("The preference loss on pairs (data.pairs); null leaves it out. The other terms then look at winners and single samples only.")]
+    public PreferenceOptions? Preference { get; init; }
+
     /// <summary>How many samples are decoded at a time: less memory, same gradients. Default: all at once.</summary>
     [Description("How many samples are decoded at a time: less memory, same gradients. Default: all at once.")]
     public int? DecodeBatch { get; init; }
@@ -36,10 +43,17 @@ public sealed record ObjectiveOptions
     public bool CheckpointDecoder { get; init; }
 
     /// <summary>Whether the decoder is run at all.</summary>
-    public bool NeedsDecoder => Perceptual is not null || Pixel is { Space: PixelSpace.Pixel };
+    public bool NeedsDecoder => Perceptual is not null || Pixel is { Space: PixelSpace.Pixel } || Preference is { NeedsDecoder: true };
 
     /// <summary>Whether the images of a batch are needed, so that a cache of latents alone does not do.</summary>
-    public bool NeedsImages => Pixel is { Space: PixelSpace.Pixel } p && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image;
+    public bool NeedsImages => Preference is { NeedsImages: true }
+        || (Pixel is { Space: PixelSpace.Pixel } p && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image);
+
+    /// <summary>Whether single samples matter to any term.</summary>
+    public bool Imitates => DiffusionWeight > 0 || Perceptual is not null || Pixel is not null;
+
+    /// <summary>The weight of the diffusion loss, the default filled in.</summary>
+    public double DiffusionWeight => LatentWeight ?? (Preference is null ? 1 : 0);
 
     /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
     /// <param name="path">Where the options stand, as <c>objectives</c>.</param>
@@ -47,9 +61,9 @@ public sealed record ObjectiveOptions
     public IReadOnlyList<string> Validate(string path, Formulation? formulation = null)
     {
         var problems = new Problems(path);
-        problems.When(!double.IsFinite(LatentWeight) || LatentWeight < 0, "latentWeight", "must be a number, at least 0");
-        problems.When(LatentWeight == 0 && Perceptual is null && Pixel is null, "latentWeight", "is 0 and there is no other objective, so that nothing would be trained");
-        problems.When(LatentWeight == 0 && LatentWeighting != LossWeightingKind.Uniform, "latentWeighting", "does nothing while latentWeight is 0");
+        problems.When(!double.IsFinite(DiffusionWeight) || DiffusionWeight < 0, "latentWeight", "must be a number, at least 0");
+        problems.When(DiffusionWeight == 0 && Perceptual is null && Pixel is null && Preference is null, "latentWeight", "is 0 and there is no other objective, so that nothing would be trained");
+        problems.When(DiffusionWeight == 0 && LatentWeighting != LossWeightingKind.Uniform, "latentWeighting", "does nothing while latentWeight is 0");
         problems.When(LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation), "latentWeighting", $"{LatentWeighting} is made for rectified flow; use uniform or min-SNR");
         problems.When(MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr, "minSnrGamma", "does nothing unless latentWeighting is min-SNR");
         problems.When(MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity, "minSnrGamma", "must be a number above 0");
@@ -58,9 +72,9 @@ public sealed record ObjectiveOptions
         problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");
         double[] shares = [.. Automatic().Select(static a => a.Share)];
         problems.When(shares.Sum() >= 1, "autoShare", "the shares of all terms with weight \"auto\" must add up to less than 1");
-        var anchored = LatentWeight > 0 || Perceptual is { Weight.Fixed: not null } || Pixel is { Weight.Fixed: not null };
+        var anchored = DiffusionWeight > 0 || Preference is not null || Perceptual is { Weight.Fixed: not null } || Pixel is { Weight.Fixed: not null };
         problems.When(shares.Length > 0 && !anchored, "latentWeight", "a weight \"auto\" needs a term of fixed weight to be scaled against");
-        return [.. problems.List, .. Perceptual?.Validate(path + ".perceptual") ?? [], .. Pixel?.Validate(path + ".pixel") ?? []];
+        return [.. problems.List, .. Perceptual?.Validate(path + ".perceptual") ?? [], .. Pixel?.Validate(path + ".pixel") ?? [], .. Preference?.Validate(path + ".preference") ?? []];
     }
 
     /// <summary>The terms that are scaled to a share.</summary>

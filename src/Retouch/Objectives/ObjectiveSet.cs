@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Formulations;
 using Retouch.Objectives.LatentPerceptual;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
@@ -29,7 +30,7 @@ public sealed class ObjectiveSet
             throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
             throw new UsageException("objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'.");
-        List<ILatentObjective> latent = options.LatentWeight > 0 ? [new LatentObjective(options.LatentWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))] : [];
+        List<ILatentObjective> latent = options.DiffusionWeight > 0 ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))] : [];
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
             decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!));
@@ -37,6 +38,16 @@ public sealed class ObjectiveSet
             decoded.Add(new PixelObjective(pixel));
         else if (options.Pixel is { } control)
             latent.Add(new LatentWeightedObjective(control.Weight));
+        if (options.Preference is { } preference)
+        {
+            if (preference.Space is PreferenceSpace.Latent or PreferenceSpace.Both)
+                latent.Add(new LatentPreferenceObjective(preference));
+            if (preference.Space is PreferenceSpace.Pixel or PreferenceSpace.Both)
+                decoded.Add(DecodedPreferenceObjective.Pixels(preference));
+            else if (preference.Space == PreferenceSpace.Features)
+                decoded.Add(DecodedPreferenceObjective.Features(preference, autoencoder!));
+        }
+
         (_latent, _decoded) = (latent, decoded);
         _plan = decoded.Count > 0 ? new DecodePlan(autoencoder!, options.DecodeBatch ?? 0, options.CheckpointDecoder, clock) : null;
         var automatic = options.Automatic().ToArray();
@@ -66,13 +77,13 @@ public sealed class ObjectiveSet
         var health = new HealthLog();
         var terms = new List<Term>();
         foreach (var objective in _latent)
-            terms.Add(new Term(objective, objective.Evaluate(inputs), null, 1));
+            terms.Add(new Term(objective, objective.Evaluate(inputs, health), null));
         var decoded = _plan?.Run(inputs, _decoded, health) ?? [];
         for (var k = 0; k < decoded.Length; k++)
         {
-            var divisor = Math.Max(_decoded[k].Divisor(inputs.Batch, decoded[k].Active), 1);
-            terms.Add(new Term(_decoded[k], decoded[k].Values.Sum() / divisor, decoded[k], divisor));
-            health.Ratio($"{_decoded[k].Name}/active", decoded[k].Active, inputs.Batch);
+            var losses = decoded[k].Losses;
+            terms.Add(new Term(_decoded[k], _decoded[k].Reduce(inputs, losses, health), decoded[k]));
+            health.Ratio($"{_decoded[k].Name}/active", losses.ActiveCount, losses.Samples);
         }
 
         var raw = Ops.Stack(terms.Select(static t => t.Raw.Detach().To(DType.Float64)).ToArray()).ToArray<double>();
@@ -80,6 +91,7 @@ public sealed class ObjectiveSet
         var total = weights[0] * terms[0].Raw;
         for (var k = 1; k < terms.Count; k++)
             total += weights[k] * terms[k].Raw;
+        PairHealth.Watch(health, inputs);
         GradientNorms.Watch(health, inputs, terms, weights);
         foreach (var (name, weight) in _automatic)
             health.Ratio($"{name}/weight", weight.Value, 1);
@@ -111,5 +123,4 @@ public sealed class ObjectiveSet
 /// <param name="Objective">Whose.</param>
 /// <param name="Raw">The scalar, unweighted.</param>
 /// <param name="Decoded">Values and gradients of the samples, for objectives that decode.</param>
-/// <param name="Divisor">By what the sum over samples was divided.</param>
-internal sealed record Term(IObjective Objective, Tensor Raw, DecodedLoss? Decoded, double Divisor);
+internal sealed record Term(IObjective Objective, Tensor Raw, DecodedLoss? Decoded);

@@ -13,8 +13,9 @@ public sealed class PixelObjective : IDecodedObjective
     private readonly PixelTarget _target;
 
     /// <param name="options">Validated options, in pixel space.</param>
+    /// <param name="name">Under which it is logged.</param>
     /// <exception cref="UsageException">The options do not fit each other.</exception>
-    public PixelObjective(PixelOptions options)
+    public PixelObjective(PixelOptions options, string name = "pixel")
     {
         ArgumentNullException.ThrowIfNull(options);
         var problems = options.Validate("pixel");
@@ -24,11 +25,11 @@ public sealed class PixelObjective : IDecodedObjective
             throw new UsageException("pixel.space: the decoder is not used in latent space.");
         _estimate = options.Estimate ?? PixelEstimate.Remix;
         _target = options.Target ?? (_estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding);
-        Weight = options.Weight;
+        (Name, Weight) = (name, options.Weight);
     }
 
     /// <inheritdoc/>
-    public string Name => "pixel";
+    public string Name { get; }
 
     /// <inheritdoc/>
     public TermWeight Weight { get; }
@@ -62,7 +63,7 @@ public sealed class PixelObjective : IDecodedObjective
             throw new InputException($"The decoded images are [{string.Join(", ", estimate.Shape)}], the targets [{string.Join(", ", target.Shape)}]; the images must have the size that was encoded.");
         var loss = (estimate - target).Square().Mean([1L, 2, 3]);
         using var quiet = Autograd.NoGrad();
-        health.Total("pixel/nonfinite", loss.Isfinite().LogicalNot().Sum());
+        health.Total($"{Name}/nonfinite", loss.Isfinite().LogicalNot().Sum());
         return loss;
     }
 
@@ -80,9 +81,9 @@ public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjectiv
     public TermWeight Weight => weight;
 
     /// <inheritdoc/>
-    public Tensor Evaluate(ObjectiveInputs inputs)
+    public Tensor Evaluate(ObjectiveInputs inputs, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return (inputs.Noisy.Value - inputs.Remix).Square().Mean();
+        return inputs.Imitated(inputs.Noisy.Value - inputs.Remix).Square().Mean();
     }
 }

@@ -16,8 +16,9 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
 
     /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Whose decoder is looked into.</param>
+    /// <param name="name">Under which it is logged.</param>
     /// <exception cref="UsageException">The options do not fit each other or this decoder.</exception>
-    public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder)
+    public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl")
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(autoencoder);
@@ -27,11 +28,11 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         _plan = new LayerPlan(options, autoencoder);
         _gate = new Gate(options);
         _reduction = options.SampleReduction;
-        Weight = options.Weight;
+        (Name, Weight) = (name, options.Weight);
     }
 
     /// <inheritdoc/>
-    public string Name => "lpl";
+    public string Name { get; }
 
     /// <inheritdoc/>
     public TermWeight Weight { get; }
@@ -57,8 +58,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             total += layers[l];
         using var quiet = Autograd.NoGrad();
         for (var l = 0; l < layers.Length; l++)
-            health.Ratio($"lpl/share/{_plan.Layers[l].Name}", layers[l].Sum(), total.Sum());
-        health.Total("lpl/nonfinite", total.Isfinite().LogicalNot().Sum());
+            health.Ratio($"{Name}/share/{_plan.Layers[l].Name}", layers[l].Sum(), total.Sum());
+        health.Total($"{Name}/nonfinite", total.Isfinite().LogicalNot().Sum());
         return total;
     }
 
@@ -85,14 +86,14 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     /// <summary>Statistics are computed in float32 at least, whatever the decoder's precision.</summary>
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
-    private static void Watch(HealthLog health, string layer, FeatureTerms terms, long elements)
+    private void Watch(HealthLog health, string layer, FeatureTerms terms, long elements)
     {
         using var quiet = Autograd.NoGrad();
         var kept = terms.Kept.Sum();
         var all = Ops.FullLike(kept, elements);
-        health.Ratio($"lpl/masked/{layer}", all - kept, all);
-        health.Ratio($"lpl/raw/{layer}", terms.SquaredError.Sum(), kept);
-        health.Ratio($"lpl/normalised/{layer}", terms.Loss.Sum(), Ops.FullLike(kept, terms.Loss.Count));
-        health.Ratio($"lpl/variance_ratio/{layer}", terms.EstimateVariance.Sum(), terms.TargetVariance.Sum());
+        health.Ratio($"{Name}/masked/{layer}", all - kept, all);
+        health.Ratio($"{Name}/raw/{layer}", terms.SquaredError.Sum(), kept);
+        health.Ratio($"{Name}/normalised/{layer}", terms.Loss.Sum(), Ops.FullLike(kept, terms.Loss.Count));
+        health.Ratio($"{Name}/variance_ratio/{layer}", terms.EstimateVariance.Sum(), terms.TargetVariance.Sum());
     }
 }

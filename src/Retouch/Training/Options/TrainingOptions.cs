@@ -99,6 +99,7 @@ public sealed record TrainingOptions
         Data = (Data.Folder is { } folder
             ? Data with { Folder = Absolute(folder) }
             : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
+        Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
         AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
     };
 
