@@ -26,6 +26,7 @@ internal static class CommandLine
             EvaluateCommand.Create(),
             CompareCommand.Create(),
             StatisticsCommand.Create(),
+            ConvertCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
             ProbeCommand.Create(),

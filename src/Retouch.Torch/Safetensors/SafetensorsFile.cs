@@ -1,12 +1,16 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Safetensors;
 
 /// <summary>A safetensors file, mapped into memory: a tensor that is read takes no memory of its own until something writes to it.</summary>
-public sealed unsafe class SafetensorsFile : ITensorSource, IDisposable
+public sealed unsafe partial class SafetensorsFile : ITensorSource, IDisposable
 {
+    private const long LargeEnough = 1 << 18;
+    private const int DontNeed = 4;
+
     private readonly MemoryMappedFile? _map;
     private readonly Mapping? _mapping;
     private bool _disposed;
@@ -67,7 +71,11 @@ public sealed unsafe class SafetensorsFile : ITensorSource, IDisposable
         var start = _mapping!.Share() + entry.Offset;
         // A header of odd length puts numbers on odd addresses, which vector instructions of libtorch do not expect.
         if ((nint)start % entry.DType.Size() == 0)
-            return Tensor.Over(start, entry.Shape, entry.DType, _mapping.Release);
+        {
+            var (mapping, address) = (_mapping, (nint)start);
+            return Tensor.Over(start, entry.Shape, entry.DType, () => mapping.Release(address, entry.Length));
+        }
+
         var copy = Ops.Empty(entry.Shape, dtype: entry.DType);
         fixed (byte* target = copy.Bytes())
             Buffer.MemoryCopy(start, target, entry.Length, entry.Length);
@@ -84,6 +92,9 @@ public sealed unsafe class SafetensorsFile : ITensorSource, IDisposable
         _mapping?.Release();
         _map?.Dispose();
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint start, nuint length, int advice);
 
     private SafetensorsEntry Find(string name) =>
         Entries.TryGetValue(name, out var entry) ? entry : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {Entries.Count} others.");
@@ -107,6 +118,21 @@ public sealed unsafe class SafetensorsFile : ITensorSource, IDisposable
         {
             Interlocked.Increment(ref _users);
             return _start;
+        }
+
+        /// <summary>Gives one use back, and the memory of the pages that only it looked at: they stay in the system's cache, but no longer count as this process's.</summary>
+        public void Release(nint start, long length)
+        {
+            if (OperatingSystem.IsLinux() && length >= LargeEnough)
+            {
+                var page = Environment.SystemPageSize;
+                var first = (start + page - 1) / page * page;
+                var end = (start + (nint)length) / page * page;
+                // Advice only: where it is not taken, the pages go with the mapping.
+                _ = Advise(first, (nuint)(end - first), DontNeed);
+            }
+
+            Release();
         }
 
         public void Release()

@@ -15,26 +15,38 @@ public static class SafetensorsWriter
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
     public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
+        Write(path, tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)), metadata);
+    }
+
+    /// <summary>Writes tensors that are made one by one, each freed before the next: no more than one of them needs memory.</summary>
+    /// <param name="path">The file; replaced as a whole or not at all.</param>
+    /// <param name="tensors">Keys, types, shapes, and what makes the tensors.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the default.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    public static void Write(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
         // Wider types first keeps every tensor aligned without padding, as the format's own writer does.
-        var list = tensors.Select(static (pair, k) => (pair.Key, pair.Value, Order: k, Type: pair.Value.DType))
-            .OrderByDescending(static t => t.Type.Size()).ThenBy(static t => t.Order).ToList();
-        var header = Header(list.Select(static t => (t.Key, t.Type, t.Value.Shape)), metadata ?? new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
+        var list = tensors.Select(static (tensor, k) => (Tensor: tensor, Order: k)).OrderByDescending(static t => t.Tensor.DType.Size()).ThenBy(static t => t.Order).Select(static t => t.Tensor).ToList();
+        var header = Header(list, metadata ?? new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
         AtomicFile.Write(path, stream =>
         {
             Span<byte> prefix = stackalloc byte[8];
             BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
             stream.Write(prefix);
             stream.Write(header);
-            foreach (var (_, tensor, _, _) in list)
+            foreach (var lazy in list)
             {
                 using var scope = TensorScope.Enter();
                 using var quiet = Autograd.NoGrad();
+                var tensor = lazy.Make();
+                if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
+                    throw new InvalidOperationException($"'{lazy.Name}' was announced as {lazy.DType} [{string.Join(", ", lazy.Shape)}] and is {tensor}.");
                 stream.Write(tensor.Detach().To(Device.Cpu).Contiguous().Bytes());
             }
         });
     }
 
-    private static byte[] Header(IEnumerable<(string Name, DType Type, long[] Shape)> tensors, IReadOnlyDictionary<string, string> metadata)
+    private static byte[] Header(IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
@@ -49,7 +61,7 @@ public static class SafetensorsWriter
             }
 
             long offset = 0;
-            foreach (var (name, type, shape) in tensors)
+            foreach (var (name, type, shape, _) in tensors)
             {
                 var end = offset + shape.Aggregate((long)type.Size(), static (a, b) => a * b);
                 json.WriteStartObject(name);
@@ -73,4 +85,15 @@ public static class SafetensorsWriter
             buffer.WriteByte((byte)' ');
         return buffer.ToArray();
     }
+}
+
+/// <summary>A tensor that is made when it is written.</summary>
+/// <param name="Name">Its key.</param>
+/// <param name="DType">Its type.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="Make">Makes it, in the scope that is open then.</param>
+public sealed record LazyTensor(string Name, DType DType, long[] Shape, Func<Tensor> Make)
+{
+    /// <summary>What it takes in a file.</summary>
+    public long ByteCount => Shape.Aggregate((long)DType.Size(), static (a, b) => a * b);
 }

@@ -90,18 +90,11 @@ public static class ComponentFolder
         var others = tensors?.ToDictionary(StringComparer.Ordinal) ?? [];
         if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
             throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
-        var all = own.Tensors().Select(pair => KeyValuePair.Create(pair.Key, Convert(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype)));
+        var all = own.Tensors().Select(pair => Lazy(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype));
         SafetensorsWriter.Write(Path.Combine(folder, kind.WeightStem + ".safetensors"), all);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);
     }
 
-    private static Tensor Convert(string name, Tensor tensor, DType? dtype)
-    {
-        if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
-            return tensor;
-        var converted = tensor.Detach().To(type);
-        if (type == DType.Float16 && converted.Abs().Max().Item() is var largest && !double.IsFinite(largest) && double.IsFinite(tensor.Abs().Max().Item()))
-            throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot hold. Save as bfloat16 or float32.");
-        return converted;
-    }
+    private static LazyTensor Lazy(string name, Tensor tensor, DType? dtype) =>
+        new(name, tensor.DType.IsFloatingPoint() ? dtype ?? tensor.DType : tensor.DType, tensor.Shape, () => WeightTypes.Convert(name, tensor, dtype));
 }

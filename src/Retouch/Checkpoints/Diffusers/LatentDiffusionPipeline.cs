@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Denoisers;
+using Retouch.Denoisers.UNet;
 using Retouch.Formulations;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -71,14 +72,17 @@ public sealed class LatentDiffusionPipeline : IDisposable
     public static LatentDiffusionPipeline Create(IAutoencoder autoencoder, IDenoiser denoiser, JsonObject schedulerConfig, IReadOnlyDictionary<int, string>? labels = null)
     {
         var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
+        var isUNet = denoiser is UNet2DCondition;
+        var folder = isUNet ? "unet" : "transformer";
         var index = new JsonObject
         {
-            ["_class_name"] = "DiTPipeline",
+            // diffusers has no pipeline for a U-Net with classes alone: its parts are loaded one by one.
+            ["_class_name"] = isUNet ? "DiffusionPipeline" : "DiTPipeline",
             ["scheduler"] = new JsonArray("diffusers", new JsonMembers(schedulerConfig, SchedulerName).Text("_class_name")),
-            ["transformer"] = new JsonArray("diffusers", network.ClassName),
+            [folder] = new JsonArray("diffusers", network.ClassName),
             ["vae"] = new JsonArray("diffusers", vae.ClassName),
         };
-        return new LatentDiffusionPipeline(vae, network, "transformer", ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null) { Labels = labels ?? new Dictionary<int, string>() };
+        return new LatentDiffusionPipeline(vae, network, folder, ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null) { Labels = labels ?? new Dictionary<int, string>() };
     }
 
     /// <summary>Reads a pipeline.</summary>
@@ -210,12 +214,6 @@ public sealed class LatentDiffusionPipeline : IDisposable
         var from = Path.Combine(_source!, name);
         if (!Directory.Exists(from))
             throw new InputException($"'{from}' was there when the pipeline was read and is gone now, so that it cannot be copied. Put it back and save again.");
-        Directory.CreateDirectory(target);
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var copy = Path.Combine(target, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
-            File.Copy(file, copy);
-        }
+        FolderCopy.Copy(from, target);
     }
 }
