@@ -16,7 +16,10 @@ internal static class BenchCommand
 {
     private static readonly Option<int> Threads = Number("--threads", 0, 0, "Threads of operators on the CPU; 0 takes one a core.");
 
-    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.") { CreateOps(), CreateStep(), BenchDistances.Create() };
+    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.")
+    {
+        CreateOps(), CreateStep(), BenchDistances.Create(), BenchLoad.CreateWeights(), BenchLoad.CreateLoad(),
+    };
 
     private static Command CreateOps()
     {

@@ -15,7 +15,7 @@ public static class SafetensorsWriter
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
     public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        Write(path, tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)), metadata);
+        WriteLazily(path, tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)), metadata);
     }
 
     /// <summary>Writes tensors that are made one by one, each freed before the next: no more than one of them needs memory.</summary>
@@ -23,7 +23,7 @@ public static class SafetensorsWriter
     /// <param name="tensors">Keys, types, shapes, and what makes the tensors.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the default.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Write(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void WriteLazily(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         // Wider types first keeps every tensor aligned without padding, as the format's own writer does.
         var list = tensors.Select(static (tensor, k) => (Tensor: tensor, Order: k)).OrderByDescending(static t => t.Tensor.DType.Size()).ThenBy(static t => t.Order).Select(static t => t.Tensor).ToList();

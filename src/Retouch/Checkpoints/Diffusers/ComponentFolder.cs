@@ -91,7 +91,7 @@ public static class ComponentFolder
         if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
             throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
         var all = own.Tensors().Select(pair => Lazy(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype));
-        SafetensorsWriter.Write(Path.Combine(folder, kind.WeightStem + ".safetensors"), all);
+        SafetensorsWriter.WriteLazily(Path.Combine(folder, kind.WeightStem + ".safetensors"), all);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);
     }
 

@@ -23,7 +23,7 @@ public static class WeightShards
         var shards = Split(tensors, maxSize ?? long.MaxValue);
         if (shards.Count == 1)
         {
-            SafetensorsWriter.Write(Path.Combine(folder, stem + ".safetensors"), tensors);
+            SafetensorsWriter.WriteLazily(Path.Combine(folder, stem + ".safetensors"), tensors);
             return [stem + ".safetensors"];
         }
 
@@ -32,7 +32,7 @@ public static class WeightShards
         for (var k = 0; k < shards.Count; k++)
         {
             files.Add(string.Create(CultureInfo.InvariantCulture, $"{stem}-{k + 1:D5}-of-{shards.Count:D5}.safetensors"));
-            SafetensorsWriter.Write(Path.Combine(folder, files[k]), shards[k]);
+            SafetensorsWriter.WriteLazily(Path.Combine(folder, files[k]), shards[k]);
             foreach (var tensor in shards[k])
                 map[tensor.Name] = files[k];
         }
