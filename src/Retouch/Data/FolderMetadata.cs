@@ -73,7 +73,7 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
         }
     }
 
-    private static JsonDocument Parse(string line, string where)
+    public static JsonDocument Parse(string line, string where)
     {
         try
         {
@@ -89,7 +89,7 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
         }
     }
 
-    private static string? Text(JsonElement entry, string member, string where)
+    public static string? Text(JsonElement entry, string member, string where)
     {
         if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
             return null;
@@ -98,7 +98,7 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
             : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
     }
 
-    private static object Label(JsonElement label, string where) => label.ValueKind switch
+    public static object Label(JsonElement label, string where) => label.ValueKind switch
     {
         JsonValueKind.String => label.GetString()!,
         JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,

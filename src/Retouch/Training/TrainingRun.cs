@@ -2,6 +2,7 @@ using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Data;
 using Retouch.Data.Scenes;
+using Retouch.Data.Shards;
 using Retouch.Denoisers;
 using Retouch.Images;
 using Retouch.Torch;
@@ -100,6 +101,8 @@ public sealed class TrainingRun : IDisposable
         const long CacheBytes = 1L << 30;
         if (data.Folder is { } folder)
             return ImageFolder.Open(folder);
+        if (data.Shards is { } shards)
+            return TarShards.Open(shards);
         // Drawing a scene costs more than a small training step; each is drawn once.
         return new CachedPictures(new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value), framing.MinSide, CacheBytes);
     }

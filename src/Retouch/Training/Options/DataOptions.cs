@@ -13,6 +13,10 @@ public sealed record DataOptions
     [Description("A folder of pictures (class subfolders, .txt sidecars, metadata.jsonl); leave it out for procedural scenes.")]
     public string? Folder { get; init; }
 
+    /// <summary>Tar files in webdataset's layout, folders of them, or names with a range in braces; instead of <see cref="Folder"/>.</summary>
+    [Description("Tar shards in webdataset's layout: files, folders of them, or names such as shard-{000000..000007}.tar; instead of a folder.")]
+    public IReadOnlyList<string>? Shards { get; init; }
+
     /// <summary>How many procedural scenes there are; only without a folder.</summary>
     [Description("Procedural scenes in an epoch; only without a folder.")]
     public int? SceneCount { get; init; }
@@ -59,8 +63,12 @@ public sealed record DataOptions
         require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it lies between 0 and 1");
         require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it lies between 0 and 1");
         require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
-        require(Folder is null || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder they would do nothing");
-        require(Folder is not null || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder; scenes are drawn at data.size, so they would do nothing");
+        var isGiven = Folder is not null || Shards is not null;
+        require(Folder is null || Shards is null, "data.folder and data.shards name two sources; give one of them");
+        require(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
+        require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
+        require(!isGiven || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder or data.shards they would do nothing");
+        require(isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder and data.shards; scenes are drawn at data.size, so they would do nothing");
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
         require(!CacheLatents || (Flip == 0 && Crop == CropMode.Center), "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0");
     }

@@ -96,8 +96,8 @@ public sealed record TrainingOptions
     public TrainingOptions Resolve() => this with
     {
         Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder) },
-        Data = (Data.Folder is { } folder
-            ? Data with { Folder = Absolute(folder) }
+        Data = (Data.Folder is not null || Data.Shards is not null
+            ? Data with { Folder = Absolute(Data.Folder), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
             : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
         Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
         AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
