@@ -1,0 +1,72 @@
+using Retouch.Torch.Errors;
+
+namespace Retouch.Conditioning.Tokenizers;
+
+/// <summary>Tokens that are found in a prompt as they stand, before anything else looks at it: markers, mostly. The leftmost is taken, of several the longest.</summary>
+internal sealed class AddedTokens
+{
+    private const int MaxTokens = 1 << 16;
+    private const int MaxLength = 1024;
+
+    private readonly Dictionary<(int Node, char Next), int> _edges = [];
+    private readonly Dictionary<int, int> _ids = [];
+    private int _nodes = 1;
+
+    /// <param name="tokens">Texts and ids.</param>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <exception cref="InputException">One is empty or very long, or there are very many.</exception>
+    public AddedTokens(IReadOnlyCollection<KeyValuePair<string, int>> tokens, string origin)
+    {
+        if (tokens.Count > MaxTokens)
+            throw new InputException($"'{origin}' adds {tokens.Count} tokens to the vocabulary; up to {MaxTokens} are supported.");
+        foreach (var (text, id) in tokens)
+        {
+            if (text.Length is 0 or > MaxLength)
+                throw new InputException($"'{origin}' adds a token of {text.Length} characters ('{TokenizerBytes.Short(text)}'); 1 to {MaxLength} are supported.");
+            var node = 0;
+            foreach (var next in text)
+            {
+                if (!_edges.TryGetValue((node, next), out var child))
+                    _edges[(node, next)] = child = _nodes++;
+                node = child;
+            }
+
+            _ids[node] = id;
+        }
+    }
+
+    /// <summary>Cuts a text into tokens (with an id) and what is between them (without one), in order. Empty pieces are left out.</summary>
+    public IEnumerable<(string Text, int? Id)> Split(string text)
+    {
+        var start = 0;
+        for (var at = 0; at < text.Length;)
+        {
+            var (length, id) = Longest(text, at);
+            if (length == 0)
+            {
+                at++;
+                continue;
+            }
+
+            if (at > start)
+                yield return (text[start..at], null);
+            yield return (text.Substring(at, length), id);
+            start = at += length;
+        }
+
+        if (start < text.Length)
+            yield return (text[start..], null);
+    }
+
+    private (int Length, int Id) Longest(string text, int at)
+    {
+        var (node, best) = (0, default((int Length, int Id)));
+        for (var k = at; k < text.Length && _edges.TryGetValue((node, text[k]), out node); k++)
+        {
+            if (_ids.TryGetValue(node, out var id))
+                best = (k + 1 - at, id);
+        }
+
+        return best;
+    }
+}

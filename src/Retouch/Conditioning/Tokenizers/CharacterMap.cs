@@ -1,0 +1,80 @@
+using System.Buffers.Binary;
+using System.Text;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Conditioning.Tokenizers;
+
+/// <summary>
+/// The table by which a sentencepiece model replaces characters (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 (Aoe 1989; four bytes a unit)
+/// whose leaves point at texts that end with a zero. T5's table is NFKC with a few changes.
+/// </summary>
+internal sealed class CharacterMap
+{
+    // NFKC's longest expansion has 33 bytes.
+    private const int LongestText = 256;
+
+    private readonly uint[] _units;
+    private readonly byte[] _texts;
+    private readonly string _origin;
+
+    private CharacterMap(uint[] units, byte[] texts, string origin) => (_units, _texts, _origin) = (units, texts, origin);
+
+    /// <summary>Reads a table: the trie's size in bytes, the trie, the texts; empty for one that changes nothing.</summary>
+    /// <exception cref="InputException">The sizes do not fit.</exception>
+    public static CharacterMap Parse(ReadOnlySpan<byte> bytes, string origin)
+    {
+        if (bytes.IsEmpty)
+            return new CharacterMap([], [], origin);
+        var size = bytes.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+        if (size == 0 || size % 4 != 0 || size > bytes.Length - 4)
+            throw new InputException($"'{origin}': precompiled_charsmap has {bytes.Length} bytes and a trie of {size}, which do not fit. Download the file again.");
+        var units = new uint[size / 4];
+        for (var k = 0; k < units.Length; k++)
+            units[k] = BinaryPrimitives.ReadUInt32LittleEndian(bytes[(4 + (4 * k))..]);
+        return new CharacterMap(units, bytes[(4 + (int)size)..].ToArray(), origin);
+    }
+
+    /// <summary>What the beginning of a text becomes: the longest entry's replacement, or the first character as it is.</summary>
+    /// <param name="text">UTF-8, not empty.</param>
+    /// <param name="length">Bytes that were replaced.</param>
+    /// <exception cref="InputException">The table points outside of itself.</exception>
+    public ReadOnlySpan<byte> Replace(ReadOnlySpan<byte> text, out int length)
+    {
+        var (matched, target) = Longest(text);
+        if (matched == 0)
+        {
+            Rune.DecodeFromUtf8(text, out _, out length);
+            return text[..length];
+        }
+
+        length = matched;
+        var rest = target < _texts.Length ? _texts.AsSpan(target) : default;
+        var end = rest[..Math.Min(rest.Length, LongestText + 1)].IndexOf((byte)0);
+        return end >= 0 ? rest[..end] : throw new InputException($"'{_origin}': precompiled_charsmap points at a text that is not there. Download the file again.");
+    }
+
+    private (int Length, int Target) Longest(ReadOnlySpan<byte> text)
+    {
+        var best = (0, 0);
+        if (_units.Length == 0)
+            return best;
+        var node = Offset(_units[0]);
+        for (var k = 0; k < text.Length; k++)
+        {
+            node ^= text[k];
+            if (node >= _units.Length || (_units[node] & 0x800000FF) != text[k])
+                break;
+            var unit = _units[node];
+            node ^= Offset(unit);
+            if (node >= _units.Length)
+                break;
+            if ((unit & 0x100) != 0)
+                best = (k + 1, (int)(_units[node] & 0x7FFFFFFF));
+        }
+
+        return best;
+    }
+
+    /// <summary>Where a unit's children are, relative to it: 21 bits, in steps of 256 where they would not do.</summary>
+    private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & 0x200) >> 6);
+}

@@ -1,0 +1,173 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+
+namespace Retouch.Conditioning.Tokenizers;
+
+/// <summary>
+/// What CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces replaced, white space
+/// collapsed, lower case. Of ftfy's repairs, which the reference applies first, those of characters are here; texts that were decoded with a wrong character
+/// set stay as they are.
+/// </summary>
+internal static class ClipText
+{
+    private static readonly Dictionary<char, string> Replacements = new()
+    {
+        ['\u0132'] = "IJ", ['\u0133'] = "ij", ['\u0149'] = "\u02BCn",
+        ['\u01C4'] = "D\u017D", ['\u01C5'] = "D\u017E", ['\u01C6'] = "d\u017E",
+        ['\u01C7'] = "LJ", ['\u01C8'] = "Lj", ['\u01C9'] = "lj", ['\u01CA'] = "NJ", ['\u01CB'] = "Nj", ['\u01CC'] = "nj",
+        ['\u01F1'] = "DZ", ['\u01F2'] = "Dz", ['\u01F3'] = "dz",
+        ['\uFB00'] = "ff", ['\uFB01'] = "fi", ['\uFB02'] = "fl", ['\uFB03'] = "ffi", ['\uFB04'] = "ffl", ['\uFB05'] = "\u017Ft", ['\uFB06'] = "st",
+        ['\u02BC'] = "'", ['\u2018'] = "'", ['\u2019'] = "'", ['\u201A'] = "'", ['\u201B'] = "'",
+        ['\u201C'] = "\"", ['\u201D'] = "\"", ['\u201E'] = "\"", ['\u201F'] = "\"",
+        ['\u3000'] = " ",
+    };
+
+    /// <summary>The text as it is split into words.</summary>
+    public static string Clean(string text)
+    {
+        var decoded = WebUtility.HtmlDecode(WebUtility.HtmlDecode(text));
+        var clean = new StringBuilder(decoded.Length);
+        var gap = false;
+        foreach (var letter in decoded)
+        {
+            if (char.IsWhiteSpace(letter) || letter == '\u3000')
+            {
+                gap = true;
+                continue;
+            }
+
+            if (IsControl(letter))
+                continue;
+            if (gap && clean.Length > 0)
+                clean.Append(' ');
+            gap = false;
+            if (Replacements.TryGetValue(letter, out var replacement))
+                clean.Append(replacement);
+            else
+                clean.Append(letter is >= '\uFF01' and <= '\uFF5E' ? (char)(letter - 0xFEE0) : letter);
+        }
+
+        return Lower(clean.ToString());
+    }
+
+    /// <summary>Splits a clean text into what is encoded on its own: markers, contractions, runs of letters, single digits, runs of anything else.</summary>
+    public static IEnumerable<string> Words(string text)
+    {
+        for (var at = 0; at < text.Length;)
+        {
+            if (text[at] == ' ' || char.IsWhiteSpace(text[at]))
+            {
+                at++;
+                continue;
+            }
+
+            var length = Marker(text.AsSpan(at));
+            if (length == 0)
+                length = Contraction(text.AsSpan(at));
+            if (length == 0)
+                length = Run(text.AsSpan(at));
+            yield return text.Substring(at, length);
+            at += length;
+        }
+    }
+
+    /// <summary>Lower case as Unicode defines it without regard to language: İ becomes two characters, Σ depends on its place in the word.</summary>
+    internal static string Lower(string text)
+    {
+        var lower = new StringBuilder(text.Length);
+        for (var at = 0; at < text.Length;)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(at), out var rune, out var length);
+            if (rune.Value == 0x130)
+                lower.Append("i\u0307");
+            else if (rune.Value == 0x3A3)
+                lower.Append(EndsWord(text, at) ? '\u03C2' : '\u03C3');
+            else
+                lower.Append(Rune.ToLowerInvariant(rune));
+            at += length;
+        }
+
+        return lower.ToString();
+    }
+
+    private static bool IsControl(char letter) => letter is
+        <= '\u0008' or '\u000B' or (>= '\u000E' and <= '\u001F') or '\u007F' or (>= '\u206A' and <= '\u206F') or '\uFEFF' or (>= '\uFFF9' and <= '\uFFFC');
+
+    private static int Marker(ReadOnlySpan<char> text) =>
+        text.StartsWith("<|startoftext|>") ? "<|startoftext|>".Length : text.StartsWith("<|endoftext|>") ? "<|endoftext|>".Length : 0;
+
+    private static int Contraction(ReadOnlySpan<char> text)
+    {
+        if (text.Length < 2 || text[0] != '\'')
+            return 0;
+        // The long s is an s to a pattern that passes over case.
+        if (text[1] is 's' or '\u017F' or 't')
+            return 2;
+        if (text.Length > 2 && (text[1..].StartsWith("re") || text[1..].StartsWith("ve")))
+            return 3;
+        if (text[1] is 'm')
+            return 2;
+        if (text.Length > 2 && text[1..].StartsWith("ll"))
+            return 3;
+        return text[1] is 'd' ? 2 : 0;
+    }
+
+    private static int Run(ReadOnlySpan<char> text)
+    {
+        var end = 0;
+        var first = Kind.Space;
+        while (end < text.Length)
+        {
+            Rune.DecodeFromUtf16(text[end..], out var rune, out var length);
+            var kind = KindOf(rune);
+            if (end == 0)
+                first = kind;
+            else if (kind != first || kind == Kind.Digit)
+                break;
+            end += length;
+        }
+
+        return end;
+    }
+
+    private static Kind KindOf(Rune rune)
+    {
+        if (Rune.IsWhiteSpace(rune))
+            return Kind.Space;
+        return Rune.GetUnicodeCategory(rune) switch
+        {
+            <= UnicodeCategory.OtherLetter => Kind.Letter,
+            UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Digit,
+            _ => Kind.Other,
+        };
+    }
+
+    /// <summary>Unicode's Final_Sigma: a cased letter before, none after, whatever case passes over in between.</summary>
+    private static bool EndsWord(string text, int at)
+    {
+        var before = at - 1;
+        while (before >= 0 && IsIgnorable(text, before))
+            before--;
+        var after = at + 1;
+        while (after < text.Length && IsIgnorable(text, after))
+            after++;
+        return before >= 0 && IsCased(text, before) && !(after < text.Length && IsCased(text, after));
+    }
+
+    private static bool IsCased(string text, int at) =>
+        CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter;
+
+    private static bool IsIgnorable(string text, int at) =>
+        CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format
+            or UnicodeCategory.ModifierLetter or UnicodeCategory.ModifierSymbol
+        || text[at] is '\'' or '.' or ':' or '\u00B7' or '\u2019' or '\u2027';
+
+    private enum Kind
+    {
+        Space,
+        Letter,
+        Digit,
+        Other,
+    }
+}

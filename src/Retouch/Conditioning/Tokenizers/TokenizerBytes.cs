@@ -1,0 +1,83 @@
+using System.Text;
+using System.Text.Json;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Conditioning.Tokenizers;
+
+/// <summary>Reads files of tokenizers, which come from strangers: bounded in size, every defect an <see cref="InputException"/>.</summary>
+internal static class TokenizerBytes
+{
+    /// <summary>Largest file that is read. The largest tokenizers in use have about 17 MB.</summary>
+    public const int MaxBytes = 64 << 20;
+
+    private const int MaxDepth = 32;
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>A file's content.</summary>
+    /// <exception cref="InputException">It cannot be read or is too large.</exception>
+    public static byte[] Read(string path)
+    {
+        try
+        {
+            using var stream = File.OpenRead(path);
+            if (stream.Length > MaxBytes)
+                throw TooLarge(path, stream.Length);
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read '{path}': {e.Message}", e);
+        }
+    }
+
+    /// <summary>Parses JSON and hands its root to <paramref name="read"/>.</summary>
+    /// <exception cref="InputException">The bytes are no JSON, or what <paramref name="read"/> asks for is not there.</exception>
+    public static T Json<T>(ReadOnlyMemory<byte> bytes, string origin, Func<JsonElement, T> read)
+    {
+        if (bytes.Length > MaxBytes)
+            throw TooLarge(origin, bytes.Length);
+        if (bytes.Span.StartsWith("\uFEFF"u8))
+            bytes = bytes[3..];
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+            return read(document.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            // Half surrogates and bytes that are no UTF-8 come to light only when a text is asked for.
+            throw new InputException($"'{origin}' is no tokenizer's JSON: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Bytes as text.</summary>
+    /// <exception cref="InputException">They are no UTF-8, or too many.</exception>
+    public static string Text(ReadOnlySpan<byte> bytes, string origin)
+    {
+        if (bytes.Length > MaxBytes)
+            throw TooLarge(origin, bytes.Length);
+        try
+        {
+            return Strict.GetString(bytes);
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new InputException($"'{origin}' holds bytes that are no UTF-8: {e.Message}", e);
+        }
+    }
+
+    /// <summary>An id from JSON.</summary>
+    /// <exception cref="InputException">It is no whole number from 0 on.</exception>
+    public static int Id(JsonElement value, string origin, string token) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var id) && id is >= 0 and < int.MaxValue
+            ? id
+            : throw new InputException($"'{origin}': the token '{Short(token)}' has the id {Short(value.GetRawText())}, expected a whole number of at least 0.");
+
+    /// <summary>A text cut to what fits into a message.</summary>
+    public static string Short(string text) => text.Length <= 40 ? text : text[..40] + "…";
+
+    private static InputException TooLarge(string origin, long length) =>
+        new($"'{origin}' has {length >> 20} MiB; files of tokenizers are read up to {MaxBytes >> 20} MiB.");
+}
