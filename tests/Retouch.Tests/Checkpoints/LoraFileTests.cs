@@ -1,4 +1,5 @@
 using Retouch.Checkpoints.Lora;
+using Retouch.Conditioning;
 using Retouch.Denoisers;
 using Retouch.Tests.Denoisers;
 using Retouch.Tests.Goldens;
@@ -124,6 +125,7 @@ public sealed class LoraFileTests : IDisposable
     [InlineData("dit")]
     [InlineData("pixart")]
     [InlineData("sd35")]
+    [InlineData("unet_sd15")]
     public void Checkpointing_changes_no_bit_of_an_adapters_gradient(string name)
     {
         using var scope = TensorScope.Enter();
@@ -132,7 +134,7 @@ public sealed class LoraFileTests : IDisposable
         {
             using var network = Load(golden);
             network.CheckpointActivations = checkpoint;
-            using var adapters = Fresh(network, new AdapterOptions { Rank = 2, Targets = [AdapterOptions.AllLinear] });
+            using var adapters = Fresh(network, new AdapterOptions { Rank = 2, Targets = [AdapterOptions.All] });
             adapters.Parameters.RequireGrad(true);
             Autograd.Backward(Forward(network, golden), golden.Read("in.cotangent"));
             Assert.All(network.Parameters.All, static p => Assert.Null(p.Value.Grad));
@@ -140,6 +142,23 @@ public sealed class LoraFileTests : IDisposable
         }).ToList();
         Assert.True(runs[0].Values.Count(static g => Array.Exists(g, static v => v != 0)) > 20);
         DenoiserGolden.CheckSame(runs[0], runs[1]);
+    }
+
+    [Fact]
+    public void A_merged_U_Net_computes_what_it_did_with_its_adapters()
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        using var golden = GoldenCase.Open("unet_sd15");
+        using var network = UNetTests.Load(golden);
+        using var adapters = Fresh(network, new AdapterOptions { Rank = 2, Targets = [AdapterOptions.All] });
+        var on = Run(network, golden);
+        float[] off;
+        using (adapters.Off())
+            off = Run(network, golden);
+        adapters.Merge();
+        Near(on, Run(network, golden), 1e-3);
+        Assert.True(on.Zip(off).Max(static p => Math.Abs(p.First - p.Second)) > 0.1);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -161,6 +180,7 @@ public sealed class LoraFileTests : IDisposable
     {
         "dit" => DiTTests.Load(golden),
         "pixart" => PixArtTests.Load(golden),
+        "unet_sd15" => UNetTests.Load(golden),
         _ => Sd3Tests.Load(golden),
     };
 
@@ -169,6 +189,7 @@ public sealed class LoraFileTests : IDisposable
         Retouch.Denoisers.Dit.DiTTransformer2D dit => dit.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.class_labels")),
         Retouch.Denoisers.PixArt.PixArtTransformer2D pixart => pixart.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states")),
         Retouch.Denoisers.Sd3.Sd3Transformer2D sd3 => sd3.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.pooled_projections")),
+        Retouch.Denoisers.UNet.UNet2DCondition unet => unet.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), new Condition { Text = golden.Read("in.encoder_hidden_states") }),
         _ => throw new ArgumentException("no golden", nameof(network)),
     };
 
