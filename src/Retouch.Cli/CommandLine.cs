@@ -27,6 +27,7 @@ internal static class CommandLine
             CompareCommand.Create(),
             StatisticsCommand.Create(),
             ConvertCommand.Create(),
+            FeaturesCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
             ProbeCommand.Create(),

@@ -31,7 +31,7 @@ internal static class StatisticsCommand
             try
             {
                 var where = Device.Parse(parsed.GetValue(device)!);
-                var network = networks.Networks(parsed, where, opened) is [var only] ? only : throw new UsageException("Give the weights of one feature network: --inception FILE or --squeezenet FILE.");
+                var network = networks.Networks(parsed, where, opened) is [var only] ? only : throw new UsageException("Give the weights of one feature network: --inception FILE, --squeezenet FILE, --clip FOLDER or --retouch-features FOLDER.");
                 var set = ImageSet.Open(parsed.GetValue(images)!, preparing.Read(parsed));
                 using var progress = new EvaluationProgressLine(parsed.InvocationConfiguration.Error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System);
                 using var rows = FeatureRows.Of(set, network, new EvaluationOptions { BatchSize = parsed.GetValue(batch), Device = where }, progress.Report, cancellation);

@@ -118,9 +118,9 @@ public sealed record EvaluationOptions
         if (Asks(Metrics.Fid) && inception is null)
             throw new UsageException("fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE).");
         if (Asks(Metrics.Fd) && !hasOthers)
-            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE or --clip FOLDER).");
+            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE, --clip FOLDER or --retouch-features FOLDER).");
         if (Asks(Metrics.Kid | Metrics.Prdc) && Networks.Count == 0)
-            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE, --squeezenet FILE or --clip FOLDER).");
+            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or --retouch-features FOLDER).");
         if (inception is not null && !Asks(Metrics.Fid | Metrics.Kid | Metrics.Prdc))
             throw new UsageException("The Inception network is given, but no metric uses it; ask for fid, kid or prdc (--metrics) or leave it out.");
         if (hasOthers && !Asks(Metrics.Fd | Metrics.Kid | Metrics.Prdc))

@@ -53,6 +53,19 @@ public sealed class FrechetDistanceTests
     }
 
     [Fact]
+    public void As_many_features_as_FID_has_are_at_no_distance_from_themselves_with_fewer_pictures_than_features()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 7);
+        // Like Inception's: not negative, with mean 0.4 and deviation 0.3.
+        var x = ((Ops.Randn([300, 2048], generator) * 0.4) + 0.3).Relu();
+        using var a = Statistics(x, 64);
+        using var b = Statistics(x.Flip([0L]), 300);
+        var distance = Distance(a, b);
+        Assert.True(distance is >= 0 and < 1e-3, $"{distance}");
+    }
+
+    [Fact]
     public void The_derivative_is_that_of_finite_differences()
     {
         using var scope = TensorScope.Enter();
