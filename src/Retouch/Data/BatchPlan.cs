@@ -65,6 +65,10 @@ public sealed class BatchPlan
     private readonly int globalBatch;
     private readonly Lock guard = new();
     private readonly Dictionary<long, int[]> orders = [];
+    private readonly int[]? groups;
+    private readonly Dictionary<int, int[]> members = [];
+    // Samples of an epoch that batches are made of.
+    private readonly int usable;
 
     /// <param name="count">Samples in the source.</param>
     /// <param name="options">How they are put into batches.</param>
@@ -80,6 +84,7 @@ public sealed class BatchPlan
         if (options.End == EpochEnd.Short && options.WorldSize > 1)
             throw new UsageException("Smaller last batches are read on one rank; use another end of the epoch or one rank.");
         Count = count;
+        usable = count;
         this.options = options;
         globalBatch = checked(options.BatchSize * options.WorldSize);
         if (options.End == EpochEnd.DropRest && count < globalBatch)
@@ -89,29 +94,55 @@ public sealed class BatchPlan
         }
     }
 
+    /// <summary>
+    /// A plan whose batches are each of one group, for pictures of several sizes. The order is shuffled within the groups, and so are the batches; the rest of every group is left out of
+    /// an epoch, another rest each time.
+    /// </summary>
+    /// <param name="groups">The group of each sample.</param>
+    /// <param name="options">How they are put into batches; with <see cref="EpochEnd.DropRest"/>.</param>
+    /// <exception cref="UsageException">As above, or no group fills a batch.</exception>
+    public BatchPlan(IReadOnlyList<int> groups, BatchPlanOptions options)
+        : this(groups?.Count ?? 0, options)
+    {
+        if (options.End != EpochEnd.DropRest)
+            throw new UsageException("Batches of one size leave the rest of an epoch out; they do not wrap.");
+        this.groups = [.. groups!];
+        foreach (var group in Enumerable.Range(0, Count).GroupBy(k => this.groups[k]).OrderBy(static g => g.Key))
+            members.Add(group.Key, [.. group]);
+        usable = members.Values.Sum(m => m.Length / globalBatch * globalBatch);
+        if (usable == 0)
+            throw new UsageException($"No size has {globalBatch} pictures for a batch; make the batch smaller, or the bucket step larger.");
+    }
+
     /// <summary>Samples in the source.</summary>
     public int Count { get; }
+
+    /// <summary>The group of a sample; 0 where there are none.</summary>
+    public int GroupOf(int index) => groups?[index] ?? 0;
+
+    /// <summary>Another sample of the same group.</summary>
+    internal int Another(int index, ref SplitMix64 random) => groups is null ? random.NextInt(Count) : members[groups[index]][random.NextInt(members[groups[index]].Length)];
 
     /// <summary>The seed of the order.</summary>
     public ulong Seed => options.Seed;
 
     /// <summary>Batches that begin in an epoch; with <see cref="EpochEnd.Wrap"/> in the first one.</summary>
-    public int BatchesPerEpoch => options.End == EpochEnd.DropRest ? Count / globalBatch : (Count + globalBatch - 1) / globalBatch;
+    public int BatchesPerEpoch => options.End == EpochEnd.DropRest ? usable / globalBatch : (Count + globalBatch - 1) / globalBatch;
 
     /// <summary>The batch at a cursor.</summary>
     /// <exception cref="InputException">The cursor does not fit the source: it was saved with other data.</exception>
     public PlannedBatch At(DataCursor cursor)
     {
-        if (cursor.Epoch < 0 || cursor.Position < 0 || cursor.Position > Count)
+        if (cursor.Epoch < 0 || cursor.Position < 0 || cursor.Position > usable)
         {
             throw new InputException(
                 $"The data cursor (epoch {cursor.Epoch}, position {cursor.Position}) does not fit {Count} pictures; resume with the data it was saved with.");
         }
 
         var (epoch, position) = cursor;
-        var left = Count - position;
+        var left = usable - position;
         if (left == 0 || (options.End == EpochEnd.DropRest && left < globalBatch))
-            (epoch, position, left) = (epoch + 1, 0, Count);
+            (epoch, position, left) = (epoch + 1, 0, usable);
 
         var began = epoch;
         var size = options.End == EpochEnd.Short ? Math.Min(globalBatch, left) : globalBatch;
@@ -120,14 +151,14 @@ public sealed class BatchPlan
         List<PlannedSample> samples = [];
         for (var i = 0; i < size; i++)
         {
-            if (position == Count)
+            if (position == usable)
                 (epoch, position) = (epoch + 1, 0);
             if (i >= from && i < to)
                 samples.Add(new PlannedSample(Order(epoch)[position], epoch));
             position++;
         }
 
-        return new PlannedBatch(samples, began, position == Count ? new DataCursor(epoch + 1, 0) : new DataCursor(epoch, position));
+        return new PlannedBatch(samples, began, position == usable ? new DataCursor(epoch + 1, 0) : new DataCursor(epoch, position));
     }
 
     /// <summary>The seed of everything random about a sample, whichever thread, rank or batch it is in.</summary>
@@ -140,11 +171,8 @@ public sealed class BatchPlan
         {
             if (orders.TryGetValue(epoch, out var order))
                 return order;
-            order = new int[Count];
-            for (var i = 0; i < Count; i++)
-                order[i] = i;
-            if (options.Shuffle)
-                Shuffle(order, new SplitMix64(SplitMix64.Derive(options.Seed, 0x6F72646572, (ulong)epoch)));
+            var random = new SplitMix64(SplitMix64.Derive(options.Seed, 0x6F72646572, (ulong)epoch));
+            order = groups is null ? Shuffled([.. Enumerable.Range(0, Count)], ref random) : Grouped(ref random);
             // A batch that wraps needs two epochs; older ones are not read again.
             if (orders.Count >= 3)
                 orders.Remove(orders.Keys.Min());
@@ -153,12 +181,22 @@ public sealed class BatchPlan
         }
     }
 
-    private static void Shuffle(int[] order, SplitMix64 random)
+    private int[] Grouped(ref SplitMix64 random)
     {
-        for (var i = order.Length - 1; i > 0; i--)
+        List<int[]> batches = [];
+        foreach (var group in members.Values)
+            batches.AddRange(Shuffled([.. group], ref random).Chunk(globalBatch).Where(b => b.Length == globalBatch));
+        return [.. Shuffled([.. Enumerable.Range(0, batches.Count)], ref random).SelectMany(k => batches[k])];
+    }
+
+    private int[] Shuffled(int[] order, ref SplitMix64 random)
+    {
+        for (var i = options.Shuffle ? order.Length - 1 : 0; i > 0; i--)
         {
             var j = random.NextInt(i + 1);
             (order[i], order[j]) = (order[j], order[i]);
         }
+
+        return order;
     }
 }

@@ -30,6 +30,10 @@ public interface IPictureSource
     /// <summary>A short text that changes where the pixels of sample <paramref name="index"/> may have changed; what was made of them is kept under it.</summary>
     string Stamp(int index);
 
+    /// <summary>Width and height of a sample's picture in its file, upright.</summary>
+    /// <exception cref="InputException">The picture cannot be read; the message says why.</exception>
+    (int Width, int Height) SizeOf(int index) => Load(index, 1) is var picture ? (picture.FullWidth, picture.FullHeight) : default;
+
     /// <summary>Reads the pixels of a sample.</summary>
     /// <param name="index">0 to <see cref="Count"/> - 1.</param>
     /// <param name="minSide">As <see cref="PictureReading.MinSide"/>; 0 reads every pixel.</param>

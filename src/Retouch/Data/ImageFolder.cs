@@ -58,6 +58,9 @@ public sealed class ImageFolder : IPictureSource
         : "gone";
 
     /// <inheritdoc/>
+    public (int Width, int Height) SizeOf(int index) => PictureFile.Probe(FilePath(index), reading) is var info ? (info.Width, info.Height) : default;
+
+    /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)
     {
         var loaded = PictureFile.LoadWithInfo(FilePath(index), reading with { MinSide = minSide });

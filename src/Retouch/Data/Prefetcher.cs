@@ -109,7 +109,8 @@ public sealed class Prefetcher : IDisposable
         if (options.EndEpoch is { } end && planned.Epoch >= end)
             return false;
         cursor = planned.Next;
-        var batch = new PendingBatch(new PictureBatch(planned.Samples.Count, loader.Framing.Width, loader.Framing.Height, planned.Next));
+        var framing = loader.FramingOf(planned.Samples[0].Index);
+        var batch = new PendingBatch(new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next));
         pending.Enqueue(batch);
         for (var i = 0; i < planned.Samples.Count; i++)
             slots.Add(new Slot(batch, i, planned.Samples[i]));

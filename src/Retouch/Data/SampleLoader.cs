@@ -41,6 +41,12 @@ public sealed class SampleLoader
     /// <summary>How samples become pictures of one size.</summary>
     public Framing Framing { get; }
 
+    /// <summary>The sizes of the plan's groups; null where all pictures get the framing's own.</summary>
+    public IReadOnlyList<BucketSize>? Sizes { get; init; }
+
+    /// <summary>The framing of a sample: with the size of its group.</summary>
+    public Framing FramingOf(int index) => Sizes is { } sizes && sizes[plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
+
     /// <summary>What could not be used so far.</summary>
     public Quarantine Quarantine { get; }
 
@@ -53,16 +59,16 @@ public sealed class SampleLoader
         var index = planned.Index;
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            if (TryLoad(index, seed) is { } loaded)
+            if (TryLoad(index, FramingOf(planned.Index), seed) is { } loaded)
                 return loaded;
-            index = random.NextInt(source.Count);
+            index = plan.Another(planned.Index, ref random);
         }
 
         throw new InputException(
             $"No replacement for '{source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be unusable. Clean the data.");
     }
 
-    private LoadedSample? TryLoad(int index, ulong seed)
+    private LoadedSample? TryLoad(int index, Framing framing, ulong seed)
     {
         if (Quarantine.Contains(index))
             return null;
@@ -70,7 +76,7 @@ public sealed class SampleLoader
         var sample = source[index];
         try
         {
-            return new LoadedSample(sample, Framing.Apply(source.Load(index, Framing.MinSide), seed, sample.Id));
+            return new LoadedSample(sample, framing.Apply(source.Load(index, framing.MinSide), seed, sample.Id));
         }
         catch (InputException e)
         {

@@ -51,9 +51,11 @@ public sealed class TrainingRun : IDisposable
             throw new EnvironmentException($"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use --device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH).");
         var framing = new Framing { Width = options.Data.Size, Height = options.Data.Size, Crop = options.Data.Crop, FlipProbability = options.Data.Flip, AllowEnlarging = options.Data.AllowEnlarging };
         _source = OpenSource(options.Data, framing);
-        _plan = new BatchPlan(_source.Count, new BatchPlanOptions { BatchSize = options.Batch.Size, Seed = SplitMix64.Derive(options.Seed, DataPurpose), End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest });
+        var batches = new BatchPlanOptions { BatchSize = options.Batch.Size, Seed = SplitMix64.Derive(options.Seed, DataPurpose), End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest };
+        var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
+        _plan = sizes is null ? new BatchPlan(_source.Count, batches) : new BatchPlan(Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
         _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
-        _loader = new SampleLoader(_source, _plan, framing, _quarantine);
+        _loader = new SampleLoader(_source, _plan, framing, _quarantine) { Sizes = sizes };
         var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
@@ -92,6 +94,24 @@ public sealed class TrainingRun : IDisposable
             options = options with { Steps = more };
         options.Validate();
         return new TrainingRun(options, folder, time, resumed: true);
+    }
+
+    /// <summary>The bucket of every picture. One that cannot be read goes to the square; reading it will say why.</summary>
+    private static int[] Group(IPictureSource source, IReadOnlyList<BucketSize> sizes, TrainingOptions options)
+    {
+        var pictures = new (int Width, int Height)[source.Count];
+        Parallel.For(0, pictures.Length, new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers }, k =>
+        {
+            try
+            {
+                pictures[k] = source.SizeOf(k);
+            }
+            catch (InputException)
+            {
+                pictures[k] = (options.Data.Size, options.Data.Size);
+            }
+        });
+        return Buckets.Assign(pictures, sizes, options.Data.AllowEnlarging, options.Batch.Size);
     }
 
     /// <param name="data">Resolved.</param>

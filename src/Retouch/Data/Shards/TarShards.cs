@@ -86,6 +86,14 @@ public sealed class TarShards : IPictureSource
         : "gone";
 
     /// <inheritdoc/>
+    public (int Width, int Height) SizeOf(int index)
+    {
+        var name = Name(samples[index], samples[index].Extension[1..]);
+        var info = PictureFile.Probe(Bytes(samples[index].Picture, name), name, reading);
+        return (info.Width, info.Height);
+    }
+
+    /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)
     {
         var name = this.Name(samples[index], samples[index].Extension[1..]);

@@ -17,6 +17,10 @@ public sealed record DataOptions
     [Description("Tar shards in webdataset's layout: files, folders of them, or names such as shard-{000000..000007}.tar; instead of a folder.")]
     public IReadOnlyList<string>? Shards { get; init; }
 
+    /// <summary>Sizes of several shapes instead of the square; null for the square alone.</summary>
+    [Description("Sizes of several shapes and about the area of size x size; each batch is of one of them.")]
+    public BucketOptions? Buckets { get; init; }
+
     /// <summary>How many procedural scenes there are; only without a folder.</summary>
     [Description("Procedural scenes in an epoch; only without a folder.")]
     public int? SceneCount { get; init; }
@@ -69,7 +73,37 @@ public sealed record DataOptions
         require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
         require(!isGiven || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder or data.shards they would do nothing");
         require(isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder and data.shards; scenes are drawn at data.size, so they would do nothing");
+        require(Buckets is null || (isGiven && !CacheLatents), "data.buckets is for data.folder and data.shards, without data.cacheLatents");
+        Buckets?.Validate(Size, require);
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
         require(!CacheLatents || (Flip == 0 && Crop == CropMode.Center), "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0");
+    }
+}
+
+/// <summary>Sizes of several shapes and about one area, that of the square of data.size.</summary>
+public sealed record BucketOptions
+{
+    /// <summary>Sides are multiples of this.</summary>
+    [Description("Sides are multiples of this many pixels.")]
+    public int Step { get; init; } = 64;
+
+    /// <summary>The shortest side; null: half of data.size.</summary>
+    [Description("Shortest side in pixels; default: half of data.size.")]
+    public int? MinSide { get; init; }
+
+    /// <summary>The longest side; null: twice data.size.</summary>
+    [Description("Longest side in pixels; default: twice data.size.")]
+    public int? MaxSide { get; init; }
+
+    /// <summary>The sizes.</summary>
+    /// <param name="side">data.size.</param>
+    internal IReadOnlyList<BucketSize> Sizes(int side) => Retouch.Data.Buckets.Sizes(side, Step, MinSide ?? Math.Max(side / 2, 1), MaxSide ?? 2 * side);
+
+    internal void Validate(int side, Action<bool, string> require)
+    {
+        require(Step is >= 8 and <= 1024, $"data.buckets.step is {Step}; it lies between 8 and 1024");
+        require(MinSide is null || (MinSide >= 8 && MinSide <= side), $"data.buckets.minSide is {MinSide}; it lies between 8 and data.size, {side}");
+        require(MaxSide is null || (MaxSide >= side && MaxSide <= 8192), $"data.buckets.maxSide is {MaxSide}; it lies between data.size, {side}, and 8192");
+        require(Step <= side, $"data.buckets.step is {Step}, more than data.size, {side}; no size would fit");
     }
 }

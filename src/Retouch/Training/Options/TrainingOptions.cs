@@ -118,6 +118,7 @@ public sealed record TrainingOptions
 
         Require(Steps >= 1, $"steps is {Steps}; it is at least 1");
         Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it is float32, bfloat16 or float16");
+        Require(Data.Buckets is null || Task == TrainingTaskKind.Denoiser, "data.buckets is for denoisers; an autoencoder is trained on squares");
         Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it is at least 1");
         Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it is at least 1");
         Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it is at least 0");
