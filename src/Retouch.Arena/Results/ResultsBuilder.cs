@@ -20,8 +20,8 @@ internal static class ResultsBuilder
         var items = counted.GroupBy(static v => v.Given.Task).Select(g => Item(g, prompts.GetValueOrDefault(g.Key.Item), needed))
             .OrderBy(static i => i.Item, StringComparer.Ordinal).ThenBy(static i => i.First, StringComparer.Ordinal).ThenBy(static i => i.Second, StringComparer.Ordinal).ToList();
         var questions = counted.GroupBy(static v => v.Given.Task.Question).OrderBy(static g => g.Key)
-            .Select(g => Question(g.Key, [.. g], [.. items.Where(i => i.Question == g.Key.Name())], file.Fact("baseline"), seed));
-        return new(file.Fact("title"), needed, counted.Count, [.. questions], [.. file.Raters.All().Select(r => Rater(r, all))], items);
+            .Select(g => Question(g.Key, [.. g], [.. items.Where(i => i.Question == g.Key.Name())], file.Fact("baseline") is { Length: > 0 } baseline ? baseline : null, seed));
+        return new(file.Fact("title") is { Length: > 0 } title ? title : null, needed, counted.Count, [.. questions], [.. file.Raters.All().Select(r => Rater(r, all))], items);
     }
 
     private static ItemResult Item(IGrouping<StudyTask, Vote> votes, string? prompt, int needed)

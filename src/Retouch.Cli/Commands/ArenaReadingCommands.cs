@@ -63,7 +63,7 @@ internal static class ArenaReadingCommands
         var (folder, lines) = (parsed.GetValue(OutputFolder), parsed.GetValue(Lines));
         if (folder is null && lines is null)
             throw new UsageException("Say what to write: --output FOLDER for a preference data set, --jsonl FILE for the votes.");
-        var inert = ((Option[])[Ratings, Question, Ties, Link]).Where(o => folder is null && parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
+        var inert = ((Option[])[Ratings, Question, Ties, Link]).Where(o => folder is null && parsed.GetResult(o) is { Implicit: false }).Select(static o => o.Name).ToArray();
         if (inert.Length > 0)
             throw new UsageException($"{string.Join(", ", inert)}: for a preference data set; add --output FOLDER.");
         var options = new PreferenceOptions
@@ -112,7 +112,7 @@ internal static class ArenaReadingCommands
             writer.WriteLine($"{rater.Name} failed {rater.ChecksFailed.Count} of {rater.ChecksFailed.Count + rater.ChecksPassed} attention checks{(rater.Excluded ? " (excluded)" : "")}");
     }
 
-    private static string Percent(Share share) => Number($"{100 * share.Value:0.0} % ({100 * share.Low:0.0} to {100 * share.High:0.0})");
+    private static string Percent(Share share) => Number($"{100 * share.Value:0.0;-0.0;0.0} % ({100 * share.Low:0.0;-0.0;0.0} to {100 * share.High:0.0;-0.0;0.0})");
 
     private static string Number(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -135,6 +135,8 @@ async function lay({ question, left, right, prompt, previous, progress, canUndo 
   if (at !== task) return;
   stage.classList.add("ready");
   for (const button of $("answers").children) button.disabled = false;
+  // The button that was pressed is gone: whoever reads by ear or tabs goes on from the question.
+  if (!stage.contains(document.activeElement)) $("question").focus({ preventScroll: true });
   shownAt = performance.now();
   busy = false;
 }

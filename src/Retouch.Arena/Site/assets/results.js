@@ -17,7 +17,12 @@ function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-const percent = (value, sign = false) => `${sign && value > 0 ? "+" : ""}${(100 * value).toFixed(1).replace("-", "−")} %`;
+/** A number for people: a true minus sign, and none before a zero. */
+const figure = (value, digits, sign = false) => {
+  const text = Math.abs(value).toFixed(digits);
+  return `${Number(text) === 0 ? "" : value < 0 ? "−" : sign ? "+" : ""}${text}`;
+};
+const percent = (value, sign = false) => `${figure(100 * value, 1, sign)} %`;
 const range = (share, sign) => `${percent(share.value, sign)} (${percent(share.low, sign)} to ${percent(share.high, sign)})`;
 const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 const probability = (p) => (p < 0.0001 ? "p < 0.0001" : `p = ${p.toFixed(4)}`);
@@ -54,7 +59,7 @@ function ranking(models) {
   const rows = models.map((m, i) => {
     const [from, to] = [Number(m.strength.low), Number(m.strength.high)];
     return el("tr", {}, el("td", {}, String(i + 1)), el("td", {}, m.model),
-      el("td", { class: "number" }, `${m.strength.value.toFixed(2)} (${from.toFixed(2)} to ${to.toFixed(2)})`.replaceAll("-", "−")),
+      el("td", { class: "number" }, `${figure(m.strength.value, 2)} (${figure(from, 2)} to ${figure(to, 2)})`),
       el("td", { class: "strip-cell" }, el("div", { class: "strip", "aria-hidden": "true" },
         el("span", { class: "zero", style: { left: `${at(0)}%` } }),
         el("span", { class: "range", style: { left: `${at(from)}%`, width: `${at(to) - at(from)}%` } }),
@@ -65,7 +70,7 @@ function ranking(models) {
 
 function question(q) {
   const section = el("section", {}, el("h2", {}, NAMES[q.question] ?? q.question));
-  const alpha = q.agreement === undefined ? "no two raters judged the same thing yet" : `Krippendorff's alpha ${q.agreement.toFixed(2).replace("-", "−")} (1: full agreement, 0: chance)`;
+  const alpha = q.agreement === undefined ? "no two raters judged the same thing yet" : `Krippendorff's alpha ${figure(q.agreement, 2)} (1: full agreement, 0: chance)`;
   section.append(el("p", { class: "facts" }, `${plural(q.votes, "rating")}. Agreement: ${alpha}.`));
   if (q.alignment.length > 0) {
     section.append(el("h3", {}, "Shows what the text says"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Yes", "number"], ["Pictures", "number"], ["Share", "number"]],

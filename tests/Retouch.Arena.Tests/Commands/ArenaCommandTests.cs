@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Retouch.Arena.Tests.Commands;
+
+/// <summary>The verb as users call it.</summary>
+public sealed class ArenaCommandTests : IDisposable
+{
+    private readonly TestStudy study = new(items: 3);
+
+    public void Dispose() => study.Dispose();
+
+    [Fact]
+    public async Task AStudy_FromTheCommandLine_ServedJudgedReadAndExported()
+    {
+        using var process = ArenaProcess.Start("arena", study.Folder, "--port", "0", "--raters", "Ann", "Ben", "--questions", "appeal", "--ratings", "2", "--check-every", "0", "--json");
+        try
+        {
+            var document = new System.Text.StringBuilder();
+            while (await process.StandardOutput.ReadLineAsync() is { } line)
+            {
+                document.AppendLine(line);
+                if (line == "}")
+                    break;
+            }
+
+            var started = JsonDocument.Parse(document.ToString()).RootElement;
+            Assert.False(started.TryGetProperty("raterLink", out _));
+            foreach (var invitation in started.GetProperty("invitations").EnumerateArray())
+            {
+                var link = new Uri(invitation.GetProperty("link").GetString()!);
+                using var rater = new RaterClient(link.GetLeftPart(UriPartial.Authority));
+                Assert.Equal(invitation.GetProperty("name").GetString(), (await rater.Open(link.PathAndQuery)).GetProperty("rater").GetString());
+                var votes = 0;
+                for (; await rater.Vote(static t => RaterClient.Ballot(t, "left")); votes++)
+                    Assert.True(votes < 3);
+                Assert.Equal(3, votes);
+            }
+
+            // The server still runs.
+            var results = JsonDocument.Parse(Done("arena", "results", study.Folder, "--json")).RootElement;
+            Assert.Equal((6, 2), (results.GetProperty("votes").GetInt32(), results.GetProperty("ratingsNeeded").GetInt32()));
+            Assert.Contains("secret-alpha against secret-beta", Done("arena", "results", study.Folder));
+            Assert.Equal("6 votes written\n", Done("arena", "export", study.Folder, "--jsonl", Path.Combine(study.Folder, "votes.jsonl")));
+            using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()]))
+                await kill.WaitForExitAsync();
+            await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
+            Assert.Equal(130, process.ExitCode);
+            Assert.EndsWith("interrupted\n", await process.StandardError.ReadToEndAsync());
+        }
+        finally
+        {
+            if (!process.HasExited)
+                process.Kill();
+        }
+    }
+
+    [Fact]
+    public void Mistakes_AreRefusedWithWhatToDo()
+    {
+        Refused(2, "--token", "arena", study.Folder, "--bind", "0.0.0.0");
+        Refused(2, "retouch arena FOLDER", "arena");
+        Refused(2, "no question", "arena", study.Folder, "--questions", "beauty");
+        Refused(3, "no folder", "arena", Path.Combine(study.Folder, "nowhere"));
+        Refused(3, "no votes", "arena", "results", study.Folder);
+        Refused(2, "--output", "arena", "export", study.Folder);
+        Refused(2, "--ties", "arena", "export", study.Folder, "--jsonl", "x", "--ties");
+    }
+
+    private static void Refused(int code, string words, params string[] arguments)
+    {
+        var (exit, output, error) = ArenaProcess.Run(arguments);
+        Assert.Equal(code, exit);
+        Assert.Equal("", output);
+        Assert.Contains(words, error, StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static string Done(params string[] arguments)
+    {
+        var (exit, output, error) = ArenaProcess.Run(arguments);
+        Assert.True(exit == 0, error);
+        return output;
+    }
+}

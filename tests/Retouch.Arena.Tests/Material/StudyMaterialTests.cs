@@ -1,0 +1,125 @@
+using Retouch.Arena.Material;
+using Retouch.Arena.Study;
+using Retouch.Images;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Tests.Material;
+
+/// <summary>Pictures are found, matched, and kept inside their folder.</summary>
+public sealed class StudyMaterialTests : IDisposable
+{
+    private readonly TestStudy study = new(items: 3);
+
+    public void Dispose() => study.Dispose();
+
+    private StudyMaterial Read() => StudyMaterial.Read(study.Folder);
+
+    private string In(params string[] parts) => Path.Combine([study.Folder, .. parts]);
+
+    [Fact]
+    public void Pictures_AreMatchedByPromptAndSeedWhateverTheirNames()
+    {
+        File.Move(In("secret-beta", "000.png"), In("secret-beta", "zzz.png"));
+        File.WriteAllText(In("secret-beta", "metadata.jsonl"), File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("000.png", "./zzz.png"));
+        var material = Read();
+        Assert.True(material.MatchedBySeed);
+        Assert.Equal(["prompt number 0 #1000", "prompt number 1 #1001", "prompt number 2 #1002"], material.Items.Select(i => i.Key));
+        Assert.Equal("secret-beta/zzz.png", material.Find("secret-beta", "prompt number 0 #1000")!.Path);
+    }
+
+    [Fact]
+    public void Pictures_WithoutSeedsAreMatchedByNameWhateverTheirEnding()
+    {
+        foreach (var model in study.Models)
+            File.Delete(In(model, "metadata.jsonl"));
+        PictureFile.Save(PictureFile.Load(In("secret-beta", "001.png")), In("secret-beta", "001.jpg"));
+        File.Delete(In("secret-beta", "001.png"));
+        File.WriteAllText(In("secret-alpha", "001.txt"), "a  pear\n");
+        var material = Read();
+        Assert.False(material.MatchedBySeed);
+        Assert.Equal([new("000", null), new("001", "a pear"), new("002", null)], material.Items);
+        Assert.Equal("secret-beta/001.jpg", material.Find("secret-beta", "001")!.Path);
+    }
+
+    [Fact]
+    public void ASeedUsedTwice_MakesNamesDecide()
+    {
+        File.WriteAllText(In("secret-beta", "metadata.jsonl"), File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0"));
+        Assert.Contains("cannot be compared", Assert.Throws<InputException>(Read).Message);
+        File.WriteAllText(In("secret-alpha", "metadata.jsonl"), File.ReadAllText(In("secret-alpha", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0"));
+        Assert.False(Read().MatchedBySeed);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Links_ThatLeadOut_AreRefused(bool folder)
+    {
+        using var outside = new TestStudy(items: 1);
+        if (folder)
+            Directory.CreateSymbolicLink(In("secret-alpha", "more"), Path.Combine(outside.Folder, "secret-beta"));
+        else
+            File.CreateSymbolicLink(In("secret-alpha", "more.png"), Path.Combine(outside.Folder, "secret-beta", "000.png"));
+        Assert.Contains("leads out", Assert.Throws<InputException>(Read).Message);
+    }
+
+    [Fact]
+    public void AModelThatIsALinkOut_IsRefused()
+    {
+        using var outside = new TestStudy(items: 1);
+        Directory.CreateSymbolicLink(In("gamma"), Path.Combine(outside.Folder, "secret-beta"));
+        Assert.Contains("leads out", Assert.Throws<InputException>(Read).Message);
+    }
+
+    [Fact]
+    public void AStudyFolderThatIsReachedByALink_IsFine()
+    {
+        var link = study.Folder + "-link";
+        Directory.CreateSymbolicLink(link, study.Folder);
+        Assert.Equal(study.Models, StudyMaterial.Read(link).Models);
+        Directory.Delete(link);
+    }
+
+    [Fact]
+    public void ABrokenPicture_IsNamedAtTheStart()
+    {
+        File.WriteAllText(In("secret-alpha", "002.png"), "no picture");
+        Assert.Contains("002.png", Assert.Throws<InputException>(Read).Message);
+    }
+
+    [Theory]
+    [InlineData("{\"file_name\": \"000.png\", \"text\": 5}")]
+    [InlineData("{\"text\": \"x\"}")]
+    [InlineData("[1]")]
+    [InlineData("{")]
+    public void BrokenMetadata_AreRefusedWithTheLine(string line)
+    {
+        File.AppendAllText(In("secret-alpha", "metadata.jsonl"), line + "\n");
+        Assert.Contains("line 4", Assert.Throws<InputException>(Read).Message);
+    }
+
+    [Fact]
+    public void NothingToJudge_SaysWhatIsMissing()
+    {
+        Directory.Delete(In("secret-beta"), recursive: true);
+        var material = Read();
+        Assert.Contains("no two models", Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Questions = [Question.Appeal] })).Message);
+        // One model's pictures can still be asked about their prompts.
+        Assert.Equal([Question.Alignment], StudyPlan.For(material, study.Options).Questions);
+        Directory.Delete(In("secret-alpha"), recursive: true);
+        Assert.Contains("No subfolder", Assert.Throws<InputException>(Read).Message);
+    }
+
+    [Fact]
+    public void ASpoiledPicture_KeepsItsSizeAndItsCoarseColours()
+    {
+        var picture = TestStudy.Paint(0, 1, side: 60);
+        var spoiled = DegradedPicture.Of(picture);
+        Assert.Equal((60, 60), (spoiled.Width, spoiled.Height));
+        Assert.False(spoiled.SameAs(picture));
+        // Cells of 60 / 14 = 4 pixels, each the mean of what was there.
+        Assert.Equal(spoiled[4, 8], spoiled[7, 11]);
+        var mean = Enumerable.Range(0, 16).Average(k => picture[4 + k % 4, 8 + k / 4].R);
+        Assert.Equal(mean, spoiled[5, 9].R, 1.0);
+    }
+}

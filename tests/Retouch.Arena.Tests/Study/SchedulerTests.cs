@@ -1,0 +1,145 @@
+using Retouch.Arena.Material;
+using Retouch.Arena.Study;
+using Retouch.Arena.Votes;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Tests.Study;
+
+/// <summary>Who gets what: everything evenly, nothing twice, checks in between, limits kept.</summary>
+public sealed class SchedulerTests : IDisposable
+{
+    private readonly TestStudy study = new(5, "a", "b", "c");
+    private readonly StudyFile file;
+    private readonly StudyMaterial material;
+    private int keys;
+
+    public SchedulerTests()
+    {
+        file = StudyFile.Serve(Path.Combine(study.Folder, "arena.sqlite"), TimeProvider.System);
+        material = StudyMaterial.Read(study.Folder);
+    }
+
+    public void Dispose()
+    {
+        file.Dispose();
+        study.Dispose();
+    }
+
+    private Scheduler With(ArenaOptions options) => new(file, StudyPlan.For(material, options), options, seed: 3);
+
+    private List<StudyTask> JudgeAll(Scheduler scheduler, Rater rater, int most = int.MaxValue)
+    {
+        var tasks = new List<StudyTask>();
+        while (tasks.Count < most && scheduler.Next(rater.Id).Current is { } given)
+        {
+            tasks.Add(given.Task);
+            file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Left : Answer.Yes));
+        }
+
+        return tasks;
+    }
+
+    private string Key() => $"key-{keys++:D5}";
+
+    [Fact]
+    public void ARater_GetsEverythingOnce_QuestionByQuestion()
+    {
+        var options = study.Options with { CheckEvery = 0 };
+        var tasks = JudgeAll(With(options), file.Raters.Add("Ann")!);
+        var plan = StudyPlan.For(material, options);
+        // 5 items, 3 pairs of models, 2 questions; 15 single pictures.
+        Assert.Equal(45, tasks.Count);
+        Assert.Equal(plan.Tasks.ToHashSet(), tasks.ToHashSet());
+        Assert.Equal([Question.Flaws, Question.Appeal, Question.Alignment], tasks.Select(t => t.Question).Distinct());
+        Assert.Equal(2, Enumerable.Range(1, 44).Count(k => tasks[k].Question != tasks[k - 1].Question));
+    }
+
+    [Fact]
+    public void ATask_StaysGivenUntilItIsJudged()
+    {
+        var scheduler = With(study.Options);
+        var rater = file.Raters.Add("Ann")!;
+        var first = scheduler.Next(rater.Id).Current;
+        Assert.Equal(first, scheduler.Next(rater.Id).Current);
+        Assert.Equal(first, With(study.Options).Next(rater.Id).Current);
+    }
+
+    [Fact]
+    public void Ratings_AreSpreadEvenlyAndEndAtTheNumberAsked()
+    {
+        var scheduler = With(study.Options with { Questions = [Question.Appeal], Ratings = 2, CheckEvery = 0 });
+        var raters = Enumerable.Range(0, 4).Select(k => file.Raters.Add($"rater {k}")!).ToList();
+        JudgeAll(scheduler, raters[0], most: 8);
+        // The second rater begins with what the first has not seen.
+        Assert.Equal(7, JudgeAll(scheduler, raters[1], most: 7).Except(file.Votes.Standing().Where(v => v.Given.Rater == raters[0].Id).Select(v => v.Given.Task)).Count());
+        foreach (var rater in raters)
+            JudgeAll(scheduler, rater);
+        Assert.All(file.Votes.Tally(), t => Assert.Equal(2, t.Ratings));
+        Assert.Equal(15, file.Votes.Tally().Count);
+        // Leaving a rater out gives what that one judged out again.
+        file.Raters.SetExcluded(raters[0].Id, true);
+        Assert.NotEmpty(JudgeAll(scheduler, raters[3]));
+    }
+
+    [Fact]
+    public void Checks_ComeOnceInEveryStretchAndAreNeverFirst()
+    {
+        var options = study.Options with { Questions = [Question.Flaws, Question.Appeal], CheckEvery = 5 };
+        var kinds = new HashSet<TaskKind>();
+        for (var r = 0; r < 6; r++)
+        {
+            var tasks = JudgeAll(With(options with { Ratings = 100 }), file.Raters.Add($"rater {r}")!);
+            Assert.Equal(TaskKind.Judge, tasks[0].Kind);
+            Assert.Equal(30, tasks.Count(t => t.Kind == TaskKind.Judge));
+            for (var stretch = 0; stretch + 5 <= tasks.Count; stretch += 5)
+                Assert.Equal(1, tasks.Skip(stretch).Take(5).Count(t => t.Kind != TaskKind.Judge));
+            kinds.UnionWith(tasks.Select(t => t.Kind));
+        }
+
+        Assert.Equal(3, kinds.Count);
+        Assert.Equal(6, file.Raters.All().Count);
+        Assert.DoesNotContain(file.Votes.Tally(), t => t.Ratings > 6);
+    }
+
+    [Theory]
+    [InlineData(9, 3, 3, 3)]
+    [InlineData(10, 4, 4, 2)]
+    [InlineData(2, 1, 1, 0)]
+    public void ALimit_IsSharedAmongTheQuestions(int limit, int flaws, int appeal, int alignment)
+    {
+        var tasks = JudgeAll(With(study.Options with { PerRater = limit, CheckEvery = 0 }), file.Raters.Add("Ann")!);
+        Assert.Equal((flaws, appeal, alignment), (tasks.Count(t => t.Question == Question.Flaws), tasks.Count(t => t.Question == Question.Appeal), tasks.Count(t => t.Question == Question.Alignment)));
+    }
+
+    [Fact]
+    public void ABaseline_IsInEveryPair()
+    {
+        var plan = StudyPlan.For(material, study.Options with { Baseline = "b", Questions = [Question.Appeal] });
+        Assert.Equal(10, plan.Tasks.Count);
+        Assert.All(plan.Tasks, t => Assert.Contains("b", new[] { t.First, t.Second }));
+        Assert.Contains("none of the models", Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Baseline = "x" })).Message);
+    }
+
+    [Fact]
+    public void Progress_CountsDownToNothing()
+    {
+        var scheduler = With(study.Options with { CheckEvery = 0 });
+        var rater = file.Raters.Add("Ann")!;
+        for (var done = 0; ; done++)
+        {
+            var (given, progress) = scheduler.Next(rater.Id);
+            Assert.Equal(new Progress(done, 45), progress);
+            if (given is null)
+                break;
+            file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Tie : Answer.No));
+        }
+    }
+
+    [Fact]
+    public void APictureThatChanged_EndsTheStudy()
+    {
+        file.Register(material);
+        study.Add("a", "000.png", TestStudy.Paint(9, 9));
+        Assert.Contains("has changed", Assert.Throws<InputException>(() => file.Register(StudyMaterial.Read(study.Folder))).Message);
+    }
+}
