@@ -135,6 +135,7 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
+        _task.Prepare(_source, progress.Note, cancellation);
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
@@ -166,6 +167,7 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
+        _task.Prepare(_source, static _ => { }, cancellation);
         var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
         return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation);
     }
@@ -223,7 +225,7 @@ public sealed class TrainingRun : IDisposable
         Initialise(denoiser.Parameters);
         var autoencoder = ComponentFolder.Load(model.Autoencoder!, _device).Network as IAutoencoder
             ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
-        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, _source.Classes.Count).ToDictionary(static k => k, k => _source.Classes[k]));
+        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, _source.Classes.Count).ToDictionary(static k => k, k => _source.Classes[k]), model.PromptsFrom);
     }
 
     private void Initialise(Torch.Nn.ParameterStore store)

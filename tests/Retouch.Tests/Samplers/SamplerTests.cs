@@ -263,6 +263,8 @@ public sealed class SamplerTests
 
         public int? ClassCount { get; init; } = Classes;
 
+        public int? TextWidth => null;
+
         public ParameterStore Parameters { get; } = new();
 
         public bool CheckpointActivations { get; set; }

@@ -33,6 +33,10 @@ internal sealed class LinearTask : ITrainingTask
     {
     }
 
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    {
+    }
+
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         var (x, y) = (batch.Images!.Narrow(1, 0, _weight.Count), batch.Images!.Narrow(1, _weight.Count, 1).Squeeze(1));

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Denoisers;
+using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.UNet;
 using Retouch.Formulations;
 using Retouch.Torch;
@@ -28,14 +29,17 @@ public sealed class LatentDiffusionPipeline : IDisposable
     private readonly ConfigDocument _scheduler;
     private readonly string _denoiserFolder;
     private readonly string? _source;
+    private readonly string? _passengerSource;
     private readonly List<string> _passengers;
 
-    private LatentDiffusionPipeline(Component autoencoder, Component denoiser, string denoiserFolder, ConfigDocument index, ConfigDocument scheduler, string? source)
+    private LatentDiffusionPipeline(
+        Component autoencoder, Component denoiser, string denoiserFolder, ConfigDocument index, ConfigDocument scheduler, string? source, string? passengerSource)
     {
         (_autoencoder, _denoiser, _denoiserFolder, _index, _scheduler, _source) = (autoencoder, denoiser, denoiserFolder, index, scheduler, source);
+        _passengerSource = passengerSource;
         Autoencoder = (IAutoencoder)autoencoder.Network;
         Denoiser = (IDenoiser)denoiser.Network;
-        _passengers = source is null ? [] : Passengers(index.Json, source, denoiserFolder);
+        _passengers = passengerSource is null ? [] : Passengers(index.Json, passengerSource, denoiserFolder);
         SchedulerConfig = scheduler.Json;
         Labels = ReadLabels(index.Json);
         if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
@@ -57,6 +61,9 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <summary>Names of the classes by label (<c>id2label</c>); empty where there are none.</summary>
     public IReadOnlyDictionary<int, string> Labels { get; set; }
 
+    /// <summary>The pipeline folder whose text encoders read the prompts; null where the denoiser takes none, or there are no encoders.</summary>
+    public string? PromptFolder => Denoiser.TextWidth is not null && _passengerSource is { } folder && PromptEncoders.FoldersOf(folder).Count > 0 ? folder : null;
+
     /// <summary>How noise is mixed in and what the denoiser predicts, as <see cref="SchedulerConfig"/> says.</summary>
     /// <param name="density">Where training looks; uniform where null.</param>
     /// <exception cref="InputException">The scheduler is unknown, or its members make no formulation.</exception>
@@ -68,21 +75,35 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <param name="denoiser">A kind of <see cref="ComponentRegistry"/>.</param>
     /// <param name="schedulerConfig">With <c>_class_name</c>.</param>
     /// <param name="labels">Names of the classes by label.</param>
-    /// <exception cref="InputException">The latents' channels differ, or the scheduler has no class.</exception>
-    public static LatentDiffusionPipeline Create(IAutoencoder autoencoder, IDenoiser denoiser, JsonObject schedulerConfig, IReadOnlyDictionary<int, string>? labels = null)
+    /// <param name="promptsFrom">A pipeline folder whose text encoders and tokenizers the new pipeline has; null for one without prompts.</param>
+    /// <exception cref="InputException">The latents' channels differ, or the scheduler has no class, or the folder is no pipeline.</exception>
+    public static LatentDiffusionPipeline Create(
+        IAutoencoder autoencoder, IDenoiser denoiser, JsonObject schedulerConfig, IReadOnlyDictionary<int, string>? labels = null, string? promptsFrom = null)
     {
         var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
-        var isUNet = denoiser is UNet2DCondition;
-        var folder = isUNet ? "unet" : "transformer";
-        var index = new JsonObject
+        var folder = denoiser is UNet2DCondition ? "unet" : "transformer";
+        // diffusers has no pipeline for other networks with classes alone: its parts are loaded one by one.
+        var index = promptsFrom is null ? new JsonObject { ["_class_name"] = denoiser is DiTTransformer2D ? "DiTPipeline" : "DiffusionPipeline" } : PromptIndex(promptsFrom);
+        index["scheduler"] = new JsonArray("diffusers", new JsonMembers(schedulerConfig, SchedulerName).Text("_class_name"));
+        index[folder] = new JsonArray("diffusers", network.ClassName);
+        index["vae"] = new JsonArray("diffusers", vae.ClassName);
+        var passengers = promptsFrom is null ? null : Path.GetFullPath(promptsFrom);
+        return new LatentDiffusionPipeline(vae, network, folder, ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null, passengers)
         {
-            // diffusers has no pipeline for a U-Net with classes alone: its parts are loaded one by one.
-            ["_class_name"] = isUNet ? "DiffusionPipeline" : "DiTPipeline",
-            ["scheduler"] = new JsonArray("diffusers", new JsonMembers(schedulerConfig, SchedulerName).Text("_class_name")),
-            [folder] = new JsonArray("diffusers", network.ClassName),
-            ["vae"] = new JsonArray("diffusers", vae.ClassName),
+            Labels = labels ?? new Dictionary<int, string>(),
         };
-        return new LatentDiffusionPipeline(vae, network, folder, ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null) { Labels = labels ?? new Dictionary<int, string>() };
+    }
+
+    /// <summary>Reads the text encoders; whoever asks disposes them.</summary>
+    /// <param name="device">Where the weights go.</param>
+    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <exception cref="InputException">The denoiser takes no prompts, or encoders are missing, broken or do not fit it.</exception>
+    public PromptEncoders LoadPromptEncoders(Device device, DType? dtype = DType.Float32)
+    {
+        if (Denoiser.TextWidth is not { } width)
+            throw new InputException($"This denoiser ({_denoiser.ClassName}) takes no prompts.");
+        var folder = PromptFolder ?? throw new InputException($"The denoiser ({_denoiser.ClassName}) takes prompts, but '{_passengerSource ?? "the model"}' has no text_encoder/ and no tokenizer/. Download the whole model.");
+        return PromptEncoders.Load(folder, width, device, dtype);
     }
 
     /// <summary>Reads a pipeline.</summary>
@@ -105,7 +126,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
             var denoiser = LoadAs<IDenoiser>(Path.Combine(folder, denoiserFolder), device, dtype, variant);
             try
             {
-                return new LatentDiffusionPipeline(autoencoder, denoiser, denoiserFolder, index, scheduler, Path.GetFullPath(folder));
+                return new LatentDiffusionPipeline(autoencoder, denoiser, denoiserFolder, index, scheduler, Path.GetFullPath(folder), Path.GetFullPath(folder));
             }
             catch
             {
@@ -162,6 +183,15 @@ public sealed class LatentDiffusionPipeline : IDisposable
         throw new InputException($"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds {string.Join(", ", present.DefaultIfEmpty("nothing"))}.");
     }
 
+    /// <summary>The members of a pipeline's index that say how prompts are read.</summary>
+    private static JsonObject PromptIndex(string folder)
+    {
+        var given = ConfigDocument.Read(Path.Combine(folder, IndexName)).Json;
+        var kept = given.Where(static p => p.Key == "_class_name" || p.Key.StartsWith("text_encoder", StringComparison.Ordinal)
+            || p.Key.StartsWith("tokenizer", StringComparison.Ordinal) || p.Key.StartsWith("force_zeros", StringComparison.Ordinal));
+        return new JsonObject(kept.Select(static p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())).ToArray());
+    }
+
     private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant)
     {
         var component = ComponentFolder.Load(folder, device, dtype, variant);
@@ -211,7 +241,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
 
     private void Copy(string name, string target)
     {
-        var from = Path.Combine(_source!, name);
+        var from = Path.Combine(_passengerSource!, name);
         if (!Directory.Exists(from))
             throw new InputException($"'{from}' was there when the pipeline was read and is gone now, so that it cannot be copied. Put it back and save again.");
         FolderCopy.Copy(from, target);

@@ -48,6 +48,9 @@ public sealed class DiTTransformer2D : IDenoiser
     public int? ClassCount => Config.NumEmbedsAdaNorm;
 
     /// <inheritdoc/>
+    public int? TextWidth => null;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <inheritdoc/>

@@ -42,6 +42,9 @@ public sealed class MmDitTransformer2D : IDenoiser
     public int? ClassCount => Config.NumClasses;
 
     /// <inheritdoc/>
+    public int? TextWidth => null;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <inheritdoc/>

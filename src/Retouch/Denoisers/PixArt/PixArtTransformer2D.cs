@@ -60,6 +60,9 @@ public sealed class PixArtTransformer2D : IDenoiser
     public int? ClassCount => null;
 
     /// <inheritdoc/>
+    public int? TextWidth => Config.CaptionChannels;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <inheritdoc/>

@@ -37,6 +37,9 @@ public sealed class Sd3Transformer2D : IDenoiser
     public int? ClassCount => null;
 
     /// <inheritdoc/>
+    public int? TextWidth => Config.JointAttentionDim;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <inheritdoc/>

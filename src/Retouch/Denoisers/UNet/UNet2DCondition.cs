@@ -60,6 +60,9 @@ public sealed class UNet2DCondition : IDenoiser
     public int? ClassCount => Config.ClassEmbedType is null ? Config.NumClassEmbeds - 1 : null;
 
     /// <inheritdoc/>
+    public int? TextWidth => Config.TakesText ? Config.CrossAttentionDim![0] : null;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <inheritdoc/>

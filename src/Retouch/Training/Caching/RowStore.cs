@@ -55,6 +55,9 @@ internal sealed class RowStore : IDisposable
         }
     }
 
+    /// <summary>Whether its rows have a tensor of this name.</summary>
+    public bool Holds(string tensor) => _files.Count > 0 && _files[0].Entries.ContainsKey(tensor);
+
     /// <summary>Whether there is a row of this name.</summary>
     public bool Has(string name) => _places.ContainsKey(name);
 

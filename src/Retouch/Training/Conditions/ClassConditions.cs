@@ -21,6 +21,14 @@ internal sealed class ClassConditions(int classes, double dropout, Device device
     }
 
     /// <inheritdoc/>
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    {
+    }
+
+    /// <inheritdoc/>
+    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
+
+    /// <inheritdoc/>
     public Condition Of(TrainingBatch batch, StepSeeds seeds)
     {
         var labels = batch.Samples.Select(static s => (long)s.Label!.Value).ToArray();

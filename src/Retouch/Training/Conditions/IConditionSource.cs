@@ -12,6 +12,18 @@ public interface IConditionSource : IDisposable
     /// <exception cref="InputException">Samples lack what the denoiser has to be told; the first ones are named.</exception>
     void Check(IPictureSource source);
 
+    /// <summary>Does what takes its time, once, before the first step.</summary>
+    /// <param name="source">The data that will be trained on.</param>
+    /// <param name="note">Told what is going on.</param>
+    /// <param name="cancellation">Stops it.</param>
+    void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation);
+
+    /// <summary>What the pictures of a sample grid are drawn with; null where classes take turns, or there is nothing to tell.</summary>
+    /// <param name="count">Pictures.</param>
+    /// <param name="height">Of each, in pixels.</param>
+    /// <param name="width">Of each, in pixels.</param>
+    (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width);
+
     /// <summary>The condition of a batch, some of it dropped for classifier-free guidance, in the open scope.</summary>
     /// <param name="batch">The samples.</param>
     /// <param name="seeds">Decides which are dropped.</param>

@@ -13,6 +13,14 @@ internal sealed class NoConditions : IConditionSource
     }
 
     /// <inheritdoc/>
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    {
+    }
+
+    /// <inheritdoc/>
+    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
+
+    /// <inheritdoc/>
     public Condition Of(TrainingBatch batch, StepSeeds seeds) => new();
 
     /// <inheritdoc/>

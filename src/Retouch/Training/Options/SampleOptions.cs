@@ -13,6 +13,10 @@ public sealed record SampleOptions
     [Description("Pictures in a grid.")]
     public int Count { get; init; } = 16;
 
+    /// <summary>Prompts of the pictures, which take turns; only for denoisers that take prompts. Default: the first captions of the data.</summary>
+    [Description("Prompts of the grid's pictures, which take turns; default: the first captions.")]
+    public IReadOnlyList<string>? Prompts { get; init; }
+
     /// <summary>Sampler steps.</summary>
     [Description("Sampler steps.")]
     public int Steps { get; init; } = 50;
@@ -27,6 +31,7 @@ public sealed record SampleOptions
 
     internal void Validate(Action<bool, string> require)
     {
+        require(Prompts is null || Prompts.Count > 0, "samples.prompts is empty; leave it out, or give at least one prompt");
         require(Every >= 0, $"samples.every is {Every}; it is at least 0");
         require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it lies between 1 and 1024");
         require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it lies between 1 and 1000");

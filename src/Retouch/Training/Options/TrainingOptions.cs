@@ -95,7 +95,7 @@ public sealed record TrainingOptions
     /// </summary>
     public TrainingOptions Resolve() => this with
     {
-        Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder) },
+        Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder), PromptsFrom = Absolute(Model.PromptsFrom) },
         Data = (Data.Folder is not null || Data.Shards is not null
             ? Data with { Folder = Absolute(Data.Folder), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
             : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
@@ -192,6 +192,10 @@ public sealed record ModelOptions
     [Description("scheduler_config.json as diffusers writes it; decides the formulation (epsilon, v, flow).")]
     public JsonObject? Scheduler { get; init; }
 
+    /// <summary>From scratch, for a denoiser that takes prompts: a diffusers folder whose tokenizers and text encoders read them, and travel along.</summary>
+    [Description("From scratch, for a denoiser that takes prompts: a diffusers folder whose tokenizers and text encoders are used.")]
+    public string? PromptsFrom { get; init; }
+
     /// <summary>
     /// For an autoencoder: whether the factor that brings its latents to unit variance is measured anew on the data. Default: for one from scratch whose config gives none.
     /// </summary>
@@ -206,6 +210,7 @@ public sealed record ModelOptions
     {
         require(Path is null || Autoencoder is null, "model.autoencoder is for a denoiser from scratch; with model.path, whose autoencoder is used, it would do nothing");
         require(MeasureScaling is null || task == TrainingTaskKind.Autoencoder, "model.measureScaling is for autoencoders; it would do nothing");
+        require(PromptsFrom is null || (Config is not null && task == TrainingTaskKind.Denoiser), "model.promptsFrom is for a denoiser from scratch (model.config); elsewhere it would do nothing");
         require(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
         if (task == TrainingTaskKind.Denoiser)
         {

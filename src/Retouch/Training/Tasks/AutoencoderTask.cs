@@ -49,6 +49,11 @@ public sealed class AutoencoderTask : ITrainingTask
     }
 
     /// <inheritdoc/>
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    {
+    }
+
+    /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         ArgumentNullException.ThrowIfNull(batch);

@@ -45,12 +45,25 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
         List<string> problems = [.. options.Objective!.Validate("objective", _formulation)];
-        if (pipeline.Denoiser.ClassCount is null && options.Conditioning != new ConditioningOptions())
-            problems.Add("conditioning.dropout is for class-conditional denoisers; this one takes no classes, so it would do nothing");
+        var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
+        if (classes is null && !prompts && options.Conditioning != new ConditioningOptions())
+            problems.Add("conditioning.dropout is for denoisers that take classes or prompts; this one takes neither, so it would do nothing");
+        if (!prompts && options.Samples.Prompts is not null)
+            problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
+        if (!prompts && options.Model.PromptsFrom is not null)
+            problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
+        if (!prompts && options.Data is { Cache: not null, CacheLatents: false })
+            problems.Add("data.cache keeps latents (with data.cacheLatents) and prompts; here there are neither, so it would do nothing");
+        if (prompts && pipeline.PromptFolder is null)
+            problems.Add("the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has them as model.promptsFrom");
+        if (prompts && classes is not null)
+            problems.Add("the denoiser takes both classes and prompts, which training does not support");
         if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
-        _conditions = pipeline.Denoiser.ClassCount is { } classes ? new ClassConditions(classes, options.Conditioning.Dropout, device) : new NoConditions();
+        var dropout = options.Conditioning.Dropout;
+        _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
+            : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
     }
 
     /// <inheritdoc/>
@@ -63,6 +76,9 @@ public sealed class DenoiserTask : ITrainingTask
 
     /// <inheritdoc/>
     public void Check(IPictureSource source) => _conditions.Check(source);
+
+    /// <inheritdoc/>
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation) => _conditions.Prepare(source, note, cancellation);
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
@@ -99,6 +115,9 @@ public sealed class DenoiserTask : ITrainingTask
         {
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = new(o.Guidance), Width = _options.Data.Size, Height = _options.Data.Size,
         };
+        using var scope = TensorScope.Enter();
+        if (_conditions.Shown(o.Count, request.Height, request.Width) is var (conditions, unconditional))
+            request = request with { Conditions = conditions, Unconditional = unconditional };
         return PictureGrid.Compose(PipelineSampler.Sample(_pipeline, request, _device, cancellation: cancellation));
     }
 

@@ -16,6 +16,12 @@ public interface ITrainingTask : IDisposable
     /// <exception cref="Torch.Errors.InputException">Samples lack what this task needs of them.</exception>
     void Check(IPictureSource source);
 
+    /// <summary>Does what takes its time, once, before the first step.</summary>
+    /// <param name="source">The data that will be trained on.</param>
+    /// <param name="note">Told what is going on.</param>
+    /// <param name="cancellation">Stops it.</param>
+    void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation);
+
     /// <summary>The loss of a batch, with its graph.</summary>
     /// <param name="batch">Samples; freed by the caller.</param>
     /// <param name="seeds">Everything random comes from here.</param>

@@ -1,0 +1,113 @@
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Conditioning;
+using Retouch.Conditioning.Prompts;
+using Retouch.Data;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Training.Caching;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Training.Conditions;
+
+/// <summary>The captions of samples, as the pipeline's text encoders read them.</summary>
+internal sealed class PromptConditions : IConditionSource
+{
+    private const string None = "";
+
+    private readonly LatentDiffusionPipeline _pipeline;
+    private readonly double _dropout;
+    private readonly IReadOnlyList<string> _shown;
+    private readonly string? _cache;
+    private readonly Device _device;
+    private readonly bool _takesSizes;
+    private PromptTable? _table;
+    private string[] _firstCaptions = [];
+
+    /// <param name="pipeline">Whose encoders are used; they are in memory only while prompts are encoded.</param>
+    /// <param name="dropout">The chance that a caption is replaced by the empty prompt.</param>
+    /// <param name="shown">Prompts of the sample grids; none takes the first captions.</param>
+    /// <param name="cache">A folder that encoded prompts are kept in; null keeps them in memory.</param>
+    /// <param name="device">Where conditions go.</param>
+    public PromptConditions(LatentDiffusionPipeline pipeline, double dropout, IReadOnlyList<string> shown, string? cache, Device device)
+    {
+        (_pipeline, _dropout, _shown, _cache, _device) = (pipeline, dropout, shown, cache, device);
+        _takesSizes = PromptEncoders.TakesTimeIds(Folder);
+    }
+
+    /// <inheritdoc/>
+    public void Check(IPictureSource source)
+    {
+        const int Shown = 3;
+        string[] without = [.. Enumerable.Range(0, source.Count).Select(k => source[k]).Where(static s => s.Caption is null).Select(static s => s.Id)];
+        if (without.Length > 0)
+            throw new InputException($"{without.Length} of {source.Count} pictures have no caption, but the denoiser takes prompts. Put a .txt file beside each picture (an empty one trains without a prompt), or give captions in metadata.jsonl. The first are {string.Join(", ", without.Take(Shown))}.");
+    }
+
+    /// <inheritdoc/>
+    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    {
+        if (_table is not null)
+            return;
+        string[] captions = [.. Enumerable.Range(0, source.Count).Select(k => source[k].Caption!).Distinct(StringComparer.Ordinal)];
+        _firstCaptions = [.. captions.Take(16)];
+        var store = _cache is null ? null : RowStore.Open(_cache, PromptTable.Key(PromptEncoders.FamilyOf(Folder), PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of)));
+        PromptEncoders? encoders = null;
+        var cut = new List<string>();
+        EncodedPrompts Encode(IReadOnlyList<string> prompts)
+        {
+            encoders ??= _pipeline.LoadPromptEncoders(_device);
+            var encoded = encoders.Encoder.Encode(prompts);
+            cut.AddRange(encoded.Cut.Select(c => $"'{prompts[c.Prompt]}' without '{c.Dropped}'"));
+            return encoded;
+        }
+
+        note($"Encoding {captions.Length} captions …");
+        try
+        {
+            _table = PromptTable.Encode([None, .. _shown, .. captions], Encode, store, null, cancellation);
+        }
+        finally
+        {
+            encoders?.Dispose();
+        }
+
+        if (cut.Count > 0)
+            note($"{cut.Count} captions are longer than an encoder takes and were cut; the first is read as {cut[0]}.");
+    }
+
+    /// <inheritdoc/>
+    public Condition Of(TrainingBatch batch, StepSeeds seeds)
+    {
+        using var generator = seeds.For(RandomPurpose.Dropout);
+        var chances = Ops.Rand([(long)batch.Count], generator).ToArray<float>();
+        var condition = Table.Of([.. batch.Samples.Select((s, k) => chances[k] < _dropout ? None : s.Caption!)]);
+        return Complete(condition, [.. batch.Frames.Select(f => Micro(batch, f))]);
+    }
+
+    /// <inheritdoc/>
+    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width)
+    {
+        var prompts = _shown.Count > 0 ? _shown : _firstCaptions;
+        Condition For(string prompt) => Complete(Table.Of([prompt]), [MicroConditioning.Whole(height, width)]);
+        return ([.. Enumerable.Range(0, count).Select(k => For(prompts[k % prompts.Count]))], For(None));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _table?.Dispose();
+
+    private string Folder => _pipeline.PromptFolder!;
+
+    private PromptTable Table => _table ?? throw new InvalidOperationException("The captions are not encoded yet.");
+
+    private MicroConditioning Micro(TrainingBatch batch, FrameRecord frame)
+    {
+        var (shape, scale) = batch.Images is { } images ? (images.Shape, 1) : (batch.Moments!.Shape, _pipeline.Autoencoder.Downsampling);
+        return new MicroConditioning(frame.OriginalHeight, frame.OriginalWidth, frame.Top, frame.Left, (int)shape[2] * scale, (int)shape[3] * scale);
+    }
+
+    private Condition Complete(Condition condition, MicroConditioning[] sizes)
+    {
+        var there = condition.To(_device);
+        return _takesSizes ? there with { TimeIds = MicroConditioning.ToTensor(sizes, _device) } : there;
+    }
+}
