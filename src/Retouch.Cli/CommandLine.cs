@@ -32,6 +32,7 @@ internal static class CommandLine
             DemoCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
+            CacheCommand.Create(),
             TrainCommand.Create(),
             ProbeLibraryCommand.Create(),
         };

@@ -20,7 +20,7 @@ internal static class SampleCommand
 {
     private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
     private static readonly Option<string> OutputFolder = new("--output") { Description = "Folder for the pictures; new or empty.", Required = true };
-    private static readonly Option<int> Count = new("--count") { Description = "Pictures.", DefaultValueFactory = static _ => 16 };
+    private static readonly Option<int?> Count = new("--count") { Description = "Pictures, 16 by default; with prompts they are counted by these." };
     private static readonly Option<ulong> Seed = new("--seed") { Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.", DefaultValueFactory = static _ => 0 };
     private static readonly Option<string?> SamplerName = new("--sampler") { Description = $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own." };
     private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
@@ -44,6 +44,7 @@ internal static class SampleCommand
         {
             Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch,
         };
+        PromptOptions.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var result = Run(parsed, cancellation);
@@ -56,7 +57,10 @@ internal static class SampleCommand
     private static SampleResult Run(ParseResult parsed, CancellationToken cancellation)
     {
         var folder = SampledFolder.Check(parsed.GetRequiredValue(OutputFolder));
-        var count = parsed.GetValue(Count);
+        var prompts = PromptOptions.Read(parsed);
+        if (prompts is not null && (parsed.GetValue(Count) is not null || parsed.GetValue(Class) is { Length: > 0 }))
+            throw new UsageException("--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many.");
+        var count = prompts?.Count ?? parsed.GetValue(Count) ?? 16;
         if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
             throw new UsageException("--count, --batch and --steps must be at least 1.");
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
@@ -73,8 +77,16 @@ internal static class SampleCommand
             Width = size?.Width ?? pipeline.NativeSize, Height = size?.Height ?? pipeline.NativeSize,
             Labels = chosen.Length == 0 ? null : [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])],
         };
+        if (prompts is null && pipeline.Denoiser.TextWidth is not null)
+            throw new UsageException("This model draws by prompt; give --prompt or --prompts.");
+        if (prompts is not null)
+        {
+            var told = PromptOptions.Encode(pipeline, prompts, parsed, request.Height, request.Width, device);
+            request = request with { Conditions = told.Conditions, Unconditional = told.Unconditional };
+        }
+
         var start = TimeProvider.System.GetTimestamp();
-        var written = new SampledFolder(folder, pipeline, request);
+        var written = new SampledFolder(folder, pipeline, request, prompts);
         using (var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System))
             PipelineSampler.SampleBatches(pipeline, request, device, written.Add, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
         return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds);

@@ -70,6 +70,15 @@ public sealed record Condition(Tensor? ClassLabels = null)
     /// <summary>The same on another device.</summary>
     public Condition To(Device device) => Map(t => t.To(device));
 
+    /// <summary>The same in memory of its own.</summary>
+    public Condition Copy() => Map(static t => t.Clone());
+
+    /// <summary>Takes all members out of their scopes: from now on the caller disposes them.</summary>
+    public Condition Escape() => Map(static t => t.Escape());
+
+    /// <summary>Frees all members.</summary>
+    public void Free() => Array.ForEach(Members, static t => t?.Dispose());
+
     private static Condition Of(Tensor?[] members) =>
         new(members[0]) { Text = members[1], TextMask = members[2], Pooled = members[3], TimeIds = members[4] };
 

@@ -135,7 +135,7 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
-        _task.Prepare(_source, progress.Note, cancellation);
+        _task.Prepare(_source, progress.Note, null, cancellation);
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
@@ -164,10 +164,22 @@ public sealed class TrainingRun : IDisposable
         return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _quarantine.Pictures.Count);
     }
 
+    /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, and trains nothing.</summary>
+    /// <returns>Pictures and captions that are there now.</returns>
+    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(progress);
+        Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
+        _task.Prepare(_source, progress.Note, Show("caption"), cancellation);
+        using var data = OpenData(default, null, cancellation, Show("picture"));
+        var prompts = _task is DenoiserTask { TakesPrompts: true };
+        return (_source.Count, prompts ? Enumerable.Range(0, _source.Count).Select(k => _source[k].Caption).Distinct(StringComparer.Ordinal).Count() : 0);
+    }
+
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
-        _task.Prepare(_source, static _ => { }, cancellation);
+        _task.Prepare(_source, static _ => { }, null, cancellation);
         var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
         return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation);
     }
@@ -175,13 +187,13 @@ public sealed class TrainingRun : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _task.Dispose();
 
-    private IBatchSource OpenData(DataCursor cursor, IProgressLine? progress, CancellationToken cancellation)
+    private IBatchSource OpenData(DataCursor cursor, IProgressLine? progress, CancellationToken cancellation, Action<int, int>? encoded = null)
     {
         if (!_options.Data.CacheLatents)
             return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
         progress?.Note($"Encoding {_source.Count} pictures …");
         var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.Of(AutoencoderFolder), _loader.Framing)) : null;
-        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store };
+        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store, Progress = encoded };
         return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
     }
 

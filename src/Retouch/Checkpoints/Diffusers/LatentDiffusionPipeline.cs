@@ -106,6 +106,19 @@ public sealed class LatentDiffusionPipeline : IDisposable
         return PromptEncoders.Load(folder, width, device, dtype);
     }
 
+    /// <summary>As <see cref="NativeSize"/>, from the configurations alone.</summary>
+    /// <param name="folder">The folder with <c>model_index.json</c>.</param>
+    /// <exception cref="InputException">Files are missing, or no pipeline's.</exception>
+    public static int NativeSizeOf(string folder)
+    {
+        var denoiserFolder = CheckFiles(folder);
+        using var vae = ComponentFolder.Describe(Path.Combine(folder, "vae"));
+        using var denoiser = ComponentFolder.Describe(Path.Combine(folder, denoiserFolder));
+        return vae.Network is IAutoencoder autoencoder && denoiser.Network is IDenoiser network
+            ? network.SampleSize * autoencoder.Downsampling
+            : throw new InputException($"'{folder}' has a {vae.ClassName} for its autoencoder and a {denoiser.ClassName} for its denoiser.");
+    }
+
     /// <summary>Reads a pipeline.</summary>
     /// <param name="folder">The folder with <c>model_index.json</c>.</param>
     /// <param name="device">Where the weights go.</param>

@@ -77,25 +77,17 @@ internal sealed class PromptTable : IDisposable
     public void Dispose()
     {
         foreach (var condition in _memory.Values)
-            Free(condition);
+            condition.Free();
         _memory.Clear();
         _store?.Dispose();
-    }
-
-    private static void Free(Condition condition)
-    {
-        condition.Text?.Dispose();
-        condition.TextMask?.Dispose();
-        condition.Pooled?.Dispose();
     }
 
     private void Add(string[] prompts, Func<IReadOnlyList<string>, EncodedPrompts> encode)
     {
         using var scope = TensorScope.Enter();
         var encoded = encode(prompts).Condition.To(Device.Cpu);
-        Tensor? Row(Tensor? part, int k) => part?.Narrow(0, k, 1).Clone().Escape();
         for (var k = 0; k < prompts.Length; k++)
-            _memory[prompts[k]] = new Condition { Text = Row(encoded.Text, k), TextMask = Row(encoded.TextMask, k), Pooled = Row(encoded.Pooled, k) };
+            _memory[prompts[k]] = encoded.Narrow(k, 1).Copy().Escape();
     }
 
     private void Store(string[] prompts)
@@ -117,7 +109,7 @@ internal sealed class PromptTable : IDisposable
         _store.Append(prompts, parts);
         foreach (var prompt in prompts)
         {
-            Free(_memory[prompt]);
+            _memory[prompt].Free();
             _memory.Remove(prompt);
         }
     }

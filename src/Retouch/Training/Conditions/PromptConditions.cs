@@ -44,7 +44,7 @@ internal sealed class PromptConditions : IConditionSource
     }
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation)
+    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
         if (_table is not null)
             return;
@@ -64,7 +64,7 @@ internal sealed class PromptConditions : IConditionSource
         note($"Encoding {captions.Length} captions …");
         try
         {
-            _table = PromptTable.Encode([None, .. _shown, .. captions], Encode, store, null, cancellation);
+            _table = PromptTable.Encode([None, .. _shown, .. captions], Encode, store, progress, cancellation);
         }
         finally
         {

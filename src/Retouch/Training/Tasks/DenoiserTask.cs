@@ -72,13 +72,16 @@ public sealed class DenoiserTask : ITrainingTask
     /// <summary>Numbers of the autoencoder, which stay as they are.</summary>
     internal long FrozenCount => _pipeline.Autoencoder.Parameters.Count;
 
+    /// <summary>Whether the denoiser is told captions.</summary>
+    internal bool TakesPrompts => Denoiser.TextWidth is not null;
+
     private IDenoiser Denoiser => _pipeline.Denoiser;
 
     /// <inheritdoc/>
     public void Check(IPictureSource source) => _conditions.Check(source);
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, CancellationToken cancellation) => _conditions.Prepare(source, note, cancellation);
+    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation) => _conditions.Prepare(source, note, progress, cancellation);
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)

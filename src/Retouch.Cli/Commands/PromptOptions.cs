@@ -1,0 +1,111 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Conditioning;
+using Retouch.Conditioning.Prompts;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary>Pictures that were asked for by prompt.</summary>
+/// <param name="Prompts">One a picture.</param>
+/// <param name="Conditions">One a picture, on the CPU; escaped from every scope.</param>
+/// <param name="Unconditional">Of the negative prompt, or of the empty one.</param>
+internal sealed record PromptedPictures(IReadOnlyList<string> Prompts, IReadOnlyList<Condition> Conditions, Condition Unconditional);
+
+/// <summary>The options of verbs that draw pictures by prompt.</summary>
+internal static class PromptOptions
+{
+    private static readonly Option<string[]> Prompt = new("--prompt") { Description = "What the pictures show; can be repeated." };
+    private static readonly Option<string?> File = new("--prompts") { Description = "A file of prompts: one a line, or .jsonl with a member prompt, text or caption." };
+    private static readonly Option<string?> Negative = new("--negative") { Description = "What guidance moves away from; default: the empty prompt." };
+    private static readonly Option<int> Each = new("--images-per-prompt") { Description = "Pictures of each prompt.", DefaultValueFactory = static _ => 1 };
+
+    public static void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[Prompt, File, Negative, Each])
+            command.Add(option);
+    }
+
+    /// <summary>The prompt of each picture, in the order in which they are drawn; null where none is asked for by prompt.</summary>
+    /// <exception cref="UsageException">Options contradict each other.</exception>
+    /// <exception cref="InputException">The file of prompts cannot be read or holds none.</exception>
+    public static IReadOnlyList<string>? Read(ParseResult parsed)
+    {
+        string[] prompts = [.. parsed.GetValue(Prompt) ?? [], .. parsed.GetValue(File) is { } path ? Lines(path) : []];
+        var each = parsed.GetValue(Each);
+        if (each < 1)
+            throw new UsageException("--images-per-prompt must be at least 1.");
+        if (prompts.Length > 0)
+            return [.. prompts.SelectMany(p => Enumerable.Repeat(p, each))];
+        return parsed.GetValue(Negative) is null && each == 1 ? null : throw new UsageException("--negative and --images-per-prompt need --prompt or --prompts.");
+    }
+
+    /// <summary>Encodes the prompts of pictures; the encoders are in memory only meanwhile.</summary>
+    /// <param name="pipeline">Whose encoders.</param>
+    /// <param name="prompts">From <see cref="Read"/>.</param>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="height">Of the pictures, in pixels.</param>
+    /// <param name="width">Of the pictures, in pixels.</param>
+    /// <param name="device">Where the encoders run.</param>
+    public static PromptedPictures Encode(LatentDiffusionPipeline pipeline, IReadOnlyList<string> prompts, ParseResult parsed, int height, int width, Device device)
+    {
+        using var encoders = pipeline.LoadPromptEncoders(device);
+        var known = new Dictionary<string, Condition>(StringComparer.Ordinal);
+        Condition Of(string prompt)
+        {
+            if (known.TryGetValue(prompt, out var condition))
+                return condition;
+            using var scope = TensorScope.Enter();
+            var encoded = encoders.Encoder.Encode([prompt]);
+            foreach (var cut in encoded.Cut)
+                parsed.InvocationConfiguration.Error.WriteLine($"note: the prompt '{prompt}' is longer than its encoder takes; left out: '{cut.Dropped}'");
+            var whole = encoders.Encoder.TakesTimeIds
+                ? encoded.Condition with { TimeIds = MicroConditioning.ToTensor([MicroConditioning.Whole(height, width)], device) }
+                : encoded.Condition;
+            return known[prompt] = whole.To(Device.Cpu).Escape();
+        }
+
+        return new PromptedPictures(prompts, [.. prompts.Select(Of)], Of(parsed.GetValue(Negative) ?? ""));
+    }
+
+    private static string[] Lines(string path)
+    {
+        string[] lines;
+        try
+        {
+            lines = [.. System.IO.File.ReadLines(path).Where(static l => !string.IsNullOrWhiteSpace(l))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read the prompts '{path}': {e.Message}", e);
+        }
+
+        if (lines.Length == 0)
+            throw new InputException($"'{path}' holds no prompts.");
+        return path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? [.. lines.Select((line, k) => Member(line, $"{path}, line {k + 1}"))] : [.. lines.Select(static l => l.Trim())];
+    }
+
+    private static string Member(string line, string place)
+    {
+        try
+        {
+            if (JsonNode.Parse(line) is JsonObject json)
+            {
+                foreach (var name in (string[])["prompt", "text", "caption"])
+                {
+                    if (json[name] is JsonValue value && value.TryGetValue<string>(out var text))
+                        return text;
+                }
+            }
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{place} is no JSON: {e.Message}", e);
+        }
+
+        throw new InputException($"{place} has no text under prompt, text or caption.");
+    }
+}

@@ -1,0 +1,142 @@
+using System.Text.Json.Nodes;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Images;
+using Retouch.Tests.Checkpoints;
+using Retouch.Tests.Goldens;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Training;
+using Retouch.Training.Options;
+
+namespace Retouch.Tests.Training.Prompts;
+
+/// <summary>Denoisers that are told captions: trained, resumed, saved, and drawn from again.</summary>
+public sealed class PromptTrainingTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public PromptTrainingTests() => TextPipelineFolder.Write(PathOf("text"));
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void What_was_trained_draws_by_prompt_with_the_encoders_that_it_borrowed()
+    {
+        var outcome = Train(Options(), "run");
+        var model = outcome.Models[0];
+        Assert.Equal("StableDiffusionPipeline", PromptEncoders.FamilyOf(model));
+        using var scope = TensorScope.Enter();
+        using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
+        using var encoders = pipeline.LoadPromptEncoders(Device.Cpu);
+        Assert.Equal(TextPipelineFolder.Width, encoders.Encoder.Width);
+        IReadOnlyList<Picture> Draw(string prompt)
+        {
+            var request = new PipelineSampling
+            {
+                Seeds = [5], Width = 16, Height = 16, Steps = 4, Guidance = new(3),
+                Conditions = [encoders.Encoder.Encode([prompt]).Condition], Unconditional = encoders.Encoder.Encode([""]).Condition,
+            };
+            return PipelineSampler.Sample(pipeline, request, Device.Cpu);
+        }
+
+        Assert.Equal(Draw("a red ball")[0].Pixels.ToArray(), Draw("a red ball")[0].Pixels.ToArray());
+        Assert.NotEqual(Draw("a red ball")[0].Pixels.ToArray(), Draw("two trees")[0].Pixels.ToArray());
+        Assert.True(File.Exists(Path.Combine(model, "tokenizer", "vocab.json")));
+        Assert.Equal(File.ReadAllBytes(PathOf("text/text_encoder/model.safetensors")), File.ReadAllBytes(Path.Combine(model, "text_encoder", "model.safetensors")));
+    }
+
+    [Fact]
+    public void Captions_kept_on_the_disk_train_the_same_weights_and_the_encoders_are_not_read_again()
+    {
+        var plain = TinyRun.WeightFiles(Train(Options(), "plain").Run);
+        var cache = new JsonObject { ["data.cache"] = PathOf("cache") };
+        Train(Options(cache), "first");
+        // Without its weights the encoder could not encode anything; the hash is taken before they are spoiled.
+        Assert.Equal(plain.Values, TinyRun.WeightFiles(Train(Options(cache), "second").Run).Values);
+        File.WriteAllText(PathOf("text/tokenizer/merges.txt"), "#version: 0.2\na b\n");
+        var error = Assert.Throws<InputException>(() => Train(Options(cache), "third"));
+        Assert.Contains("stale", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_resumed_run_draws_what_it_would_have_drawn()
+    {
+        var whole = Train(Options(), "whole");
+        using var stop = new CancellationTokenSource();
+        using (var run = TrainingRun.Start(Options(), PathOf("cut"), TimeProvider.System))
+        {
+            using var probe = new ProgressProbe(p =>
+            {
+                if (p.Step == 3)
+                    stop.Cancel();
+            });
+            Assert.Throws<OperationCanceledException>(() => run.Train(probe, stop.Token));
+        }
+
+        using var resumed = TrainingRun.Resume(PathOf("cut"), null, TimeProvider.System);
+        using var silent = new ProgressProbe();
+        Assert.Equal(TinyRun.WeightFiles(whole.Run).Values.Count, TinyRun.WeightFiles(resumed.Train(silent, default).Run).Values.Count);
+        var (expected, actual) = (TinyRun.WeightFiles(whole.Run), TinyRun.WeightFiles(PathOf("cut")));
+        foreach (var (name, bytes) in expected.Where(static f => f.Key.StartsWith("model", StringComparison.Ordinal)))
+            Assert.Equal(bytes, actual[name]);
+    }
+
+    [Fact]
+    public void Pictures_without_captions_are_counted_before_anything_is_written()
+    {
+        var data = Directory.CreateDirectory(PathOf("data")).FullName;
+        for (var k = 0; k < 4; k++)
+            File.WriteAllBytes(Path.Combine(data, $"{k}.png"), PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)k, 0, 0)), PictureFormat.Png));
+        File.WriteAllText(Path.Combine(data, "2.txt"), "a picture");
+        var options = Options(new JsonObject { ["data"] = new JsonObject { ["folder"] = data, ["size"] = 16 } });
+        var error = Assert.Throws<InputException>(() => TrainingRun.Start(options, PathOf("run"), TimeProvider.System));
+        Assert.Contains("3 of 4 pictures have no caption", error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(PathOf("run")));
+    }
+
+    [Fact]
+    public void A_denoiser_that_takes_prompts_needs_encoders_that_fit_it()
+    {
+        var error = Assert.Throws<UsageException>(() => TrainingRun.Start(Options(new JsonObject { ["model.promptsFrom"] = null }), null, TimeProvider.System));
+        Assert.Contains("model.promptsFrom", error.Message, StringComparison.Ordinal);
+        var wide = Options(new JsonObject { ["model.config"] = Network(TextPipelineFolder.Width * 2) });
+        Assert.Contains("they do not belong together", Assert.Throws<InputException>(() => Train(wide, "wide")).Message, StringComparison.Ordinal);
+    }
+
+    private static JsonObject Network(int width) => JsonNode.Parse($$"""
+        { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16], "layers_per_block": 1,
+          "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "cross_attention_dim": {{width}},
+          "attention_head_dim": 2, "norm_num_groups": 4 }
+        """)!.AsObject();
+
+    private string PathOf(string name) => Path.Combine(_folder.Path, name);
+
+    private TrainingOptions Options(JsonObject? set = null)
+    {
+        using var golden = GoldenCase.Open("training_dit_lpl");
+        var json = JsonNode.Parse("""
+            {
+              "task": "denoiser", "seed": 5, "steps": 6,
+              "model": { "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+                "prediction_type": "epsilon" } },
+              "objective": { "perceptual": { "weight": 1 } },
+              "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 3 }, "averages": [ { "decay": 0.9 } ],
+              "samples": { "every": 3, "count": 2, "steps": 2, "guidance": 2 }, "checkpoints": { "every": 2 }
+            }
+            """)!.AsObject();
+        json["model"]!["config"] = Network(TextPipelineFolder.Width);
+        json["model"]!["autoencoder"] = golden.PathOf("autoencoder");
+        json["model"]!["promptsFrom"] = PathOf("text");
+        foreach (var (path, value) in set ?? [])
+            OptionsFile.Set(json, path, value?.DeepClone());
+        return OptionsFile.Bind<TrainingOptions>(json, "test");
+    }
+
+    private TrainingOutcome Train(TrainingOptions options, string name)
+    {
+        using var run = TrainingRun.Start(options, PathOf(name), TimeProvider.System);
+        using var probe = new ProgressProbe();
+        return run.Train(probe, default);
+    }
+}
