@@ -61,10 +61,10 @@ public sealed class ParameterStore : IDisposable
         foreach (var parameter in _all)
         {
             using var scope = TensorScope.Enter();
-            var stored = source.Read(parameter.Name);
+            // Its own memory, so that the pages of the file do not add up beside the weights.
+            var stored = source.ReadOwned(parameter.Name);
             // Integers are indices or counts, which another type would spoil.
-            var value = (stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device);
-            parameter.Set(ReferenceEquals(value, stored) ? stored.Clone() : value);
+            parameter.Set((stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device));
         }
     }
 
@@ -105,17 +105,4 @@ public sealed class ParameterStore : IDisposable
         problems.AddRange(stored.Order(StringComparer.Ordinal).Select(static name => $"unexpected: {name}"));
         return problems;
     }
-}
-
-/// <summary>Named tensors that can be read one by one.</summary>
-public interface ITensorSource
-{
-    /// <summary>The keys.</summary>
-    IEnumerable<string> Names { get; }
-
-    /// <summary>The shape stored under a key.</summary>
-    long[] ShapeOf(string name);
-
-    /// <summary>The tensor under a key, on the CPU; it may share the source's memory.</summary>
-    Tensor Read(string name);
 }

@@ -25,6 +25,8 @@ internal sealed class LegacyAttentionKeys(ITensorSource source) : ITensorSource
 
     public Tensor Read(string name) => source.Read(_stored[name]);
 
+    public Tensor ReadOwned(string name) => source.ReadOwned(_stored[name]);
+
     /// <summary>Today's key to the stored one. A checkpoint that has both keeps the old one under its own name, to be reported as unexpected.</summary>
     private static Dictionary<string, string> Index(IEnumerable<string> names)
     {

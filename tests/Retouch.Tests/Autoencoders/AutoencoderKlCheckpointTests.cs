@@ -115,7 +115,7 @@ public sealed class AutoencoderKlCheckpointTests
 
     private static AutoencoderKl New(GoldenCase golden) => new(AutoencoderKlConfig.FromJson(golden.ReadObject("config.json")));
 
-    private sealed class Source(Dictionary<string, Tensor> tensors) : ITensorSource
+    internal sealed class Source(Dictionary<string, Tensor> tensors) : ITensorSource
     {
         public IEnumerable<string> Names => tensors.Keys;
 

@@ -9,6 +9,43 @@ namespace Retouch.Tests.Autoencoders;
 [Collection(LiveTensorCollection.Name)]
 public sealed class AutoencoderKlTests
 {
+    private const string Large = "autoencoder_kl_4level";
+
+    [SharedFact("golden/" + Large)]
+    public void A_network_of_four_levels_is_diffusers_too() => Outputs_intermediates_and_gradients_are_diffusers(Large);
+
+    [Theory]
+    [InlineData("sd15_vae")]
+    [InlineData("sdxl_vae")]
+    [InlineData("sd3_vae")]
+    public void The_full_size_network_has_the_published_keys_without_any_memory(string name)
+    {
+        var manifest = Manifest.Open(name);
+        using var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(manifest.Config));
+        manifest.Check(network.Parameters);
+    }
+
+    [Fact]
+    public void Without_middle_attention_it_is_the_network_whose_attention_adds_nothing()
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        using var golden = GoldenCase.Open("autoencoder_kl_2level");
+        using var with = Load(golden);
+        using var without = new AutoencoderKl(with.Config with { MidBlockAddAttention = false });
+        using var weights = Torch.Safetensors.SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
+        Assert.DoesNotContain(without.Parameters.All, static p => p.Name.Contains("attentions", StringComparison.Ordinal));
+        var error = Assert.Throws<Torch.Errors.InputException>(() => without.Load(weights, Device.Cpu, null, "vae"));
+        Assert.Contains("unexpected: decoder.mid_block.attentions.0.to_q.weight", error.Message, StringComparison.Ordinal);
+        foreach (var parameter in with.Parameters.All.Where(static p => p.Name.Contains(".to_out.0.", StringComparison.Ordinal)))
+            parameter.Value.ZeroInPlace();
+        var kept = with.Parameters.Tensors().Where(static p => !p.Key.Contains("attentions", StringComparison.Ordinal)).ToDictionary();
+        without.Load(new AutoencoderKlCheckpointTests.Source(kept), Device.Cpu, null, "vae");
+        Assert.Equal(with.EncodeMoments(golden.Read("in.image")).ToArray<float>(), without.EncodeMoments(golden.Read("in.image")).ToArray<float>());
+        var latent = new Latent(golden.Read("in.latent"));
+        Assert.Equal(with.Decode(latent).ToArray<float>(), without.Decode(latent).ToArray<float>());
+    }
+
     [Theory]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
@@ -17,7 +54,7 @@ public sealed class AutoencoderKlTests
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
         {
-            using var golden = GoldenCase.Open(name);
+            using var golden = name == Large ? GoldenCase.OpenFolder(SharedFactAttribute.PathOf("golden", name)) : GoldenCase.Open(name);
             using var network = Load(golden);
             network.Parameters.RequireGrad(true);
             var seen = new HashSet<string>();

@@ -175,10 +175,10 @@ public sealed class ComponentFolderTests : IDisposable
     [Fact]
     public void Missing_files_are_named_with_what_is_there()
     {
-        File.Move(Path.Combine(Model, Weights), Path.Combine(Model, "diffusion_pytorch_model.bin"));
+        File.Move(Path.Combine(Model, Weights), Path.Combine(Model, "weights.bin"));
         var error = Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message;
         Assert.Contains("no diffusion_pytorch_model.safetensors", error, StringComparison.Ordinal);
-        Assert.Contains("config.json, diffusion_pytorch_model.bin", error, StringComparison.Ordinal);
+        Assert.Contains("config.json, weights.bin", error, StringComparison.Ordinal);
         File.Delete(Path.Combine(Model, "config.json"));
         Assert.Contains("config.json", Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
         Assert.Contains("no folder", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["nowhere"], Device.Cpu)).Message, StringComparison.Ordinal);

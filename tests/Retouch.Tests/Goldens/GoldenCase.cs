@@ -40,6 +40,9 @@ internal sealed class GoldenCase : IDisposable
     /// <summary>Opens <c>tests/goldens/&lt;name&gt;</c>.</summary>
     public static GoldenCase Open(string name) => new(Path.Combine(Root(), name));
 
+    /// <summary>Opens a case that is too large for the repository.</summary>
+    public static GoldenCase OpenFolder(string folder) => new(folder);
+
     public string PathOf(string file) => Path.Combine(Folder, file);
 
     /// <summary>A JSON file of the folder, config.json for instance.</summary>

@@ -1,8 +1,9 @@
 using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
-using Retouch.Torch.Safetensors;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Checkpoints.Diffusers;
 
@@ -38,6 +39,12 @@ public static class ComponentFolder
         AtomicFolder.Recover(folder);
         if (!Directory.Exists(folder))
             throw new InputException($"There is no folder '{folder}'.");
+        if (TaesdFolder.Is(folder))
+        {
+            using var halves = TaesdFolder.Open(folder);
+            return Component.Create(new AutoencoderTiny(halves.Config));
+        }
+
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, LatentDiffusionPipeline.IndexName)))
             throw new InputException($"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance '{Path.Combine(folder, "vae")}'.");
@@ -58,7 +65,8 @@ public static class ComponentFolder
         try
         {
             var kind = ComponentRegistry.Of(component.Network);
-            using var weights = WeightFiles.Open(folder, variant, kind.WeightStem);
+            ITensorSource weights = TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
+            using var files = (IDisposable)weights;
             kind.Load(component.Network, weights, device, dtype, folder);
             return component;
         }
@@ -74,13 +82,14 @@ public static class ComponentFolder
     /// <param name="component">The network and its configuration.</param>
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
     /// <param name="tensors">Stand in for the network's own under the same keys: an average of the weights.</param>
+    /// <param name="maxShardBytes">Weights beyond this are split into files of at most as many bytes (a larger tensor stands alone) under an index, as diffusers does; null keeps one file.</param>
     /// <exception cref="InputException">A weight is beyond the range of float16.</exception>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Save(string folder, Component component, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null) =>
-        AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors));
+    public static void Save(string folder, Component component, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null, long? maxShardBytes = null) =>
+        AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
 
     /// <summary>Writes into a folder that nobody reads yet.</summary>
-    internal static void Fill(string folder, Component component, DType? dtype, IEnumerable<KeyValuePair<string, Tensor>>? tensors)
+    internal static void Fill(string folder, Component component, DType? dtype, IEnumerable<KeyValuePair<string, Tensor>>? tensors, long? maxShardBytes = null)
     {
         ArgumentNullException.ThrowIfNull(component);
         using var scope = TensorScope.Enter();
@@ -91,7 +100,7 @@ public static class ComponentFolder
         if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
             throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
         var all = own.Tensors().Select(pair => Lazy(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype));
-        SafetensorsWriter.WriteLazily(Path.Combine(folder, kind.WeightStem + ".safetensors"), all);
+        WeightShards.Write(folder, kind.WeightStem, [.. all], maxShardBytes);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);
     }
 

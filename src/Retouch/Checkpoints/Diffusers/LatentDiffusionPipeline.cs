@@ -158,15 +158,16 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
     /// <param name="denoiserTensors">Stand in for the denoiser's own under the same keys: an average of the weights.</param>
+    /// <param name="maxShardBytes">Splits each component's weights; see <see cref="ComponentFolder.Save"/>.</param>
     /// <exception cref="InputException">A weight is beyond the range of float16, or a component that has to travel along is gone.</exception>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public void Save(string folder, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? denoiserTensors = null) => AtomicFolder.Write(folder, temporary =>
+    public void Save(string folder, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? denoiserTensors = null, long? maxShardBytes = null) => AtomicFolder.Write(folder, temporary =>
     {
         foreach (var name in _passengers)
             Copy(name, Path.Combine(temporary, name));
         Directory.CreateDirectory(Path.Combine(temporary, "scheduler"));
-        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName, _autoencoder, dtype, null);
-        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, _denoiserFolder)).FullName, _denoiser, dtype, denoiserTensors);
+        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName, _autoencoder, dtype, null, maxShardBytes);
+        ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, _denoiserFolder)).FullName, _denoiser, dtype, denoiserTensors, maxShardBytes);
         AtomicFile.WriteText(Path.Combine(temporary, "scheduler", SchedulerName), _scheduler.Change(_scheduler.Json, SchedulerConfig).Text);
         AtomicFile.WriteText(Path.Combine(temporary, IndexName), CurrentIndex().Text);
     });
@@ -186,6 +187,8 @@ public sealed class LatentDiffusionPipeline : IDisposable
             throw new InputException($"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}.");
         var denoiser = DenoiserFolders.FirstOrDefault(name => Directory.Exists(Path.Combine(folder, name)));
         List<string> missing = [.. ((string[])[IndexName, "vae/config.json", $"scheduler/{SchedulerName}"]).Where(name => !File.Exists(Path.Combine(folder, name)))];
+        if (TaesdFolder.Is(Path.Combine(folder, "vae")))
+            missing.Remove("vae/config.json");
         if (denoiser is null)
             missing.Add("transformer/ or unet/");
         else if (!File.Exists(Path.Combine(folder, denoiser, ComponentFolder.ConfigName)))

@@ -1,12 +1,15 @@
 using System.Text.Json.Nodes;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
-using Retouch.Torch.Safetensors;
 
 namespace Retouch.Checkpoints.Diffusers;
 
-/// <summary>The safetensors of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked.</summary>
+/// <summary>
+/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Files that PyTorch
+/// pickled (<c>.bin</c>) are read where there are no safetensors.
+/// </summary>
 public sealed class WeightFiles : ITensorSource, IDisposable
 {
     /// <summary>Name that diffusers gives weights, without extension.</summary>
@@ -15,10 +18,10 @@ public sealed class WeightFiles : ITensorSource, IDisposable
     /// <summary>Name that transformers gives weights, without extension.</summary>
     public const string TransformersStem = "model";
 
-    private readonly List<SafetensorsFile> _files;
-    private readonly Dictionary<string, SafetensorsFile> _byName;
+    private readonly List<ITensorFile> _files;
+    private readonly Dictionary<string, ITensorFile> _byName;
 
-    private WeightFiles(List<SafetensorsFile> files, Dictionary<string, SafetensorsFile> byName) => (_files, _byName) = (files, byName);
+    private WeightFiles(List<ITensorFile> files, Dictionary<string, ITensorFile> byName) => (_files, _byName) = (files, byName);
 
     /// <inheritdoc/>
     public IEnumerable<string> Names => _byName.Keys;
@@ -36,7 +39,7 @@ public sealed class WeightFiles : ITensorSource, IDisposable
         var (single, index) = Find(folder, variant, stem);
         if (single is null)
             return OpenShards(folder, index!);
-        var file = SafetensorsFile.Open(single);
+        var file = TensorFile.Open(single);
         return new WeightFiles([file], file.Names.ToDictionary(static name => name, _ => file, StringComparer.Ordinal));
     }
 
@@ -48,6 +51,12 @@ public sealed class WeightFiles : ITensorSource, IDisposable
 
     /// <inheritdoc/>
     public Tensor Read(string name) => FileOf(name).Read(name);
+
+    /// <inheritdoc/>
+    public Tensor ReadOwned(string name) => FileOf(name).ReadOwned(name);
+
+    /// <summary>The element type stored under a key.</summary>
+    public DType DTypeOf(string name) => FileOf(name).DTypeOf(name);
 
     /// <inheritdoc/>
     public void Dispose() => _files.ForEach(static f => f.Dispose());
@@ -67,17 +76,23 @@ public sealed class WeightFiles : ITensorSource, IDisposable
         if (found != default)
             return found;
         var wanted = variant is null ? $"{stem}.safetensors" : $"{stem}.{variant}.safetensors";
-        throw new InputException($"'{folder}' has no {wanted} and no index of shards; it holds {Contents(folder)}."
-            + (Directory.EnumerateFiles(folder, "*.bin").Any() ? " Pickled weights (.bin) are not read here: save the model again with safe_serialization=True." : ""));
+        throw new InputException($"'{folder}' has no {wanted} (nor .bin) and no index of shards; it holds {Contents(folder)}.");
     }
 
     private static (string? Single, string? Index) Candidates(string folder, string? variant, string stem)
     {
-        // Indices of variants have been named in two ways.
+        // transformers calls its pickled models otherwise.
+        var safe = Candidates(folder, variant, stem, "safetensors");
+        return safe != default ? safe : Candidates(folder, variant, stem == TransformersStem ? "pytorch_model" : stem, "bin");
+    }
+
+    private static (string? Single, string? Index) Candidates(string folder, string? variant, string stem, string extension)
+    {
+        // Indices of variants have been named in several ways.
         string[] indices = variant is null
-            ? [$"{stem}.safetensors.index.json"]
-            : [$"{stem}.safetensors.index.{variant}.json", $"{stem}.safetensors.{variant}.index.json", $"{stem}.{variant}.safetensors.index.json"];
-        var single = Path.Combine(folder, variant is null ? $"{stem}.safetensors" : $"{stem}.{variant}.safetensors");
+            ? [$"{stem}.{extension}.index.json"]
+            : [$"{stem}.{extension}.index.{variant}.json", $"{stem}.{extension}.{variant}.index.json", $"{stem}.{variant}.{extension}.index.json"];
+        var single = Path.Combine(folder, variant is null ? $"{stem}.{extension}" : $"{stem}.{variant}.{extension}");
         return File.Exists(single) ? (single, null) : (null, indices.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists));
     }
 
@@ -91,17 +106,19 @@ public sealed class WeightFiles : ITensorSource, IDisposable
         var places = map.ToDictionary(static p => p.Key, static p => p.Value!.GetValue<string>(), StringComparer.Ordinal);
         var names = places.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
         // An index from a stranger may not reach outside its folder.
-        if (names.Find(static n => Path.GetFileName(n) != n || !n.EndsWith(".safetensors", StringComparison.Ordinal)) is { } odd)
-            throw new InputException($"'{index}' names the shard '{odd}', which is no safetensors file of its folder.");
+        var extension = index.Contains(".bin.", StringComparison.Ordinal) ? ".bin" : ".safetensors";
+        if (names.Find(n => Path.GetFileName(n) != n || !n.EndsWith(extension, StringComparison.Ordinal)) is { } odd)
+            throw new InputException($"'{index}' names the shard '{odd}', which is no {extension} file of its folder.");
         var missing = names.Where(n => !File.Exists(Path.Combine(folder, n))).ToList();
         if (missing.Count > 0)
             throw new InputException($"'{folder}' lacks {missing.Count} of {names.Count} shards: {string.Join(", ", missing)}. Download them again.");
-        var files = new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal);
+        var files = new Dictionary<string, ITensorFile>(StringComparer.Ordinal);
         try
         {
             foreach (var name in names)
-                files[name] = SafetensorsFile.Open(Path.Combine(folder, name));
-            var absent = places.Where(p => !files[p.Value].Entries.ContainsKey(p.Key)).Select(static p => $"{p.Key} (in {p.Value})").ToList();
+                files[name] = TensorFile.Open(Path.Combine(folder, name));
+            var held = files.ToDictionary(static f => f.Key, static f => f.Value.Names.ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+            var absent = places.Where(p => !held[p.Value].Contains(p.Key)).Select(static p => $"{p.Key} (in {p.Value})").ToList();
             if (absent.Count > 0)
                 throw new InputException($"'{index}' promises {absent.Count} tensors that are not there: {string.Join(", ", absent.Take(20))}. Download the folder again.");
         }
@@ -121,6 +138,6 @@ public sealed class WeightFiles : ITensorSource, IDisposable
         return names.Count == 0 ? "nothing" : string.Join(", ", names);
     }
 
-    private SafetensorsFile FileOf(string name) =>
+    private ITensorFile FileOf(string name) =>
         _byName.TryGetValue(name, out var file) ? file : throw new InputException($"'{Path.GetDirectoryName(_files.FirstOrDefault()?.FilePath)}' has no tensor '{name}'.");
 }

@@ -1,0 +1,196 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json.Nodes;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Pickle;
+
+namespace Retouch.Torch.Tests.Pickle;
+
+/// <summary>Checkpoints that PyTorch 1.13 wrote, in both of its formats; what is no tensor is refused by name and never run.</summary>
+public sealed class PickleFileTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-pickle-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("dtypes_strides.pth")]
+    [InlineData("dtypes_strides_stream.bin")]
+    [InlineData("nested.ckpt")]
+    public void Every_type_and_stride_is_what_pytorch_wrote(string name)
+    {
+        using var scope = TensorScope.Enter();
+        using var file = PickleFile.Open(Golden(name));
+        var expected = JsonNode.Parse(File.ReadAllText(Golden("case.json")))!.AsObject();
+        Assert.Equal(expected.Select(static p => p.Key).Order(StringComparer.Ordinal), file.Names.Order(StringComparer.Ordinal));
+        foreach (var (key, node) in expected)
+        {
+            Assert.Equal(node!["dtype"]!.GetValue<string>(), file.DTypeOf(key).ToString().ToLowerInvariant());
+            Assert.Equal(node["shape"]!.AsArray().Select(static v => (long)v!), file.ShapeOf(key));
+            foreach (var tensor in new[] { file.Read(key), file.ReadOwned(key) })
+            {
+                Assert.Equal(file.ShapeOf(key), tensor.Shape);
+                Assert.Equal(file.DTypeOf(key), tensor.DType);
+                Assert.Equal(node["values"]!.AsArray().Select(static v => (double)v!), tensor.ToArray<double>());
+            }
+        }
+    }
+
+    [Fact]
+    public void A_tensor_stays_valid_after_its_file_is_closed_and_an_owned_one_can_be_written_to()
+    {
+        using var scope = TensorScope.Enter();
+        Tensor shared, owned;
+        using (var file = PickleFile.Open(Golden("dtypes_strides.pth")))
+        {
+            shared = file.Read("float32");
+            owned = file.ReadOwned("float32");
+        }
+
+        owned.FillInPlace(7);
+        Assert.Equal(-1, shared.ToArray<float>()[0]);
+        Assert.Throws<ObjectDisposedException>(() => Closed().Read("float32"));
+
+        static PickleFile Closed()
+        {
+            var file = PickleFile.Open(Golden("dtypes_strides.pth"));
+            file.Dispose();
+            return file;
+        }
+    }
+
+    [Fact]
+    public void What_is_more_than_tensors_is_refused_by_name() =>
+        Assert.Contains("argparse.Namespace", Refused(Golden("foreign.pt")), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("posix", "system")]
+    [InlineData("builtins", "eval")]
+    [InlineData("torch", "load")]
+    public void A_name_that_would_be_run_is_refused(string module, string name)
+    {
+        // What `pickle` writes for an object that calls posix.system: the classic attack.
+        var program = $"\u0080\u0002c{module}\n{name}\nX\u0004\u0000\u0000\u0000true\u0085R.";
+        Assert.Contains($"{module}.{name}", Refused(Archive(Encoding.Latin1.GetBytes(program))), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "ends in the middle")]
+    [InlineData("\u0080\u0002.", "stack is empty")]
+    [InlineData("\u0080\u0002(.", "stack is empty")]
+    [InlineData("\u0080\u0002t.", "mark")]
+    [InlineData("\u0080\u0002K\u0001.", "no dictionary")]
+    [InlineData("\u0080\u0002}.", "no tensors")]
+    [InlineData("\u0080\u0002h\u0005.", "never noted")]
+    [InlineData("\u0080\u0002}K\u0001K\u0002K\u0003u.", "mark")]
+    [InlineData("\u0080\u0002X\u00ff\u00ff\u00ff\u007f.", "ends in the middle")]
+    [InlineData("\u0080\u0002\u008b\u00ff\u00ff\u00ff\u00ff.", "ends in the middle")]
+    [InlineData("\u0080\u0002\u00f1.", "0xf1")]
+    [InlineData("\u0080\u0002K\u0001)R.", "no name")]
+    [InlineData("\u0080\u0002ctorch\nFloatStorage\n)R.", "torch.FloatStorage is called")]
+    public void A_broken_program_is_refused_with_the_reason(string program, string expected) =>
+        Assert.Contains(expected, Refused(Archive(Encoding.Latin1.GetBytes(program))), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("K\u0000", "K\u0004\u0085", "K\u0001\u0085", null)]
+    [InlineData("\u008a\u0001\u0000", "\u008a\u0001\u0004\u0085", "K\u0001\u0085", null)]
+    [InlineData("K\u0000", "K\u0005\u0085", "K\u0001\u0085", "reaches to element 4")]
+    [InlineData("K\u0001", "K\u0004\u0085", "K\u0001\u0085", "reaches to element 4")]
+    [InlineData("K\u0000", "J\u00ff\u00ff\u00ff\u007f\u0085", "K\u0000\u0085", "repeats")]
+    [InlineData("K\u0000", "J\u00ff\u00ff\u00ff\u00ff\u0085", "K\u0001\u0085", "whole numbers")]
+    [InlineData("K\u0000", "K\u0002\u0085", "K\u0001K\u0001\u0086", "1 sizes, 2 strides")]
+    [InlineData("K\u0000", "\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u0086", "K\u0000K\u0000\u0086", "impossible")]
+    public void A_tensor_cannot_reach_outside_its_storage(string offset, string size, string stride, string? expected)
+    {
+        var path = Archive(Encoding.Latin1.GetBytes(Tensor("K\u0004", offset, size, stride)), new byte[16]);
+        if (expected is null)
+        {
+            using var file = PickleFile.Open(path);
+            Assert.Equal([4], file.ShapeOf("w"));
+            return;
+        }
+
+        Assert.Contains(expected, Refused(path), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_storage_must_be_as_long_as_it_says_and_stored_as_it_is()
+    {
+        var program = Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0004\u0085", "K\u0001\u0085"));
+        Assert.Contains("claim 4 elements of 12 bytes", Refused(Archive(program, new byte[12])), StringComparison.Ordinal);
+        Assert.Contains("storage 0) are not in it", Refused(Archive(program)), StringComparison.Ordinal);
+        Assert.Contains("is compressed", Refused(Archive(program, new byte[4096], CompressionLevel.Optimal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_truncation_is_refused()
+    {
+        foreach (var name in new[] { "dtypes_strides.pth", "dtypes_strides_stream.bin" })
+        {
+            var whole = File.ReadAllBytes(Golden(name));
+            for (var length = 0; length < whole.Length; length += 41)
+            {
+                var path = Path.Combine(_folder, "cut.bin");
+                File.WriteAllBytes(path, whole[..length]);
+                Assert.Throws<InputException>(() => PickleFile.Open(path));
+            }
+        }
+    }
+
+    [Fact]
+    public void Files_that_are_missing_or_something_else_are_refused()
+    {
+        Assert.Contains("nowhere.pth", Refused(Path.Combine(_folder, "nowhere.pth")), StringComparison.Ordinal);
+        var path = Path.Combine(_folder, "text.bin");
+        File.WriteAllText(path, "<html>404 Not Found</html>");
+        Assert.Contains("neither an archive nor a stream", Refused(path), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_network_is_filled_from_it()
+    {
+        using var scope = TensorScope.Enter();
+        var store = new ParameterStore();
+        var parameter = store.Root.Parameter("w", [2, 2], Inits.Zeros);
+        using var file = PickleFile.Open(Archive(Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0002K\u0002\u0086", "K\u0001K\u0002\u0086")), [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64]));
+        store.Load(file, Device.Cpu, null, "test");
+        Assert.Equal([1f, 3, 2, 4], parameter.Value.ToArray<float>());
+        store.Dispose();
+    }
+
+    /// <summary>A dictionary with one tensor "w" over storage 0, in pickle's operations.</summary>
+    private static string Tensor(string count, string offset, string size, string stride) =>
+        $"\u0080\u0002}}X\u0001\u0000\u0000\u0000wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\u0000\u0000\u0000storagectorch\nFloatStorage\nX\u0001\u0000\u0000\u00000X\u0003\u0000\u0000\u0000cpu{count}tQ{offset}{size}{stride}\u0089}}tRs.";
+
+    private static string Refused(string path) => Assert.Throws<InputException>(() => PickleFile.Open(path)).Message;
+
+    private static string Golden(string name)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var candidate = Path.Combine(folder.FullName, "tests", "goldens", "pickle", name);
+            if (File.Exists(candidate))
+                return candidate;
+        }
+
+        throw new FileNotFoundException(name);
+    }
+
+    private string Archive(byte[] program, byte[]? storage = null, CompressionLevel compression = CompressionLevel.NoCompression)
+    {
+        var path = Path.Combine(_folder, $"{Guid.NewGuid():N}.pth");
+        using var stream = File.Create(path);
+        using var archive = new ZipArchive(stream, ZipArchiveMode.Create);
+        void Add(string name, byte[] content)
+        {
+            using var entry = archive.CreateEntry(name, compression).Open();
+            entry.Write(content);
+        }
+
+        Add("archive/data.pkl", program);
+        if (storage is not null)
+            Add("archive/data/0", storage);
+        return path;
+    }
+}
