@@ -12,6 +12,9 @@ public sealed class JsonMembers(JsonObject json, string origin)
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>The largest whole number that a model's files give a meaning to; layers and sizes are made by such numbers, and a wrong one must not fill the memory.</summary>
+    public const int Largest = 1_000_000;
+
     /// <summary>The file's name.</summary>
     public string Origin => origin;
 
@@ -31,11 +34,11 @@ public sealed class JsonMembers(JsonObject json, string origin)
     /// <param name="name">The member.</param>
     /// <param name="fallback">Stands in where the member is missing or null; without it that is an error.</param>
     /// <param name="atLeast">The smallest that makes sense.</param>
-    /// <exception cref="InputException">Missing, no whole number, or too small.</exception>
+    /// <exception cref="InputException">Missing, no whole number, too small, or beyond <see cref="Largest"/>.</exception>
     public int Integer(string name, int? fallback = null, int atLeast = 1)
     {
         var value = Read(name, fallback, "a whole number");
-        return value >= atLeast ? value : throw Wrong(name, $"a whole number of at least {atLeast}");
+        return value < atLeast ? throw Wrong(name, $"a whole number of at least {atLeast}") : value <= Largest ? value : throw Wrong(name, $"a whole number of at most {Largest}");
     }
 
     /// <summary>A whole number of at least one, or null where the member is missing or null.</summary>

@@ -83,6 +83,11 @@ public sealed class ParameterStore : IDisposable
 
     internal Parameter Register(string name, long[] shape, Init init, bool isBuffer)
     {
+        // Networks are built from files of strangers: a number too many in one must not fill the memory.
+        const int MostTensors = 20_000;
+        const long MostElements = 1L << 40;
+        if (_all.Count >= MostTensors || shape.Aggregate((Int128)1, static (a, b) => a * b) > MostElements)
+            throw new InputException($"The configuration describes a network that is larger than any ('{name}' [{string.Join(", ", shape)}] is tensor {_all.Count}). Check its numbers of layers, blocks and channels.");
         var parameter = new Parameter(name, shape, init, isBuffer);
         if (!_byName.TryAdd(name, parameter))
             throw new InvalidOperationException($"Two parameters are called '{name}'.");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
 
 namespace Retouch.Data;
 
@@ -77,6 +78,7 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
     {
         try
         {
+            JsonTexts.Check(line);
             var entry = JsonDocument.Parse(line);
             if (entry.RootElement.ValueKind == JsonValueKind.Object)
                 return entry;

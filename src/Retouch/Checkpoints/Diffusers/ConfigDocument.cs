@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
 
 namespace Retouch.Checkpoints.Diffusers;
 
@@ -45,6 +46,7 @@ public sealed partial class ConfigDocument
         try
         {
             var options = new JsonDocumentOptions { MaxDepth = 64, AllowDuplicateProperties = false };
+            JsonTexts.Check(text);
             return JsonNode.Parse(Numbers(text), documentOptions: options) is JsonObject json
                 ? new ConfigDocument(text, json)
                 : throw new InputException($"'{origin}' is no JSON object.");

@@ -137,7 +137,7 @@ internal static class UNetConfigReader
     private static T? As<T>(JsonNode? node, Func<T, bool> allowed)
         where T : class => node is JsonValue value && value.TryGetValue<T>(out var read) && allowed(read) ? read : null;
 
-    private static int? Number(JsonNode? node, int atLeast) => node is JsonValue value && value.TryGetValue<int>(out var read) && read >= atLeast ? read : null;
+    private static int? Number(JsonNode? node, int atLeast) => node is JsonValue value && value.TryGetValue<int>(out var read) && read >= atLeast && read <= JsonMembers.Largest ? read : null;
 
     /// <summary>Whole numbers without a decimal point, as diffusers writes them; read from text, they can be read back as any kind of number.</summary>
     private static JsonNode Number(double value) => JsonNode.Parse(value.ToString("R", CultureInfo.InvariantCulture))!;

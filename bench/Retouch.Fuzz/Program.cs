@@ -1,0 +1,29 @@
+using System.Globalization;
+using Retouch.Fuzz;
+
+// Retouch.Fuzz ROOT INPUTS [SEED [TARGET]]: so many inputs for each reader, or for one.
+var root = args[0];
+var count = long.Parse(args[1], CultureInfo.InvariantCulture);
+var seed = args.Length > 2 ? ulong.Parse(args[2], CultureInfo.InvariantCulture) : 1;
+var scratch = Directory.CreateDirectory(Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"retouch-fuzz-{Environment.ProcessId}"))).FullName;
+var failed = 0;
+try
+{
+    Console.WriteLine($"{"reader",-24}{"inputs",10}{"accepted",10}{"refused",10}{"defects",9}{"slowest",11}{"most memory",13}{"seconds",9}");
+    foreach (var target in FuzzTarget.All(Path.Combine(root, "tests", "goldens")).Where(t => args.Length < 4 || t.Name == args[3]))
+    {
+        var result = new Fuzzer(TimeProvider.System, scratch, Path.Combine(root, "artifacts", "fuzz")).Run(target, seed, 0, count);
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{result.Target,-24}{result.Inputs,10}{result.Accepted,10}{result.Refused,10}{result.Findings.Count,9}{result.Slowest * 1000,8:0} ms{result.MostAllocated / 1048576.0,9:0.0} MiB{result.Seconds,9:0}"));
+        foreach (var finding in result.Findings)
+            Console.WriteLine(finding);
+        failed += result.Findings.Count;
+    }
+}
+finally
+{
+    Directory.Delete(scratch, recursive: true);
+}
+
+return failed == 0 ? 0 : 1;

@@ -1,0 +1,69 @@
+using Retouch.Fuzz;
+using Retouch.Tests.Goldens;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Tests.Fuzzing;
+
+/// <summary>The short version of bench/fuzz.sh: every reader of strangers' files on broken ones; and that the fuzzer sees what it looks for.</summary>
+[Collection(LiveTensorCollection.Name)]
+public sealed class ReaderTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public static TheoryData<string> Readers => [.. FuzzTarget.All(GoldenCase.Root()).Select(static t => t.Name)];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Readers))]
+    public void Broken_files_are_read_or_refused_and_nothing_else(string reader)
+    {
+        var target = FuzzTarget.All(GoldenCase.Root()).Single(t => t.Name == reader);
+        var result = New().Run(target, seed: 77, from: 0, count: 1500);
+        Assert.Empty(result.Findings);
+        Assert.Equal(1500, result.Accepted + result.Refused);
+        Assert.True(result.Accepted > 0 && result.Refused > 150, $"{result.Accepted} accepted, {result.Refused} refused");
+    }
+
+    [Theory]
+    [MemberData(nameof(Readers))]
+    public void Whole_files_are_accepted_or_refused_with_a_reason(string reader)
+    {
+        var target = FuzzTarget.All(GoldenCase.Root()).Single(t => t.Name == reader);
+        var folder = Directory.CreateDirectory(_folder["whole"]).FullName;
+        foreach (var seed in target.Seeds)
+        {
+            try
+            {
+                target.Read(seed, folder);
+            }
+            catch (RetouchException e)
+            {
+                Assert.True(e.Message.Length > 20);
+            }
+        }
+    }
+
+    [Fact]
+    public void Crashes_and_allocations_are_found_and_their_inputs_kept()
+    {
+        var crash = New().Run(new FuzzTarget("crash", [[1, 2, 3]], static (_, _) => throw new FormatException("planted")), 1, 0, 20);
+        Assert.Equal(10, crash.Findings.Count);
+        Assert.Contains("planted", crash.Findings[0], StringComparison.Ordinal);
+        Assert.Equal(10, Directory.GetFiles(_folder["findings"]).Length);
+        var greedy = New().Run(new FuzzTarget("greedy", [[1, 2, 3]], static (_, _) => GC.KeepAlive(new byte[70 << 20])), 1, 0, 1);
+        Assert.Contains("allocated 70 MiB", Assert.Single(greedy.Findings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_inputs()
+    {
+        var seeds = FuzzTarget.All(GoldenCase.Root())[0].Seeds;
+        var (a, b, other) = (new Mutator(seeds, 5), new Mutator(seeds, 5), new Mutator(seeds, 6));
+        Assert.Equal(a.Create(17), b.Create(17));
+        Assert.NotEqual(Enumerable.Range(0, 20).SelectMany(k => a.Create(k)), Enumerable.Range(0, 20).SelectMany(k => other.Create(k)));
+    }
+
+    private Fuzzer New() => new(TimeProvider.System, _folder["scratch"], _folder["findings"]);
+}
