@@ -30,6 +30,7 @@ internal static class CommandLine
             FeaturesCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
+            InspectCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
             CacheCommand.Create(),

@@ -60,6 +60,9 @@ internal static class MachineChecks
             : new("Memory", CheckState.Ok, detail);
     }
 
+    /// <summary>Main memory that this process may take now, in bytes; null where the system does not say.</summary>
+    public static long? AvailableBytes() => AvailableMemory() is { } free ? Math.Min((long)(free * Gibi), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null;
+
     private static double? AvailableMemory()
     {
         const string file = "/proc/meminfo";

@@ -11,10 +11,10 @@ namespace Retouch.Autoencoders;
 /// </summary>
 internal sealed class TaesdKeys : ITensorSource
 {
-    private readonly Dictionary<string, (ITensorSource Half, string Key)> _stored = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ITensorFile Half, string Key)> _stored = new(StringComparer.Ordinal);
 
     /// <exception cref="InputException">The halves are no tiny autoencoder's.</exception>
-    public TaesdKeys(ITensorSource encoder, ITensorSource decoder, string origin)
+    public TaesdKeys(ITensorFile encoder, ITensorFile decoder, string origin)
     {
         foreach (var (half, name, shift) in new[] { (encoder, "encoder", 0), (decoder, "decoder", 1) })
         {
@@ -44,6 +44,8 @@ internal sealed class TaesdKeys : ITensorSource
     public IEnumerable<string> Names => _stored.Keys;
 
     public long[] ShapeOf(string name) => _stored[name].Half.ShapeOf(_stored[name].Key);
+
+    public DType DTypeOf(string name) => _stored[name].Half.DTypeOf(_stored[name].Key);
 
     public Tensor Read(string name) => _stored[name].Half.Read(_stored[name].Key);
 

@@ -3,7 +3,6 @@ using Retouch.Autoencoders;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Checkpoints.Diffusers;
 
@@ -65,8 +64,7 @@ public static class ComponentFolder
         try
         {
             var kind = ComponentRegistry.Of(component.Network);
-            ITensorSource weights = TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
-            using var files = (IDisposable)weights;
+            using var weights = OpenWeights(folder, kind, variant);
             kind.Load(component.Network, weights, device, dtype, folder);
             return component;
         }
@@ -87,6 +85,10 @@ public static class ComponentFolder
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
     public static void Save(string folder, Component component, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null, long? maxShardBytes = null) =>
         AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
+
+    /// <summary>The weights of a folder under today's names of files.</summary>
+    internal static IWeights OpenWeights(string folder, ComponentKind kind, string? variant) =>
+        TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
 
     /// <summary>Writes into a folder that nobody reads yet.</summary>
     internal static void Fill(string folder, Component component, DType? dtype, IEnumerable<KeyValuePair<string, Tensor>>? tensors, long? maxShardBytes = null)

@@ -7,7 +7,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Checkpoints.Diffusers;
 
 /// <summary>A tiny autoencoder as its author publishes it: a file for each half (<c>taesd_encoder.safetensors</c>, <c>taesd_decoder.safetensors</c>), no configuration.</summary>
-internal sealed class TaesdFolder : ITensorSource, IDisposable
+internal sealed class TaesdFolder : IWeights
 {
     private readonly ITensorFile _encoder;
     private readonly ITensorFile _decoder;
@@ -31,6 +31,8 @@ internal sealed class TaesdFolder : ITensorSource, IDisposable
 
     public IEnumerable<string> Names => _keys.Names;
 
+    public IEnumerable<string> Files => [_encoder.FilePath, _decoder.FilePath];
+
     /// <summary>The shape that keys and sizes give.</summary>
     public AutoencoderTinyConfig Config => _keys.Config;
 
@@ -42,6 +44,8 @@ internal sealed class TaesdFolder : ITensorSource, IDisposable
     public static TaesdFolder Open(string folder) => new(folder, Find(folder) ?? throw new InputException($"'{folder}' has no files *_encoder and *_decoder."));
 
     public long[] ShapeOf(string name) => _keys.ShapeOf(name);
+
+    public DType DTypeOf(string name) => _keys.DTypeOf(name);
 
     public Tensor Read(string name) => _keys.Read(name);
 

@@ -10,7 +10,7 @@ namespace Retouch.Checkpoints.Diffusers;
 /// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Files that PyTorch
 /// pickled (<c>.bin</c>) are read where there are no safetensors.
 /// </summary>
-public sealed class WeightFiles : ITensorSource, IDisposable
+public sealed class WeightFiles : IWeights
 {
     /// <summary>Name that diffusers gives weights, without extension.</summary>
     public const string Stem = "diffusion_pytorch_model";
@@ -26,7 +26,7 @@ public sealed class WeightFiles : ITensorSource, IDisposable
     /// <inheritdoc/>
     public IEnumerable<string> Names => _byName.Keys;
 
-    /// <summary>The files that are open.</summary>
+    /// <inheritdoc/>
     public IEnumerable<string> Files => _files.Select(static f => f.FilePath);
 
     /// <summary>Opens the weights of a folder.</summary>
@@ -55,7 +55,7 @@ public sealed class WeightFiles : ITensorSource, IDisposable
     /// <inheritdoc/>
     public Tensor ReadOwned(string name) => FileOf(name).ReadOwned(name);
 
-    /// <summary>The element type stored under a key.</summary>
+    /// <inheritdoc/>
     public DType DTypeOf(string name) => FileOf(name).DTypeOf(name);
 
     /// <inheritdoc/>

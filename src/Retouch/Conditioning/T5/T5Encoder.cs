@@ -131,5 +131,7 @@ public sealed class T5Encoder : IDisposable
         public long[] ShapeOf(string name) => source.ShapeOf(name == to ? from : name);
 
         public Tensor Read(string name) => source.Read(name == to ? from : name);
+
+        public Tensor ReadOwned(string name) => source.ReadOwned(name == to ? from : name);
     }
 }

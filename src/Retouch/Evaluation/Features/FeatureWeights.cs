@@ -87,5 +87,7 @@ public static class FeatureWeights
         public long[] ShapeOf(string name) => whole.ShapeOf(name);
 
         public Tensor Read(string name) => whole.Read(name);
+
+        public Tensor ReadOwned(string name) => whole.ReadOwned(name);
     }
 }

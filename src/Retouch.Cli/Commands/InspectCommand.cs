@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Globalization;
+using Retouch.Cli.Inspection;
+using Retouch.Torch.Errors;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary><c>retouch inspect</c>: what a file or folder holds, and whether this machine can train it. No weight is read.</summary>
+internal static class InspectCommand
+{
+    private static readonly Argument<string> Target = new("path") { Description = "A file of tensors (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run." };
+    private static readonly Option<int> Batch = new("--batch") { Description = "Pictures in a batch of the training whose memory is told.", DefaultValueFactory = static _ => 1 };
+    private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.") { Target, Batch, Variant };
+        command.SetAction(static parsed =>
+        {
+            if (parsed.GetValue(Batch) < 1)
+                throw new UsageException("--batch must be at least 1.");
+            var report = new Inspector(parsed.GetValue(Batch), parsed.GetValue(Variant)).Inspect(parsed.GetRequiredValue(Target));
+            Output.For(parsed).Write(report, writer => Write(report, writer));
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Write(InspectReport report, TextWriter writer)
+    {
+        writer.WriteLine($"{report.Path}: {report.Kind}, {Figures.Bytes(report.BytesOnDisk)}");
+        if (report.Tensors is { } tensors)
+            Write(tensors, writer);
+        if (report.Run is { } run)
+        {
+            var loss = run.LastLoss is { } value ? $", loss {Figures.Significant(value)}" : "";
+            writer.WriteLine($"  last step {run.LastStep?.ToString(CultureInfo.InvariantCulture) ?? "none"}{loss}; checkpoints: {string.Join(", ", run.Checkpoints.DefaultIfEmpty(0))}");
+        }
+
+        foreach (var component in report.Components)
+            Write(component, writer);
+        if (report.Scheduler is { } scheduler)
+            writer.WriteLine($"scheduler: {scheduler.Class}, predicts {scheduler.Prediction}, {Figures.Count(scheduler.TrainSteps)} steps");
+        if (report.Training is { } training)
+            Write(training, writer);
+    }
+
+    private static void Write(TensorFileReport tensors, TextWriter writer)
+    {
+        writer.WriteLine($"  {Figures.Count(tensors.Count)} tensors, {Figures.Count(tensors.Elements)} elements ({Types(tensors.Types)})");
+        if (tensors.LoraRanks is { } ranks)
+            writer.WriteLine($"  low-rank pairs: {string.Join(", ", ranks.Select(static r => $"{r.Value} of rank {r.Key}"))}");
+        foreach (var tensor in tensors.Largest)
+            writer.WriteLine($"  {tensor}");
+    }
+
+    private static void Write(ComponentReport component, TextWriter writer)
+    {
+        writer.WriteLine($"{component.Name}: {component.Class}, {Figures.Count(component.Parameters)} parameters ({Types(component.Types)}), {Figures.Bytes(component.BytesOnDisk)} in {component.Files} files");
+        foreach (var tap in component.Taps)
+            writer.WriteLine($"  tap {tap.Index}  {tap.Name,-24} {tap.Channels,5} channels, {tap.Scale}x the latent");
+        foreach (var problem in component.Problems)
+            writer.WriteLine($"  ! {problem}");
+    }
+
+    private static void Write(TrainingMemory training, TextWriter writer)
+    {
+        writer.WriteLine($"training {training.Trained} with AdamW, batches of {training.Batch}:");
+        void Line(string name, long bytes, string more = "") => writer.WriteLine($"  {name,-14}{Figures.Bytes(bytes),12}{more}");
+        Line("weights", training.Weights, "  all networks, float32");
+        Line("gradients", training.Gradients);
+        Line("optimiser", training.Optimiser, "  two moments");
+        Line("average", training.Averages);
+        Line("activations", training.EstimatedActivations, "  estimated from the layers' sizes; train --dry-run measures");
+        Line("total", training.Total);
+        Fit("main memory", training.AvailableMainMemory, training.FitsMainMemory);
+        Fit("GPU", training.AvailableGpuMemory, training.FitsGpu);
+
+        void Fit(string name, long? available, bool? fits)
+        {
+            if (available is { } bytes)
+                writer.WriteLine($"  {name}: {Figures.Bytes(bytes)} free, {(fits == true ? "enough" : "not enough")}");
+        }
+    }
+
+    private static string Types(IReadOnlyDictionary<string, long> types) => types.Count == 0 ? "no weights" : string.Join(", ", types.Keys.Order(StringComparer.Ordinal));
+}
