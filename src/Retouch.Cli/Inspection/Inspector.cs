@@ -112,12 +112,12 @@ internal sealed class Inspector(int batch, string? variant)
         return new SchedulerReport(new JsonMembers(json, path).Text("_class_name"), prediction, formulation.TrainSteps);
     }
 
-    /// <summary>What is trained is the denoiser, else the autoencoder; text encoders are never.</summary>
+    /// <summary>What is trained is the denoiser, else an autoencoder with a posterior; other networks never are.</summary>
     private TrainingMemory? Memory(IReadOnlyList<ComponentSummary> summaries)
     {
         var denoiser = summaries.FirstOrDefault(static s => s.Network is IDenoiser);
         var autoencoder = summaries.FirstOrDefault(static s => s.Network is IAutoencoder);
-        if ((denoiser ?? autoencoder) is not { } trained)
+        if ((denoiser ?? summaries.FirstOrDefault(static s => s.Network is KlAutoencoder)) is not { } trained)
             return null;
         const int Side = 32;
         var activations = trained.Network is IDenoiser network
