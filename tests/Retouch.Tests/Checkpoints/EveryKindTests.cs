@@ -69,7 +69,8 @@ public sealed class EveryKindTests : IDisposable
     public void Every_kind_has_a_golden()
     {
         var found = Find().Values.ToHashSet();
-        Assert.Empty(ComponentRegistry.Kinds.Where(k => !found.Contains(k)).Select(static k => k.ClassNames[0]));
+        // A network of our own has no other library's.
+        Assert.Empty(ComponentRegistry.Kinds.Where(k => !found.Contains(k) && !k.ClassNames[0].StartsWith("Retouch", StringComparison.Ordinal)).Select(static k => k.ClassNames[0]));
     }
 
     [Theory]

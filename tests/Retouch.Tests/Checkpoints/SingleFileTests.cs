@@ -198,7 +198,7 @@ public sealed class SingleFileTests : IDisposable
             Assert.Equal(before.Names.Order(StringComparer.Ordinal), after.Names.Order(StringComparer.Ordinal));
             foreach (var name in after.Names)
             {
-                Assert.Equal(DType.BFloat16, after.TypeOf(name));
+                Assert.Equal(DType.BFloat16, after.DTypeOf(name));
                 Assert.Equal(before.Read(name).To(DType.BFloat16).ToArray<float>(), after.Read(name).ToArray<float>());
             }
 

@@ -3,6 +3,7 @@ using Retouch.Autoencoders;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
+using Retouch.Torch.Safetensors;
 
 namespace Retouch.Checkpoints.Diffusers;
 

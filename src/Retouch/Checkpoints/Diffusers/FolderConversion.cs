@@ -63,7 +63,7 @@ public static class FolderConversion
         List<LazyTensor> tensors = [];
         foreach (var key in weights.Names)
         {
-            var stored = weights.TypeOf(key);
+            var stored = weights.DTypeOf(key);
             tensors.Add(new LazyTensor(key, dtype is { } type && stored.IsFloatingPoint() ? type : stored, weights.ShapeOf(key), () => WeightTypes.Convert(key, weights.Read(key), dtype)));
         }
 

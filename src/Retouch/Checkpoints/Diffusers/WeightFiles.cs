@@ -46,9 +46,6 @@ public sealed class WeightFiles : IWeights
     /// <inheritdoc/>
     public long[] ShapeOf(string name) => FileOf(name).ShapeOf(name);
 
-    /// <summary>The type stored under a key.</summary>
-    public DType TypeOf(string name) => FileOf(name).Entries[name].DType;
-
     /// <inheritdoc/>
     public Tensor Read(string name) => FileOf(name).Read(name);
 
