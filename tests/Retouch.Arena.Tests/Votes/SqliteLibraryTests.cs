@@ -1,0 +1,52 @@
+using Retouch.Arena.Votes;
+using Retouch.Images;
+
+namespace Retouch.Arena.Tests.Votes;
+
+/// <summary>The SQLite that comes along works beside the one that libvips brings, in a process where libvips came first.</summary>
+public class SqliteLibraryTests
+{
+    [Fact]
+    public void Sqlite_WorksAfterLibvipsHasLoadedItsPlugins()
+    {
+        Assert.Equal(48, PictureFile.Decode(PictureFile.Encode(TestStudy.Paint(0, 0), PictureFormat.Png), "a.png").Picture.Width);
+        var folder = Directory.CreateTempSubdirectory("retouch-sqlite-");
+        try
+        {
+            using var database = Database.Open(Path.Combine(folder.FullName, "a.sqlite"), create: true);
+            database.Execute("CREATE TABLE t (a)");
+            Assert.Equal(7, database.Insert("INSERT INTO t (rowid, a) VALUES (7, ?)", "x"));
+            Assert.Equal(["x"], database.Query("SELECT a FROM t", static row => row.Text(0)));
+            // What a kill must not lose: the settings took.
+            Assert.Equal("wal", database.Query("PRAGMA journal_mode", static row => row.Text(0))[0]);
+            Assert.Equal(2, database.Query("PRAGMA synchronous", static row => row.Number(0))[0]);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void ATransactionThatFails_LeavesNothing()
+    {
+        var folder = Directory.CreateTempSubdirectory("retouch-sqlite-");
+        try
+        {
+            using var database = Database.Open(Path.Combine(folder.FullName, "a.sqlite"), create: true);
+            database.Execute("CREATE TABLE t (a)");
+            Assert.Throws<FormatException>(() => database.Transaction<int>(() =>
+            {
+                database.Execute("INSERT INTO t VALUES (1)");
+                throw new FormatException();
+            }));
+            Assert.Empty(database.Query("SELECT a FROM t", static row => row.Number(0)));
+            database.Transaction(() => database.Execute("INSERT INTO t VALUES (2)"));
+            Assert.Equal([2], database.Query("SELECT a FROM t", static row => row.Number(0)));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+}
