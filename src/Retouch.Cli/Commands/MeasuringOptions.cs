@@ -12,7 +12,7 @@ internal sealed class MeasuringOptions
     private const string DefaultMetrics = "fwd,spectrum,sharpness";
 
     private readonly Option<string?> reference = new("--reference") { Description = "Folder of real pictures; for psnr, of the originals. Only fid with --statistics does without." };
-    private readonly Option<string> metrics = new("--metrics") { Description = "Any of fwd, spectrum, sharpness, psnr, ssim, lpips, swd, fid, fd, kid, prdc.", DefaultValueFactory = _ => DefaultMetrics };
+    private readonly Option<string> metrics = new("--metrics") { Description = "Any of fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid, prdc.", DefaultValueFactory = _ => DefaultMetrics };
     private readonly Option<int?> level = new("--level") { Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones." };
     private readonly Option<int?> neighbours = new("--neighbours") { Description = $"For prdc: the neighbour that gives a picture's ball its radius. Default {new PrecisionRecallOptions().Neighbours}." };
     private readonly Option<BallRule?> rule = new("--ball") { Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open." };
@@ -101,12 +101,13 @@ internal sealed class MeasuringOptions
                 "psnr" => Metrics.Psnr,
                 "ssim" => Metrics.Ssim,
                 "lpips" => Metrics.Lpips,
+                "clipscore" => Metrics.ClipScore,
                 "swd" => Metrics.Swd,
                 "fid" => Metrics.Fid,
                 "fd" => Metrics.Fd,
                 "kid" => Metrics.Kid,
                 "prdc" => Metrics.Prdc,
-                _ => throw new UsageException($"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, ssim, lpips, swd, fid, fd, kid and prdc."),
+                _ => throw new UsageException($"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid and prdc."),
             };
         }
 

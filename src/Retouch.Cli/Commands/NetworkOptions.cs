@@ -11,7 +11,7 @@ internal sealed class NetworkOptions
 {
     private readonly Option<string?> inception = new("--inception") { Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors)." };
     private readonly Option<string?> squeezenet = new("--squeezenet") { Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors)." };
-    private readonly Option<string?> clip = new("--clip") { Description = "For fd, kid, prdc: folder of a CLIP model (transformers' CLIPModel or CLIPVisionModelWithProjection)." };
+    private readonly Option<string?> clip = new("--clip") { Description = "For fd, kid, prdc, clipscore: folder of a CLIP model (transformers' CLIPModel; without clipscore, also CLIPVisionModelWithProjection)." };
     private readonly Option<string?> own = new("--retouch-features") { Description = "For fd, kid, prdc: folder of a feature network that 'retouch features' trained." };
     private readonly Option<string?> lpips = new("--lpips") { Description = "For lpips: the lpips package's linear weights (.safetensors)." };
     private readonly Option<string?> lpipsNetwork = new("--lpips-network") { Description = "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout." };
@@ -35,7 +35,7 @@ internal sealed class NetworkOptions
     }
 
     /// <summary>The feature networks that are named, opened.</summary>
-    public IReadOnlyList<IFeatureExtractor> Networks(ParseResult parsed, Device device, List<IDisposable> opened)
+    public IReadOnlyList<IFeatureExtractor> Networks(ParseResult parsed, Device device, List<IDisposable> opened, bool withClip = true)
     {
         List<IFeatureExtractor> networks = [];
         void Add(Option<string?> option, Func<string, Device, IFeatureExtractor> open)
@@ -48,7 +48,8 @@ internal sealed class NetworkOptions
 
         Add(inception, InceptionFeatures.Open);
         Add(squeezenet, SqueezeNetFeatures.Open);
-        Add(clip, ClipFeatures.Open);
+        if (withClip)
+            Add(clip, ClipFeatures.Open);
         Add(own, RetouchFeatures.Open);
         return networks;
     }
@@ -69,10 +70,20 @@ internal sealed class NetworkOptions
     public EvaluationOptions Open(ParseResult parsed, EvaluationOptions options, List<IDisposable> opened)
     {
         var file = parsed.GetValue(statistics);
+        ClipScore? score = null;
+        if (options.Metrics.HasFlag(Metrics.ClipScore) && parsed.GetValue(clip) is { } folder)
+        {
+            score = ClipScore.Open(folder, options.Device);
+            opened.Add(score);
+        }
+
+        // A model that clipscore uses need not give features too.
+        var withClip = score is null || (options.Metrics & (Metrics.Fd | Metrics.Kid | Metrics.Prdc)) != Metrics.None;
         return options with
         {
-            Networks = Networks(parsed, options.Device, opened),
+            Networks = Networks(parsed, options.Device, opened, withClip),
             Perceptual = Perceptual(parsed, options.Device, opened),
+            ClipScore = score,
             Statistics = file is null ? null : FrechetStatistics.Load(file),
             StatisticsName = file,
         };

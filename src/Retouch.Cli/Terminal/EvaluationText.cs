@@ -52,6 +52,8 @@ internal static class EvaluationText
             yield return $"Network    {network.Network}: {network.Width} features; {network.Preparation}; {network.Weights}, sha256 {network.Sha256}";
         if (protocol.Perceptual is { } lpips)
             yield return $"LPIPS      {lpips.Network}: {lpips.Trunk}, sha256 {lpips.TrunkSha256}; {lpips.Linear}, sha256 {lpips.LinearSha256}";
+        if (protocol.ClipScore is { } clip)
+            yield return $"CLIPScore  {clip.Model}, sha256 {clip.Sha256}: {clip.Formula}; captions {clip.Captions}";
         if (protocol.SlicedWasserstein is { } swd)
             yield return $"Patches    {swd.Descriptors}: up to {swd.Patches} a picture and level, {swd.Directions} directions, seed {swd.Seed}";
         if (protocol.Statistics is { } saved)

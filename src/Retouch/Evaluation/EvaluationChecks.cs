@@ -6,7 +6,7 @@ namespace Retouch.Evaluation;
 /// <summary>What cannot be measured, and what limits what was measured.</summary>
 internal static class EvaluationChecks
 {
-    private const Metrics WithoutReference = Metrics.Fid | Metrics.Sharpness;
+    private const Metrics WithoutReference = Metrics.Fid | Metrics.Sharpness | Metrics.ClipScore;
 
     /// <exception cref="UsageException">A reference is missing or would do nothing.</exception>
     /// <exception cref="InputException">Sets are too small, differ in size, or have no partners.</exception>

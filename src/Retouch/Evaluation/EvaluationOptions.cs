@@ -43,6 +43,9 @@ public enum Metrics
 
     /// <summary>The learned perceptual distance to the reference's picture of the same name.</summary>
     Lpips = 1024,
+
+    /// <summary>CLIPScore: how well each picture fits its caption.</summary>
+    ClipScore = 2048,
 }
 
 /// <summary>How sets of pictures are measured.</summary>
@@ -65,6 +68,9 @@ public sealed record EvaluationOptions
 
     /// <summary>The network of LPIPS; not disposed.</summary>
     public PerceptualSimilarity? Perceptual { get; init; }
+
+    /// <summary>The model of CLIPScore; not disposed.</summary>
+    public ClipScore? ClipScore { get; init; }
 
     /// <summary>How the sliced Wasserstein distance is taken.</summary>
     public SlicedWassersteinOptions SlicedWasserstein { get; init; } = new();
@@ -95,7 +101,7 @@ public sealed record EvaluationOptions
     public void Validate()
     {
         if (Metrics == Metrics.None)
-            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, ssim, lpips, swd, fid, fd, kid and prdc.");
+            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid and prdc.");
         if (BatchSize is < 1 or > 4096)
             throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
         Bootstrap.Validate();
@@ -129,6 +135,10 @@ public sealed record EvaluationOptions
             throw new UsageException("lpips needs a classifier's weights in torchvision's layout (--lpips-network FILE) and the lpips package's linear weights for it (--lpips FILE).");
         if (Perceptual is not null && !Asks(Metrics.Lpips))
             throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
+        if (Asks(Metrics.ClipScore) && ClipScore is null)
+            throw new UsageException("clipscore needs a CLIP model with its tokenizer: give its folder (--clip FOLDER).");
+        if (ClipScore is not null && !Asks(Metrics.ClipScore))
+            throw new UsageException("The model of CLIPScore is given, but clipscore is not asked for (--metrics).");
         if (Statistics is not null && !Asks(Metrics.Fid))
             throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
         if (Statistics is { } saved && saved.Width != inception!.Protocol.Width)

@@ -27,6 +27,9 @@ public sealed record EvaluationProtocol
     /// <summary>The network of LPIPS, where it was used.</summary>
     public PerceptualProtocol? Perceptual { get; init; }
 
+    /// <summary>How CLIPScore was taken, where it was.</summary>
+    public ClipScoreProtocol? ClipScore { get; init; }
+
     /// <summary>How the sliced Wasserstein distance was taken, where it was.</summary>
     public SlicedWassersteinOptions? SlicedWasserstein { get; init; }
 
@@ -61,6 +64,7 @@ public sealed record EvaluationProtocol
             Spectrum = Where(Evaluation.Metrics.Spectrum, options.Spectrum),
             Networks = options.Networks.Count > 0 ? [.. options.Networks.Select(static n => n.Protocol)] : null,
             Perceptual = options.Perceptual?.Protocol,
+            ClipScore = options.ClipScore?.Protocol,
             SlicedWasserstein = Where(Evaluation.Metrics.Swd, options.SlicedWasserstein),
             PrecisionRecall = Where(Evaluation.Metrics.Prdc, options.PrecisionRecall),
             Kernel = Where(Evaluation.Metrics.Kid, options.Kernel),

@@ -30,6 +30,9 @@ public abstract class ImageSet
     /// </summary>
     public abstract string Id(int index);
 
+    /// <summary>What a picture was made from or shows, in words; null where nothing is said.</summary>
+    public virtual string? Caption(int index) => null;
+
     /// <summary>Reads pictures.</summary>
     /// <param name="start">The first one's index.</param>
     /// <param name="count">How many.</param>

@@ -1,5 +1,6 @@
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Evaluation;
 
@@ -11,6 +12,8 @@ internal sealed class SetMeasurement : IDisposable
     private readonly List<double> squaredErrors = [];
     private readonly List<double> similarities = [];
     private readonly List<double> perceptual = [];
+    private readonly List<double> captioned = [];
+    private readonly bool isReference;
 
     private SetMeasurement(ImageSet set, WaveletPlan? plan, EvaluationOptions options, bool isReference)
     {
@@ -18,6 +21,7 @@ internal sealed class SetMeasurement : IDisposable
         this.options = options;
         Wavelets = plan is null ? null : new WaveletStatistics(plan, options.Device);
         Spectra = options.Metrics.HasFlag(Metrics.Spectrum) ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device) : null;
+        this.isReference = isReference;
         Patches = options.Asks(Metrics.Swd) ? new PatchDescriptors(set, options.SlicedWasserstein) : null;
         Features = options.Networks.Count > 0 ? new FeatureMeasurement(options, set.Count, isReference) : null;
     }
@@ -95,6 +99,8 @@ internal sealed class SetMeasurement : IDisposable
             scores.Add(ImageScores.Averages([new("ssim", Preference.Higher)], [.. similarities]));
         if (perceptual.Count > 0)
             scores.Add(ImageScores.Averages([new("lpips", Preference.Lower)], [.. perceptual]));
+        if (captioned.Count > 0)
+            scores.Add(ImageScores.Averages([new("clipscore", Preference.Higher)], [.. captioned]));
         return scores;
     }
 
@@ -106,6 +112,9 @@ internal sealed class SetMeasurement : IDisposable
         Features?.Dispose();
     }
 
+    private string Caption(int index) => Set.Caption(index) ?? throw new InputException(
+        $"The picture '{Set.Id(index)}' of '{Set.Name}' has no caption, which clipscore compares it with. Put its prompt into a .txt file beside it or a metadata.jsonl, or leave clipscore out.");
+
     private void Add(int start, Tensor images, Tensor? partner)
     {
         Wavelets?.Add(images);
@@ -114,6 +123,8 @@ internal sealed class SetMeasurement : IDisposable
         Features?.Add(start, images);
         if (options.Metrics.HasFlag(Metrics.Sharpness))
             sharpness.AddRange(PixelScores.Sharpness(images));
+        if (options.Asks(Metrics.ClipScore) && !isReference)
+            captioned.AddRange(options.ClipScore!.Of(images, [.. Enumerable.Range(start, (int)images.Shape[0]).Select(Caption)]));
         if (partner is null)
             return;
         if (options.Asks(Metrics.Psnr))

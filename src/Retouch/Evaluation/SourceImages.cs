@@ -75,6 +75,8 @@ internal sealed class SourceImages : ImageSet
     // The ending is no part of the name: the same picture may be a JPEG in one folder and a PNG in another.
     public override string Id(int index) => Path.ChangeExtension(source[indices[index]].Id, null);
 
+    public override string? Caption(int index) => source[indices[index]].Caption;
+
     public override Tensor Read(int start, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(start);

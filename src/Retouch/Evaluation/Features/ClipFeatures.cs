@@ -7,7 +7,6 @@ using Retouch.Conditioning.Clip;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
@@ -17,8 +16,6 @@ namespace Retouch.Evaluation.Features;
 /// </summary>
 public sealed class ClipFeatures : IFeatureExtractor
 {
-    private const string Stem = "model";
-
     private readonly ClipVisionModel model;
     private readonly ClipImageProcessor processor;
     private readonly Device device;
@@ -44,12 +41,12 @@ public sealed class ClipFeatures : IFeatureExtractor
     {
         var file = Path.Combine(folder, "config.json");
         var config = ClipVisionConfig.FromJson(VisionMembers(file), file);
-        using var weights = WeightFiles.Open(folder, stem: Stem);
+        using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
         var hash = Hash([.. weights.Files.Order(StringComparer.Ordinal)]);
         var model = new ClipVisionModel(config);
         try
         {
-            model.Load(new VisionPart(weights), device, DType.Float32, folder);
+            model.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
             model.Parameters.RequireGrad(false);
             return new ClipFeatures(model, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
         }
@@ -73,18 +70,12 @@ public sealed class ClipFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public void Dispose() => model.Dispose();
 
-    private static JsonObject VisionMembers(string file)
+    /// <exception cref="InputException">The file is missing or no JSON object.</exception>
+    internal static JsonObject ReadConfig(string file)
     {
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object.");
-            if (json["vision_config"] is not JsonObject vision)
-                return json;
-            // The whole model says how wide embeddings are; its parts need not.
-            var members = (JsonObject)vision.DeepClone();
-            if (json["projection_dim"] is { } width)
-                members["projection_dim"] = width.DeepClone();
-            return members;
+            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object.");
         }
         catch (JsonException e)
         {
@@ -96,16 +87,18 @@ public sealed class ClipFeatures : IFeatureExtractor
         }
     }
 
+    private static JsonObject VisionMembers(string file)
+    {
+        var json = ReadConfig(file);
+        if (json["vision_config"] is not JsonObject vision)
+            return json;
+        // The whole model says how wide embeddings are; its parts need not.
+        var members = (JsonObject)vision.DeepClone();
+        if (json["projection_dim"] is { } width)
+            members["projection_dim"] = width.DeepClone();
+        return members;
+    }
+
     private static string Hash(string[] files) =>
         files.Length == 1 ? FeatureWeights.Hash(files[0]) : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
-
-    /// <summary>The image encoder's tensors of a file that may hold the text encoder too.</summary>
-    private sealed class VisionPart(ITensorSource whole) : ITensorSource
-    {
-        public IEnumerable<string> Names => whole.Names.Where(static name => name.StartsWith("vision_model.", StringComparison.Ordinal) || name.StartsWith("visual_projection.", StringComparison.Ordinal));
-
-        public long[] ShapeOf(string name) => whole.ShapeOf(name);
-
-        public Tensor Read(string name) => whole.Read(name);
-    }
 }
