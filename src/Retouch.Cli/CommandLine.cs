@@ -31,6 +31,7 @@ internal static class CommandLine
             BenchCommand.Create(),
             DemoCommand.Create(),
             InspectCommand.Create(),
+            PairsCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
             CacheCommand.Create(),
@@ -42,7 +43,7 @@ internal static class CommandLine
     public static Task<int> RunAsync(string[] args) => RunAsync(Create(), args, Console.Out, Console.Error);
 
     /// <summary>
-    /// Parses and runs one command of <paramref name="root"/>. Exit codes: 0 done, 1 a defect of Retouch, 2 usage, 3 input, 4 environment,
+    /// Parses and runs one command of <paramref name="root"/>. Exit codes: 0 done, 1 a defect of Retouch, 2 usage, 3 input, 4 environment, 5 diverged,
     /// 130 interrupted.
     /// </summary>
     internal static async Task<int> RunAsync(RootCommand root, string[] args, TextWriter output, TextWriter error)

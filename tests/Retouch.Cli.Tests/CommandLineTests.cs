@@ -26,6 +26,7 @@ public class CommandLineTests
         { new InputException("'a.png' is cut off."), 3 },
         { new FileNotFoundException("No file 'a.json'."), 3 },
         { new EnvironmentException("The disk is full."), 4 },
+        { new DivergedException("Both got worse."), 5 },
     };
 
     [Theory]

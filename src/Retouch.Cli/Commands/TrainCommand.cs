@@ -16,7 +16,7 @@ internal static class TrainCommand
     private static readonly Option<string?> Resume = new("--resume") { Description = "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --set steps=N can change." };
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Print the plan (parameters, memory, time per step) and stop." };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and stop." };
-    private static readonly Option<string?> Objective = new("--objective") { Description = "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults." };
+    private static readonly Option<string?> Objective = new("--objective") { Description = "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults; dpo or simpo on --pairs, alone or with others, as in dpo+lpl (dpo+latent anchors it to the winners)." };
 
     // Short names of options that nearly every run sets.
     private static readonly (Option<string?> Flag, string Path)[] Flags =
@@ -24,6 +24,7 @@ internal static class TrainCommand
         (new("--task") { Description = "denoiser or autoencoder." }, "task"),
         (new("--model") { Description = "The diffusers folder to start from." }, "model.path"),
         (new("--data") { Description = "A folder of pictures; without it, procedural scenes." }, "data.folder"),
+        (new("--pairs") { Description = "Pairs of a winner and a loser: a metadata.jsonl or its folder. For --objective dpo or simpo." }, "data.pairs"),
         (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
         (new("--steps") { Description = "Optimiser steps in all." }, "steps"),
         (new("--batch") { Description = "Samples a step." }, "batch.size"),
@@ -133,10 +134,19 @@ internal static class TrainCommand
     private static void SetObjective(JsonObject json, string objective)
     {
         var parts = objective.Split('+');
-        if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel")) is { } unknown)
-            throw new UsageException($"--objective: '{unknown}' is none of latent, lpl, pixel. Join several by '+', as in lpl+pixel.");
+        if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel" or "dpo" or "simpo")) is { } unknown)
+            throw new UsageException($"--objective: '{unknown}' is none of latent, lpl, pixel, dpo, simpo. Join several by '+', as in lpl+pixel.");
         var members = json["objective"] as JsonObject ?? [];
         json["objective"] = members;
+        var preferences = parts.Where(static p => p is "dpo" or "simpo").ToArray();
+        if (preferences.Length > 1)
+            throw new UsageException("--objective: dpo and simpo exclude each other.");
+        if (preferences.Length == 0)
+            members.Remove("preference");
+        else
+            OptionsFile.Set(json, "objective.preference.method", JsonValue.Create(preferences[0]));
+        if (preferences.Length > 0 && parts.Contains("latent") && members["latentWeight"] is null)
+            members["latentWeight"] = 1;
         foreach (var (name, member) in new[] { ("lpl", "perceptual"), ("pixel", "pixel") })
         {
             if (!parts.Contains(name))

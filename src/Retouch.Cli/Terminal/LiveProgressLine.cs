@@ -67,6 +67,8 @@ internal sealed class LiveProgressLine : IProgressLine
         List<IRenderable> rows = [row];
         if (ProgressText.Losses(progress) is { Length: > 0 } losses)
             rows.Add(new Text(losses, new Style(decoration: Decoration.Dim)));
+        if (ProgressText.Highlights(progress) is { Length: > 0 } figures)
+            rows.Add(new Text(figures, new Style(decoration: Decoration.Dim)));
         return new(rows);
     }
 }

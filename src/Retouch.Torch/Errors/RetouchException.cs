@@ -55,3 +55,16 @@ public sealed class EnvironmentException : RetouchException
     /// <inheritdoc/>
     public override int ExitCode => 4;
 }
+
+/// <summary>Training was stopped because going on would make the model worse; what was good is kept. Exit code 5.</summary>
+public sealed class DivergedException : RetouchException
+{
+    /// <inheritdoc cref="RetouchException(string, Exception?)"/>
+    public DivergedException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override int ExitCode => 5;
+}

@@ -68,6 +68,19 @@ public sealed class ParameterStore : IDisposable
         }
     }
 
+    /// <summary>Takes copies of the values of a store with the same keys. They need no gradient.</summary>
+    public void CopyFrom(ParameterStore other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        using var quiet = Autograd.NoGrad();
+        foreach (var parameter in _all)
+        {
+            using var scope = TensorScope.Enter();
+            var source = other.Find(parameter.Name) ?? throw new ArgumentException($"The other store has no '{parameter.Name}'.", nameof(other));
+            parameter.Set(source.Value.Detach().Clone());
+        }
+    }
+
     /// <summary>Switches gradients of all trained tensors on or off.</summary>
     public void RequireGrad(bool value)
     {

@@ -161,6 +161,20 @@ public sealed class BatchPlan
         return new PlannedBatch(samples, began, position == usable ? new DataCursor(epoch + 1, 0) : new DataCursor(epoch, position));
     }
 
+    /// <summary>How many batches lie before a cursor that <see cref="At"/> gave.</summary>
+    public long BatchesBefore(DataCursor cursor) => options.End == EpochEnd.DropRest
+        ? (cursor.Epoch * BatchesPerEpoch) + (cursor.Position / globalBatch)
+        : ((cursor.Epoch * Count) + cursor.Position) / globalBatch;
+
+    /// <summary>The cursor behind a number of batches; of a plan that wraps.</summary>
+    public DataCursor After(long batches)
+    {
+        if (options.End != EpochEnd.Wrap)
+            throw new InvalidOperationException("Only a plan that wraps has its batches at even distances.");
+        var samples = batches * globalBatch;
+        return new DataCursor(samples / Count, (int)(samples % Count));
+    }
+
     /// <summary>The seed of everything random about a sample, whichever thread, rank or batch it is in.</summary>
     public ulong SampleSeed(PlannedSample sample) =>
         SplitMix64.Derive(options.Seed, 0x73616D706C65, (ulong)sample.Epoch, (ulong)sample.Index);

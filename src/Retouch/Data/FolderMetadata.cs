@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 
 namespace Retouch.Data;
 
@@ -37,69 +36,20 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
     private void Add(FolderScan scan, string file, Dictionary<string, int> indices)
     {
         var folder = file.Contains('/') ? file[..(file.LastIndexOf('/') + 1)] : "";
-        var number = 0;
-        foreach (var line in ReadLines(scan.FullPath(file)))
+        JsonLines.Read(scan.FullPath(file), "{\"file_name\": ..., \"text\": ...}", (entry, where) =>
         {
-            number++;
-            if (string.IsNullOrWhiteSpace(line))
-                continue;
-            var where = $"line {number} of '{scan.FullPath(file)}'";
-            using var entry = Parse(line, where);
-            var name = Text(entry.RootElement, "file_name", where)
+            var name = JsonLines.Text(entry, "file_name", where)
                 ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
-            if (!indices.TryGetValue(folder + Tidy(name), out var index))
+            if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
                 throw new InputException($"'{name}' in {where} is none of the pictures of the folder; correct the name or take the line out.");
-            if ((Text(entry.RootElement, "text", where) ?? Text(entry.RootElement, "caption", where)) is { } caption)
+            if ((JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)) is { } caption)
                 Captions[index] = OneLine(caption);
-            if (entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
+            if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
                 Labels[index] = Label(label, where);
-        }
+        });
     }
 
-    private static string Tidy(string name)
-    {
-        name = name.Replace('\\', '/');
-        return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
-    }
-
-    private static IEnumerable<string> ReadLines(string path)
-    {
-        try
-        {
-            return File.ReadAllLines(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read '{path}': {e.Message} Mend the file or take it away.", e);
-        }
-    }
-
-    public static JsonDocument Parse(string line, string where)
-    {
-        try
-        {
-            JsonTexts.Check(line);
-            var entry = JsonDocument.Parse(line);
-            if (entry.RootElement.ValueKind == JsonValueKind.Object)
-                return entry;
-            entry.Dispose();
-            throw new InputException($"There is no JSON object in {where}; write {{\"file_name\": ..., \"text\": ...}}.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"No valid JSON in {where}: {e.Message} Every line is one object.", e);
-        }
-    }
-
-    public static string? Text(JsonElement entry, string member, string where)
-    {
-        if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
-            return null;
-        return value.ValueKind == JsonValueKind.String
-            ? value.GetString()
-            : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
-    }
-
+    /// <summary>A class as metadata name it: an int, or a string.</summary>
     public static object Label(JsonElement label, string where) => label.ValueKind switch
     {
         JsonValueKind.String => label.GetString()!,

@@ -6,8 +6,10 @@ namespace Retouch.Data;
 /// <summary>Samples of one size, side by side.</summary>
 public sealed class PictureBatch
 {
-    internal PictureBatch(int count, int width, int height, DataCursor next)
+    internal PictureBatch(int count, int width, int height, DataCursor next, bool pairs = false)
     {
+        Pairs = pairs ? count : 0;
+        count = pairs ? 2 * count : count;
         Width = width;
         Height = height;
         Next = next;
@@ -15,6 +17,9 @@ public sealed class PictureBatch
         Samples = new Sample[count];
         Frames = new FrameRecord[count];
     }
+
+    /// <summary>Pairs: the first samples are their winners, the next as many their losers. 0 where samples are single.</summary>
+    public int Pairs { get; }
 
     /// <summary>The number of samples.</summary>
     public int Count => Samples.Length;
@@ -46,6 +51,8 @@ public sealed class PictureBatch
     // Each slot is written by one thread; slots do not overlap.
     internal void Set(int slot, LoadedSample loaded)
     {
+        if (loaded.Loser is { } loser)
+            Set(Pairs + slot, loser);
         Samples[slot] = loaded.Sample;
         Frames[slot] = loaded.Framed.Record;
         loaded.Framed.Picture.CopyToPlanes(Pixels.AsSpan(slot * Picture.Channels * Width * Height));

@@ -110,7 +110,7 @@ public sealed class Prefetcher : IDisposable
             return false;
         cursor = planned.Next;
         var framing = loader.FramingOf(planned.Samples[0].Index);
-        var batch = new PendingBatch(new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next));
+        var batch = new PendingBatch(new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next, loader.ReadsPairs));
         pending.Enqueue(batch);
         for (var i = 0; i < planned.Samples.Count; i++)
             slots.Add(new Slot(batch, i, planned.Samples[i]));
@@ -140,7 +140,7 @@ public sealed class Prefetcher : IDisposable
 
     private sealed class PendingBatch(PictureBatch batch)
     {
-        private int missing = batch.Count;
+        private int missing = batch.Pairs > 0 ? batch.Pairs : batch.Count;
 
         public PictureBatch Batch { get; } = batch;
 

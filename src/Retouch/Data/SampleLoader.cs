@@ -1,3 +1,4 @@
+using Retouch.Data.Pairs;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Data;
@@ -5,7 +6,11 @@ namespace Retouch.Data;
 /// <summary>A sample ready for a batch.</summary>
 /// <param name="Sample">What is known of it; of the replacement where the planned one cannot be used.</param>
 /// <param name="Framed">The pixels.</param>
-public sealed record LoadedSample(Sample Sample, FramedPicture Framed);
+public sealed record LoadedSample(Sample Sample, FramedPicture Framed)
+{
+    /// <summary>The loser, where this is the winner of a pair; framed alike.</summary>
+    public LoadedSample? Loser { get; init; }
+}
 
 /// <summary>
 /// Reads and frames the samples of a plan. One that cannot be used is put into quarantine and replaced by another, found by a rule that
@@ -47,6 +52,9 @@ public sealed class SampleLoader
     /// <summary>The framing of a sample: with the size of its group.</summary>
     public Framing FramingOf(int index) => Sizes is { } sizes && sizes[plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
 
+    /// <summary>Whether each sample is a pair.</summary>
+    public bool ReadsPairs => source is IPairSource;
+
     /// <summary>What could not be used so far.</summary>
     public Quarantine Quarantine { get; }
 
@@ -76,12 +84,30 @@ public sealed class SampleLoader
         var sample = source[index];
         try
         {
-            return new LoadedSample(sample, framing.Apply(source.Load(index, framing.MinSide), seed, sample.Id));
+            var loaded = new LoadedSample(sample, framing.Apply(source.Load(index, framing.MinSide), seed, sample.Id));
+            return source is IPairSource pairs ? loaded with { Loser = LoadLoser(pairs, index, framing, seed, loaded) } : loaded;
         }
         catch (InputException e)
         {
             Quarantine.Add(new QuarantinedPicture(index, sample.Id, e.Message));
             return null;
         }
+    }
+
+    // The same seed frames both: the same crop, and mirrored both or neither.
+    private LoadedSample LoadLoser(IPairSource pairs, int index, Framing framing, ulong seed, LoadedSample winner)
+    {
+        var sample = pairs.Loser(index);
+        var framed = framing.Apply(pairs.LoadLoser(index, framing.MinSide), seed, sample.Id);
+        var (a, b) = (winner.Framed.Record, framed.Record);
+        // Sides may differ by the rounding of a resize, not by shape: then the two would show different parts of the scene.
+        const double Tolerance = 0.01;
+        if (Math.Abs(((double)a.OriginalWidth * b.OriginalHeight) - ((double)b.OriginalWidth * a.OriginalHeight)) > Tolerance * a.OriginalWidth * b.OriginalHeight)
+        {
+            throw new InputException(
+                $"The winner '{winner.Sample.Id}' has {a.OriginalWidth} x {a.OriginalHeight} pixels and the loser '{sample.Id}' {b.OriginalWidth} x {b.OriginalHeight}: of another shape, so that they would be cut differently. Bring them to one shape.");
+        }
+
+        return new LoadedSample(sample, framed);
     }
 }

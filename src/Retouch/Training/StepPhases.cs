@@ -18,6 +18,9 @@ public static class StepPhases
     /// <summary>The network's forward pass.</summary>
     public const string Denoiser = "denoiser forward";
 
+    /// <summary>The reference's forward pass.</summary>
+    public const string Reference = "reference forward";
+
     /// <summary>The estimate, the losses on latents, and figures for the log.</summary>
     public const string Objectives = "objectives";
 

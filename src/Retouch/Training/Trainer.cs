@@ -30,6 +30,7 @@ public sealed class Trainer : IDisposable
     private long _saved = -1;
     private double _secondsBefore;
     private DataCursor _cursor;
+    private bool _owed;
 
     /// <param name="task">What is trained; stays the caller's.</param>
     /// <param name="options">Validated options.</param>
@@ -91,6 +92,7 @@ public sealed class Trainer : IDisposable
     /// <param name="cancellation">When cancelled, the step in hand is finished, a checkpoint written, and the exception thrown.</param>
     /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
     /// <exception cref="InputException">The loss is not finite, or too many pictures are unusable. The last checkpoint is kept.</exception>
+    /// <exception cref="DivergedException">The task says that going on makes no sense. The last checkpoint from before that is kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
         using var log = new RunLog(_run, _step, _options, _time);
@@ -117,12 +119,22 @@ public sealed class Trainer : IDisposable
             record.Values.Add(new("time/data", (data.Waited - waited).TotalSeconds));
             var memory = ProcessMemory.Resident();
             record.Values.Add(new("memory/resident", memory));
-            if (_step % _options.Log.Every == 0 || _step == _options.Steps)
+            var figures = record.Values.ToDictionary(StringComparer.Ordinal);
+            var review = _task.Review(figures);
+            record.Values.AddRange(review?.Figures ?? []);
+            if (_step % _options.Log.Every == 0 || _step == _options.Steps || review?.Stop is not null)
                 log.Append(_step, record.Values);
-            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, MemoryBytes = memory });
+            KeyValuePair<string, double>[] shown = [.. _task.Shown.Where(s => figures.ContainsKey(s.Value)).Select(s => KeyValuePair.Create(s.Key, figures[s.Value]))];
+            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, Figures = shown, MemoryBytes = memory });
+            if (review?.Note is { } note)
+                progress.Note($"Step {_step}: {note}");
+            if (review?.Stop is { } stop)
+                throw new DivergedException($"Stopped after step {_step}. {stop} {KeptBefore()}");
             if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || _step == _options.Steps))
                 WriteSamples(log, cancellation);
-            if (Due(_options.Checkpoints.Every))
+            // Of weights that may be past saving nothing is kept until they are found well again.
+            _owed |= Due(_options.Checkpoints.Every);
+            if (_owed && !_task.IsSuspect)
                 WriteCheckpoint(Seconds(), log);
         }
 
@@ -147,6 +159,12 @@ public sealed class Trainer : IDisposable
     {
         var last = _checkpoints.Steps.LastOrDefault(-1);
         return last >= 0 ? $"The checkpoint of step {last} is kept; --resume goes on from it." : "No checkpoint was written yet.";
+    }
+
+    private string KeptBefore()
+    {
+        var last = _checkpoints.Steps.LastOrDefault(-1);
+        return last >= 0 ? $"The checkpoint of step {last}, from before that, is kept; its model is written by --resume {_run.Path} --steps {last}." : "No checkpoint was written yet.";
     }
 
     private void WriteSamples(RunLog log, CancellationToken cancellation)
@@ -190,6 +208,7 @@ public sealed class Trainer : IDisposable
                 SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
         });
         _saved = _step;
+        _owed = false;
         CheckpointWritten?.Invoke();
     }
 

@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Data;
+using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Data.Shards;
 using Retouch.Denoisers;
@@ -27,6 +28,7 @@ public sealed record TrainingOutcome(string Run, long Steps, double Seconds, dou
 public sealed class TrainingRun : IDisposable
 {
     private const ulong DataPurpose = 0x64617461;
+    private const ulong SinglesPurpose = 0x73696e676c6573;
     private const ulong WeightsPurpose = 0x77656967687473;
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
@@ -38,6 +40,7 @@ public sealed class TrainingRun : IDisposable
     private readonly SampleLoader _loader;
     private readonly ITrainingTask _task;
     private readonly IAutoencoder? _encoder;
+    private readonly SingleSamples? _singles;
     private readonly bool _resumed;
 
     private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed)
@@ -50,12 +53,16 @@ public sealed class TrainingRun : IDisposable
         if (_device.Type == DeviceType.Cuda && _device.Index >= TorchRuntime.CudaDeviceCount)
             throw new EnvironmentException($"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use --device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH).");
         var framing = new Framing { Width = options.Data.Size, Height = options.Data.Size, Crop = options.Data.Crop, FlipProbability = options.Data.Flip, AllowEnlarging = options.Data.AllowEnlarging };
+        // A loser that is no JPEG would not be shrunk while it is decoded: the two would differ by more than they should.
+        framing = framing with { ShrinkOnLoad = options.Data.Pairs is null };
         _source = OpenSource(options.Data, framing);
         var batches = new BatchPlanOptions { BatchSize = options.Batch.Size, Seed = SplitMix64.Derive(options.Seed, DataPurpose), End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest };
         var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
         _plan = sizes is null ? new BatchPlan(_source.Count, batches) : new BatchPlan(Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
         _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
         _loader = new SampleLoader(_source, _plan, framing, _quarantine) { Sizes = sizes };
+        if (options.Batch.Extra > 0)
+            _singles = new SingleSamples(ImageFolder.Open(options.Data.Folder!), options.Batch.Extra, SplitMix64.Derive(options.Seed, SinglesPurpose), framing, options.Data.MaxBadShare);
         var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
@@ -67,6 +74,8 @@ public sealed class TrainingRun : IDisposable
         _encoder = pipeline.Autoencoder;
         _task = new DenoiserTask(pipeline, options, _device, precision);
         _task.Check(_source);
+        if (_singles is not null)
+            _task.Check(_singles.Source);
     }
 
     /// <summary>Starts a run.</summary>
@@ -119,6 +128,8 @@ public sealed class TrainingRun : IDisposable
     private static IPictureSource OpenSource(DataOptions data, Framing framing)
     {
         const long CacheBytes = 1L << 30;
+        if (data.Pairs is { } pairs)
+            return PairFolder.Open(pairs, data.PairConflicts);
         if (data.Folder is { } folder)
             return ImageFolder.Open(folder);
         if (data.Shards is { } shards)
@@ -139,11 +150,16 @@ public sealed class TrainingRun : IDisposable
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
+        if (_source is PairFolder { Report: var found })
+            progress.Note($"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}.");
         OptionsFile.Save(_options, folder.OptionsFile);
         void SaveQuarantine()
         {
-            if (_quarantine.Pictures.Count > 0)
-                _quarantine.Save(folder.QuarantineFile);
+            foreach (var quarantine in new[] { _quarantine, _singles?.Quarantine })
+            {
+                if (quarantine?.Pictures.Count > 0)
+                    quarantine.Save(folder.QuarantineFile);
+            }
         }
 
         trainer.CheckpointWritten += SaveQuarantine;
@@ -154,14 +170,14 @@ public sealed class TrainingRun : IDisposable
         finally
         {
             SaveQuarantine();
-            if (_quarantine.Pictures.Count > 0)
-                progress.Note($"{_quarantine.Pictures.Count} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
+            if (Unusable > 0)
+                progress.Note($"{Unusable} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
         }
 
         var records = MetricsReader.Read(folder.MetricsFile);
         var last = records.Count > 0 ? records[^1].Find("loss/total") ?? double.NaN : double.NaN;
         string[] models = [folder.ModelFolder(null), .. _options.Averages.Select(a => folder.ModelFolder(a.Decay))];
-        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _quarantine.Pictures.Count);
+        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, Unusable);
     }
 
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, and trains nothing.</summary>
@@ -190,12 +206,18 @@ public sealed class TrainingRun : IDisposable
     private IBatchSource OpenData(DataCursor cursor, IProgressLine? progress, CancellationToken cancellation, Action<int, int>? encoded = null)
     {
         if (!_options.Data.CacheLatents)
-            return new PictureBatches(new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time), _device);
+        {
+            var pictures = new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time);
+            return _singles is null ? new PictureBatches(pictures, _device) : new MixedBatches(pictures, _singles.After(_plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
+        }
+
         progress?.Note($"Encoding {_source.Count} pictures …");
         var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.Of(AutoencoderFolder), _loader.Framing)) : null;
         var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store, Progress = encoded };
         return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
     }
+
+    private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);
 
     private string AutoencoderFolder => _options.Model.Autoencoder ?? Path.Combine(_options.Model.Path!, "vae");
 

@@ -154,6 +154,15 @@ public sealed class LatentDiffusionPipeline : IDisposable
         }
     }
 
+    /// <summary>A second denoiser with the same configuration and weights, in memory of its own; whoever asked disposes it.</summary>
+    public IDenoiser CopyDenoiser()
+    {
+        var config = _denoiser.CurrentConfig().Json;
+        var copy = (IDenoiser)ComponentRegistry.Find(config, ComponentFolder.ConfigName).Create(config, ComponentFolder.ConfigName);
+        copy.Parameters.CopyFrom(Denoiser.Parameters);
+        return copy;
+    }
+
     /// <summary>Writes the pipeline: the folder is replaced as a whole or not at all. It may be the one that was read.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>

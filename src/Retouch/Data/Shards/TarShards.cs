@@ -134,8 +134,8 @@ public sealed class TarShards : IPictureSource
 
     private object? ReadJson(ShardRange range, string where, out string? caption)
     {
-        using var entry = FolderMetadata.Parse(Text(range, where), where);
-        caption = (FolderMetadata.Text(entry.RootElement, "text", where) ?? FolderMetadata.Text(entry.RootElement, "caption", where)) is { } text ? FolderMetadata.OneLine(text) : null;
+        using var entry = JsonLines.Parse(Text(range, where), "{\"text\": ..., \"label\": ...}", where);
+        caption = (JsonLines.Text(entry.RootElement, "text", where) ?? JsonLines.Text(entry.RootElement, "caption", where)) is { } text ? FolderMetadata.OneLine(text) : null;
         return entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null ? FolderMetadata.Label(label, where) : null;
     }
 

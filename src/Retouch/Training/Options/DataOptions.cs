@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Retouch.Data;
+using Retouch.Data.Pairs;
 using Retouch.Images;
 
 namespace Retouch.Training.Options;
@@ -20,6 +21,14 @@ public sealed record DataOptions
     /// <summary>Sizes of several shapes instead of the square; null for the square alone.</summary>
     [Description("Sizes of several shapes and about the area of size x size; each batch is of one of them.")]
     public BucketOptions? Buckets { get; init; }
+
+    /// <summary>A list of pairs of a winner and a loser, or the folder with its metadata.jsonl; for objective.preference. A folder beside it gives single samples (batch.extra).</summary>
+    [Description("Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. data.folder beside it gives single samples (batch.extra).")]
+    public string? Pairs { get; init; }
+
+    /// <summary>What becomes of ties and contradictions among the pairs.</summary>
+    [Description("What becomes of ties and contradictions among the pairs: skip (both), keep (contradictions stay) or refuse.")]
+    public PairConflicts PairConflicts { get; init; }
 
     /// <summary>How many procedural scenes there are; only without a folder.</summary>
     [Description("Procedural scenes in an epoch; only without a folder.")]
@@ -67,15 +76,18 @@ public sealed record DataOptions
         require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it lies between 0 and 1");
         require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it lies between 0 and 1");
         require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
-        var isGiven = Folder is not null || Shards is not null;
+        var isGiven = Folder is not null || Shards is not null || Pairs is not null;
         require(Folder is null || Shards is null, "data.folder and data.shards name two sources; give one of them");
         require(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
         require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
-        require(!isGiven || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder or data.shards they would do nothing");
-        require(isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder and data.shards; scenes are drawn at data.size, so they would do nothing");
+        require(!isGiven || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder, data.shards or data.pairs they would do nothing");
+        require(isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; scenes are drawn at data.size, so they would do nothing");
         require(Buckets is null || (isGiven && !CacheLatents), "data.buckets is for data.folder and data.shards, without data.cacheLatents");
+        require(Pairs is null || (Buckets is null && Shards is null), "data.pairs goes without data.buckets and data.shards; single samples beside pairs come from data.folder");
         Buckets?.Validate(Size, require);
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
+        require(Pairs is not null || PairConflicts == PairConflicts.Skip, "data.pairConflicts is for data.pairs; it would do nothing");
+        require(Pairs is null || !CacheLatents, "data.cacheLatents keeps one latent a sample; with data.pairs leave it out");
         require(!CacheLatents || (Flip == 0 && Crop == CropMode.Center), "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0");
     }
 }

@@ -96,8 +96,8 @@ public sealed record TrainingOptions
     public TrainingOptions Resolve() => this with
     {
         Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder), PromptsFrom = Absolute(Model.PromptsFrom) },
-        Data = (Data.Folder is not null || Data.Shards is not null
-            ? Data with { Folder = Absolute(Data.Folder), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
+        Data = (Data.Folder is not null || Data.Shards is not null || Data.Pairs is not null
+            ? Data with { Folder = Absolute(Data.Folder), Pairs = Absolute(Data.Pairs), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
             : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
         Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
         AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
@@ -149,6 +149,7 @@ public sealed record TrainingOptions
         Optimiser.Validate(Require);
         Samples.Validate(Require);
         Model.Validate(Task, Require);
+        Pairs(Require);
         if (Task == TrainingTaskKind.Denoiser)
         {
             Require(AutoencoderLoss is null, "autoencoderLoss is given, but task is denoiser; it would do nothing");
@@ -170,6 +171,17 @@ public sealed record TrainingOptions
 
         if (problems.Count > 0)
             throw new UsageException($"The options cannot be used ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems)}");
+    }
+
+    private void Pairs(Action<bool, string> require)
+    {
+        require(Batch.Extra >= 0, $"batch.extra is {Batch.Extra}; it is at least 0");
+        require(Data.Pairs is null || Task == TrainingTaskKind.Denoiser, "data.pairs is for denoisers; an autoencoder trains on single pictures");
+        require(Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser, "data.pairs is for objective.preference; without it losers would do nothing");
+        require(Data.Pairs is not null || Objective?.Preference is null, "objective.preference needs pairs of a winner and a loser: name them with data.pairs");
+        require(Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null), "batch.extra counts single samples beside pairs: it needs data.pairs, and data.folder for their pictures");
+        require(Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null, "data.folder beside data.pairs gives single samples; say how many a batch with batch.extra");
+        require(Batch.Extra <= 0 || Objective is not { Imitates: false }, "batch.extra: no term looks at single samples; give objective.latentWeight, or a perceptual or pixel loss");
     }
 }
 
@@ -230,6 +242,10 @@ public sealed record BatchOptions
     /// <summary>Samples that are computed at once.</summary>
     [Description("Samples computed at once.")]
     public int Size { get; init; } = 8;
+
+    /// <summary>With pairs, of which <see cref="Size"/> are computed at once: single samples from data.folder beside them.</summary>
+    [Description("With data.pairs, of which size are computed at once: single samples from data.folder beside them.")]
+    public int Extra { get; init; }
 
     /// <summary>Batches whose gradients are averaged in one step.</summary>
     [Description("Batches whose gradients are averaged in one step.")]

@@ -8,6 +8,7 @@ using Retouch.Denoisers;
 using Retouch.Formulations;
 using Retouch.Images;
 using Retouch.Objectives;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
@@ -20,6 +21,8 @@ namespace Retouch.Training.Tasks;
 /// <summary>Trains a denoiser on the latents of a frozen autoencoder: noise, predict, recover, weigh the objectives.</summary>
 public sealed class DenoiserTask : ITrainingTask
 {
+    private const string WeightsState = "weights";
+    private const string WatchState = "watch";
     private readonly LatentDiffusionPipeline _pipeline;
     private readonly Formulation _formulation;
     private readonly ObjectiveSet _objectives;
@@ -28,13 +31,15 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly Device _device;
     private readonly DType _precision;
     private readonly PhaseClock? _clock;
+    private readonly PairedTraining? _pairs;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="device">Where the networks are.</param>
     /// <param name="precision">What products compute in.</param>
     /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
-    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null)
+    /// <param name="reference">What DPO compares with, disposed with this; a frozen copy of the denoiser where null.</param>
+    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null, IReferencePredictor? reference = null)
     {
         _pipeline = pipeline;
         _options = options;
@@ -64,6 +69,8 @@ public sealed class DenoiserTask : ITrainingTask
         var dropout = options.Conditioning.Dropout;
         _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
             : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
+        if (options.Objective!.Preference is { } preference)
+            _pairs = new PairedTraining(preference, preference.NeedsReference ? reference ?? new FrozenReference(pipeline.CopyDenoiser()) : null);
     }
 
     /// <inheritdoc/>
@@ -87,12 +94,31 @@ public sealed class DenoiserTask : ITrainingTask
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        return Evaluate(AddNoise(Encode(batch, seeds), seeds), _conditions.Of(batch, seeds), batch.Images);
+        var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
+        var condition = batch.Pairs == 0 ? _conditions.Of(batch, seeds) : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
+        return Evaluate(noisy, condition, batch.Images, batch.Pairs);
     }
 
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, string>> Shown => _pairs?.Shown ?? [];
+
+    /// <inheritdoc/>
+    public bool IsSuspect => _pairs is { IsPast: true };
+
+    /// <inheritdoc/>
+    public StepReview? Review(IReadOnlyDictionary<string, double> figures) => _pairs?.Review(figures);
+
     /// <summary>The loss of samples to which noise was added already.</summary>
-    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images)
+    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, int pairs = 0)
     {
+        PairedSamples? paired = null;
+        if (_pairs is not null && pairs > 0)
+        {
+            using (_clock?.Enter(StepPhases.Reference))
+            using (Autocast.Enter(_device, _precision))
+                paired = _pairs.Predict(_formulation, noisy, condition, pairs);
+        }
+
         Prediction prediction;
         using (_clock?.Enter(StepPhases.Denoiser))
         using (Autocast.Enter(_device, _precision))
@@ -101,7 +127,7 @@ public sealed class DenoiserTask : ITrainingTask
         var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
         using (Autocast.Enter(_device, _precision))
-            terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images));
+            terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images) { Pairs = paired });
         return new StepLoss(
             terms.Total,
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
@@ -128,11 +154,21 @@ public sealed class DenoiserTask : ITrainingTask
     public void Save(string folder) => _pipeline.Save(folder);
 
     /// <inheritdoc/>
-    public JsonNode? SaveState() => _objectives.State.Count == 0 ? null : JsonSerializer.SerializeToNode(_objectives.State);
+    public JsonNode? SaveState()
+    {
+        var weights = _objectives.State.Count == 0 ? null : JsonSerializer.SerializeToNode(_objectives.State);
+        return _pairs is null ? weights : new JsonObject { [WeightsState] = weights, [WatchState] = _pairs.State };
+    }
 
     /// <inheritdoc/>
     public void LoadState(JsonNode? state)
     {
+        if (_pairs is not null)
+        {
+            _pairs.State = state?[WatchState];
+            state = state?[WeightsState];
+        }
+
         if (_objectives.State.Count > 0)
             _objectives.State = state.Deserialize<Dictionary<string, AutoWeightState>>() ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
     }
@@ -140,17 +176,19 @@ public sealed class DenoiserTask : ITrainingTask
     /// <inheritdoc/>
     public void Dispose()
     {
+        _pairs?.Dispose();
         _conditions.Dispose();
         _pipeline.Dispose();
     }
 
-    private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
+    private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)
     {
         using var phase = _clock?.Enter(StepPhases.Noise);
         using var levelGenerator = seeds.For(RandomPurpose.Levels);
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var level = _formulation.SampleLevels((int)latent.Value.Shape[0], levelGenerator, _device);
-        var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(_device);
+        var times = _formulation.SampleTimes((int)latent.Value.Shape[0] - pairs, levelGenerator);
+        var level = _formulation.LevelsAt(pairs == 0 ? times : PairedTraining.Spread(times, pairs), _device);
+        var noise = (pairs == 0 ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32) : _pairs!.Noise(latent.Value.Shape, pairs, noiseGenerator)).To(_device);
         return _formulation.AddNoise(latent, noise, level);
     }
 
@@ -159,6 +197,12 @@ public sealed class DenoiserTask : ITrainingTask
         using var phase = _clock?.Enter(StepPhases.Encode);
         using var generator = seeds.For(RandomPurpose.Posterior);
         using var quiet = Autograd.NoGrad();
+        if (batch.Pairs > 0)
+        {
+            using var again = seeds.For(RandomPurpose.Posterior);
+            return _pairs!.Draw(_pipeline.Autoencoder, batch.Moments ?? _pipeline.Autoencoder.EncodeMoments(batch.Images!), batch.Pairs, generator, again);
+        }
+
         return batch.Moments is { } moments
             ? _pipeline.Autoencoder.Draw(moments, generator)
             : _pipeline.Autoencoder.Encode(batch.Images!, generator);

@@ -28,6 +28,16 @@ public interface ITrainingTask : IDisposable
     /// <param name="seeds">Everything random comes from here.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
+    /// <summary>Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the log.</summary>
+    IReadOnlyList<KeyValuePair<string, string>> Shown => [];
+
+    /// <summary>Whether the weights may be past saving, so that a checkpoint of them should not push out an earlier one.</summary>
+    bool IsSuspect => false;
+
+    /// <summary>Looks at a step that is done; null where there is nothing to say.</summary>
+    /// <param name="figures">All that is logged of it.</param>
+    StepReview? Review(IReadOnlyDictionary<string, double> figures) => null;
+
     /// <summary>Pictures that show where the training stands, from the network's present weights and fixed seeds.</summary>
     Picture SampleGrid(CancellationToken cancellation);
 
@@ -50,8 +60,18 @@ public interface ITrainingTask : IDisposable
 /// <param name="Next">Where the data goes on after this batch.</param>
 public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyList<Sample> Samples, IReadOnlyList<FrameRecord> Frames, DataCursor Next)
 {
+    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are single.</summary>
+    public int Pairs { get; init; }
+
     /// <summary>Samples.</summary>
     public int Count => Samples.Count;
+
+    /// <summary>The batch without losers and without tensors: what has to be known of it to tell the denoiser what it is told, each pair once.</summary>
+    internal TrainingBatch WithoutLosers() => this with
+    {
+        Images = null, Moments = null, Pairs = 0,
+        Samples = [.. Samples.Take(Pairs), .. Samples.Skip(2 * Pairs)], Frames = [.. Frames.Take(Pairs), .. Frames.Skip(2 * Pairs)],
+    };
 }
 
 /// <summary>One term of a loss, as numbers.</summary>
@@ -67,3 +87,9 @@ public readonly record struct StepTerm(string Name, double Raw, double Weighted)
 /// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
 /// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
 public sealed record StepLoss(Tensor Total, IReadOnlyList<StepTerm> Terms, IReadOnlyList<KeyValuePair<string, double>> Health, Tensor PerSample, Tensor? Times);
+
+/// <summary>What a task has to say of a finished step.</summary>
+/// <param name="Figures">To be logged with the step.</param>
+/// <param name="Note">What a person should see now; null for nothing.</param>
+/// <param name="Stop">Why training cannot go on, and what to do; null while it can.</param>
+public sealed record StepReview(IReadOnlyList<KeyValuePair<string, double>> Figures, string? Note, string? Stop);

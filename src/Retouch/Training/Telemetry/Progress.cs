@@ -17,6 +17,9 @@ public sealed record TrainingProgress(long Step, long TotalSteps)
     /// <summary>The loss's weighted terms.</summary>
     public IReadOnlyList<LossShare> Terms { get; init; } = [];
 
+    /// <summary>Other figures worth seeing, by name.</summary>
+    public IReadOnlyList<KeyValuePair<string, double>> Figures { get; init; } = [];
+
     /// <summary>What is counted, in the singular.</summary>
     public string Unit { get; init; } = "step";
 

@@ -25,6 +25,13 @@ public static class ProgressText
         return progress.Terms.Count == 0 ? total : total + " = " + string.Join(" + ", terms);
     }
 
+    /// <summary><c>accuracy 0.7500, margin 0.1200</c>; empty without figures.</summary>
+    public static string Highlights(TrainingProgress progress)
+    {
+        ArgumentNullException.ThrowIfNull(progress);
+        return string.Join(", ", progress.Figures.Select(static f => $"{f.Key} {Figures.Significant(f.Value)}"));
+    }
+
     /// <summary><c>0.42 s/step</c>, <c>6 min 10 s left</c>, <c>2.1 GiB</c>: the parts that are known.</summary>
     public static IReadOnlyList<string> Pace(TrainingProgress progress, StepClock clock)
     {

@@ -1,0 +1,76 @@
+using System.Text.Json;
+using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
+
+namespace Retouch.Data;
+
+/// <summary>Files with a JSON object a line, such as metadata.jsonl. Every complaint names the line.</summary>
+internal static class JsonLines
+{
+    /// <summary>Calls back for every line that is not blank; the object is gone afterwards.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="example">An object as it should be, for messages.</param>
+    /// <param name="each">Takes the object and where it stands.</param>
+    /// <exception cref="InputException">The file cannot be read, or a line is no object.</exception>
+    public static void Read(string path, string example, Action<JsonElement, string> each)
+    {
+        var number = 0;
+        foreach (var line in ReadLines(path))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line))
+                continue;
+            var where = $"line {number} of '{path}'";
+            using var entry = Parse(line, example, where);
+            each(entry.RootElement, where);
+        }
+    }
+
+    /// <summary>A member that is text; null where it is missing or null.</summary>
+    /// <exception cref="InputException">It is something else.</exception>
+    public static string? Text(JsonElement entry, string member, string where)
+    {
+        if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        return value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
+    }
+
+    /// <summary>A path with '/' and without a leading './'.</summary>
+    public static string Tidy(string name)
+    {
+        name = name.Replace('\\', '/');
+        return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
+    }
+
+    private static IEnumerable<string> ReadLines(string path)
+    {
+        try
+        {
+            return File.ReadAllLines(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read '{path}': {e.Message} Mend the file or take it away.", e);
+        }
+    }
+
+    /// <summary>One object; the caller disposes it.</summary>
+    public static JsonDocument Parse(string line, string example, string where)
+    {
+        try
+        {
+            JsonTexts.Check(line);
+            var entry = JsonDocument.Parse(line);
+            if (entry.RootElement.ValueKind == JsonValueKind.Object)
+                return entry;
+            entry.Dispose();
+            throw new InputException($"There is no JSON object in {where}; write {example}.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"No valid JSON in {where}: {e.Message} Every line is one object.", e);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Conditioning;
+using Retouch.Denoisers;
+using Retouch.Objectives.Preference;
+using Retouch.Tests.Goldens;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Tests.Objectives.Preference;
+
+public sealed class ReferenceTests
+{
+    [Fact]
+    public void A_frozen_copy_and_adapters_switched_off_are_the_network_before_training()
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        using var golden = GoldenCase.Open("training_dit_lpl");
+        var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
+        var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
+        using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, new JsonObject { ["_class_name"] = "DDIMScheduler" });
+        float[] Predict(Func<Tensor, Tensor, Condition, Retouch.Formulations.Prediction> predict) =>
+            predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels"))).Value.ToArray<float>();
+        var before = Predict(denoiser.Predict);
+        using (var frozen = new FrozenReference(pipeline.CopyDenoiser()))
+        {
+            using var adapters = LowRankAdapters.Attach(denoiser.Parameters, new AdapterOptions { Rank = 2 });
+            using var generator = Generator.Create(Device.Cpu, 3);
+            adapters.Parameters.Initialise(generator, Device.Cpu);
+            foreach (var parameter in adapters.Parameters.All)
+                parameter.Value.AddInPlace(Ops.Randn(parameter.Shape, generator, dtype: DType.Float32));
+            using var off = new AdaptersOffReference(denoiser, adapters);
+            Assert.NotEqual(before, Predict(denoiser.Predict));
+            Assert.Equal(before, Predict(off.Predict));
+            Assert.True(adapters.IsOn);
+            Assert.Equal(before, Predict(frozen.Predict));
+        }
+
+        using var copy = new FrozenReference(pipeline.CopyDenoiser());
+        foreach (var parameter in denoiser.Parameters.Trained)
+            parameter.Value.MulInPlace(1.5);
+        Assert.NotEqual(before, Predict(denoiser.Predict));
+        Assert.Equal(before, Predict(copy.Predict));
+    }
+}
