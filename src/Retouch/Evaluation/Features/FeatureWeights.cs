@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
-using Retouch.Torch.Safetensors;
 
 namespace Retouch.Evaluation.Features;
 
@@ -13,7 +13,7 @@ public static class FeatureWeights
 
     /// <summary>Reads a file into a network as float32; what the network does not have is ignored only where told.</summary>
     /// <param name="store">The network's parameters.</param>
-    /// <param name="file">A <c>.safetensors</c> file.</param>
+    /// <param name="file">A <c>.safetensors</c> file, or what PyTorch pickled (<c>.pth</c>), which is read without running anything in it.</param>
     /// <param name="network">What the file should hold, for messages.</param>
     /// <param name="ignored">Keys that may be there and are not used.</param>
     /// <param name="device">Where the network runs.</param>
@@ -22,7 +22,7 @@ public static class FeatureWeights
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(ignored);
-        using var weights = SafetensorsFile.Open(file);
+        using var weights = TensorFile.Open(file);
         var source = new Part(weights, [.. weights.Names.Where(name => !ignored(name))]);
         Check(store, source, file, network);
         store.Load(source, device, DType.Float32, file);
@@ -33,7 +33,7 @@ public static class FeatureWeights
     /// <exception cref="InputException">The file cannot be read or holds none.</exception>
     internal static int[] Channels(string file)
     {
-        using var weights = SafetensorsFile.Open(file);
+        using var weights = TensorFile.Open(file);
         var names = weights.Names.ToHashSet(StringComparer.Ordinal);
         List<int> channels = [];
         for (var name = "lin0.model.1.weight"; names.Contains(name); name = $"lin{channels.Count}.model.1.weight")
