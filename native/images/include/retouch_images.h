@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever a signature or a struct below changes. */
-#define RETOUCH_IMAGES_ABI 2
+#define RETOUCH_IMAGES_ABI 3
 
 typedef enum {
     RETOUCH_IMAGES_OK = 0,
@@ -72,7 +72,19 @@ RETOUCH_IMAGES_API int32_t retouch_images_decode(const uint8_t *data, int64_t le
 RETOUCH_IMAGES_API int32_t retouch_images_encode(const uint8_t *rgb, int32_t width, int32_t height, int32_t format, int32_t quality,
                                                  uint8_t **encoded, int64_t *length, char *reason, int32_t capacity);
 
-/* Gives back what decode or encode handed out; NULL is fine. */
+typedef enum {
+    RETOUCH_IMAGES_NFC = 1, /* composed */
+    RETOUCH_IMAGES_NFKC = 2 /* composed, with variants of a character replaced by it */
+} retouch_images_normal_form;
+
+/* Brings UTF-8 into one of Unicode's normal forms (Unicode Standard Annex #15), by glib, which libvips brings along; libvips itself
+ * need not be open. Zero bytes are characters. More than 128 marks in a row are put in order 128 at a time, since putting them in
+ * order takes quadratic time; nothing that people write has so many. `*result` belongs to the caller, who gives it back with
+ * retouch_images_free. UNREADABLE: the text is no UTF-8. TOO_LARGE: it has more than 64 MiB. */
+RETOUCH_IMAGES_API int32_t retouch_images_normalise(const char *text, int64_t length, int32_t form, char **result,
+                                                    int64_t *result_length, char *reason, int32_t capacity);
+
+/* Gives back what decode, encode or normalise handed out; NULL is fine. */
 RETOUCH_IMAGES_API void retouch_images_free(void *memory);
 
 #endif

@@ -6,7 +6,8 @@ namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
 /// Stable Diffusion 3 (Esser et al. 2024, section 4): the states before the last layer of two of CLIP's text encoders side by side, filled with zeros to T5's
-/// width, followed by T5's tokens; pooled are both projections side by side. Without T5 its tokens are zeros, as many as CLIP's.
+/// width, followed by T5's tokens; pooled are both projections side by side. Without T5 its tokens are zeros, as many as T5 would have given (diffusers since its pull request 12531; before, as many
+/// as CLIP's).
 /// </summary>
 public sealed class Sd3PromptEncoder : IPromptEncoder
 {
@@ -58,7 +59,7 @@ public sealed class Sd3PromptEncoder : IPromptEncoder
         var device = _first.Model.Device;
         var clip = Ops.Cat([Here(a.HiddenState!), Here(b.HiddenState!)], -1);
         var padded = clip.ConstantPadNd([0, Width - clip.Shape[2]]);
-        var tail = _t5 is null ? Ops.Zeros(padded.Shape, device: device) : Here(_t5.Encode(prompts, _t5Tokens, masked: false, cut).States);
+        var tail = _t5 is null ? Ops.Zeros([padded.Shape[0], _t5Tokens, Width], device: device) : Here(_t5.Encode(prompts, _t5Tokens, masked: false, cut).States);
         var condition = new Condition
         {
             Text = scope.Keep(Ops.Cat([padded, tail], 1)),

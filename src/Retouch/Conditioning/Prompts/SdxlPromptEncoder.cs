@@ -6,7 +6,8 @@ namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
 /// SDXL (Podell et al. 2023, section 2.1): the states before the last layer of two of CLIP's text encoders side by side, and the projected pooled state of
-/// the second.
+/// the second. An empty prompt is none: where <c>model_index.json</c> forces zeros, it is zeros, in training as in sampling. So dropped prompts were when SDXL was trained
+/// (Stability's generative-models multiplies dropped embeddings by 0), and so diffusers samples when it is given no negative prompt; one that is given as "" it encodes.
 /// </summary>
 public sealed class SdxlPromptEncoder : IPromptEncoder
 {

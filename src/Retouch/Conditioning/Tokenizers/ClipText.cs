@@ -5,9 +5,10 @@ using System.Text;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// What CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces replaced, white space
-/// collapsed, lower case. Of ftfy's repairs, which the reference applies first, those of characters are here; texts that were decoded with a wrong character
-/// set stay as they are.
+/// What OpenAI's CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces replaced, letters
+/// composed with their marks, white space collapsed, lower case. Of ftfy's repairs, which the reference applies first, those of characters are here; texts that
+/// were decoded with a wrong character set stay as they are. transformers does the same where ftfy is installed; otherwise, and in its fast tokenizer, only form C,
+/// white space and lower case.
 /// </summary>
 internal static class ClipText
 {
@@ -22,6 +23,12 @@ internal static class ClipText
         ['\u201C'] = "\"", ['\u201D'] = "\"", ['\u201E'] = "\"", ['\u201F'] = "\"",
         ['\u3000'] = " ",
     };
+
+    // What halves or doubles the width of a character: ftfy replaces each by its form KC.
+    private const char FirstWidthVariant = '\uFF01';
+    private const char LastWidthVariant = '\uFFEF';
+    private static readonly Lazy<string[]> Widths = new(static () =>
+        [.. Enumerable.Range(FirstWidthVariant, LastWidthVariant - FirstWidthVariant + 1).Select(static c => NormalForm.Unify(((char)c).ToString()))]);
 
     /// <summary>The text as it is split into words.</summary>
     public static string Clean(string text)
@@ -44,11 +51,13 @@ internal static class ClipText
             gap = false;
             if (Replacements.TryGetValue(letter, out var replacement))
                 clean.Append(replacement);
+            else if (letter is >= FirstWidthVariant and <= LastWidthVariant)
+                clean.Append(Widths.Value[letter - FirstWidthVariant]);
             else
-                clean.Append(letter is >= '\uFF01' and <= '\uFF5E' ? (char)(letter - 0xFEE0) : letter);
+                clean.Append(letter);
         }
 
-        return Lower(clean.ToString());
+        return Lower(NormalForm.Compose(clean.ToString()));
     }
 
     /// <summary>Splits a clean text into what is encoded on its own: markers, contractions, runs of letters, single digits, runs of anything else.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Retouch.Torch.Errors;
 
 namespace Retouch.Images.Interop;
@@ -6,7 +7,7 @@ namespace Retouch.Images.Interop;
 /// <summary>The C ABI of retouch_images (native/images/include/retouch_images.h) and its meaning in managed terms.</summary>
 internal static unsafe partial class NativePictures
 {
-    private const int Abi = 2;
+    private const int Abi = 3;
     private const int ReasonCapacity = 1024;
 
     // Not a static constructor: its errors would arrive wrapped.
@@ -73,6 +74,30 @@ internal static unsafe partial class NativePictures
         }
     }
 
+    /// <summary>Unicode text in a normal form.</summary>
+    /// <param name="text">UTF-8.</param>
+    /// <param name="form">1 for NFC, 2 for NFKC.</param>
+    /// <exception cref="PictureRefusedException">It is no UTF-8, or has more than 64 MiB.</exception>
+    public static string Normalise(ReadOnlySpan<byte> text, int form)
+    {
+        _ = Opened.Value;
+        var reason = stackalloc byte[ReasonCapacity];
+        byte* result = null;
+        long length;
+        try
+        {
+            // An empty span has no address.
+            byte none = 0;
+            fixed (byte* bytes = text)
+                Check(retouch_images_normalise(bytes is null ? &none : bytes, text.Length, form, &result, &length, reason, ReasonCapacity), reason);
+            return Encoding.UTF8.GetString(new ReadOnlySpan<byte>(result, checked((int)length)));
+        }
+        finally
+        {
+            retouch_images_free(result);
+        }
+    }
+
     private static string Open()
     {
         ImagesLibrary.Register();
@@ -121,6 +146,9 @@ internal static unsafe partial class NativePictures
     [LibraryImport(ImagesLibrary.Name)]
     private static partial int retouch_images_encode(
         byte* rgb, int width, int height, int format, int quality, byte** encoded, long* length, byte* reason, int capacity);
+
+    [LibraryImport(ImagesLibrary.Name)]
+    private static partial int retouch_images_normalise(byte* text, long length, int form, byte** result, long* resultLength, byte* reason, int capacity);
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial void retouch_images_free(void* memory);
