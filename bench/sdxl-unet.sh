@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What it takes to load a U-Net of SDXL's size: made-up float16 weights (5.1 GB, deleted afterwards), then loading as stored, then one denoising step in
-# bfloat16 (libtorch's CPU has no float16 convolutions).
+# bfloat16 (libtorch 1.13's CPU has no float16 convolutions).
 #
 #   bench/sdxl-unet.sh [SIDE]        side of the latents of the step; default: 16
 #

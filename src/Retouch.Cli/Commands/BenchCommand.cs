@@ -18,7 +18,7 @@ internal static class BenchCommand
 
     public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.")
     {
-        CreateOps(), CreateStep(), BenchDistances.Create(), BenchLoad.CreateWeights(), BenchLoad.CreateLoad(),
+        CreateOps(), CreateStep(), BenchDistances.Create(), BenchAttention.Create(), BenchLoad.CreateWeights(), BenchLoad.CreateLoad(),
     };
 
     private static Command CreateOps()

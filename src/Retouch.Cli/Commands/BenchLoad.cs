@@ -36,7 +36,7 @@ internal static class BenchLoad
             var dtype = Types[parsed.GetRequiredValue(type)];
             var folder = parsed.GetRequiredValue(target);
             // A deviation of 1/√fan_in keeps maps of about the same size from layer to layer; scales of normalisations are one.
-            SafetensorsWriter.WriteLazily(Path.Combine(folder, WeightFiles.Stem + ".safetensors"), kind.Parameters(network).All.Select(p => new LazyTensor(p.Name, dtype, p.Shape, () =>
+            SafetensorsWriter.WriteLazily(Path.Combine(folder, kind.WeightStem + ".safetensors"), kind.Parameters(network).All.Select(p => new LazyTensor(p.Name, dtype, p.Shape, () =>
                 p.Shape.Length == 1 ? Ops.Full(p.Shape, p.Name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0, dtype: dtype) : (Ops.Randn(p.Shape, generator) / Math.Sqrt(p.Count / (double)p.Shape[0])).To(dtype))));
             AtomicFile.WriteText(Path.Combine(folder, "config.json"), document.Text);
             return 0;

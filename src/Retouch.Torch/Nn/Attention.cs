@@ -3,9 +3,18 @@ namespace Retouch.Torch.Nn;
 /// <summary>The attention product, by libtorch's fused operator where it has one.</summary>
 public static class Attention
 {
+    /// <summary>Bytes of a score matrix that are computed at once where it is computed in parts.</summary>
+    internal const long PartBytes = 16 << 20;
+
+    // Smaller ones cost little memory; recomputing them in the backward pass would cost time.
+    private const long LargeBytes = 32 << 20;
+    private const long LargeRecordedBytes = 256 << 20;
+
     private static readonly Lazy<bool> Fused = new(static () => TorchRuntime.HasOperator("aten::scaled_dot_product_attention"));
 
-    /// <summary>softmax(q·kᵀ/√d + mask)·v.</summary>
+    /// <summary>
+    /// softmax(q·kᵀ/√d + mask)·v. Without the fused operator, a large score matrix is computed in parts, and computed again in the backward pass instead of being kept.
+    /// </summary>
     /// <param name="query">[batch, heads, tokens, d].</param>
     /// <param name="key">[batch, heads, sources, d].</param>
     /// <param name="value">[batch, heads, sources, d].</param>
@@ -15,10 +24,76 @@ public static class Attention
     {
         if (Fused.Value)
             return Ops.ScaledDotProductAttention(query, key, value, mask);
+        var recorded = Autograd.IsEnabled && (query.RequiresGrad || key.RequiresGrad || value.RequiresGrad);
+        return RowBytes(key) * query.Shape[0] * query.Shape[1] * query.Shape[2] > (recorded ? LargeRecordedBytes : LargeBytes) && mask is null or { RequiresGrad: false }
+            ? InParts(query, key, value, mask, PartBytes)
+            : AtOnce(query, key, value, mask);
+    }
+
+    /// <summary>With the whole score matrix in memory.</summary>
+    internal static Tensor AtOnce(Tensor query, Tensor key, Tensor value, Tensor? mask)
+    {
         // Scaling the smaller operand is cheaper than scaling the scores.
         var scores = (query * (1 / Math.Sqrt(query.Shape[^1]))).Matmul(key.Transpose(-2, -1));
         if (mask is not null)
             scores = scores + mask;
         return scores.Softmax(-1).Matmul(value);
     }
+
+    /// <summary>With a part of the score matrix in memory: some heads of a sample, or some tokens of a head. Rows do not depend on each other.</summary>
+    /// <param name="query">As above.</param>
+    /// <param name="key">As above.</param>
+    /// <param name="value">As above.</param>
+    /// <param name="mask">As above; no gradient flows to it.</param>
+    /// <param name="bytes">Size of a part, about; at least a row is one.</param>
+    internal static Tensor InParts(Tensor query, Tensor key, Tensor value, Tensor? mask, long bytes)
+    {
+        using var scope = TensorScope.Enter();
+        var (samples, heads, tokens) = (query.Shape[0], query.Shape[1], query.Shape[2]);
+        var rows = Math.Max(1, bytes / RowBytes(key));
+        var (headStep, tokenStep) = (Math.Clamp(rows / tokens, 1, heads), Math.Min(rows, tokens));
+        while (mask?.Shape.Length < 4)
+            mask = mask.Unsqueeze(0);
+        var bySample = new List<Tensor>();
+        for (var s = 0L; s < samples; s++)
+        {
+            var byHead = new List<Tensor>();
+            for (var h = 0L; h < heads; h += headStep)
+            {
+                var group = Math.Min(headStep, heads - h);
+                var (k, v) = (Of(key, s, h, group), Of(value, s, h, group));
+                var (q, m) = (Of(query, s, h, group), mask is null ? null : Of(mask, s, h, group));
+                var byToken = new List<Tensor>();
+                for (var t = 0L; t < tokens; t += tokenStep)
+                {
+                    var length = Math.Min(tokenStep, tokens - t);
+                    byToken.Add(Part(q.Narrow(2, t, length), k, v, m is null || m.Shape[2] == 1 ? m : m.Narrow(2, t, length)));
+                }
+
+                byHead.Add(Joined(byToken, 2));
+            }
+
+            bySample.Add(Joined(byHead, 1));
+        }
+
+        return scope.Keep(Joined(bySample, 0));
+    }
+
+    private static Tensor Part(Tensor query, Tensor key, Tensor value, Tensor? mask)
+    {
+        using var scope = TensorScope.Enter();
+        // The mask takes no gradient, but has to outlive this scope.
+        Tensor[] inputs = mask is null ? [query, key, value] : [query, key, value, mask];
+        return scope.Keep(Autograd.Checkpoint(static x => [AtOnce(x[0], x[1], x[2], x.Count > 3 ? x[3] : null)], inputs, [])[0]);
+    }
+
+    private static Tensor Of(Tensor x, long sample, long head, long heads)
+    {
+        var one = x.Shape[0] == 1 ? x : x.Narrow(0, sample, 1);
+        return x.Shape[1] == 1 ? one : one.Narrow(1, head, heads);
+    }
+
+    private static Tensor Joined(List<Tensor> parts, long dim) => parts.Count == 1 ? parts[0] : Ops.Cat([.. parts], dim);
+
+    private static long RowBytes(Tensor key) => key.Shape[2] * key.DType.Size();
 }

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary><c>retouch bench attention</c>: an attention layer of any size, against the formula with its whole score matrix in memory.</summary>
+internal static class BenchAttention
+{
+    private sealed record Cost(string Way, double Seconds, long PeakBytes);
+
+    private sealed record Compared(IReadOnlyList<Cost> Costs, double LargestDifference);
+
+    public static Command Create()
+    {
+        var side = Number("--latent", 64, "Side of the latents; each of their pixels is a token.");
+        var heads = Number("--heads", 8, "Heads.");
+        var width = Number("--head-width", 40, "Width of a head.");
+        var batch = Number("--batch", 1, "Samples.");
+        var rounds = Number("--rounds", 3, "Rounds; the fastest counts.");
+        var gradient = new Option<bool>("--gradient") { Description = "Forward and backward." };
+        var command = new Command("attention", "Self-attention as networks compute it, against the plain formula.") { side, heads, width, batch, rounds, gradient };
+        command.SetAction(parsed =>
+        {
+            var tokens = (long)parsed.GetValue(side) * parsed.GetValue(side);
+            var result = Measure([parsed.GetValue(batch), parsed.GetValue(heads), tokens, parsed.GetValue(width)], parsed.GetValue(rounds), parsed.GetValue(gradient));
+            Output.For(parsed).Write(result, writer =>
+            {
+                foreach (var cost in result.Costs)
+                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{cost.Way,-16} {cost.Seconds,8:0.000} s, at most {cost.PeakBytes / 1e6,8:0.0} MB above its inputs"));
+                writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"largest difference {result.LargestDifference:G3}"));
+            });
+            return 0;
+        });
+        return command;
+    }
+
+    private static Compared Measure(long[] shape, int rounds, bool gradient)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 1);
+        Tensor[] inputs = [.. Enumerable.Range(0, 3).Select(_ => Ops.Randn(shape, generator))];
+        foreach (var input in inputs)
+            input.RequiresGrad = gradient;
+        var cotangent = Ops.Randn(shape, generator);
+        (string Way, Func<Tensor[], Tensor> Attention)[] ways =
+        [
+            ("Retouch", static x => Attention.ScaledDotProduct(x[0], x[1], x[2])),
+            ("plain formula", static x => (x[0] * (1 / Math.Sqrt(x[0].Shape[^1]))).Matmul(x[1].Transpose(-2, -1)).Softmax(-1).Matmul(x[2])),
+        ];
+        var costs = ways.Select(static w => new Cost(w.Way, double.PositiveInfinity, 0)).ToArray();
+        var difference = 0.0;
+        // The ways alternate, so that what else the machine does hits both.
+        for (var round = 0; round < rounds; round++)
+        {
+            using var inner = TensorScope.Enter();
+            var results = new Tensor[ways.Length][];
+            for (var k = 0; k < ways.Length; k++)
+            {
+                (results[k], var seconds, var peak) = Run(inputs, cotangent, ways[k].Attention);
+                costs[k] = costs[k] with { Seconds = Math.Min(costs[k].Seconds, seconds), PeakBytes = Math.Max(costs[k].PeakBytes, peak) };
+            }
+
+            difference = Math.Max(difference, results[0].Zip(results[1], static (a, b) => (a - b).Abs().Max().Item()).Max());
+        }
+
+        return new Compared(costs, difference);
+    }
+
+    private static (Tensor[] Results, double Seconds, long PeakBytes) Run(Tensor[] inputs, Tensor cotangent, Func<Tensor[], Tensor> attention)
+    {
+        using var scope = TensorScope.Enter();
+        var before = Ops.HostMemory(true).ToArray<long>()[0];
+        var watch = Stopwatch.StartNew();
+        var output = attention(inputs);
+        Tensor?[] gradients = inputs[0].RequiresGrad ? Autograd.Grad([output], inputs, [cotangent]) : [];
+        var seconds = watch.Elapsed.TotalSeconds;
+        var peak = Ops.HostMemory(true).ToArray<long>()[1] - before;
+        return ([.. gradients.Select(static g => g!).Prepend(output.Detach()).Select(scope.Keep)], seconds, peak);
+    }
+
+    private static Option<int> Number(string name, int fallback, string description)
+    {
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1)
+                result.AddError($"{name} must be at least 1.");
+        });
+        return option;
+    }
+}
