@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Cli.Commands;
 using Retouch.Images;
 using Retouch.Samplers;
 using Retouch.Torch.Errors;
@@ -47,6 +48,9 @@ internal sealed class SampledFolder
         };
     }
 
+    /// <summary>What was laid over the model.</summary>
+    public IReadOnlyList<LaidOver> Adapters { get; init; } = [];
+
     /// <summary>Pictures written.</summary>
     public int Count { get; private set; }
 
@@ -74,6 +78,7 @@ internal sealed class SampledFolder
             {
                 FileName = name, Text = text, Label = label, Seed = _request.Seeds[Count], Sampler = _sampler, _request.Steps, Guidance = guidance.Scale,
                 GuidanceRescale = guidance.Rescale > 0 ? guidance.Rescale : (double?)null, picture.Width, picture.Height,
+                Lora = Adapters.Count > 0 ? Adapters : null,
             };
             _metadata.Append(JsonSerializer.Serialize(line, Lines)).Append('\n');
             Count++;

@@ -16,7 +16,7 @@ internal static class CompareCommand
 
     private static readonly Argument<string[]> Sets = new("folders")
     {
-        Description = "Folders of pictures, or models in the diffusers layout; the first is the baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
+        Description = "Folders of pictures, or models in the diffusers layout (adapters that name their model too); the first is the baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -59,7 +59,7 @@ internal static class CompareCommand
         });
     }
 
-    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "model_index.json"));
+    private static bool IsModel(string folder) => LatentDiffusionPipeline.IsAt(folder);
 
     private static ImageSet Draw(ParseResult parsed, string folder, Device device, CancellationToken cancellation)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Checkpoints.Lora;
 using Retouch.Checkpoints.SingleFile;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -21,13 +22,15 @@ internal static class ConvertCommand
     private static readonly (string Suffix, long Factor)[] Units =
         [("GIB", 1L << 30), ("MIB", 1L << 20), ("KIB", 1L << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
 
-    private static readonly Argument<string> Source = new("input") { Description = "A .safetensors file of Stable Diffusion 1.x, 2.x or SDXL, or a diffusers folder (whole, or one component)." };
+    private static readonly Argument<string> Source = new("input") { Description = "A .safetensors file of Stable Diffusion 1.x, 2.x or SDXL, or a diffusers folder (whole, one component, or adapters that name their model)." };
     private static readonly Option<string> Target = new("--output") { Description = "Folder to write; must not exist or be empty.", Required = true };
     private static readonly Option<string?> Type = new("--dtype") { Description = "Type of the weights: float32, float16 or bfloat16. Default: as they are." };
     private static readonly Option<string?> Shard = new("--max-shard-size") { Description = "Most that a file of weights may hold, 5GB for instance. Default: one file a component." };
     private static readonly Option<string?> Tokenizer = new("--tokenizer") { Description = "For single files, which have none: a folder with tokenizer/ (SDXL: and tokenizer_2/), or with vocab.json and merges.txt. Left out without it." };
     private static readonly Option<string?> Prediction = new("--prediction") { Description = "For single files: what the denoiser predicts, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 does not, v_prediction then." };
     private static readonly Option<string?> Variant = new("--variant") { Description = "For folders: variant of the weights, fp16 for instance." };
+
+    private static readonly LoraFlags Lora = new();
 
     /// <summary>A component that was written.</summary>
     internal sealed record Component(string Name, string? Class, int Tensors);
@@ -38,7 +41,8 @@ internal static class ConvertCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("convert", "Turn a single-file checkpoint into a diffusers folder, or a diffusers folder into another type.") { Source, Target, Type, Shard, Tokenizer, Prediction, Variant };
+        var command = new Command("convert", "Turn a single-file checkpoint into a diffusers folder, or a diffusers folder into another type; merge adapters into a model.") { Source, Target, Type, Shard, Tokenizer, Prediction, Variant };
+        Lora.AddTo(command);
         command.SetAction(static parsed => Run(parsed));
         return command;
     }
@@ -53,11 +57,15 @@ internal static class ConvertCommand
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))
             throw new InputException($"There is no file or folder '{source}'.");
+        var adapters = Lora.Read(parsed);
+        if (!isFolder && adapters.Count > 0)
+            throw new UsageException("--lora is merged into a diffusers folder; convert the single file first.");
         var inert = ((Option[])(isFolder ? [Tokenizer, Prediction] : [Variant])).Where(o => parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
         if (inert.Length > 0)
             throw new UsageException($"{string.Join(", ", inert)}: does nothing for {(isFolder ? "a diffusers folder" : "a single file")}.");
         using var scope = TensorScope.Enter();
-        var result = isFolder ? Folder(parsed, source, target, dtype, shard) : SingleFile(parsed, source, target, dtype, shard);
+        var result = isFolder && (adapters.Count > 0 || AdapterFolder.IsAt(source)) ? Merged(parsed, source, target, dtype, shard, adapters)
+            : isFolder ? Folder(parsed, source, target, dtype, shard) : SingleFile(parsed, source, target, dtype, shard);
         Output.For(parsed).Write(result, writer => Describe(writer, result));
         return 0;
     }
@@ -68,6 +76,15 @@ internal static class ConvertCommand
             throw new UsageException("A diffusers folder is converted to another --dtype or --max-shard-size; give one of them.");
         var done = FolderConversion.Convert(source, target, dtype, shard, parsed.GetValue(Variant));
         return new Result(target, null, null, [.. done.Select(static c => new Component(c.Name, null, c.Tensors))], null);
+    }
+
+    /// <summary>The whole model is in memory, in the type that it is stored in.</summary>
+    private static Result Merged(ParseResult parsed, string source, string target, DType? dtype, long? shard, IReadOnlyList<LaidOver> adapters)
+    {
+        using var pipeline = LatentDiffusionPipeline.Load(source, Device.Cpu, dtype: null, parsed.GetValue(Variant), autoencoderType: null);
+        LoraFlags.Merge(pipeline, adapters);
+        pipeline.Save(target, dtype, maxShardBytes: shard);
+        return new Result(target, null, null, [new Component(pipeline.DenoiserName, null, pipeline.Denoiser.Parameters.All.Count), new Component("vae", null, pipeline.Autoencoder.Parameters.All.Count)], null);
     }
 
     private static Result SingleFile(ParseResult parsed, string source, string target, DType? dtype, long? shard)

@@ -33,6 +33,10 @@ internal static class InspectCommand
         writer.WriteLine($"{report.Path}: {report.Kind}, {Figures.Bytes(report.BytesOnDisk)}");
         if (report.Tensors is { } tensors)
             Write(tensors, writer);
+        if (report.Model is { } model)
+            writer.WriteLine($"  of the model {model}");
+        foreach (var problem in report.Problems)
+            writer.WriteLine($"  ! {problem}");
         if (report.Run is { } run)
         {
             var loss = run.LastLoss is { } value ? $", loss {Figures.Significant(value)}" : "";

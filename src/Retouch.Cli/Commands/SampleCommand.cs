@@ -18,7 +18,7 @@ internal sealed record SampleResult(string Folder, int Count, string Sampler, do
 /// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
 {
-    private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
+    private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout, or adapters that name theirs.", Required = true };
     private static readonly Option<string> OutputFolder = new("--output") { Description = "Folder for the pictures; new or empty.", Required = true };
     private static readonly Option<int?> Count = new("--count") { Description = "Pictures, 16 by default; with prompts they are counted by these." };
     private static readonly Option<ulong> Seed = new("--seed") { Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.", DefaultValueFactory = static _ => 0 };
@@ -38,6 +38,8 @@ internal static class SampleCommand
     private static readonly Option<string> Device = new("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
     private static readonly Option<int> Batch = new("--batch") { Description = "Pictures at a time; does not change them.", DefaultValueFactory = static _ => 16 };
 
+    private static readonly LoraFlags Lora = new();
+
     public static Command Create()
     {
         var command = new Command("sample", "Draws pictures from a model.")
@@ -45,6 +47,7 @@ internal static class SampleCommand
             Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch,
         };
         PromptOptions.AddTo(command);
+        Lora.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var result = Run(parsed, cancellation);
@@ -67,8 +70,10 @@ internal static class SampleCommand
         var guidance = GuidanceOf(parsed);
         guidance.Validate();
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing)?)null;
+        var adapters = Lora.Read(parsed);
         var device = Torch.Device.Parse(parsed.GetValue(Device)!);
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
+        LoraFlags.Merge(pipeline, adapters);
         var chosen = parsed.GetValue(Class) ?? [];
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
         var request = new PipelineSampling
@@ -86,7 +91,7 @@ internal static class SampleCommand
         }
 
         var start = TimeProvider.System.GetTimestamp();
-        var written = new SampledFolder(folder, pipeline, request, prompts);
+        var written = new SampledFolder(folder, pipeline, request, prompts) { Adapters = adapters };
         using (var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System))
             PipelineSampler.SampleBatches(pipeline, request, device, written.Add, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
         return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds);

@@ -32,9 +32,10 @@ internal static class TrainCommand
         (new("--seed") { Description = "Decides everything random." }, "seed"),
         (new("--device") { Description = "cpu, cuda or cuda:N." }, "device"),
         (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
+        (new("--lora-rank") { Description = "Train low-rank adapters of this rank instead of the denoiser's own weights." }, "lora.rank"),
     ];
 
-    private static readonly string[] Numbers = ["data.size", "steps", "batch.size", "optimiser.learningRate", "seed"];
+    private static readonly string[] Numbers = ["data.size", "steps", "batch.size", "optimiser.learningRate", "seed", "lora.rank"];
 
     public static Command Create()
     {

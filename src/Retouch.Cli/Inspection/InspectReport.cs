@@ -2,7 +2,7 @@ namespace Retouch.Cli.Inspection;
 
 /// <summary>What <c>retouch inspect</c> found.</summary>
 /// <param name="Path">The file or folder.</param>
-/// <param name="Kind">tensor file, LoRA file, component, pipeline or training run.</param>
+/// <param name="Kind">tensor file, LoRA file, adapters, component, pipeline or training run.</param>
 /// <param name="BytesOnDisk">Length of all files that were looked at.</param>
 /// <param name="Components">The networks.</param>
 /// <param name="Tensors">What a file of tensors holds; null for folders.</param>
@@ -10,7 +10,14 @@ namespace Retouch.Cli.Inspection;
 /// <param name="Run">A training run's own facts; null for anything else.</param>
 /// <param name="Training">Memory that training takes; null where there is nothing to train.</param>
 internal sealed record InspectReport(
-    string Path, string Kind, long BytesOnDisk, IReadOnlyList<ComponentReport> Components, TensorFileReport? Tensors, SchedulerReport? Scheduler, RunReport? Run, TrainingMemory? Training);
+    string Path, string Kind, long BytesOnDisk, IReadOnlyList<ComponentReport> Components, TensorFileReport? Tensors, SchedulerReport? Scheduler, RunReport? Run, TrainingMemory? Training)
+{
+    /// <summary>The pipeline beneath adapters; null for anything else.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>What is wrong with adapters: keys that do not fit their model, or a model that is not there.</summary>
+    public IReadOnlyList<string> Problems { get; init; } = [];
+}
 
 /// <summary>A network of a folder.</summary>
 /// <param name="Name">Its folder's name.</param>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Checkpoints.Lora;
 using Retouch.Cli.Diagnosis;
 using Retouch.Denoisers;
 using Retouch.Formulations;
@@ -33,6 +34,8 @@ internal sealed class Inspector(int batch, string? variant)
             return InspectRun(full);
         if (File.Exists(Path.Combine(full, IndexName)))
             return InspectPipeline(full, "pipeline", null);
+        if (AdapterFolder.IsAt(full))
+            return InspectAdapters(full);
         using var summary = ComponentSummary.Of(full, variant);
         var report = Report(Path.GetFileName(full), summary);
         return new InspectReport(full, "component", report.BytesOnDisk, [report], null, null, null, Memory([summary]));
@@ -86,6 +89,23 @@ internal sealed class Inspector(int batch, string? variant)
         }
     }
 
+    private InspectReport InspectAdapters(string folder)
+    {
+        var report = InspectFile(Path.Combine(folder, LoraFile.Name)) with { Path = folder, Kind = "adapters", BytesOnDisk = SizeOf(folder) };
+        try
+        {
+            var root = AdapterFolder.RootOf(folder);
+            var part = ((string[])["transformer", "unet"]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists) ?? throw new InputException($"'{root}' has no transformer/ or unet/.");
+            using var summary = ComponentSummary.Of(part, variant);
+            LoraFile.Check(folder, summary.Parameters);
+            return report with { Model = root };
+        }
+        catch (InputException e)
+        {
+            return report with { Problems = [e.Message] };
+        }
+    }
+
     private InspectReport InspectRun(string folder)
     {
         var run = RunFolder.Open(folder);
@@ -94,6 +114,8 @@ internal sealed class Inspector(int batch, string? variant)
         var model = run.ModelFolder(null);
         if (File.Exists(Path.Combine(model, IndexName)))
             return InspectPipeline(model, "training run", report) with { Path = folder, BytesOnDisk = SizeOf(folder) };
+        if (AdapterFolder.IsAt(model))
+            return InspectAdapters(model) with { Path = folder, Kind = "training run", BytesOnDisk = SizeOf(folder), Run = report };
         if (!File.Exists(Path.Combine(model, "config.json")))
             return new InspectReport(folder, "training run", SizeOf(folder), [], null, null, report, null);
         using var summary = ComponentSummary.Of(model, variant);

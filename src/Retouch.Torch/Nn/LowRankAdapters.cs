@@ -138,13 +138,14 @@ public sealed class LowRankAdapters : IDisposable
     }
 
     /// <summary>Adds s·B·A to the network's weights, in their type, and takes the adapters off.</summary>
-    public void Merge()
+    /// <param name="strength">Multiplies s; 1 is what the network computes with them.</param>
+    public void Merge(double strength = 1)
     {
         using var quiet = Autograd.NoGrad();
         foreach (var (weight, adapter) in _attached)
         {
             using var scope = TensorScope.Enter();
-            var wide = weight.Value.To(adapter.Down.Value.DType) + adapter.Delta(weight.Shape);
+            var wide = weight.Value.To(adapter.Down.Value.DType).Add(adapter.Delta(weight.Shape), strength);
             weight.Value.CopyInPlace(wide);
         }
 

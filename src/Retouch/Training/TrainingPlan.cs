@@ -24,12 +24,15 @@ public sealed record TrainingPlan(
     long TrainedParameters, int Pictures, double StepsPerEpoch, long Steps, long StepsLeft, double SecondsPerStep, double EstimatedSeconds, long StateBytes, long PeakBytes,
     long CheckpointBytes, long DiskBytes)
 {
+    /// <summary>Numbers of the frozen denoiser that adapters stand beside; null where the network itself is trained.</summary>
+    public long? FrozenParameters { get; init; }
+
     /// <summary>Prints the plan for people.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
         void Line(string name, string value) => writer.WriteLine($"{name,-20} {value}");
-        Line("trained parameters", Figures.Count(TrainedParameters));
+        Line("trained parameters", Figures.Count(TrainedParameters) + (FrozenParameters is { } frozen ? $" (adapters; the denoiser's {Figures.Count(frozen)} are frozen)" : ""));
         Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps an epoch)");
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps; sampling comes on top)");
@@ -74,7 +77,10 @@ public sealed record TrainingPlan(
             var batches = source.Count < options.Batch.Size ? (double)source.Count / options.Batch.Size : source.Count / options.Batch.Size;
             return new TrainingPlan(
                 parameters, source.Count, batches / options.Batch.Accumulate, options.Steps, left, median, median * left, parameters * sizeof(float) * (4 + averages.Length), ProcessMemory.Peak(), checkpoint,
-                (checkpoint * (options.Checkpoints.Keep + 1)) + models);
+                (checkpoint * (options.Checkpoints.Keep + 1)) + models)
+            {
+                FrozenParameters = (task as DenoiserTask)?.Adapted?.Frozen,
+            };
         }
         finally
         {

@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Checkpoints.Lora;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
@@ -20,7 +21,7 @@ namespace Retouch.Training;
 /// <param name="Steps">Optimiser steps done.</param>
 /// <param name="Seconds">Wall-clock seconds of this process's part.</param>
 /// <param name="LastLoss">Total loss of the last step.</param>
-/// <param name="Models">Folders in the diffusers layout: the trained weights, then each average.</param>
+/// <param name="Models">Folders in the diffusers layout, or of adapters: the trained weights, then each average.</param>
 /// <param name="Quarantined">Pictures that could not be read.</param>
 public sealed record TrainingOutcome(string Run, long Steps, double Seconds, double LastLoss, IReadOnlyList<string> Models, int Quarantined);
 
@@ -152,6 +153,8 @@ public sealed class TrainingRun : IDisposable
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
         if (_source is PairFolder { Report: var found })
             progress.Note($"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}.");
+        if (_task is DenoiserTask { Adapted: var (summary, frozen) })
+            progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
         void SaveQuarantine()
         {
@@ -219,7 +222,7 @@ public sealed class TrainingRun : IDisposable
 
     private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);
 
-    private string AutoencoderFolder => _options.Model.Autoencoder ?? Path.Combine(_options.Model.Path!, "vae");
+    private string AutoencoderFolder => _options.Model.Autoencoder ?? Path.Combine(AdapterFolder.RootOf(_options.Model.Path!), "vae");
 
     private Component OpenAutoencoder()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Checkpoints.Lora;
 using Retouch.Denoisers;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.UNet;
@@ -51,6 +52,9 @@ public sealed class LatentDiffusionPipeline : IDisposable
 
     /// <summary>The network that is post-trained.</summary>
     public IDenoiser Denoiser { get; }
+
+    /// <summary>The denoiser's name in the pipeline: <c>unet</c> or <c>transformer</c>.</summary>
+    public string DenoiserName => _denoiserFolder;
 
     /// <summary>Side of the pictures that the denoiser was made for, in pixels.</summary>
     public int NativeSize => Denoiser.SampleSize * Autoencoder.Downsampling;
@@ -106,11 +110,25 @@ public sealed class LatentDiffusionPipeline : IDisposable
         return PromptEncoders.Load(folder, width, device, dtype);
     }
 
+    /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
+    public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, IndexName)) || AdapterFolder.IsAt(folder);
+
+    /// <summary>Adds low-rank adapters to the denoiser's weights.</summary>
+    /// <param name="path">The file, or a folder that holds <see cref="LoraFile.Name"/>.</param>
+    /// <param name="strength">What they are multiplied by besides their own scale; 1 is as trained.</param>
+    /// <exception cref="InputException">They do not fit the denoiser: everything that does not is named.</exception>
+    public void Merge(string path, double strength = 1)
+    {
+        using var adapters = LoraFile.Attach(path, Denoiser.Parameters, Denoiser.Parameters.All[0].Value.Device, DType.Float32);
+        adapters.Merge(strength);
+    }
+
     /// <summary>As <see cref="NativeSize"/>, from the configurations alone.</summary>
-    /// <param name="folder">The folder with <c>model_index.json</c>.</param>
+    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters.</param>
     /// <exception cref="InputException">Files are missing, or no pipeline's.</exception>
     public static int NativeSizeOf(string folder)
     {
+        folder = AdapterFolder.RootOf(folder);
         var denoiserFolder = CheckFiles(folder);
         using var vae = ComponentFolder.Describe(Path.Combine(folder, "vae"));
         using var denoiser = ComponentFolder.Describe(Path.Combine(folder, denoiserFolder));
@@ -119,8 +137,8 @@ public sealed class LatentDiffusionPipeline : IDisposable
             : throw new InputException($"'{folder}' has a {vae.ClassName} for its autoencoder and a {denoiser.ClassName} for its denoiser.");
     }
 
-    /// <summary>Reads a pipeline.</summary>
-    /// <param name="folder">The folder with <c>model_index.json</c>.</param>
+    /// <summary>Reads a pipeline; from a folder of adapters, the model that they belong to, with them merged.</summary>
+    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters (<see cref="AdapterFolder"/>).</param>
     /// <param name="device">Where the weights go.</param>
     /// <param name="dtype">Type of the denoiser's weights; null keeps the stored one.</param>
     /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
@@ -130,6 +148,8 @@ public sealed class LatentDiffusionPipeline : IDisposable
         string folder, Device device, DType? dtype = DType.Float32, string? variant = null, DType? autoencoderType = DType.Float32)
     {
         AtomicFolder.Recover(folder);
+        if (AdapterFolder.Stack(folder) is { Count: > 0 } stack)
+            return LoadAdapted(stack, device, dtype, variant, autoencoderType);
         var denoiserFolder = CheckFiles(folder);
         var index = ConfigDocument.Read(Path.Combine(folder, IndexName));
         var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", SchedulerName));
@@ -186,6 +206,26 @@ public sealed class LatentDiffusionPipeline : IDisposable
     {
         _autoencoder.Dispose();
         _denoiser.Dispose();
+    }
+
+    private static LatentDiffusionPipeline LoadAdapted(IReadOnlyList<AdapterFolder> stack, Device device, DType? dtype, string? variant, DType? autoencoderType)
+    {
+        var pipeline = Load(stack[^1].Base, device, dtype, variant, autoencoderType);
+        try
+        {
+            foreach (var adapters in stack.Reverse())
+            {
+                pipeline.Merge(adapters.Folder);
+                pipeline.SchedulerConfig = adapters.Scheduler ?? pipeline.SchedulerConfig;
+            }
+
+            return pipeline;
+        }
+        catch
+        {
+            pipeline.Dispose();
+            throw;
+        }
     }
 
     private static string CheckFiles(string folder)

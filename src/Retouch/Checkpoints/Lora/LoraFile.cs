@@ -81,6 +81,17 @@ public static class LoraFile
         int Rank(Dictionary<Part, string> parts) => checked((int)file.ShapeOf(parts[Part.Down])[0]);
     }
 
+    /// <summary>Compares a file with a network, which needs no memory for that.</summary>
+    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
+    /// <param name="network">The network's own parameters.</param>
+    /// <exception cref="InputException">It does not fit: everything that does not is named.</exception>
+    public static void Check(string path, ParameterStore network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
+        Sort(file, network);
+    }
+
     /// <summary>The file's keys by layer, in the network's order.</summary>
     private static List<KeyValuePair<string, Dictionary<Part, string>>> Sort(SafetensorsFile file, ParameterStore network)
     {
@@ -109,14 +120,31 @@ public static class LoraFile
 
         var layers = paths.Where(p => sorted[p].Count > 0).Select(p => KeyValuePair.Create(p, sorted[p])).ToList();
         problems.AddRange(layers.Where(static l => !l.Value.ContainsKey(Part.Down) || !l.Value.ContainsKey(Part.Up)).Select(static l => $"only a part: {l.Key}"));
+        foreach (var (path, parts) in layers.Where(static l => l.Value.ContainsKey(Part.Down) && l.Value.ContainsKey(Part.Up)))
+            problems.AddRange(Misshapen(file, network.Find($"{path}.weight")!.Shape, parts));
         if (problems.Count == 0 && layers.Count == 0)
             problems.Add("no adapter at all");
         if (problems.Count == 0)
             return layers;
         const int Shown = 20;
         var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
-        throw new InputException($"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems.Take(Shown))}{more}\nUse adapters of this network alone, with diffusers' names of its modules.");
+        throw new InputException($"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems.Take(Shown))}{more}\nUse adapters of this very network alone, with diffusers' names of its modules.");
     }
+
+    /// <summary>A is [rank, in, …], B is [out, rank]; ones at the end of a shape do not count.</summary>
+    private static IEnumerable<string> Misshapen(SafetensorsFile file, long[] weight, Dictionary<Part, string> parts)
+    {
+        var rank = file.ShapeOf(parts[Part.Down]) is [var first and > 0, ..] ? first : 1;
+        long[] inner = weight[1..];
+        foreach (var (part, wanted) in new (Part, long[])[] { (Part.Down, [rank, .. inner]), (Part.Up, inner.Length == 1 ? [weight[0], rank] : [weight[0], rank, 1, 1]) })
+        {
+            var stored = file.ShapeOf(parts[part]);
+            if (!Trim(stored).AsSpan().SequenceEqual(Trim(wanted)))
+                yield return $"wrong shape: {parts[part]} is [{string.Join(", ", stored)}], beside this network's layer it is [{string.Join(", ", wanted)}]";
+        }
+    }
+
+    private static long[] Trim(long[] shape) => shape is [.. var matrix, 1, 1] && matrix.Length == 2 ? matrix : shape;
 
     /// <summary>A file under the adapters' own keys. Linear layers may be stored as 1×1 convolutions, and the other way round.</summary>
     private sealed class Renamed : ITensorSource
@@ -141,7 +169,5 @@ public static class LoraFile
         }
 
         public Tensor Read(string name) => _file.Read(_keys[name]).Reshape(ShapeOf(name));
-
-        private static long[] Trim(long[] shape) => shape is [.. var matrix, 1, 1] && matrix.Length == 2 ? matrix : shape;
     }
 }

@@ -69,6 +69,10 @@ public sealed record TrainingOptions
     [Description("The autoencoder's losses; null for a denoiser.")]
     public AutoencoderLossOptions? AutoencoderLoss { get; init; }
 
+    /// <summary>Low-rank adapters that are trained instead of the denoiser's own weights; null trains those.</summary>
+    [Description("Train low-rank adapters instead of the denoiser's own weights.")]
+    public LoraOptions? Lora { get; init; }
+
     /// <summary>Where on the way from picture to noise training looks.</summary>
     [Description("Where on the way from picture to noise training looks.")]
     public TimeOptions Times { get; init; } = new();
@@ -100,6 +104,7 @@ public sealed record TrainingOptions
             ? Data with { Folder = Absolute(Data.Folder), Pairs = Absolute(Data.Pairs), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
             : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
         Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
+        Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
         AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
     };
 
@@ -157,10 +162,13 @@ public sealed record TrainingOptions
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
             Times.Validate(Require);
+            Lora?.Validate(Require);
+            Require(Lora is null || Model.Config is null, "lora is for a denoiser that exists already (model.path); with model.config there is no model that its adapters would belong to");
         }
         else
         {
             Require(Objective is null, "objective is given, but task is autoencoder; it would do nothing");
+            Require(Lora is null, "lora is given, but task is autoencoder; adapters are for denoisers");
             Require(Times == new TimeOptions(), "times is given, but task is autoencoder; it would do nothing");
             Require(Conditioning == new ConditioningOptions(), "conditioning is given, but task is autoencoder; it would do nothing");
             Require(Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count }, "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing");

@@ -32,13 +32,14 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly DType _precision;
     private readonly PhaseClock? _clock;
     private readonly PairedTraining? _pairs;
+    private readonly AdapterTraining? _adapters;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="device">Where the networks are.</param>
     /// <param name="precision">What products compute in.</param>
     /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
-    /// <param name="reference">What DPO compares with, disposed with this; a frozen copy of the denoiser where null.</param>
+    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy of it where there are none.</param>
     public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null, IReferencePredictor? reference = null)
     {
         _pipeline = pipeline;
@@ -66,15 +67,21 @@ public sealed class DenoiserTask : ITrainingTask
         if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
+        _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         var dropout = options.Conditioning.Dropout;
         _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
             : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
         if (options.Objective!.Preference is { } preference)
-            _pairs = new PairedTraining(preference, preference.NeedsReference ? reference ?? new FrozenReference(pipeline.CopyDenoiser()) : null);
+            _pairs = new PairedTraining(preference, preference.NeedsReference ? reference ?? Reference() : null);
+
+        IReferencePredictor Reference() => _adapters is null ? new FrozenReference(pipeline.CopyDenoiser()) : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
     }
 
     /// <inheritdoc/>
-    public ParameterStore Network => _pipeline.Denoiser.Parameters;
+    public ParameterStore Network => _adapters?.Adapters.Parameters ?? _pipeline.Denoiser.Parameters;
+
+    /// <summary>What is trained where it is not the denoiser itself, and how large that is.</summary>
+    internal (string Summary, long Frozen)? Adapted => _adapters is null ? null : (_adapters.Summary, Denoiser.Parameters.Count);
 
     /// <summary>Numbers of the autoencoder, which stay as they are.</summary>
     internal long FrozenCount => _pipeline.Autoencoder.Parameters.Count;
@@ -151,7 +158,13 @@ public sealed class DenoiserTask : ITrainingTask
     }
 
     /// <inheritdoc/>
-    public void Save(string folder) => _pipeline.Save(folder);
+    public void Save(string folder)
+    {
+        if (_adapters is null)
+            _pipeline.Save(folder);
+        else
+            _adapters.Save(folder);
+    }
 
     /// <inheritdoc/>
     public JsonNode? SaveState()
@@ -178,6 +191,7 @@ public sealed class DenoiserTask : ITrainingTask
     {
         _pairs?.Dispose();
         _conditions.Dispose();
+        _adapters?.Dispose();
         _pipeline.Dispose();
     }
 

@@ -9,7 +9,7 @@ namespace Retouch.Training.Tasks;
 /// <summary>What is trained and how its loss is computed; the <see cref="Trainer"/> does the rest.</summary>
 public interface ITrainingTask : IDisposable
 {
-    /// <summary>The network that is trained.</summary>
+    /// <summary>What is trained: a network's own tensors, or those of the adapters beside it.</summary>
     ParameterStore Network { get; }
 
     /// <summary>Looks through the data before anything is written or trained.</summary>
@@ -41,7 +41,7 @@ public interface ITrainingTask : IDisposable
     /// <summary>Pictures that show where the training stands, from the network's present weights and fixed seeds.</summary>
     Picture SampleGrid(CancellationToken cancellation);
 
-    /// <summary>Writes a folder that diffusers loads, with the network's present weights.</summary>
+    /// <summary>Writes a folder that diffusers loads, with the present weights.</summary>
     /// <param name="folder">Replaced as a whole.</param>
     void Save(string folder);
 

@@ -1,0 +1,43 @@
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Checkpoints.Lora;
+using Retouch.Data;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Training.Options;
+
+namespace Retouch.Training.Tasks;
+
+/// <summary>The adapters that a run trains beside a frozen denoiser.</summary>
+internal sealed class AdapterTraining : IDisposable
+{
+    private const ulong AdapterPurpose = 0x6c6f7261;
+
+    private readonly LatentDiffusionPipeline _pipeline;
+    private readonly TrainingOptions _options;
+    private readonly LoraOptions _lora;
+
+    /// <param name="pipeline">Its denoiser is frozen; stays the caller's.</param>
+    /// <param name="options">Validated options, with <see cref="TrainingOptions.Lora"/>.</param>
+    /// <param name="device">Where the denoiser is.</param>
+    /// <exception cref="Torch.Errors.UsageException">A target is no layer of this denoiser.</exception>
+    public AdapterTraining(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device)
+    {
+        (_pipeline, _options, _lora) = (pipeline, options, options.Lora!);
+        Adapters = LowRankAdapters.Attach(pipeline.Denoiser.Parameters, _lora.ToAdapterOptions());
+        using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, AdapterPurpose));
+        Adapters.Parameters.Initialise(generator, device);
+    }
+
+    /// <summary>The adapters.</summary>
+    public LowRankAdapters Adapters { get; }
+
+    /// <summary>What is trained, in words.</summary>
+    public string Summary => $"adapters of rank {_lora.Rank} beside {Adapters.Layers.Count()} layers";
+
+    /// <summary>Writes the adapters alone, and what they belong to.</summary>
+    /// <param name="folder">Replaced as a whole.</param>
+    public void Save(string folder) => AdapterFolder.Save(folder, Adapters, _pipeline.DenoiserName, _options.Model.Path!, _lora.ToAdapterOptions(), _options.Model.Scheduler);
+
+    /// <inheritdoc/>
+    public void Dispose() => Adapters.Dispose();
+}
