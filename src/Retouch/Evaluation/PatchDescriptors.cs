@@ -96,11 +96,11 @@ internal sealed class PatchDescriptors : IDisposable
     {
         var levels = (images.To(DType.Float32) * 255).Round().To(DType.UInt8).ToArray<byte>();
         var hashes = new ulong[images.Shape[0]];
-        var size = levels.Length / hashes.Length;
+        var each = levels.Length / hashes.Length;
         Parallel.For(0, hashes.Length, i =>
         {
             var hash = HashStart;
-            foreach (var level in levels.AsSpan(i * size, size))
+            foreach (var level in levels.AsSpan(i * each, each))
                 hash = (hash ^ level) * HashPrime;
             hashes[i] = hash;
         });

@@ -71,13 +71,13 @@ public sealed class TarShards : IPictureSource
     public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(shards);
-        string[] paths = [.. shards.SelectMany(Expand)];
-        if (paths.Length == 0)
+        string[] files = [.. shards.SelectMany(Expand)];
+        if (files.Length == 0)
             throw new InputException("No shards were given; name tar files, or a folder of them.");
-        ShardSample[] samples = [.. paths.SelectMany(ShardIndex.Read)];
-        return samples.Length > 0
-            ? new TarShards(paths, samples, reading ?? PictureReading.Default)
-            : throw new InputException($"The shards hold no pictures: {string.Join(", ", paths.Take(5))}{(paths.Length > 5 ? ", …" : "")}. Samples need a file that ends in {string.Join(", ", PictureFile.Extensions)}.");
+        ShardSample[] found = [.. files.SelectMany(ShardIndex.Read)];
+        return found.Length > 0
+            ? new TarShards(files, found, reading ?? PictureReading.Default)
+            : throw new InputException($"The shards hold no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need a file that ends in {string.Join(", ", PictureFile.Extensions)}.");
     }
 
     /// <inheritdoc/>

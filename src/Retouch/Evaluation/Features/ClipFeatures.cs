@@ -43,16 +43,16 @@ public sealed class ClipFeatures : IFeatureExtractor
         var config = ClipVisionConfig.FromJson(VisionMembers(file), file);
         using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
         var hash = Hash([.. weights.Files.Order(StringComparer.Ordinal)]);
-        var model = new ClipVisionModel(config);
+        var network = new ClipVisionModel(config);
         try
         {
-            model.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
-            model.Parameters.RequireGrad(false);
-            return new ClipFeatures(model, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
+            network.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
+            network.Parameters.RequireGrad(false);
+            return new ClipFeatures(network, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
         }
         catch
         {
-            model.Dispose();
+            network.Dispose();
             throw;
         }
     }

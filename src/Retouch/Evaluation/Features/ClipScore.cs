@@ -44,7 +44,7 @@ public sealed class ClipScore : IDisposable
     /// <exception cref="InputException">A file is missing, broken, or of another model; an image encoder alone is one.</exception>
     public static ClipScore Open(string folder, Device device)
     {
-        var images = ClipFeatures.Open(folder, device);
+        var encoder = ClipFeatures.Open(folder, device);
         ClipTextModel? model = null;
         try
         {
@@ -53,21 +53,21 @@ public sealed class ClipScore : IDisposable
             if (whole["text_config"] is not JsonObject part)
                 throw new InputException($"'{file}' describes no text encoder; clipscore needs the whole CLIP model, with its tokenizer. Give a folder of transformers' CLIPModel.");
             var members = (JsonObject)part.DeepClone();
-            members["projection_dim"] = images.Protocol.Width;
+            members["projection_dim"] = encoder.Protocol.Width;
             members["architectures"] = new JsonArray(ClipTextConfig.ProjectionClass);
             model = new ClipTextModel(ClipTextConfig.FromJson(members, file));
             using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
             model.Load(new PartOf(weights, "text_model.", "text_projection."), device, DType.Float32, folder);
             model.Parameters.RequireGrad(false);
-            var tokenizer = TokenizerFolder.Read(folder);
-            if (tokenizer.VocabularySize > model.Config.VocabSize)
-                throw new InputException($"The tokenizer in '{folder}' has {tokenizer.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
-            return new ClipScore(images, model, tokenizer, device);
+            var words = TokenizerFolder.Read(folder);
+            if (words.VocabularySize > model.Config.VocabSize)
+                throw new InputException($"The words in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
+            return new ClipScore(encoder, model, words, device);
         }
         catch
         {
             model?.Dispose();
-            images.Dispose();
+            encoder.Dispose();
             throw;
         }
     }
