@@ -50,6 +50,9 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
                 Write(folder, "a.png", [1]);
             _ = ImageFolder.Open(folder);
         }),
+        .. TokenizerTargets.All(goldens),
+        .. DataTargets.All(),
+        .. CheckpointTargets.All(goldens),
     ];
 
     private static void ReadAll(Retouch.Torch.Nn.ITensorSource file)
@@ -60,7 +63,7 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
             file.ReadOwned(name).Dispose();
     }
 
-    private static string Write(string folder, string name, byte[] bytes)
+    internal static string Write(string folder, string name, byte[] bytes)
     {
         var path = Path.Combine(folder, name);
         File.WriteAllBytes(path, bytes);
@@ -83,7 +86,7 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
         yield return File.ReadAllBytes(Path.Combine(goldens, "scheduler_ddim", "io.safetensors"));
     }
 
-    private static byte[] Safetensors(string header, int length) => [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. new byte[length]];
+    internal static byte[] Safetensors(string header, int length) => [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. new byte[length]];
 
     private static IEnumerable<byte[]> PickleSeeds(string goldens) =>
         new[] { "dtypes_strides.pth", "dtypes_strides_stream.bin", "nested.ckpt", "foreign.pt" }.Select(name => File.ReadAllBytes(Path.Combine(goldens, "pickle", name)));

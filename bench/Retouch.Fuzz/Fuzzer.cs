@@ -12,17 +12,20 @@ namespace Retouch.Fuzz;
 /// <param name="Slowest">Seconds of the slowest.</param>
 /// <param name="MostAllocated">Bytes of the one that allocated most, tensors included.</param>
 /// <param name="Seconds">Seconds of all.</param>
+/// <param name="Hangs">Whether the last input did not end: its thread is still at it, and nothing more was read.</param>
 /// <param name="Findings">What went wrong, at most ten.</param>
-public sealed record FuzzResult(string Target, long Inputs, long Accepted, long Refused, double Slowest, long MostAllocated, double Seconds, IReadOnlyList<string> Findings);
+public sealed record FuzzResult(
+    string Target, long Inputs, long Accepted, long Refused, double Slowest, long MostAllocated, double Seconds, bool Hangs, IReadOnlyList<string> Findings);
 
 /// <summary>
-/// Feeds readers with broken files. A defect is any exception that is no <see cref="RetouchException"/>, an input that takes more than two seconds, and one that
-/// allocates more than 64 MiB and a hundred times its length.
+/// Feeds readers with broken files. A defect is any exception that is no error of input or usage, an input that takes more than two seconds (twice in a row: a busy
+/// machine delays any), one that allocates more than 64 MiB and a hundred times its length, and one that does not end. Inputs are read on a thread of their own.
 /// </summary>
 /// <param name="time">Measures.</param>
 /// <param name="scratch">A folder for inputs; a file system in memory is fastest.</param>
 /// <param name="findings">A folder that inputs which show a defect are kept in.</param>
-public sealed class Fuzzer(TimeProvider time, string scratch, string findings)
+/// <param name="patience">How long an input may take before it counts as one that does not end.</param>
+public sealed class Fuzzer(TimeProvider time, string scratch, string findings, TimeSpan patience)
 {
     private const double MostSeconds = 2;
     private const long FreeBytes = 64 << 20;
@@ -33,44 +36,69 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings)
     public FuzzResult Run(FuzzTarget target, ulong seed, long from, long count)
     {
         ArgumentNullException.ThrowIfNull(target);
-        var mutator = new Mutator(target.Seeds, seed);
-        var folder = Directory.CreateDirectory(Path.Combine(scratch, string.Concat(target.Name.Where(char.IsLetterOrDigit)))).FullName;
-        var (accepted, refused, slowest, most) = (0L, 0L, 0.0, 0L);
-        var found = new List<string>();
-        var begin = time.GetTimestamp();
-        for (var number = from; number < from + count && found.Count < MostFindings; number++)
+        var folder = Directory.CreateDirectory(Path.Combine(scratch, FileName(target))).FullName;
+        var (tally, begin) = (new Tally(), time.GetTimestamp());
+        tally.Begin(from, [], begin);
+        var worker = new Thread(() => Work(target, new Mutator(target.Seeds, seed), folder, from, count, tally)) { IsBackground = true, Name = target.Name };
+        worker.Start();
+        while (!worker.Join(TimeSpan.FromMilliseconds(100)))
+        {
+            var (number, input, start) = tally.Current;
+            if (time.GetElapsedTime(start) > patience)
+            {
+                var hang = string.Create(CultureInfo.InvariantCulture, $"seed {seed}, input {number}: has not ended after {patience.TotalSeconds:0.#} s\n  kept as {Keep(target, number, input)}");
+                return tally.Result(target.Name, time.GetElapsedTime(begin).TotalSeconds, hang);
+            }
+        }
+
+        Directory.Delete(folder, recursive: true);
+        return tally.Result(target.Name, time.GetElapsedTime(begin).TotalSeconds, null);
+    }
+
+    private void Work(FuzzTarget target, Mutator mutator, string folder, long from, long count, Tally tally)
+    {
+        for (var number = from; number < from + count && tally.Findings.Count < MostFindings; number++)
         {
             var input = mutator.Create(number);
-            Tensors(reset: true);
-            var (before, bytesBefore, start) = (GC.GetAllocatedBytesForCurrentThread(), Tensors(reset: false), time.GetTimestamp());
-            string? defect = null;
-            try
+            var (defect, seconds, allocated) = Read(target, input, folder, number, tally);
+            if (defect is null && seconds > MostSeconds)
             {
-                target.Read(input, folder);
-                accepted++;
-            }
-            catch (RetouchException)
-            {
-                refused++;
-            }
-            catch (Exception e)
-            {
-                defect = e.ToString();
+                tally.Forget();
+                (defect, var again, allocated) = Read(target, input, folder, number, tally);
+                seconds = Math.Min(seconds, again);
             }
 
-            var seconds = time.GetElapsedTime(start).TotalSeconds;
-            var allocated = GC.GetAllocatedBytesForCurrentThread() - before + Tensors(reset: false) - bytesBefore;
-            (slowest, most) = (Math.Max(slowest, seconds), Math.Max(most, allocated));
+            (tally.Slowest, tally.MostAllocated) = (Math.Max(tally.Slowest, seconds), Math.Max(tally.MostAllocated, allocated));
             if (seconds > MostSeconds)
                 defect ??= string.Create(CultureInfo.InvariantCulture, $"took {seconds:0.0} s");
             if (allocated > FreeBytes + (BytesPerByte * input.Length))
                 defect ??= string.Create(CultureInfo.InvariantCulture, $"allocated {allocated >> 20} MiB for {input.Length} bytes");
             if (defect is not null)
-                found.Add($"input {number}: {defect}\n  kept as {Keep(target, number, input)}");
+                tally.Findings.Add($"input {number}: {defect}\n  kept as {Keep(target, number, input)}");
+        }
+    }
+
+    private (string? Defect, double Seconds, long Allocated) Read(FuzzTarget target, byte[] input, string folder, long number, Tally tally)
+    {
+        Tensors(reset: true);
+        var (before, bytesBefore, start) = (GC.GetAllocatedBytesForCurrentThread(), Tensors(reset: false), time.GetTimestamp());
+        tally.Begin(number, input, start);
+        string? defect = null;
+        try
+        {
+            target.Read(input, folder);
+            tally.Ended(accepted: true);
+        }
+        catch (RetouchException e) when (e is not EnvironmentException)
+        {
+            tally.Ended(accepted: false);
+        }
+        catch (Exception e)
+        {
+            defect = e.ToString();
         }
 
-        Directory.Delete(folder, recursive: true);
-        return new FuzzResult(target.Name, accepted + refused + found.Count, accepted, refused, slowest, most, time.GetElapsedTime(begin).TotalSeconds, found);
+        return (defect, time.GetElapsedTime(start).TotalSeconds, GC.GetAllocatedBytesForCurrentThread() - before + Tensors(reset: false) - bytesBefore);
     }
 
     /// <summary>The most bytes of tensors that were alive at once.</summary>
@@ -80,11 +108,59 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings)
         return Ops.HostMemory(reset).ToArray<long>()[1];
     }
 
+    private static string FileName(FuzzTarget target) => string.Concat(target.Name.Where(char.IsLetterOrDigit));
+
     private string Keep(FuzzTarget target, long number, byte[] input)
     {
         Directory.CreateDirectory(findings);
-        var path = Path.Combine(findings, string.Create(CultureInfo.InvariantCulture, $"{string.Concat(target.Name.Where(char.IsLetterOrDigit))}-{number}.bin"));
+        var path = Path.Combine(findings, string.Create(CultureInfo.InvariantCulture, $"{FileName(target)}-{number}.bin"));
         File.WriteAllBytes(path, input);
         return path;
+    }
+
+    /// <summary>What the reading thread counts and the waiting one looks at.</summary>
+    private sealed class Tally
+    {
+        private (long Number, byte[] Input, long Start) _current;
+        private long _accepted;
+        private long _refused;
+        private bool _lastAccepted;
+        private readonly Lock _lock = new();
+
+        public List<string> Findings { get; } = [];
+
+        public double Slowest { get; set; }
+
+        public long MostAllocated { get; set; }
+
+        public (long Number, byte[] Input, long Start) Current
+        {
+            get
+            {
+                lock (_lock)
+                    return _current;
+            }
+        }
+
+        public void Begin(long number, byte[] input, long start)
+        {
+            lock (_lock)
+                _current = (number, input, start);
+        }
+
+        public void Ended(bool accepted)
+        {
+            _lastAccepted = accepted;
+            _ = accepted ? _accepted++ : _refused++;
+        }
+
+        /// <summary>Takes the last input back, which is read again.</summary>
+        public void Forget() => _ = _lastAccepted ? _accepted-- : _refused--;
+
+        public FuzzResult Result(string target, double seconds, string? hang)
+        {
+            List<string> findings = hang is null ? Findings : [.. Findings, hang];
+            return new FuzzResult(target, _accepted + _refused + findings.Count, _accepted, _refused, Slowest, MostAllocated, seconds, hang is not null, findings);
+        }
     }
 }

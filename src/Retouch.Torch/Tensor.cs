@@ -194,13 +194,27 @@ public sealed unsafe class Tensor : IDisposable
         return new Span<T>((void*)info.Data, checked((int)info.Count));
     }
 
-    /// <summary>The raw bytes of a contiguous CPU tensor. Valid while the tensor lives.</summary>
+    /// <summary>The raw bytes of a contiguous CPU tensor of less than 2 GiB. Valid while the tensor lives. <see cref="WriteTo"/> has no such bound.</summary>
+    /// <exception cref="InvalidOperationException">Another device, gaps between elements, or more bytes than a span has.</exception>
     public ReadOnlySpan<byte> Bytes()
     {
-        var info = TensorInfo.Of(Handle);
-        if (info.DeviceType != 0 || info.Contiguous == 0)
-            throw new InvalidOperationException("Only contiguous CPU tensors can be read in place.");
-        return new ReadOnlySpan<byte>((void*)info.Data, checked((int)(info.Count * ((DType)info.DType).Size())));
+        var (data, length) = Memory();
+        return length <= int.MaxValue
+            ? new ReadOnlySpan<byte>((void*)data, (int)length)
+            : throw new InvalidOperationException($"A tensor of {length} bytes cannot be read at once; write it in pieces.");
+    }
+
+    /// <summary>Writes the raw bytes of a contiguous CPU tensor, however many.</summary>
+    /// <param name="stream">Where to.</param>
+    /// <param name="piece">Most bytes that are handed to the stream at once.</param>
+    /// <exception cref="InvalidOperationException">Another device, or gaps between elements.</exception>
+    public void WriteTo(Stream stream, int piece = 1 << 26)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentOutOfRangeException.ThrowIfLessThan(piece, 1);
+        var (data, length) = Memory();
+        for (var done = 0L; done < length; done += piece)
+            stream.Write(new ReadOnlySpan<byte>((byte*)data + done, (int)Math.Min(piece, length - done)));
     }
 
     /// <summary>A copy of the elements, converted to <typeparamref name="T"/>, in row-major order.</summary>
@@ -257,6 +271,14 @@ public sealed unsafe class Tensor : IDisposable
         if (handle != 0)
             Interlocked.Decrement(ref s_live);
         return handle;
+    }
+
+    private (nint Data, long Length) Memory()
+    {
+        var info = TensorInfo.Of(Handle);
+        return info.DeviceType == 0 && info.Contiguous != 0
+            ? (info.Data, info.Count * ((DType)info.DType).Size())
+            : throw new InvalidOperationException("Only contiguous CPU tensors can be read in place.");
     }
 
     [UnmanagedCallersOnly]

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Retouch.Torch.Errors;
+using Retouch.Torch.Io;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Torch.Tests;
@@ -35,6 +36,55 @@ public sealed class SafetensorsTests : IDisposable
         // The mapping outlives the file object as long as a tensor uses it.
         Assert.Equal(a.ToArray<float>(), again.ToArray<float>());
         Assert.Empty(Directory.GetFiles(_folder, "*.tmp"));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(24)]
+    [InlineData(100)]
+    public void Pieces_of_any_size_make_the_same_bytes(int piece)
+    {
+        using var scope = TensorScope.Enter();
+        var tensor = Tensor.From([1f, 2, 3, 4, 5, 6], 2, 3);
+        using var stream = new MemoryStream();
+        tensor.WriteTo(stream, piece);
+        Assert.Equal(tensor.Bytes().ToArray(), stream.ToArray());
+        var path = Path.Combine(_folder, "raw");
+        File.WriteAllBytes(path, [9, 9, 9, .. stream.ToArray()]);
+        var file = new MappedFile(path);
+        Assert.Equal(tensor.ToArray<float>(), file.Copy(3, [2, 3], DType.Float32, piece).ToArray<float>());
+        file.Release();
+        Assert.Throws<InvalidOperationException>(() => tensor.T().WriteTo(stream, piece));
+    }
+
+    [Fact]
+    public void Tensors_of_more_than_two_gibibytes_are_written_and_read()
+    {
+        // Memory that nothing was written to, and a file with a hole in it, take next to none.
+        const long Count = (1L << 31) + 7;
+        using var scope = TensorScope.Enter();
+        var large = Ops.Empty([Count], dtype: DType.UInt8);
+        large.Narrow(0, Count - 3, 3).FillInPlace(5);
+        var tail = new Tail();
+        large.WriteTo(tail);
+        Assert.Equal(Count, tail.Length);
+        Assert.Equal([5, 5, 5], tail.Last[^3..]);
+        Assert.Throws<InvalidOperationException>(() => large.Bytes().Length);
+        large.Dispose();
+
+        var path = Path.Combine(_folder, "large.safetensors");
+        var header = Encoding.UTF8.GetBytes($$$"""{"a":{"dtype":"U8","shape":[{{{Count}}}],"data_offsets":[0,{{{Count}}}]}}""");
+        using (var stream = File.Create(path))
+        {
+            stream.Write([.. BitConverter.GetBytes((long)header.Length), .. header]);
+            stream.SetLength(8 + header.Length + Count);
+            stream.Position = 8 + header.Length + Count - 3;
+            stream.Write([7, 8, 9]);
+        }
+
+        using var file = SafetensorsFile.Open(path);
+        Assert.Equal([0f, 7, 8, 9], file.Read("a").Narrow(0, Count - 4, 4).ToArray<float>());
     }
 
     [Theory]
@@ -74,5 +124,41 @@ public sealed class SafetensorsTests : IDisposable
         File.WriteAllBytes(path, Enumerable.Repeat((byte)255, length).ToArray());
         Assert.Throws<InputException>(() => SafetensorsFile.Open(path));
         Assert.Throws<InputException>(() => SafetensorsFile.Open(Path.Combine(_folder, "missing.safetensors")));
+    }
+
+    /// <summary>Counts what is written and keeps the end of it.</summary>
+    private sealed class Tail : Stream
+    {
+        private long _length;
+
+        public byte[] Last { get; private set; } = [];
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => _length;
+
+        public override long Position { get => _length; set => throw new NotSupportedException(); }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            _length += buffer.Length;
+            Last = buffer[^Math.Min(16, buffer.Length)..].ToArray();
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

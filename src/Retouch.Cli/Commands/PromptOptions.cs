@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Conditioning.Prompts;
@@ -34,7 +32,7 @@ internal static class PromptOptions
     /// <exception cref="InputException">The file of prompts cannot be read or holds none.</exception>
     public static IReadOnlyList<string>? Read(ParseResult parsed)
     {
-        string[] prompts = [.. parsed.GetValue(Prompt) ?? [], .. parsed.GetValue(File) is { } path ? Lines(path) : []];
+        string[] prompts = [.. parsed.GetValue(Prompt) ?? [], .. parsed.GetValue(File) is { } path ? PromptFile.Read(path) : []];
         var each = parsed.GetValue(Each);
         if (each < 1)
             throw new UsageException("--images-per-prompt must be at least 1.");
@@ -69,43 +67,5 @@ internal static class PromptOptions
         }
 
         return new PromptedPictures(prompts, [.. prompts.Select(Of)], Of(parsed.GetValue(Negative) ?? ""));
-    }
-
-    private static string[] Lines(string path)
-    {
-        string[] lines;
-        try
-        {
-            lines = [.. System.IO.File.ReadLines(path).Where(static l => !string.IsNullOrWhiteSpace(l))];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read the prompts '{path}': {e.Message}", e);
-        }
-
-        if (lines.Length == 0)
-            throw new InputException($"'{path}' holds no prompts.");
-        return path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? [.. lines.Select((line, k) => Member(line, $"{path}, line {k + 1}"))] : [.. lines.Select(static l => l.Trim())];
-    }
-
-    private static string Member(string line, string place)
-    {
-        try
-        {
-            if (JsonNode.Parse(line) is JsonObject json)
-            {
-                foreach (var name in (string[])["prompt", "text", "caption"])
-                {
-                    if (json[name] is JsonValue value && value.TryGetValue<string>(out var text))
-                        return text;
-                }
-            }
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{place} is no JSON: {e.Message}", e);
-        }
-
-        throw new InputException($"{place} has no text under prompt, text or caption.");
     }
 }

@@ -46,8 +46,8 @@ public sealed class JsonMembers(JsonObject json, string origin)
     public int? OptionalInteger(string name) => json[name] is null ? null : Integer(name);
 
     /// <summary>A number.</summary>
-    /// <exception cref="InputException">No number.</exception>
-    public double Number(string name, double? fallback = null) => Read(name, fallback, "a number");
+    /// <exception cref="InputException">No number, or one beyond the range of float64.</exception>
+    public double Number(string name, double? fallback = null) => Read(name, fallback, "a number") is var value && double.IsFinite(value) ? value : throw Wrong(name, "a finite number");
 
     /// <summary>A truth value.</summary>
     /// <exception cref="InputException">No truth value.</exception>

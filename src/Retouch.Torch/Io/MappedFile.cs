@@ -60,15 +60,18 @@ internal sealed unsafe partial class MappedFile
     }
 
     /// <summary>A tensor with memory of its own. It is read past the mapping, whose pages would otherwise stay in memory beside the copy.</summary>
-    public Tensor Copy(long offset, ReadOnlySpan<long> shape, DType dtype)
+    /// <param name="offset">Its first byte.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="dtype">Its type.</param>
+    /// <param name="piece">Most bytes that are read at once: no call reads more than 2 GiB.</param>
+    public Tensor Copy(long offset, ReadOnlySpan<long> shape, DType dtype, int piece = 1 << 26)
     {
         var copy = Ops.Empty(shape, dtype: dtype);
-        const int Most = 1 << 26;
         var target = (byte*)Interop.TensorInfo.Of(copy.Handle).Data;
         var length = copy.Count * dtype.Size();
         for (var done = 0L; done < length;)
         {
-            var read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(Most, length - done)), offset + done);
+            var read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(piece, length - done)), offset + done);
             if (read == 0)
                 throw new Errors.InputException("A file of weights became shorter while it was read. Do not change it meanwhile.");
             done += read;

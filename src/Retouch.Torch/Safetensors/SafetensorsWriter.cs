@@ -41,7 +41,7 @@ public static class SafetensorsWriter
                 var tensor = lazy.Make();
                 if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
                     throw new InvalidOperationException($"'{lazy.Name}' was announced as {lazy.DType} [{string.Join(", ", lazy.Shape)}] and is {tensor}.");
-                stream.Write(tensor.Detach().To(Device.Cpu).Contiguous().Bytes());
+                tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
             }
         });
     }

@@ -169,5 +169,7 @@ public static class LoraFile
         }
 
         public Tensor Read(string name) => _file.Read(_keys[name]).Reshape(ShapeOf(name));
+
+        public Tensor ReadOwned(string name) => _file.ReadOwned(_keys[name]).Reshape(ShapeOf(name));
     }
 }

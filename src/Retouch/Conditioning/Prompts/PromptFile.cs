@@ -1,0 +1,38 @@
+using Retouch.Data;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Conditioning.Prompts;
+
+/// <summary>Reads files of prompts: one a line, or, in a <c>.jsonl</c>, an object a line with a member <c>prompt</c>, <c>text</c> or <c>caption</c>.</summary>
+public static class PromptFile
+{
+    /// <summary>The prompts in the order of the file; empty lines are passed over.</summary>
+    /// <exception cref="InputException">The file cannot be read, holds no prompts, or a line of a <c>.jsonl</c> has none.</exception>
+    public static IReadOnlyList<string> Read(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        var prompts = path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? Members(path) : Lines(path);
+        return prompts.Count > 0 ? prompts : throw new InputException($"'{path}' holds no prompts.");
+    }
+
+    private static List<string> Lines(string path)
+    {
+        try
+        {
+            return [.. File.ReadLines(path).Where(static l => !string.IsNullOrWhiteSpace(l)).Select(static l => l.Trim())];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read the prompts '{path}': {e.Message}", e);
+        }
+    }
+
+    private static List<string> Members(string path)
+    {
+        var prompts = new List<string>();
+        JsonLines.Read(path, "{\"prompt\": ...}", (entry, where) => prompts.Add(
+            JsonLines.Text(entry, "prompt", where) ?? JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)
+            ?? throw new InputException($"There is no text under prompt, text or caption in {where}.")));
+        return prompts;
+    }
+}
