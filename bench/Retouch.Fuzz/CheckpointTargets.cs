@@ -25,7 +25,7 @@ internal static class CheckpointTargets
                 using var adapters = LoraFile.Attach(FuzzTarget.Write(folder, LoraFile.Name, bytes), network.Value.Parameters, Device.Cpu);
             }),
             // Keys and shapes alone, a line each: how they are stored is fuzzed as safetensors.
-            new("single file", [SingleFile(goldens)], static (bytes, _) => SingleFileModel.Read(new Listing(Encoding.UTF8.GetString(bytes)), "model.safetensors")),
+            new("single file", [SingleFile(goldens)], static (bytes, _) => SingleFileModel.Read(new Listing(Encoding.UTF8.GetString(bytes)), "model.safetensors")) { Share = 10 },
         ];
     }
 

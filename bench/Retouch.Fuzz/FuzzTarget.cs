@@ -15,6 +15,9 @@ namespace Retouch.Fuzz;
 /// <param name="Read">Reads an input; the second argument is a folder of its own to write it to.</param>
 public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action<byte[], string> Read)
 {
+    /// <summary>One input where others get so many: for readers whose inputs take milliseconds.</summary>
+    public int Share { get; init; } = 1;
+
     /// <summary>All readers.</summary>
     /// <param name="goldens">The folder tests/goldens, whose files are the seeds.</param>
     public static IReadOnlyList<FuzzTarget> All(string goldens) =>

@@ -44,7 +44,7 @@ internal static class TokenizerTargets
                     : new ClipTokenizer(ClipVocabulary.Parse(SmallVocabulary(), SmallMerges(), "tokenizer"), special));
             }),
             new("sentencepiece", [SmallPieces(), File.ReadAllBytes(Path.Combine(goldens, "t5_tokenizer", "spiece.model"))], static (bytes, _) =>
-                Encode(new T5Tokenizer(UnigramModel.ParseSentencePiece(bytes, "spiece.model")))),
+                Encode(new T5Tokenizer(UnigramModel.ParseSentencePiece(bytes, "spiece.model")))) { Share = 10 },
             new("prompts", [.. Prompts()], static (bytes, folder) => _ = PromptFile.Read(FuzzTarget.Write(folder, "prompts.jsonl", bytes))),
         ];
     }
