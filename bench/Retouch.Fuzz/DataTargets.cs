@@ -23,7 +23,7 @@ internal static class DataTargets
                 _ = shards[k];
                 shards.Load(k);
             }
-        }),
+        }) { Share = 5 },
         new("pairs", [.. Pairs()], static (bytes, folder) => PairList.Read(FuzzTarget.Write(folder, "metadata.jsonl", bytes), PairConflicts.Skip)),
         new("statistics (.npz)", [Archive(Mean(), Covariance(), Protocol()), Archive(Mean(), Covariance(), null)], static (bytes, folder) =>
             _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", bytes))),

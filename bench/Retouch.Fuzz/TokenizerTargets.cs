@@ -26,8 +26,8 @@ internal static class TokenizerTargets
             {
                 var parts = Split(bytes, 2);
                 Encode(new ClipTokenizer(ClipVocabulary.Parse(parts[0], parts[1], "tokenizer")));
-            }),
-            new("list of merges (gzip)", [Gzip(merges), Gzip(SmallMerges()), Gzip("a b"u8.ToArray())], static (bytes, _) => Encode(new ClipTokenizer(ClipVocabulary.ParsePublished(bytes, "bpe.txt.gz")))),
+            }) { Share = 5 },
+            new("list of merges (gzip)", [Gzip(merges), Gzip(SmallMerges()), Gzip("a b"u8.ToArray())], static (bytes, _) => Encode(new ClipTokenizer(ClipVocabulary.ParsePublished(bytes, "bpe.txt.gz")))) { Share = 5 },
             new("tokenizer.json", [BytePairJson(), Encoding.UTF8.GetBytes(UnigramJson())], static (bytes, _) =>
             {
                 if (TokenizerJson.Kind(bytes, "tokenizer.json") == "Unigram")
@@ -42,7 +42,7 @@ internal static class TokenizerTargets
                 Encode(special.TokenizerClass?.StartsWith("T5", StringComparison.Ordinal) == true
                     ? new T5Tokenizer(UnigramModel.ParseTokenizerJson(Encoding.UTF8.GetBytes(UnigramJson()), "tokenizer.json"), special)
                     : new ClipTokenizer(ClipVocabulary.Parse(SmallVocabulary(), SmallMerges(), "tokenizer"), special));
-            }),
+            }) { Share = 5 },
             new("sentencepiece", [SmallPieces(), File.ReadAllBytes(Path.Combine(goldens, "t5_tokenizer", "spiece.model"))], static (bytes, _) =>
                 Encode(new T5Tokenizer(UnigramModel.ParseSentencePiece(bytes, "spiece.model")))) { Share = 10 },
             new("prompts", [.. Prompts()], static (bytes, folder) => _ = PromptFile.Read(FuzzTarget.Write(folder, "prompts.jsonl", bytes))),
