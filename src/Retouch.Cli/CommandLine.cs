@@ -21,6 +21,7 @@ internal static class CommandLine
         {
             SharedOptions.Json,
             SharedOptions.Verbose,
+            AblateCommand.Create(),
             ArenaCommand.Create(),
             DoctorCommand.Create(),
             EvaluateCommand.Create(),

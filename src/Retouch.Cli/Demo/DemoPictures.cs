@@ -59,10 +59,12 @@ internal static class DemoPictures
         Write(folder.TrainingPictures, source, [.. taken.Where((_, k) => k % HeldOutEvery != HeldOutEvery - 1)], settings.Size, console);
     }
 
-    private static int[] Spread(int[] from, int count) =>
+    /// <summary>As many of the indices as are wanted, at equal distances.</summary>
+    internal static int[] Spread(int[] from, int count) =>
         from.Length <= count ? from : [.. Enumerable.Range(0, count).Select(k => from[(int)((long)k * from.Length / count)])];
 
-    private static void Write(string target, IPictureSource source, int[] indices, int size, DemoConsole console)
+    /// <summary>Writes pictures, framed, with a list of them that is written last; does nothing where they are there.</summary>
+    internal static void Write(string target, IPictureSource source, int[] indices, int size, DemoConsole console)
     {
         if (DemoFolder.IsWhole(target))
             return;

@@ -100,6 +100,10 @@ public sealed record SetResult(string Name, int Count, string Preparation, IRead
     /// <summary>log₁₀ of the ratio of the mean power spectrum to the reference's, [height, width], frequency 0 in the middle, where spectra were asked for.</summary>
     [JsonIgnore]
     public double[,]? SpectrumMap { get; init; }
+
+    /// <summary>Each figure's value for every resample of the pictures, figures in their order: sets whose pictures belong together are resampled alike.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<IReadOnlyList<double>> Replicates { get; init; } = [];
 }
 
 /// <summary>What the interval of a difference says.</summary>

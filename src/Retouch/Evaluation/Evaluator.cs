@@ -86,6 +86,7 @@ public static class Evaluator
 
         return new SetResult(measured.Set.Name, measured.Set.Count, measured.Set.Preparation, figures, measured.Spectra?.MeanProfile())
         {
+            Replicates = [.. scores.Zip(replicates).SelectMany(static p => Enumerable.Range(0, p.First.Names.Count).Select(k => (double[])[.. p.Second.Select(r => r[k])]))],
             SpectrumMap = measured.Spectra is { } spectra && real?.Spectra is { } reference ? SpectrumMap.LogRatio(spectra.MeanMap(), reference.MeanMap()) : null,
         };
     }

@@ -49,8 +49,9 @@ public static class ReportWriter
     }
 
     /// <summary>A title as part of a file name: lower-case ASCII letters, digits and hyphens, at most 48.</summary>
-    internal static string Slug(string title)
+    public static string Slug(string title)
     {
+        ArgumentNullException.ThrowIfNull(title);
         var slug = new StringBuilder();
         foreach (var letter in title.ToLowerInvariant())
         {

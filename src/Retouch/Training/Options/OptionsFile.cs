@@ -96,12 +96,13 @@ public static class OptionsFile
     /// <summary>Turns the JSON form into options.</summary>
     /// <param name="options">As read, with everything laid over.</param>
     /// <param name="origin">Names the source in messages.</param>
+    /// <param name="help">Ends the message about unknown members.</param>
     /// <exception cref="UsageException">A member is unknown, or a value has the wrong kind.</exception>
-    public static T Bind<T>(JsonObject options, string origin)
+    public static T Bind<T>(JsonObject options, string origin, string help = "'retouch train --schema' lists all options.")
     {
         ArgumentNullException.ThrowIfNull(options);
         if (OptionNames.Unknown(options, typeof(T), Strict) is { Count: > 0 } unknown)
-            throw new UsageException($"{origin}: {string.Join("\n  ", unknown)}{(unknown.Count > 1 ? "\n" : " ")}'retouch train --schema' lists all options.");
+            throw new UsageException($"{origin}: {string.Join("\n  ", unknown)}{(unknown.Count > 1 ? "\n" : " ")}{help}");
         try
         {
             return options.Deserialize<T>(Strict) ?? throw new UsageException($"{origin}: no options.");

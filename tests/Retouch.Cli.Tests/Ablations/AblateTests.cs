@@ -1,0 +1,158 @@
+using System.Text.Json;
+using Retouch.Cli.Tests.Demo;
+using Xunit;
+
+namespace Retouch.Cli.Tests.Ablations;
+
+/// <summary><c>retouch ablate</c> from the outside, with networks so small that it ends in seconds.</summary>
+public sealed class AblateTests : IDisposable
+{
+    private const string Spec = """
+        {
+          // two arms, two seeds
+          "title": "A small ablation",
+          "options": {
+            "steps": 3, "batch": { "size": 4 }, "data": { "sceneCount": 8, "sceneSeed": 1, "size": 32, "cacheLatents": true }, "averages": [ { "decay": 0.5 } ],
+            "objective": {}, "checkpoints": { "every": 0, "keep": 1 }, "log": { "tensorBoard": false }
+          },
+          "pretraining": { "start": { "options": { "steps": 2 } } },
+          "arms": [ { "name": "latent only" }, { "name": "with LPL", "set": { "objective.perceptual": { "weight": 1 } } } ],
+          "seeds": [ 1, 2 ],
+          "evaluation": { "samples": 6, "samplerSteps": [ 1, 2 ], "decays": [ 0, 0.5 ], "resamples": 100, "decisive": "spectrum" },
+        }
+        """;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-ablate-").FullName;
+
+    public AblateTests()
+    {
+        TinyPipeline.Save(In("tiny"));
+        File.WriteAllText(In("spec.json"), Spec);
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void Ablate_TrainsMeasuresAndReports_AndDoesNothingTwice()
+    {
+        var first = Run("out", "--arms", "1");
+        Assert.True(first.ExitCode == 0, first.Error);
+        Assert.Contains("1 of 4 runs are done.", first.Out);
+        Assert.True(File.Exists(In("out", "report.html")));
+
+        var all = Run("out", "--json");
+        Assert.True(all.ExitCode == 0, all.Error);
+        using var result = JsonDocument.Parse(all.Out);
+        Assert.Equal(3, result.RootElement.GetProperty("ran").GetArrayLength());
+        Assert.Equal(4, result.RootElement.GetProperty("done").GetInt32());
+        var rows = result.RootElement.GetProperty("figures").GetProperty("rows").EnumerateArray().ToArray();
+        // The start, drawn from in two ways, and two arms, each in four.
+        Assert.Equal(10, rows.Length);
+        Assert.Contains("with LPL · decay 0.5, 2 steps", rows.Select(r => r.GetProperty("name").GetString()));
+        var differences = result.RootElement.GetProperty("figures").GetProperty("differences").EnumerateArray().ToArray();
+        Assert.NotEmpty(differences);
+        foreach (var difference in differences)
+        {
+            Assert.StartsWith("latent only · ", difference.GetProperty("against").GetString());
+            // The difference is of the same numbers that the rows show.
+            var (figure, estimate) = (difference.GetProperty("figure").GetString(), difference.GetProperty("estimate").GetProperty("value").GetDouble());
+            double Value(string member) => rows.First(r => r.GetProperty("name").GetString() == difference.GetProperty(member).GetString())
+                .GetProperty("figures").EnumerateArray().First(f => f.GetProperty("name").GetString() == figure).GetProperty("estimate").GetProperty("value").GetDouble();
+            Assert.Equal(Value("row") - Value("against"), estimate, 9);
+            Assert.Equal(2, difference.GetProperty("seeds").GetInt32());
+        }
+
+        var runs = Directory.EnumerateFiles(In("out", "arms"), "metrics.jsonl", SearchOption.AllDirectories).ToArray();
+        Assert.Equal(4, runs.Length);
+        // The same seed gives both arms the same data, noise and times: the first step says the same of the latent loss.
+        var losses = runs.GroupBy(run => run.Contains("seed-1", StringComparison.Ordinal)).Select(seed => seed.Select(run =>
+            JsonDocument.Parse(File.ReadLines(run).First()).RootElement.GetProperty("loss/latent/raw").GetDouble()).Distinct().ToArray()).ToArray();
+        Assert.All(losses, loss => Assert.Single(loss));
+        Assert.NotEqual(losses[0][0], losses[1][0]);
+
+        var html = File.ReadAllText(In("out", "report.html"));
+        Assert.Contains("A small ablation", html);
+        Assert.DoesNotMatch("(src|href)=\"http", html);
+        Assert.True(File.Exists(In("out", "report.json")));
+        Assert.NotEmpty(Directory.EnumerateFiles(In("out", "report-data"), "*.csv"));
+
+        var written = runs.ToDictionary(run => run, File.GetLastWriteTimeUtc);
+        File.Delete(In("out", "report.html"));
+        // Another axis of measuring needs no training again; another option does, of the arm that has it.
+        var more = Run("out", "--set-spec", "evaluation.samplerSteps=[1,2,3]", "--json");
+        Assert.True(more.ExitCode == 0, more.Error);
+        Assert.True(File.Exists(In("out", "report.html")));
+        Assert.All(written, run => Assert.Equal(run.Value, File.GetLastWriteTimeUtc(run.Key)));
+        var again = Run("out", "--arms", "0");
+        Assert.Contains("4 of 4 runs are done.", again.Out);
+    }
+
+    [Fact]
+    public void TwoProcesses_ShareTheArms_AndAKilledOnesArmIsTakenOver()
+    {
+        string[] arguments = ["ablate", In("spec.json"), "--model", In("tiny"), "--output", In("shared"), "--set", "steps=150", "--set-spec", "pretraining.start.options.steps=2", "--json"];
+        using (var killed = RetouchProcess.Start(arguments))
+        {
+            // The first arm is claimed and trains; then its process dies without a word.
+            _ = killed.StandardError.ReadToEndAsync();
+            var start = TimeProvider.System.GetTimestamp();
+            while (!Directory.Exists(In("shared", "arms")) || !Directory.EnumerateFiles(In("shared", "arms"), "options.json", SearchOption.AllDirectories).Any())
+            {
+                Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2), "the first arm never began");
+                Thread.Sleep(20);
+            }
+
+            killed.Kill();
+            killed.WaitForExit();
+        }
+
+        using var one = RetouchProcess.Start(arguments);
+        using var two = RetouchProcess.Start(arguments);
+        var errors = new[] { one.StandardError.ReadToEndAsync(), two.StandardError.ReadToEndAsync() };
+        var outputs = new[] { one.StandardOutput.ReadToEndAsync(), two.StandardOutput.ReadToEndAsync() };
+        RetouchProcess.Finish(one);
+        RetouchProcess.Finish(two);
+        Assert.True(one.ExitCode == 0 && two.ExitCode == 0, errors[0].Result + errors[1].Result);
+        var ran = outputs.Select(output => JsonDocument.Parse(output.Result).RootElement).SelectMany(result => result.GetProperty("ran").EnumerateArray().Select(arm => arm.GetString()!)).ToArray();
+        Assert.Equal(["latent only, seed 1", "latent only, seed 2", "with LPL, seed 1", "with LPL, seed 2"], ran.Order(StringComparer.Ordinal));
+        Assert.Contains("latent only, seed 1: another process was stopped in the middle", errors[0].Result + errors[1].Result);
+        Assert.All(outputs, output => Assert.Equal(4, JsonDocument.Parse(output.Result).RootElement.GetProperty("done").GetInt32()));
+    }
+
+    [Theory]
+    [InlineData("--set-spec arm=[]", "unknown option 'arm'. Did you mean 'arms'?")]
+    [InlineData("--set objective.perceptual.tap=[1]", "Did you mean 'taps'?")]
+    [InlineData("--set-spec seeds=[1,1]", "one twice")]
+    [InlineData("--set-spec baseline=none", "compared with 'none', which is no arm")]
+    [InlineData("--set-spec evaluation.metrics=[\"lpips\"]", "'lpips' is none of")]
+    [InlineData("--set-spec evaluation.metrics=[\"fwd\"]", "evaluation.decisive is 'spectrum'")]
+    [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3; it is a list")]
+    [InlineData("--set-spec pretraining.start.from=start", "which is no other pre-training")]
+    [InlineData("--set steps=0", "steps is 0")]
+    public void WhatCannotBeRun_IsSaidBeforeAnythingIsWritten(string given, string message)
+    {
+        var space = given.IndexOf(' ', StringComparison.Ordinal);
+        var outcome = Run("none", given[..space], given[(space + 1)..]);
+        Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains(message, outcome.Error);
+        Assert.False(Directory.Exists(In("none")));
+    }
+
+    [Fact]
+    public void DryRun_MeasuresWithoutWriting()
+    {
+        var outcome = Run("none", "--dry-run", "--json");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var plan = JsonDocument.Parse(outcome.Out);
+        var trainings = plan.RootElement.GetProperty("trainings").EnumerateArray().ToArray();
+        Assert.Equal(["start", "latent only", "with LPL"], trainings.Select(t => t.GetProperty("name").GetString()));
+        Assert.All(trainings, t => Assert.True(t.GetProperty("secondsPerStep").GetDouble() > 0));
+        Assert.Equal(4, plan.RootElement.GetProperty("left").GetInt32());
+        Assert.False(Directory.Exists(In("none")));
+    }
+
+    private RetouchProcess.Outcome Run(string output, params string[] more) =>
+        RetouchProcess.Run(["ablate", In("spec.json"), "--model", In("tiny"), "--output", In(output), .. more]);
+
+    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
+}

@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using Retouch.Cli.Ablations;
+using Retouch.Training.Options;
+using Xunit;
+
+namespace Retouch.Cli.Tests.Ablations;
+
+public sealed class ClaimTests : IDisposable
+{
+    private static readonly TimeSpan Stale = TimeSpan.FromSeconds(80);
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-claims-").FullName;
+    private readonly SteppedTime time = new();
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void AClaim_HoldsUntilItIsLetGo()
+    {
+        var (one, two) = (New(), New());
+        using (var claim = one.TryTake("a"))
+        {
+            Assert.NotNull(claim);
+            Assert.Null(two.TryTake("a"));
+            using var other = two.TryTake("a-b");
+            Assert.NotNull(other);
+        }
+
+        using var next = two.TryTake("a");
+        Assert.NotNull(next);
+        Assert.False(next.TakenOver);
+        Assert.Null(one.TryTake("a"));
+    }
+
+    [Fact]
+    public void OfManyWhoTryAtOnce_OneGetsIt()
+    {
+        for (var round = 0; round < 20; round++)
+        {
+            var taken = new Claim?[8];
+            Parallel.For(0, taken.Length, new ParallelOptions { MaxDegreeOfParallelism = taken.Length }, k => taken[k] = New().TryTake($"work-{round / 2}"));
+            Assert.Single(taken, static claim => claim is not null);
+            // The odd rounds take over what the even ones let go.
+            foreach (var claim in taken)
+                claim?.Dispose();
+        }
+    }
+
+    [Fact]
+    public void ADeadProcess_IsTakenOverAtOnce_ALivingOneNot()
+    {
+        using (var sleeping = Process.Start("sleep", "600"))
+        {
+            Leave("a", 1, ClaimOwner.Me with { Process = sleeping.Id, Started = ClaimOwner.StartOf(sleeping.Id)! });
+            Assert.Null(New().TryTake("a"));
+            sleeping.Kill();
+            sleeping.WaitForExit();
+        }
+
+        using var claim = New().TryTake("a");
+        Assert.True(claim!.TakenOver);
+
+        // A number that is used again is another process.
+        Leave("b", 1, ClaimOwner.Me with { Started = "1" });
+        using var again = New().TryTake("b");
+        Assert.True(again!.TakenOver);
+    }
+
+    [Fact]
+    public void OnAnotherMachine_OnlyABeatThatStandsStillFrees()
+    {
+        var elsewhere = new ClaimOwner { Machine = "elsewhere", Process = 1, Started = "1" };
+        Leave("a", 1, elsewhere);
+        var claims = New();
+        Assert.Null(claims.TryTake("a"));
+        time.Step(Stale - TimeSpan.FromSeconds(1));
+        Assert.Null(claims.TryTake("a"));
+        Leave("a", 1, elsewhere with { Beat = 1 });
+        time.Step(Stale);
+        // The new beat is seen now for the first time: from here on it counts.
+        Assert.Null(claims.TryTake("a"));
+        time.Step(Stale);
+        using var claim = claims.TryTake("a");
+        Assert.True(claim!.TakenOver);
+    }
+
+    [Fact]
+    public void WhoSleptForTooLong_LearnsThatAnotherTookOver()
+    {
+        using var claim = New().TryTake("a");
+        claim!.Beat();
+        Assert.False(claim.Lost.IsCancellationRequested);
+        Leave("a", 2, new ClaimOwner { Machine = "elsewhere" });
+        claim.Beat();
+        Assert.True(claim.Lost.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void AFileThatIsBeingWritten_IsNobodysYet()
+    {
+        File.WriteAllText(Path.Combine(folder, "a.1"), "");
+        Assert.Null(New().TryTake("a"));
+    }
+
+    private ClaimFolder New() => new(folder, time, Stale);
+
+    private void Leave(string id, int generation, ClaimOwner owner) => OptionsFile.Save(owner, ClaimFolder.FileOf(folder, id, generation));
+
+    /// <summary>A clock that goes on when it is told to; its timers never fire.</summary>
+    private sealed class SteppedTime : TimeProvider
+    {
+        private long now;
+
+        public void Step(TimeSpan by) => now += by.Ticks;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => now;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new Still();
+
+        private sealed class Still : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+            }
+
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
+    }
+}
