@@ -1,0 +1,74 @@
+using Retouch.Autoencoders;
+using Retouch.Images;
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Studies;
+
+/// <summary>A channel of a tap as a picture.</summary>
+/// <param name="Tap">The tap.</param>
+/// <param name="Channel">The channel.</param>
+/// <param name="Outliers">Share of its pixels that are outliers.</param>
+/// <param name="Map">Grey from its low to its high quantile (1 % and 99 %); outliers red.</param>
+public sealed record FeatureMapPicture(int Tap, int Channel, double Outliers, Picture Map);
+
+/// <summary>Draws what the decoder's features look like, outliers marked ([LPL], appendix on outliers).</summary>
+public static class FeatureMaps
+{
+    private const double Tail = 0.01;
+    private static readonly Rgb Mark = new(230, 30, 30);
+
+    /// <summary>Draws the channels of each tap that have the most outliers, of one picture.</summary>
+    /// <param name="image">[1, 3, height, width] in [−1, 1].</param>
+    /// <param name="autoencoder">With its weights on <paramref name="device"/>.</param>
+    /// <param name="taps">Which taps, ascending.</param>
+    /// <param name="channels">How many channels of each.</param>
+    /// <param name="device">Where to compute.</param>
+    public static IReadOnlyList<FeatureMapPicture> Draw(Tensor image, IAutoencoder autoencoder, IReadOnlyList<int> taps, int channels, Device device)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(autoencoder);
+        ArgumentNullException.ThrowIfNull(taps);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var decoded = autoencoder.DecodeWithTaps(autoencoder.Encode(image.To(device), generator: null), new TapRequest(taps));
+        List<FeatureMapPicture> pictures = [];
+        foreach (var (tap, features) in taps.Zip(decoded.Features))
+        {
+            var maps = features.To(DType.Float32);
+            var kept = OutlierMask.Compute(maps, TapStudy.Mask);
+            var (height, width) = ((int)maps.Shape[2], (int)maps.Shape[3]);
+            var (values, masks) = (maps.To(Device.Cpu).Contiguous().ToArray<float>(), kept.To(Device.Cpu).Contiguous().ToArray<float>());
+            double Outliers(int c) => 1 - masks.AsSpan(c * height * width, height * width).ToArray().Average();
+            foreach (var channel in Enumerable.Range(0, (int)maps.Shape[1]).OrderByDescending(Outliers).Take(channels))
+            {
+                var at = channel * height * width;
+                pictures.Add(new FeatureMapPicture(tap, channel, Outliers(channel), Draw(values.AsSpan(at, height * width), masks.AsSpan(at, height * width), width, height, (int)image.Shape[3], (int)image.Shape[2])));
+            }
+        }
+
+        return pictures;
+    }
+
+    /// <summary>Draws one map, each of its pixels as a block.</summary>
+    internal static Picture Draw(ReadOnlySpan<float> values, ReadOnlySpan<float> kept, int width, int height, int shownWidth, int shownHeight)
+    {
+        var sorted = values.ToArray();
+        Array.Sort(sorted);
+        double low = sorted[(int)(Tail * (sorted.Length - 1))], high = sorted[(int)((1 - Tail) * (sorted.Length - 1))];
+        var picture = new Picture(shownWidth, shownHeight);
+        for (var y = 0; y < shownHeight; y++)
+        {
+            var row = picture.Row(y);
+            for (var x = 0; x < shownWidth; x++)
+            {
+                var at = (y * height / shownHeight * width) + (x * width / shownWidth);
+                var grey = (byte)Math.Round(255 * Math.Clamp(high > low ? (values[at] - low) / (high - low) : 0.5, 0, 1));
+                var color = kept[at] > 0 ? new Rgb(grey, grey, grey) : Mark;
+                (row[3 * x], row[(3 * x) + 1], row[(3 * x) + 2]) = (color.R, color.G, color.B);
+            }
+        }
+
+        return picture;
+    }
+}
