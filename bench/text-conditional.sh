@@ -21,7 +21,7 @@ tokenizer=${TOKENIZER:-$root/tests/goldens/clip_tokenizer/tokenizer}
 side=${SIDE:-64}
 retouch=${RETOUCH:-$root/retouch}
 if [ -n "${OUT:-}" ]; then mkdir -p "$OUT"; work=$(cd "$OUT" && pwd); else work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-text.XXXXXX"); trap 'rm -rf "$work"' EXIT; fi
-pictures=100 sampler_steps=20 guidance=2
+pictures=60 sampler_steps=12 guidance=2
 run() { "$@" >"$work/log" 2>&1 || { echo "failed: $*" >&2; tail -20 "$work/log" >&2; exit 1; }; }
 
 # What reads prompts.
@@ -45,12 +45,12 @@ channels=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"latent_channe
 patch=$((latent > 8 ? 2 : 1))
 
 diffusion='"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1'
-unet="\"_class_name\": \"UNet2DConditionModel\", \"sample_size\": $latent, \"in_channels\": $channels, \"out_channels\": $channels, \"block_out_channels\": [64, 128], \"layers_per_block\": 1,
+unet="\"_class_name\": \"UNet2DConditionModel\", \"sample_size\": $latent, \"in_channels\": $channels, \"out_channels\": $channels, \"block_out_channels\": [48, 96], \"layers_per_block\": 1,
   \"down_block_types\": [\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\"], \"up_block_types\": [\"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"], \"attention_head_dim\": 4, \"norm_num_groups\": 16"
 plain=${unet//CrossAttn/}
 declare -A config=(
-  [pixart]="\"_class_name\": \"PixArtTransformer2DModel\", \"num_attention_heads\": 4, \"attention_head_dim\": 40, \"in_channels\": $channels, \"out_channels\": $channels, \"num_layers\": 6,
-    \"sample_size\": $latent, \"patch_size\": $patch, \"caption_channels\": 64, \"cross_attention_dim\": 160, \"use_additional_conditions\": false"
+  [pixart]="\"_class_name\": \"PixArtTransformer2DModel\", \"num_attention_heads\": 4, \"attention_head_dim\": 32, \"in_channels\": $channels, \"out_channels\": $channels, \"num_layers\": 4,
+    \"sample_size\": $latent, \"patch_size\": $patch, \"caption_channels\": 64, \"cross_attention_dim\": 128, \"use_additional_conditions\": false"
   [unet-text]="$unet, \"cross_attention_dim\": 64"
   [unet-class]="$plain, \"num_class_embeds\": $((classes + 1))"
 )
@@ -84,9 +84,9 @@ for name in pixart unet-text unet-class; do
   promptsfrom=
   [ "$name" = unet-class ] || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
   common 1e-3 50 0.998 "\"autoencoder\": \"$autoencoder\", \"config\": { ${config[$name]} }, \"scheduler\": { ${scheduler[$name]} }$promptsfrom" >"$work/$name.json"
-  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 32)
+  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 16)
   [ -n "$n" ] || { tail -20 "$work/log" >&2; exit 1; }
-  run "$retouch" train --options "$work/$name.json" --objective latent --batch 32 --steps "$n" --output "$work/$name"
+  run "$retouch" train --options "$work/$name.json" --objective latent --batch 16 --steps "$n" --output "$work/$name"
   echo "$name: ${said[$name]}: $n steps of pre-training"
   start="$work/$name/model-average-0.998"
   common 1e-4 5 0.98 "\"path\": \"$start\"" >"$work/$name-post.json"

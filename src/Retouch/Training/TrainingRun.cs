@@ -215,14 +215,12 @@ public sealed class TrainingRun : IDisposable
         }
 
         progress?.Note($"Encoding {_source.Count} pictures …");
-        var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.Of(AutoencoderFolder), _loader.Framing)) : null;
+        var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _loader.Framing)) : null;
         var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store, Progress = encoded };
         return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
     }
 
     private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);
-
-    private string AutoencoderFolder => _options.Model.Autoencoder ?? Path.Combine(AdapterFolder.RootOf(_options.Model.Path!), "vae");
 
     private Component OpenAutoencoder()
     {

@@ -1,9 +1,12 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Torch;
 
 namespace Retouch.Training.Caching;
 
-/// <summary>The hash of a component folder: what is made with its network depends on nothing else of it.</summary>
+/// <summary>The hash of a component: what is made with it depends on nothing else.</summary>
 internal static class ComponentHash
 {
     private static readonly string[] Kinds = [".json", ".safetensors", ".bin", ".pth", ".txt", ".model"];
@@ -17,6 +20,27 @@ internal static class ComponentHash
             using var stream = File.OpenRead(file);
             hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file)));
             hash.AppendData(SHA256.HashData(stream));
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>
+    /// SHA-256 over a network's configuration and weights as they are in memory, as hexadecimal digits. A copy that was saved in another order or type, as a trained model's
+    /// autoencoder is, has the same.
+    /// </summary>
+    /// <param name="network">A kind of <see cref="ComponentRegistry"/>, with weights.</param>
+    public static string OfNetwork(object network)
+    {
+        var kind = ComponentRegistry.Kinds.First(k => k.NetworkType == network.GetType());
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(kind.ClassNames[0] + kind.Describe(network).ToJsonString()));
+        foreach (var parameter in kind.Parameters(network).All.OrderBy(static p => p.Name, StringComparer.Ordinal))
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            hash.AppendData(Encoding.UTF8.GetBytes($"{parameter.Name} [{string.Join(',', parameter.Shape)}]"));
+            hash.AppendData(MemoryMarshal.AsBytes(parameter.Value.To(DType.Float32).To(Device.Cpu).ToArray<float>().AsSpan()));
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -82,6 +82,22 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Post_training_takes_the_cache_of_the_training_before()
+    {
+        var cache = new JsonObject { ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true };
+        var first = Train(Options(cache), "first");
+        var files = Directory.GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).ToDictionary(static f => f, File.GetLastWriteTimeUtc);
+        Assert.NotEmpty(files);
+        // Its autoencoder was written anew, in another order.
+        var post = Options(new JsonObject
+        {
+            ["model.config"] = null, ["model.autoencoder"] = null, ["model.promptsFrom"] = null, ["model.path"] = first.Models[0], ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true,
+        });
+        Assert.Equal(6, Train(post, "second").Steps);
+        Assert.Equal(files, Directory.GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).ToDictionary(static f => f, File.GetLastWriteTimeUtc));
+    }
+
+    [Fact]
     public void Pictures_without_captions_are_counted_before_anything_is_written()
     {
         var data = Directory.CreateDirectory(PathOf("data")).FullName;
