@@ -4,21 +4,22 @@
 #
 #   bench/text-conditional.sh FOLDER [MINUTES]
 #
-# FOLDER holds photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is about how long it takes in all.
+# FOLDER holds photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is about how long training and drawing
+# take; encoding the photographs comes before that.
 # From the environment: REFERENCE is a folder of the same kind that is compared with (default: FOLDER_test), AUTOENCODER a component folder (default: the demo's),
 # TOKENIZER a folder with CLIP's vocab.json and merges.txt (default: a part of it, which spells most words), SIDE of the pictures in pixels (default: 64), OUT a new folder
-# for everything that is made (default: a temporary one, deleted), RETOUCH the launcher.
+# for everything that is made (default: a temporary one, deleted), MODELS some of pixart, unet-text and unet-class, RETOUCH the launcher.
 #
 # The text encoder is CLIP's, small and of random weights: it tells prompts apart, and knows nothing of what they mean.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-[ $# -ge 1 ] || { sed -n 2,15p "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n 2,16p "$0"; exit 2; }
 data=$(cd "$1" && pwd) minutes=${2:-15}
 reference=$(cd "${REFERENCE:-${data}_test}" && pwd)
 autoencoder=$(cd "${AUTOENCODER:-$root/demo/model/vae}" && pwd)
 tokenizer=${TOKENIZER:-$root/tests/goldens/clip_tokenizer/tokenizer}
-side=${SIDE:-64}
+side=${SIDE:-64} models=${MODELS:-pixart unet-text unet-class}
 retouch=${RETOUCH:-$root/retouch}
 if [ -n "${OUT:-}" ]; then mkdir -p "$OUT"; work=$(cd "$OUT" && pwd); else work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-text.XXXXXX"); trap 'rm -rf "$work"' EXIT; fi
 pictures=60 sampler_steps=12 guidance=2
@@ -77,9 +78,9 @@ steps() {
 }
 
 # Half of the time goes to the three models, a third to their post-training, the rest to drawing.
-pretraining=$(awk -v m="$minutes" 'BEGIN { print m * 60 / 2 / 3 }')
-posttraining=$(awk -v m="$minutes" 'BEGIN { print m * 60 / 3 / 9 }')
-for name in pixart unet-text unet-class; do
+pretraining=$(awk -v m="$minutes" -v n="$(wc -w <<<"$models")" 'BEGIN { print m * 60 / 2 / n }')
+posttraining=$(awk -v m="$minutes" -v n="$(wc -w <<<"$models")" 'BEGIN { print m * 60 / 3 / (3 * n) }')
+for name in $models; do
   told="--count $pictures"
   promptsfrom=
   [ "$name" = unet-class ] || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
