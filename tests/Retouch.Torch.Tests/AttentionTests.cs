@@ -57,6 +57,19 @@ public sealed class AttentionTests
     }
 
     [Fact]
+    public void Within_a_block_that_is_recomputed_and_in_mixed_precision_too()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 5);
+        var x = Ops.Randn([2, 2, 6, 4], generator);
+        x.RequiresGrad = true;
+        Tensor Gradient(Func<Tensor, Tensor> attention) => Autograd.Grad([Autograd.Checkpoint(y => [attention(y[0]).Square()], [x], [])[0].To(DType.Float32).Sum()], [x])[0]!;
+        Close(Gradient(static y => Attention.AtOnce(y, y, y, null)), Gradient(static y => Attention.InParts(y, y, y, null, 60)), 4e-6);
+        using var mixed = Autocast.Enter(Device.Cpu, DType.BFloat16);
+        Close(Gradient(static y => Attention.AtOnce(y, y, y, null)), Gradient(static y => Attention.InParts(y, y, y, null, 60)), 0.02);
+    }
+
+    [Fact]
     public void A_large_score_matrix_never_stands_in_memory_whole()
     {
         using var scope = TensorScope.Enter();
