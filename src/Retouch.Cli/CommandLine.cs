@@ -33,6 +33,7 @@ internal static class CommandLine
             DemoCommand.Create(),
             InspectCommand.Create(),
             PairsCommand.Create(),
+            JudgeCommand.Create(),
             ProbeCommand.Create(),
             SampleCommand.Create(),
             CacheCommand.Create(),

@@ -59,9 +59,29 @@ internal sealed class SampledFolder
     public static string Check(string folder)
     {
         folder = Path.GetFullPath(folder);
-        return File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+        return File.Exists(folder) || !IsNew(folder)
             ? throw new UsageException($"'{folder}' is not empty. Choose another folder with --output; nothing is ever overwritten.")
             : folder;
+    }
+
+    /// <summary>Whether there is no such folder, or nothing in it.</summary>
+    public static bool IsNew(string folder) => !Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any();
+
+    /// <summary>Takes the pictures over that an interrupted run of the same request left; what it had not noted in the metadata is drawn again.</summary>
+    /// <exception cref="UsageException">The folder holds pictures of another request.</exception>
+    /// <exception cref="InputException">A picture that the metadata name is gone or broken.</exception>
+    public void TakeOver()
+    {
+        var path = Path.Combine(_folder, MetadataName);
+        foreach (var line in File.Exists(path) ? File.ReadAllLines(path) : [])
+        {
+            var expected = Count < _request.Seeds.Count ? Line(Count, _request.Width, _request.Height) : null;
+            if (line != expected)
+                throw new UsageException($"Line {Count + 1} of '{path}' is of another request:\n  {line}\nThis one asks for\n  {expected ?? "no more pictures"}\nRepeat the options of the interrupted run, or choose another folder.");
+            PictureFile.Probe(Path.Combine(_folder, NameOf(Count)));
+            _metadata.Append(line).Append('\n');
+            Count++;
+        }
     }
 
     /// <summary>Writes the next pictures.</summary>
@@ -69,21 +89,28 @@ internal sealed class SampledFolder
     {
         foreach (var picture in pictures)
         {
-            var name = string.Create(CultureInfo.InvariantCulture, $"{Count:D5}.png");
             var png = PictureFile.Encode(picture, PictureFormat.Png);
-            AtomicFile.Write(Path.Combine(_folder, name), stream => stream.Write(png));
-            var (label, text) = _describe(Count);
-            var guidance = _request.Guidance;
-            var line = new
-            {
-                FileName = name, Text = text, Label = label, Seed = _request.Seeds[Count], Sampler = _sampler, _request.Steps, Guidance = guidance.Scale,
-                GuidanceRescale = guidance.Rescale > 0 ? guidance.Rescale : (double?)null, picture.Width, picture.Height,
-                Lora = Adapters.Count > 0 ? Adapters : null,
-            };
-            _metadata.Append(JsonSerializer.Serialize(line, Lines)).Append('\n');
+            AtomicFile.Write(Path.Combine(_folder, NameOf(Count)), stream => stream.Write(png));
+            _metadata.Append(Line(Count, picture.Width, picture.Height)).Append('\n');
             Count++;
         }
 
         AtomicFile.WriteText(Path.Combine(_folder, MetadataName), _metadata.ToString());
+    }
+
+    private static string NameOf(int index) => string.Create(CultureInfo.InvariantCulture, $"{index:D5}.png");
+
+    private string Line(int index, int width, int height)
+    {
+        var (label, text) = _describe(index);
+        var guidance = _request.Guidance;
+        return JsonSerializer.Serialize(
+            new
+            {
+                FileName = NameOf(index), Text = text, Label = label, Seed = _request.Seeds[index], Sampler = _sampler, _request.Steps, Guidance = guidance.Scale,
+                GuidanceRescale = guidance.Rescale > 0 ? guidance.Rescale : (double?)null, Width = width, Height = height,
+                Lora = Adapters.Count > 0 ? Adapters : null,
+            },
+            Lines);
     }
 }

@@ -1,11 +1,6 @@
 using System.Text.Json.Nodes;
-using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Cli.Tests.Demo;
-using Retouch.Denoisers.UNet;
 using Retouch.Images;
-using Retouch.Tests.Checkpoints;
-using Retouch.Torch;
 
 namespace Retouch.Cli.Tests;
 
@@ -14,22 +9,7 @@ public sealed class PromptTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-prompts-").FullName;
 
-    public PromptTests()
-    {
-        TinyPipeline.Save(PathOf("classes"));
-        TextPipelineFolder.Write(PathOf("text"));
-        var autoencoder = (IAutoencoder)ComponentFolder.Load(PathOf("classes/vae"), Device.Cpu).Network;
-        var denoiser = new UNet2DCondition(UNet2DConditionConfig.FromJson(JsonNode.Parse($$"""
-            { "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 8], "layers_per_block": 1,
-              "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-              "cross_attention_dim": {{TextPipelineFolder.Width}}, "attention_head_dim": 2, "norm_num_groups": 4 }
-            """)!.AsObject(), "test"));
-        using (var generator = Generator.Create(Device.Cpu, 3))
-            denoiser.Parameters.Initialise(generator, Device.Cpu);
-        var scheduler = JsonNode.Parse(File.ReadAllText(PathOf("classes/scheduler/scheduler_config.json")))!.AsObject();
-        using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler, promptsFrom: PathOf("text"));
-        pipeline.Save(PathOf("model"));
-    }
+    public PromptTests() => TinyTextPipeline.Save(PathOf("model"), _folder);
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 

@@ -70,6 +70,49 @@ public sealed class SampleTests : IDisposable
     }
 
     [Fact]
+    public async Task An_interrupted_run_goes_on_and_ends_with_the_same_bytes()
+    {
+        string[] options = ["--count", "5", "--batch", "2", "--seed", "9", "--steps", "2"];
+        await Run("whole", options);
+        Assert.Equal(0, (await Run("parts", [.. options, "--resume"])).Code);
+        // As a kill leaves it: a picture that is not noted yet, and others that were never drawn.
+        var lines = File.ReadAllLines(Path.Combine(_folder, "parts", "metadata.jsonl"));
+        File.WriteAllText(Path.Combine(_folder, "parts", "metadata.jsonl"), string.Concat(lines.Take(2).Select(static l => l + "\n")));
+        File.WriteAllText(Path.Combine(_folder, "parts", "00002.png"), "half of a picture");
+        foreach (var name in (string[])["00003.png", "00004.png"])
+            File.Delete(Path.Combine(_folder, "parts", name));
+        var kept = File.GetLastWriteTimeUtc(Path.Combine(_folder, "parts", "00001.png"));
+        var (code, output, error) = await Run("parts", [.. options, "--resume", "--json"]);
+        Assert.True(code == 0, error);
+        Assert.Equal((5, 2), ((int)JsonNode.Parse(output)!["count"]!, (int)JsonNode.Parse(output)!["takenOver"]!));
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(_folder, "whole")))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(_folder, "parts", Path.GetFileName(file))));
+        Assert.Equal(kept, File.GetLastWriteTimeUtc(Path.Combine(_folder, "parts", "00001.png")));
+
+        // More of the same; what is there stays.
+        Assert.StartsWith("7 pictures, 5 of them there already", (await Run("parts", "--count", "7", "--seed", "9", "--steps", "2", "--resume")).Out, StringComparison.Ordinal);
+        Assert.Equal(lines, File.ReadAllLines(Path.Combine(_folder, "parts", "metadata.jsonl")).Take(5));
+
+        async Task Refused(int expected, string message, params string[] args)
+        {
+            var (code, _, error) = await Run("parts", args);
+            Assert.Equal(expected, code);
+            Assert.Contains(message, error, StringComparison.Ordinal);
+        }
+
+        await Refused(2, "With --resume", "--count", "7", "--seed", "9", "--steps", "2");
+        await Refused(2, "Line 1 of", "--count", "7", "--seed", "8", "--steps", "2", "--resume");
+        await Refused(2, "no more pictures", "--count", "6", "--seed", "9", "--steps", "2", "--resume");
+        await Refused(2, "guidance from 0 to 1", "--count", "7", "--seed", "9", "--steps", "2", "--guidance-interval", "0.1", "0.5", "--resume");
+        File.Delete(Path.Combine(_folder, "parts", "00004.png"));
+        await Refused(3, "00004.png", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
+        File.SetLastWriteTimeUtc(Path.Combine(Model, "model_index.json"), DateTime.UnixEpoch);
+        await Refused(2, "are not those", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
+        File.Delete(Path.Combine(_folder, "parts", "sampling.json"));
+        await Refused(2, "has no sampling.json", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
+    }
+
+    [Fact]
     public void Sizes_are_read_as_people_write_them()
     {
         Assert.Null(SampleCommand.SizeOf(null, null, null));

@@ -68,4 +68,7 @@ internal static class PromptOptions
 
         return new PromptedPictures(prompts, [.. prompts.Select(Of)], Of(parsed.GetValue(Negative) ?? ""));
     }
+
+    /// <summary>The negative prompt; null where none is given.</summary>
+    public static string? NegativeOf(ParseResult parsed) => parsed.GetValue(Negative);
 }

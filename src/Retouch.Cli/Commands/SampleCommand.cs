@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Retouch.Checkpoints.Diffusers;
 using Retouch.Cli.Terminal;
+using Retouch.Images;
 using Retouch.Samplers;
 using Retouch.Torch.Errors;
 using Retouch.Training.Telemetry;
@@ -13,7 +14,8 @@ namespace Retouch.Cli.Commands;
 /// <param name="Count">Pictures.</param>
 /// <param name="Sampler">The method.</param>
 /// <param name="Seconds">Time it took, without loading.</param>
-internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds);
+/// <param name="TakenOver">Pictures that were there already; null where no run was gone on with.</param>
+internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds, int? TakenOver);
 
 /// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
@@ -36,6 +38,7 @@ internal static class SampleCommand
     private static readonly Option<int?> Height = new("--height") { Description = "Height in pixels, instead of --size." };
     private static readonly Option<int[]> Class = new("--class") { Description = "Classes, which take turns; default: all of them.", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string> Device = new("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
+    private static readonly Option<bool> Resume = new("--resume") { Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays." };
     private static readonly Option<int> Batch = new("--batch") { Description = "Pictures at a time; does not change them.", DefaultValueFactory = static _ => 16 };
 
     private static readonly LoraFlags Lora = new();
@@ -44,14 +47,15 @@ internal static class SampleCommand
     {
         var command = new Command("sample", "Draws pictures from a model.")
         {
-            Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch,
+            Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch, Resume,
         };
         PromptOptions.AddTo(command);
         Lora.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var result = Run(parsed, cancellation);
-            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Count} pictures with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"));
+            var there = result.TakenOver is { } before ? $", {before} of them there already" : "";
+            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Count} pictures{there} with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"));
             return Task.FromResult(0);
         });
         return command;
@@ -59,7 +63,12 @@ internal static class SampleCommand
 
     private static SampleResult Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var folder = SampledFolder.Check(parsed.GetRequiredValue(OutputFolder));
+        var folder = Path.GetFullPath(parsed.GetRequiredValue(OutputFolder));
+        var goesOn = parsed.GetValue(Resume) && !SampledFolder.IsNew(folder);
+        if (!goesOn && File.Exists(Path.Combine(folder, SamplingRecord.FileName)))
+            throw new UsageException($"'{folder}' is not empty: it holds an earlier run. With --resume that is gone on with; otherwise choose another folder with --output.");
+        if (!goesOn)
+            SampledFolder.Check(folder);
         var prompts = PromptOptions.Read(parsed);
         if (prompts is not null && (parsed.GetValue(Count) is not null || parsed.GetValue(Class) is { Length: > 0 }))
             throw new UsageException("--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many.");
@@ -80,7 +89,7 @@ internal static class SampleCommand
         {
             Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count), Steps = parsed.GetValue(Steps), Guidance = guidance, BatchSize = parsed.GetValue(Batch), Sampler = sampler,
             Width = size?.Width ?? pipeline.NativeSize, Height = size?.Height ?? pipeline.NativeSize,
-            Labels = chosen.Length == 0 ? null : [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])],
+            Labels = LabelsOf(pipeline, chosen, count, prompts is not null),
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
             throw new UsageException("This model draws by prompt; give --prompt or --prompts.");
@@ -92,9 +101,37 @@ internal static class SampleCommand
 
         var start = TimeProvider.System.GetTimestamp();
         var written = new SampledFolder(folder, pipeline, request, prompts) { Adapters = adapters };
-        using (var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System))
-            PipelineSampler.SampleBatches(pipeline, request, device, written.Add, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
-        return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds);
+        var record = SamplingRecord.Of(parsed.GetRequiredValue(Model), adapters, PromptOptions.NegativeOf(parsed), guidance);
+        if (goesOn)
+        {
+            record.CheckAgainst(folder);
+            written.TakeOver();
+        }
+
+        var takenOver = goesOn ? written.Count : (int?)null;
+        if (written.Count < count)
+        {
+            using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System);
+            PipelineSampler.SampleBatches(pipeline, request.From(written.Count), device, Take, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
+        }
+
+        return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds, takenOver);
+
+        void Take(IReadOnlyList<Picture> pictures)
+        {
+            // With the first pictures, not before: what cannot be drawn leaves no folder.
+            if (written.Count == 0)
+                record.Write(folder);
+            written.Add(pictures);
+        }
+    }
+
+    /// <summary>The class of each picture: the chosen ones, or all, take turns. Spelled out, so that a run that goes on counts as the whole would.</summary>
+    private static IReadOnlyList<int>? LabelsOf(LatentDiffusionPipeline pipeline, int[] chosen, int count, bool prompted)
+    {
+        if (chosen.Length > 0)
+            return [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])];
+        return !prompted && pipeline.Denoiser.ClassCount is { } classes ? [.. Enumerable.Range(0, count).Select(k => k % classes)] : null;
     }
 
     /// <summary>The size that was asked for; null for the model's own.</summary>

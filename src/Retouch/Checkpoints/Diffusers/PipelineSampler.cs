@@ -40,6 +40,13 @@ public sealed record PipelineSampling
     /// <summary>Pictures at a time.</summary>
     public int BatchSize { get; init; } = 16;
 
+    /// <summary>The same without its first pictures.</summary>
+    /// <param name="first">How many are left out; with classes that take turns unsaid (<see cref="Labels"/> null) these would begin anew.</param>
+    public PipelineSampling From(int first) => this with
+    {
+        Seeds = [.. Seeds.Skip(first)], Labels = Labels is null ? null : [.. Labels.Skip(first)], Conditions = Conditions is null ? null : [.. Conditions.Skip(first)],
+    };
+
     /// <summary>Seeds that count on from a first one.</summary>
     public static IReadOnlyList<ulong> SeedsFrom(ulong first, int count) => [.. Enumerable.Range(0, count).Select(k => first + (ulong)k)];
 }

@@ -66,10 +66,10 @@ public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyLis
     /// <summary>Samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>The batch without losers and without tensors: what has to be known of it to tell the denoiser what it is told, each pair once.</summary>
+    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay those of all, for their height and width.</summary>
     internal TrainingBatch WithoutLosers() => this with
     {
-        Images = null, Moments = null, Pairs = 0,
+        Pairs = 0,
         Samples = [.. Samples.Take(Pairs), .. Samples.Skip(2 * Pairs)], Frames = [.. Frames.Take(Pairs), .. Frames.Skip(2 * Pairs)],
     };
 }

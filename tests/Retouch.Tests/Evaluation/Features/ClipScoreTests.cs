@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.Tokenizers;
+using Retouch.Data.Pairs;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Judging;
 using Retouch.Images;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
@@ -72,6 +74,15 @@ public sealed class ClipScoreTests
         Assert.Equal(("clipscore", Preference.Higher), (figure.Name, figure.Better));
         TestTensors.Close(expected.Average(), figure.Value, 1e-3);
         Assert.Equal(score.Protocol, result.Protocol.ClipScore);
+
+        // As a judge: only the first and the fourth picture have the same caption.
+        using (var measure = ClipScoreMeasure.Open(model, Device.Cpu))
+        {
+            var judged = CandidateJudge.Judge([files], measure, new() { BatchSize = 2 }, folder["pairs"]);
+            Assert.Equal((5, 4, 3, 1, score.Protocol.Sha256), (judged.Candidates, judged.Prompts, judged.Alone, judged.Pairs, judged.Judge.Sha256));
+            TestTensors.Close(Math.Abs(expected[0] - expected[3]), judged.Margins.Median, 1e-3);
+            Assert.Equal($"images/pictures/{(expected[0] > expected[3] ? 0 : 3)}.png", PairFolder.Open(folder["pairs"])[0].Id);
+        }
 
         File.Delete(Path.Combine(files, "3.txt"));
         Assert.Contains("3", Assert.Throws<InputException>(() => Evaluator.Evaluate(null, [ImageSet.Open(files)], options)).Message, StringComparison.Ordinal);

@@ -1,11 +1,14 @@
 using System.Runtime.InteropServices;
 
-namespace Retouch.Arena.Results;
+namespace Retouch.Torch.Io;
 
 /// <summary>A second name for a file.</summary>
-internal static partial class HardLink
+public static partial class HardLink
 {
     /// <summary>Makes one where the system and the file system can: both names must lie on the same.</summary>
+    /// <param name="existing">The file.</param>
+    /// <param name="name">The second name; its folder exists.</param>
+    /// <returns>Whether it was made.</returns>
     public static bool TryMake(string existing, string name)
     {
         if (!OperatingSystem.IsLinux() && !OperatingSystem.IsMacOS())
