@@ -40,8 +40,8 @@ prompts=$(wc -l <"$work/prompts.txt")
 classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l)
 
 # Pixels of a latent pixel: what the configuration's levels say.
-levels=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr , '\n' | wc -l)
-latent=$((side >> (levels - 1)))
+halvings=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
+latent=$((side >> halvings))
 channels=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"latent_channels":([0-9]+).*/\1/p')
 patch=$((latent > 8 ? 2 : 1))
 
@@ -53,7 +53,7 @@ declare -A config=(
   [pixart]="\"_class_name\": \"PixArtTransformer2DModel\", \"num_attention_heads\": 4, \"attention_head_dim\": 32, \"in_channels\": $channels, \"out_channels\": $channels, \"num_layers\": 4,
     \"sample_size\": $latent, \"patch_size\": $patch, \"caption_channels\": 64, \"cross_attention_dim\": 128, \"use_additional_conditions\": false"
   [unet-text]="$unet, \"cross_attention_dim\": 64"
-  [unet-class]="$plain, \"num_class_embeds\": $((classes + 1))"
+  [unet-class]="$plain, \"mid_block_type\": \"UNetMidBlock2D\", \"num_class_embeds\": $((classes + 1))"
 )
 declare -A scheduler=(
   [pixart]="$diffusion, \"prediction_type\": \"epsilon\""
@@ -85,14 +85,13 @@ for name in $models; do
   promptsfrom=
   [ "$name" = unet-class ] || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
   common 1e-3 50 0.998 "\"autoencoder\": \"$autoencoder\", \"config\": { ${config[$name]} }, \"scheduler\": { ${scheduler[$name]} }$promptsfrom" >"$work/$name.json"
-  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 16)
-  [ -n "$n" ] || { tail -20 "$work/log" >&2; exit 1; }
+  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
   run "$retouch" train --options "$work/$name.json" --objective latent --batch 16 --steps "$n" --output "$work/$name"
   echo "$name: ${said[$name]}: $n steps of pre-training"
   start="$work/$name/model-average-0.998"
   common 1e-4 5 0.98 "\"path\": \"$start\"" >"$work/$name-post.json"
   # All of them take as many steps as the dearest can.
-  n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch 16)
+  n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
   sets=("$work/$name-pictures/before")
   run "$retouch" sample --model "$start" --output "$work/$name-pictures/before" $told --steps $sampler_steps --guidance $guidance --seed 1
   for objective in latent lpl pixel; do
