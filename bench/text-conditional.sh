@@ -37,7 +37,9 @@ run "$retouch" bench weights "$work/clip.json" --output "$work/text/text_encoder
 echo '{ "_class_name": "StableDiffusionPipeline", "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"] }' >"$work/text/model_index.json"
 sed -nE 's/.*"text": "([^"]*)".*/\1/p' "$data/metadata.jsonl" | sort -u | head -20 >"$work/prompts.txt"
 prompts=$(wc -l <"$work/prompts.txt")
-classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l)
+# Labels of metadata.jsonl go before folders.
+last=$(sed -nE 's/.*"label": *([0-9]+).*/\1/p' "$data/metadata.jsonl" | sort -n | tail -1)
+if [ -n "$last" ]; then classes=$((last + 1)); else classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l); fi
 
 # Pixels of a latent pixel: what the configuration's levels say.
 halvings=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
