@@ -37,17 +37,17 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     public static ReconstructionMeasure Open(string folder, Device device)
     {
         var own = Directory.Exists(Path.Combine(folder, "vae")) ? Path.Combine(folder, "vae") : folder;
-        var component = ComponentFolder.Load(own, device);
+        var loaded = ComponentFolder.Load(own, device);
         try
         {
-            if (component.Network is not IAutoencoder network)
-                throw new InputException($"'{own}' holds a {component.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder.");
+            if (loaded.Network is not IAutoencoder network)
+                throw new InputException($"'{own}' holds a {loaded.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder.");
             var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
-            return new(component, network, new("reconstruction", $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}", name, Hash(own)), device);
+            return new(loaded, network, new("reconstruction", $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}", name, Hash(own)), device);
         }
         catch
         {
-            component.Dispose();
+            loaded.Dispose();
             throw;
         }
     }
