@@ -61,7 +61,7 @@ public sealed class ClipScore : IDisposable
             model.Parameters.RequireGrad(false);
             var words = TokenizerFolder.Read(folder);
             if (words.VocabularySize > model.Config.VocabSize)
-                throw new InputException($"The words in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
+                throw new InputException($"The tokenizer in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
             return new ClipScore(encoder, model, words, device);
         }
         catch
