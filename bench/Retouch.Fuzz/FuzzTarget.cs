@@ -15,6 +15,8 @@ namespace Retouch.Fuzz;
 /// <param name="Read">Reads an input; the second argument is a folder of its own to write it to.</param>
 public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action<byte[], string> Read)
 {
+    private static readonly string[] PickleFiles = ["dtypes_strides.pth", "dtypes_strides_stream.bin", "nested.ckpt", "foreign.pt"];
+
     /// <summary>One input where others get so many: for readers whose inputs take milliseconds.</summary>
     public int Share { get; init; } = 1;
 
@@ -92,7 +94,7 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
     internal static byte[] Safetensors(string header, int length) => [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. new byte[length]];
 
     private static IEnumerable<byte[]> PickleSeeds(string goldens) =>
-        new[] { "dtypes_strides.pth", "dtypes_strides_stream.bin", "nested.ckpt", "foreign.pt" }.Select(name => File.ReadAllBytes(Path.Combine(goldens, "pickle", name)));
+        PickleFiles.Select(name => File.ReadAllBytes(Path.Combine(goldens, "pickle", name)));
 
     private static IEnumerable<byte[]> Configs(string goldens) =>
         from folder in Directory.EnumerateDirectories(goldens).Order(StringComparer.Ordinal)

@@ -69,8 +69,8 @@ internal static class AblationReport
             return new Verdict(VerdictTone.Unclear, "Nothing can be compared yet.", "No arm and the one it is compared with have a seed in common.");
         string Said(string verdict) => string.Join("; ", differences.Where(d => d.Verdict == verdict).Select(d =>
         {
-            var against = figures.Rows.First(row => row.Name == d.Against).Find(decisive)!.Estimate.Value;
-            return $"{d.Row} ({Figures.Percent(Math.Abs(d.Estimate.Value / against))} {(d.Estimate.Value < 0 ? "lower" : "higher")})";
+            var compared = figures.Rows.First(row => row.Name == d.Against).Find(decisive)!.Estimate.Value;
+            return $"{d.Row} ({Figures.Percent(Math.Abs(d.Estimate.Value / compared))} {(d.Estimate.Value < 0 ? "lower" : "higher")})";
         }));
         var (better, worse, open) = (Said("better"), Said("worse"), differences.Count(static d => d.Verdict == "not shown"));
         List<string> parts = [];
