@@ -88,7 +88,7 @@ public sealed class AblateTests : IDisposable
     }
 
     [Fact]
-    public void TwoProcesses_ShareTheArms_AndAKilledOnesArmIsTakenOver()
+    public async Task TwoProcesses_ShareTheArms_AndAKilledOnesArmIsTakenOver()
     {
         string[] arguments = ["ablate", In("spec.json"), "--model", In("tiny"), "--output", In("shared"), "--set", "steps=150", "--set-spec", "pretraining.start.options.steps=2", "--json"];
         using (var killed = RetouchProcess.Start(arguments))
@@ -99,24 +99,26 @@ public sealed class AblateTests : IDisposable
             while (!Directory.Exists(In("shared", "arms")) || !Directory.EnumerateFiles(In("shared", "arms"), "options.json", SearchOption.AllDirectories).Any())
             {
                 Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2), "the first arm never began");
-                Thread.Sleep(20);
+                await Task.Delay(20);
             }
 
             killed.Kill();
-            killed.WaitForExit();
+            await killed.WaitForExitAsync();
         }
 
         using var one = RetouchProcess.Start(arguments);
         using var two = RetouchProcess.Start(arguments);
-        var errors = new[] { one.StandardError.ReadToEndAsync(), two.StandardError.ReadToEndAsync() };
-        var outputs = new[] { one.StandardOutput.ReadToEndAsync(), two.StandardOutput.ReadToEndAsync() };
+        var reading = Task.WhenAll(one.StandardError.ReadToEndAsync(), two.StandardError.ReadToEndAsync());
+        var printing = Task.WhenAll(one.StandardOutput.ReadToEndAsync(), two.StandardOutput.ReadToEndAsync());
         RetouchProcess.Finish(one);
         RetouchProcess.Finish(two);
-        Assert.True(one.ExitCode == 0 && two.ExitCode == 0, errors[0].Result + errors[1].Result);
-        var ran = outputs.Select(output => JsonDocument.Parse(output.Result).RootElement).SelectMany(result => result.GetProperty("ran").EnumerateArray().Select(arm => arm.GetString()!)).ToArray();
+        var errors = string.Concat(await reading);
+        var outputs = await printing;
+        Assert.True(one.ExitCode == 0 && two.ExitCode == 0, errors);
+        var ran = outputs.Select(output => JsonDocument.Parse(output).RootElement).SelectMany(result => result.GetProperty("ran").EnumerateArray().Select(arm => arm.GetString()!)).ToArray();
         Assert.Equal(["latent only, seed 1", "latent only, seed 2", "with LPL, seed 1", "with LPL, seed 2"], ran.Order(StringComparer.Ordinal));
-        Assert.Contains("latent only, seed 1: another process was stopped in the middle", errors[0].Result + errors[1].Result);
-        Assert.All(outputs, output => Assert.Equal(4, JsonDocument.Parse(output.Result).RootElement.GetProperty("done").GetInt32()));
+        Assert.Contains("latent only, seed 1: another process was stopped in the middle", errors);
+        Assert.All(outputs, output => Assert.Equal(4, JsonDocument.Parse(output).RootElement.GetProperty("done").GetInt32()));
     }
 
     [Theory]
