@@ -111,4 +111,6 @@ internal sealed class PartOf(ITensorSource whole, params string[] beginnings) : 
     public long[] ShapeOf(string name) => whole.ShapeOf(name);
 
     public Tensor Read(string name) => whole.Read(name);
+
+    public Tensor ReadOwned(string name) => whole.ReadOwned(name);
 }
