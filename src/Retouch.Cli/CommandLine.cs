@@ -37,6 +37,7 @@ internal static class CommandLine
             ProbeCommand.Create(),
             SampleCommand.Create(),
             CacheCommand.Create(),
+            StudyCommand.Create(),
             TrainCommand.Create(),
             ProbeLibraryCommand.Create(),
         };

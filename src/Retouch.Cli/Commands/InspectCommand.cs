@@ -49,6 +49,8 @@ internal static class InspectCommand
             writer.WriteLine($"scheduler: {scheduler.Class}, predicts {scheduler.Prediction}, {Figures.Count(scheduler.TrainSteps)} steps");
         if (report.Training is { } training)
             Write(training, writer);
+        if (report.Scheduler is not null)
+            writer.WriteLine($"its taps on your pictures, and options that follow: retouch study taps --model {report.Path} --data PICTURES --output REPORT");
     }
 
     private static void Write(TensorFileReport tensors, TextWriter writer)

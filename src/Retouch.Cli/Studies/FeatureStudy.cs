@@ -1,0 +1,47 @@
+using Retouch.Evaluation.Studies;
+using Retouch.Images;
+using Retouch.Reports;
+using Retouch.Torch;
+using Retouch.Training.Telemetry;
+using PictureGrid = Retouch.Reports.PictureGrid;
+
+namespace Retouch.Cli.Studies;
+
+/// <summary>The decoder's feature maps as pictures.</summary>
+internal static class FeatureStudy
+{
+    private const int Shown = 4;
+
+    private sealed record Row(int Picture, int Tap, int Channel, double Outliers);
+
+    /// <summary>Draws and writes up.</summary>
+    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)
+    {
+        var taps = material.Autoencoder.Taps;
+        int[] all = [.. Enumerable.Range(0, taps.Count)];
+        channels = Math.Min(channels, taps.Min(static t => t.Channels));
+        List<ReportBlock> grids = [];
+        List<Row> rows = [];
+        for (var k = 0; k < Math.Min(Shown, material.Images.Shape[0]); k++)
+        {
+            using var scope = TensorScope.Enter();
+            var image = material.Images.Narrow(0, k, 1).Contiguous();
+            var original = PictureFile.Encode(PictureTensors.ToPictures(image)[0], PictureFormat.Png);
+            var maps = FeatureMaps.Draw(image, material.Autoencoder, all, channels, material.Device);
+            rows.AddRange(maps.Select(m => new Row(k + 1, m.Tap, m.Channel, m.Outliers)));
+            grids.Add(new PictureGrid($"Picture {k + 1}", [.. Enumerable.Range(0, channels).Select(static c => $"the channel with the {c + 1}. most outliers")],
+                [new PictureColumn("picture", [.. Enumerable.Repeat(original, channels)]),
+                    .. all.Select(t => new PictureColumn($"tap {t}", [.. maps.Where(m => m.Tap == t).Select(static m => PictureFile.Encode(m.Map, PictureFormat.Png))]))]));
+        }
+
+        var document = new ReportDocument("Feature maps of the decoder", [
+            new ReportSection("Taps", new KeyValues(null, [.. taps.Select(static (t, k) => KeyValuePair.Create($"tap {k}", $"{t.Name}: {t.Channels} channels, {t.Scale} times the latent's side"))])),
+            new ReportSection("Maps", [new Prose("Grey from the 1st to the 99th percentile of each map; **red** pixels are outliers by the loss's rule (two deviations beyond the 2nd and the 98th percentile), before its windows."), .. grids]),
+        ]) { Subtitle = material.Subtitle };
+        return (document, rows, writer =>
+        {
+            foreach (var tap in rows.GroupBy(static r => r.Tap))
+                writer.WriteLine($"tap {tap.Key}: outliers in the {channels} worst channels {Figures.Percent(tap.Average(static r => r.Outliers))} on average");
+        });
+    }
+}

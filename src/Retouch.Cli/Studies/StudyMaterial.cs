@@ -1,0 +1,85 @@
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Cli.Demo;
+using Retouch.Conditioning;
+using Retouch.Data;
+using Retouch.Data.Scenes;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Cli.Studies;
+
+/// <summary>What a study looks at.</summary>
+internal sealed class StudyMaterial : IDisposable
+{
+    private readonly IDisposable _owner;
+
+    private StudyMaterial(IDisposable owner, IAutoencoder autoencoder, LatentDiffusionPipeline? pipeline, Tensor images, IReadOnlyList<int?> labels, Device device, string subtitle) =>
+        (_owner, Autoencoder, Pipeline, Images, Labels, Device, Subtitle) = (owner, autoencoder, pipeline, images, labels, device, subtitle);
+
+    /// <summary>The autoencoder.</summary>
+    public IAutoencoder Autoencoder { get; }
+
+    /// <summary>The whole model, where the study needs it.</summary>
+    public LatentDiffusionPipeline? Pipeline { get; }
+
+    /// <summary>[pictures, 3, side, side] in [−1, 1], on the CPU.</summary>
+    public Tensor Images { get; }
+
+    /// <summary>The class of each picture, where it has one.</summary>
+    public IReadOnlyList<int?> Labels { get; }
+
+    /// <summary>Where to compute.</summary>
+    public Device Device { get; }
+
+    /// <summary>One line about model and pictures.</summary>
+    public string Subtitle { get; }
+
+    /// <summary>Reads model and pictures.</summary>
+    public static StudyMaterial Open(string? model, string? data, int size, int count, ulong seed, string deviceName, bool needsDenoiser)
+    {
+        var device = Device.Parse(deviceName);
+        var path = model ?? DemoRecipes.Model();
+        IPictureSource source = data is null ? new ProceduralScenes(seed, size, count, SceneSplit.Validation) : ImageFolder.Open(data);
+        var framing = new Framing { Width = size, Height = size };
+        // Every how manieth picture, so that all classes are seen.
+        int[] taken = [.. Enumerable.Range(0, Math.Min(count, source.Count)).Select(k => (int)((long)k * source.Count / Math.Min(count, source.Count)))];
+        Picture[] pictures = [.. taken.Select(k => framing.Apply(source.Load(k, framing.MinSide), seed, source[k].Id).Picture)];
+        var subtitle = $"{model ?? "the demo's model"}; {pictures.Length} pictures of {size} pixels from {data ?? "procedural scenes"}";
+        if (needsDenoiser || File.Exists(Path.Combine(path, "model_index.json")))
+        {
+            var pipeline = LatentDiffusionPipeline.Load(path, device);
+            return new StudyMaterial(pipeline, pipeline.Autoencoder, pipeline, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, subtitle);
+        }
+
+        var component = ComponentFolder.Load(path, device);
+        if (component.Network is not IAutoencoder autoencoder)
+            throw new InputException($"'{path}' holds a {component.ClassName}, where a pipeline or an autoencoder belongs.");
+        return new StudyMaterial(component, autoencoder, null, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, subtitle);
+    }
+
+    /// <summary>What the denoiser is told of each picture.</summary>
+    /// <exception cref="InputException">It needs classes that the pictures do not have.</exception>
+    public Condition Condition()
+    {
+        if (Pipeline!.Denoiser.ClassCount is not { } classes)
+            return new Condition();
+        if (Labels.Any(label => label is null || label >= classes))
+            throw new InputException($"The denoiser knows {classes} classes, and at least one picture has none of them. Put pictures into class subfolders or give labels in metadata.jsonl.");
+        return new Condition(Tensor.From(Labels.Select(static label => (long)label!.Value).ToArray()));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Images.Dispose();
+        _owner.Dispose();
+    }
+
+    private static Tensor Keep(IReadOnlyList<Picture> pictures)
+    {
+        using var scope = TensorScope.Enter();
+        return PictureTensors.ToTensor(pictures).Escape();
+    }
+}

@@ -1,0 +1,64 @@
+using System.Text.Json;
+using Retouch.Cli.Tests.Demo;
+using Xunit;
+
+namespace Retouch.Cli.Tests.Studies;
+
+/// <summary><c>retouch study</c> from the outside, on a model of random weights.</summary>
+public sealed class StudyCommandTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-study-").FullName;
+
+    public StudyCommandTests() => TinyPipeline.Save(In("tiny"));
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void Taps_ProposesOptionsThatTrainTakes()
+    {
+        var outcome = Run("taps", "--model", In("tiny"), "--levels", "4");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var result = JsonDocument.Parse(outcome.Out);
+        // The mid block and three up blocks.
+        Assert.Equal(4, result.RootElement.GetProperty("study").GetProperty("taps").GetArrayLength());
+        var sigmas = result.RootElement.GetProperty("study").GetProperty("levels").EnumerateArray().Select(static l => l.GetProperty("sigma").GetDouble()).ToArray();
+        Assert.Equal(4, sigmas.Length);
+        Assert.Equal(sigmas.Order(), sigmas);
+        Assert.True(File.Exists(In("taps", "report.html")));
+        var train = RetouchProcess.Run(["train", "--options", In("taps", "options.json"), "--model", In("tiny"), "--size", "32", "--steps", "2", "--batch", "2", "--set", "data.sceneCount=4", "--output", In("run")]);
+        Assert.True(train.ExitCode == 0, train.Error);
+        Assert.Contains("lpl", File.ReadAllText(In("run", "metrics.jsonl")));
+    }
+
+    [Fact]
+    public void LatentsAndFeatures_NeedTheAutoencoderAlone()
+    {
+        var latents = Run("latents", "--model", In("tiny", "vae"));
+        Assert.True(latents.ExitCode == 0, latents.Error);
+        using var rows = JsonDocument.Parse(latents.Out);
+        Assert.Equal(12, rows.RootElement.GetArrayLength());
+        Assert.True(File.Exists(In("latents", "report.html")));
+        var features = Run("features", "--model", In("tiny", "vae"), "--channels", "2");
+        Assert.True(features.ExitCode == 0, features.Error);
+        using var maps = JsonDocument.Parse(features.Out);
+        // Four pictures, four taps, two channels.
+        Assert.Equal(32, maps.RootElement.GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData("taps", "--factors 2", "--factors is for the study latents")]
+    [InlineData("other", "--count 4", "There is no study 'other'")]
+    [InlineData("latents", "--factors 3", "cannot be shrunk 3 times")]
+    [InlineData("taps", "--count 0", "--count lies between")]
+    public void WhatDoesNotFit_IsRefused(string name, string given, string message)
+    {
+        var outcome = Run(name, ["--model", In("tiny"), .. given.Split(' ')]);
+        Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains(message, outcome.Error);
+        Assert.False(File.Exists(In(name, "report.html")));
+    }
+
+    private RetouchProcess.Outcome Run(string name, params string[] more) => RetouchProcess.Run(["study", name, "--size", "32", .. more.Contains("--count") ? Array.Empty<string>() : ["--count", "4"], "--output", In(name), "--json", .. more]);
+
+    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
+}

@@ -1,0 +1,105 @@
+using Retouch.Autoencoders;
+using Retouch.Evaluation.Studies;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Xunit;
+
+namespace Retouch.Tests.Evaluation.Studies;
+
+public sealed class StudyTests
+{
+    [Theory]
+    [InlineData(Interpolation.Nearest)]
+    [InlineData(Interpolation.Bilinear)]
+    [InlineData(Interpolation.Bicubic)]
+    public void AnAutoencoderThatChangesNothing_MakesPixelsAndLatentsAlike(Interpolation how)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 1);
+        var images = Ops.Rand([3, 3, 16, 16], generator, dtype: DType.Float32) * 2 - 1;
+        using var identity = new Identity();
+        var results = LatentStructure.Measure(images, identity, [2, 4], 2, null, Device.Cpu).Where(r => r.Interpolation == how).ToArray();
+        Assert.Equal(4, results.Length);
+        foreach (var result in results)
+        {
+            var plain = (LatentStructure.DownAndUp(images, result.Factor, how) - images).Square().Mean().Item();
+            Assert.Equal(plain, result.Mse, 6);
+            Assert.True(result.Features > 0);
+            Assert.Equal(2, result.Examples.Count);
+        }
+    }
+
+    [Fact]
+    public void NearestInterpolation_HasTheErrorThatOneCanCount()
+    {
+        using var scope = TensorScope.Enter();
+        // Columns 0, 1, 0, 1, …: shrinking takes the first of each two, so that every second column is off by 1.
+        var values = new float[3 * 8 * 8];
+        for (var k = 0; k < values.Length; k++)
+            values[k] = k % 2;
+        using var identity = new Identity();
+        var results = LatentStructure.Measure(Tensor.From(values, 1, 3, 8, 8), identity, [2], 1, null, Device.Cpu);
+        Assert.All(results.Where(static r => r.Interpolation == Interpolation.Nearest), static r => Assert.Equal(0.5, r.Mse, 6));
+    }
+
+    [Fact]
+    public void PlantedOutliers_AreCounted()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 2);
+        // Uniform values have no outliers by the rule; 10 of 1024 pixels far out are all of them.
+        var values = Ops.Rand([1, 2, 32, 32], generator, dtype: DType.Float32).ToArray<float>();
+        var place = new DecoderTap("tap", 2, 1);
+        var none = TapStudy.Facts(0, place, Tensor.From(values, 1, 2, 32, 32));
+        Assert.Equal(0, none.Outliers, 9);
+        Assert.Equal(0, none.OutlierEnergy, 6);
+        Assert.Equal(0.5, none.Magnitude, 1);
+        Assert.Equal(1 / Math.Sqrt(12), none.Deviation, 1);
+        for (var k = 0; k < 10; k++)
+            values[k * 97] = 50;
+        var planted = TapStudy.Facts(0, place, Tensor.From(values, 1, 2, 32, 32));
+        // In one of two channels.
+        Assert.Equal(10.0 / 2048, planted.Outliers, 6);
+        Assert.InRange(planted.OutlierEnergy, 0.9, 1);
+        Assert.InRange(planted.Peak, 9, 11);
+    }
+
+    [Fact]
+    public void AProposal_OpensTheGateWhereEstimatesAreGood_AndLetsTapsContributeAlike()
+    {
+        TapFacts Tap(int k, double outliers) => new(k, new DecoderTap($"tap{k}", 4, 1 << k), 1, 1, 3, outliers, 0);
+        LevelFacts Level(double sigma, double error) => new(sigma / 10, sigma, error, 0.4, [error, error, error, error], [error, 4 * error, 2 * error, error], [0, 0, 0]);
+        var study = new TapStudyResult(8, [Tap(0, 0), Tap(1, 0.01), Tap(2, 0.5), Tap(3, 0)], [Level(0.5, 0.1), Level(1, 0.2), Level(3, 0.3), Level(9, 0.9)]);
+        var proposal = TapProposal.Of(study);
+        // The last is the dearest, the third has too many outliers.
+        Assert.Equal([0, 1], proposal.Taps);
+        Assert.Equal(3, proposal.Threshold);
+        Assert.Equal([1, 0.25], proposal.Weights);
+        // Under the gate a tap's loss is 0.2 on average, three levels of four are open: w · 0.75 · 0.4 = 0.4 · 0.2 / 0.8.
+        Assert.Equal(0.333, proposal.Weight, 3);
+    }
+
+    /// <summary>Latents are the pictures, and so is what the decoder sees.</summary>
+    private sealed class Identity : IAutoencoder
+    {
+        public int LatentChannels => 3;
+
+        public int Downsampling => 1;
+
+        public IReadOnlyList<DecoderTap> Taps { get; } = [new("identity", 3, 1)];
+
+        public ParameterStore Parameters { get; } = new();
+
+        public Latent Encode(Tensor images, Generator? generator) => new(images);
+
+        public Tensor EncodeMoments(Tensor images) => images;
+
+        public Latent Draw(Tensor moments, Generator? generator) => new(moments);
+
+        public Tensor Decode(Latent latent) => latent.Value;
+
+        public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request) => new([latent.Value], request.Rgb ? latent.Value : null);
+
+        public void Dispose() => Parameters.Dispose();
+    }
+}
