@@ -90,7 +90,7 @@ public sealed class EvaluateTests : IDisposable
             Assert.Contains(message, outcome.Error);
         }
 
-        Fails(2, "Unknown metric 'fid'", "evaluate", "--images", In("soft"), "--reference", In("real"), "--metrics", "fid");
+        Fails(2, "Unknown metric 'fib'", "evaluate", "--images", In("soft"), "--reference", In("real"), "--metrics", "fib");
         Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"));
         Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"), "--images", In("soft"), "--autoencoder", In("soft"));
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
