@@ -49,6 +49,10 @@ public sealed class JsonMembers(JsonObject json, string origin)
     /// <exception cref="InputException">No number, or one beyond the range of float64.</exception>
     public double Number(string name, double? fallback = null) => Read(name, fallback, "a number") is var value && double.IsFinite(value) ? value : throw Wrong(name, "a finite number");
 
+    /// <summary>A number that may be infinite, as Python writes it.</summary>
+    /// <exception cref="InputException">No number.</exception>
+    public double NumberOrInfinity(string name, double? fallback = null) => Read(name, fallback, "a number");
+
     /// <summary>A truth value.</summary>
     /// <exception cref="InputException">No truth value.</exception>
     public bool Boolean(string name, bool? fallback = null) => Read(name, fallback, "true or false");

@@ -145,7 +145,7 @@ public static class SchedulerConfig
                 if (members.Integer("solver_order", 2) > 2)
                     throw members.Wrong("solver_order", "1 or 2");
                 Only("euler_at_final", false, "it is not supported");
-                if (!double.IsNegativeInfinity(members.Number("lambda_min_clipped", double.NegativeInfinity)))
+                if (!double.IsNegativeInfinity(members.NumberOrInfinity("lambda_min_clipped", double.NegativeInfinity)))
                     throw members.Wrong("lambda_min_clipped", "-Infinity: clipping is not supported");
                 OneOf("variance_type", "", "");
                 break;
