@@ -46,7 +46,7 @@ public sealed partial class ConfigDocument
         try
         {
             var options = new JsonDocumentOptions { MaxDepth = 64, AllowDuplicateProperties = false };
-            JsonTexts.Check(text);
+            JsonTexts.Check(Numbers(text));
             return JsonNode.Parse(Numbers(text), documentOptions: options) is JsonObject json
                 ? new ConfigDocument(text, json)
                 : throw new InputException($"'{origin}' is no JSON object.");
