@@ -20,6 +20,9 @@ public sealed class RunFolder
     /// <summary>Pictures that could not be read.</summary>
     public string QuarantineFile => System.IO.Path.Combine(Path, "quarantine.jsonl");
 
+    /// <summary>The errors of a preference's reference, where they are computed before training and no cache is named.</summary>
+    public string ReferenceFolder => System.IO.Path.Combine(Path, "reference");
+
     /// <summary>Sample grids.</summary>
     public string SamplesFolder => System.IO.Path.Combine(Path, "samples");
 

@@ -27,6 +27,12 @@ public sealed record TrainingPlan(
     /// <summary>Numbers of the frozen denoiser that adapters stand beside; null where the network itself is trained.</summary>
     public long? FrozenParameters { get; init; }
 
+    /// <summary>Seconds for a reference's errors, before the first step; null where none are computed.</summary>
+    public double? ReferenceSeconds { get; init; }
+
+    /// <summary>Steps that <see cref="Measure"/> takes.</summary>
+    internal const int StepsTaken = 4;
+
     /// <summary>Prints the plan for people.</summary>
     public void Print(TextWriter writer)
     {
@@ -37,13 +43,15 @@ public sealed record TrainingPlan(
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps; sampling comes on top)");
         Line("disk", $"{Figures.Bytes(DiskBytes)} at most (a checkpoint: {Figures.Bytes(CheckpointBytes)})");
+        if (ReferenceSeconds is { } reference)
+            Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
         Line($"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}", $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling and checkpoints");
     }
 
     internal static TrainingPlan Measure(ITrainingTask task, TrainingOptions options, IPictureSource source, long done, IBatchSource data, TimeProvider time, CancellationToken cancellation)
     {
-        const int Measured = 3;
+        const int Measured = StepsTaken - 1;
         using var owned = data;
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);

@@ -147,7 +147,10 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
-        _task.Prepare(_source, progress.Note, null, cancellation);
+        _task.Prepare(Sources, progress.Note, null, cancellation);
+        // The weights are still those of the reference: a checkpoint is read later.
+        if (PrecomputesReference)
+            ComputeReference(folder, progress, cancellation);
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
@@ -189,18 +192,22 @@ public sealed class TrainingRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(progress);
         Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
-        _task.Prepare(_source, progress.Note, Show("caption"), cancellation);
+        _task.Prepare(Sources, progress.Note, Show("caption"), cancellation);
         using var data = OpenData(default, null, cancellation, Show("picture"));
         var prompts = _task is DenoiserTask { TakesPrompts: true };
-        return (_source.Count, prompts ? Enumerable.Range(0, _source.Count).Select(k => _source[k].Caption).Distinct(StringComparer.Ordinal).Count() : 0);
+        return (_source.Count, prompts ? Sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption)).Distinct(StringComparer.Ordinal).Count() : 0);
     }
 
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
-        _task.Prepare(_source, static _ => { }, null, cancellation);
+        _task.Prepare(Sources, static _ => { }, null, cancellation);
+        var start = _time.GetTimestamp();
+        if (PrecomputesReference)
+            Reference(cancellation).Run(_source, null, TrainingPlan.StepsTaken, null, cancellation);
         var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
-        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation);
+        var reference = PrecomputesReference ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps : (double?)null;
+        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation) with { ReferenceSeconds = reference };
     }
 
     /// <inheritdoc/>
@@ -218,6 +225,30 @@ public sealed class TrainingRun : IDisposable
         var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _loader.Framing)) : null;
         var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store, Progress = encoded };
         return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
+    }
+
+    /// <summary>All data that is trained on.</summary>
+    private IReadOnlyList<IPictureSource> Sources => _singles is null ? [_source] : [_source, _singles.Source];
+
+    private bool PrecomputesReference => _task is DenoiserTask { PrecomputesReference: true };
+
+    private ReferencePass Reference(CancellationToken cancellation) => new((DenoiserTask)_task, _options, _plan, cursor => OpenData(cursor, null, cancellation));
+
+    private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
+    {
+        // What is computed until an interruption is of use only to a run that can be resumed.
+        if (!_resumed)
+            OptionsFile.Save(_options, folder.OptionsFile);
+        var kept = _options.Data.Cache is { } cache ? Path.Combine(cache, "reference") : folder.ReferenceFolder;
+        try
+        {
+            Reference(cancellation).Run(_source, kept, _options.Steps, progress, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            progress.Note($"Interrupted before the first step; go on with --resume {folder.Path}");
+            throw;
+        }
     }
 
     private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);

@@ -33,7 +33,7 @@ internal sealed class LinearTask : ITrainingTask
     {
     }
 
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
     }
 

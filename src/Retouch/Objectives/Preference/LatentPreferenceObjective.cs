@@ -25,6 +25,7 @@ public sealed class LatentPreferenceObjective(PreferenceOptions options) : ILate
         return scope.Keep(_loss.Evaluate(Errors(inputs.Estimate.Residual), reference, null, pairs.Count, static active => active, health));
     }
 
-    private Tensor Errors(Tensor residual) =>
+    /// <summary>The error of each sample, [batch].</summary>
+    internal Tensor Errors(Tensor residual) =>
         options.Reduction == ErrorReduction.Sum ? residual.Square().Sum([1L, 2, 3]) : residual.Square().Mean([1L, 2, 3]);
 }

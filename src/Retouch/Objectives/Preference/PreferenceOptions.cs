@@ -62,6 +62,16 @@ public enum PairNoise
     Separate,
 }
 
+/// <summary>Where the errors of DPO's reference come from.</summary>
+public enum ReferenceKind
+{
+    /// <summary>The reference predicts in every step: a frozen copy of the network, or with adapters the network with them switched off.</summary>
+    Live,
+
+    /// <summary>The network's errors on the pairs, times and noises of all steps are computed before the first step and kept on the disk: no copy, and no second prediction in a step.</summary>
+    Precomputed,
+}
+
 /// <summary>What β is multiplied by.</summary>
 public enum BetaScaling
 {
@@ -82,6 +92,10 @@ public sealed record PreferenceOptions
     /// <summary>What a pair's errors are measured against: dpo or simpo.</summary>
     [Description("What a pair's errors are measured against: dpo (a frozen reference) or simpo (each other).")]
     public PreferenceMethod Method { get; init; } = PreferenceMethod.Dpo;
+
+    /// <summary>With dpo: where the reference's errors come from, live or precomputed. Default live.</summary>
+    [Description("With dpo: live (the reference predicts in every step: a frozen copy, or with lora the network without its adapters) or precomputed (its errors for all steps, before the first one). Default live.")]
+    public ReferenceKind? Reference { get; init; }
 
     /// <summary>How a pair's margin becomes a loss: log-sigmoid, ipo or hinge.</summary>
     [Description("How a pair's margin becomes a loss: log-sigmoid, ipo or hinge.")]
@@ -145,6 +159,9 @@ public sealed record PreferenceOptions
     /// <summary>Whether a reference predicts as well.</summary>
     public bool NeedsReference => Method == PreferenceMethod.Dpo;
 
+    /// <summary>Whether the reference's errors are computed before training.</summary>
+    public bool PrecomputesReference => NeedsReference && Reference == ReferenceKind.Precomputed;
+
     /// <summary>Whether the images of a batch are needed.</summary>
     public bool NeedsImages => InPixels && (Target ?? (Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image;
 
@@ -170,6 +187,7 @@ public sealed record PreferenceOptions
         problems.When(PixelBeta is not null && Space != PreferenceSpace.Both, "pixelBeta", "does nothing unless space is both");
         problems.When(Gamma is not (null or >= 0) || Gamma == double.PositiveInfinity, "gamma", "must be a number, at least 0");
         problems.When(Gamma is not null && Method != PreferenceMethod.Simpo, "gamma", "is simpo's margin; with dpo it does nothing");
+        problems.When(Reference is not null && !NeedsReference, "reference", "is what dpo compares with; with simpo it does nothing");
         problems.When(Reduction is not null && Space == PreferenceSpace.Features, "reduction", "does nothing in features, which have a reduction of their own");
         problems.When(!Positive(Weight), "weight", "must be a number above 0; leave preference out to do without it");
         problems.When(PixelWeight is { } w && !Positive(w), "pixelWeight", "must be a number above 0; use space latent to do without the pixel loss");

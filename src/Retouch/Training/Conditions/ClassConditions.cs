@@ -21,7 +21,7 @@ internal sealed class ClassConditions(int classes, double dropout, Device device
     }
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
     }
 

@@ -13,11 +13,11 @@ public interface IConditionSource : IDisposable
     void Check(IPictureSource source);
 
     /// <summary>Does what takes its time, once, before the first step.</summary>
-    /// <param name="source">The data that will be trained on.</param>
+    /// <param name="sources">All data that will be trained on.</param>
     /// <param name="note">Told what is going on.</param>
     /// <param name="progress">Told how much is done, and of how much; null where nobody looks.</param>
     /// <param name="cancellation">Stops it.</param>
-    void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation);
+    void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation);
 
     /// <summary>What the pictures of a sample grid are drawn with; null where classes take turns, or there is nothing to tell.</summary>
     /// <param name="count">Pictures.</param>

@@ -13,7 +13,7 @@ internal sealed class NoConditions : IConditionSource
     }
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
     }
 

@@ -44,11 +44,11 @@ internal sealed class PromptConditions : IConditionSource
     }
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
         if (_table is not null)
             return;
-        string[] captions = [.. Enumerable.Range(0, source.Count).Select(k => source[k].Caption!).Distinct(StringComparer.Ordinal)];
+        string[] captions = [.. sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!)).Distinct(StringComparer.Ordinal)];
         _firstCaptions = [.. captions.Take(16)];
         var store = _cache is null ? null : RowStore.Open(_cache, PromptTable.Key(PromptEncoders.FamilyOf(Folder), PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of)));
         PromptEncoders? encoders = null;

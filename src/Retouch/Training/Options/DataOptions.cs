@@ -66,8 +66,8 @@ public sealed record DataOptions
     [Description("Encode every picture once and train on the latents kept in memory.")]
     public bool CacheLatents { get; init; }
 
-    /// <summary>A folder in which encoded pictures and prompts are kept for later runs; null keeps them in memory for this one.</summary>
-    [Description("Folder in which latents (with cacheLatents) and encoded prompts are kept for later runs; without it they are kept in memory.")]
+    /// <summary>A folder in which encoded pictures, prompts and a reference's precomputed errors are kept for later runs; null keeps them for this run alone.</summary>
+    [Description("Folder in which latents (with cacheLatents), encoded prompts and a reference's precomputed errors are kept for later runs; without it they serve one run.")]
     public string? Cache { get; init; }
 
     internal void Validate(Action<bool, string> require)

@@ -49,7 +49,7 @@ public sealed class AutoencoderTask : ITrainingTask
     }
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
     {
     }
 

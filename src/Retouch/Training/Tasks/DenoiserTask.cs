@@ -13,6 +13,7 @@ using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
+using Retouch.Training.Caching;
 using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 
@@ -33,6 +34,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly PhaseClock? _clock;
     private readonly PairedTraining? _pairs;
     private readonly AdapterTraining? _adapters;
+    private readonly PairErrors? _errors;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
     /// <param name="options">Validated options.</param>
@@ -58,8 +60,9 @@ public sealed class DenoiserTask : ITrainingTask
             problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
         if (!prompts && options.Model.PromptsFrom is not null)
             problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
-        if (!prompts && options.Data is { Cache: not null, CacheLatents: false })
-            problems.Add("data.cache keeps latents (with data.cacheLatents) and prompts; here there are neither, so it would do nothing");
+        var precomputes = options.Objective.Preference is { PrecomputesReference: true };
+        if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
+            problems.Add("data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors (objective.preference.reference precomputed); here there is none of them, so it would do nothing");
         if (prompts && pipeline.PromptFolder is null)
             problems.Add("the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has them as model.promptsFrom");
         if (prompts && classes is not null)
@@ -72,9 +75,12 @@ public sealed class DenoiserTask : ITrainingTask
         _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
             : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
         if (options.Objective!.Preference is { } preference)
-            _pairs = new PairedTraining(preference, preference.NeedsReference ? reference ?? Reference() : null);
+        {
+            _pairs = new PairedTraining(preference, !preference.NeedsReference || precomputes ? null : reference ?? Live());
+            _errors = precomputes ? new PairErrors(preference, pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0) : null;
+        }
 
-        IReferencePredictor Reference() => _adapters is null ? new FrozenReference(pipeline.CopyDenoiser()) : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
+        IReferencePredictor Live() => _adapters is null ? new FrozenReference(pipeline.CopyDenoiser()) : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
     }
 
     /// <inheritdoc/>
@@ -86,6 +92,19 @@ public sealed class DenoiserTask : ITrainingTask
     /// <summary>Numbers of the autoencoder, which stay as they are.</summary>
     internal long FrozenCount => _pipeline.Autoencoder.Parameters.Count;
 
+    /// <summary>Autoencoder, denoiser and formulation.</summary>
+    internal LatentDiffusionPipeline Pipeline => _pipeline;
+
+    /// <summary>Whether the reference's errors have to be given to <see cref="Reference"/> before the first step.</summary>
+    internal bool PrecomputesReference => _errors is not null;
+
+    /// <summary>The reference's errors in all steps; disposed with this.</summary>
+    internal ReferenceErrors? Reference
+    {
+        get => _pairs?.Errors;
+        set => _pairs!.Errors = value;
+    }
+
     /// <summary>Whether the denoiser is told captions.</summary>
     internal bool TakesPrompts => Denoiser.TextWidth is not null;
 
@@ -95,15 +114,26 @@ public sealed class DenoiserTask : ITrainingTask
     public void Check(IPictureSource source) => _conditions.Check(source);
 
     /// <inheritdoc/>
-    public void Prepare(IPictureSource source, Action<string> note, Action<int, int>? progress, CancellationToken cancellation) => _conditions.Prepare(source, note, progress, cancellation);
+    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation) => _conditions.Prepare(sources, note, progress, cancellation);
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
-        var condition = batch.Pairs == 0 ? _conditions.Of(batch, seeds) : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
-        return Evaluate(noisy, condition, batch.Images, batch.Pairs);
+        var (noisy, condition) = Draw(batch, seeds);
+        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds));
+    }
+
+    /// <summary>The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.</summary>
+    internal IReadOnlyDictionary<PreferenceSpace, Tensor> ErrorsOf(TrainingBatch batch, StepSeeds seeds)
+    {
+        using var quiet = Autograd.NoGrad();
+        using var off = _adapters?.Adapters.Off();
+        var (noisy, condition) = Draw(batch, seeds);
+        using var cast = Autocast.Enter(_device, _precision);
+        var prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
+        var estimate = _formulation.Recover(noisy, prediction);
+        return _errors!.Of(new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) });
     }
 
     /// <inheritdoc/>
@@ -116,14 +146,14 @@ public sealed class DenoiserTask : ITrainingTask
     public StepReview? Review(IReadOnlyDictionary<string, double> figures) => _pairs?.Review(figures);
 
     /// <summary>The loss of samples to which noise was added already.</summary>
-    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, int pairs = 0)
+    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, int pairs = 0, IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null)
     {
         PairedSamples? paired = null;
         if (_pairs is not null && pairs > 0)
         {
             using (_clock?.Enter(StepPhases.Reference))
             using (Autocast.Enter(_device, _precision))
-                paired = _pairs.Predict(_formulation, noisy, condition, pairs);
+                paired = _pairs.Predict(_formulation, noisy, condition, pairs, known);
         }
 
         Prediction prediction;
@@ -193,6 +223,13 @@ public sealed class DenoiserTask : ITrainingTask
         _conditions.Dispose();
         _adapters?.Dispose();
         _pipeline.Dispose();
+    }
+
+    private (NoisedLatent Noisy, Condition Condition) Draw(TrainingBatch batch, StepSeeds seeds)
+    {
+        var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
+        var condition = batch.Pairs == 0 ? _conditions.Of(batch, seeds) : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
+        return (noisy, condition);
     }
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)

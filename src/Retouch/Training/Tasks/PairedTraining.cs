@@ -6,6 +6,7 @@ using Retouch.Formulations;
 using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
+using Retouch.Training.Caching;
 
 namespace Retouch.Training.Tasks;
 
@@ -15,6 +16,9 @@ namespace Retouch.Training.Tasks;
 internal sealed class PairedTraining(PreferenceOptions options, IReferencePredictor? reference) : IDisposable
 {
     private readonly PreferenceWatch _watch = new(options.Divergence);
+
+    /// <summary>The reference's errors, where they were computed before training; disposed with this.</summary>
+    public ReferenceErrors? Errors { get; set; }
 
     /// <summary>Figures for the progress line: what they are called there, and in the log.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Shown { get; } = FiguresOf(options.Space switch
@@ -81,10 +85,11 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     /// <param name="noisy">What the network sees too.</param>
     /// <param name="condition">What it is told.</param>
     /// <param name="pairs">Pairs in the batch.</param>
-    public PairedSamples Predict(Formulation formulation, NoisedLatent noisy, Condition condition, int pairs)
+    /// <param name="known">The reference's errors, where they were computed before training.</param>
+    public PairedSamples Predict(Formulation formulation, NoisedLatent noisy, Condition condition, int pairs, IReadOnlyDictionary<PreferenceSpace, Tensor>? known)
     {
         if (reference is null)
-            return new PairedSamples(pairs);
+            return new PairedSamples(pairs) { ReferenceErrors = known?.ToDictionary(static e => e.Key, e => e.Value.To(noisy.Value.Device)) };
         using var quiet = Autograd.NoGrad();
         return new PairedSamples(pairs) { Reference = formulation.Recover(noisy, reference.Predict(noisy.Value, noisy.Level.Model, condition)) };
     }
@@ -98,7 +103,11 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     }
 
     /// <inheritdoc/>
-    public void Dispose() => reference?.Dispose();
+    public void Dispose()
+    {
+        reference?.Dispose();
+        Errors?.Dispose();
+    }
 
     private static KeyValuePair<string, string>[] FiguresOf(string name) =>
         [new("accuracy", $"{name}/accuracy"), new("margin", $"{name}/margin"), new("winner", $"{name}/winner"), new("loser", $"{name}/loser")];

@@ -15,6 +15,7 @@ public sealed class PreferenceOptionsTests
         { "pixelBeta", new() { Space = PreferenceSpace.Both, PixelBeta = -2 } },
         { "gamma", new() { Gamma = 1 } },
         { "gamma", new() { Method = PreferenceMethod.Simpo, Beta = 1, Gamma = -1 } },
+        { "reference", new() { Method = PreferenceMethod.Simpo, Beta = 1, Reference = ReferenceKind.Live } },
         { "reduction", new() { Space = PreferenceSpace.Features, Reduction = ErrorReduction.Sum } },
         { "weight", new() { Weight = 0 } },
         { "pixelWeight", new() { PixelWeight = 1 } },

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Data.Pairs;
+using Retouch.Data.Scenes;
 using Retouch.Images;
 using Retouch.Tests.Checkpoints;
 using Retouch.Tests.Goldens;
@@ -95,6 +97,30 @@ public sealed class PromptTrainingTests : IDisposable
         });
         Assert.Equal(6, Train(post, "second").Steps);
         Assert.Equal(files, Directory.GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).ToDictionary(static f => f, File.GetLastWriteTimeUtc));
+    }
+
+    [Fact]
+    public void Single_samples_beside_pairs_have_captions_of_their_own()
+    {
+        DegradedPairs.Write(new ProceduralScenes(2, 16, 6), new() { Degradation = Degradation.Blur, Size = 16 }, PathOf("pairs"), CancellationToken.None);
+        var singles = Directory.CreateDirectory(PathOf("singles")).FullName;
+        for (var k = 0; k < 3; k++)
+        {
+            File.WriteAllBytes(Path.Combine(singles, $"{k}.png"), PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)(60 * k), 0, 0)), PictureFormat.Png));
+            File.WriteAllText(Path.Combine(singles, $"{k}.txt"), $"nothing but red, number {k}");
+        }
+
+        var options = Options(new JsonObject
+        {
+            ["objective"] = new JsonObject { ["latentWeight"] = 0.5, ["preference"] = new JsonObject() }, ["batch"] = new JsonObject { ["size"] = 2, ["extra"] = 2 },
+            ["data"] = new JsonObject { ["pairs"] = PathOf("pairs"), ["folder"] = singles, ["size"] = 16, ["cache"] = PathOf("cache") }, ["conditioning.dropout"] = 0,
+        });
+        Assert.Equal(6, Train(options, "run").Steps);
+        using var again = TrainingRun.Start(options, null, TimeProvider.System);
+        using var silent = new ProgressProbe();
+        Assert.Equal(Captions(PathOf("pairs/metadata.jsonl")) + 3, again.FillCache(silent, default).Captions);
+
+        static int Captions(string file) => File.ReadLines(file).Select(static l => (string)JsonNode.Parse(l)!["caption"]!).Distinct(StringComparer.Ordinal).Count();
     }
 
     [Fact]
