@@ -23,7 +23,10 @@ internal static class RetouchProcess
     /// <summary>Starts <c>retouch</c> with both outputs redirected; the caller reads and disposes it.</summary>
     public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null)
     {
-        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        // Tests that run in the background of a script inherit that SIGINT is ignored, and would hand it on.
+        var start = new ProcessStartInfo("env") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add("--default-signal=INT");
+        start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);

@@ -20,7 +20,6 @@ namespace Retouch.Cli.Inspection;
 /// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
 internal sealed class Inspector(int batch, string? variant)
 {
-    private const string IndexName = "model_index.json";
 
     /// <exception cref="InputException">There is nothing, or nothing that is known.</exception>
     public InspectReport Inspect(string path)
@@ -32,7 +31,7 @@ internal sealed class Inspector(int batch, string? variant)
             throw new InputException($"There is no file or folder '{full}'.");
         if (File.Exists(Path.Combine(full, "options.json")) && !File.Exists(Path.Combine(full, "config.json")))
             return InspectRun(full);
-        if (File.Exists(Path.Combine(full, IndexName)))
+        if (File.Exists(Path.Combine(full, PipelineLayout.IndexName)))
             return InspectPipeline(full, "pipeline", null);
         if (AdapterFolder.IsAt(full))
             return InspectAdapters(full);
@@ -57,7 +56,7 @@ internal sealed class Inspector(int batch, string? variant)
 
     private InspectReport InspectPipeline(string folder, string kind, RunReport? run)
     {
-        var index = ConfigDocument.Read(Path.Combine(folder, IndexName)).Json;
+        var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
         var reports = new List<ComponentReport>();
         var summaries = new List<ComponentSummary>();
         try
@@ -112,7 +111,7 @@ internal sealed class Inspector(int batch, string? variant)
         var records = File.Exists(run.MetricsFile) ? MetricsReader.Read(run.MetricsFile) : [];
         var report = new RunReport(new CheckpointStore(folder).Steps, records.Count > 0 ? records[^1].Step : null, records.Count > 0 ? records[^1].Find("loss/total") : null);
         var model = run.ModelFolder(null);
-        if (File.Exists(Path.Combine(model, IndexName)))
+        if (File.Exists(Path.Combine(model, PipelineLayout.IndexName)))
             return InspectPipeline(model, "training run", report) with { Path = folder, BytesOnDisk = SizeOf(folder) };
         if (AdapterFolder.IsAt(model))
             return InspectAdapters(model) with { Path = folder, Kind = "training run", BytesOnDisk = SizeOf(folder), Run = report };

@@ -47,7 +47,7 @@ internal sealed class StudyMaterial : IDisposable
         int[] taken = [.. Enumerable.Range(0, Math.Min(count, source.Count)).Select(k => (int)((long)k * source.Count / Math.Min(count, source.Count)))];
         Picture[] pictures = [.. taken.Select(k => framing.Apply(source.Load(k, framing.MinSide), seed, source[k].Id).Picture)];
         var subtitle = $"{model ?? "the demo's model"}; {pictures.Length} pictures of {size} pixels from {data ?? "procedural scenes"}";
-        if (needsDenoiser || File.Exists(Path.Combine(path, "model_index.json")))
+        if (needsDenoiser || File.Exists(Path.Combine(path, PipelineLayout.IndexName)))
         {
             var pipeline = LatentDiffusionPipeline.Load(path, device);
             return new StudyMaterial(pipeline, pipeline.Autoencoder, pipeline, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, subtitle);

@@ -5,7 +5,6 @@ using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Data.Shards;
-using Retouch.Denoisers;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
@@ -30,7 +29,6 @@ public sealed class TrainingRun : IDisposable
 {
     private const ulong DataPurpose = 0x64617461;
     private const ulong SinglesPurpose = 0x73696e676c6573;
-    private const ulong WeightsPurpose = 0x77656967687473;
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
     private readonly TimeProvider _time;
@@ -67,11 +65,11 @@ public sealed class TrainingRun : IDisposable
         var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
-            _task = new AutoencoderTask(OpenAutoencoder(), options, Shown(), _device, precision);
+            _task = new AutoencoderTask(new TrainingNetworks(options, _device).OpenAutoencoder(), options, Shown(), _device, precision);
             return;
         }
 
-        var pipeline = OpenPipeline();
+        var pipeline = new TrainingNetworks(options, _device).OpenPipeline(_source.Classes);
         _encoder = pipeline.Autoencoder;
         _task = new DenoiserTask(pipeline, options, _device, precision);
         _task.Check(_source);
@@ -252,53 +250,6 @@ public sealed class TrainingRun : IDisposable
     }
 
     private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);
-
-    private Component OpenAutoencoder()
-    {
-        var model = _options.Model;
-        if (model.Path is { } path)
-        {
-            var start = File.Exists(Path.Combine(path, "model_index.json")) ? Path.Combine(path, "vae") : path;
-            var component = ComponentFolder.Load(start, _device);
-            return component.Network is KlAutoencoder
-                ? component
-                : throw new InputException($"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here.");
-        }
-
-        const string Origin = "model.config";
-        // Without a class it is the usual one.
-        var made = model.Config!.ContainsKey("_class_name") ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin) : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
-        if (made is not KlAutoencoder fresh)
-            throw new UsageException("model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL.");
-        Initialise(fresh.Parameters);
-        return Component.Create(fresh);
-    }
-
-    private LatentDiffusionPipeline OpenPipeline()
-    {
-        var model = _options.Model;
-        if (model.Path is { } path)
-        {
-            var loaded = LatentDiffusionPipeline.Load(path, _device);
-            if (model.Scheduler is { } scheduler)
-                loaded.SchedulerConfig = scheduler.DeepClone().AsObject();
-            return loaded;
-        }
-
-        const string Origin = "model.config";
-        if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
-            throw new UsageException("model.config describes no denoiser, but task is denoiser.");
-        Initialise(denoiser.Parameters);
-        var autoencoder = ComponentFolder.Load(model.Autoencoder!, _device).Network as IAutoencoder
-            ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
-        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, _source.Classes.Count).ToDictionary(static k => k, k => _source.Classes[k]), model.PromptsFrom);
-    }
-
-    private void Initialise(Torch.Nn.ParameterStore store)
-    {
-        using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(_options.Seed, WeightsPurpose));
-        store.Initialise(generator, _device);
-    }
 
     private Tensor Shown()
     {

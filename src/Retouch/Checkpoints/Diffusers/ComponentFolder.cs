@@ -46,7 +46,7 @@ public static class ComponentFolder
         }
 
         var path = Path.Combine(folder, ConfigName);
-        if (!File.Exists(path) && File.Exists(Path.Combine(folder, LatentDiffusionPipeline.IndexName)))
+        if (!File.Exists(path) && File.Exists(Path.Combine(folder, PipelineLayout.IndexName)))
             throw new InputException($"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance '{Path.Combine(folder, "vae")}'.");
         var config = ConfigDocument.Read(path);
         var json = config.Json;

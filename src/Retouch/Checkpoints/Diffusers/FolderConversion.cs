@@ -30,9 +30,9 @@ public static class FolderConversion
     public static IReadOnlyList<Converted> Convert(string source, string folder, DType? dtype, long? maxShardSize, string? variant = null)
     {
         AtomicFolder.Recover(source);
-        var isPipeline = File.Exists(Path.Combine(source, LatentDiffusionPipeline.IndexName));
+        var isPipeline = File.Exists(Path.Combine(source, PipelineLayout.IndexName));
         if (!isPipeline && !File.Exists(Path.Combine(source, ComponentFolder.ConfigName)))
-            throw new InputException($"'{source}' holds neither {LatentDiffusionPipeline.IndexName} nor {ComponentFolder.ConfigName}: it is no diffusers folder.");
+            throw new InputException($"'{source}' holds neither {PipelineLayout.IndexName} nor {ComponentFolder.ConfigName}: it is no diffusers folder.");
         List<string> parts = isPipeline ? [.. Directory.EnumerateDirectories(source).Select(static d => Path.GetFileName(d)).Order(StringComparer.Ordinal)] : [""];
         var done = new List<Converted>();
         AtomicFolder.Write(folder, temporary =>

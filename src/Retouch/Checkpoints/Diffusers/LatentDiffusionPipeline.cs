@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Lora;
@@ -18,15 +17,9 @@ namespace Retouch.Checkpoints.Diffusers;
 /// </summary>
 public sealed class LatentDiffusionPipeline : IDisposable
 {
-    internal const string IndexName = "model_index.json";
-
-    private const string SchedulerName = "scheduler_config.json";
-    private const string LabelsName = "id2label";
-    private static readonly string[] DenoiserFolders = ["transformer", "unet"];
-
     private readonly Component _autoencoder;
     private readonly Component _denoiser;
-    private readonly ConfigDocument _index;
+    private readonly PipelineIndex _index;
     private readonly ConfigDocument _scheduler;
     private readonly string _denoiserFolder;
     private readonly string? _source;
@@ -34,15 +27,15 @@ public sealed class LatentDiffusionPipeline : IDisposable
     private readonly List<string> _passengers;
 
     private LatentDiffusionPipeline(
-        Component autoencoder, Component denoiser, string denoiserFolder, ConfigDocument index, ConfigDocument scheduler, string? source, string? passengerSource)
+        Component autoencoder, Component denoiser, string denoiserFolder, PipelineIndex index, ConfigDocument scheduler, string? source, string? passengerSource)
     {
         (_autoencoder, _denoiser, _denoiserFolder, _index, _scheduler, _source) = (autoencoder, denoiser, denoiserFolder, index, scheduler, source);
         _passengerSource = passengerSource;
         Autoencoder = (IAutoencoder)autoencoder.Network;
         Denoiser = (IDenoiser)denoiser.Network;
-        _passengers = passengerSource is null ? [] : Passengers(index.Json, passengerSource, denoiserFolder);
+        _passengers = passengerSource is null ? [] : index.Passengers(passengerSource, denoiserFolder);
         SchedulerConfig = scheduler.Json;
-        Labels = ReadLabels(index.Json);
+        Labels = index.Labels;
         if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
             throw new InputException($"The autoencoder makes latents of {Autoencoder.LatentChannels} channels, the denoiser takes {Denoiser.LatentChannels}: they do not belong together.");
     }
@@ -72,7 +65,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     /// <param name="density">Where training looks; uniform where null.</param>
     /// <exception cref="InputException">The scheduler is unknown, or its members make no formulation.</exception>
     public Formulation CreateFormulation(TimestepDensity? density = null) =>
-        FormulationFactory.FromSchedulerConfig(SchedulerConfig, _source is null ? SchedulerName : Path.Combine(_source, "scheduler", SchedulerName), density);
+        FormulationFactory.FromSchedulerConfig(SchedulerConfig, _source is null ? PipelineLayout.SchedulerName : Path.Combine(_source, "scheduler", PipelineLayout.SchedulerName), density);
 
     /// <summary>Puts networks made here together. The pipeline disposes them.</summary>
     /// <param name="autoencoder">A kind of <see cref="ComponentRegistry"/>.</param>
@@ -87,12 +80,10 @@ public sealed class LatentDiffusionPipeline : IDisposable
         var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
         var folder = denoiser is UNet2DCondition ? "unet" : "transformer";
         // diffusers has no pipeline for other networks with classes alone: its parts are loaded one by one.
-        var index = promptsFrom is null ? new JsonObject { ["_class_name"] = denoiser is DiTTransformer2D ? "DiTPipeline" : "DiffusionPipeline" } : PromptIndex(promptsFrom);
-        index["scheduler"] = new JsonArray("diffusers", new JsonMembers(schedulerConfig, SchedulerName).Text("_class_name"));
-        index[folder] = new JsonArray("diffusers", network.ClassName);
-        index["vae"] = new JsonArray("diffusers", vae.ClassName);
+        var index = promptsFrom is null ? PipelineIndex.Create(denoiser is DiTTransformer2D ? "DiTPipeline" : "DiffusionPipeline") : PipelineIndex.ForPrompts(promptsFrom);
+        index = index.With("scheduler", new JsonMembers(schedulerConfig, PipelineLayout.SchedulerName).Text("_class_name")).With(folder, network.ClassName).With("vae", vae.ClassName);
         var passengers = promptsFrom is null ? null : Path.GetFullPath(promptsFrom);
-        return new LatentDiffusionPipeline(vae, network, folder, ConfigDocument.Create(index), ConfigDocument.Create(schedulerConfig), null, passengers)
+        return new LatentDiffusionPipeline(vae, network, folder, index, ConfigDocument.Create(schedulerConfig), null, passengers)
         {
             Labels = labels ?? new Dictionary<int, string>(),
         };
@@ -111,7 +102,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     }
 
     /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
-    public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, IndexName)) || AdapterFolder.IsAt(folder);
+    public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, PipelineLayout.IndexName)) || AdapterFolder.IsAt(folder);
 
     /// <summary>Adds low-rank adapters to the denoiser's weights.</summary>
     /// <param name="path">The file, or a folder that holds <see cref="LoraFile.Name"/>.</param>
@@ -129,7 +120,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     public static int NativeSizeOf(string folder)
     {
         folder = AdapterFolder.RootOf(folder);
-        var denoiserFolder = CheckFiles(folder);
+        var denoiserFolder = PipelineLayout.Check(folder);
         using var vae = ComponentFolder.Describe(Path.Combine(folder, "vae"));
         using var denoiser = ComponentFolder.Describe(Path.Combine(folder, denoiserFolder));
         return vae.Network is IAutoencoder autoencoder && denoiser.Network is IDenoiser network
@@ -150,9 +141,9 @@ public sealed class LatentDiffusionPipeline : IDisposable
         AtomicFolder.Recover(folder);
         if (AdapterFolder.Stack(folder) is { Count: > 0 } stack)
             return LoadAdapted(stack, device, dtype, variant, autoencoderType);
-        var denoiserFolder = CheckFiles(folder);
-        var index = ConfigDocument.Read(Path.Combine(folder, IndexName));
-        var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", SchedulerName));
+        var denoiserFolder = PipelineLayout.Check(folder);
+        var index = PipelineIndex.Read(folder);
+        var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", PipelineLayout.SchedulerName));
         var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, autoencoderType, variant);
         try
         {
@@ -197,8 +188,8 @@ public sealed class LatentDiffusionPipeline : IDisposable
         Directory.CreateDirectory(Path.Combine(temporary, "scheduler"));
         ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName, _autoencoder, dtype, null, maxShardBytes);
         ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, _denoiserFolder)).FullName, _denoiser, dtype, denoiserTensors, maxShardBytes);
-        AtomicFile.WriteText(Path.Combine(temporary, "scheduler", SchedulerName), _scheduler.Change(_scheduler.Json, SchedulerConfig).Text);
-        AtomicFile.WriteText(Path.Combine(temporary, IndexName), CurrentIndex().Text);
+        AtomicFile.WriteText(Path.Combine(temporary, "scheduler", PipelineLayout.SchedulerName), _scheduler.Change(_scheduler.Json, SchedulerConfig).Text);
+        AtomicFile.WriteText(Path.Combine(temporary, PipelineLayout.IndexName), _index.With(Labels, SchedulerConfig).Text);
     });
 
     /// <inheritdoc/>
@@ -228,35 +219,6 @@ public sealed class LatentDiffusionPipeline : IDisposable
         }
     }
 
-    private static string CheckFiles(string folder)
-    {
-        if (!Directory.Exists(folder))
-            throw new InputException($"There is no folder '{folder}'.");
-        if (!File.Exists(Path.Combine(folder, IndexName)) && File.Exists(Path.Combine(folder, ComponentFolder.ConfigName)))
-            throw new InputException($"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}.");
-        var denoiser = DenoiserFolders.FirstOrDefault(name => Directory.Exists(Path.Combine(folder, name)));
-        List<string> missing = [.. ((string[])[IndexName, "vae/config.json", $"scheduler/{SchedulerName}"]).Where(name => !File.Exists(Path.Combine(folder, name)))];
-        if (TaesdFolder.Is(Path.Combine(folder, "vae")))
-            missing.Remove("vae/config.json");
-        if (denoiser is null)
-            missing.Add("transformer/ or unet/");
-        else if (!File.Exists(Path.Combine(folder, denoiser, ComponentFolder.ConfigName)))
-            missing.Add($"{denoiser}/{ComponentFolder.ConfigName}");
-        if (missing.Count == 0)
-            return denoiser!;
-        var present = Directory.EnumerateFileSystemEntries(folder).Select(static p => Path.GetFileName(p)).Order(StringComparer.Ordinal).Take(20);
-        throw new InputException($"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds {string.Join(", ", present.DefaultIfEmpty("nothing"))}.");
-    }
-
-    /// <summary>The members of a pipeline's index that say how prompts are read.</summary>
-    private static JsonObject PromptIndex(string folder)
-    {
-        var given = ConfigDocument.Read(Path.Combine(folder, IndexName)).Json;
-        var kept = given.Where(static p => p.Key == "_class_name" || p.Key.StartsWith("text_encoder", StringComparison.Ordinal)
-            || p.Key.StartsWith("tokenizer", StringComparison.Ordinal) || p.Key.StartsWith("force_zeros", StringComparison.Ordinal));
-        return new JsonObject(kept.Select(static p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())).ToArray());
-    }
-
     private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant)
     {
         var component = ComponentFolder.Load(folder, device, dtype, variant);
@@ -266,43 +228,6 @@ public sealed class LatentDiffusionPipeline : IDisposable
         component.Dispose();
         throw new InputException($"'{folder}' holds a {name}, where {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} belongs.");
     }
-
-    private static Dictionary<int, string> ReadLabels(JsonObject index)
-    {
-        var labels = new Dictionary<int, string>();
-        if (index[LabelsName] is not JsonObject names)
-            return labels;
-        foreach (var (key, value) in names)
-        {
-            if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label) || value is not JsonValue text || !text.TryGetValue<string>(out var name))
-                throw new InputException($"{IndexName}: {LabelsName} maps labels to names, but has '{key}': {value?.ToJsonString() ?? "null"}.");
-            labels[label] = name;
-        }
-
-        return labels;
-    }
-
-    private ConfigDocument CurrentIndex()
-    {
-        var before = _index.Json;
-        var after = _index.Json;
-        if (!ReadLabels(before).OrderBy(static p => p.Key).SequenceEqual(Labels.OrderBy(static p => p.Key)))
-        {
-            var names = Labels.OrderBy(static p => p.Key).Select(static p => KeyValuePair.Create(p.Key.ToString(CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(p.Value)));
-            after[LabelsName] = new JsonObject(names);
-        }
-
-        if (after["scheduler"] is JsonArray { Count: 2 } entry && SchedulerConfig["_class_name"] is { } scheduler)
-            entry[1] = scheduler.DeepClone();
-        return _index.Change(before, after);
-    }
-
-    /// <summary>Components that the index names, that exist as folders, and that are not written from memory.</summary>
-    private static List<string> Passengers(JsonObject index, string source, string denoiserFolder) =>
-    [
-        .. index.Where(static p => p.Value is JsonArray { Count: 2 } entry && entry[0] is not null).Select(static p => p.Key)
-            .Where(name => name != "vae" && name != "scheduler" && name != denoiserFolder && Path.GetFileName(name) == name && Directory.Exists(Path.Combine(source, name))),
-    ];
 
     private void Copy(string name, string target)
     {

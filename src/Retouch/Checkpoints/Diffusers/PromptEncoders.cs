@@ -32,7 +32,7 @@ public sealed class PromptEncoders : IDisposable
     /// <exception cref="InputException">It has no index, or the index names no class.</exception>
     public static string FamilyOf(string folder)
     {
-        var path = Path.Combine(folder, LatentDiffusionPipeline.IndexName);
+        var path = Path.Combine(folder, PipelineLayout.IndexName);
         return ComponentRegistry.ClassNameOf(ConfigDocument.Read(path).Json, path);
     }
 
@@ -49,7 +49,7 @@ public sealed class PromptEncoders : IDisposable
     /// <exception cref="InputException">The family is unknown, folders are missing or broken, or they do not fit the denoiser.</exception>
     public static PromptEncoders Load(string folder, int width, Device device, DType? dtype = DType.Float32, string? variant = null)
     {
-        var index = ConfigDocument.Read(Path.Combine(folder, LatentDiffusionPipeline.IndexName)).Json;
+        var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
         var family = FamilyOf(folder);
         var components = new List<Component>();
         try

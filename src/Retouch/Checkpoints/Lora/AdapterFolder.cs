@@ -23,7 +23,7 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
 
     /// <summary>Whether a folder holds adapters and no whole pipeline.</summary>
     public static bool IsAt(string folder) =>
-        File.Exists(Path.Combine(folder, LoraFile.Name)) && !File.Exists(Path.Combine(folder, LatentDiffusionPipeline.IndexName));
+        File.Exists(Path.Combine(folder, LoraFile.Name)) && !File.Exists(Path.Combine(folder, PipelineLayout.IndexName));
 
     /// <summary>The pipeline at the bottom: the folder itself, or the model beneath its adapters.</summary>
     /// <exception cref="InputException">The adapters do not say what model they belong to, or it is not there.</exception>

@@ -61,7 +61,7 @@ public static class SingleFileConversion
                 FolderCopy.Copy(from!, Path.Combine(temporary, name));
             var scheduler = Scheduler(model, options.PredictionOf(model));
             AtomicFile.WriteText(Path.Combine(temporary, "scheduler", "scheduler_config.json"), ConfigDocument.Create(scheduler).Text);
-            AtomicFile.WriteText(Path.Combine(temporary, LatentDiffusionPipeline.IndexName), ConfigDocument.Create(Index(model, tokenizers, scheduler)).Text);
+            AtomicFile.WriteText(Path.Combine(temporary, PipelineLayout.IndexName), ConfigDocument.Create(Index(model, tokenizers, scheduler)).Text);
         });
         return model;
     }

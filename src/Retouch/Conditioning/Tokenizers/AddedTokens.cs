@@ -35,8 +35,18 @@ internal sealed class AddedTokens
         }
     }
 
+    /// <summary>The ids of a text, in order: those of tokens found here, and what a tokenizer makes of the pieces between them.</summary>
+    public List<int> Encode(string text, Func<string, IEnumerable<int>> between)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        foreach (var (piece, added) in Split(text))
+            ids.AddRange(added is { } id ? [id] : between(piece));
+        return ids;
+    }
+
     /// <summary>Cuts a text into tokens (with an id) and what is between them (without one), in order. Empty pieces are left out.</summary>
-    public IEnumerable<(string Text, int? Id)> Split(string text)
+    private IEnumerable<(string Text, int? Id)> Split(string text)
     {
         var start = 0;
         for (var at = 0; at < text.Length;)

@@ -69,20 +69,7 @@ public sealed class ClipTokenizer : ITextTokenizer
     }
 
     /// <summary>Ids of the text alone, without markers, however long.</summary>
-    public List<int> Tokenize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        var ids = new List<int>();
-        foreach (var (piece, added) in _added.Split(text))
-        {
-            if (added is { } id)
-                ids.Add(id);
-            else
-                ids.AddRange(ClipText.Words(ClipText.Clean(piece)).SelectMany(Encode));
-        }
-
-        return ids;
-    }
+    public List<int> Tokenize(string text) => _added.Encode(text, piece => ClipText.Words(ClipText.Clean(piece)).SelectMany(Encode));
 
     /// <summary>The text of ids, as far as it can be told: in lower case, with a space after every word.</summary>
     public string Decode(IEnumerable<int> ids)

@@ -73,20 +73,7 @@ public sealed class T5Tokenizer : ITextTokenizer
 
     /// <summary>Ids of the text alone, without the end, however long.</summary>
     /// <exception cref="InputException">The model's table of characters is broken.</exception>
-    public List<int> Tokenize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        var ids = new List<int>();
-        foreach (var (piece, added) in _added.Split(text))
-        {
-            if (added is { } id)
-                ids.Add(id);
-            else
-                ids.AddRange(_model.Split(piece));
-        }
-
-        return ids;
-    }
+    public List<int> Tokenize(string text) => _added.Encode(text, _model.Split);
 
     /// <summary>The text of ids, as far as it can be told.</summary>
     public string Decode(IEnumerable<int> ids)

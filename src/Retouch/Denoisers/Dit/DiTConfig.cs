@@ -116,13 +116,8 @@ public sealed record DiTConfig
     /// <exception cref="InputException">Members do not fit each other.</exception>
     public void Validate(string origin)
     {
-        if (Outputs != InChannels && Outputs != 2 * InChannels)
-            throw new InputException($"'{origin}': out_channels is {Outputs}; it must equal in_channels ({InChannels}), or be twice that where a variance is learned.");
-        if (SampleSize % PatchSize != 0)
-            throw new InputException($"'{origin}': sample_size {SampleSize} is no multiple of patch_size {PatchSize}.");
-        if (Width % 4 != 0)
-            throw new InputException($"'{origin}': num_attention_heads times attention_head_dim is {Width}; the position table needs a multiple of 4.");
-        if (ActivationFn is not ("gelu" or "gelu-approximate"))
-            throw new InputException($"'{origin}': activation_fn is '{ActivationFn}'; gelu and gelu-approximate are supported.");
+        TransformerShape.CheckOutputs(origin, InChannels, Outputs);
+        TransformerShape.Check(origin, SampleSize, PatchSize, Width);
+        TransformerShape.CheckActivation(origin, ActivationFn);
     }
 }

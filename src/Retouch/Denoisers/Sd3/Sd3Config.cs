@@ -106,12 +106,9 @@ public sealed record Sd3Config
     {
         if (OutChannels != InChannels)
             throw new InputException($"'{origin}': out_channels is {OutChannels}; it must equal in_channels ({InChannels}): this network learns no variance.");
-        if (SampleSize % PatchSize != 0)
-            throw new InputException($"'{origin}': sample_size {SampleSize} is no multiple of patch_size {PatchSize}.");
+        TransformerShape.Check(origin, SampleSize, PatchSize, Width);
         if (PosEmbedMaxSize < SampleSize / PatchSize)
             throw new InputException($"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens a side of sample_size {SampleSize}.");
-        if (Width % 4 != 0)
-            throw new InputException($"'{origin}': num_attention_heads times attention_head_dim is {Width}; the position table needs a multiple of 4.");
         if (QkNorm is not (null or "rms_norm"))
             throw new InputException($"'{origin}': qk_norm is '{QkNorm}'; null and rms_norm are supported.");
         if (DualAttentionLayers.Any(k => k < 0 || k >= NumLayers))

@@ -1,0 +1,67 @@
+using Retouch.Autoencoders;
+using Retouch.Checkpoints.Diffusers;
+using Retouch.Data;
+using Retouch.Denoisers;
+using Retouch.Torch;
+using Retouch.Torch.Errors;
+using Retouch.Training.Options;
+
+namespace Retouch.Training;
+
+/// <summary>The networks that a run begins with: those of a folder, or new ones by a configuration, whose initial weights follow from the run's seed.</summary>
+internal sealed class TrainingNetworks(TrainingOptions options, Device device)
+{
+    private const ulong WeightsPurpose = 0x77656967687473;
+
+    /// <summary>The autoencoder that is trained: read, or made with initial weights.</summary>
+    /// <exception cref="RetouchException">There is none, or it is of a kind that is not trained.</exception>
+    public Component OpenAutoencoder()
+    {
+        var model = options.Model;
+        if (model.Path is { } path)
+        {
+            var start = File.Exists(Path.Combine(path, PipelineLayout.IndexName)) ? Path.Combine(path, "vae") : path;
+            var component = ComponentFolder.Load(start, device);
+            return component.Network is KlAutoencoder
+                ? component
+                : throw new InputException($"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here.");
+        }
+
+        const string Origin = "model.config";
+        // Without a class it is the usual one.
+        var made = model.Config!.ContainsKey("_class_name") ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin) : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
+        if (made is not KlAutoencoder fresh)
+            throw new UsageException("model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL.");
+        Initialise(fresh.Parameters);
+        return Component.Create(fresh);
+    }
+
+    /// <summary>The pipeline whose denoiser is trained: read, or made around a denoiser with initial weights.</summary>
+    /// <param name="classes">The data's, for a pipeline that is made.</param>
+    /// <exception cref="RetouchException">Parts are missing, broken or do not fit each other.</exception>
+    public LatentDiffusionPipeline OpenPipeline(IReadOnlyList<string> classes)
+    {
+        var model = options.Model;
+        if (model.Path is { } path)
+        {
+            var loaded = LatentDiffusionPipeline.Load(path, device);
+            if (model.Scheduler is { } scheduler)
+                loaded.SchedulerConfig = scheduler.DeepClone().AsObject();
+            return loaded;
+        }
+
+        const string Origin = "model.config";
+        if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
+            throw new UsageException("model.config describes no denoiser, but task is denoiser.");
+        Initialise(denoiser.Parameters);
+        var autoencoder = ComponentFolder.Load(model.Autoencoder!, device).Network as IAutoencoder
+            ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
+        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, classes.Count).ToDictionary(static k => k, k => classes[k]), model.PromptsFrom);
+    }
+
+    private void Initialise(Torch.Nn.ParameterStore store)
+    {
+        using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, WeightsPurpose));
+        store.Initialise(generator, device);
+    }
+}
