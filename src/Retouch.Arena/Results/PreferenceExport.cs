@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
-using Retouch.Data;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
 
@@ -49,48 +47,28 @@ internal static class PreferenceExport
     /// <exception cref="InputException">A picture is gone or has changed since it was judged, or there is no preference yet.</exception>
     public static PreferenceResult Write(StudyFile file, string root, string output, PreferenceOptions options)
     {
-        if (!options.Question.IsPaired())
-            throw new UsageException("--question alignment is about single pictures; preferences come from appeal or flaws.");
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
-        var pictures = file.Pictures().ToDictionary(static p => (p.Model, p.Item));
-        var items = ResultsBuilder.Of(file, options.Ratings).Items.Where(i => i.Question == options.Question.Name()).ToList();
-        var (kept, contradictions) = Preferences.Of(items, (model, item) => pictures[(model, item)].Sha256);
-        if (kept.Count == 0)
-            throw new InputException($"No comparison of '{options.Question.Name()}' has a winner yet: {items.Count(static i => i.Verdict == "short")} lack ratings, {items.Count(static i => i.Verdict == "tie")} are ties. Let more be judged, or lower --ratings.");
-        var ties = options.Ties ? items.Where(static i => i.Verdict == "tie").ToList() : [];
-        var used = kept.SelectMany(static p => p.Losers.Prepend(p.Winner).Select(m => (m, p.Item))).Concat(ties.SelectMany(static t => new[] { (t.First, t.Item), (t.Second!, t.Item) })).Distinct().Select(k => pictures[k]);
+        var set = PreferenceSet.Of(file, options);
         AtomicFolder.Write(output, folder =>
         {
-            foreach (var picture in used)
+            foreach (var picture in set.Pictures)
                 Put(picture, root, folder, options.Link);
-            var lines = kept.Select(p => JsonSerializer.Serialize(new { Winner = Name(p.Winner, p.Item), Loser = p.Losers.Select(m => Name(m, p.Item)), p.Caption }, VoteLines.Json));
-            File.WriteAllText(Path.Combine(folder, "metadata.jsonl"), Lines(lines));
-            if (options.Ties)
-                File.WriteAllText(Path.Combine(folder, "ties.jsonl"), Lines(ties.Select(t => JsonSerializer.Serialize(new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt }, VoteLines.Json))));
+            foreach (var (name, text) in set.Texts)
+                File.WriteAllText(Path.Combine(folder, name), text);
         });
-        return new(
-            Path.GetFullPath(output), kept.Count, kept.Sum(static p => p.Losers.Count), items.Count(static i => i.Verdict == "tie"), items.Count(static i => i.Verdict == "short"), contradictions);
-
-        string Name(string model, string item) => "images/" + pictures[(model, item)].Path;
+        return set.Result with { Folder = Path.GetFullPath(output) };
     }
-
-    private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(static l => l + "\n"));
 
     private static void Put(ModelPicture picture, string root, string folder, bool link)
     {
-        var source = Path.Combine(root, picture.Path);
-        var target = Path.Combine(folder, "images", picture.Path);
-        if (!File.Exists(source))
-            throw new InputException($"The picture '{source}' is gone; put it back, it was judged.");
-        // A link is checked after it is made and a copy is what was read: what lies in the data set is what was judged.
-        if (!RealPath.Of(source).StartsWith(RealPath.Of(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-            throw new InputException($"'{source}' is a link that leads out of '{root}'; put the picture itself there.");
+        var source = PreferenceSet.FileOf(picture, root);
+        var target = Path.Combine(folder, PreferenceSet.NameOf(picture));
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         if (!link || !HardLink.TryMake(source, target))
             File.Copy(source, target);
+        // A link is checked after it is made and a copy is what was read: what lies in the data set is what was judged.
         using var stream = File.OpenRead(target);
-        if (Convert.ToHexStringLower(SHA256.HashData(stream)) != picture.Sha256)
-            throw new InputException($"The picture '{source}' has changed since it was judged; put the old one back.");
+        PreferenceSet.Check(picture, source, SHA256.HashData(stream));
     }
 }

@@ -1,7 +1,10 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Retouch.Arena.Results;
+using Retouch.Arena.Study;
+using Retouch.Torch.Errors;
 
 namespace Retouch.Arena.Site;
 
@@ -17,6 +20,8 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         routes.MapGet("/api/owner/results", Results);
         routes.MapPost("/api/owner/exclude", Exclude);
         routes.MapGet("/results/votes.jsonl", Votes);
+        routes.MapGet("/api/owner/preferences", Preferences);
+        routes.MapGet("/results/preferences.zip", Archive);
     }
 
     private Task Session(HttpContext context) => sessions.Of(context, Role.Owner) is { } session
@@ -61,6 +66,77 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         context.Response.Headers.ContentDisposition = "attachment; filename=\"votes.jsonl\"";
         foreach (var line in VoteLines.Of(study.File))
             await context.Response.WriteAsync(line + "\n", context.RequestAborted).ConfigureAwait(false);
+    }
+
+    /// <summary>What the archive would hold, or why there is none; asked before the archive, whose answer is a file.</summary>
+    private async Task Preferences(HttpContext context)
+    {
+        if (sessions.OfCall(context, Role.Owner) is null)
+            await Forbid(context).ConfigureAwait(false);
+        else if (await Chosen(context).ConfigureAwait(false) is { Result: var r })
+            await Replies.Send(context, new { r.Preferences, r.Pairs, r.Ties, r.Short, r.Contradictions }).ConfigureAwait(false);
+    }
+
+    /// <summary>A download like <see cref="Votes"/>.</summary>
+    private async Task Archive(HttpContext context)
+    {
+        if (sessions.Of(context, Role.Owner) is null)
+        {
+            await Forbid(context).ConfigureAwait(false);
+            return;
+        }
+
+        if (await Chosen(context).ConfigureAwait(false) is not { } set)
+            return;
+        // The archive's writer puts some of its records out synchronously, whatever it is asked for.
+        if (context.Features.Get<IHttpBodyControlFeature>() is { } body)
+            body.AllowSynchronousIO = true;
+        context.Response.ContentType = "application/zip";
+        context.Response.Headers.ContentDisposition = "attachment; filename=\"preferences.zip\"";
+        try
+        {
+            await PreferenceArchive.Write(set, study.Options.Folder, context.Response.Body, context.RequestAborted).ConfigureAwait(false);
+        }
+        catch (InputException)
+        {
+            // A picture changed in this moment. Half of an archive is under way: the browser must not take it for a whole one.
+            context.Abort();
+        }
+    }
+
+    /// <summary>The data set that is asked for, its pictures looked through; null, after an error was sent, where there is none.</summary>
+    private async Task<PreferenceSet?> Chosen(HttpContext context)
+    {
+        var query = context.Request.Query;
+        int? ratings = null;
+        if (query["ratings"].Count > 0)
+        {
+            if (!int.TryParse(query["ratings"], out var needed) || needed is < 1 or > 1000)
+            {
+                await Replies.Refuse(context, StatusCodes.Status400BadRequest, "ratings lies between 1 and 1000.").ConfigureAwait(false);
+                return null;
+            }
+
+            ratings = needed;
+        }
+
+        if ((string?)query["question"] is not ("appeal" or "flaws"))
+        {
+            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "question is appeal or flaws.").ConfigureAwait(false);
+            return null;
+        }
+
+        try
+        {
+            var set = PreferenceSet.Of(study.File, new PreferenceOptions { Question = Questions.Parse(query["question"]!), Ratings = ratings, Ties = query["ties"] == "1" });
+            await PreferenceArchive.Check(set, study.Options.Folder, context.RequestAborted).ConfigureAwait(false);
+            return set;
+        }
+        catch (InputException e)
+        {
+            await Replies.Refuse(context, StatusCodes.Status409Conflict, e.Message).ConfigureAwait(false);
+            return null;
+        }
     }
 
     private static Task Forbid(HttpContext context) => Replies.Refuse(context, StatusCodes.Status403Forbidden, "Open the owner's link that 'retouch arena' printed.");

@@ -82,6 +82,19 @@ internal static class AblationCharts
         return series.Count == 0 ? null : new LineChart(title, new ChartAxis("step"), new ChartAxis(axis), series) { Smoothing = Smoothing };
     }
 
+    /// <summary>What training on preferences says of itself, for each space that some arm compares in.</summary>
+    public static IEnumerable<LineChart?> Preferences(AblationPlan plan, AblationFolder folder)
+    {
+        foreach (var (name, where) in new[] { ("preference_latent", "latent space"), ("preference_pixel", "pixels"), ("preference_features", "the decoder's features") })
+        {
+            yield return Training(plan, folder, $"{name}/accuracy", $"Implicit accuracy in {where}", "share of pairs");
+            yield return Training(plan, folder, $"{name}/winner_excess", $"How much worse winners are predicted than before, in {where}", "relative error");
+            yield return Training(plan, folder, $"{name}/loser_excess", $"How much worse losers are predicted than before, in {where}", "relative error");
+        }
+
+        yield return Training(plan, folder, "preference/drift", "Drift from the reference", "mean square");
+    }
+
     private static string Suffix(AblationRow row) => row.Name[row.Arm!.Name.Length..];
 
     private static ChartSeries Curve(string name, IEnumerable<(double X, SeedEstimate? Y)> points)

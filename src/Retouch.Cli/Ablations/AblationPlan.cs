@@ -189,6 +189,8 @@ internal sealed class AblationPlan
     {
         if (data.Shards is not null && Spec.HeldOut.Folder is null)
             throw new UsageException($"{origin}: data.shards cannot be split; name pictures to measure against by heldOut.folder.");
+        if (data.Pairs is not null && data.Folder is null && Spec.HeldOut.Folder is null)
+            throw new UsageException($"{origin}: data.pairs cannot be split; name pictures to measure against by heldOut.folder.");
         var folder = data.Folder is { } f ? Path.GetFullPath(f) : data.Shards is { } shards ? string.Join(' ', shards) : null;
         var held = Spec.HeldOut.Folder is { } h ? Path.GetFullPath(h) : null;
         var count = Spec.Evaluation.References ?? Spec.Evaluation.Samples;

@@ -33,13 +33,13 @@ internal static class AblationReport
 
         ReportBlock[] training =
         [
-            .. new[]
-            {
+            .. ((LineChart?[])[
                 AblationCharts.Training(plan, folder, "loss/latent/raw", "The diffusion loss in latent space", "loss"),
                 AblationCharts.Training(plan, folder, "loss/lpl/share", "Share of the latent perceptual loss in the total", "share"),
                 AblationCharts.Training(plan, folder, "lpl/gradient_ratio", "Pull of the perceptual loss, relative to the latent loss", "ratio of gradient norms"),
                 AblationCharts.Training(plan, folder, "loss/pixel/share", "Share of the pixel loss in the total", "share"),
-            }.OfType<LineChart>(),
+                .. AblationCharts.Preferences(plan, folder),
+            ]).OfType<LineChart>(),
         ];
         ReportSection?[] sections =
         [

@@ -73,6 +73,9 @@ internal sealed class Chromium : IAsyncDisposable
         await Call("Emulation.setEmulatedMedia", new JsonObject { ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }) });
     }
 
+    /// <summary>Lets the page save files, into a folder.</summary>
+    public Task SaveTo(string folder) => Call("Browser.setDownloadBehavior", new JsonObject { ["behavior"] = "allow", ["downloadPath"] = folder });
+
     public Task Open(string address) => Call("Page.navigate", new JsonObject { ["url"] = address });
 
     /// <summary>The value of an expression in the page, as text; "null" where it is nothing.</summary>

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.IO.Compression;
 using System.Text.Json;
 using Retouch.Arena.Study;
 
@@ -192,6 +194,17 @@ public class JudgingSessionTests
         Assert.Equal("0", await browser.Evaluate("document.querySelectorAll('#raters b').length"));
         Assert.Contains("<b>Dora</b>", await browser.Evaluate("document.getElementById('raters').innerText"));
         await browser.Screenshot(Path.Combine(Shots, "results-desktop-light.png"));
+        await browser.SaveTo(study.Folder);
+        await browser.Evaluate("document.getElementById('asked').value = 'flaws'");
+        await browser.Evaluate("document.getElementById('export').scrollIntoView()");
+        await browser.Click("#export button");
+        await browser.Until("document.getElementById('exported').textContent.includes(' pairs with ')");
+        await browser.Screenshot(Path.Combine(Shots, "export-desktop-light.png"));
+        var saved = Path.Combine(study.Folder, "preferences.zip");
+        for (var clock = Stopwatch.StartNew(); !File.Exists(saved) && clock.Elapsed < TimeSpan.FromSeconds(45);)
+            await Task.Delay(20);
+        using (var archive = ZipFile.OpenRead(saved))
+            Assert.Contains(archive.Entries, static e => e.FullName == "metadata.jsonl");
         var before = await browser.Evaluate("document.getElementById('summary').textContent");
         await browser.Evaluate("document.querySelector('#raters tbody tr:nth-child(2) button').scrollIntoView()");
         await browser.Click("#raters tbody tr:nth-child(2) button");
@@ -200,6 +213,10 @@ public class JudgingSessionTests
         await browser.Screen(390, 780, dark: true, phone: true);
         await browser.Evaluate("scrollTo(0, 0)");
         await browser.Screenshot(Path.Combine(Shots, "results-phone-dark.png"));
+        await browser.Evaluate("document.getElementById('people').scrollIntoView()");
+        await browser.Screenshot(Path.Combine(Shots, "raters-phone-dark.png"));
+        await browser.Evaluate("document.getElementById('export').scrollIntoView()");
+        await browser.Screenshot(Path.Combine(Shots, "export-phone-dark.png"));
         Assert.Equal("390", await browser.Evaluate("document.documentElement.scrollWidth"));
         Assert.Empty(browser.Complaints);
     }

@@ -210,7 +210,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     {
         using var rater = new RaterClient(server.Address);
         await rater.Join("A");
-        foreach (var path in (string[])["/results", "/results?token=" + AccessToken, "/api/owner/results", "/results/votes.jsonl"])
+        foreach (var path in (string[])["/results", "/results?token=" + AccessToken, "/api/owner/results", "/results/votes.jsonl", "/api/owner/preferences?question=appeal", "/results/preferences.zip?question=appeal"])
         {
             using var reply = await rater.Get(path);
             Assert.Equal(HttpStatusCode.Forbidden, reply.StatusCode);

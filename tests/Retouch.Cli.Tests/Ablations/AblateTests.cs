@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Retouch.Cli.Tests.Demo;
+using Retouch.Data.Pairs;
+using Retouch.Data.Scenes;
 using Xunit;
 
 namespace Retouch.Cli.Tests.Ablations;
@@ -138,6 +140,34 @@ public sealed class AblateTests : IDisposable
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains(message, outcome.Error);
         Assert.False(Directory.Exists(In("none")));
+    }
+
+    [Fact]
+    public void ArmsOnPairs_ShowWhatTheySayOfThemselves()
+    {
+        DegradedPairs.Write(new ProceduralScenes(1, 32, 8), new() { Degradation = Degradation.Blur, Size = 32 }, In("pairs"), CancellationToken.None);
+        string Pairs(string held) => $$"""
+            {
+              "options": {
+                "steps": 2, "batch": { "size": 2 }, "data": { "pairs": "{{In("pairs")}}", "size": 32 }, "averages": [], "objective": {}, "checkpoints": { "every": 0, "keep": 1 }, "log": { "tensorBoard": false }
+              },
+              "arms": [
+                { "name": "reference", "set": { "objective.preference": { "space": "both", "reference": "precomputed" } } },
+                { "name": "none", "set": { "objective.preference": { "method": "simpo", "beta": 5 } } }
+              ],
+              {{held}} "seeds": [ 1 ], "evaluation": { "samples": 4, "samplerSteps": [ 1 ], "resamples": 100, "decisive": "spectrum" }
+            }
+            """;
+        File.WriteAllText(In("spec.json"), Pairs(""));
+        var refused = Run("none");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("data.pairs cannot be split; name pictures to measure against by heldOut.folder", refused.Error);
+        File.WriteAllText(In("spec.json"), Pairs($$"""  "heldOut": { "folder": "{{In("pairs", "winners")}}" },  """));
+        var outcome = Run("out");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var html = File.ReadAllText(In("out", "report.html"));
+        foreach (var title in (string[])["Implicit accuracy in latent space", "Implicit accuracy in pixels", "How much worse winners are predicted than before, in pixels", "Drift from the reference"])
+            Assert.Equal(title != "Drift from the reference", html.Contains(title, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -95,7 +95,8 @@ function rater(r) {
     el("td", {}, r.name, r.excluded ? " " : null, r.excluded ? el("span", { class: "tag" }, "left out") : null),
     el("td", { class: "number" }, String(r.votes)),
     el("td", { class: "number" }, r.medianSeconds === undefined ? "–" : `${r.medianSeconds.toFixed(1)} s`),
-    el("td", {}, checks === 0 ? "–" : el("span", { class: r.checksFailed.length > 0 ? "failed" : "" }, `${r.checksPassed} of ${checks} passed`), ...r.checksFailed.map((text) => el("div", { class: "muted" }, text))),
+    el("td", { class: "checks" }, checks === 0 ? "–" : r.checksFailed.length === 0 ? `${checks} of ${checks} passed` : el("details", {},
+      el("summary", {}, el("span", { class: "failed" }, `${r.checksPassed} of ${checks} passed`)), el("ul", { class: "muted" }, ...r.checksFailed.map((text) => el("li", {}, text))))),
     el("td", {}, links.has(r.name) ? el("a", { href: links.get(r.name) }, "link") : ""),
     el("td", {}, toggle));
 }
@@ -103,8 +104,11 @@ function rater(r) {
 function items() {
   const wanted = $("which").value;
   const verdict = { first: (i) => (i.second ? i.first : "yes"), second: (i) => i.second ?? "no", tie: () => "tie", short: () => "too few ratings" };
-  table($("items"), [["Item"], ["Prompt"], ["Models"], ["Ratings", "number"], ["Majority"]], results.items.filter((i) => i.question === wanted).map((i) => el("tr", {},
-    el("td", { class: "prompt" }, i.item), el("td", { class: "prompt" }, i.prompt ?? ""), el("td", {}, i.second ? `${i.first} / ${i.second}` : i.first),
+  const shown = results.items.filter((i) => i.question === wanted);
+  // Items that were matched by prompt and seed are called so already.
+  const apart = shown.some((i) => i.prompt && !i.item.startsWith(i.prompt));
+  table($("items"), [["Item"], ...(apart ? [["Prompt"]] : []), ["Models"], ["Ratings", "number"], ["Majority"]], shown.map((i) => el("tr", {},
+    el("td", { class: "prompt" }, i.item), apart ? el("td", { class: "prompt" }, i.prompt ?? "") : null, el("td", {}, i.second ? `${i.first} / ${i.second}` : i.first),
     el("td", { class: "number" }, i.second ? `${i.forFirst} / ${i.ties} / ${i.forSecond}` : `${i.forFirst} yes, ${i.forSecond} no`),
     el("td", {}, el("span", { class: i.verdict === "short" ? "muted" : "tag" }, verdict[i.verdict](i))))));
 }
@@ -113,6 +117,7 @@ async function refresh() {
   const ratings = $("ratings").value;
   results = await call(`/api/owner/results${ratings ? `?ratings=${encodeURIComponent(ratings)}` : ""}`);
   $("ratings").value = results.ratingsNeeded;
+  $("exported").textContent = "";
   $("summary").textContent = `${plural(results.votes, "rating")} by ${plural(results.raters.filter((r) => !r.excluded).length, "rater")}.`;
   $("questions").replaceChildren(...results.questions.map(question));
   if (results.questions.length === 0) $("questions").replaceChildren(el("section", {}, el("p", {}, "Nobody has judged anything yet.")));
@@ -120,8 +125,26 @@ async function refresh() {
   const chosen = $("which").value;
   $("which").replaceChildren(...results.questions.map((q) => el("option", { value: q.question }, NAMES[q.question])));
   if (chosen) $("which").value = chosen;
+  const paired = results.questions.filter((q) => q.question !== "alignment");
+  const asked = $("asked").value || "appeal";
+  $("asked").replaceChildren(...paired.map((q) => el("option", { value: q.question }, NAMES[q.question])));
+  if (paired.some((q) => q.question === asked)) $("asked").value = asked;
+  $("export").hidden = paired.length === 0;
   $("by-prompt").hidden = results.questions.length === 0;
   if (results.questions.length > 0) items();
+}
+
+/** Asks first, so that a refusal is read here and not in a file. */
+async function exportSet() {
+  const query = new URLSearchParams({ question: $("asked").value, ratings: $("ratings").value, ties: $("ties").checked ? "1" : "0" });
+  try {
+    const set = await call(`/api/owner/preferences?${query}`);
+    const left = set.contradictions.length > 0 ? ` Left out, because it contradicts itself: ${set.contradictions.join("; ")}.` : "";
+    $("exported").textContent = `${plural(set.pairs, "pair")} with ${plural(set.preferences, "winner")}; ${plural(set.ties, "tie")}, ${set.short} with too few ratings.${left}`;
+    el("a", { href: `/results/preferences.zip?${query}`, download: "" }).click();
+  } catch (error) {
+    $("exported").textContent = error.message.replace("--ratings", "the number of ratings above");
+  }
 }
 
 async function exclude(rater, excluded) {
@@ -146,6 +169,10 @@ async function start() {
 $("settings").addEventListener("submit", (event) => {
   event.preventDefault();
   start();
+});
+$("export").addEventListener("submit", (event) => {
+  event.preventDefault();
+  exportSet();
 });
 $("which").addEventListener("change", items);
 start();

@@ -1,0 +1,58 @@
+using System.IO.Compression;
+using System.Security.Cryptography;
+using System.Text;
+using Retouch.Arena.Material;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Results;
+
+/// <summary>A preference data set as a ZIP file, for whoever looks at the results from another machine. The same votes and pictures give the same bytes.</summary>
+internal static class PreferenceArchive
+{
+    // The earliest that the format knows: a date of its own would only make equal sets differ.
+    private static readonly DateTimeOffset Date = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>Reads every picture once, so that what is wrong shows before anything is sent.</summary>
+    /// <exception cref="InputException">A picture is gone or has changed.</exception>
+    public static async Task Check(PreferenceSet set, string root, CancellationToken cancellation)
+    {
+        foreach (var picture in set.Pictures)
+            await Read(picture, root, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes the archive.</summary>
+    /// <param name="set">The data set.</param>
+    /// <param name="root">The folder of the study's pictures.</param>
+    /// <param name="target">Written from start to end; stays open.</param>
+    /// <param name="cancellation">Stops between files.</param>
+    /// <exception cref="InputException">A picture is gone or has changed; what was written is no whole archive then.</exception>
+    public static async Task Write(PreferenceSet set, string root, Stream target, CancellationToken cancellation)
+    {
+        var archive = await ZipArchive.CreateAsync(target, ZipArchiveMode.Create, leaveOpen: true, Encoding.UTF8, cancellation).ConfigureAwait(false);
+        await using (archive.ConfigureAwait(false))
+        {
+            foreach (var (name, text) in set.Texts)
+                await Add(archive, name, Encoding.UTF8.GetBytes(text), CompressionLevel.Optimal, cancellation).ConfigureAwait(false);
+            // Pictures are compressed already.
+            foreach (var picture in set.Pictures)
+                await Add(archive, PreferenceSet.NameOf(picture), await Read(picture, root, cancellation).ConfigureAwait(false), CompressionLevel.NoCompression, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<byte[]> Read(ModelPicture picture, string root, CancellationToken cancellation)
+    {
+        var file = PreferenceSet.FileOf(picture, root);
+        var content = await File.ReadAllBytesAsync(file, cancellation).ConfigureAwait(false);
+        PreferenceSet.Check(picture, file, SHA256.HashData(content));
+        return content;
+    }
+
+    private static async Task Add(ZipArchive archive, string name, byte[] content, CompressionLevel level, CancellationToken cancellation)
+    {
+        var entry = archive.CreateEntry(name, level);
+        entry.LastWriteTime = Date;
+        var stream = await entry.OpenAsync(cancellation).ConfigureAwait(false);
+        await using (stream.ConfigureAwait(false))
+            await stream.WriteAsync(content, cancellation).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Retouch.Arena.Material;
+using Retouch.Arena.Study;
+using Retouch.Arena.Votes;
+using Retouch.Data;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Arena.Results;
+
+/// <summary>What a preference data set consists of, before any of it is written.</summary>
+/// <param name="Result">Its numbers; without a folder.</param>
+/// <param name="Pictures">What it needs, each once.</param>
+/// <param name="Texts">Its other files by name.</param>
+internal sealed record PreferenceSet(PreferenceResult Result, IReadOnlyList<ModelPicture> Pictures, IReadOnlyDictionary<string, string> Texts)
+{
+    /// <summary>The preferences of a study as it stands.</summary>
+    /// <param name="file">The study.</param>
+    /// <param name="options">What becomes a preference.</param>
+    /// <exception cref="UsageException">The question is about single pictures.</exception>
+    /// <exception cref="InputException">There is no preference yet.</exception>
+    public static PreferenceSet Of(StudyFile file, PreferenceOptions options)
+    {
+        if (!options.Question.IsPaired())
+            throw new UsageException("--question alignment is about single pictures; preferences come from appeal or flaws.");
+        var pictures = file.Pictures().ToDictionary(static p => (p.Model, p.Item));
+        var items = ResultsBuilder.Of(file, options.Ratings).Items.Where(i => i.Question == options.Question.Name()).ToList();
+        var (kept, contradictions) = Preferences.Of(items, (model, item) => pictures[(model, item)].Sha256);
+        var (even, lacking) = (items.Count(static i => i.Verdict == "tie"), items.Count(static i => i.Verdict == "short"));
+        if (kept.Count == 0)
+            throw new InputException($"No comparison of '{options.Question.Name()}' has a winner yet: {lacking} lack ratings, {even} are ties. Let more be judged, or lower --ratings.");
+        var ties = options.Ties ? items.Where(static i => i.Verdict == "tie").ToList() : [];
+        var used = kept.SelectMany(static p => p.Losers.Prepend(p.Winner).Select(m => (m, p.Item))).Concat(ties.SelectMany(static t => new[] { (t.First, t.Item), (t.Second!, t.Item) })).Distinct().Select(k => pictures[k]);
+        var texts = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["metadata.jsonl"] = Lines(kept.Select(p => JsonSerializer.Serialize(new { Winner = Name(p.Winner, p.Item), Loser = p.Losers.Select(m => Name(m, p.Item)), p.Caption }, VoteLines.Json))),
+        };
+        if (options.Ties)
+            texts["ties.jsonl"] = Lines(ties.Select(t => JsonSerializer.Serialize(new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt }, VoteLines.Json)));
+        return new(new("", kept.Count, kept.Sum(static p => p.Losers.Count), even, lacking, contradictions), [.. used], texts);
+
+        string Name(string model, string item) => NameOf(pictures[(model, item)]);
+    }
+
+    /// <summary>A picture's name within the data set, with '/'.</summary>
+    public static string NameOf(ModelPicture picture) => "images/" + picture.Path;
+
+    /// <summary>The file of a picture that was judged.</summary>
+    /// <param name="picture">The picture.</param>
+    /// <param name="root">The folder of the study's pictures.</param>
+    /// <exception cref="InputException">It is gone, or a link that leads elsewhere.</exception>
+    public static string FileOf(ModelPicture picture, string root)
+    {
+        var source = Path.Combine(root, picture.Path);
+        if (!File.Exists(source))
+            throw new InputException($"The picture '{source}' is gone; put it back, it was judged.");
+        return RealPath.Of(source).StartsWith(RealPath.Of(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
+            ? source
+            : throw new InputException($"'{source}' is a link that leads out of '{root}'; put the picture itself there.");
+    }
+
+    /// <summary>Makes sure that a picture is what was judged.</summary>
+    /// <param name="picture">The picture.</param>
+    /// <param name="source">Its file, for messages.</param>
+    /// <param name="hash">SHA-256 of what was read.</param>
+    /// <exception cref="InputException">It has changed.</exception>
+    public static void Check(ModelPicture picture, string source, ReadOnlySpan<byte> hash)
+    {
+        if (Convert.ToHexStringLower(hash) != picture.Sha256)
+            throw new InputException($"The picture '{source}' has changed since it was judged; put the old one back.");
+    }
+
+    private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(static l => l + "\n"));
+}
