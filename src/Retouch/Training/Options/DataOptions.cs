@@ -82,8 +82,8 @@ public sealed record DataOptions
         require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
         require(!isGiven || (SceneCount is null && SceneSeed is null), "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder, data.shards or data.pairs they would do nothing");
         require(isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare), "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; scenes are drawn at data.size, so they would do nothing");
-        require(Buckets is null || (isGiven && !CacheLatents), "data.buckets is for data.folder and data.shards, without data.cacheLatents");
-        require(Pairs is null || (Buckets is null && Shards is null), "data.pairs goes without data.buckets and data.shards; single samples beside pairs come from data.folder");
+        require(Buckets is null || (isGiven && !CacheLatents), "data.buckets is for data.folder, data.shards and data.pairs, without data.cacheLatents");
+        require(Pairs is null || Shards is null, "data.pairs goes without data.shards; single samples beside pairs come from data.folder");
         Buckets?.Validate(Size, require);
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
         require(Pairs is not null || PairConflicts == PairConflicts.Skip, "data.pairConflicts is for data.pairs; it would do nothing");

@@ -186,6 +186,7 @@ public sealed record TrainingOptions
         require(Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser, "data.pairs is for objective.preference; without it losers would do nothing");
         require(Data.Pairs is not null || Objective?.Preference is null, "objective.preference needs pairs of a winner and a loser: name them with data.pairs");
         require(Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null), "batch.extra counts single samples beside pairs: it needs data.pairs, and data.folder for their pictures");
+        require(Batch.Extra == 0 || Data.Buckets is null, "batch.extra puts single samples into the batches of pairs, which are of one size; with data.buckets it cannot be known which");
         require(Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null, "data.folder beside data.pairs gives single samples; say how many a batch with batch.extra");
         require(Batch.Extra <= 0 || Objective is not { Imitates: false }, "batch.extra: no term looks at single samples; give objective.latentWeight, or a perceptual or pixel loss");
     }

@@ -124,6 +124,7 @@ public sealed class PreferenceRunTests : IDisposable
         { """{ "preference": {} }""", """{ "data.sceneSeed": 1 }""", "data.sceneCount and data.sceneSeed" },
         { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra counts single samples" },
         { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x" }""", "batch.extra" },
+        { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x", "batch.extra": 1, "data.buckets": { "step": 8 } }""", "which are of one size" },
         { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term looks at single samples" },
         { """{ "latentWeight": 1 }""", """{ "data.pairs": null, "data.pairConflicts": "keep" }""", "data.pairConflicts" },
     };

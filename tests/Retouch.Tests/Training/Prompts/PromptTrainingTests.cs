@@ -123,6 +123,35 @@ public sealed class PromptTrainingTests : IDisposable
         static int Captions(string file) => File.ReadLines(file).Select(static l => (string)JsonNode.Parse(l)!["caption"]!).Distinct(StringComparer.Ordinal).Count();
     }
 
+    [Theory]
+    [InlineData("live")]
+    [InlineData("precomputed")]
+    public void Pairs_of_several_shapes_come_in_batches_of_one(string reference)
+    {
+        var pairs = Directory.CreateDirectory(PathOf("pairs")).FullName;
+        List<string> lines = [];
+        for (var k = 0; k < 8; k++)
+        {
+            var (width, height) = k % 2 == 0 ? (64, 16) : (16, 64);
+            foreach (var (name, level) in new[] { ("winner", 90), ("loser", 70) })
+                PictureFile.Save(Picture.Filled(width, height, new Rgb((byte)(level + (10 * k)), 40, 0)), Path.Combine(pairs, $"{name}-{k}.png"));
+            lines.Add($$"""{ "winner": "winner-{{k}}.png", "loser": "loser-{{k}}.png", "caption": "number {{k}}" }""");
+        }
+
+        // One loser has another shape than its winner.
+        PictureFile.Save(Picture.Filled(64, 64, Rgb.White), Path.Combine(pairs, "loser-7.png"));
+        File.WriteAllLines(Path.Combine(pairs, "metadata.jsonl"), lines);
+        var preference = new JsonObject { ["space"] = "both", ["reference"] = reference };
+        var options = Options(new JsonObject
+        {
+            ["objective"] = new JsonObject { ["preference"] = preference }, ["batch"] = new JsonObject { ["size"] = 2 }, ["samples.every"] = 0,
+            ["data"] = new JsonObject { ["pairs"] = pairs, ["size"] = 16, ["maxBadShare"] = 0.2, ["buckets"] = new JsonObject { ["step"] = 8, ["minSide"] = 8, ["maxSide"] = 32 } },
+        });
+        var outcome = Train(options, reference);
+        Assert.Equal((6, 1), ((int)outcome.Steps, outcome.Quarantined));
+        Assert.Contains("of another shape", File.ReadAllText(Path.Combine(outcome.Run, "quarantine.jsonl")), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Pictures_without_captions_are_counted_before_anything_is_written()
     {
