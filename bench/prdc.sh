@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Precision, recall, density and coverage of the same features, here and as the prdc package computes them
-# (Debian's python3-sklearn), one after the other on the same cores. bench/prdc.sh [ROWS] [ROUNDS]
+# (Debian's python3-sklearn), one after the other on the same cores. bench/prdc.sh [ROWS] [ROUNDS]; $RETOUCH is the launcher, default: ./retouch of this checkout.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rows=${1:-10000} rounds=${2:-1}
@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY=passive
 "$python" bench/prdc.py make "$folder/features.safetensors" "$rows"
 for ((round = 1; round <= rounds; round++)); do
     echo "retouch, round $round"
-    ./retouch bench distances --features "$folder/features.safetensors"
+    "${RETOUCH:-./retouch}" bench distances --features "$folder/features.safetensors"
     echo "scikit-learn, round $round"
     "$python" bench/prdc.py run "$folder/features.safetensors"
 done

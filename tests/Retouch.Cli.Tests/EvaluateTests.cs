@@ -64,6 +64,39 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    public void Compare_WritesAReportWithItsProtocol_AndForTensorBoard()
+    {
+        var outcome = RetouchProcess.Run(["compare", In("softer"), In("soft"), "--reference", In("real"), "--size", "32", "--count", "55", "--resamples", "100", "--seed", "5", "--output", In("out"), "--tensorboard"]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        Assert.Contains("report: " + In("out", "report.html"), outcome.Out);
+        var html = File.ReadAllText(In("out", "report.html"));
+        Assert.Contains("Compared: softer, soft", html);
+        Assert.Contains("depends on their number", html);
+        Assert.Contains("55 of 60, drawn with seed 5", html);
+        Assert.Contains("100 resamples, seed 5", html);
+        Assert.Contains("Differences to softer", html);
+        Assert.DoesNotMatch("(src|href)=\"http", html);
+        // The command that made it, to be copied.
+        Assert.Contains($"retouch compare {In("softer")} {In("soft")} --reference {In("real")} --size 32 --count 55", html);
+        // The page's numbers are those of the JSON that the command prints.
+        using var json = JsonDocument.Parse(RetouchProcess.Run(["compare", In("softer"), In("soft"), "--reference", In("real"), "--size", "32", "--count", "55", "--resamples", "100", "--seed", "5", "--json"]).Out);
+        var fwd = json.RootElement.GetProperty("sets")[1].GetProperty("figures").EnumerateArray().First(f => f.GetProperty("name").GetString() == "fwd").GetProperty("value").GetDouble();
+        var csv = Directory.EnumerateFiles(In("out", "report-data"), "01-*.csv").Select(File.ReadAllText).Single();
+        Assert.Contains(fwd.ToString("R", System.Globalization.CultureInfo.InvariantCulture)[..10], csv);
+        string[] events = [.. Directory.EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        Assert.Equal(["01-" + Retouch.Reports.ReportWriter.Slug(In("softer")), "02-" + Retouch.Reports.ReportWriter.Slug(In("soft"))], events.Select(static file => Path.GetFileName(Path.GetDirectoryName(file))));
+        Assert.All(events, static file => Assert.Contains("interval, low end/fwd.high", System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file))));
+    }
+
+    [Fact]
+    public void TensorBoard_WithoutAFolder_IsRefused()
+    {
+        var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--tensorboard"]);
+        Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains("--tensorboard writes into the folder of --output", outcome.Error);
+    }
+
+    [Fact]
     public void Evaluate_MeasuresAnAutoencodersReconstructions()
     {
         var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
@@ -116,7 +149,7 @@ public sealed class EvaluateTests : IDisposable
         throw new DirectoryNotFoundException("tests/goldens");
     }
 
-    private string In(string name) => Path.Combine(folder, name);
+    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
 
     private void Save(string name, int index, Picture picture)
     {

@@ -38,6 +38,32 @@ public sealed class InspectTests : IDisposable
     }
 
     [Fact]
+    public void Taps_are_measured_on_pictures_and_options_proposed()
+    {
+        TinyPipeline.Save(Path.Combine(_folder, "tiny"));
+        var outcome = RetouchProcess.Run(["inspect", Path.Combine(_folder, "tiny"), "--taps", "--size", "32", "--count", "4", "--levels", "3", "--output", Path.Combine(_folder, "taps"), "--json"]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var result = JsonNode.Parse(outcome.Out)!;
+        Assert.Equal(4, result["study"]!["taps"]!.AsArray().Count);
+        Assert.Equal(3, result["study"]!["levels"]!.AsArray().Count);
+        Assert.True(result["proposal"]!["weight"]!.GetValue<double>() > 0);
+        Assert.True(File.Exists(Path.Combine(_folder, "taps", "options.json")));
+        Assert.True(File.Exists(Path.Combine(_folder, "taps", "report.html")));
+    }
+
+    [Theory]
+    [InlineData("--taps --batch 2", "--batch would do nothing with --taps")]
+    [InlineData("--count 4", "--count is for --taps")]
+    [InlineData("--taps", "--output is missing")]
+    public void Options_that_would_do_nothing_are_refused(string given, string message)
+    {
+        TinyPipeline.Save(_folder);
+        var outcome = RetouchProcess.Run(["inspect", _folder, .. given.Split(' ')]);
+        Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains(message, outcome.Error);
+    }
+
+    [Fact]
     public void Keys_that_do_not_fit_and_components_that_are_not_known_are_told()
     {
         TinyPipeline.Save(_folder);

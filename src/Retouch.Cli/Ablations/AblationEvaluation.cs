@@ -56,6 +56,10 @@ internal sealed record AblationEvaluation
     [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
     public string? Inception { get; init; }
 
+    /// <summary>SqueezeNet weights, for fd, kid and prdc.</summary>
+    [Description("For fd, kid, prdc: SqueezeNet 1.0 weights.")]
+    public string? SqueezeNet { get; init; }
+
     /// <summary>A folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
     [Description("For fd, kid, prdc: folder of a feature network that 'retouch features' trained.")]
     public string? RetouchFeatures { get; init; }
@@ -79,6 +83,7 @@ internal sealed record AblationEvaluation
         }
 
         Add(Inception, InceptionFeatures.Open);
+        Add(SqueezeNet, SqueezeNetFeatures.Open);
         Add(Clip, ClipFeatures.Open);
         Add(RetouchFeatures, Retouch.Evaluation.Features.RetouchFeatures.Open);
         return new EvaluationOptions { Metrics = Flags(), Networks = networks, Bootstrap = Bootstrap, Device = device };
@@ -100,8 +105,8 @@ internal sealed record AblationEvaluation
         require(Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)), "evaluation.decays: each lies in [0, 1)");
         require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
         require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
-        var (needs, has) = (Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc), Inception ?? RetouchFeatures ?? Clip);
-        require(needs == Evaluation.Metrics.None || has is not null, "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, retouchFeatures or clip");
+        var (needs, has) = (Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc), Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip);
+        require(needs == Evaluation.Metrics.None || has is not null, "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, squeezeNet, retouchFeatures or clip");
         require(has is null || needs != Evaluation.Metrics.None, "evaluation names a feature network that no metric uses; ask for fid, fd, kid or prdc");
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Retouch.Cli.Measuring;
 using Retouch.Evaluation;
 
 namespace Retouch.Cli.Ablations;
@@ -94,6 +95,9 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
             rows.Add(new AblationRow(model + suffix, arm is null ? [] : [.. there.Select(static run => run.Seed)], [.. figures]) { Model = model, Arm = arm, Variant = variant, Data = data, Pictures = there[0].Pictures, Measured = measured });
         }
     }
+
+    /// <summary>The rows as runs for TensorBoard.</summary>
+    public IReadOnlyList<FigureRun> Runs() => [.. Rows.Select(static row => new FigureRun(row.Name, row.Arm?.Training.Options.Steps ?? 0, [.. row.Figures.Select(static f => (f.Name, f.Estimate.Value, f.Estimate.Interval))]))];
 
     /// <summary>The difference of two rows, over the seeds that both have; null where there are none.</summary>
     public static AblationDifference? Compare(AblationRow row, AblationRow other, string figure, BootstrapOptions bootstrap)

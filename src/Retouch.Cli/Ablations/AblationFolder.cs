@@ -21,6 +21,16 @@ internal sealed class AblationFolder(string shown)
     /// <summary>The pictures to train on, where they are a part of a folder.</summary>
     public string Train(PlannedData data) => In("data", data.Key, "train");
 
+    /// <summary>What the autoencoder makes of the pictures to train on, for all trainings with the same of both.</summary>
+    public string Latents(PlannedTraining training)
+    {
+        var root = training;
+        while (root.From is { } from)
+            root = from;
+        var (data, model) = (training.Options.Data, root.Options.Model);
+        return In("latents", string.Create(CultureInfo.InvariantCulture, $"{training.Data.Key}-{AblationPlan.Hash($"{model.Autoencoder ?? model.Path}|{data.SceneCount}")}"));
+    }
+
     /// <summary>The run of a pre-training.</summary>
     public string Run(PlannedTraining training) => In("pretraining", training.Key);
 

@@ -26,7 +26,10 @@ internal static class AblationReport
         foreach (var group in figures.Rows.GroupBy(static row => row.Data.Key))
         {
             AblationRow[] rows = [.. group];
-            tables.AddRange(new ReportBlock?[] { AblationTables.Quality(plan, rows, byBand: false), AblationTables.Differences(plan, figures, rows), AblationTables.Pairs(plan, rows), AblationTables.Quality(plan, rows, byBand: true) }.OfType<ReportBlock>());
+            tables.AddRange([.. AblationTables.Quality(plan, rows, byBand: false), .. AblationTables.Differences(plan, figures, rows)]);
+            if (AblationTables.Pairs(plan, rows) is { } pairs)
+                tables.Add(pairs);
+            tables.AddRange(AblationTables.Quality(plan, rows, byBand: true));
             curves.AddRange(AblationCharts.OverVariants(plan, rows).Prepend(AblationCharts.OverAxis(plan, rows)).Append(AblationCharts.Spectra(rows)).OfType<ReportBlock>());
             pictures.AddRange(Grids(rows, folder));
         }
@@ -48,6 +51,7 @@ internal static class AblationReport
             curves.Count > 0 ? new("Curves", curves) : null,
             new("Pictures", pictures),
             training.Length > 0 ? new("Training", [new Prose($"Of each arm with seed {plan.Spec.Seeds[0]}."), .. training]) : null,
+            new("How it was measured", [.. figures.Rows.DistinctBy(static row => row.Data.Key).Select(row => Protocol(plan, row))]),
             new("How to do it again", Again(plan, folder)),
             new("Machine", new KeyValues(null, [.. machine])),
         ];
@@ -80,7 +84,7 @@ internal static class AblationReport
             parts.Add($"worse: {worse}");
         if (open > 0)
             parts.Add(open == differences.Length ? "no difference is shown" : $"{open} of {differences.Length} not shown");
-        var tone = better.Length > 0 ? VerdictTone.Better : worse.Length > 0 ? VerdictTone.Worse : VerdictTone.Unclear;
+        var tone = better.Length > 0 && worse.Length > 0 ? VerdictTone.Mixed : better.Length > 0 ? VerdictTone.Better : worse.Length > 0 ? VerdictTone.Worse : VerdictTone.Unclear;
         var against = differences.Select(static d => d.Against).Distinct().Order(StringComparer.Ordinal).ToArray();
         return new Verdict(tone, $"In {name}, against {(against.Length == 1 ? against[0] : "the arm each is compared with")}: {string.Join(". ", parts)}.",
             plan.Spec.Seeds.Count == 1 ? "One seed: the intervals hold the chance of which pictures were drawn, not that of another training." : $"Shown is what both intervals say: over pictures and seeds, and over the {plan.Spec.Seeds.Count} seeds alone.");
@@ -99,6 +103,23 @@ internal static class AblationReport
         if (plan.Pretrainings.Any())
             blocks.Add(new KeyValues("Trained once, for all arms that start from it", [.. plan.Pretrainings.Select(static t => KeyValuePair.Create(t.Name, $"{t.Options.Steps} steps of {t.Options.Batch.Size * t.Options.Batch.Accumulate}{(t.From is { } from ? $", from {from.Name}" : "")}"))]));
         return blocks;
+    }
+
+    private static KeyValues Protocol(AblationPlan plan, AblationRow row)
+    {
+        var (e, data) = (plan.Spec.Evaluation, row.Data);
+        var origin = data switch
+        {
+            { HeldOut: { } own } => $"from {own}",
+            { Folder: { } split } => $"every {data.Every}th of {split}, which no training saw",
+            _ => $"procedural scenes of the test split, seed {data.SceneSeed}",
+        };
+        return new KeyValues($"{data.Size} pixels, against {origin}",
+        [
+            new("Drawn", string.Create(CultureInfo.InvariantCulture, $"{row.Measured[0].Count} pictures from each model and training seed, picture seeds from {e.FirstSeed} on, classes in turn; the same of every model")),
+            new("Real", $"{Figures.Count(row.Measured[0].References)} pictures{(data.Folder is null && data.HeldOut is null ? "" : $", shorter side to {data.Size} by Lanczos' filter as Pillow does it, cut from the middle, written as PNG")}"),
+            .. row.Measured[0].Protocol ?? [],
+        ]);
     }
 
     private static string Summary(PlannedArm arm)

@@ -33,7 +33,7 @@ internal static class AblationRun
     public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, DemoConsole console)
     {
         var start = console.Time.GetTimestamp();
-        var load = File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
+        var load = DemoReport.LoadAverage();
         var jobs = AblationJobs.Of(plan, folder);
         List<string> ran = [];
         Dictionary<string, string> failed = [];

@@ -1,3 +1,4 @@
+using Retouch.Cli.Terminal;
 using Retouch.Evaluation;
 using Retouch.Reports;
 using Retouch.Training.Telemetry;
@@ -7,18 +8,31 @@ namespace Retouch.Cli.Ablations;
 /// <summary>The numbers of an ablation as tables: rows are arms, columns are figures.</summary>
 internal static class AblationTables
 {
+    /// <summary>Figures of a table that still fits a printed page.</summary>
+    public const int MostColumns = 7;
+
     private const int MostPaired = 10;
+
+    // How names go on after the point: with a part of the figure, or with the network that it is measured by.
+    private static readonly (string Figure, string Said, bool IsPart)[] Parts =
+    [
+        ("fwd", "wavelets", true), ("spectrum", "spectrum", true), ("swd", "Wasserstein", true), ("fd", "Fréchet distance", false), ("kd", "kernel distance", false),
+        ("precision", "precision", false), ("recall", "recall", false), ("density", "density", false), ("coverage", "coverage", false),
+    ];
 
     /// <summary>Every row's figures, the whole ones or those by band.</summary>
     /// <param name="plan">What was asked for.</param>
     /// <param name="rows">Rows that are measured on the same pictures.</param>
     /// <param name="byBand">Figures by frequency band, instead of the whole ones.</param>
-    /// <returns>Null where there are none.</returns>
-    public static ReportTable? Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand)
+    /// <returns>As many tables as fit a page each.</returns>
+    public static IEnumerable<ReportTable> Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand)
     {
-        string[] names = [.. rows.SelectMany(static row => row.Figures).Select(static f => f.Name).Distinct().Where(name => name.Contains('.', StringComparison.Ordinal) == byBand)];
-        if (names.Length == 0)
-            return null;
+        string[] all = [.. rows.SelectMany(static row => row.Figures).Select(static f => f.Name).Distinct().Where(name => IsPart(name) == byBand)];
+        return all.Chunk(MostColumns).Select(names => Quality(plan, rows, byBand, names));
+    }
+
+    private static ReportTable Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand, string[] names)
+    {
         var e = plan.Spec.Evaluation;
         var better = names.Select(name => rows.Select(row => row.Find(name)).First(static f => f is not null)!.Better);
         var columns = names.Zip(better, static (name, better) => new TableColumn(Header(name), Of(better))).Prepend(new TableColumn("seeds"));
@@ -27,19 +41,22 @@ internal static class AblationTables
         {
             IntervalNote = $"is half the width of the {Figures.Percent(e.Confidence)} bootstrap interval over training seeds and pictures ({Figures.Count(e.Resamples)} resamples, both drawn anew, independently); "
                 + "for a row of one seed, over pictures alone. The held-out pictures count as fixed.",
-            Note = byBand ? null : $"{Figures.Count(rows[0].Measured[0].Count)} pictures a row and seed, {Figures.Count(rows[0].Measured[0].References)} real ones. {string.Join(" ", rows.SelectMany(static r => r.Measured).SelectMany(static m => m.Warnings).Distinct())}".TrimEnd(),
+            Note = byBand ? null : $"{Figures.Count(rows[0].Measured[0].Count)} pictures a row and seed, {Figures.Count(rows[0].Measured[0].References)} real ones. {string.Join(" ", ProtocolText.Warnings(rows.SelectMany(static r => r.Measured).SelectMany(static m => m.Warnings), static set => set))}".TrimEnd(),
         };
     }
 
-    /// <summary>The differences to the arm that each is compared with; null where there are none.</summary>
-    public static ReportTable? Differences(AblationPlan plan, AblationFigures figures, IReadOnlyList<AblationRow> rows)
+    /// <summary>The differences to the arm that each is compared with, in tables that fit a page.</summary>
+    public static IEnumerable<ReportTable> Differences(AblationPlan plan, AblationFigures figures, IReadOnlyList<AblationRow> rows)
     {
         var names = rows.Select(static r => r.Name).ToHashSet(StringComparer.Ordinal);
         var shown = figures.Differences.Where(d => names.Contains(d.Row)).ToArray();
         string[] columns = [.. shown.Select(static d => d.Figure).Distinct().Where(name => rows.Any(row => row.Find(name) is { Better: not Preference.None }) && IsMain(name, plan))];
-        if (columns.Length == 0)
-            return null;
         var groups = shown.GroupBy(static d => (d.Row, d.Against)).ToArray();
+        return columns.Chunk(2).Select(part => Differences(plan, groups, part, groups.Length * columns.Length));
+    }
+
+    private static ReportTable Differences(AblationPlan plan, IReadOnlyList<IGrouping<(string Row, string Against), AblationDifference>> groups, string[] columns, int count)
+    {
         var confidence = Figures.Percent(plan.Spec.Evaluation.Confidence);
         return new ReportTable("Differences, and whether they are shown", "arm less the one it is compared with",
             [.. columns.SelectMany(static name => (TableColumn[])[new(Header(name)), new("over seeds"), new("seeds that agree"), new("that is")])],
@@ -47,7 +64,7 @@ internal static class AblationTables
         {
             IntervalNote = $"is half the width of the {confidence} bootstrap interval of the difference, paired: both arms have the same training seeds and draw the same seeds of pictures.",
             Note = $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts as shown where both intervals leave 0 out; with one seed only the first is there, and says nothing of another training. "
-                + $"{Figures.Count(groups.Length * columns.Length)} comparisons stand here: where nothing differs, about {Figures.Significant(groups.Length * columns.Length * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by chance.",
+                + $"{Figures.Count(count)} comparisons were made: where nothing differs, about {Figures.Significant(count * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by chance.",
         };
     }
 
@@ -79,14 +96,17 @@ internal static class AblationTables
         "spectrum" => "spectrum error",
         "swd" => "sliced Wasserstein distance",
         "fid" => "FID",
-        _ => name.Replace("fwd.", "wavelets, ", StringComparison.Ordinal).Replace("spectrum.", "spectrum, ", StringComparison.Ordinal).Replace("swd.", "Wasserstein, ", StringComparison.Ordinal),
+        _ => Parts.Aggregate(name, static (said, part) => said.StartsWith(part.Figure + ".", StringComparison.Ordinal) ? part.IsPart ? $"{part.Said}, {said[(part.Figure.Length + 1)..]}" : $"{part.Said} ({said[(part.Figure.Length + 1)..]})" : said),
     };
+
+    /// <summary>Whether a figure is a part of another: of a frequency band, not of a network.</summary>
+    public static bool IsPart(string name) => name.Split('.') is [var whole, _, ..] && Parts.Any(part => part.IsPart && part.Figure == whole);
 
     /// <summary>Half the width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;
 
     // A table of all figures and their differences could not be read.
-    private static bool IsMain(string name, AblationPlan plan) => name == plan.Spec.Evaluation.Decisive || name == "spectrum.high" || !name.Contains('.', StringComparison.Ordinal);
+    private static bool IsMain(string name, AblationPlan plan) => name == plan.Spec.Evaluation.Decisive || name == "spectrum.high" || !IsPart(name);
 
     private static TableCell Seeds(AblationRow row) => row.Arm is null ? TableCell.Missing : row.Seeds.Count;
 

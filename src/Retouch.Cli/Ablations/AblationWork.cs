@@ -55,7 +55,10 @@ internal static class AblationWork
         var options = training.Options with { Seed = seed };
         if (training.From is { } parent)
             options = options with { Model = options.Model with { Path = DemoConsole.ModelOf(folder.Run(parent)) } };
-        return training.Data.Splits ? options with { Data = options.Data with { Folder = folder.Train(training.Data) } } : options;
+        if (training.Data.Splits)
+            options = options with { Data = options.Data with { Folder = folder.Train(training.Data) } };
+        // Arms see the same pictures through the same autoencoder: they are encoded once.
+        return options.Data is { CacheLatents: true, Cache: null } ? options with { Data = options.Data with { Cache = folder.Latents(training) } } : options;
     }
 
     /// <summary>Does all of an arm with one seed.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Retouch.Cli.Terminal;
 using Retouch.Evaluation;
 using Retouch.Torch.Errors;
 using Retouch.Torch.Io;
@@ -32,7 +33,13 @@ internal sealed record MeasuredPictures(
     public static MeasuredPictures Of(SetResult set, EvaluationResult result) => new(
         set.Count, result.Reference.Count,
         [.. set.Figures.Select((figure, k) => new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]))],
-        set.Profile, result.Reference.Profile, result.Warnings);
+        set.Profile, result.Reference.Profile, result.Warnings)
+    {
+        Protocol = [.. ProtocolText.Of(result).Where(static said => said.Key != ProtocolText.Pictures)],
+    };
+
+    /// <summary>What decides the figures, as an evaluation says it; null in files that say nothing of it.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>>? Protocol { get; init; }
 
     /// <summary>Reads a file; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Retouch.Cli.Ablations;
 using Retouch.Cli.Demo;
+using Retouch.Cli.Measuring;
 using Retouch.Torch.Errors;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
@@ -20,6 +21,7 @@ internal static class AblateCommand
     private static readonly Option<ulong[]> Seeds = new("--seeds") { Description = "Training seeds instead of the spec's.", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<int?> Arms = new("--arms") { Description = "Do at most so many runs (an arm with a seed), then write the report of what is there. 0 only writes it." };
     private static readonly Option<double> StaleAfter = new("--stale-after") { Description = "Seconds after which a process on another machine that gives no sign of life counts as gone.", DefaultValueFactory = static _ => 120 };
+    private static readonly Option<bool> TensorBoard = new("--tensorboard") { Description = ReportOptions.TensorBoardDescription };
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Print the arms and how long they would take (measured over a few steps), and stop." };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of a spec and stop." };
     private static readonly Option<bool> List = new("--list") { Description = "List the specs that come along and stop." };
@@ -28,7 +30,7 @@ internal static class AblateCommand
     {
         var command = new Command("ablate", "Trains and compares many variants with several seeds, and writes one report.")
         {
-            Spec, OutputPath, Model, Data, Values, SpecValues, Seeds, Arms, StaleAfter, DryRun, Schema, List,
+            Spec, OutputPath, Model, Data, Values, SpecValues, Seeds, Arms, StaleAfter, TensorBoard, DryRun, Schema, List,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(parsed, cancellation)));
         return command;
@@ -74,7 +76,13 @@ internal static class AblateCommand
         if (stale is not (>= 1 and <= 86_400))
             throw new UsageException($"--stale-after is {stale}; it lies between 1 and 86400 seconds.");
         var outcome = AblationRun.Run(plan, folder, parsed.GetValue(Arms), TimeSpan.FromSeconds(stale), console);
-        output.Write(outcome, writer => Write(outcome, plan, writer));
+        var events = parsed.GetValue(TensorBoard) && outcome.Figures is { } measured ? FigureEvents.Write(measured.Runs(), folder.Path, TimeProvider.System) : null;
+        output.Write(outcome, writer =>
+        {
+            Write(outcome, plan, writer);
+            if (events is not null)
+                writer.WriteLine($"tensorboard: {events}");
+        });
         if (outcome.Failed.Count > 0)
             throw new InputException($"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  {string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays.");
         return 0;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Cli.Demo;
 using Retouch.Cli.Terminal;
 using Retouch.Evaluation;
 using Retouch.Torch.Errors;
@@ -67,12 +68,19 @@ internal static class EvaluateCommand
     internal static void Run(ParseResult parsed, MeasuringOptions measuring, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
     {
         var error = parsed.InvocationConfiguration.Error;
+        var load = DemoReport.LoadAverage();
         EvaluationResult result;
         using (var progress = new EvaluationProgressLine(error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System))
             result = Evaluator.Evaluate(reference, sets, options, progress.Report, cancellation);
         measuring.SaveMaps(parsed, result);
+        var written = measuring.Report.Write(parsed, result, reference, sets, load);
         foreach (var warning in result.Warnings)
             error.WriteLine("warning: " + warning);
-        Output.For(parsed).Write(result, writer => EvaluationText.Write(result, writer, TerminalFacts.OfStandardOutput()));
+        Output.For(parsed).Write(result, writer =>
+        {
+            EvaluationText.Write(result, writer, TerminalFacts.OfStandardOutput());
+            foreach (var (name, path) in written)
+                writer.WriteLine($"{name}: {path}");
+        });
     }
 }

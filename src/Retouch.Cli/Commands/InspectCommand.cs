@@ -13,17 +13,31 @@ internal static class InspectCommand
     private static readonly Option<int> Batch = new("--batch") { Description = "Pictures in a batch of the training whose memory is told.", DefaultValueFactory = static _ => 1 };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
 
+    private static readonly Option<bool> Taps = new("--taps") { Description = "Measure a pipeline's taps and estimates on pictures, and propose options for the latent perceptual loss (as 'study taps' does)." };
+    private static readonly StudyOptions Looks = new("With --taps: ");
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.") { Target, Batch, Variant };
-        command.SetAction(static parsed =>
+        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.") { Target, Batch, Variant, Taps };
+        foreach (var option in Looks.All)
+            command.Add(option);
+        command.SetAction(static (parsed, cancellation) =>
         {
+            var taps = parsed.GetValue(Taps);
+            if ((taps ? [Batch, Variant] : Looks.All).FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } inert)
+                throw new UsageException(taps ? $"{inert.Name} would do nothing with --taps." : $"{inert.Name} is for --taps; it would do nothing.");
+            if (taps)
+            {
+                StudyCommand.Taps(parsed, parsed.GetRequiredValue(Target), Looks, cancellation);
+                return Task.FromResult(0);
+            }
+
             if (parsed.GetValue(Batch) < 1)
                 throw new UsageException("--batch must be at least 1.");
             var report = new Inspector(parsed.GetValue(Batch), parsed.GetValue(Variant)).Inspect(parsed.GetRequiredValue(Target));
             Output.For(parsed).Write(report, writer => Write(report, writer));
-            return 0;
+            return Task.FromResult(0);
         });
         return command;
     }
@@ -50,7 +64,7 @@ internal static class InspectCommand
         if (report.Training is { } training)
             Write(training, writer);
         if (report.Scheduler is not null)
-            writer.WriteLine($"its taps on your pictures, and options that follow: retouch study taps --model {report.Path} --data PICTURES --output REPORT");
+            writer.WriteLine($"its taps on your pictures, and options that follow: retouch inspect {report.Path} --taps --data PICTURES --output REPORT");
     }
 
     private static void Write(TensorFileReport tensors, TextWriter writer)

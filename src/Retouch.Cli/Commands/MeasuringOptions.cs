@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Retouch.Cli.Measuring;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
@@ -28,12 +29,16 @@ internal sealed class MeasuringOptions
     private readonly PreparationOptions preparing = new();
     private readonly NetworkOptions networks = new();
 
+    /// <summary>The report.</summary>
+    public ReportOptions Report { get; } = new();
+
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[reference, metrics, level, neighbours, rule, subsets, subsetSize, directions, maps, resamples, confidence, batch, device])
             command.Add(option);
         preparing.AddTo(command);
         networks.AddTo(command);
+        Report.AddTo(command);
     }
 
     /// <summary>The reference's pictures, or null where none are given.</summary>
@@ -48,6 +53,7 @@ internal sealed class MeasuringOptions
     public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
         var asked = ReadMetrics(parsed.GetValue(metrics)!);
+        Report.Check(parsed);
         Refuse(parsed, asked, Metrics.Prdc, "prdc", neighbours, rule);
         Refuse(parsed, asked, Metrics.Kid, "kid", subsets, subsetSize);
         Refuse(parsed, asked, Metrics.Swd, "swd", directions);

@@ -39,6 +39,9 @@ internal static class DemoReport
         };
     }
 
+    /// <summary>The load average of the machine over 1, 5 and 15 minutes, in words.</summary>
+    public static string LoadAverage() => File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
+
     /// <summary>Processor, libraries, load.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> MachineFacts(string loadBefore) =>
     [

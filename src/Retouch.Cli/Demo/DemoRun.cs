@@ -33,7 +33,7 @@ internal static class DemoRun
     public static DemoResult Run(DemoSettings settings, DemoFolder folder, DemoConsole console)
     {
         var start = console.Time.GetTimestamp();
-        var load = File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
+        var load = DemoReport.LoadAverage();
         DemoPictures.Prepare(settings, folder, console);
         DemoPretraining.Prepare(settings, folder, console);
         List<ArmRun> runs = [];

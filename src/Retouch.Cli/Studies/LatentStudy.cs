@@ -21,12 +21,12 @@ internal static class LatentStudy
         var results = LatentStructure.Measure(material.Images, material.Autoencoder, factors, Examples, lpips, material.Device, cancellation);
         Row[] rows = [.. results.Select(static r => new Row(r.Space.ToString().ToLowerInvariant(), r.Interpolation.ToString().ToLowerInvariant(), r.Factor, r.Mse, r.Features, r.Lpips))];
         TableColumn[] columns = [new("squared error", Better.Lower), new("decoder-feature distance", Better.Lower), .. lpips is null ? Array.Empty<TableColumn>() : [new TableColumn("LPIPS", Better.Lower)]];
-        var table = new ReportTable("Shrunk and enlarged again", "what, how", columns,
-            [.. rows.Select(row => new TableRow($"{row.Space}, {row.Interpolation}, {row.Factor}×", [row.Mse, row.DecoderFeatureDistance, .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>()]))])
+        var tables = factors.Select(factor => new ReportTable($"Shrunk {factor} times and enlarged again", "what, how", columns,
+            [.. rows.Where(row => row.Factor == factor).Select(row => new TableRow($"{row.Space}, {row.Interpolation}", [row.Mse, row.DecoderFeatureDistance, .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>()]))])
         {
             Note = "Squared error of pictures in [−1, 1]: pixels against the original, latents against the decoding of the latent as it was. The decoder-feature distance compares latents through all taps of the "
                 + "autoencoder's own decoder, channel vectors divided by their length; it has LPIPS's form, not its network, and its numbers are not LPIPS's.",
-        };
+        });
         using var scope = TensorScope.Enter();
         var originals = PictureTensors.ToPictures(material.Images.Narrow(0, 0, Math.Min(Examples, material.Images.Shape[0])).Contiguous());
         string[] names = [.. originals.Select(static (_, k) => $"picture {k + 1}")];
@@ -35,8 +35,9 @@ internal static class LatentStudy
             [new PictureColumn("original", [.. originals.Select(Png)]), .. group.Select(r => new PictureColumn(r.Interpolation.ToString().ToLowerInvariant(), [.. r.Examples.Select(Png)]))]));
         var document = new ReportDocument("Interpolated pictures and interpolated latents", [
             new ReportSection("What was done", new Prose("Pictures were shrunk and enlarged again; then the same was done to their latents, which were decoded. Where a latent were only a small picture, both would fare alike.")),
-            new ReportSection("Errors", table),
+            new ReportSection("Errors", [.. tables]),
             new ReportSection("Pictures", [.. grids]),
+            new ReportSection("How it was measured", material.Protocol([])),
         ]) { Subtitle = material.Subtitle };
         return (document, rows, writer =>
         {

@@ -5,6 +5,7 @@ using Retouch.Conditioning;
 using Retouch.Data;
 using Retouch.Data.Scenes;
 using Retouch.Images;
+using Retouch.Reports;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 
@@ -14,9 +15,11 @@ namespace Retouch.Cli.Studies;
 internal sealed class StudyMaterial : IDisposable
 {
     private readonly IDisposable _owner;
+    private readonly string _model;
+    private readonly string _pictures;
 
-    private StudyMaterial(IDisposable owner, IAutoencoder autoencoder, LatentDiffusionPipeline? pipeline, Tensor images, IReadOnlyList<int?> labels, Device device, string subtitle) =>
-        (_owner, Autoencoder, Pipeline, Images, Labels, Device, Subtitle) = (owner, autoencoder, pipeline, images, labels, device, subtitle);
+    private StudyMaterial(IDisposable owner, IAutoencoder autoencoder, LatentDiffusionPipeline? pipeline, Tensor images, IReadOnlyList<int?> labels, Device device, string model, string told) =>
+        (_owner, Autoencoder, Pipeline, Images, Labels, Device, _model, _pictures) = (owner, autoencoder, pipeline, images, labels, device, model, told);
 
     /// <summary>The autoencoder.</summary>
     public IAutoencoder Autoencoder { get; }
@@ -34,7 +37,13 @@ internal sealed class StudyMaterial : IDisposable
     public Device Device { get; }
 
     /// <summary>One line about model and pictures.</summary>
-    public string Subtitle { get; }
+    public string Subtitle => $"{_model}; {Images.Shape[0]} pictures of {Images.Shape[3]} pixels";
+
+    /// <summary>What decides the figures: the model, the pictures, and what is added.</summary>
+    public KeyValues Protocol(IReadOnlyList<KeyValuePair<string, string>> more) => new(null,
+    [
+        new("Model", _model), new("Autoencoder", $"{Autoencoder.GetType().Name}, {Autoencoder.Downsampling} times smaller; latents are the posterior's mean"), new("Pictures", _pictures), .. more,
+    ]);
 
     /// <summary>Reads model and pictures.</summary>
     public static StudyMaterial Open(string? model, string? data, int size, int count, ulong seed, string deviceName, bool needsDenoiser)
@@ -46,17 +55,19 @@ internal sealed class StudyMaterial : IDisposable
         // Every how manieth picture, so that all classes are seen.
         int[] taken = [.. Enumerable.Range(0, Math.Min(count, source.Count)).Select(k => (int)((long)k * source.Count / Math.Min(count, source.Count)))];
         Picture[] pictures = [.. taken.Select(k => framing.Apply(source.Load(k, framing.MinSide), seed, source[k].Id).Picture)];
-        var subtitle = $"{model ?? "the demo's model"}; {pictures.Length} pictures of {size} pixels from {data ?? "procedural scenes"}";
+        var (shown, told) = (model ?? "the demo's model", data is null
+            ? $"{pictures.Length} procedural scenes of {size} pixels, seed {seed}"
+            : $"{pictures.Length} of {source.Count} of {data}, at equal distances; shorter side to {size} by Lanczos' filter as Pillow does it, cut from the middle");
         if (needsDenoiser || File.Exists(Path.Combine(path, PipelineLayout.IndexName)))
         {
             var pipeline = LatentDiffusionPipeline.Load(path, device);
-            return new StudyMaterial(pipeline, pipeline.Autoencoder, pipeline, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, subtitle);
+            return new StudyMaterial(pipeline, pipeline.Autoencoder, pipeline, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, shown, told);
         }
 
         var component = ComponentFolder.Load(path, device);
         if (component.Network is not IAutoencoder autoencoder)
             throw new InputException($"'{path}' holds a {component.ClassName}, where a pipeline or an autoencoder belongs.");
-        return new StudyMaterial(component, autoencoder, null, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, subtitle);
+        return new StudyMaterial(component, autoencoder, null, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, shown, told);
     }
 
     /// <summary>What the denoiser is told of each picture.</summary>

@@ -26,12 +26,13 @@ internal static class TapReport
             new ReportSection("What follows", new Prose([.. proposal.Reasons]), new CodeBlock("Options", options), new CodeBlock("Command", $"retouch train --options {file} --model MODEL --data PICTURES --output RUN")),
             new ReportSection("Taps", Taps(study)),
             new ReportSection("Estimates by noise", Charts(study, proposal)),
+            new ReportSection("How it was measured", material.Protocol([new("Noise levels", $"{levels}, at equal distances of time; the same noise at each, seed {seed}")])),
         ]) { Subtitle = material.Subtitle };
         return (document, new Result(study, proposal, options), writer =>
         {
-            writer.WriteLine($"{"tap",-5}{"channels",10}{"scale",7}{"magnitude",12}{"deviation",12}{"peak",9}{"outliers",11}{"their energy",14}");
+            writer.WriteLine($"{"tap",-5}{"channels",10}{"scale",7}{"magnitude",12}{"deviation",12}{"peak",9}{"outliers",11}{"their energy",14}{"constant",10}");
             foreach (var t in study.Taps)
-                writer.WriteLine($"{t.Tap,-5}{t.Place.Channels,10}{t.Place.Scale,7}{Figures.Significant(t.Magnitude, 3),12}{Figures.Significant(t.Deviation, 3),12}{Figures.Significant(t.Peak, 3),9}{Figures.Percent(t.Outliers),11}{Figures.Percent(t.OutlierEnergy),14}");
+                writer.WriteLine($"{t.Tap,-5}{t.Place.Channels,10}{t.Place.Scale,7}{Figures.Significant(t.Magnitude, 3),12}{Figures.Significant(t.Deviation, 3),12}{Figures.Significant(t.Peak, 3),9}{Figures.Percent(t.Outliers),11}{Figures.Percent(t.OutlierEnergy),14}{Figures.Percent(t.Constant),10}");
             writer.WriteLine();
             writer.WriteLine($"{"sigma",-10}{"latent error",14}{"feature error by tap",22}");
             foreach (var l in study.Levels)
@@ -61,10 +62,10 @@ internal static class TapReport
     };
 
     private static ReportTable Taps(TapStudyResult study) => new("Features on real pictures", "tap",
-        [new("channels"), new("times the latent's side"), new("magnitude"), new("deviation"), new("peak, in deviations"), new("outliers") { Unit = "%" }, new("their share of the variance") { Unit = "%" }],
-        [.. study.Taps.Select(static t => new TableRow($"tap {t.Tap}", t.Place.Channels, t.Place.Scale, t.Magnitude, t.Deviation, t.Peak, 100 * t.Outliers, 100 * t.OutlierEnergy))])
+        [new("channels"), new("times the latent's side"), new("magnitude"), new("deviation"), new("peak, in deviations"), new("outliers") { Unit = "%" }, new("their share of the variance") { Unit = "%" }, new("constant maps") { Unit = "%" }],
+        [.. study.Taps.Select(static t => new TableRow($"tap {t.Tap}", t.Place.Channels, t.Place.Scale, t.Magnitude, t.Deviation, t.Peak, 100 * t.Outliers, 100 * t.OutlierEnergy, 100 * t.Constant))])
     {
-        Note = "Outliers by the loss's rule, before its windows.",
+        Note = "Outliers by the loss's rule, before its windows, in maps that are not constant: in those there is nothing to compare.",
     };
 
     private static ReportBlock[] Charts(TapStudyResult study, TapProposal proposal)

@@ -1,5 +1,4 @@
 using Retouch.Evaluation;
-using Retouch.Evaluation.Features;
 using Retouch.Training.Telemetry;
 using Spectre.Console;
 using Figure = Retouch.Evaluation.Figure;
@@ -25,8 +24,8 @@ internal static class EvaluationText
         if (!terminal.IsTerminal)
             console.Profile.Width = WideEnough;
 
-        foreach (var line in Protocol(result))
-            writer.WriteLine(line);
+        foreach (var (name, said) in ProtocolText.Of(result))
+            writer.WriteLine($"{name,-10} {said}");
         writer.WriteLine();
         Put(console, writer, Sets(result), terminal);
         if (result.Differences.Count > 0)
@@ -35,34 +34,6 @@ internal static class EvaluationText
             writer.WriteLine($"Differences to {result.Sets[0].Name}");
             Put(console, writer, Differences(result), terminal);
         }
-    }
-
-    private static IEnumerable<string> Protocol(EvaluationResult result)
-    {
-        var protocol = result.Protocol;
-        yield return $"Reference  {result.Reference.Name}: {result.Reference.Preparation}";
-        foreach (var set in result.Sets)
-            yield return $"Pictures   {set.Name}: {set.Preparation}";
-        yield return $"Size       {protocol.Width} x {protocol.Height}";
-        if (protocol.Fwd is { } fwd)
-            yield return $"Wavelets   {fwd.Wavelet}, level {fwd.Level}: {fwd.Packets} packets of {fwd.Features} coefficients; {fwd.Pixels}";
-        if (protocol.Spectrum is { } spectrum)
-            yield return $"Spectrum   {spectrum.Signal.ToString().ToLowerInvariant()}, {(spectrum.Hann ? "Hann window" : "no window")}; log10 of the ratio to the reference";
-        foreach (var network in protocol.Networks ?? [])
-            yield return $"Network    {network.Network}: {network.Width} features; {network.Preparation}; {network.Weights}, sha256 {network.Sha256}";
-        if (protocol.Perceptual is { } lpips)
-            yield return $"LPIPS      {lpips.Network}: {lpips.Trunk}, sha256 {lpips.TrunkSha256}; {lpips.Linear}, sha256 {lpips.LinearSha256}";
-        if (protocol.ClipScore is { } clip)
-            yield return $"CLIPScore  {clip.Model}, sha256 {clip.Sha256}: {clip.Formula}; captions {clip.Captions}";
-        if (protocol.SlicedWasserstein is { } swd)
-            yield return $"Patches    {swd.Descriptors}: up to {swd.Patches} a picture and level, {swd.Directions} directions, seed {swd.Seed}";
-        if (protocol.Statistics is { } saved)
-            yield return $"Statistics {saved.Name}: {(saved.Count is { } n ? $"{n} pictures" : "number of pictures not said")}";
-        if (protocol.Kernel is { } kernel)
-            yield return $"Kernel     {kernel.Kernel}: {kernel.Subsets} subsets of up to {kernel.SubsetSize}, seed {kernel.Seed}";
-        if (protocol.PrecisionRecall is { } prdc)
-            yield return $"Neighbours {prdc.Neighbours}, {(prdc.Rule == BallRule.Open ? "open balls (distance < radius)" : "closed balls (distance <= radius)")}";
-        yield return $"Intervals  {Figures.Percent(protocol.Bootstrap.Confidence)}, {Figures.Count(protocol.Bootstrap.Resamples)} resamples, seed {protocol.Bootstrap.Seed}: {protocol.Intervals}";
     }
 
     private static Table Sets(EvaluationResult result)

@@ -57,6 +57,7 @@ public static class HtmlReport
             {
                 VerdictTone.Better => ("better", "▲", "Better"),
                 VerdictTone.Worse => ("worse", "▼", "Worse"),
+                VerdictTone.Mixed => ("unclear", "◆", "Better in some, worse in others"),
                 _ => ("unclear", "◆", "No clear difference"),
             };
             html.Open("div", ("class", "verdict " + tone)).Open("p", ("class", "tone"))

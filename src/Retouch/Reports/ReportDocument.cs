@@ -40,6 +40,9 @@ public enum VerdictTone
 
     /// <summary>No difference was shown.</summary>
     Unclear,
+
+    /// <summary>Better in some respects and worse in others.</summary>
+    Mixed,
 }
 
 /// <summary>The answer in plain words.</summary>

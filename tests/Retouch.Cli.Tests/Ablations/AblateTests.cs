@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Retouch.Cli.Ablations;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
@@ -42,7 +43,7 @@ public sealed class AblateTests : IDisposable
         Assert.Contains("1 of 4 runs are done.", first.Out);
         Assert.True(File.Exists(In("out", "report.html")));
 
-        var all = Run("out", "--json");
+        var all = Run("out", "--json", "--tensorboard");
         Assert.True(all.ExitCode == 0, all.Error);
         using var result = JsonDocument.Parse(all.Out);
         Assert.Equal(3, result.RootElement.GetProperty("ran").GetArrayLength());
@@ -66,6 +67,8 @@ public sealed class AblateTests : IDisposable
 
         var runs = Directory.EnumerateFiles(In("out", "arms"), "metrics.jsonl", SearchOption.AllDirectories).ToArray();
         Assert.Equal(4, runs.Length);
+        // The pictures were encoded once, for the pre-training and all arms.
+        Assert.Equal(8, Directory.EnumerateFiles(In("out", "latents"), "*.safetensors", SearchOption.AllDirectories).Sum(static file => Retouch.Torch.Safetensors.SafetensorsFile.Open(file).Entries.Values.First().Shape[0]));
         // The same seed gives both arms the same data, noise and times: the first step says the same of the latent loss.
         var losses = runs.GroupBy(run => run.Contains("seed-1", StringComparison.Ordinal)).Select(seed => seed.Select(run =>
             JsonDocument.Parse(File.ReadLines(run).First()).RootElement.GetProperty("loss/latent/raw").GetDouble()).Distinct().ToArray()).ToArray();
@@ -74,9 +77,17 @@ public sealed class AblateTests : IDisposable
 
         var html = File.ReadAllText(In("out", "report.html"));
         Assert.Contains("A small ablation", html);
+        // The protocol: how many, against what, how sure.
+        Assert.Contains("How it was measured", html);
+        Assert.Contains("6 pictures from each model and training seed, picture seeds from 1000 on", html);
+        Assert.Contains("procedural scenes of the test split, seed 1", html);
+        Assert.Contains("100 resamples", html);
         Assert.DoesNotMatch("(src|href)=\"http", html);
         Assert.True(File.Exists(In("out", "report.json")));
         Assert.NotEmpty(Directory.EnumerateFiles(In("out", "report-data"), "*.csv"));
+
+        // A run for TensorBoard in every row.
+        Assert.Equal(10, Directory.EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories).Count());
 
         var written = runs.ToDictionary(run => run, File.GetLastWriteTimeUtc);
         File.Delete(In("out", "report.html"));
@@ -140,6 +151,52 @@ public sealed class AblateTests : IDisposable
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains(message, outcome.Error);
         Assert.False(Directory.Exists(In("none")));
+    }
+
+    public static TheoryData<string> ReadySpecs() => [.. Names()];
+
+    private static string[] Names() => [.. Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "ablations"), "*.json").Select(static f => Path.GetFileNameWithoutExtension(f)).Where(static name => name != "base").Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(ReadySpecs))]
+    public void EveryReadySpec_CanBeRun_AndComparesEachArmWithALatentLossAlone(string name)
+    {
+        var spec = AblationSpec.Read(Path.Combine(AppContext.BaseDirectory, "ablations", name + ".json"), []);
+        var plan = new AblationPlan(spec, In("tiny"));
+        Assert.True(plan.Arms.Count >= 2);
+        Assert.True(spec.Seeds.Count >= 2);
+        Assert.NotEmpty(spec.About);
+        var losses = plan.Arms.ToDictionary(static arm => arm.Name, static arm => arm.Training.Options.Objective?.Perceptual);
+        Assert.Contains(losses.Values, static loss => loss is not null);
+        Assert.All(plan.Arms, arm => Assert.Null(losses[arm.Against]));
+        // What arms share is trained once.
+        Assert.Equal(spec.Pretraining.Count, plan.Pretrainings.Count());
+    }
+
+    [Fact]
+    public void TheReadySpecs_AreThoseOfThePaper() => Assert.Equal(
+        ["average-decay", "data-and-resolution", "depth", "depth-weights", "formulation", "initial-length", "normalisation", "sampling-steps", "threshold", "weight"], Names());
+
+    [Fact]
+    public void AReadySpec_RunsReducedOnAFolder()
+    {
+        for (var k = 0; k < 24; k++)
+        {
+            var picture = new Retouch.Data.Scenes.ProceduralScenes(3, 32, 24).Load(k).Picture;
+            Directory.CreateDirectory(In("photos", $"class{k % 2}"));
+            File.WriteAllBytes(In("photos", $"class{k % 2}", $"{k:D2}.png"), Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png));
+        }
+
+        var outcome = RetouchProcess.Run([
+            "ablate", "depth-weights", "--model", In("tiny"), "--data", In("photos"), "--output", In("reduced"), "--seeds", "1", "--set", "steps=2", "--set", "batch.size=4", "--set", "data.size=32",
+            "--set", "averages=[]", "--set-spec", "evaluation.samples=6", "--set-spec", "evaluation.samplerSteps=[1]", "--set-spec", "evaluation.resamples=100", "--set-spec", "evaluation.decisive=spectrum", "--json"]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var result = JsonDocument.Parse(outcome.Out);
+        Assert.Equal(4, result.RootElement.GetProperty("done").GetInt32());
+        Assert.Equal(3, result.RootElement.GetProperty("figures").GetProperty("differences").EnumerateArray().Count(static d => d.GetProperty("figure").GetString() == "spectrum"));
+        var html = File.ReadAllText(In("reduced", "report.html"));
+        Assert.Contains("weighted 3.79, uniform 4.38", html);
+        Assert.Contains($"every 10th of {In("photos")}, which no training saw", html);
     }
 
     [Fact]

@@ -8,7 +8,7 @@ namespace Retouch.Evaluation.Studies;
 /// <summary>A channel of a tap as a picture.</summary>
 /// <param name="Tap">The tap.</param>
 /// <param name="Channel">The channel.</param>
-/// <param name="Outliers">Share of its pixels that are outliers.</param>
+/// <param name="Outliers">Share of its pixels that are outliers; 0 where all are alike.</param>
 /// <param name="Map">Grey from its low to its high quantile (1 % and 99 %); outliers red.</param>
 public sealed record FeatureMapPicture(int Tap, int Channel, double Outliers, Picture Map);
 
@@ -39,11 +39,19 @@ public static class FeatureMaps
             var kept = OutlierMask.Compute(maps, TapStudy.Mask);
             var (height, width) = ((int)maps.Shape[2], (int)maps.Shape[3]);
             var (values, masks) = (maps.To(Device.Cpu).Contiguous().ToArray<float>(), kept.To(Device.Cpu).Contiguous().ToArray<float>());
-            double Outliers(int c) => 1 - masks.AsSpan(c * height * width, height * width).ToArray().Average();
+            var size = height * width;
+            for (var c = 0; c < maps.Shape[1]; c++)
+            {
+                // The loss's mask leaves all of a constant map out; nothing of it stands out.
+                if (values.AsSpan(c * size, size).IndexOfAnyExcept(values[c * size]) < 0)
+                    masks.AsSpan(c * size, size).Fill(1);
+            }
+
+            double Outliers(int c) => 1 - masks.AsSpan(c * size, size).ToArray().Average();
             foreach (var channel in Enumerable.Range(0, (int)maps.Shape[1]).OrderByDescending(Outliers).Take(channels))
             {
-                var at = channel * height * width;
-                pictures.Add(new FeatureMapPicture(tap, channel, Outliers(channel), Draw(values.AsSpan(at, height * width), masks.AsSpan(at, height * width), width, height, (int)image.Shape[3], (int)image.Shape[2])));
+                var at = channel * size;
+                pictures.Add(new FeatureMapPicture(tap, channel, Outliers(channel), Draw(values.AsSpan(at, size), masks.AsSpan(at, size), width, height, (int)image.Shape[3], (int)image.Shape[2])));
             }
         }
 

@@ -13,9 +13,10 @@ namespace Retouch.Evaluation.Studies;
 /// <param name="Magnitude">Mean absolute value.</param>
 /// <param name="Deviation">Standard deviation within a map, averaged over maps.</param>
 /// <param name="Peak">The largest distance from a map's mean in its deviations.</param>
-/// <param name="Outliers">Share of pixels that the loss's mask takes for outliers, before its windows.</param>
+/// <param name="Outliers">Share of pixels that the loss's mask takes for outliers, before its windows; of maps that are not constant.</param>
 /// <param name="OutlierEnergy">Share of the maps' variance that those pixels hold.</param>
-public sealed record TapFacts(int Tap, DecoderTap Place, double Magnitude, double Deviation, double Peak, double Outliers, double OutlierEnergy);
+/// <param name="Constant">Share of maps whose pixels are all alike, as where a ReLU lets nothing through: there is nothing to compare in them.</param>
+public sealed record TapFacts(int Tap, DecoderTap Place, double Magnitude, double Deviation, double Peak, double Outliers, double OutlierEnergy, double Constant);
 
 /// <summary>How much the estimate of the clean latent is worth at one noise level.</summary>
 /// <param name="Time">In [0, 1].</param>
@@ -107,8 +108,11 @@ public static class TapStudy
         var squares = centred.Square();
         var variance = squares.Mean([2L, 3], keepdim: true);
         var peak = (squares / (variance + FeatureLoss.VarianceFloor)).Amax([0L, 1, 2, 3]).Item();
+        // The mask leaves all of a constant map out: nothing in it lies within twice a deviation of 0.
+        var varied = (x.Amax([2L, 3], keepdim: true) - x.Amin([2L, 3], keepdim: true)).Sign();
+        var outliers = ((1 - kept) * varied).Sum().Item() / Math.Max(varied.Sum().Item() * x.Shape[2] * x.Shape[3], 1);
         return new TapFacts(
-            tap, place, x.Abs().Mean().Item(), variance.Sqrt().Mean().Item(), Math.Sqrt(peak), 1 - kept.Mean().Item(), 1 - ((squares * kept).Sum().Item() / Math.Max(squares.Sum().Item(), double.Epsilon)));
+            tap, place, x.Abs().Mean().Item(), variance.Sqrt().Mean().Item(), Math.Sqrt(peak), outliers, 1 - ((squares * kept).Sum().Item() / Math.Max(squares.Sum().Item(), double.Epsilon)), 1 - varied.Mean().Item());
     }
 
     private static (double Relative, double Loss) Compare(Tensor target, Tensor estimate)

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using Retouch.Cli.Studies;
+using Retouch.Torch.Errors;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary>What a study looks at, and how closely: options of <c>study</c> and of <c>inspect --taps</c>.</summary>
+/// <param name="prefix">Begins every description; empty where the report is all there is.</param>
+internal sealed class StudyOptions(string prefix)
+{
+    private readonly Option<string?> data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
+    private readonly Option<int> size = new("--size") { Description = $"{prefix}Side of the pictures in pixels.", DefaultValueFactory = static _ => 64 };
+    private readonly Option<int> count = new("--count") { Description = $"{prefix}Pictures looked at.", DefaultValueFactory = static _ => 16 };
+    private readonly Option<ulong> seed = new("--seed") { Description = $"{prefix}Of the noise, and of the choice of pictures.", DefaultValueFactory = static _ => 1 };
+    private readonly Option<string> device = new("--device") { Description = $"{prefix}cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
+
+    /// <summary>Folder for the report.</summary>
+    public Option<string?> OutputPath { get; } = new("--output") { Description = $"{prefix}Folder for the report.", Required = prefix.Length == 0 };
+
+    /// <summary>Noise levels.</summary>
+    public Option<int> Levels { get; } = new("--levels") { Description = $"{(prefix.Length == 0 ? "For taps: n" : prefix + "N")}oise levels.", DefaultValueFactory = static _ => 16 };
+
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, device];
+
+    /// <summary>Seed of the noise.</summary>
+    public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
+
+    /// <summary>Where the report goes.</summary>
+    /// <exception cref="UsageException">It is not said.</exception>
+    public string Folder(ParseResult parsed) => parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
+
+    /// <summary>Reads model and pictures.</summary>
+    /// <exception cref="UsageException">A number is out of range.</exception>
+    public StudyMaterial Open(ParseResult parsed, string? model, bool needsDenoiser)
+    {
+        if (parsed.GetValue(count) is < 1 or > 4096 || parsed.GetValue(Levels) is < 2 or > 1000)
+            throw new UsageException("--count lies between 1 and 4096, --levels between 2 and 1000.");
+        return StudyMaterial.Open(model, parsed.GetValue(data), parsed.GetValue(size), parsed.GetValue(count), parsed.GetValue(seed), parsed.GetValue(device)!, needsDenoiser);
+    }
+}
