@@ -8,6 +8,9 @@ namespace Retouch.Cli.Tests;
 /// <summary>Networks run by <c>retouch probe</c> give what other libraries gave.</summary>
 public sealed class ProbeTests : IDisposable
 {
+    // A probe runs a network once.
+    private static readonly string[] OfOtherInputs = ["out.sample_b", "out.sample_no_mask"];
+
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-probe-").FullName;
 
     private string Results => Path.Combine(_folder, "out.safetensors");
@@ -18,6 +21,9 @@ public sealed class ProbeTests : IDisposable
     [InlineData("dit")]
     [InlineData("unet_sd15")]
     [InlineData("unet_sdxl")]
+    [InlineData("pixart")]
+    [InlineData("sd3")]
+    [InlineData("sd35")]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
     [InlineData("clip_text")]
@@ -36,7 +42,7 @@ public sealed class ProbeTests : IDisposable
         using var expected = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors"));
         using var actual = SafetensorsFile.Open(Results);
         var compared = 0;
-        foreach (var key in expected.Names.Where(static n => !n.StartsWith("in.", StringComparison.Ordinal)))
+        foreach (var key in expected.Names.Where(static n => !n.StartsWith("in.", StringComparison.Ordinal) && !OfOtherInputs.Contains(n)))
         {
             var reference = expected.Read(key);
             Assert.Equal(expected.ShapeOf(key), actual.ShapeOf(key));

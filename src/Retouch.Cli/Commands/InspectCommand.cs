@@ -93,7 +93,8 @@ internal static class InspectCommand
         Line("gradients", training.Gradients);
         Line("optimiser", training.Optimiser, "  two moments");
         Line("average", training.Averages);
-        Line("activations", training.EstimatedActivations, "  estimated from the layers' sizes; train --dry-run measures");
+        var recomputed = training.EstimatedRecomputed is { } less ? $" ({Figures.Bytes(less)} with model.checkpointActivations)" : "";
+        Line("activations", training.EstimatedActivations, $"  estimated from the layers' sizes{recomputed}; train --dry-run measures");
         Line("total", training.Total);
         Fit("main memory", training.AvailableMainMemory, training.FitsMainMemory);
         Fit("GPU", training.AvailableGpuMemory, training.FitsGpu);

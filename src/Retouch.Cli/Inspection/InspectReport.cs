@@ -65,12 +65,16 @@ internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep
 /// <param name="Gradients">Of the trained one, float32.</param>
 /// <param name="Optimiser">AdamW's two moments of the trained one, float32.</param>
 /// <param name="Averages">One average of its weights, float32.</param>
-/// <param name="EstimatedActivations">An estimate, from the sizes of the layers: what the backward pass keeps of the trained network and of a decoder that it looks through. <c>train --dry-run</c> measures.</param>
-/// <param name="Total">The sum.</param>
+/// <param name="EstimatedActivations">
+/// An estimate, from the sizes of the layers: the most that forward and backward pass hold of the trained network and of a decoder that the latent perceptual loss looks through.
+/// <c>train --dry-run</c> measures.
+/// </param>
+/// <param name="EstimatedRecomputed">The same with <c>model.checkpointActivations</c>; null where nothing is recomputed.</param>
+/// <param name="Total">The sum, without recomputation.</param>
 /// <param name="AvailableMainMemory">Main memory that is free now; null where the system does not say.</param>
 /// <param name="AvailableGpuMemory">Free memory of the first GPU; null without one.</param>
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
 /// <param name="FitsGpu">Whether it fits onto the first GPU; null without one.</param>
 internal sealed record TrainingMemory(
-    string Trained, int Batch, long Weights, long Gradients, long Optimiser, long Averages, long EstimatedActivations, long Total,
+    string Trained, int Batch, long Weights, long Gradients, long Optimiser, long Averages, long EstimatedActivations, long? EstimatedRecomputed, long Total,
     long? AvailableMainMemory, long? AvailableGpuMemory, bool? FitsMainMemory, bool? FitsGpu);

@@ -96,7 +96,12 @@ internal sealed class Inspector(int batch, string? variant)
             var root = AdapterFolder.RootOf(folder);
             var part = ((string[])["transformer", "unet"]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists) ?? throw new InputException($"'{root}' has no transformer/ or unet/.");
             using var summary = ComponentSummary.Of(part, variant);
-            LoraFile.Check(folder, summary.Parameters);
+            foreach (var encoder in LoraFile.PartsOf(folder))
+            {
+                using var text = encoder is null ? null : ComponentFolder.Describe(Path.Combine(root, encoder));
+                LoraFile.Check(folder, text is null ? LoraTarget.Denoiser((IDenoiser)summary.Network!) : LoraTarget.TextEncoder(ComponentRegistry.Of(text.Network).Parameters(text.Network), encoder!));
+            }
+
             return report with { Model = root };
         }
         catch (InputException e)
@@ -141,14 +146,17 @@ internal sealed class Inspector(int batch, string? variant)
         if ((denoiser ?? summaries.FirstOrDefault(static s => s.Network is KlAutoencoder)) is not { } trained)
             return null;
         const int Side = 32;
-        var activations = trained.Network is IDenoiser network
-            ? ActivationEstimate.OfDenoiser(network) + (autoencoder is null ? 0 : ActivationEstimate.OfAutoencoder((IAutoencoder)autoencoder.Network, network.SampleSize, frozen: true))
-            : ActivationEstimate.OfAutoencoder((IAutoencoder)trained.Network, Side, frozen: false);
+        var decoder = (IAutoencoder?)autoencoder?.Network;
+        // What the latent perceptual loss looks at unless told otherwise.
+        int[]? taps = decoder is null ? null : [.. Enumerable.Range(0, Math.Max(1, decoder.Taps.Count - 1))];
+        long Step(IDenoiser network, bool checkpoint) => ActivationEstimate.OfStep(network, decoder, batch, new StepShape(checkpoint, Taps: taps));
+        var activations = trained.Network is IDenoiser denoising ? Step(denoising, checkpoint: false) : ActivationEstimate.OfAutoencoder((IAutoencoder)trained.Network, Side, batch, frozen: false);
+        long? recomputed = trained.Network is IDenoiser recomputing ? Step(recomputing, checkpoint: true) : null;
         var weights = summaries.Sum(static s => s.Parameters.Count) * sizeof(float);
         var own = trained.Parameters.Count * sizeof(float);
-        var total = weights + (4 * own) + (activations * batch);
+        var total = weights + (4 * own) + activations;
         var (main, gpu) = (MachineChecks.AvailableBytes(), TorchRuntime.CudaDeviceCount > 0 ? TorchRuntime.CudaMemory()?.Free : null);
-        return new TrainingMemory(trained.ClassName, batch, weights, own, 2 * own, own, activations * batch, total, main, gpu, main is null ? null : total <= main, gpu is null ? null : total <= gpu);
+        return new TrainingMemory(trained.ClassName, batch, weights, own, 2 * own, own, activations, recomputed, total, main, gpu, main is null ? null : total <= main, gpu is null ? null : total <= gpu);
     }
 
     private static bool IsFirstFactor(string key) =>

@@ -30,6 +30,9 @@ public static class Attention
             : AtOnce(query, key, value, mask);
     }
 
+    /// <summary>Whether score matrices of so many bytes (batch and heads together) are kept for the backward pass.</summary>
+    public static bool KeepsScores(double bytes) => !Fused.Value && bytes <= LargeRecordedBytes;
+
     /// <summary>With the whole score matrix in memory.</summary>
     internal static Tensor AtOnce(Tensor query, Tensor key, Tensor value, Tensor? mask)
     {

@@ -171,6 +171,13 @@ public sealed class SingleFileTests : IDisposable
         var odd = FullSize(SingleFileKind.StableDiffusion1);
         odd.Remove("first_stage_model.encoder.mid.block_1.conv1.weight");
         Refused("first_stage_model.encoder.mid.block_1.conv1.weight is [7]", odd.Add("first_stage_model.encoder.mid.block_1.conv1.weight", 7));
+        foreach (var key in (string[])["first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_out.weight", "model.diffusion_model.out.2.weight"])
+        {
+            var huge = FullSize(SingleFileKind.StableDiffusion1);
+            huge.Remove(key);
+            Refused($"no usable tensor '{key}'", huge.Add(key, 1L << 40, 1L << 40, 3, 3));
+        }
+
         Refused("refiner", new OriginalLayout().UNet(384, [1, 2, 4, 4], [4, 2], [4, 4, 4, 4], 1280, linear: true, vector: 2560).OpenClip("conditioner.embedders.0.model", 1280, 2));
         Refused("no checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
         Refused("no text encoder", new OriginalLayout().UNet(32, [1, 2], [1], [1, 1], 64, linear: false));

@@ -152,6 +152,19 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
+    public void An_extended_header_that_says_it_is_longer_than_any_is_refused()
+    {
+        var path = Write("long.tar", TarEntryFormat.Pax, ("1.png", Png(1)));
+        var bytes = File.ReadAllBytes(path);
+        Assert.Equal((byte)'x', bytes[156]);
+        Encoding.ASCII.GetBytes("17777777777").CopyTo(bytes, 124);
+        Encoding.ASCII.GetBytes("        ").CopyTo(bytes, 148);
+        Encoding.ASCII.GetBytes(Convert.ToString(bytes.Take(512).Sum(static b => b), 8).PadLeft(6, '0') + "\0 ").CopyTo(bytes, 148);
+        File.WriteAllBytes(path, bytes);
+        Assert.Contains("cannot be used", Assert.Throws<InputException>(() => TarShards.Open([path])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_makes_no_sense_is_named()
     {
         void Refused(string message, params (string, byte[])[] files)

@@ -1,3 +1,4 @@
+using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch.Errors;
 using Retouch.Training;
@@ -30,6 +31,33 @@ public sealed class ResumeTests : IDisposable
         var notes = Resume("parts", null);
         Assert.Contains($"Going on after step {stopAfter}.", notes);
         SameRun("whole", "parts", withCheckpointsOf: [9]);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(8)]
+    public void An_interrupted_run_on_pictures_of_many_shapes_ends_with_the_same_bytes(int stopAfter)
+    {
+        for (var k = 0; k < 13; k++)
+        {
+            var (width, height) = (k % 3) switch { 0 => (20, 20), 1 => (36, 12), _ => (14, 30) };
+            var place = Directory.CreateDirectory(folder[$"data/{(k % 2 == 0 ? "even" : "odd")}"]).FullName;
+            File.WriteAllBytes(Path.Combine(place, $"{k}.png"), PictureFile.Encode(Picture.Filled(width, height, new Rgb((byte)(20 * k), (byte)(255 - k), 90)), PictureFormat.Png));
+        }
+
+        var options = TinyRun.Denoiser("""{ "perceptual": {}, "decodeBatch": 2 }""", set: $$"""
+            {
+              "data": { "folder": "{{folder["data"]}}", "size": 16, "workers": 2, "flip": 0.5, "buckets": { "step": 8, "minSide": 8, "maxSide": 32 }, "allowEnlarging": true },
+              "model.config": { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16], "layers_per_block": 1,
+                "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"], "mid_block_type": "UNetMidBlock2D", "norm_num_groups": 4,
+                "attention_head_dim": 2, "num_class_embeds": 3 }
+            }
+            """);
+        Train(options, "whole", null);
+        Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
+        Assert.Contains($"Going on after step {stopAfter}.", Resume("parts", null));
+        SameRun("whole", "parts", withCheckpointsOf: [9], network: "unet");
     }
 
     [Fact]
@@ -141,12 +169,12 @@ public sealed class ResumeTests : IDisposable
             source.Cancel();
     });
 
-    private void SameRun(string expected, string actual, int[] withCheckpointsOf)
+    private void SameRun(string expected, string actual, int[] withCheckpointsOf, string network = "transformer")
     {
         var (a, b) = (TinyRun.WeightFiles(folder[expected]), TinyRun.WeightFiles(folder[actual]));
         string[] wanted =
         [
-            .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(static m => $"{m}/transformer/diffusion_pytorch_model.safetensors"),
+            .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(m => $"{m}/{network}/diffusion_pytorch_model.safetensors"),
             .. withCheckpointsOf.SelectMany(static step => new[] { "weights", "optimiser", "average-0.9", "average-0.99" }.Select(file => $"checkpoints/step-{step:D8}/{file}.safetensors")),
         ];
         foreach (var file in wanted)

@@ -25,6 +25,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     private readonly string? _source;
     private readonly string? _passengerSource;
     private readonly List<string> _passengers;
+    private readonly List<TextAdapters> _textAdapters = [];
 
     private LatentDiffusionPipeline(
         Component autoencoder, Component denoiser, string denoiserFolder, PipelineIndex index, ConfigDocument scheduler, string? source, string? passengerSource)
@@ -98,20 +99,39 @@ public sealed class LatentDiffusionPipeline : IDisposable
         if (Denoiser.TextWidth is not { } width)
             throw new InputException($"This denoiser ({_denoiser.ClassName}) takes no prompts.");
         var folder = PromptFolder ?? throw new InputException($"The denoiser ({_denoiser.ClassName}) takes prompts, but '{_passengerSource ?? "the model"}' has no text_encoder/ and no tokenizer/. Download the whole model.");
-        return PromptEncoders.Load(folder, width, device, dtype);
+        var encoders = PromptEncoders.Load(folder, width, device, dtype);
+        _textAdapters.ForEach(encoders.Merge);
+        return encoders;
     }
 
     /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
     public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, PipelineLayout.IndexName)) || AdapterFolder.IsAt(folder);
 
-    /// <summary>Adds low-rank adapters to the denoiser's weights.</summary>
+    /// <summary>What was laid over the text encoders (<see cref="Merge"/>): what encoded prompts depend on besides the encoders' folders.</summary>
+    public IReadOnlyList<TextAdapters> TextAdapters => _textAdapters;
+
+    /// <summary>Adds low-rank adapters to the denoiser's weights, and those of text encoders to theirs whenever they are read or written.</summary>
     /// <param name="path">The file, or a folder that holds <see cref="LoraFile.Name"/>.</param>
     /// <param name="strength">What they are multiplied by besides their own scale; 1 is as trained.</param>
-    /// <exception cref="InputException">They do not fit the denoiser: everything that does not is named.</exception>
+    /// <exception cref="InputException">They do not fit: everything that does not is named.</exception>
     public void Merge(string path, double strength = 1)
     {
-        using var adapters = LoraFile.Attach(path, Denoiser.Parameters, Denoiser.Parameters.All[0].Value.Device, DType.Float32);
-        adapters.Merge(strength);
+        var parts = LoraFile.PartsOf(path);
+        List<TextAdapters> texts = [.. parts.OfType<string>().Select(encoder => new TextAdapters(encoder, Path.GetFullPath(path), strength))];
+        foreach (var text in texts)
+        {
+            var folder = _passengers.Contains(text.Encoder) ? Path.Combine(_passengerSource!, text.Encoder) : throw new InputException($"'{path}' has adapters of {text.Encoder}, which this model does not have.");
+            using var encoder = ComponentFolder.Describe(folder);
+            LoraFile.Check(path, LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder));
+        }
+
+        if (parts.Contains(null))
+        {
+            using var adapters = LoraFile.Attach(path, LoraTarget.Denoiser(Denoiser), Denoiser.Parameters.All[0].Value.Device, DType.Float32);
+            adapters.Merge(strength);
+        }
+
+        _textAdapters.AddRange(texts);
     }
 
     /// <summary>As <see cref="NativeSize"/>, from the configurations alone.</summary>
@@ -184,7 +204,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     public void Save(string folder, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? denoiserTensors = null, long? maxShardBytes = null) => AtomicFolder.Write(folder, temporary =>
     {
         foreach (var name in _passengers)
-            Copy(name, Path.Combine(temporary, name));
+            Copy(name, Path.Combine(temporary, name), maxShardBytes);
         Directory.CreateDirectory(Path.Combine(temporary, "scheduler"));
         ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName, _autoencoder, dtype, null, maxShardBytes);
         ComponentFolder.Fill(Directory.CreateDirectory(Path.Combine(temporary, _denoiserFolder)).FullName, _denoiser, dtype, denoiserTensors, maxShardBytes);
@@ -229,11 +249,20 @@ public sealed class LatentDiffusionPipeline : IDisposable
         throw new InputException($"'{folder}' holds a {name}, where {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} belongs.");
     }
 
-    private void Copy(string name, string target)
+    private void Copy(string name, string target, long? maxShardBytes)
     {
         var from = Path.Combine(_passengerSource!, name);
         if (!Directory.Exists(from))
             throw new InputException($"'{from}' was there when the pipeline was read and is gone now, so that it cannot be copied. Put it back and save again.");
-        FolderCopy.Copy(from, target);
+        if (_textAdapters.All(a => a.Encoder != name))
+        {
+            FolderCopy.Copy(from, target);
+            return;
+        }
+
+        using var component = ComponentFolder.Load(from, Device.Cpu, dtype: null);
+        foreach (var adapters in _textAdapters.Where(a => a.Encoder == name))
+            adapters.MergeInto(ComponentRegistry.Of(component.Network).Parameters(component.Network));
+        ComponentFolder.Fill(Directory.CreateDirectory(target).FullName, component, null, null, maxShardBytes);
     }
 }

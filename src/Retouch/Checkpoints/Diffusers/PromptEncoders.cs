@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Retouch.Checkpoints.Lora;
 using Retouch.Conditioning;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.Prompts;
@@ -15,9 +16,9 @@ public sealed class PromptEncoders : IDisposable
     private const string Sdxl = "StableDiffusionXL";
     private static readonly (string Encoder, string Tokenizer)[] Places = [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"), ("text_encoder_3", "tokenizer_3")];
 
-    private readonly List<Component> _components;
+    private readonly Dictionary<string, Component> _components;
 
-    private PromptEncoders(IPromptEncoder encoder, List<Component> components) => (Encoder, _components) = (encoder, components);
+    private PromptEncoders(IPromptEncoder encoder, Dictionary<string, Component> components) => (Encoder, _components) = (encoder, components);
 
     /// <summary>From prompts to what the denoiser is told.</summary>
     public IPromptEncoder Encoder { get; }
@@ -51,7 +52,7 @@ public sealed class PromptEncoders : IDisposable
     {
         var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
         var family = FamilyOf(folder);
-        var components = new List<Component>();
+        var components = new Dictionary<string, Component>(StringComparer.Ordinal);
         try
         {
             var encoder = Create(family, folder, index, width, components, device, dtype, variant);
@@ -61,16 +62,31 @@ public sealed class PromptEncoders : IDisposable
         }
         catch
         {
-            components.ForEach(static c => c.Dispose());
+            foreach (var component in components.Values)
+                component.Dispose();
             throw;
         }
     }
 
+    /// <summary>Lays adapters over one of them.</summary>
+    /// <exception cref="InputException">The family has no such encoder, or they do not fit it.</exception>
+    public void Merge(TextAdapters adapters)
+    {
+        ArgumentNullException.ThrowIfNull(adapters);
+        if (!_components.TryGetValue(adapters.Encoder, out var component))
+            throw new InputException($"'{adapters.File}' has adapters of {adapters.Encoder}, which this model does not have.");
+        adapters.MergeInto(ComponentRegistry.Of(component.Network).Parameters(component.Network));
+    }
+
     /// <inheritdoc/>
-    public void Dispose() => _components.ForEach(static c => c.Dispose());
+    public void Dispose()
+    {
+        foreach (var component in _components.Values)
+            component.Dispose();
+    }
 
     private static IPromptEncoder Create(
-        string family, string folder, JsonObject index, int width, List<Component> components, Device device, DType? dtype, string? variant)
+        string family, string folder, JsonObject index, int width, Dictionary<string, Component> components, Device device, DType? dtype, string? variant)
     {
         T Read<T>(int place)
             where T : class
@@ -81,7 +97,7 @@ public sealed class PromptEncoders : IDisposable
                 throw new InputException($"'{folder}' is a {family} and lacks {string.Join(" and ", missing)}: prompts cannot be encoded. Download the whole model.");
             // T5 overflows in float16.
             var component = ComponentFolder.Load(encoder, device, typeof(T) == typeof(T5Encoder) && dtype == DType.Float16 ? DType.Float32 : dtype, variant);
-            components.Add(component);
+            components.Add(Places[place].Encoder, component);
             return component.Network as T ?? throw new InputException($"'{encoder}' holds a {component.ClassName}, which a {family} does not have there.");
         }
 

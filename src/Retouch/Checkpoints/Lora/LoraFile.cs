@@ -7,7 +7,8 @@ namespace Retouch.Checkpoints.Lora;
 
 /// <summary>
 /// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>, <c>unet.…</c>); read in that layout, in diffusers'
-/// older one (<c>PATH.lora.down.weight</c>), and in kohya's where modules have diffusers' names (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>).
+/// older ones (<c>PATH.lora.down.weight</c>, <c>PATH.lora_linear_layer.down.weight</c>), and in kohya's, where modules have diffusers' names or a U-Net's those of the original code
+/// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Such files may have parts for text encoders, too (<c>text_encoder.…</c>, <c>lora_te_…</c>).
 /// </summary>
 public static class LoraFile
 {
@@ -19,6 +20,7 @@ public static class LoraFile
         (".lora_A.weight", Part.Down), (".lora_B.weight", Part.Up),
         (".lora.down.weight", Part.Down), (".lora.up.weight", Part.Up),
         (".lora_down.weight", Part.Down), (".lora_up.weight", Part.Up),
+        (".lora_linear_layer.down.weight", Part.Down), (".lora_linear_layer.up.weight", Part.Up),
         (".alpha", Part.Alpha),
     ];
 
@@ -59,14 +61,23 @@ public static class LoraFile
     /// <param name="dtype">Their type; null keeps the stored one.</param>
     /// <exception cref="InputException">A key is in no layout that is read, or names no layer of this network; a part is missing or has another shape. All keys are named at once.</exception>
     /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
-    public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null)
+    public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null) => Attach(path, LoraTarget.Only(network), device, dtype);
+
+    /// <summary>Reads a file's part for a network and attaches its adapters to that, which is frozen.</summary>
+    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
+    /// <param name="target">The network, with memory, and which part is meant.</param>
+    /// <param name="device">Where the adapters go.</param>
+    /// <param name="dtype">Their type; null keeps the stored one.</param>
+    /// <exception cref="InputException">A key of that part is in no layout that is read, or names no layer of this network; a part is missing or has another shape. All keys are named at once.</exception>
+    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    public static LowRankAdapters Attach(string path, LoraTarget target, Device device, DType? dtype = null)
     {
-        ArgumentNullException.ThrowIfNull(network);
+        ArgumentNullException.ThrowIfNull(target);
         using var scope = TensorScope.Enter();
         using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
-        var found = Sort(file, network);
+        var found = Sort(file, target);
         var layers = found.Select(l => new AdaptedLayer(l.Key, Rank(l.Value), l.Value.TryGetValue(Part.Alpha, out var alpha) ? file.Read(alpha).To(DType.Float64).Item() : Rank(l.Value))).ToList();
-        var adapters = LowRankAdapters.Attach(network, layers);
+        var adapters = LowRankAdapters.Attach(target.Network, layers);
         try
         {
             adapters.Parameters.Load(new Renamed(file, adapters.Parameters, found), device, dtype, file.FilePath);
@@ -83,31 +94,39 @@ public static class LoraFile
 
     /// <summary>Compares a file with a network, which needs no memory for that.</summary>
     /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
-    /// <param name="network">The network's own parameters.</param>
+    /// <param name="target">The network, and which part of the file is meant.</param>
     /// <exception cref="InputException">It does not fit: everything that does not is named.</exception>
-    public static void Check(string path, ParameterStore network)
+    public static void Check(string path, LoraTarget target)
     {
-        ArgumentNullException.ThrowIfNull(network);
+        ArgumentNullException.ThrowIfNull(target);
         using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
-        Sort(file, network);
+        Sort(file, target);
+    }
+
+    /// <summary>The parts of a file: folders of text encoders, and null for the denoiser's, which a file without keys has too.</summary>
+    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
+    /// <exception cref="InputException">It cannot be read.</exception>
+    public static IReadOnlyList<string?> PartsOf(string path)
+    {
+        using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
+        return [.. file.Names.Select(LoraTarget.EncoderOf).DefaultIfEmpty().Distinct().Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The file's keys by layer, in the network's order.</summary>
-    private static List<KeyValuePair<string, Dictionary<Part, string>>> Sort(SafetensorsFile file, ParameterStore network)
+    private static List<KeyValuePair<string, Dictionary<Part, string>>> Sort(SafetensorsFile file, LoraTarget target)
     {
+        var network = target.Network;
         var paths = network.All.Where(static p => p.IsAdaptable).Select(static p => p.Name[..^".weight".Length]).ToList();
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var path in paths)
         {
-            foreach (var prefix in (string[])["", "unet.", "transformer."])
-                names[prefix + path] = path;
-            foreach (var prefix in (string[])["lora_unet_", "lora_transformer_"])
-                names[prefix + path.Replace('.', '_')] = path;
+            foreach (var name in target.NamesOf(path))
+                names[name] = path;
         }
 
         var sorted = paths.ToDictionary(static p => p, static _ => new Dictionary<Part, string>(), StringComparer.Ordinal);
         var problems = new List<string>();
-        foreach (var key in file.Names)
+        foreach (var key in file.Names.Where(target.Concerns))
         {
             var (suffix, part) = Suffixes.FirstOrDefault(s => key.EndsWith(s.Suffix, StringComparison.Ordinal));
             if (suffix is null)

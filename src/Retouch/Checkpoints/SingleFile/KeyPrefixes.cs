@@ -13,7 +13,10 @@ internal sealed class KeyPrefixes
 
     /// <summary>The origin of a key.</summary>
     /// <exception cref="ArgumentException">No module contains it.</exception>
-    public TensorOrigin Find(string key)
+    public TensorOrigin Find(string key) => TryFind(key) ?? throw new ArgumentException($"'{key}' has no counterpart in the original layout.", nameof(key));
+
+    /// <summary>The origin of a key, or null where no module contains it.</summary>
+    public TensorOrigin? TryFind(string key)
     {
         for (var end = key.Length; (end = key.LastIndexOf('.', end - 1)) > 0;)
         {
@@ -23,7 +26,7 @@ internal sealed class KeyPrefixes
             return rest with { Key = $"{module.Original}.{rest.Key}" };
         }
 
-        throw new ArgumentException($"'{key}' has no counterpart in the original layout.", nameof(key));
+        return null;
     }
 
     /// <summary>Replaces the first part of what is left of a key.</summary>

@@ -73,8 +73,8 @@ internal static class OriginalAutoencoder
             ScalingFactor = scalingFactor,
         };
 
-        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is { Length: 4 } shape
-            ? checked((int)shape[dimension])
+        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is { Length: 4 } shape && shape[dimension] <= int.MaxValue
+            ? (int)shape[dimension]
             : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
     }
 

@@ -108,7 +108,7 @@ internal static class OriginalText
         };
     }
 
-    private static int Size(ITensorSource source, string name, int dimension, string origin) => source.Names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension
-        ? checked((int)shape[dimension])
+    private static int Size(ITensorSource source, string name, int dimension, string origin) => source.Names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension && shape[dimension] <= int.MaxValue
+        ? (int)shape[dimension]
         : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
 }

@@ -111,8 +111,8 @@ internal static class OriginalUNet
             ProjectionClassEmbeddingsInputDim = hasAddition ? Size($"{Prefix}.label_emb.0.0.weight", 1) : null,
         };
 
-        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension
-            ? checked((int)shape[dimension])
+        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension && shape[dimension] <= int.MaxValue
+            ? (int)shape[dimension]
             : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
 
         int Depth(string attention)

@@ -38,7 +38,7 @@ internal static class ShardIndex
         {
             using var stream = File.OpenRead(path);
             using var reader = new TarReader(stream);
-            while (reader.GetNextEntry() is { } entry)
+            while (Next(reader) is { } entry)
             {
                 last = entry.Name;
                 if (!IsFile(entry, path))
@@ -76,6 +76,19 @@ internal static class ShardIndex
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"Cannot read the shard '{path}': {e.Message}", e);
+        }
+    }
+
+    private static TarEntry? Next(TarReader reader)
+    {
+        try
+        {
+            return reader.GetNextEntry();
+        }
+        catch (InvalidOperationException e)
+        {
+            // How .NET puts it where an extended header says that it is longer than any may be.
+            throw new InvalidDataException(e.Message, e);
         }
     }
 

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Retouch.Checkpoints.Diffusers;
+using Retouch.Checkpoints.Lora;
 using Retouch.Torch;
 
 namespace Retouch.Training.Caching;
@@ -23,6 +25,13 @@ internal static class ComponentHash
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>What is laid over a text encoder: where, how strongly, and SHA-256 over the file.</summary>
+    public static string Of(TextAdapters adapters)
+    {
+        using var stream = File.OpenRead(Directory.Exists(adapters.File) ? Path.Combine(adapters.File, LoraFile.Name) : adapters.File);
+        return string.Create(CultureInfo.InvariantCulture, $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(SHA256.HashData(stream))}");
     }
 
     /// <summary>

@@ -24,12 +24,16 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
     /// <summary>Told how many pictures are encoded, and how many there are.</summary>
     public Action<int, int>? Progress { get; init; }
 
+    // As that of prompts: for whoever changes how pictures are read, cut or encoded.
+    private const int Revision = 1;
+
     /// <summary>What the rows of a store depend on beside the pictures.</summary>
     /// <param name="encoderHash">Of the autoencoder's folder.</param>
     /// <param name="framing">How pictures are cut.</param>
     public static JsonObject Key(string encoderHash, Framing framing) => new()
     {
         ["kind"] = "latents",
+        ["revision"] = Revision,
         ["autoencoder"] = encoderHash,
         ["width"] = framing.Width,
         ["height"] = framing.Height,

@@ -14,6 +14,9 @@ internal sealed class PromptTable : IDisposable
     private const int Chunk = 16;
     private const int RowsPerFile = 256;
 
+    // Counts the ways in which prompts were read and encoded: whoever changes a tokenizer or an encoder so that other numbers come out raises it, and what was kept before is stale.
+    private const int Revision = 1;
+
     private readonly Dictionary<string, Condition> _memory = new(StringComparer.Ordinal);
     private readonly RowStore? _store;
 
@@ -24,7 +27,7 @@ internal sealed class PromptTable : IDisposable
     /// <param name="encoderHashes">Of the folders of encoders and tokenizers.</param>
     public static JsonObject Key(string family, IEnumerable<string> encoderHashes) => new()
     {
-        ["kind"] = "prompts", ["family"] = family, ["encoders"] = new JsonArray([.. encoderHashes.Select(static h => (JsonNode?)h)]),
+        ["kind"] = "prompts", ["revision"] = Revision, ["family"] = family, ["encoders"] = new JsonArray([.. encoderHashes.Select(static h => (JsonNode?)h)]),
     };
 
     /// <summary>Encodes the prompts that are not there yet.</summary>

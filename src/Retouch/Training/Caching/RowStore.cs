@@ -109,6 +109,9 @@ internal sealed class RowStore : IDisposable
         }
 
         string Text(JsonNode? node) => node?.ToJsonString() ?? "nothing";
+        // Stores from before revisions were counted are of the first.
+        if (found is not null && key["revision"] is not null)
+            found.TryAdd("revision", 1);
         var names = key.Select(static p => p.Key).Union(found?.Select(static p => p.Key) ?? [], StringComparer.Ordinal);
         var differences = names.Where(n => Text(key[n]) != Text(found?[n])).Select(n => $"{n} was {Text(found?[n])} and is {Text(key[n])}").ToList();
         if (differences.Count > 0)

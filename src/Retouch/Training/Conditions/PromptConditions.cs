@@ -50,7 +50,7 @@ internal sealed class PromptConditions : IConditionSource
             return;
         string[] captions = [.. sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!)).Distinct(StringComparer.Ordinal)];
         _firstCaptions = [.. captions.Take(16)];
-        var store = _cache is null ? null : RowStore.Open(_cache, PromptTable.Key(PromptEncoders.FamilyOf(Folder), PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of)));
+        var store = _cache is null ? null : RowStore.Open(_cache, PromptTable.Key(PromptEncoders.FamilyOf(Folder), [.. PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of), .. _pipeline.TextAdapters.Select(ComponentHash.Of)]));
         PromptEncoders? encoders = null;
         var cut = new List<string>();
         EncodedPrompts Encode(IReadOnlyList<string> prompts)

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Tests.Data;
@@ -65,6 +66,30 @@ public sealed class LatentCacheTests
         source.Version = "changed";
         Encode(source, autoencoder, folder.Path).Dispose();
         Assert.InRange(source.Loads - second, source.Count, source.Count + 3);
+    }
+
+    [Fact]
+    public void What_was_made_by_an_older_way_of_encoding_is_stale()
+    {
+        using var folder = new Telemetry.TemporaryFolder();
+        foreach (var key in (JsonObject[])[LatentEncoding.Key("aa", Framing), PromptTable.Key("SomePipeline", ["bb"])])
+        {
+            var place = folder[key["kind"]!.ToString()];
+            RowStore.Open(place, key).Dispose();
+            var stored = Path.Combine(place, "key.json");
+            var json = JsonNode.Parse(File.ReadAllText(stored))!.AsObject();
+            var revision = json["revision"]!.GetValue<int>();
+            json["revision"] = revision - 1;
+            File.WriteAllText(stored, json.ToJsonString());
+            Assert.Contains($"revision was {revision - 1} and is {revision}", Assert.Throws<InputException>(() => { RowStore.Open(place, key).Dispose(); }).Message, StringComparison.Ordinal);
+            // Those that were not counted yet are of the first.
+            json.Remove("revision");
+            File.WriteAllText(stored, json.ToJsonString());
+            if (revision == 1)
+                RowStore.Open(place, key).Dispose();
+            else
+                Assert.Throws<InputException>(() => { RowStore.Open(place, key).Dispose(); });
+        }
     }
 
     [Fact]
