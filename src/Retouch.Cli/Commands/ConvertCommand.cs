@@ -83,6 +83,7 @@ internal static class ConvertCommand
     {
         using var pipeline = LatentDiffusionPipeline.Load(source, Device.Cpu, dtype: null, parsed.GetValue(Variant), autoencoderType: null);
         LoraFlags.Merge(pipeline, adapters);
+        LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         pipeline.Save(target, dtype, maxShardBytes: shard);
         return new Result(target, null, null, [new Component(pipeline.DenoiserName, null, pipeline.Denoiser.Parameters.All.Count), new Component("vae", null, pipeline.Autoencoder.Parameters.All.Count)], null);
     }

@@ -46,6 +46,13 @@ internal sealed class LoraFlags
         return [.. files.Select((f, k) => new LaidOver(Path.GetFullPath(f), scales.Length == 0 ? 1 : scales.Length == 1 ? scales[0] : scales[k]))];
     }
 
+    /// <summary>Says what is odd about a model that consists of adapters.</summary>
+    public static void Warn(LatentDiffusionPipeline pipeline, TextWriter writer)
+    {
+        foreach (var warning in pipeline.Warnings)
+            writer.WriteLine($"note: {warning}");
+    }
+
     /// <summary>Lays them over, one after the other.</summary>
     /// <exception cref="InputException">One does not fit the denoiser.</exception>
     public static void Merge(LatentDiffusionPipeline pipeline, IReadOnlyList<LaidOver> adapters)

@@ -83,6 +83,7 @@ internal static class SampleCommand
         var device = Torch.Device.Parse(parsed.GetValue(Device)!);
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         LoraFlags.Merge(pipeline, adapters);
+        LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         var chosen = parsed.GetValue(Class) ?? [];
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
         var request = new PipelineSampling

@@ -26,6 +26,7 @@ public sealed class LatentDiffusionPipeline : IDisposable
     private readonly string? _passengerSource;
     private readonly List<string> _passengers;
     private readonly List<TextAdapters> _textAdapters = [];
+    private readonly List<string> _warnings = [];
 
     private LatentDiffusionPipeline(
         Component autoencoder, Component denoiser, string denoiserFolder, PipelineIndex index, ConfigDocument scheduler, string? source, string? passengerSource)
@@ -106,6 +107,9 @@ public sealed class LatentDiffusionPipeline : IDisposable
 
     /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
     public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, PipelineLayout.IndexName)) || AdapterFolder.IsAt(folder);
+
+    /// <summary>What is odd about what was read, in words for people: adapters that were trained on other weights.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>What was laid over the text encoders (<see cref="Merge"/>): what encoded prompts depend on besides the encoders' folders.</summary>
     public IReadOnlyList<TextAdapters> TextAdapters => _textAdapters;
@@ -226,6 +230,8 @@ public sealed class LatentDiffusionPipeline : IDisposable
         {
             foreach (var adapters in stack.Reverse())
             {
+                if (adapters.Sample is { } sample && !BaseSample.Fits(sample, pipeline.Denoiser.Parameters))
+                    pipeline._warnings.Add($"The adapters '{adapters.Folder}' were trained on other weights than '{adapters.Base}' holds now; what comes out may be poor.");
                 pipeline.Merge(adapters.Folder);
                 pipeline.SchedulerConfig = adapters.Scheduler ?? pipeline.SchedulerConfig;
             }

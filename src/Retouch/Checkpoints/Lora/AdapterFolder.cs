@@ -20,6 +20,10 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
 
     private const string BaseMember = "base_model";
     private const string SchedulerMember = "scheduler";
+    private const string SampleMember = "base_sample";
+
+    /// <summary>Some of the model's weights when the adapters were trained; null where that is not known.</summary>
+    internal IReadOnlyList<double>? Sample { get; private init; }
 
     /// <summary>Whether a folder holds adapters and no whole pipeline.</summary>
     public static bool IsAt(string folder) =>
@@ -51,9 +55,10 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
     /// <param name="component">The network's name in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
     /// <param name="model">The folder that the network came from.</param>
     /// <param name="options">How the adapters were made.</param>
+    /// <param name="network">The network's own parameters, as they were in training; null leaves out what the model is known again by.</param>
     /// <param name="scheduler">As <see cref="Scheduler"/>.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Save(string folder, LowRankAdapters adapters, string component, string model, AdapterOptions options, JsonObject? scheduler = null)
+    public static void Save(string folder, LowRankAdapters adapters, string component, string model, AdapterOptions options, ParameterStore? network = null, JsonObject? scheduler = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         var json = new JsonObject
@@ -64,6 +69,8 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
             ["alpha"] = options.Alpha ?? options.Rank,
             ["targets"] = new JsonArray([.. options.Targets.Select(static t => (JsonNode)t)]),
         };
+        if (network is not null)
+            json[SampleMember] = new JsonArray([.. BaseSample.Of(network).Select(static v => (JsonNode)v)]);
         if (scheduler is not null)
             json[SchedulerMember] = scheduler.DeepClone();
         AtomicFolder.Write(folder, temporary =>
@@ -88,6 +95,13 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
             JsonObject given => given.DeepClone().AsObject(),
             var other => throw new InputException($"'{path}': {SchedulerMember} is {other.ToJsonString()}; it holds the members of a scheduler_config.json."),
         };
-        return new AdapterFolder(folder, model, scheduler);
+        return new AdapterFolder(folder, model, scheduler) { Sample = ReadSample(json, path) };
     }
+
+    private static double[]? ReadSample(JsonObject json, string path) => json[SampleMember] switch
+    {
+        null => null,
+        JsonArray array when array.All(static v => v is JsonValue value && value.TryGetValue<double>(out _)) => [.. array.Select(static v => v!.GetValue<double>())],
+        _ => throw new InputException($"'{path}': {SampleMember} is no list of numbers."),
+    };
 }

@@ -140,7 +140,34 @@ public sealed class LoraRunTests : IDisposable
         Assert.Contains("no layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight", misfit, StringComparison.Ordinal);
         Assert.Contains("wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], beside this network's layer it is [2, 24]", misfit, StringComparison.Ordinal);
 
+        // Another base of the same shape is noticed, the same one in another type is not.
+        using (var pipeline = LatentDiffusionPipeline.Load(_folder["base"], Device.Cpu))
+            pipeline.Save(_folder["narrow"], DType.BFloat16);
         var config = Path.Combine(model, AdapterFolder.ConfigName);
+        var written = JsonNode.Parse(File.ReadAllText(config))!.AsObject();
+        string[] WarningsOn(string name)
+        {
+            written["base_model"] = _folder[name];
+            File.WriteAllText(config, written.ToJsonString());
+            using var loaded = LatentDiffusionPipeline.Load(model, Device.Cpu);
+            return [.. loaded.Warnings];
+        }
+
+        Assert.Empty(WarningsOn("base"));
+        Assert.Empty(WarningsOn("narrow"));
+        using (var pipeline = LatentDiffusionPipeline.Load(_folder["base"], Device.Cpu))
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            foreach (var parameter in pipeline.Denoiser.Parameters.All)
+                parameter.Value.MulInPlace(1.02);
+            pipeline.Save(_folder["tuned"]);
+        }
+
+        Assert.Contains("other weights", Assert.Single(WarningsOn("tuned")), StringComparison.Ordinal);
+        written["base_sample"] = new JsonArray("one");
+        File.WriteAllText(config, written.ToJsonString());
+        Assert.Contains("base_sample", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "nowhere" }""");
         Assert.Contains("which is not there", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "." }""");
