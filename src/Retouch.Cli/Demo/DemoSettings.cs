@@ -33,7 +33,7 @@ internal sealed record DemoSettings
     public int SamplerSteps { get; init; } = 25;
 
     /// <summary>Scale of classifier-free guidance.</summary>
-    public double Guidance { get; init; } = 1.5;
+    public double Guidance { get; init; } = 3;
 
     /// <summary>Decides everything random.</summary>
     public ulong Seed { get; init; } = 3;
