@@ -28,10 +28,10 @@ internal static class AblationTables
     public static IEnumerable<ReportTable> Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand)
     {
         string[] all = [.. rows.SelectMany(static row => row.Figures).Select(static f => f.Name).Distinct().Where(name => IsPart(name) == byBand)];
-        return all.Chunk(MostColumns).Select(names => Quality(plan, rows, byBand, names));
+        return all.Chunk(MostColumns).Select((names, k) => Quality(plan, rows, byBand, names, noted: k == 0 && !byBand));
     }
 
-    private static ReportTable Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand, string[] names)
+    private static ReportTable Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand, string[] names, bool noted)
     {
         var e = plan.Spec.Evaluation;
         var better = names.Select(name => rows.Select(row => row.Find(name)).First(static f => f is not null)!.Better);
@@ -41,7 +41,7 @@ internal static class AblationTables
         {
             IntervalNote = $"is half the width of the {Figures.Percent(e.Confidence)} bootstrap interval over training seeds and pictures ({Figures.Count(e.Resamples)} resamples, both drawn anew, independently); "
                 + "for a row of one seed, over pictures alone. The held-out pictures count as fixed.",
-            Note = byBand ? null : $"{Figures.Count(rows[0].Measured[0].Count)} pictures a row and seed, {Figures.Count(rows[0].Measured[0].References)} real ones. {string.Join(" ", ProtocolText.Warnings(rows.SelectMany(static r => r.Measured).SelectMany(static m => m.Warnings), static set => set))}".TrimEnd(),
+            Note = !noted ? null : $"{Figures.Count(rows[0].Measured[0].Count)} pictures a row and seed, {Figures.Count(rows[0].Measured[0].References)} real ones. {string.Join(" ", ProtocolText.Warnings(rows.SelectMany(static r => r.Measured).SelectMany(static m => m.Warnings), static set => set))}".TrimEnd(),
         };
     }
 
@@ -52,19 +52,19 @@ internal static class AblationTables
         var shown = figures.Differences.Where(d => names.Contains(d.Row)).ToArray();
         string[] columns = [.. shown.Select(static d => d.Figure).Distinct().Where(name => rows.Any(row => row.Find(name) is { Better: not Preference.None }) && IsMain(name, plan))];
         var groups = shown.GroupBy(static d => (d.Row, d.Against)).ToArray();
-        return columns.Chunk(2).Select(part => Differences(plan, groups, part, groups.Length * columns.Length));
+        return columns.Chunk(2).Select((part, k) => Differences(plan, groups, part, k == 0 ? groups.Length * columns.Length : null));
     }
 
-    private static ReportTable Differences(AblationPlan plan, IReadOnlyList<IGrouping<(string Row, string Against), AblationDifference>> groups, string[] columns, int count)
+    private static ReportTable Differences(AblationPlan plan, IReadOnlyList<IGrouping<(string Row, string Against), AblationDifference>> groups, string[] columns, int? count)
     {
         var confidence = Figures.Percent(plan.Spec.Evaluation.Confidence);
-        return new ReportTable("Differences, and whether they are shown", "arm less the one it is compared with",
+        return new ReportTable($"Differences in {string.Join(" and ", columns.Select(Header))}, and whether they are shown", "arm less the one it is compared with",
             [.. columns.SelectMany(static name => (TableColumn[])[new(Header(name)), new("over seeds"), new("seeds that agree"), new("that is")])],
             [.. groups.Select(group => new TableRow($"{group.Key.Row} − {group.Key.Against}", [.. columns.SelectMany(name => Cells(group.FirstOrDefault(d => d.Figure == name)))]))])
         {
             IntervalNote = $"is half the width of the {confidence} bootstrap interval of the difference, paired: both arms have the same training seeds and draw the same seeds of pictures.",
-            Note = $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts as shown where both intervals leave 0 out; with one seed only the first is there, and says nothing of another training. "
-                + $"{Figures.Count(count)} comparisons were made: where nothing differs, about {Figures.Significant(count * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by chance.",
+            Note = count is not { } all ? null : $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts as shown where both intervals leave 0 out; with one seed only the first is there, and says nothing of another training. "
+                + $"{Figures.Count(all)} comparisons were made: where nothing differs, about {Figures.Significant(all * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by chance.",
         };
     }
 

@@ -33,17 +33,17 @@ internal static class EvaluationTables
     public static IEnumerable<ReportTable> Differences(EvaluationResult result, IReadOnlyList<string> names)
     {
         string[] columns = [.. result.Sets[0].Figures.Where(static f => f.Better != Preference.None && !AblationTables.IsPart(f.Name)).Select(static f => f.Name).Where(name => result.Differences.Any(d => d.Figure == name))];
-        return columns.Chunk(AblationTables.MostColumns / 2).Select(part => Differences(result, names, part, columns.Length * (result.Sets.Count - 1)));
+        return columns.Chunk(AblationTables.MostColumns / 2).Select((part, k) => Differences(result, names, part, k == 0 ? columns.Length * (result.Sets.Count - 1) : null));
     }
 
-    private static ReportTable Differences(EvaluationResult result, IReadOnlyList<string> names, string[] columns, int count)
+    private static ReportTable Differences(EvaluationResult result, IReadOnlyList<string> names, string[] columns, int? count)
     {
         var rows = result.Sets.Select((set, k) => (set.Name, Shown: names[k])).Skip(1).Select(set => new TableRow(set.Shown, [.. columns.SelectMany(column => Cells(result.Differences.FirstOrDefault(d => d.Set == set.Name && d.Figure == column)))]));
         var paired = result.Differences.All(static d => d.Paired);
         return new ReportTable($"Differences to {names[0]}", "set", [.. columns.SelectMany(static name => (TableColumn[])[new(AblationTables.Header(name)), new("that is")])], [.. rows])
         {
             IntervalNote = $"is half the width of the {Figures.Percent(result.Protocol.Bootstrap.Confidence)} bootstrap interval of the difference{(paired ? ", paired: pictures of the same name are drawn together" : "; the sets' pictures do not belong together by name and are drawn independently")}.",
-            Note = $"A difference is better or worse where its interval leaves 0 out. {count} {(count == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about {Figures.Significant(count * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by chance. The intervals hold the chance of which pictures were drawn, not that of another training.",
+            Note = count is not { } all ? null : $"A difference is better or worse where its interval leaves 0 out. {all} {(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about {Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by chance. The intervals hold the chance of which pictures were drawn, not that of another training.",
         };
     }
 
