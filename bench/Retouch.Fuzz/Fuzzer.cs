@@ -46,6 +46,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
             var (number, input, start) = tally.Current;
             if (time.GetElapsedTime(start) > patience)
             {
+                tally.Abandoned = true;
                 var hang = string.Create(CultureInfo.InvariantCulture, $"seed {seed}, input {number}: has not ended after {patience.TotalSeconds:0.#} s\n  kept as {Keep(target, number, input)}");
                 return tally.Result(target.Name, time.GetElapsedTime(begin).TotalSeconds, hang);
             }
@@ -61,6 +62,9 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         {
             var input = mutator.Create(number);
             var (defect, seconds, allocated) = Read(target, input, folder, number, tally);
+            // Nobody waits any more, and the folders may be gone.
+            if (tally.Abandoned)
+                return;
             if (defect is null && seconds > MostSeconds)
             {
                 tally.Forget();
@@ -125,9 +129,17 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         private long _accepted;
         private long _refused;
         private bool _lastAccepted;
+        private volatile bool _abandoned;
         private readonly Lock _lock = new();
 
         public List<string> Findings { get; } = [];
+
+        /// <summary>Whether an input was given up that the reading thread is still at.</summary>
+        public bool Abandoned
+        {
+            get => _abandoned;
+            set => _abandoned = value;
+        }
 
         public double Slowest { get; set; }
 
