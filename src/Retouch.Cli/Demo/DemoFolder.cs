@@ -32,6 +32,9 @@ internal sealed class DemoFolder
     /// <summary>The user's pictures to train on, framed.</summary>
     public string TrainingPictures => In("training-pictures");
 
+    /// <summary>What the autoencoder makes of the pictures to train on.</summary>
+    public string Latents => In("latents");
+
     private string SettingsFile => In("demo.json");
 
     /// <summary>Starts a new demo.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Evaluation;
 using Retouch.Reports;
+using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 
@@ -36,11 +37,13 @@ internal static class DemoRun
         var load = DemoReport.LoadAverage();
         DemoPictures.Prepare(settings, folder, console);
         DemoPretraining.Prepare(settings, folder, console);
+        TrainingOptions[] options = [.. DemoArm.All.Select(arm => Options(arm, settings, folder))];
+        Encode(options[0], console);
         List<ArmRun> runs = [];
         foreach (var arm in DemoArm.All)
         {
             var run = folder.Run("arms", arm.Key);
-            var phase = console.Train($"Post-training, arm {runs.Count + 1} of {DemoArm.All.Count}: {arm.Name} ({arm.Summary})", Options(arm, settings, folder), run);
+            var phase = console.Train($"Post-training, arm {runs.Count + 1} of {DemoArm.All.Count}: {arm.Name} ({arm.Summary})", options[runs.Count], run);
             runs.Add(ArmRun.Read(arm, run, phase));
         }
 
@@ -56,6 +59,17 @@ internal static class DemoRun
             document.Verdict!.Headline, files.Html, files.Json, seconds,
             [.. runs.Select(static run => new DemoArmResult(run.Arm.Name, DemoConsole.ModelOf(run.Folder), run.Phase.Seconds, run.StepSeconds, run.Phase.PeakBytes))],
             measured.Arms, measured.AgainstBefore.Sets[0], measured.Reconstruction);
+    }
+
+    /// <summary>Encodes the pictures once for all arms, so that no arm's seconds contain it.</summary>
+    private static void Encode(TrainingOptions options, DemoConsole console)
+    {
+        if (options.Data.Cache is null)
+            return;
+        console.Heading("Encoding the pictures to train on, once for all arms");
+        using var run = TrainingRun.Start(options, null, console.Time);
+        using var progress = console.Progress();
+        run.FillCache(progress, console.Cancellation);
     }
 
     private static TrainingOptions Options(DemoArm arm, DemoSettings settings, DemoFolder folder)
@@ -79,6 +93,8 @@ internal static class DemoRun
             options["data"]!["cacheLatents"] = settings.Steps * settings.Batch >= Data.ImageFolder.Open(folder.TrainingPictures).Count;
         }
 
+        if (options["data"]!["cacheLatents"]!.GetValue<bool>())
+            options["data"]!["cache"] = folder.Latents;
         return DemoRecipes.Bind(options, "post-training");
     }
 }

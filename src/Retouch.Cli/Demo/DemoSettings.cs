@@ -30,7 +30,7 @@ internal sealed record DemoSettings
     public int Samples { get; init; } = 128;
 
     /// <summary>Sampler steps of a picture.</summary>
-    public int SamplerSteps { get; init; } = 25;
+    public int SamplerSteps { get; init; } = 20;
 
     /// <summary>Scale of classifier-free guidance.</summary>
     public double Guidance { get; init; } = 3;
