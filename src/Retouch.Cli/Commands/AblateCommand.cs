@@ -58,7 +58,7 @@ internal static class AblateCommand
             return 0;
         }
 
-        var plan = new AblationPlan(Read(parsed), parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null);
+        var plan = new AblationPlan(Read(parsed, parsed.InvocationConfiguration.Error), parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null);
         var console = new DemoConsole(parsed.InvocationConfiguration.Error, TimeProvider.System, cancellation);
         var folder = parsed.GetValue(OutputPath) is { } path ? new AblationFolder(path) : null;
         if (parsed.GetValue(DryRun))
@@ -88,7 +88,7 @@ internal static class AblateCommand
         return 0;
     }
 
-    private static AblationSpec Read(ParseResult parsed)
+    private static AblationSpec Read(ParseResult parsed, TextWriter error)
     {
         var given = parsed.GetValue(Spec) ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a spec that comes along (retouch ablate --list).");
         var known = Path.Combine(Folder, given + ".json");
@@ -98,6 +98,7 @@ internal static class AblateCommand
         {
             foreach (var options in all)
                 UseFolder(options, Path.GetFullPath(data), options == spec.Options);
+            spec = WithoutScenes(spec, error);
         }
 
         foreach (var pair in parsed.GetValue(Values) ?? [])
@@ -123,6 +124,16 @@ internal static class AblateCommand
         data.Remove("shards");
         if (isShared)
             data["folder"] = folder;
+    }
+
+    /// <summary>Drops the arms that differ from others by their procedural scenes.</summary>
+    private static AblationSpec WithoutScenes(AblationSpec spec, TextWriter error)
+    {
+        static bool IsOfScenes(ArmSpec arm) => arm.Set.Any(static s => s.Key is "data.sceneSeed" or "data.sceneCount");
+        string[] dropped = [.. spec.Arms.Where(IsOfScenes).Select(static arm => $"'{arm.Name}'")];
+        if (dropped.Length > 0)
+            error.WriteLine($"warning: with --data there are no procedural scenes; left out, because they differ by these: {string.Join(", ", dropped)}. Other pictures for an arm of yours: \"set\": {{ \"data.folder\": … }}.");
+        return spec with { Arms = [.. spec.Arms.Where(static arm => !IsOfScenes(arm))] };
     }
 
     private static void Write(AblationOutcome outcome, AblationPlan plan, TextWriter writer)

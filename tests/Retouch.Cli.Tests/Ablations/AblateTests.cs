@@ -180,13 +180,7 @@ public sealed class AblateTests : IDisposable
     [Fact]
     public void AReadySpec_RunsReducedOnAFolder()
     {
-        for (var k = 0; k < 24; k++)
-        {
-            var picture = new Retouch.Data.Scenes.ProceduralScenes(3, 32, 24).Load(k).Picture;
-            Directory.CreateDirectory(In("photos", $"class{k % 2}"));
-            File.WriteAllBytes(In("photos", $"class{k % 2}", $"{k:D2}.png"), Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png));
-        }
-
+        WritePictures();
         var outcome = RetouchProcess.Run([
             "ablate", "depth-weights", "--model", In("tiny"), "--data", In("photos"), "--output", In("reduced"), "--seeds", "1", "--set", "steps=2", "--set", "batch.size=4", "--set", "data.size=32",
             "--set", "averages=[]", "--set-spec", "evaluation.samples=6", "--set-spec", "evaluation.samplerSteps=[1]", "--set-spec", "evaluation.resamples=100", "--set-spec", "evaluation.decisive=spectrum", "--json"]);
@@ -197,6 +191,18 @@ public sealed class AblateTests : IDisposable
         var html = File.ReadAllText(In("reduced", "report.html"));
         Assert.Contains("weighted 3.79, uniform 4.38", html);
         Assert.Contains($"every 10th of {In("photos")}, which no training saw", html);
+    }
+
+    [Fact]
+    public void ArmsOfOtherScenes_AreLeftOutWithAFolder()
+    {
+        WritePictures();
+        var outcome = RetouchProcess.Run([
+            "ablate", "data-and-resolution", "--model", In("tiny"), "--data", In("photos"), "--output", In("out"), "--seeds", "1", "--arms", "0", "--set", "averages=[]",
+            "--set-spec", "evaluation.samples=6", "--set-spec", "evaluation.samplerSteps=[1]", "--set-spec", "evaluation.resamples=100"]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        Assert.Contains("left out, because they differ by these: 'other scenes, latent only', 'other scenes, with LPL'", outcome.Error);
+        Assert.Contains("0 of 5 runs are done.", outcome.Out);
     }
 
     [Fact]
@@ -242,6 +248,16 @@ public sealed class AblateTests : IDisposable
 
     private RetouchProcess.Outcome Run(string output, params string[] more) =>
         RetouchProcess.Run(["ablate", In("spec.json"), "--model", In("tiny"), "--output", In(output), .. more]);
+
+    private void WritePictures()
+    {
+        for (var k = 0; k < 24; k++)
+        {
+            var picture = new ProceduralScenes(3, 32, 24).Load(k).Picture;
+            Directory.CreateDirectory(In("photos", $"class{k % 2}"));
+            File.WriteAllBytes(In("photos", $"class{k % 2}", $"{k:D2}.png"), Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png));
+        }
+    }
 
     private string In(params string[] parts) => Path.Combine([folder, .. parts]);
 }

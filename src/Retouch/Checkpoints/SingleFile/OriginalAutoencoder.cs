@@ -54,7 +54,7 @@ internal static class OriginalAutoencoder
         var names = source.Names.ToHashSet(StringComparer.Ordinal);
         var channels = new List<int>();
         while (names.Contains($"{Prefix}.encoder.down.{channels.Count}.block.0.conv1.weight"))
-            channels.Add(Size($"{Prefix}.encoder.down.{channels.Count}.block.0.conv1.weight", 0));
+            channels.Add(source.Size($"{Prefix}.encoder.down.{channels.Count}.block.0.conv1.weight", 0, origin));
         var layers = 0;
         while (names.Contains($"{Prefix}.encoder.down.0.block.{layers}.conv1.weight"))
             layers++;
@@ -62,9 +62,9 @@ internal static class OriginalAutoencoder
             throw new InputException($"'{origin}' has no autoencoder: no tensor starts with {Prefix}.encoder.down.");
         return new AutoencoderKlConfig
         {
-            InChannels = Size($"{Prefix}.encoder.conv_in.weight", 1),
-            OutChannels = Size($"{Prefix}.decoder.conv_out.weight", 0),
-            LatentChannels = Size($"{Prefix}.decoder.conv_in.weight", 1),
+            InChannels = source.Size($"{Prefix}.encoder.conv_in.weight", 1, origin),
+            OutChannels = source.Size($"{Prefix}.decoder.conv_out.weight", 0, origin),
+            LatentChannels = source.Size($"{Prefix}.decoder.conv_in.weight", 1, origin),
             BlockOutChannels = channels,
             LayersPerBlock = layers,
             MidBlockAddAttention = names.Contains($"{Prefix}.encoder.mid.attn_1.q.weight"),
@@ -72,10 +72,6 @@ internal static class OriginalAutoencoder
             UsePostQuantConv = names.Contains($"{Prefix}.post_quant_conv.weight"),
             ScalingFactor = scalingFactor,
         };
-
-        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is { Length: 4 } shape && shape[dimension] <= int.MaxValue
-            ? (int)shape[dimension]
-            : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
     }
 
     private static TensorOrigin Attention(string rest)

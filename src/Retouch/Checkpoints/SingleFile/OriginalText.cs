@@ -71,7 +71,7 @@ internal static class OriginalText
         if (projects)
         {
             Add("text_projection.weight", "text_projection", TensorForm.Transposed);
-            projection = Size(source, $"{prefix}.text_projection", 1, origin);
+            projection = source.Size($"{prefix}.text_projection", 1, origin);
         }
 
         return new Encoder(Config(source, prefix, $"{prefix}.transformer.resblocks.0.mlp.c_fc.weight", layers, (projects, projection), origin), keys);
@@ -83,7 +83,7 @@ internal static class OriginalText
     private static JsonObject Config(ITensorSource source, string embeddings, string expansion, int layers, (bool Projects, int? Projection)? open, string origin)
     {
         var (tokens, positions) = open is null ? ("token_embedding.weight", "position_embedding.weight") : ("token_embedding.weight", "positional_embedding");
-        var width = Size(source, $"{embeddings}.{tokens}", 1, origin);
+        var width = source.Size($"{embeddings}.{tokens}", 1, origin);
         return new JsonObject
         {
             ["architectures"] = new JsonArray(open is { Projects: true } ? "CLIPTextModelWithProjection" : "CLIPTextModel"),
@@ -95,20 +95,16 @@ internal static class OriginalText
             ["hidden_size"] = width,
             ["initializer_factor"] = 1.0,
             ["initializer_range"] = 0.02,
-            ["intermediate_size"] = Size(source, expansion, 0, origin),
+            ["intermediate_size"] = source.Size(expansion, 0, origin),
             ["layer_norm_eps"] = 1e-05,
-            ["max_position_embeddings"] = Size(source, $"{embeddings}.{positions}", 0, origin),
+            ["max_position_embeddings"] = source.Size($"{embeddings}.{positions}", 0, origin),
             ["model_type"] = "clip_text_model",
             ["num_attention_heads"] = Math.Max(1, width / HeadWidth),
             ["num_hidden_layers"] = layers,
             ["pad_token_id"] = 1,
             // Without a projection the number says nothing; these are what published files have.
             ["projection_dim"] = open is { Projection: { } projection } ? projection : open is null ? 768 : 512,
-            ["vocab_size"] = Size(source, $"{embeddings}.{tokens}", 0, origin),
+            ["vocab_size"] = source.Size($"{embeddings}.{tokens}", 0, origin),
         };
     }
-
-    private static int Size(ITensorSource source, string name, int dimension, string origin) => source.Names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension && shape[dimension] <= int.MaxValue
-        ? (int)shape[dimension]
-        : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
 }

@@ -79,7 +79,7 @@ internal static class OriginalUNet
             else if (names.Contains($"{block}.0.out_layers.3.weight"))
             {
                 if (layers[^1]++ == 0)
-                    channels.Add(Size($"{block}.0.out_layers.3.weight", 0));
+                    channels.Add(source.Size($"{block}.0.out_layers.3.weight", 0, origin));
                 depths[^1] = Depth($"{block}.1");
             }
             else
@@ -97,23 +97,19 @@ internal static class OriginalUNet
         counts[^1] = [Depth($"{Prefix}.middle_block.1")];
         return new UNet2DConditionConfig
         {
-            InChannels = Size($"{Prefix}.input_blocks.0.0.weight", 1),
-            OutChannels = Size($"{Prefix}.out.2.weight", 0),
+            InChannels = source.Size($"{Prefix}.input_blocks.0.0.weight", 1, origin),
+            OutChannels = source.Size($"{Prefix}.out.2.weight", 0, origin),
             BlockOutChannels = channels,
             LayersPerBlock = layers.Distinct().Count() == 1 ? [layers[0]] : layers,
             DownBlockTypes = [.. depths.Select(static d => d > 0 ? UNet2DConditionConfig.CrossDown : UNet2DConditionConfig.PlainDown)],
             UpBlockTypes = [.. depths.AsEnumerable().Reverse().Select(static d => d > 0 ? UNet2DConditionConfig.CrossUp : UNet2DConditionConfig.PlainUp)],
             TransformerLayersPerBlock = counts.TrueForAll(c => c[0] == counts[0][0]) ? [counts[0]] : counts,
-            CrossAttentionDim = [Size(text, 1)],
+            CrossAttentionDim = [source.Size(text, 1, origin)],
             UseLinearProjection = source.ShapeOf($"{Prefix}.middle_block.1.proj_in.weight").Length == 2,
             AdditionEmbedType = hasAddition ? "text_time" : null,
             AdditionTimeEmbedDim = hasAddition ? 256 : null,
-            ProjectionClassEmbeddingsInputDim = hasAddition ? Size($"{Prefix}.label_emb.0.0.weight", 1) : null,
+            ProjectionClassEmbeddingsInputDim = hasAddition ? source.Size($"{Prefix}.label_emb.0.0.weight", 1, origin) : null,
         };
-
-        int Size(string name, int dimension) => names.Contains(name) && source.ShapeOf(name) is var shape && shape.Length > dimension && shape[dimension] <= int.MaxValue
-            ? (int)shape[dimension]
-            : throw new InputException($"'{origin}' has no usable tensor '{name}'.");
 
         int Depth(string attention)
         {

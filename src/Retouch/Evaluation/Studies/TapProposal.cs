@@ -14,6 +14,9 @@ public sealed record TapProposal(IReadOnlyList<int> Taps, IReadOnlyList<double> 
     /// <summary>A tap with more outliers than this compares what is left of it.</summary>
     private const double MostOutliers = 0.2;
 
+    /// <summary>A gate that is open to less than this part of the times deserves a word.</summary>
+    private const double FewOpen = 0.2;
+
     /// <summary>The share of the loss that [LPL] reports for its weight.</summary>
     private const double Share = 0.2;
 
@@ -36,16 +39,20 @@ public sealed record TapProposal(IReadOnlyList<int> Taps, IReadOnlyList<double> 
         double Error(LevelFacts level) => taps.Average(t => level.FeatureErrors[t]);
         var under = study.Levels.OrderBy(static l => l.Sigma).TakeWhile(l => Error(l) <= MostError).ToArray();
         var threshold = under.Length > 0 ? under[^1].Sigma : study.Levels.Min(static l => l.Sigma);
+        var levels = under.Length > 0 ? under : [study.Levels.MinBy(static l => l.Sigma)!];
+        // Levels lie at equal distances of time, so this is the part of samples whose time falls under the gate.
+        var open = (double)levels.Length / study.Levels.Count;
         reasons.Add(under.Length == 0
             ? $"At no level does ẑ0 explain {1 - MostError:P0} of the features' variance: the gate is set to the least noise measured. The denoiser may need more training first."
             : under.Length == study.Levels.Count
                 ? "ẑ0 explains half of the features' variance at every level measured: the gate lets all of them in."
                 : $"Up to σ = {threshold:G3} ẑ0 explains at least {1 - MostError:P0} of the features' variance at the taps.");
-        var levels = under.Length > 0 ? under : [study.Levels.MinBy(static l => l.Sigma)!];
+        reasons.Add(open < FewOpen
+            ? $"Of times drawn uniformly the gate lets in about {open:P0}: few steps have a perceptual loss at all. A larger τ lets in more, and compares estimates that are mostly wrong; or train the denoiser further first."
+            : $"Of times drawn uniformly the gate lets in about {open:P0}.");
         double[] losses = [.. taps.Select(t => levels.Average(l => l.Perceptual[t]))];
         double[] weights = [.. losses.Select(l => l > 0 ? losses[0] / l : 1)];
         // Under the gate only; over the whole batch the loss counts as often as the gate is open.
-        var open = (double)levels.Length / study.Levels.Count;
         var perceptual = open * losses.Zip(weights, static (l, w) => l * w).Sum();
         var diffusion = study.Levels.Average(static l => l.Loss);
         var weight = perceptual > 0 ? Share / (1 - Share) * diffusion / perceptual : 1;

@@ -96,6 +96,11 @@ public sealed class StudyTests
         Assert.Equal([1, 0.25], proposal.Weights);
         // Under the gate a tap's loss is 0.2 on average, three levels of four are open: w · 0.75 · 0.4 = 0.4 · 0.2 / 0.8.
         Assert.Equal(0.333, proposal.Weight, 3);
+        Assert.Contains("Of times drawn uniformly the gate lets in about 75 %.", proposal.Reasons);
+        // A gate that hardly opens is said to.
+        var weak = TapProposal.Of(study with { Levels = [Level(0.5, 0.1), .. Enumerable.Range(1, 9).Select(k => Level(k, 0.9))] });
+        Assert.Equal(0.5, weak.Threshold);
+        Assert.Contains(weak.Reasons, static r => r.Contains("lets in about 10 %: few steps", StringComparison.Ordinal));
     }
 
     /// <summary>Latents are the pictures, and so is what the decoder sees.</summary>
