@@ -20,7 +20,7 @@ internal static class AblationReport
     /// <param name="figures">What was measured.</param>
     /// <param name="outcome">What is done, and what failed.</param>
     /// <param name="machine">What is to be said of the machine.</param>
-    public static ReportDocument Build(AblationPlan plan, AblationFolder folder, AblationFigures figures, AblationOutcome outcome, IReadOnlyList<KeyValuePair<string, string>> machine)
+    public static ReportDocument Build(AblationPlan plan, AblationFolder folder, AblationFigures figures, AblationOutcome outcome, ReportSection machine)
     {
         List<ReportBlock> tables = [], curves = [], pictures = [];
         foreach (var group in figures.Rows.GroupBy(static row => row.Data.Key))
@@ -53,7 +53,7 @@ internal static class AblationReport
             training.Length > 0 ? new("Training", [new Prose($"Of each arm with seed {plan.Spec.Seeds[0]}."), .. training]) : null,
             new("How it was measured", [.. figures.Rows.DistinctBy(static row => row.Data.Key).Select(row => Protocol(plan, row))]),
             new("How to do it again", Again(plan, folder)),
-            new("Machine", new KeyValues(null, [.. machine])),
+            machine,
         ];
         return new ReportDocument(plan.Spec.Title, [.. sections.OfType<ReportSection>()])
         {

@@ -1,4 +1,5 @@
 using Retouch.Cli.Demo;
+using Retouch.Cli.Diagnosis;
 using Retouch.Reports;
 using Retouch.Torch.Errors;
 using Retouch.Training.Telemetry;
@@ -33,7 +34,7 @@ internal static class AblationRun
     public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, DemoConsole console)
     {
         var start = console.Time.GetTimestamp();
-        var load = DemoReport.LoadAverage();
+        var load = ReportOrigin.LoadAverage();
         var jobs = AblationJobs.Of(plan, folder);
         List<string> ran = [];
         Dictionary<string, string> failed = [];
@@ -60,7 +61,7 @@ internal static class AblationRun
         var outcome = new AblationOutcome(null, null, all.Count(static job => job.IsDone()), all.Length, ran, [.. failed.Select(static f => $"{f.Key}: {f.Value}")], 0);
         if (results.Rows.Any(static row => row.Arm is not null))
         {
-            var document = AblationReport.Build(plan, folder, results, outcome, DemoReport.MachineFacts(load));
+            var document = AblationReport.Build(plan, folder, results, outcome, ReportOrigin.Machine(load));
             var files = ReportWriter.Write(document, folder.Path);
             outcome = outcome with { Report = files.Html, Json = files.Json, Figures = results };
         }

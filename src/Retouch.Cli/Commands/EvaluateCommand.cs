@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Retouch.Autoencoders;
 using Retouch.Checkpoints.Diffusers;
-using Retouch.Cli.Demo;
+using Retouch.Cli.Diagnosis;
 using Retouch.Cli.Terminal;
 using Retouch.Evaluation;
 using Retouch.Torch.Errors;
@@ -68,7 +68,7 @@ internal static class EvaluateCommand
     internal static void Run(ParseResult parsed, MeasuringOptions measuring, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
     {
         var error = parsed.InvocationConfiguration.Error;
-        var load = DemoReport.LoadAverage();
+        var load = ReportOrigin.LoadAverage();
         EvaluationResult result;
         using (var progress = new EvaluationProgressLine(error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System))
             result = Evaluator.Evaluate(reference, sets, options, progress.Report, cancellation);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Retouch.Cli.Diagnosis;
 using Retouch.Cli.Studies;
 using Retouch.Evaluation.Features;
 using Retouch.Reports;
@@ -50,6 +51,7 @@ internal static class StudyCommand
         if (parsed.GetValue(Channels) is < 1 or > 64)
             throw new UsageException("--channels lies between 1 and 64.");
         var folder = Looks.Folder(parsed);
+        var load = ReportOrigin.LoadAverage();
         if (name == "taps")
         {
             Taps(parsed, parsed.GetValue(Model), Looks, cancellation);
@@ -63,7 +65,7 @@ internal static class StudyCommand
             "features" => FeatureStudy.Build(material, parsed.GetValue(Channels)),
             _ => throw new UsageException($"There is no study '{name}'; there are latents, features and taps."),
         };
-        Write(parsed, document, result, text, folder);
+        Write(parsed, document, result, text, folder, load);
     }
 
     /// <summary>The study of taps, as <c>study taps</c> and <c>inspect --taps</c> make it.</summary>
@@ -74,14 +76,15 @@ internal static class StudyCommand
     internal static void Taps(ParseResult parsed, string? model, StudyOptions looks, CancellationToken cancellation)
     {
         var folder = looks.Folder(parsed);
+        var load = ReportOrigin.LoadAverage();
         using var material = looks.Open(parsed, model, needsDenoiser: true);
         var (document, result, text) = TapReport.Build(material, parsed.GetValue(looks.Levels), looks.Seed(parsed), folder, cancellation);
-        Write(parsed, document, result, text, folder);
+        Write(parsed, document, result, text, folder, load);
     }
 
-    private static void Write(ParseResult parsed, ReportDocument document, object result, Action<TextWriter> text, string folder)
+    private static void Write(ParseResult parsed, ReportDocument document, object result, Action<TextWriter> text, string folder, string load)
     {
-        var files = ReportWriter.Write(document, folder);
+        var files = ReportWriter.Write(document with { Sections = [.. document.Sections, .. ReportOrigin.Of(parsed, load)] }, folder);
         Output.For(parsed).Write(result, writer =>
         {
             text(writer);

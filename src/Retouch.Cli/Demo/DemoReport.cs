@@ -16,8 +16,8 @@ internal static class DemoReport
     /// <param name="folder">Where everything is.</param>
     /// <param name="runs">The arms.</param>
     /// <param name="measured">The figures.</param>
-    /// <param name="facts">What is to be said of the machine at that time.</param>
-    public static ReportDocument Build(DemoSettings settings, DemoFolder folder, IReadOnlyList<ArmRun> runs, DemoMeasurement measured, IReadOnlyList<KeyValuePair<string, string>> facts)
+    /// <param name="machine">What is to be said of the machine at that time.</param>
+    public static ReportDocument Build(DemoSettings settings, DemoFolder folder, IReadOnlyList<ArmRun> runs, DemoMeasurement measured, ReportSection machine)
     {
         List<ReportBlock> losses = [DemoCharts.LatentLoss(runs), new BlockRow([.. DemoCharts.DecodedLosses(runs)]), new BlockRow([.. DemoCharts.Shares(runs)])];
         if (DemoCharts.GradientRatio(runs) is { } ratio)
@@ -29,7 +29,7 @@ internal static class DemoReport
             new ReportSection("Spectra", new BlockRow(DemoCharts.Spectra(measured), DemoCharts.SpectrumRatio(measured)), DemoCharts.SpectrumBands(measured)),
             new ReportSection("Training", losses),
             new ReportSection("How to do it again", Again(settings, folder, runs)),
-            new ReportSection("Machine", new KeyValues(null, [.. facts])),
+            machine,
         ])
         {
             Subtitle = Subtitle(settings, runs),
@@ -38,18 +38,6 @@ internal static class DemoReport
             Arms = [.. DemoArm.All.Select(static arm => new ReportArm(arm.Name, arm.Summary)), new ReportArm(DemoArm.Base.Name, DemoArm.Base.Summary)],
         };
     }
-
-    /// <summary>The load average of the machine over 1, 5 and 15 minutes, in words.</summary>
-    public static string LoadAverage() => File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
-
-    /// <summary>Processor, libraries, load.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> MachineFacts(string loadBefore) =>
-    [
-        .. MachineChecks.All().Where(static check => check.Name is "Processor" or "Memory" or "System").Select(static check => KeyValuePair.Create(check.Name, check.Detail)),
-        KeyValuePair.Create(".NET", Environment.Version.ToString()),
-        KeyValuePair.Create("libtorch", $"{TorchRuntime.Version}, {TorchRuntime.Threads} threads"),
-        KeyValuePair.Create("Load average at the start (1, 5, 15 min)", loadBefore),
-    ];
 
     private static string Subtitle(DemoSettings settings, IReadOnlyList<ArmRun> runs)
     {

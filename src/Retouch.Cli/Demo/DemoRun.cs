@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Retouch.Cli.Diagnosis;
 using Retouch.Evaluation;
 using Retouch.Reports;
 using Retouch.Training;
@@ -34,7 +35,7 @@ internal static class DemoRun
     public static DemoResult Run(DemoSettings settings, DemoFolder folder, DemoConsole console)
     {
         var start = console.Time.GetTimestamp();
-        var load = DemoReport.LoadAverage();
+        var load = ReportOrigin.LoadAverage();
         DemoPictures.Prepare(settings, folder, console);
         DemoPretraining.Prepare(settings, folder, console);
         TrainingOptions[] options = [.. DemoArm.All.Select(arm => Options(arm, settings, folder))];
@@ -51,7 +52,7 @@ internal static class DemoRun
         foreach (var run in runs)
             DemoSampling.Draw($"Drawing {settings.Samples} pictures: {run.Arm.Name}", DemoConsole.ModelOf(run.Folder), folder.Samples(run.Arm.Key), settings, console);
         var measured = DemoMeasurement.Take(settings, folder, console);
-        var document = DemoReport.Build(settings, folder, runs, measured, DemoReport.MachineFacts(load));
+        var document = DemoReport.Build(settings, folder, runs, measured, ReportOrigin.Machine(load));
         var files = ReportWriter.Write(document, folder.Path);
         var seconds = console.Time.GetElapsedTime(start).TotalSeconds;
         console.Heading($"Done in {Figures.Duration(TimeSpan.FromSeconds(seconds))}");

@@ -19,9 +19,8 @@ internal static class EvaluationReport
     /// <param name="result">What was found.</param>
     /// <param name="reference">The real pictures; null where there are only saved statistics.</param>
     /// <param name="sets">The sets, in the result's order.</param>
-    /// <param name="command">The command that made it.</param>
-    /// <param name="machine">What is to be said of the machine.</param>
-    public static ReportDocument Build(EvaluationResult result, ImageSet? reference, IReadOnlyList<ImageSet> sets, string command, IReadOnlyList<KeyValuePair<string, string>> machine)
+    /// <param name="origin">How it came about.</param>
+    public static ReportDocument Build(EvaluationResult result, ImageSet? reference, IReadOnlyList<ImageSet> sets, IReadOnlyList<ReportSection> origin)
     {
         var names = ShortNames([.. result.Sets.Select(static set => set.Name)]);
         string Named(string path) => path == result.Reference.Name ? "the real pictures" : result.Sets.Select(static s => s.Name).ToList().IndexOf(path) is >= 0 and var k ? names[k] : path;
@@ -36,8 +35,7 @@ internal static class EvaluationReport
             spectra.Length > 0 ? new("Spectra", spectra) : null,
             new("Pictures", [.. Pictures(reference, sets, names)]),
             new("How it was measured", new KeyValues(null, [.. ProtocolText.Of(result)])),
-            new("How to do it again", new CodeBlock("Command", command)),
-            new("Machine", new KeyValues(null, machine)),
+            .. origin,
         ];
         return new ReportDocument(sets.Count == 1 ? $"Measured: {names[0]}" : $"Compared: {string.Join(", ", names)}", [.. sections.OfType<ReportSection>()])
         {

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Retouch.Cli.Demo;
+using Retouch.Cli.Diagnosis;
 using Retouch.Evaluation;
 using Retouch.Reports;
 using Retouch.Torch.Errors;
@@ -40,13 +40,10 @@ internal sealed class ReportOptions
     {
         if (parsed.GetValue(output) is not { } folder)
             return [];
-        var command = "retouch " + string.Join(' ', parsed.Tokens.Select(static token => Quoted(token.Value)));
-        var files = ReportWriter.Write(EvaluationReport.Build(result, reference, sets, command, DemoReport.MachineFacts(load)), folder);
+        var files = ReportWriter.Write(EvaluationReport.Build(result, reference, sets, ReportOrigin.Of(parsed, load)), folder);
         List<(string, string)> written = [("report", files.Html)];
         if (parsed.GetValue(tensorBoard))
             written.Add(("tensorboard", FigureEvents.Write(EvaluationReport.Runs(result), folder, TimeProvider.System)));
         return written;
     }
-
-    private static string Quoted(string word) => word.Length > 0 && word.All(static c => char.IsLetterOrDigit(c) || "-_./,:=@+%".Contains(c, StringComparison.Ordinal)) ? word : "'" + word.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }
