@@ -174,7 +174,7 @@ public sealed class AutoencoderKlTests
     public void Looking_through_a_frozen_decoder_keeps_a_fraction_of_what_training_it_does()
     {
         using var generator = Generator.Create(Device.Cpu, 5);
-        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [32, 32, 32], LayersPerBlock = 2, NormNumGroups = 8 });
+        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [8, 32, 128], LayersPerBlock = 2, NormNumGroups = 8 });
         network.Parameters.Initialise(generator, Device.Cpu);
         long Peak(bool trained, bool checkpoint)
         {
