@@ -46,6 +46,12 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(first[0], first[1]);
         Assert.Equal(first[0], first[2]);
 
+        // Encoded once, for all arms, and not again by the arm that is trained anew below.
+        Assert.Contains("once for all arms", outcome.Error);
+        Dictionary<string, DateTime> Latents() => Directory.EnumerateFiles(Path.Combine(output, "latents"), "*", SearchOption.AllDirectories).ToDictionary(static file => file, File.GetLastWriteTimeUtc);
+        var latents = Latents();
+        Assert.NotEmpty(latents);
+
         var kept = File.GetLastWriteTimeUtc(Path.Combine(output, "arms", "lpl", "metrics.jsonl"));
         Directory.Delete(Path.Combine(output, "arms", "pixel"), recursive: true);
         Directory.Delete(Path.Combine(output, "samples", "pixel"), recursive: true);
@@ -56,6 +62,7 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(result.RootElement.GetProperty("evaluation").GetRawText(), second.RootElement.GetProperty("evaluation").GetRawText());
         Assert.Equal(kept, File.GetLastWriteTimeUtc(Path.Combine(output, "arms", "lpl", "metrics.jsonl")));
         Assert.True(File.Exists(Path.Combine(output, "report.html")));
+        Assert.Equal(latents, Latents());
 
         Assert.Equal(2, RetouchProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short]).ExitCode);
         Assert.Equal(2, RetouchProcess.Run(["demo", "--output", output, "--resume", "--steps", "9"]).ExitCode);
