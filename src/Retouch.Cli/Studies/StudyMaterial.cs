@@ -76,8 +76,10 @@ internal sealed class StudyMaterial : IDisposable
     {
         if (Pipeline!.Denoiser.ClassCount is not { } classes)
             return new Condition();
-        if (Labels.Any(label => label is null || label >= classes))
-            throw new InputException($"The denoiser knows {classes} classes, and at least one picture has none of them. Put pictures into class subfolders or give labels in metadata.jsonl.");
+        if (Labels.Contains(null))
+            throw new InputException($"The denoiser draws one of {classes} classes, and at least one picture has none. Put pictures into class subfolders or give labels in metadata.jsonl.");
+        if (Labels.Max() is { } last && last >= classes)
+            throw new InputException($"The denoiser knows {classes} classes, and a picture is of class {last}, counted from 0. Give pictures of the classes that the model was trained on, or a model that was trained on these.");
         return new Condition(Tensor.From(Labels.Select(static label => (long)label!.Value).ToArray()));
     }
 

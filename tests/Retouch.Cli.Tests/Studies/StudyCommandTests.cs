@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Retouch.Cli.Tests.Demo;
+using Retouch.Data.Scenes;
+using Retouch.Images;
 using Xunit;
 
 namespace Retouch.Cli.Tests.Studies;
@@ -59,6 +61,24 @@ public sealed class StudyCommandTests : IDisposable
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains(message, outcome.Error);
         Assert.False(File.Exists(In(name, "report.html")));
+    }
+
+    [Theory]
+    [InlineData(1, "at least one picture has none")]
+    [InlineData(11, "knows 10 classes, and a picture is of class 10, counted from 0")]
+    public void Taps_OfPicturesThatTheDenoiserDoesNotKnow_SaysWhatIsWrong(int folders, string message)
+    {
+        var scenes = new ProceduralScenes(1, 32, 11);
+        for (var k = 0; k < scenes.Count; k++)
+        {
+            var path = folders == 1 ? In("pictures", $"{k:D2}.png") : In("pictures", $"class{k % folders:D2}", "one.png");
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            PictureFile.Save(scenes.Load(k).Picture, path);
+        }
+
+        var outcome = Run("taps", "--model", In("tiny"), "--data", In("pictures"), "--count", "11");
+        Assert.Equal((3, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains(message, outcome.Error);
     }
 
     private RetouchProcess.Outcome Run(string name, params string[] more) => RetouchProcess.Run(["study", name, "--size", "32", .. more.Contains("--count") ? Array.Empty<string>() : ["--count", "4"], "--output", In(name), "--json", .. more]);
