@@ -236,33 +236,3 @@ public sealed class DiTTests
         return Path.Combine(golden.Folder, "..", "manifests", "dit_xl_2_256.json");
     }
 }
-
-/// <summary>Training steps leave nothing behind.</summary>
-[Collection(LiveTensorCollection.Name)]
-public sealed class DiTMemoryTests
-{
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_step_leaves_only_gradients(bool checkpoint)
-    {
-        using var generator = Generator.Create(Device.Cpu, 7);
-        var before = Tensor.LiveCount;
-        using (var network = new DiTTransformer2D(DiTTests.Small) { CheckpointActivations = checkpoint })
-        {
-            network.Parameters.Initialise(generator, Device.Cpu);
-            network.Parameters.RequireGrad(true);
-            var after = 0L;
-            for (var step = 0; step < 3; step++)
-            {
-                using (var scope = TensorScope.Enter())
-                    Autograd.Backward(network.Predict(Ops.Randn([2, 4, 8, 8], generator), Tensor.From([1L, 2]), new Condition(Tensor.From([1L, 5]))).Value.Square().Mean());
-                if (step > 0)
-                    Assert.Equal(after, Tensor.LiveCount);
-                after = Tensor.LiveCount;
-            }
-        }
-
-        Assert.Equal(before, Tensor.LiveCount);
-    }
-}

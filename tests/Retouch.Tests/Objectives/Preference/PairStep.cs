@@ -42,7 +42,7 @@ internal sealed class PairStep
         Images = Ops.Randn([all.Length, 3, 4 * side, 4 * side], generator, dtype: DType.Float64);
     }
 
-    public Tensor Prediction { get; private set; }
+    public Tensor Prediction { get; }
 
     public Tensor Images { get; }
 
@@ -66,29 +66,8 @@ internal sealed class PairStep
     /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.</summary>
     public void CheckGradient(ObjectiveSet set, int stride)
     {
-        const double h = 1e-6;
         var (_, gradient) = Differentiate(set);
-        var scale = gradient.Max(Math.Abs);
-        Assert.True(scale > 0, "The gradient is zero everywhere.");
-        var start = Prediction.ToArray<double>();
-        using var quiet = Autograd.NoGrad();
-        for (var k = 0; k < start.Length; k += stride)
-        {
-            double At(double x)
-            {
-                using var scope = TensorScope.Enter();
-                var moved = start.ToArray();
-                moved[k] = x;
-                var old = Prediction;
-                Prediction = Tensor.From(moved, old.Shape);
-                var value = set.Evaluate(Inputs()).Total.Item();
-                Prediction = old;
-                return value;
-            }
-
-            var difference = (At(start[k] + h) - At(start[k] - h)) / (2 * h);
-            Assert.True(Math.Abs(difference - gradient[k]) <= 1e-6 * scale, $"Element {k}: gradient {gradient[k]:R}, difference {difference:R}, largest {scale:R}.");
-        }
+        FiniteDifferences.Check(Prediction, gradient, () => set.Evaluate(Inputs()).Total.Item(), stride);
     }
 
     private static Formulation Of(string name) => name switch
