@@ -21,33 +21,13 @@ public sealed class AsymmetricAutoencoderKlTests
             using var golden = GoldenCase.Open(Case);
             using var network = Load(golden);
             network.Parameters.RequireGrad(true);
-            var seen = new HashSet<string>();
-            network.Parameters.Observer = (path, tensor) =>
-            {
-                golden.Check($"mid.{path}", tensor);
-                seen.Add(path);
-            };
+            var seen = AutoencoderGolden.Watch(golden, network);
             var image = golden.ReadLeaf("in.image");
             var moments = network.EncodeMoments(image);
             golden.Check("out.moments", moments);
-            var posterior = Posterior.FromMoments(moments);
-            golden.Check("out.mean", posterior.Mean);
-            golden.Check("out.logvar", posterior.LogVariance);
-            golden.Check("out.kl", posterior.Kl());
-            var sample = posterior.Sample(golden.Read("in.posterior_noise"));
-            golden.Check("out.sample", sample);
-            golden.Check("out.scaled_latent", network.Scale(sample));
-            var raw = golden.ReadLeaf("in.latent");
-            var decoded = network.Decode(new Latent(network.Scale(raw)));
-            golden.Check("out.decoded", decoded);
-            Assert.Equal(golden.Names("mid."), seen.Order(StringComparer.Ordinal));
-            network.Parameters.Observer = null;
+            AutoencoderGolden.CheckPosterior(golden, Posterior.FromMoments(moments), network.Scale);
+            AutoencoderGolden.CheckDecodingAndGradients(golden, network, network.Scale, seen, image, moments, "in.cot_moments");
             golden.Check("out.decoded_masked", network.Decode(new Latent(network.Scale(golden.Read("in.latent"))), golden.Read("in.image_for_mask"), golden.Read("in.mask")));
-
-            Autograd.Backward((moments * golden.Read("in.cot_moments")).Sum() + (decoded * golden.Read("in.cot_decoded")).Sum());
-            golden.Check("grad.image", image.Grad!);
-            golden.Check("grad.latent", raw.Grad!);
-            golden.CheckGradients(network.Parameters);
         }
 
         Assert.Equal(before, Tensor.LiveCount);

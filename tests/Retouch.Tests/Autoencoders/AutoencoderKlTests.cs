@@ -57,32 +57,13 @@ public sealed class AutoencoderKlTests
             using var golden = name == Large ? GoldenCase.OpenFolder(SharedFactAttribute.PathOf("golden", name)) : GoldenCase.Open(name);
             using var network = Load(golden);
             network.Parameters.RequireGrad(true);
-            var seen = new HashSet<string>();
-            network.Parameters.Observer = (path, tensor) =>
-            {
-                golden.Check($"mid.{path}", tensor);
-                seen.Add(path);
-            };
+            var seen = AutoencoderGolden.Watch(golden, network);
             var image = golden.ReadLeaf("in.image");
             var posterior = network.EncodePosterior(image);
-            golden.Check("out.mean", posterior.Mean);
-            golden.Check("out.logvar", posterior.LogVariance);
-            golden.Check("out.kl", posterior.Kl());
-            var sample = posterior.Sample(golden.Read("in.posterior_noise"));
-            golden.Check("out.sample", sample);
-            golden.Check("out.scaled_latent", network.Scale(sample));
+            AutoencoderGolden.CheckPosterior(golden, posterior, network.Scale);
             var moments = Ops.Cat([posterior.Mean, posterior.LogVariance], 1);
             golden.Check("out.moments", moments);
-
-            var raw = golden.ReadLeaf("in.latent");
-            var decoded = network.Decode(new Latent(network.Scale(raw)));
-            golden.Check("out.decoded", decoded);
-            Assert.Equal(golden.Names("mid."), seen.Order(StringComparer.Ordinal));
-
-            Autograd.Backward((moments * golden.Read("in.cot_moments")).Sum() + (decoded * golden.Read("in.cot_decoded")).Sum());
-            golden.Check("grad.image", image.Grad!);
-            golden.Check("grad.latent", raw.Grad!);
-            golden.CheckGradients(network.Parameters);
+            AutoencoderGolden.CheckDecodingAndGradients(golden, network, network.Scale, seen, image, moments, "in.cot_moments");
         }
 
         Assert.Equal(before, Tensor.LiveCount);

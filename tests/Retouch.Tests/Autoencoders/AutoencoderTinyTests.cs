@@ -19,7 +19,6 @@ public sealed class AutoencoderTinyTests
             using var golden = GoldenCase.Open("autoencoder_tiny");
             using var network = Load(golden);
             network.Parameters.RequireGrad(true);
-            var seen = new HashSet<string>();
             var image = golden.ReadLeaf("in.image");
             var encoded = network.EncodeMoments(image);
             golden.Check("out.latents", encoded);
@@ -29,20 +28,8 @@ public sealed class AutoencoderTinyTests
             var bytes = (stored * 255).Round() / 255;
             golden.Check("out.forward", network.Decode(new Latent(network.Scale(network.FromUnitRange(bytes)))));
 
-            network.Parameters.Observer = (path, tensor) =>
-            {
-                golden.Check($"mid.{path}", tensor);
-                seen.Add(path);
-            };
-            var raw = golden.ReadLeaf("in.latent");
-            var decoded = network.Decode(new Latent(network.Scale(raw)));
-            golden.Check("out.decoded", decoded);
-            Assert.Equal(golden.Names("mid."), seen.Order(StringComparer.Ordinal));
-
-            Autograd.Backward((encoded * golden.Read("in.cot_latents")).Sum() + (decoded * golden.Read("in.cot_decoded")).Sum());
-            golden.Check("grad.image", image.Grad!);
-            golden.Check("grad.latent", raw.Grad!);
-            golden.CheckGradients(network.Parameters);
+            var seen = AutoencoderGolden.Watch(golden, network);
+            AutoencoderGolden.CheckDecodingAndGradients(golden, network, network.Scale, seen, image, encoded, "in.cot_latents");
         }
 
         Assert.Equal(before, Tensor.LiveCount);
