@@ -51,13 +51,13 @@ internal static class StudyCommand
         if (parsed.GetValue(Channels) is < 1 or > 64)
             throw new UsageException("--channels lies between 1 and 64.");
         var folder = Looks.Folder(parsed);
-        var load = ReportOrigin.LoadAverage();
         if (name == "taps")
         {
             Taps(parsed, parsed.GetValue(Model), Looks, cancellation);
             return;
         }
 
+        var load = ReportOrigin.LoadAverage();
         using var material = Looks.Open(parsed, parsed.GetValue(Model), needsDenoiser: false);
         var (document, result, text) = name switch
         {
