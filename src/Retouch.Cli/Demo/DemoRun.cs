@@ -39,7 +39,8 @@ internal static class DemoRun
         DemoPictures.Prepare(settings, folder, console);
         DemoPretraining.Prepare(settings, folder, console);
         TrainingOptions[] options = [.. DemoArm.All.Select(arm => Options(arm, settings, folder))];
-        Encode(options[0], console);
+        if (DemoArm.All.Any(arm => DemoFolder.ReadPhase(folder.Run("arms", arm.Key)) is not { Finished: true }))
+            Encode(options[0], console);
         List<ArmRun> runs = [];
         foreach (var arm in DemoArm.All)
         {

@@ -2,6 +2,7 @@ using Retouch.Conditioning;
 using Retouch.Denoisers;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.MmDit;
+using Retouch.Denoisers.Sd3;
 using Retouch.Denoisers.UNet;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
@@ -38,7 +39,7 @@ public sealed class DenoiserMemoryTests
             for (var step = 0; step < 3; step++)
             {
                 using (var scope = TensorScope.Enter())
-                    Autograd.Backward(network.Predict(Ops.Randn([2L, network.LatentChannels, 8, 8], generator), Tensor.From([1L, 2]), For(network, kind, generator)).Value.Square().Mean());
+                    Autograd.Backward(network.Predict(Ops.Randn([2L, network.LatentChannels, 8, 8], generator), Tensor.From([1L, 2]), For(network, generator)).Value.Square().Mean());
                 if (step > 0)
                     Assert.Equal(after, Tensor.LiveCount);
                 after = Tensor.LiveCount;
@@ -62,9 +63,7 @@ public sealed class DenoiserMemoryTests
         return kind switch { "pixart" => PixArtTests.Load(golden), "sd3" => Sd3Tests.Load(golden), _ => UNetTests.Load(golden) };
     }
 
-    private static Condition For(IDenoiser network, string kind, Generator generator) => network.TextWidth is not { } width
+    private static Condition For(IDenoiser network, Generator generator) => network.TextWidth is not { } width
         ? new Condition(Tensor.From([1L, 3]))
-        : new Condition { Text = Ops.Randn([2L, 5, width], generator), Pooled = kind == "sd3" ? Ops.Randn([2L, Sd3Pooled(network)], generator) : null };
-
-    private static long Sd3Pooled(IDenoiser network) => ((Retouch.Denoisers.Sd3.Sd3Transformer2D)network).Config.PooledProjectionDim;
+        : new Condition { Text = Ops.Randn([2L, 5, width], generator), Pooled = network is Sd3Transformer2D sd3 ? Ops.Randn([2L, sd3.Config.PooledProjectionDim], generator) : null };
 }
