@@ -26,7 +26,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
     {
         using var scope = TensorScope.Enter();
-        var needs = objectives.Select(o => Restrict(o.Need(inputs), inputs, o.Role)).ToArray();
+        var needs = objectives.Select(o => Restrict(Awake(o, inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
         foreach (var source in needs.Select(static n => n.Estimate).Distinct())
         {
@@ -41,6 +41,13 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
 
         return results;
+    }
+
+    /// <summary>Nothing is decoded for an objective before it acts.</summary>
+    private static DecodeNeed Awake(IDecodedObjective objective, ObjectiveInputs inputs)
+    {
+        var need = objective.Need(inputs);
+        return objective.Ramp(inputs.Position.Step) > 0 ? need : need with { Active = new bool[need.Active.Length] };
     }
 
     private static DecodeNeed Restrict(DecodeNeed need, ObjectiveInputs inputs, SampleRole role) =>

@@ -17,6 +17,12 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>How the batch is made of pairs; null where all samples are single ones.</summary>
     public PairedSamples? Pairs { get; init; }
 
+    /// <summary>Which micro-batch of which step this is.</summary>
+    public StepPosition Position { get; init; } = new(0, 0, 1);
+
+    /// <summary>The noise levels of all micro-batches of the step, this one's among them; null where there is only one.</summary>
+    public IReadOnlyList<NoiseLevel>? StepLevels { get; init; }
+
     /// <summary>Samples of the batch.</summary>
     public int Batch => checked((int)Noisy.Value.Shape[0]);
 
@@ -40,6 +46,9 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     public bool Concerns(SampleRole role, int sample) => role == SampleRole.Paired
         ? sample < 2 * (Pairs?.Count ?? 0)
         : Pairs is not { Count: var pairs } || sample < pairs || sample >= 2 * pairs;
+
+    /// <summary>By how many a mean over all samples of a role divides: a pair counts once.</summary>
+    public int DivisorOf(SampleRole role) => role == SampleRole.Paired ? Pairs?.Count ?? 0 : CountOf(role);
 
     /// <summary>How many samples a term of this role is about.</summary>
     public int CountOf(SampleRole role) => role == SampleRole.Paired ? 2 * (Pairs?.Count ?? 0) : Batch - (Pairs?.Count ?? 0);
@@ -65,4 +74,14 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
         DecodeSource.Remix => Remix,
         _ => throw new ArgumentOutOfRangeException(nameof(source), source, "Unknown source."),
     };
+}
+
+/// <summary>Where in a run a batch is evaluated.</summary>
+/// <param name="Step">Optimiser steps done before this one.</param>
+/// <param name="Micro">Which micro-batch of the step, from 0.</param>
+/// <param name="Of">How many micro-batches the step accumulates, at least 1.</param>
+public readonly record struct StepPosition(long Step, int Micro, int Of)
+{
+    /// <summary>Whether the optimiser steps after this batch.</summary>
+    public bool IsLast => Micro == Of - 1;
 }

@@ -1,3 +1,4 @@
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Errors;
 
@@ -50,7 +51,11 @@ public sealed class PixelObjective : IDecodedObjective
     }
 
     /// <inheritdoc/>
-    public double Divisor(int batch, int active) => batch;
+    public double Divisor(ObjectiveInputs inputs, SampleRole role, int active)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        return inputs.DivisorOf(role);
+    }
 
     /// <inheritdoc/>
     public Tensor PerSample(DecodedSamples decoded, HealthLog health)

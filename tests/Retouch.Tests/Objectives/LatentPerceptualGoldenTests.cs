@@ -41,8 +41,9 @@ public sealed class LatentPerceptualGoldenTests
         {
             Weight = 1,
             Taps = AllTaps,
-            Normalisation = Enum.Parse<Normalisation>(normalisation, ignoreCase: true),
-            DetachStatistics = detached,
+            Statistics = normalisation == "shared" ? StatisticsSource.Estimate : StatisticsSource.Own,
+            StatisticsGradient = detached ? 0 : 1,
+            VarianceFloor = 0,
             DepthWeighting = scheme switch { "exp2" => DepthWeighting.Exponential, "inverse" => DepthWeighting.Inverse, _ => DepthWeighting.Uniform },
             Threshold = (double)golden.Document["params"]!["tau"]!,
             SampleReduction = SampleReduction.Active,
@@ -77,7 +78,7 @@ public sealed class LatentPerceptualGoldenTests
         TapRequest request = new(AllTaps);
         var target = autoencoder.DecodeWithTaps(new Latent(autoencoder.Scale(golden.Read("in.z0"))), request).Features;
         var estimate = autoencoder.DecodeWithTaps(new Latent(autoencoder.Scale(golden.Read("in.z0_hat"))), request).Features;
-        var plan = new LayerPlan(new() { Taps = AllTaps }, autoencoder);
+        var plan = new LayerPlan(new() { Taps = AllTaps }, autoencoder, 1);
         for (var l = 0; l < AllTaps.Length; l++)
         {
             var settings = plan.Layers[l].Features;

@@ -14,7 +14,7 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var terms = new ObjectiveSet(new() { LatentWeight = 0.5, Perceptual = new(), Pixel = new() { Weight = 8 } }, decoder).Evaluate(new Step(Times).Inputs());
+        var terms = new ObjectiveSet(new() { LatentWeight = 0.5, Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 8 } }, decoder).Evaluate(new Step(Times).Inputs());
         Assert.Equal(["latent", "lpl", "pixel"], terms.Terms.Select(static t => t.Name));
         Assert.Equal([0.5, 3, 8], terms.Terms.Select(static t => Math.Round(t.Weighted / t.Raw, 12)));
         Assert.Equal(terms.Total.Item(), terms.Terms.Sum(static t => t.Weighted), 1e-12);
@@ -55,7 +55,7 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        double Raw(SampleReduction reduction) => new ObjectiveSet(new() { Perceptual = new() { SampleReduction = reduction } }, decoder).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
+        double Raw(SampleReduction reduction) => new ObjectiveSet(new() { Perceptual = new() { Weight = 3, SampleReduction = reduction } }, decoder).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
         Assert.Equal(1.5, Raw(SampleReduction.Active) / Raw(SampleReduction.Batch), 1e-12);
     }
 
@@ -78,7 +78,7 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { Perceptual = new() { Taps = [0, 1, 2, 3], Rgb = true }, Pixel = new() };
+        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3, Taps = [0, 1, 2, 3], Rgb = true }, Pixel = new() { Weight = 2 } };
         var whole = new ObjectiveSet(options, decoder).Evaluate(new Step(Times, side: 16, outliers: true).Inputs()).Health;
         var cut = new ObjectiveSet(options with { DecodeBatch = 1 }, decoder).Evaluate(new Step(Times, side: 16, outliers: true).Inputs()).Health;
         Assert.Equal(whole.Keys, cut.Keys);
@@ -101,14 +101,14 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var health = new ObjectiveSet(new() { LatentWeight = 2, Perceptual = new(), Pixel = new() }, decoder).Evaluate(new Step(Times).Inputs()).Health;
+        var health = new ObjectiveSet(new() { LatentWeight = 2, Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 2 } }, decoder).Evaluate(new Step(Times).Inputs()).Health;
         double Norm(ObjectiveOptions options)
         {
             var (_, gradient) = new Step(Times).Differentiate(new ObjectiveSet(options, decoder));
             return Math.Sqrt(gradient.Sum(static g => g * g));
         }
 
-        var (latent, lpl, pixel) = (Norm(new() { LatentWeight = 2 }), Norm(new() { LatentWeight = 0, Perceptual = new() }), Norm(new() { LatentWeight = 0, Pixel = new() }));
+        var (latent, lpl, pixel) = (Norm(new() { LatentWeight = 2 }), Norm(new() { LatentWeight = 0, Perceptual = new() { Weight = 3 } }), Norm(new() { LatentWeight = 0, Pixel = new() { Weight = 2 } }));
         Assert.Equal(latent, health["latent/gradient_norm"], 1e-12);
         Assert.Equal(lpl / latent, health["lpl/gradient_ratio"], 1e-10);
         Assert.Equal(pixel / latent, health["pixel/gradient_ratio"], 1e-10);
@@ -122,7 +122,7 @@ public sealed class ObjectiveSetTests
         var step = new Step(Times);
         var inputs = step.Inputs();
         var bad = inputs with { Estimate = inputs.Estimate with { Z0 = new(inputs.Estimate.Z0.Value * Tensor.From([double.NaN, 1, 1], 3, 1, 1, 1)) } };
-        var terms = new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(bad);
+        var terms = new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(bad);
         Assert.Equal(1, terms.Health["lpl/nonfinite"]);
         Assert.True(double.IsNaN(terms.Total.Item()));
     }
@@ -134,15 +134,16 @@ public sealed class ObjectiveSetTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Weight = TermWeight.Auto, AutoWarmUp = 2 },
-            Pixel = new() { Weight = TermWeight.Auto, AutoShare = 0.3, AutoWarmUp = 3 },
+            Perceptual = new() { Weight = TermWeight.OfShare(0.2, 2) },
+            Pixel = new() { Weight = TermWeight.OfShare(0.3, 3) },
         };
         var set = new ObjectiveSet(options, decoder);
         LossTerms Evaluate(ObjectiveSet s, double error) => s.Evaluate(new Step(Times, error: error).Inputs());
-        var first = Evaluate(set, 0.5);
-        Assert.Equal([0.5, 0.2, 0.3], first.Terms.Select(static t => Math.Round(t.Share, 12)));
-        Evaluate(set, 0.1);
-        var third = Evaluate(set, 1.5);
+        // The weight of a step is made of the steps before it.
+        Assert.Equal([1, 0, 0], Evaluate(set, 0.5).Terms.Select(static t => t.Share));
+        Assert.Equal([0.5, 0.2, 0.3], Evaluate(set, 0.5).Terms.Select(static t => Math.Round(t.Share, 12)));
+        Evaluate(set, 1.5);
+        var third = Evaluate(set, 0.1);
         var fourth = Evaluate(set, 0.02);
         Assert.Equal(third.Health["lpl/weight"], fourth.Health["lpl/weight"]);
         Assert.Equal(third.Health["pixel/weight"], fourth.Health["pixel/weight"]);
@@ -151,7 +152,7 @@ public sealed class ObjectiveSetTests
         var again = new ObjectiveSet(options, decoder);
         Evaluate(again, 0.5);
         var resumed = new ObjectiveSet(options, decoder) { State = again.State };
-        foreach (var error in new[] { 0.1, 1.5, 0.02 })
+        foreach (var error in new[] { 0.5, 1.5, 0.1 })
             Assert.Equal(Evaluate(again, error).Total.Item(), Evaluate(resumed, error).Total.Item());
         Assert.Equal(fourth.Health["lpl/weight"], Evaluate(resumed, 1).Health["lpl/weight"]);
     }
@@ -161,9 +162,10 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = TermWeight.Auto, AutoWarmUp = 1 } }, decoder);
+        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = TermWeight.OfShare(0.2, 1) } }, decoder);
         var without = set.Evaluate(new Step([0.99]).Inputs());
         Assert.Equal((0, 0.0), ((int)set.State["lpl"].Evaluations, without.Terms[1].Weighted));
+        Assert.Equal(0, set.Evaluate(new Step([0.4]).Inputs()).Terms[1].Weighted);
         Assert.Equal(0.2, set.Evaluate(new Step([0.4]).Inputs()).Terms[1].Share, 1e-12);
     }
 
@@ -178,15 +180,19 @@ public sealed class ObjectiveSetTests
         var seen = errors.Select(e =>
         {
             var numbers = new List<double>();
-            new ObjectiveSet(options, decoder, x => { numbers.Add(x); return x; }).Evaluate(new Step(Times, error: e).Inputs());
+            var set = new ObjectiveSet(options, decoder, x => { numbers.Add(x); return x; });
+            set.Evaluate(new Step(Times, error: e).Inputs());
+            set.Evaluate(new Step(Times, error: e).Inputs());
             return numbers;
         }).ToArray();
         var weights = errors.Select(e =>
         {
             var next = 0;
             var set = new ObjectiveSet(options, decoder, _ => (seen[0][next] + seen[1][next++]) / 2);
+            set.Evaluate(new Step(Times, error: e).Inputs());
             return set.Evaluate(new Step(Times, error: e).Inputs()).Health["lpl/weight"];
         }).ToArray();
+        Assert.True(weights[0] > 0);
         Assert.Equal(weights[0], weights[1]);
     }
 }

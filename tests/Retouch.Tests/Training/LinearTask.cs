@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Images;
+using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training;
@@ -44,7 +45,7 @@ internal sealed class LinearTask : ITrainingTask
         var total = error.Mean();
         if (seeds.Step == InfiniteSlopeAt)
             total = total + (_weight.Value - _weight.Value.Detach()).Sqrt().Sum();
-        return new StepLoss(total, [new StepTerm("square", total.Item(), total.Item())], [new("health/steps", seeds.Step)], error.Detach(), x.Select(1, 0).Detach());
+        return new StepLoss(total, [new StepTerm("square", total.Item(), total.Item())], new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) }, error.Detach(), x.Select(1, 0).Detach());
     }
 
     public Picture SampleGrid(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);

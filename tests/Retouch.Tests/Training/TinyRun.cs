@@ -9,7 +9,7 @@ namespace Retouch.Tests.Training;
 internal static class TinyRun
 {
     /// <summary>A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in the middle of a step.</summary>
-    public static TrainingOptions Denoiser(string objective = """{ "perceptual": { "weight": "auto", "autoWarmUp": 9 }, "decodeBatch": 2 }""", bool cacheLatents = false, string set = "{}")
+    public static TrainingOptions Denoiser(string objective = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""", bool cacheLatents = false, string set = "{}")
     {
         using var golden = GoldenCase.Open("training_dit_lpl");
         var json = JsonNode.Parse($$"""

@@ -36,7 +36,7 @@ public sealed class TrainingGoldenTests
             : new JsonObject { ["_class_name"] = "DDIMScheduler", ["num_train_timesteps"] = 1000, ["beta_start"] = 0.00085, ["beta_end"] = 0.012, ["beta_schedule"] = "scaled_linear", ["prediction_type"] = prediction };
         var perceptual = new LatentPerceptualOptions
         {
-            Weight = weight, Threshold = threshold, DepthWeighting = DepthWeighting.Exponential, DetachStatistics = true, SampleReduction = SampleReduction.Active, Taps = [.. Enumerable.Range(0, autoencoder.Taps.Count)],
+            Weight = weight, Threshold = threshold, DepthWeighting = DepthWeighting.Exponential, StatisticsGradient = 0, VarianceFloor = 0, ResolutionScale = 1, SampleReduction = SampleReduction.Active, Taps = [.. Enumerable.Range(0, autoencoder.Taps.Count)],
         };
         var options = new TrainingOptions { Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null } };
         using var task = new DenoiserTask(LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler), options, Device.Cpu, DType.Float32);

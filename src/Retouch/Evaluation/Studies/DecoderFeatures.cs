@@ -21,7 +21,7 @@ public static class DecoderFeatures
         using var quiet = Autograd.NoGrad();
         var request = new TapRequest([.. Enumerable.Range(0, autoencoder.Taps.Count)]);
         var (first, second) = (autoencoder.DecodeWithTaps(a, request), autoencoder.DecodeWithTaps(b, request));
-        var settings = new FeatureSettings(Normalisation.ChannelNorm, Detach: false, Mask: null, Kept: false);
+        var settings = new FeatureSettings(Normalisation.ChannelNorm, StatisticsSource.Own, Through: 1, Floor: 0, FeatureDifference.Squared, Mask: null, Kept: false);
         return first.Features.Zip(second.Features, (x, y) => FeatureLoss.Compare(x.To(DType.Float32), y.To(DType.Float32), settings).Loss.Sum([1L]).Mean().Item()).Average();
     }
 }

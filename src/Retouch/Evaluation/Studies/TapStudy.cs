@@ -120,7 +120,8 @@ public static class TapStudy
         using var scope = TensorScope.Enter();
         var (a, b) = (target.To(DType.Float32), estimate.To(DType.Float32));
         var spread = (a - a.Mean([2L, 3], keepdim: true)).Square().Mean().Item();
-        var settings = new FeatureSettings(Normalisation.Shared, Detach: true, Mask with { Source = MaskSource.Estimate }, Kept: false);
+        var settings = new FeatureSettings(
+            Normalisation.Standardise, StatisticsSource.Estimate, Through: 0, LatentPerceptualRules.DefaultFloor, FeatureDifference.Squared, Mask with { Source = MaskSource.Estimate }, Kept: false);
         return ((a - b).Square().Mean().Item() / spread, FeatureLoss.Compare(a, b, settings).Loss.Mean().Item());
     }
 

@@ -69,7 +69,11 @@ public sealed class AutoencoderLoss(AutoencoderLossOptions options)
         return new LossTerms(
             scope.Keep(total),
             [.. terms.Select(t => new LossTerm(t.Name, t.Raw.Item(), t.Raw.Item() * t.Weight, sum == 0 ? 0 : t.Raw.Item() * t.Weight / sum))],
-            // The range [−1, 1] spans 2, so the peak signal's power is 4.
-            new Dictionary<string, double>(StringComparer.Ordinal) { ["reconstruction/psnr"] = 10 * Math.Log10(4 / Math.Max(mse, 1e-12)), ["latent/deviation"] = posterior.Mean.Detach().Std([0L, 1, 2, 3], 1).Item() });
+            new Dictionary<string, HealthFigure>(StringComparer.Ordinal)
+            {
+                // The range [−1, 1] spans 2, so the peak signal's power is 4.
+                ["reconstruction/psnr"] = new(HealthKind.Ratio, 10 * Math.Log10(4 / Math.Max(mse, 1e-12)), 1),
+                ["latent/deviation"] = new(HealthKind.Ratio, posterior.Mean.Detach().Std([0L, 1, 2, 3], 1).Item(), 1),
+            });
     }
 }

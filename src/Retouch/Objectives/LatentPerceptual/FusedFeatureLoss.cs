@@ -13,8 +13,9 @@ internal static class FusedFeatureLoss
 
     /// <summary>Whether the kernel computes this.</summary>
     public static bool Supports(Tensor features, FeatureSettings settings) =>
-        features.Device.Type == DeviceType.Cpu && features.DType is DType.Float32 or DType.Float64
-        && settings.Normalisation is Normalisation.Shared or Normalisation.Separate or Normalisation.None;
+        features is { Device.Type: DeviceType.Cpu, DType: DType.Float32 or DType.Float64 }
+        && settings is { Normalisation: Normalisation.Standardise or Normalisation.None }
+        and not { Normalisation: Normalisation.Standardise, Statistics: StatisticsSource.Own, Difference: FeatureDifference.Absolute };
 
     /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings)"/>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
@@ -22,14 +23,20 @@ internal static class FusedFeatureLoss
         using var scope = TensorScope.Enter();
         Tensor f, g, loss, statistics, mask;
         Tensor Column(int k) => scope.Keep(statistics.Select(2, k));
-        var normalisation = settings.Normalisation switch { Normalisation.None => 0, Normalisation.Shared => 1, _ => 2 };
+        var statisticsOf = settings.Normalisation == Normalisation.None ? 0 : settings.Statistics switch
+        {
+            StatisticsSource.Estimate => 1,
+            StatisticsSource.Own => 2,
+            _ => 3,
+        };
+        var absolute = settings.Difference == FeatureDifference.Absolute;
         using (Autograd.NoGrad())
         {
             f = target.Detach().Contiguous();
             g = estimate.Detach().Contiguous();
             var m = settings.Mask;
             (loss, statistics, mask) = Ops.FeatureLoss(
-                f, g, normalisation, m is not null, m?.Source == MaskSource.Target, m?.Quantile ?? 0, m?.Margin ?? 0, m?.Closing ?? 1, m?.Opening ?? 1, settings.Kept);
+                f, g, statisticsOf, absolute, settings.Floor, m is not null, m?.Source == MaskSource.Target, m?.Quantile ?? 0, m?.Margin ?? 0, m?.Closing ?? 1, m?.Opening ?? 1, settings.Kept);
         }
 
         if (Autograd.IsEnabled && estimate.RequiresGrad)
@@ -39,7 +46,7 @@ internal static class FusedFeatureLoss
                 [estimate],
                 [loss],
                 flow => [flow[0] is { } gradient
-                    ? Ops.FeatureLossBackward(gradient, saved[0], saved[1], saved[2], saved[3], normalisation, settings.Detach, settings.Kept)
+                    ? Ops.FeatureLossBackward(gradient, saved[0], saved[1], saved[2], saved[3], statisticsOf, absolute, settings.Floor, settings.Through, settings.Kept)
                     : null],
                 () => Array.ForEach(saved, static t => t.Dispose()))[0];
         }

@@ -14,7 +14,7 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     private readonly PreferenceOptions _options;
     private readonly PairLoss _loss;
 
-    private DecodedPreferenceObjective(IDecodedObjective error, PreferenceSpace space, PreferenceOptions options, double weight, double beta)
+    private DecodedPreferenceObjective(IDecodedObjective error, PreferenceSpace space, PreferenceOptions options, TermWeight weight, double beta)
     {
         _error = error;
         _options = options;
@@ -38,16 +38,17 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
         ArgumentNullException.ThrowIfNull(options);
         var both = options.Space == PreferenceSpace.Both;
         var error = new PixelObjective(new PixelOptions { Estimate = options.Estimate, Target = options.Target }, "preference_pixel");
-        return new(error, PreferenceSpace.Pixel, options, both ? options.PixelWeight ?? 1 : options.Weight, both ? options.FullPixelBeta : options.FullBeta);
+        return new(error, PreferenceSpace.Pixel, options, both ? options.PixelWeight ?? 1.0 : options.Weight, both ? options.FullPixelBeta : options.FullBeta);
     }
 
     /// <summary>Preference on decoder features.</summary>
     /// <param name="options">Validated options, of space features.</param>
     /// <param name="autoencoder">Whose decoder is looked into.</param>
-    public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder)
+    /// <param name="resolution">Training size over the model's own.</param>
+    public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder, double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var error = new LatentPerceptualObjective(options.Features ?? new(), autoencoder, "preference_features");
+        var error = new LatentPerceptualObjective(options.Features ?? new(), autoencoder, "preference_features", resolution);
         return new(error, PreferenceSpace.Features, options, options.Weight, options.FullBeta);
     }
 
@@ -70,14 +71,13 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     }
 
     /// <inheritdoc/>
-    public double Divisor(int batch, int active) => _error.Divisor(batch, active);
+    public double Divisor(ObjectiveInputs inputs, SampleRole role, int active) => _error.Divisor(inputs, role, active);
 
     /// <inheritdoc/>
     public Tensor Reduce(ObjectiveInputs inputs, SampleLosses losses, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(losses);
         var pairs = PairLoss.PairsOf(inputs);
-        // Pairs divide by pairs: whoever divides by all samples divides by all pairs.
-        return _loss.Evaluate(losses.Values, _loss.Precomputed(pairs) ?? losses.Reference, losses.Active, pairs.Count, active => Divisor(pairs.Count, active), health);
+        return _loss.Evaluate(losses.Values, _loss.Precomputed(pairs) ?? losses.Reference, losses.Active, pairs.Count, active => Divisor(inputs, SampleRole.Paired, active), health);
     }
 }

@@ -17,7 +17,8 @@ internal sealed class PairErrors
     /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Whose decoder is used, where errors are behind it.</param>
     /// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
-    public PairErrors(PreferenceOptions options, IAutoencoder autoencoder, int decodeBatch)
+    /// <param name="resolution">Training size over the model's own.</param>
+    public PairErrors(PreferenceOptions options, IAutoencoder autoencoder, int decodeBatch, double resolution = 1)
     {
         // Of simpo nothing asks for a reference, which is what this stands in for.
         var alone = options with { Method = PreferenceMethod.Simpo };
@@ -26,7 +27,7 @@ internal sealed class PairErrors
         if (options.Space == PreferenceSpace.Latent)
             return;
         _space = options.Space == PreferenceSpace.Features ? PreferenceSpace.Features : PreferenceSpace.Pixel;
-        _decoded = _space == PreferenceSpace.Features ? DecodedPreferenceObjective.Features(alone, autoencoder) : DecodedPreferenceObjective.Pixels(alone);
+        _decoded = _space == PreferenceSpace.Features ? DecodedPreferenceObjective.Features(alone, autoencoder, resolution) : DecodedPreferenceObjective.Pixels(alone);
         _plan = new DecodePlan(autoencoder, decodeBatch, checkpoint: false);
     }
 

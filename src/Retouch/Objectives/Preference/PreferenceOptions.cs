@@ -129,13 +129,13 @@ public sealed record PreferenceOptions
     [Description("Whether winner and loser get the same noise: shared or separate.")]
     public PairNoise Noise { get; init; } = PairNoise.Shared;
 
-    /// <summary>The weight of the preference loss in the total, above 0.</summary>
-    [Description("The weight of the preference loss in the total, above 0.")]
-    public double Weight { get; init; } = 1;
+    /// <summary>The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share.</summary>
+    [Description("The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share.")]
+    public TermWeight Weight { get; init; } = 1;
 
-    /// <summary>With space both: μ, the weight of the pixel loss, above 0. Default 1.</summary>
-    [Description("With space both: μ, the weight of the pixel loss, above 0. Default 1.")]
-    public double? PixelWeight { get; init; }
+    /// <summary>With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.</summary>
+    [Description("With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.")]
+    public TermWeight? PixelWeight { get; init; }
 
     /// <summary>With space pixel or both: which latents are decoded. Default remix.</summary>
     [Description("With space pixel or both: which latents are decoded. Default remix.")]
@@ -189,14 +189,22 @@ public sealed record PreferenceOptions
         problems.When(Gamma is not null && Method != PreferenceMethod.Simpo, "gamma", "is simpo's margin; with dpo it does nothing");
         problems.When(Reference is not null && !NeedsReference, "reference", "is what dpo compares with; with simpo it does nothing");
         problems.When(Reduction is not null && Space == PreferenceSpace.Features, "reduction", "does nothing in features, which have a reduction of their own");
-        problems.When(!Positive(Weight), "weight", "must be a number above 0; leave preference out to do without it");
-        problems.When(PixelWeight is { } w && !Positive(w), "pixelWeight", "must be a number above 0; use space latent to do without the pixel loss");
+        Weight.Check(problems, "weight");
+        PixelWeight?.Check(problems, "pixelWeight");
+        problems.When(
+            Weight.Fixed is null && Space is PreferenceSpace.Latent or PreferenceSpace.Both,
+            "weight",
+            "must be a number where the network's output is compared: it is what other terms are measured by");
         problems.When(PixelWeight is not null && Space != PreferenceSpace.Both, "pixelWeight", "does nothing unless space is both");
         problems.When(Estimate is not null && !InPixels, "estimate", "does nothing unless space is pixel or both");
         problems.When(Target is not null && !InPixels, "target", "does nothing unless space is pixel or both");
         problems.When(Features is not null && Space != PreferenceSpace.Features, "features", "does nothing unless space is features");
         var usual = new LatentPerceptualOptions();
         problems.When(Features is { } f && f.Weight != usual.Weight, "features.weight", "does nothing here; the term's weight is preference.weight");
+        problems.When(
+            Features is { } g && (g.NoiseWeighting != NoiseWeighting.None || g.StartStep != 0 || g.RampSteps != 0),
+            "features",
+            "noiseWeighting, startStep and rampSteps do nothing in a preference");
         Divergence.Check(problems);
         return [.. problems.List, .. Features is null ? [] : (Features with { Weight = usual.Weight }).Validate(path + ".features")];
     }

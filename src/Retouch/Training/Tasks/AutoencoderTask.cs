@@ -70,7 +70,7 @@ public sealed class AutoencoderTask : ITrainingTask
 
         var terms = _loss.Evaluate(images, decoded, posterior);
         return new StepLoss(
-            terms.Total, [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))], [.. terms.Health], (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
+            terms.Total, [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))], terms.Figures, (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
     }
 
     /// <inheritdoc/>

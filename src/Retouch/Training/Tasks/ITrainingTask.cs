@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Images;
+using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -83,10 +84,10 @@ public readonly record struct StepTerm(string Name, double Raw, double Weighted)
 /// <summary>The loss of a micro-batch.</summary>
 /// <param name="Total">The scalar that is differentiated.</param>
 /// <param name="Terms">What it is made of.</param>
-/// <param name="Health">Figures that are logged beside the loss.</param>
+/// <param name="Health">Figures that are logged beside the loss, as sums.</param>
 /// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
 /// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
-public sealed record StepLoss(Tensor Total, IReadOnlyList<StepTerm> Terms, IReadOnlyList<KeyValuePair<string, double>> Health, Tensor PerSample, Tensor? Times);
+public sealed record StepLoss(Tensor Total, IReadOnlyList<StepTerm> Terms, IReadOnlyDictionary<string, HealthFigure> Health, Tensor PerSample, Tensor? Times);
 
 /// <summary>What a task has to say of a finished step.</summary>
 /// <param name="Figures">To be logged with the step.</param>

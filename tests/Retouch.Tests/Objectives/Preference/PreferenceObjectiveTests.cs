@@ -207,7 +207,7 @@ public sealed class PreferenceObjectiveTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         // Both look at ẑ0 against z0: the preference with the reference, the latent perceptual loss at winners and single samples.
-        var options = new ObjectiveOptions { Perceptual = new() { Gate = GateKind.None }, Preference = new() { Space = PreferenceSpace.Features, Features = new() { Gate = GateKind.None } } };
+        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3, Gate = GateKind.None }, Preference = new() { Space = PreferenceSpace.Features, Features = new() { Gate = GateKind.None } } };
         new ObjectiveSet(options, decoder).Evaluate(new PairStep("flow", Times, single: [0.4]).Inputs());
         // Winners are looked at by both, losers and the single sample by one each: every group's target once.
         Assert.Equal(5, decoder.Calls.Where(static c => c.Recorded).Sum(static c => c.Samples));
