@@ -1,6 +1,6 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
