@@ -2,12 +2,12 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Lora;
-using Retouch.Checkpoints.SingleFile;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.UNet;
+using Retouch.Pipelines.Lora;
+using Retouch.Pipelines.SingleFile;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Fuzz;

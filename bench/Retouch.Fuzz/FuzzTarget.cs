@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Data;
-using Retouch.Formulations;
+using Retouch.Diffusion;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Pickle;
 using Retouch.Torch.Safetensors;

@@ -1,6 +1,6 @@
 using Retouch.Arena.Results;
 using Retouch.Arena.Votes;
-using Retouch.Torch.Io;
+using Retouch.Core.Io;
 
 namespace Retouch.Arena;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Retouch.Cli.Commands;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Cli;
 

@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Cli.Inspection;
 using Retouch.Conditioning;
 using Retouch.Denoisers;
 using Retouch.Denoisers.Dit;
+using Retouch.Experiments.Inspection;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training;

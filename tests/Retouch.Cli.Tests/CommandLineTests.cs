@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Tests;
 

@@ -84,7 +84,7 @@ public sealed class EvaluateTests : IDisposable
         var csv = Directory.EnumerateFiles(In("out", "report-data"), "01-*.csv").Select(File.ReadAllText).Single();
         Assert.Contains(fwd.ToString("R", System.Globalization.CultureInfo.InvariantCulture)[..10], csv);
         string[] events = [.. Directory.EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        Assert.Equal(["01-" + Retouch.Reports.ReportWriter.Slug(In("softer")), "02-" + Retouch.Reports.ReportWriter.Slug(In("soft"))], events.Select(static file => Path.GetFileName(Path.GetDirectoryName(file))));
+        Assert.Equal(["01-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("softer")), "02-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("soft"))], events.Select(static file => Path.GetFileName(Path.GetDirectoryName(file))));
         Assert.All(events, static file => Assert.Contains("interval, low end/fwd.high", System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file))));
     }
 

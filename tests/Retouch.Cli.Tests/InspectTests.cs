@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Retouch.Cli.Inspection;
 using Retouch.Cli.Tests.Demo;
+using Retouch.Experiments.Inspection;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
 

@@ -1,4 +1,5 @@
 using Retouch.Cli.Diagnosis;
+using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Tests;
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Pipelines.Lora;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Retouch.Cli.Commands;
 using Retouch.Cli.Tests.Demo;
+using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Tests;
 

@@ -64,8 +64,8 @@ public sealed class AutogradTests
         using var scope = TensorScope.Enter();
         var x = Tensor.From([2.0]);
         x.RequiresGrad = true;
-        var y = Autograd.Function([x], [x.Detach() * 1], static _ => throw new Errors.InputException("planted"))[0];
-        var error = Assert.Throws<Errors.InputException>(() => Autograd.Backward(y.Sum()));
+        var y = Autograd.Function([x], [x.Detach() * 1], static _ => throw new Core.Errors.InputException("planted"))[0];
+        var error = Assert.Throws<Core.Errors.InputException>(() => Autograd.Backward(y.Sum()));
         Assert.Equal("planted", error.Message);
     }
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Torch.Io;
 using Retouch.Torch.Safetensors;
 

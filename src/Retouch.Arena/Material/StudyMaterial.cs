@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Arena.Material;
 

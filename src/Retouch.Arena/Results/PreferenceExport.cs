@@ -2,8 +2,8 @@ using System.Security.Cryptography;
 using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Arena.Results;
 

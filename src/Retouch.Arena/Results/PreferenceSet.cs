@@ -2,8 +2,8 @@ using System.Text.Json;
 using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
+using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Arena.Results;
 

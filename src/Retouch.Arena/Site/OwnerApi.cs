@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Retouch.Arena.Results;
 using Retouch.Arena.Study;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Site;
 

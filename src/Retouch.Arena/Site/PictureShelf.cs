@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using Retouch.Arena.Material;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Arena.Site;
 

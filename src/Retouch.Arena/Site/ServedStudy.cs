@@ -1,7 +1,7 @@
 using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Site;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Study;
 

@@ -1,5 +1,5 @@
 using Retouch.Arena.Material;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Study;
 

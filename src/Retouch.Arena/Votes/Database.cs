@@ -1,4 +1,4 @@
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using SQLitePCL;
 
 namespace Retouch.Arena.Votes;

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using Retouch.Arena.Material;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Votes;
 

@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Retouch.Cli.Ablations;
-using Retouch.Cli.Demo;
-using Retouch.Cli.Measuring;
-using Retouch.Torch.Errors;
+using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Experiments.Ablations;
+using Retouch.Experiments.Measuring;
 using Retouch.Training.Options;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
@@ -59,7 +59,7 @@ internal static class AblateCommand
         }
 
         var plan = new AblationPlan(Read(parsed, parsed.InvocationConfiguration.Error), parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null);
-        var console = new DemoConsole(parsed.InvocationConfiguration.Error, TimeProvider.System, cancellation);
+        var console = Consoles.Create(parsed.InvocationConfiguration.Error, TimeProvider.System, cancellation);
         var folder = parsed.GetValue(OutputPath) is { } path ? new AblationFolder(path) : null;
         if (parsed.GetValue(DryRun))
         {
@@ -141,7 +141,7 @@ internal static class AblateCommand
         var decisive = plan.Spec.Evaluation.Decisive;
         if (outcome.Figures is { } figures)
         {
-            writer.WriteLine($"{"",-40}{AblationTables.Header(decisive),-32}{"difference",-36}that is");
+            writer.WriteLine($"{"",-40}{FigureNames.Header(decisive),-32}{"difference",-36}that is");
             foreach (var row in figures.Rows)
             {
                 if (row.Find(decisive) is not { } figure)

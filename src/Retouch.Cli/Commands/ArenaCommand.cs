@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Net;
 using Retouch.Arena;
 using Retouch.Arena.Study;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Commands;
 

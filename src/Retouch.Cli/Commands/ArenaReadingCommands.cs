@@ -4,7 +4,7 @@ using Retouch.Arena;
 using Retouch.Arena.Results;
 using Retouch.Arena.Statistics;
 using Retouch.Arena.Study;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Commands;
 

@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.Dit;
 using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Commands;

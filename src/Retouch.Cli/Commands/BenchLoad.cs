@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Denoisers.UNet;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 using Retouch.Torch.Safetensors;
 using Retouch.Training;
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Retouch.Cli.Terminal;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 
@@ -38,7 +37,7 @@ internal static class CacheCommand
     private static CacheResult Run(ParseResult parsed, CancellationToken cancellation)
     {
         var model = Path.GetFullPath(parsed.GetRequiredValue(Model));
-        var size = parsed.GetValue(Size) ?? Checkpoints.Diffusers.LatentDiffusionPipeline.NativeSizeOf(model);
+        var size = parsed.GetValue(Size) ?? Pipelines.Diffusers.LatentDiffusionPipeline.NativeSizeOf(model);
         var options = new TrainingOptions
         {
             Task = TrainingTaskKind.Denoiser, Steps = 1, Device = parsed.GetValue(Device)!, Model = new ModelOptions { Path = model }, Objective = new(), Batch = new BatchOptions { Size = 1 },

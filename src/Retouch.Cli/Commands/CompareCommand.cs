@@ -1,9 +1,9 @@
 using System.CommandLine;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Images;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
-using Retouch.Checkpoints.SingleFile;
+using Retouch.Core.Errors;
+using Retouch.Experiments.Sampling;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Pipelines.Lora;
+using Retouch.Pipelines.SingleFile;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 

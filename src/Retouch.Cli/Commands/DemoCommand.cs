@@ -1,8 +1,9 @@
 using System.CommandLine;
-using Retouch.Cli.Demo;
+using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Evaluation;
-using Retouch.Torch.Errors;
-using Retouch.Training.Telemetry;
+using Retouch.Experiments.Demo;
 
 namespace Retouch.Cli.Commands;
 
@@ -34,7 +35,7 @@ internal static class DemoCommand
         {
             var time = TimeProvider.System;
             var (folder, settings) = parsed.GetValue(Resume) ? Open(parsed) : Start(parsed, time);
-            var result = DemoRun.Run(settings, folder, new DemoConsole(parsed.InvocationConfiguration.Error, time, cancellation));
+            var result = DemoRun.Run(settings, folder, Consoles.Create(parsed.InvocationConfiguration.Error, time, cancellation));
             Output.For(parsed).Write(result, writer => Write(result, writer));
             return Task.FromResult(0);
         });

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Reflection;
 using Retouch.Cli.Diagnosis;
+using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Commands;
 

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Cli.Diagnosis;
 using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
-using Retouch.Torch.Errors;
+using Retouch.Experiments.Machine;
+using Retouch.Experiments.Measuring;
+using Retouch.Pipelines.Diffusers;
 
 namespace Retouch.Cli.Commands;
 

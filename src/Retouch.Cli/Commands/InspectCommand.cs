@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
-using Retouch.Cli.Inspection;
-using Retouch.Torch.Errors;
-using Retouch.Training.Telemetry;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Experiments.Inspection;
 
 namespace Retouch.Cli.Commands;
 

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Judging;
-using Retouch.Torch.Errors;
+using Retouch.Experiments.Sampling;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;

@@ -1,15 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Experiments.Sampling;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Pipelines.Lora;
 
 namespace Retouch.Cli.Commands;
-
-/// <summary>Adapters that are laid over a model.</summary>
-/// <param name="Path">The file.</param>
-/// <param name="Scale">How strongly; 1 is as trained.</param>
-internal sealed record LaidOver(string Path, double Scale);
 
 /// <summary>The options of verbs that lay adapters over a model.</summary>
 internal sealed class LoraFlags

@@ -1,9 +1,8 @@
 using System.CommandLine;
-using Retouch.Cli.Measuring;
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 

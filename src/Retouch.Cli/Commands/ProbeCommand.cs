@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Cli.Probing;
+using Retouch.Experiments.Probing;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;

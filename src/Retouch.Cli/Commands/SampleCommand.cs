@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
+using Retouch.Experiments.Sampling;
 using Retouch.Images;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
-using Retouch.Torch.Errors;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;

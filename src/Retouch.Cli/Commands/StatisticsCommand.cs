@@ -1,9 +1,10 @@
 using System.CommandLine;
 using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Experiments.Measuring;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Cli.Commands;
 

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using Retouch.Cli.Diagnosis;
-using Retouch.Cli.Studies;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
-using Retouch.Reports;
-using Retouch.Torch.Errors;
-using Retouch.Training.Telemetry;
+using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Machine;
+using Retouch.Experiments.Studies;
 
 namespace Retouch.Cli.Commands;
 
@@ -84,7 +84,7 @@ internal static class StudyCommand
 
     private static void Write(ParseResult parsed, ReportDocument document, object result, Action<TextWriter> text, string folder, string load)
     {
-        var files = ReportWriter.Write(document with { Sections = [.. document.Sections, .. ReportOrigin.Of(parsed, load)] }, folder);
+        var files = ReportWriter.Write(document with { Sections = [.. document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)] }, folder);
         Output.For(parsed).Write(result, writer =>
         {
             text(writer);

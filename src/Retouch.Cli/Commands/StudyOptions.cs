@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Retouch.Cli.Studies;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Experiments.Studies;
 
 namespace Retouch.Cli.Commands;
 

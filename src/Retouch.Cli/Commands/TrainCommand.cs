@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Retouch.Cli.Terminal;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 

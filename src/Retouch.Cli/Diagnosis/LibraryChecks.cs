@@ -1,4 +1,5 @@
 using System.Globalization;
+using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Diagnosis;
 

@@ -16,7 +16,7 @@ internal sealed record PictureFacts(
         [("JPEG", "jpegload_buffer"), ("PNG", "pngload_buffer"), ("WebP", "webpload_buffer"), ("TIFF", "tiffload_buffer")];
 
     /// <summary>Loads libvips into this process and asks it.</summary>
-    /// <exception cref="Torch.Errors.EnvironmentException">It cannot be loaded.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>
     public static PictureFacts Gather()
     {
         var version = PictureFile.LibraryVersion;

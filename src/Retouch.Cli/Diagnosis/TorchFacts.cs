@@ -28,7 +28,7 @@ internal sealed record TorchFacts(
     private const int MatrixSide = 1024;
 
     /// <summary>Loads libtorch into this process and measures it; takes about a second.</summary>
-    /// <exception cref="Torch.Errors.EnvironmentException">It cannot be loaded.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>
     public static TorchFacts Gather(TimeProvider time)
     {
         var version = TorchRuntime.Version;

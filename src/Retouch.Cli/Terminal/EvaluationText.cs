@@ -1,5 +1,6 @@
+using Retouch.Core.Formatting;
 using Retouch.Evaluation;
-using Retouch.Training.Telemetry;
+using Retouch.Experiments.Measuring;
 using Spectre.Console;
 using Figure = Retouch.Evaluation.Figure;
 

@@ -11,7 +11,7 @@ internal static unsafe partial class Native
     private const string Library = "retouch_torch";
 
     /// <summary>Finds and loads the shim; does nothing when it is loaded.</summary>
-    /// <exception cref="Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong version.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong version.</exception>
     public static void Load() => NativeLoader.EnsureLoaded();
 
     [LibraryImport(Library, EntryPoint = "rt_abi_version")]

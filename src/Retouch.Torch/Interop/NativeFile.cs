@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Interop;
 

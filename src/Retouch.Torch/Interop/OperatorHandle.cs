@@ -36,7 +36,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
         Native.Load();
         nint found = 0;
         if (Native.OperatorFind(name, overload, &found) != 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
-            throw new Errors.EnvironmentException($"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch doctor' in the source tree to build it anew.");
+            throw new Core.Errors.EnvironmentException($"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch doctor' in the source tree to build it anew.");
         if (found == 0)
             throw new TorchException($"libtorch {TorchRuntime.Version} has no operator {name}{(overload.Length == 0 ? "" : "." + overload)}; use a newer libtorch (RETOUCH_LIBTORCH).");
         return _handle = found;

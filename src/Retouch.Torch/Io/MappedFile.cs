@@ -73,7 +73,7 @@ internal sealed unsafe partial class MappedFile
         {
             var read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(piece, length - done)), offset + done);
             if (read == 0)
-                throw new Errors.InputException("A file of weights became shorter while it was read. Do not change it meanwhile.");
+                throw new Core.Errors.InputException("A file of weights became shorter while it was read. Do not change it meanwhile.");
             done += read;
         }
 

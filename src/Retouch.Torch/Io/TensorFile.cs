@@ -1,4 +1,4 @@
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Pickle;
 using Retouch.Torch.Safetensors;

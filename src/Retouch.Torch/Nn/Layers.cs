@@ -113,7 +113,7 @@ public sealed class GroupNorm
     public GroupNorm(ParameterPath path, long groups, long channels, double eps)
     {
         if (groups < 1 || channels % groups != 0)
-            throw new Errors.InputException($"{path.Name}: {channels} channels cannot be split into {groups} groups. Check norm_num_groups and the channel counts in config.json.");
+            throw new Core.Errors.InputException($"{path.Name}: {channels} channels cannot be split into {groups} groups. Check norm_num_groups and the channel counts in config.json.");
         _weight = path.Parameter("weight", [channels], Inits.Ones);
         _bias = path.Parameter("bias", [channels], Inits.Zeros);
         _groups = groups;

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
 

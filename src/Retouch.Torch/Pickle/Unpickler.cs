@@ -29,7 +29,7 @@ internal ref struct Unpickler
     /// <param name="origin">The file's name, for messages.</param>
     /// <param name="length">How many bytes it took.</param>
     /// <exception cref="PickleException">It makes no sense.</exception>
-    /// <exception cref="Errors.InputException">It names something that is no part of tensors.</exception>
+    /// <exception cref="Core.Errors.InputException">It names something that is no part of tensors.</exception>
     public static object? Read(ReadOnlySpan<byte> data, string origin, out int length)
     {
         var machine = new Unpickler(data, origin);

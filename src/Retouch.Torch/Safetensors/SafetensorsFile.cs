@@ -1,4 +1,4 @@
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
 

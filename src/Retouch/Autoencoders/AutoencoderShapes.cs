@@ -1,5 +1,5 @@
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Autoencoders;
 

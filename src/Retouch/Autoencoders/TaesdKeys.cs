@@ -1,6 +1,6 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;

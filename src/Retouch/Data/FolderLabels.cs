@@ -1,4 +1,4 @@
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Data;
 

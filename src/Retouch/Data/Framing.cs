@@ -1,5 +1,5 @@
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Data;
 

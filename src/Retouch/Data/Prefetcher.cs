@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Data;
 

@@ -2,8 +2,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Data;
 

@@ -1,5 +1,5 @@
+using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Data;
 

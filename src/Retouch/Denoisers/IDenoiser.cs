@@ -1,5 +1,5 @@
 using Retouch.Conditioning;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 

@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Images.Interop;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 
 namespace Retouch.Images;
 

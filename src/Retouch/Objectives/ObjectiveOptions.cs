@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Objectives.Preference;
 

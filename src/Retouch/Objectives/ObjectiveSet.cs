@@ -1,11 +1,11 @@
 using System.Globalization;
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives;
 

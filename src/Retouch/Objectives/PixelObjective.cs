@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
 using Retouch.Objectives.Preference;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives;
 

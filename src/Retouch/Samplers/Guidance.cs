@@ -1,8 +1,8 @@
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Samplers;
 

@@ -1,9 +1,9 @@
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Samplers;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Retouch.Formulations;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 
 namespace Retouch.Samplers;
 

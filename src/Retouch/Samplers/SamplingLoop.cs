@@ -1,5 +1,5 @@
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 

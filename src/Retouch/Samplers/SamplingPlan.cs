@@ -1,5 +1,5 @@
-using Retouch.Formulations;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 
 namespace Retouch.Samplers;
 

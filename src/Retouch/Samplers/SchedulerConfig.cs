@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Retouch.Formulations;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+using Retouch.Diffusion;
 
 namespace Retouch.Samplers;
 

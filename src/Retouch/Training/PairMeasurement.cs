@@ -1,14 +1,14 @@
 using System.Globalization;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Objectives;
 using Retouch.Objectives.Preference;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 

@@ -1,10 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Objectives.Preference;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Training.Caching;
 using Retouch.Training.Options;
@@ -26,7 +27,7 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
     /// <param name="steps">Steps that they are needed for.</param>
     /// <param name="progress">Shows how far it is; null where nobody looks.</param>
     /// <param name="cancellation">Stops between micro-batches; what is there by then stays.</param>
-    /// <exception cref="Torch.Errors.InputException">The folder's errors were computed with something else; the differences are named.</exception>
+    /// <exception cref="Core.Errors.InputException">The folder's errors were computed with something else; the differences are named.</exception>
     public void Run(IPictureSource pairs, string? folder, long steps, IProgressLine? progress, CancellationToken cancellation)
     {
         var store = folder is null ? null : RowStore.Open(folder, Key(task.Pipeline, options, pairs));

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Retouch.Core.Io;
 using Retouch.Images;
-using Retouch.Torch.Io;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 

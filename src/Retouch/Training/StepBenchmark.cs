@@ -1,15 +1,15 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Denoisers.Dit;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;

@@ -1,7 +1,6 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
 using Retouch.Training.Options;

@@ -1,9 +1,9 @@
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Denoisers;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Options;
 
 namespace Retouch.Training;

@@ -1,10 +1,10 @@
 using System.Globalization;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 

@@ -1,13 +1,12 @@
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Data.Shards;
 using Retouch.Images;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Caching;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;

@@ -1,7 +1,7 @@
 using Retouch.Arena.Material;
 using Retouch.Arena.Study;
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Arena.Tests.Material;
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Retouch.Arena.Results;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Results;
 

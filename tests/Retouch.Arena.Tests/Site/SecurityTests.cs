@@ -1,8 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Retouch.Arena.Study;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Site;
 

@@ -1,6 +1,6 @@
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Votes;
 

@@ -1,9 +1,8 @@
 using System.Text.Json;
-using Retouch.Cli.Ablations;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
-using Xunit;
+using Retouch.Experiments.Ablations;
 
 namespace Retouch.Cli.Tests.Ablations;
 

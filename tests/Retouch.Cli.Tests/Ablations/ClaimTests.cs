@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using Retouch.Cli.Ablations;
+using Retouch.Experiments.Ablations;
 using Retouch.Training.Options;
-using Xunit;
 
 namespace Retouch.Cli.Tests.Ablations;
 

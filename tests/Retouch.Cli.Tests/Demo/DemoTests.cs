@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Xunit;
 
 namespace Retouch.Cli.Tests.Demo;
 

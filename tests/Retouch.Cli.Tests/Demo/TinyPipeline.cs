@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Denoisers.Dit;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Denoisers.UNet;
-using Retouch.Tests.Checkpoints;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Tests.Pipelines;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Tests.Demo;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Xunit;
 
 namespace Retouch.Cli.Tests.Studies;
 

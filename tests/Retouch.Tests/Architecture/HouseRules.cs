@@ -8,25 +8,49 @@ internal sealed record Violation(string Path, int Line, string Message)
     public override string ToString() => $"{Path}:{Line}: {Message}";
 }
 
-/// <summary>The rules of the house that a compiler does not hold. An assembly is a wall, a folder of the assembly Retouch is a room.</summary>
+/// <summary>The rules of the house that a compiler does not hold. An assembly is a wall; the folders of an assembly are its rooms.</summary>
 internal static partial class HouseRules
 {
-    /// <summary>The rooms in the order of the flow: a room may use the rooms before it, never one after it. The only such list.</summary>
-    public static readonly string[] Rooms =
-    [
-        "Images", "Data", "Autoencoders", "Conditioning", "Formulations", "Denoisers", "Samplers", "Objectives", "Checkpoints",
-        "Evaluation", "Training", "Reports",
-    ];
+    /// <summary>
+    /// The rooms of each assembly whose rooms are ordered, in the order of the flow: a room may use the rooms before it, never one after it.
+    /// The only such list. Where it has a <see cref="Hall"/>, files may lie in the assembly's own folder, and the folders that are not listed belong to them.
+    /// </summary>
+    public static readonly Dictionary<string, string[]> Rooms = new()
+    {
+        ["Retouch.Core"] = ["Errors", "Io", "Json", "Formatting"],
+        ["Retouch"] =
+        [
+            "Images", "Data", "Autoencoders", "Conditioning", "Diffusion", "Denoisers", "Samplers", "Objectives", "Pipelines", "Training",
+        ],
+        ["Retouch.Evaluation"] = [Hall, "Judging", "Studies", "Reports"],
+        ["Retouch.Experiments"] =
+        [
+            "Machine", "Sampling", "Probing", "Inspection", "Measuring", "Demo", "Studies", "Ablations",
+        ],
+    };
+
+    /// <summary>The name under which the files of an assembly's own folder stand among its rooms.</summary>
+    public const string Hall = "";
 
     /// <summary>The assemblies, each with those it may reference.</summary>
     public static readonly Dictionary<string, string[]> Assemblies = new()
     {
+        ["Retouch.Core"] = [],
         ["Retouch.Torch.Generator"] = [],
-        ["Retouch.Torch"] = ["Retouch.Torch.Generator"],
-        ["Retouch"] = ["Retouch.Torch"],
-        ["Retouch.Arena"] = ["Retouch", "Retouch.Torch"],
-        ["Retouch.Cli"] = ["Retouch", "Retouch.Torch", "Retouch.Arena"],
+        ["Retouch.Torch"] = ["Retouch.Core", "Retouch.Torch.Generator"],
+        ["Retouch"] = ["Retouch.Core", "Retouch.Torch"],
+        ["Retouch.Evaluation"] = ["Retouch.Core", "Retouch.Torch", "Retouch"],
+        ["Retouch.Arena"] = ["Retouch.Core", "Retouch.Torch", "Retouch"],
+        ["Retouch.Experiments"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation"],
+        ["Retouch.Cli"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation", "Retouch.Experiments", "Retouch.Arena"],
     };
+
+    /// <summary>Parts of a referenced assembly that an assembly must not see, with the reason.</summary>
+    private static readonly (string Assembly, string[] Unseen, string Why)[] Screens =
+    [
+        ("Retouch.Arena", ["Training"], "the arena never sees training"),
+        ("Retouch.Evaluation", ["Training"], "what is measured does not depend on how it was trained"),
+    ];
 
     public const int LongestFile = 350;
 
@@ -101,39 +125,43 @@ internal static partial class HouseRules
 
     private static IEnumerable<Violation> CheckDirection(string path, string code, string assembly, string[] parts)
     {
-        if (assembly is "Retouch.Torch" or "Retouch.Torch.Generator")
+        if (assembly is "Retouch.Core" or "Retouch.Torch" or "Retouch.Torch.Generator")
         {
-            foreach (Match match in OutsideTorch().Matches(code))
-                yield return new(path, LineOf(code, match.Index), $"'{match.Value}': the engine knows nothing of what is built on it");
+            var foreign = assembly == "Retouch.Core" ? OutsideCore() : OutsideTorch();
+            foreach (Match match in foreign.Matches(code))
+                yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {assembly} knows nothing of what is built on it");
         }
-        else if (assembly == "Retouch.Arena")
+
+        foreach (var (_, unseen, why) in Screens.Where(screen => screen.Assembly == assembly))
         {
-            foreach (var violation in Mentions(path, code, ["Training"], "the arena never sees training"))
+            foreach (var violation in Mentions(path, code, "Retouch", unseen, why))
                 yield return violation;
         }
-        else if (assembly == "Retouch")
-        {
-            var room = parts.Length > 3 ? Array.IndexOf(Rooms, parts[2]) : -1;
-            if (room < 0)
-                yield return new(path, 1, $"lies in no room; the rooms stand in {nameof(HouseRules)}.{nameof(Rooms)}");
-            else
-            {
-                foreach (var violation in Mentions(path, code, Rooms[(room + 1)..], $"downstream of {Rooms[room]}"))
-                    yield return violation;
-            }
 
-            foreach (Match match in GlobalUsing().Matches(code))
-                yield return new(path, LineOf(code, match.Index), "a global using of a room hides who uses it; write it in the files");
+        foreach (Match match in GlobalUsing().Matches(code))
+            yield return new(path, LineOf(code, match.Index), "a global using of a room hides who uses it; write it in the files");
+        if (!Rooms.TryGetValue(assembly, out var rooms))
+            yield break;
+        var own = parts.Length > 3 ? Array.IndexOf(rooms, parts[2]) : -1;
+        if (own < 0)
+            own = Array.IndexOf(rooms, Hall);
+        if (own < 0)
+        {
+            yield return new(path, 1, $"lies in no room of {assembly}; the rooms stand in {nameof(HouseRules)}.{nameof(Rooms)}");
+            yield break;
         }
+
+        foreach (var violation in Mentions(path, code, assembly, rooms[(own + 1)..], $"downstream of {(rooms[own] == Hall ? assembly : rooms[own])}"))
+            yield return violation;
     }
 
     /// <summary>Mentions of rooms: in full (<c>Retouch.Training</c>, as in a using) or from within the namespace (<c>Training.Loop</c>).</summary>
-    private static IEnumerable<Violation> Mentions(string path, string code, string[] rooms, string why)
+    private static IEnumerable<Violation> Mentions(string path, string code, string assembly, string[] rooms, string why)
     {
         if (rooms.Length == 0)
             yield break;
         var names = string.Join('|', rooms);
-        var pattern = $@"\bRetouch\s*\.\s*({names})\b|(?<![\w.])({names})\s*\.\s*[A-Z]\w*";
+        var pattern = $@"\b{assembly.Replace(".", @"\s*\.\s*")}\s*\.\s*({names})\b|(?<![\w.])({names})\s*\.\s*[A-Z]\w*";
         foreach (Match match in Regex.Matches(code, pattern))
             yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {why} (a member of that name: write this.{match.Value})");
     }
@@ -147,8 +175,11 @@ internal static partial class HouseRules
         RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex TypeDeclaration();
 
-    [GeneratedRegex(@"\bRetouch\s*\.\s*(?!Torch\b)[A-Z]\w*")]
+    [GeneratedRegex(@"\bRetouch\s*\.\s*(?!(Torch|Core)\b)[A-Z]\w*", RegexOptions.ExplicitCapture)]
     private static partial Regex OutsideTorch();
+
+    [GeneratedRegex(@"\bRetouch\s*\.\s*(?!Core\b)[A-Z]\w*")]
+    private static partial Regex OutsideCore();
 
     [GeneratedRegex(@"\bglobal\s+using\s+(static\s+)?(\w+\s*=\s*)?(global::)?Retouch\b", RegexOptions.ExplicitCapture)]
     private static partial Regex GlobalUsing();

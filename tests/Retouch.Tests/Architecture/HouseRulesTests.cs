@@ -13,7 +13,7 @@ public class HouseRulesTests
 
     [Theory]
     [InlineData("using Retouch.Training;")]
-    [InlineData("using static Retouch.Reports.Tables;")]
+    [InlineData("using static Retouch.Training.Tables;")]
     [InlineData("using Loop = Retouch.Training.Loop;")]
     [InlineData("class A { object b = new global::Retouch.Objectives.Lpl(); }")]
     [InlineData("class A { Training.Loop b; }")]
@@ -24,7 +24,7 @@ public class HouseRulesTests
     [Theory]
     [InlineData("using Retouch.Denoisers;")]
     [InlineData("using Retouch.Torch;")]
-    [InlineData("class A { Formulations.Schedule b; }")]
+    [InlineData("class A { Diffusion.Schedule b; }")]
     [InlineData("// using Retouch.Training;")]
     [InlineData("/// <see cref=\"Retouch.Training.Loop\"/>")]
     [InlineData("class A { string b = \"Retouch.Training.Loop\"; }")]
@@ -34,12 +34,16 @@ public class HouseRulesTests
     [Fact]
     public void Rooms_EachMayUseTheOnesBeforeItAndNoneAfterIt()
     {
-        for (var user = 0; user < HouseRules.Rooms.Length; user++)
+        foreach (var (assembly, rooms) in HouseRules.Rooms)
         {
-            for (var used = 0; used < HouseRules.Rooms.Length; used++)
+            for (var user = 0; user < rooms.Length; user++)
             {
-                var found = Check($"src/Retouch/{HouseRules.Rooms[user]}/A.cs", $"using Retouch.{HouseRules.Rooms[used]};");
-                Assert.Equal(used > user ? 1 : 0, found.Count);
+                for (var used = 0; used < rooms.Length; used++)
+                {
+                    var folder = $"src/{assembly}/{rooms[user]}/".Replace("//", "/");
+                    var found = Check(folder + "A.cs", $"using {assembly}.{rooms[used]};".Replace(".;", ";"));
+                    Assert.Equal(used > user && rooms[used] != HouseRules.Hall ? 1 : 0, found.Count);
+                }
             }
         }
     }
@@ -47,6 +51,7 @@ public class HouseRulesTests
     [Theory]
     [InlineData("src/Retouch/Attic/Old.cs")]
     [InlineData("src/Retouch/Stray.cs")]
+    [InlineData("src/Retouch.Experiments/Attic/Old.cs")]
     public void File_OutsideTheKnownRooms_IsCaught(string path) => Assert.Contains("no room", Assert.Single(Check(path, "")).Message);
 
     [Fact]
@@ -107,19 +112,33 @@ public class HouseRulesTests
     [InlineData("using Retouch.Images;")]
     [InlineData("using Retouch.Cli;")]
     public void Engine_MentioningWhatIsBuiltOnIt_IsCaught(string body) =>
-        Assert.Contains("engine", Assert.Single(Check("src/Retouch.Torch/Nn/Linear.cs", body)).Message);
+        Assert.Contains("built on it", Assert.Single(Check("src/Retouch.Torch/Nn/Linear.cs", body)).Message);
+
+    [Theory]
+    [InlineData("using Retouch.Torch;")]
+    [InlineData("class A { Retouch.Images.Picture b; }")]
+    public void Core_MentioningWhatIsBuiltOnIt_IsCaught(string body) =>
+        Assert.Contains("built on it", Assert.Single(Check("src/Retouch.Core/Io/A.cs", body)).Message);
 
     [Fact]
     public void Arena_MentioningTraining_IsCaught() =>
         Assert.Contains("arena", Assert.Single(Check("src/Retouch.Arena/Pages/Vote.cs", "using Retouch.Training;")).Message);
 
+    [Theory]
+    [InlineData("using Retouch.Training;")]
+    [InlineData("class A { Training.Loop b; }")]
+    public void Evaluation_MentioningTraining_IsCaught(string body) =>
+        Assert.Contains("measured", Assert.Single(Check("src/Retouch.Evaluation/Studies/Taps.cs", body)).Message);
+
     [Fact]
     public void GlobalUsing_OfARoom_IsCaught() =>
-        Assert.Contains("global using", Assert.Single(HouseRules.CheckSource("src/Retouch/Reports/Usings.cs", "global using Retouch.Images;\n")).Message);
+        Assert.Contains("global using", Assert.Single(HouseRules.CheckSource("src/Retouch/Training/Usings.cs", "global using Retouch.Images;\n")).Message);
 
     [Theory]
     [InlineData("Retouch.Torch", "..\\Retouch\\Retouch.csproj")]
     [InlineData("Retouch", "../Retouch.Cli/Retouch.Cli.csproj")]
+    [InlineData("Retouch.Core", "../Retouch.Torch/Retouch.Torch.csproj")]
+    [InlineData("Retouch", "../Retouch.Evaluation/Retouch.Evaluation.csproj")]
     [InlineData("Retouch.Arena", "..\\Retouch.Cli\\Retouch.Cli.csproj")]
     public void Project_ReferencingAgainstTheWalls_IsCaught(string name, string reference) =>
         Assert.Contains("must not reference", Assert.Single(HouseRules.CheckProject(

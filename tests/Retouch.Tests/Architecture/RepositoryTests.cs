@@ -1,4 +1,5 @@
-using Retouch.Torch.Io;
+using Retouch.Core.Io;
+
 
 namespace Retouch.Tests.Architecture;
 
@@ -46,16 +47,31 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Folders_OfTheAssemblyRetouch_AreRooms()
+    public void Folders_OfAnAssemblyWithRooms_AreItsRooms()
     {
-        var folders = Directory.GetDirectories(Path.Combine(Root, "src", "Retouch")).Select(folder => Path.GetFileName(folder)!);
-        Assert.Empty(folders.Except(HouseRules.Rooms).Except(["obj", "bin"]));
+        foreach (var (assembly, rooms) in HouseRules.Rooms)
+        {
+            var folders = Directory.GetDirectories(Path.Combine(Root, "src", assembly)).Select(static folder => Path.GetFileName(folder)!).Except(["obj", "bin"]);
+            Assert.Empty(rooms.Except([HouseRules.Hall]).Except(folders));
+            Assert.Empty(rooms.Contains(HouseRules.Hall) ? [] : folders.Except(rooms));
+        }
     }
 
     [Fact]
-    public void Engine_ReferencesNoOtherAssemblyOfRetouch() =>
-        Assert.DoesNotContain(
-            typeof(AtomicFile).Assembly.GetReferencedAssemblies(), name => name.Name!.StartsWith("Retouch", StringComparison.Ordinal));
+    public void Folders_OfSources_AreTheKnownAssemblies()
+    {
+        var folders = Directory.GetDirectories(Path.Combine(Root, "src")).Select(static folder => Path.GetFileName(folder)!);
+        Assert.Equal(HouseRules.Assemblies.Keys.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Core_ReferencesNoOtherAssemblyOfRetouch() => Assert.Empty(ReferencedBy(typeof(AtomicFile)));
+
+    [Fact]
+    public void Engine_ReferencesOnlyTheCore() => Assert.Equal(["Retouch.Core"], ReferencedBy(typeof(Retouch.Torch.Tensor)));
+
+    private static IEnumerable<string> ReferencedBy(Type type) =>
+        type.Assembly.GetReferencedAssemblies().Select(static name => name.Name!).Where(static name => name.StartsWith("Retouch", StringComparison.Ordinal));
 
     [Fact]
     public void Solution_BuildsEveryProject()

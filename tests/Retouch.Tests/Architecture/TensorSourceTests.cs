@@ -1,4 +1,4 @@
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Architecture;

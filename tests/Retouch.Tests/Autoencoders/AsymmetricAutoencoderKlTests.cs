@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Autoencoders;
 

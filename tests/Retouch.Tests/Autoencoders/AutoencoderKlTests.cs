@@ -1,7 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Autoencoders;
 
@@ -35,7 +34,7 @@ public sealed class AutoencoderKlTests
         using var without = new AutoencoderKl(with.Config with { MidBlockAddAttention = false });
         using var weights = Torch.Safetensors.SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
         Assert.DoesNotContain(without.Parameters.All, static p => p.Name.Contains("attentions", StringComparison.Ordinal));
-        var error = Assert.Throws<Torch.Errors.InputException>(() => without.Load(weights, Device.Cpu, null, "vae"));
+        var error = Assert.Throws<Core.Errors.InputException>(() => without.Load(weights, Device.Cpu, null, "vae"));
         Assert.Contains("unexpected: decoder.mid_block.attentions.0.to_q.weight", error.Message, StringComparison.Ordinal);
         foreach (var parameter in with.Parameters.All.Where(static p => p.Name.Contains(".to_out.0.", StringComparison.Ordinal)))
             parameter.Value.ZeroInPlace();

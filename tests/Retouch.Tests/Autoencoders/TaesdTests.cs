@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Autoencoders;

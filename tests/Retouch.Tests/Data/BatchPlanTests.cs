@@ -1,7 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data;
 

@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data;
 

@@ -1,7 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
 using Retouch.Tests.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data;
 

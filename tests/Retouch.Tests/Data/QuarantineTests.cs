@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Tests.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data;
 

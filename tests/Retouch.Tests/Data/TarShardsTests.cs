@@ -1,9 +1,9 @@
 using System.Formats.Tar;
 using System.Text;
+using Retouch.Core.Errors;
 using Retouch.Data.Shards;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data;
 

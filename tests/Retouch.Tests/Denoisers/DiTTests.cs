@@ -1,10 +1,9 @@
 using System.Text.Json.Nodes;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.Dit;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Denoisers;
 

@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.MmDit;
 using Retouch.Denoisers.Sd3;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Denoisers;

@@ -1,12 +1,11 @@
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.Dit;
 using Retouch.Denoisers.PixArt;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Denoisers;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.UNet;
 using Retouch.Tests.Goldens;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Denoisers;
 

@@ -1,9 +1,8 @@
-using System.Text.Json.Nodes;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers.UNet;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Denoisers;
 

@@ -1,7 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Evaluation;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation;
 

@@ -1,10 +1,10 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Evaluation;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Evaluation;

@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation;
 

@@ -1,5 +1,4 @@
 using Retouch.Evaluation;
-using Xunit;
 
 namespace Retouch.Tests.Evaluation;
 

@@ -1,7 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Fuzz;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Fuzzing;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Images;
 

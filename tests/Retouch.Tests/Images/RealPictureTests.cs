@@ -1,6 +1,6 @@
 using System.Text.Json;
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Images;
 

@@ -26,7 +26,7 @@ public sealed class LatentPerceptualOptionsTests
         {
             var snr = Math.Pow((1 - Times[k]) / Times[k], 2);
             Assert.Equal(snr, Alone(k, NoiseWeighting.InverseVariance) / Alone(k, NoiseWeighting.None), 1e-10 * snr);
-            var weights = Step.Flow.LossWeights(Step.Flow.LevelsAt([Times[k] * 1000], Device.Cpu), new(Retouch.Formulations.LossWeightingKind.MinSnr, 2)).ToArray<double>()[0];
+            var weights = Step.Flow.LossWeights(Step.Flow.LevelsAt([Times[k] * 1000], Device.Cpu), new(Retouch.Diffusion.LossWeightingKind.MinSnr, 2)).ToArray<double>()[0];
             Assert.Equal(weights, Alone(k, NoiseWeighting.MinSnr, 2) / Alone(k, NoiseWeighting.None), 1e-6 * weights);
         }
     }

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Objectives;
 

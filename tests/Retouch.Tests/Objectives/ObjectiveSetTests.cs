@@ -1,4 +1,4 @@
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;

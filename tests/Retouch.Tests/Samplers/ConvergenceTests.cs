@@ -1,5 +1,5 @@
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Samplers;
 using Retouch.Torch;
 
@@ -30,7 +30,7 @@ public sealed class ConvergenceTests
     public void The_error_shrinks_with_the_order_of_the_method(string name, SamplerKind kind, int order)
     {
         using var scope = TensorScope.Enter();
-        var formulation = Formulations.FormulationTests.Create(name);
+        var formulation = Diffusion.FormulationTests.Create(name);
         var (coarse, fine) = (Error(formulation, kind, 24), Error(formulation, kind, 48));
         var measured = Math.Log2(coarse / fine);
         Assert.True(Math.Abs(measured - order) < 0.3, $"Errors {coarse:R} with 24 and {fine:R} with 48 steps: order {measured:F2}, expected {order}.");
@@ -56,7 +56,7 @@ public sealed class ConvergenceTests
     public void What_is_drawn_has_the_mean_and_deviation_of_the_data(string name, SamplerKind kind, double eta)
     {
         using var scope = TensorScope.Enter();
-        var formulation = Formulations.FormulationTests.Create(name);
+        var formulation = Diffusion.FormulationTests.Create(name);
         var options = new SamplerOptions { Kind = kind, Eta = eta };
         using var noise = new ImageNoise([1, 2], [4, 64, 64], Device.Cpu);
         // The smaller variance of ancestral sampling is the posterior's for data that is a point: it narrows the result until the steps are small.

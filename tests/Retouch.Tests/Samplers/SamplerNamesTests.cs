@@ -1,5 +1,5 @@
+using Retouch.Core.Errors;
 using Retouch.Samplers;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Samplers;
 

@@ -1,10 +1,9 @@
-using System.Text.Json.Nodes;
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Denoisers;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Samplers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Samplers;
@@ -27,7 +26,7 @@ public sealed class SamplerTests
     public void A_picture_depends_on_its_seed_alone(string name, SamplerKind kind)
     {
         using var scope = TensorScope.Enter();
-        var sampler = new Sampler(Formulations.FormulationTests.Create(name), new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing });
+        var sampler = new Sampler(Diffusion.FormulationTests.Create(name), new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing });
         using var network = new WaveDenoiser();
         var together = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2])).Value;
         var apart = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2]) with { BatchSize = 2 }).Value;
@@ -70,7 +69,7 @@ public sealed class SamplerTests
             Text = Ops.Randn([batch, 5, 3], generator), TextMask = Ops.Ones([batch, 5], dtype: DType.Int64), Pooled = Ops.Randn([batch, 2], generator), TimeIds = Ops.Randn([batch, 6], generator),
         };
         var (told, negative) = (Draw(3), Draw(3));
-        var sampler = new Sampler(Formulations.FormulationTests.Create("v"), new() { Kind = kind });
+        var sampler = new Sampler(Diffusion.FormulationTests.Create("v"), new() { Kind = kind });
         var request = Request([11, 12, 13], []) with { Condition = told, Unconditional = negative, Guidance = new(3, 0.5) };
         var together = sampler.Sample(network, request).Value;
         Assert.Equal(together.ToArray<float>(), sampler.Sample(network, request with { BatchSize = 2 }).Value.ToArray<float>());
@@ -120,7 +119,7 @@ public sealed class SamplerTests
     public void Progress_counts_every_step_of_every_batch_and_nothing_is_left_in_memory()
     {
         using var scope = TensorScope.Enter();
-        var sampler = new Sampler(Formulations.FormulationTests.Create("eps"), Stochastic);
+        var sampler = new Sampler(Diffusion.FormulationTests.Create("eps"), Stochastic);
         using var network = new WaveDenoiser();
         var request = Request([1, 2, 3], [0, 0, 0]) with { BatchSize = 2, Steps = 4, Guidance = new(2) };
         List<(int First, int Done, int Total, long Pictures)> seen = [];
@@ -178,7 +177,7 @@ public sealed class SamplerTests
     [InlineData(SamplerKind.Lms)]
     public void Every_step_of_every_spacing_goes_down(SamplerKind kind)
     {
-        var ddpm = Formulations.FormulationTests.Create("v");
+        var ddpm = Diffusion.FormulationTests.Create("v");
         foreach (var spacing in Enum.GetValues<TimestepSpacing>().Where(s => kind != SamplerKind.Pndm || s == TimestepSpacing.Leading))
         {
             foreach (var steps in (int[])[1, 7, 50, 333, 999])
@@ -216,7 +215,7 @@ public sealed class SamplerTests
     public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, string json, string member)
     {
         var options = System.Text.Json.JsonSerializer.Deserialize<SamplerOptions>(json)!;
-        var error = Assert.Throws<UsageException>(() => new Sampler(Formulations.FormulationTests.Create(name), options));
+        var error = Assert.Throws<UsageException>(() => new Sampler(Diffusion.FormulationTests.Create(name), options));
         Assert.Contains($"sampler.{member}:", error.Message, StringComparison.Ordinal);
     }
 
@@ -226,7 +225,7 @@ public sealed class SamplerTests
         using var scope = TensorScope.Enter();
         using var network = new WaveDenoiser();
         using var blind = new WaveDenoiser { ClassCount = null };
-        var sampler = new Sampler(Formulations.FormulationTests.Create("eps"), new());
+        var sampler = new Sampler(Diffusion.FormulationTests.Create("eps"), new());
         var request = Request([1], [0]);
         void Refused(SamplingRequest wrong, WaveDenoiser by) => Assert.Throws<UsageException>(() => sampler.Sample(by, wrong));
         Refused(request with { Seeds = [] }, network);
@@ -242,7 +241,7 @@ public sealed class SamplerTests
         Refused(request with { Guidance = new(2) }, blind);
         Assert.Empty(network.Batches);
         var beyond = new SamplerOptions { Spacing = TimestepSpacing.Leading, StepsOffset = 1 };
-        Assert.Throws<UsageException>(() => SamplingPlan.Create(Formulations.FormulationTests.Create("eps"), beyond, 1000));
+        Assert.Throws<UsageException>(() => SamplingPlan.Create(Diffusion.FormulationTests.Create("eps"), beyond, 1000));
     }
 
     private static SamplingRequest Request(ulong[] seeds, long[] labels) =>

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Samplers;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;

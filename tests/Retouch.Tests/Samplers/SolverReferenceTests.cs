@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Samplers;
 using Retouch.Torch;
 

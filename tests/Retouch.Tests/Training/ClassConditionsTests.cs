@@ -1,7 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Conditions;
 using Retouch.Training.Tasks;

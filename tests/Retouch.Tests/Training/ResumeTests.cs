@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.State;

@@ -1,7 +1,7 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Optim;
 using Retouch.Training;
 using Retouch.Training.Options;

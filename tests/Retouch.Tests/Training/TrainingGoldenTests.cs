@@ -1,14 +1,13 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Denoisers;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Nn;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;

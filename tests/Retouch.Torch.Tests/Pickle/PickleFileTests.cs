@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Pickle;
 

@@ -1,6 +1,6 @@
 using Retouch.Conditioning.Tokenizers;
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Conditioning.Prompts;
 

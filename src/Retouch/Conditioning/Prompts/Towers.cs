@@ -1,8 +1,8 @@
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.T5;
 using Retouch.Conditioning.Tokenizers;
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Conditioning.Prompts;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 

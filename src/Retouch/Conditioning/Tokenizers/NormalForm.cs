@@ -1,6 +1,6 @@
 using System.Text;
+using Retouch.Core.Errors;
 using Retouch.Images.Interop;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 

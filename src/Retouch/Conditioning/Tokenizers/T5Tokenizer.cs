@@ -1,5 +1,5 @@
 using System.Text;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 

@@ -6,7 +6,7 @@ namespace Retouch.Conditioning.Tokenizers;
 internal static class TokenizerJson
 {
     /// <summary>The tokens under <c>added_tokens</c>.</summary>
-    /// <exception cref="Torch.Errors.InputException">An id is no whole number.</exception>
+    /// <exception cref="Core.Errors.InputException">An id is no whole number.</exception>
     public static Dictionary<string, int> Added(JsonElement root, string origin)
     {
         var added = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -22,7 +22,7 @@ internal static class TokenizerJson
     }
 
     /// <summary>The kind of a <c>tokenizer.json</c>: <c>BPE</c>, <c>Unigram</c>; BPE where an older file names none.</summary>
-    /// <exception cref="Torch.Errors.InputException">It is malformed.</exception>
+    /// <exception cref="Core.Errors.InputException">It is malformed.</exception>
     public static string Kind(ReadOnlyMemory<byte> bytes, string origin) => TokenizerBytes.Json(
         bytes, origin, static root => root.GetProperty("model").TryGetProperty("type", out var type) ? type.GetString() ?? "" : "BPE");
 }

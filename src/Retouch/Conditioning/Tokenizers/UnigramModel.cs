@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 

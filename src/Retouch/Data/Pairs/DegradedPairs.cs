@@ -1,9 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Images;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 
 namespace Retouch.Data.Pairs;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Data.Pairs;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Retouch.Core.Errors;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Data.Shards;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Denoisers.Sd3;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 
 namespace Retouch.Denoisers.MmDit;
 

@@ -1,7 +1,7 @@
 using Retouch.Conditioning;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers.PixArt;

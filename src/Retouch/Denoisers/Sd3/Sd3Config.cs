@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.Sd3;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Denoisers.UNet;
 

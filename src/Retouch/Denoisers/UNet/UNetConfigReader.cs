@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.UNet;
 

@@ -162,7 +162,7 @@ internal sealed class UNetAttention(ParameterPath path, int width, int contextWi
 {
     private readonly int _heads = heads >= 1 && width % heads == 0
         ? heads
-        : throw new Torch.Errors.InputException($"{path.Name}: {width} channels cannot be split into {heads} heads. Check attention_head_dim in config.json.");
+        : throw new Core.Errors.InputException($"{path.Name}: {width} channels cannot be split into {heads} heads. Check attention_head_dim in config.json.");
 
     private readonly Linear _query = new(path / "to_q", width, width, bias);
     private readonly Linear _key = new(path / "to_k", contextWidth, width, bias);

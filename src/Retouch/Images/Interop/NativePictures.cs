@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Images.Interop;
 

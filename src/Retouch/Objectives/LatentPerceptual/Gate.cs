@@ -1,4 +1,4 @@
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;

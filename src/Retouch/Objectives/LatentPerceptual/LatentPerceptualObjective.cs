@@ -1,8 +1,8 @@
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Objectives.Preference;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Objectives.LatentPerceptual;
 

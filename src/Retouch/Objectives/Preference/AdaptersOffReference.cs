@@ -1,6 +1,6 @@
 using Retouch.Conditioning;
 using Retouch.Denoisers;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 

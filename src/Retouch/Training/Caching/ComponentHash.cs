@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Pipelines.Lora;
 using Retouch.Torch;
 
 namespace Retouch.Training.Caching;

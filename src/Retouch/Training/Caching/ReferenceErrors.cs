@@ -53,7 +53,7 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
     }
 
     /// <summary>The errors of a micro-batch: for each space [2 · pairs], winners first, on the CPU and in the open scope.</summary>
-    /// <exception cref="Torch.Errors.InputException">A pair of this step is missing: the pictures are others than when the errors were computed.</exception>
+    /// <exception cref="Core.Errors.InputException">A pair of this step is missing: the pictures are others than when the errors were computed.</exception>
     public IReadOnlyDictionary<PreferenceSpace, Tensor> Of(TrainingBatch batch, StepSeeds seeds)
     {
         var names = Names(batch, seeds);

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Training.Caching;

@@ -1,7 +1,7 @@
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;

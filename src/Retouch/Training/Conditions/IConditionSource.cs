@@ -1,6 +1,6 @@
 using Retouch.Conditioning;
+using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Torch.Errors;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;

@@ -1,9 +1,9 @@
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Conditioning.Prompts;
+using Retouch.Core.Errors;
 using Retouch.Data;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Caching;
 using Retouch.Training.Tasks;
 

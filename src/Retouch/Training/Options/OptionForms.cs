@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
 

@@ -1,6 +1,6 @@
 using System.ComponentModel;
-using Retouch.Formulations;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 
 namespace Retouch.Training.Options;
 

@@ -1,7 +1,7 @@
 using System.ComponentModel;
+using Retouch.Core.Errors;
 using Retouch.Objectives;
 using Retouch.Objectives.Autoencoder;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Optim;
 
 namespace Retouch.Training.Options;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Io;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Training.State;
 

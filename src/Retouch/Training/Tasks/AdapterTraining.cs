@@ -1,6 +1,6 @@
-using Retouch.Checkpoints.Diffusers;
-using Retouch.Checkpoints.Lora;
 using Retouch.Data;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Pipelines.Lora;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training.Options;
@@ -19,7 +19,7 @@ internal sealed class AdapterTraining : IDisposable
     /// <param name="pipeline">Its denoiser is frozen; stays the caller's.</param>
     /// <param name="options">Validated options, with <see cref="TrainingOptions.Lora"/>.</param>
     /// <param name="device">Where the denoiser is.</param>
-    /// <exception cref="Torch.Errors.UsageException">A target is no layer of this denoiser.</exception>
+    /// <exception cref="Core.Errors.UsageException">A target is no layer of this denoiser.</exception>
     public AdapterTraining(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device)
     {
         (_pipeline, _options, _lora) = (pipeline, options, options.Lora!);

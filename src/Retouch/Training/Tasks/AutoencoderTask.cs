@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Data;
 using Retouch.Images;
 using Retouch.Objectives.Autoencoder;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training.Options;

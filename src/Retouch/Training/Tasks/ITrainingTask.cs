@@ -14,7 +14,7 @@ public interface ITrainingTask : IDisposable
     ParameterStore Network { get; }
 
     /// <summary>Looks through the data before anything is written or trained.</summary>
-    /// <exception cref="Torch.Errors.InputException">Samples lack what this task needs of them.</exception>
+    /// <exception cref="Core.Errors.InputException">Samples lack what this task needs of them.</exception>
     void Check(IPictureSource source);
 
     /// <summary>Does what takes its time, once, before the first step.</summary>

@@ -2,10 +2,10 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Objectives.Preference;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training.Caching;
 
 namespace Retouch.Training.Tasks;

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Retouch.Images;
 
 namespace Retouch.Training.Telemetry;
 

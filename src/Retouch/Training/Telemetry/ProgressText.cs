@@ -1,3 +1,5 @@
+using Retouch.Core.Formatting;
+
 namespace Retouch.Training.Telemetry;
 
 /// <summary>The words that every progress display uses.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
+using Retouch.Images;
 
 namespace Retouch.Training.Telemetry;
 

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Retouch.Conditioning.Clip;
+using Retouch.Core.Errors;
 using Retouch.Images;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Conditioning.Clip;
 

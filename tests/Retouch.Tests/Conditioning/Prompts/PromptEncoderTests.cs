@@ -1,11 +1,9 @@
-using Retouch.Conditioning;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.Prompts;
 using Retouch.Conditioning.T5;
 using Retouch.Conditioning.Tokenizers;
-using Retouch.Tests.Goldens;
+using Retouch.Core.Errors;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Conditioning.Prompts;
 

@@ -1,8 +1,8 @@
 using System.Text;
 using Retouch.Conditioning.Tokenizers;
+using Retouch.Core.Errors;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Conditioning.Tokenizers;
 

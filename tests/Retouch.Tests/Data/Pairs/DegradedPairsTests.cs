@@ -1,9 +1,9 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
 using Retouch.Tests.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data.Pairs;
 

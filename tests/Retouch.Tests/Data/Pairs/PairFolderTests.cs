@@ -1,8 +1,8 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Images;
 using Retouch.Tests.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data.Pairs;
 

@@ -1,8 +1,7 @@
 using System.Security.Cryptography;
-using Retouch.Data;
+using Retouch.Core.Errors;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Data.Scenes;
 

@@ -1,10 +1,9 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
-using Retouch.Images;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.Tokenizers;
+using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
@@ -9,7 +10,6 @@ using Retouch.Images;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;

@@ -1,9 +1,9 @@
 using System.IO.Compression;
 using System.Text;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation.Features;
 

@@ -1,9 +1,9 @@
 using System.Text;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;

@@ -1,8 +1,8 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 

@@ -1,7 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation.Features;
 

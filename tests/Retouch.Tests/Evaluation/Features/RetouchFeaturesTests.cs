@@ -1,10 +1,10 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation.Features;
 

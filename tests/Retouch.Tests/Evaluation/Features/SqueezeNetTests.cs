@@ -1,8 +1,7 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
-using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;

@@ -1,15 +1,15 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Evaluation.Judging;
 using Retouch.Images;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Evaluation.Judging;
 

@@ -2,7 +2,6 @@ using Retouch.Autoencoders;
 using Retouch.Evaluation.Studies;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
-using Xunit;
 
 namespace Retouch.Tests.Evaluation.Studies;
 

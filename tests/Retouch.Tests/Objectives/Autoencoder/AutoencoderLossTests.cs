@@ -1,7 +1,7 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Objectives.Autoencoder;
 

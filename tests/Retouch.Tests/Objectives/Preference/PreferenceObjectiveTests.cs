@@ -1,11 +1,11 @@
 using Retouch.Autoencoders;
-using Retouch.Formulations;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Objectives.Preference;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 
 namespace Retouch.Tests.Objectives.Preference;
 

@@ -1,5 +1,4 @@
 using Retouch.Objectives;
-using Retouch.Objectives.LatentPerceptual;
 using Retouch.Objectives.Preference;
 
 namespace Retouch.Tests.Objectives.Preference;

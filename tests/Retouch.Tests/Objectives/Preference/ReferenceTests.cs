@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Denoisers;
 using Retouch.Objectives.Preference;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
@@ -21,7 +21,7 @@ public sealed class ReferenceTests
         var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
         var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, new JsonObject { ["_class_name"] = "DDIMScheduler" });
-        float[] Predict(Func<Tensor, Tensor, Condition, Retouch.Formulations.Prediction> predict) =>
+        float[] Predict(Func<Tensor, Tensor, Condition, Retouch.Diffusion.Prediction> predict) =>
             predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels"))).Value.ToArray<float>();
         var before = Predict(denoiser.Predict);
         using (var frozen = new FrozenReference(pipeline.CopyDenoiser()))

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Tests.Data;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Torch.Safetensors;
 using Retouch.Training;
 using Retouch.Training.Caching;

@@ -1,10 +1,10 @@
 using Retouch.Autoencoders;
-using Retouch.Checkpoints.Diffusers;
 using Retouch.Conditioning;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
-using Retouch.Formulations;
+using Retouch.Diffusion;
 using Retouch.Objectives.Preference;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Training;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Training.Options;
 
 namespace Retouch.Tests.Training.Options;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 using Retouch.Training.Options;
 
 namespace Retouch.Tests.Training.Options;

@@ -1,11 +1,10 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Retouch.Objectives.Preference;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;

@@ -1,9 +1,9 @@
+using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.State;

@@ -1,13 +1,13 @@
 using System.Text.Json.Nodes;
-using Retouch.Checkpoints.Diffusers;
+using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Retouch.Tests.Checkpoints;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
+using Retouch.Tests.Pipelines;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
-using Retouch.Torch.Errors;
 using Retouch.Training;
 using Retouch.Training.Options;
 

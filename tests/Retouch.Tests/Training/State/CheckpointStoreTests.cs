@@ -1,6 +1,6 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Tests.Training.Telemetry;
-using Retouch.Torch.Errors;
 using Retouch.Training.State;
 
 namespace Retouch.Tests.Training.State;

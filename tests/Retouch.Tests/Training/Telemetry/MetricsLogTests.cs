@@ -1,4 +1,4 @@
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training.Telemetry;

@@ -1,6 +1,6 @@
 using System.Text;
 using Google.Protobuf;
-using Retouch.Torch.Errors;
+using Retouch.Core.Errors;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training.Telemetry;

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using Retouch.Cli.Diagnosis;
+using Retouch.Core.Errors;
+using Retouch.Evaluation;
+using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Machine;
+using Retouch.Experiments.Measuring;
+
+namespace Retouch.Cli.Commands;
+
+/// <summary>The options that <c>evaluate</c> and <c>compare</c> share for what is written beside the text.</summary>
+internal sealed class ReportOptions
+{
+    /// <summary>What <c>--tensorboard</c> says of itself, here and in other verbs.</summary>
+    public const string TensorBoardDescription = "Write the figures for TensorBoard too, into the folder tensorboard of --output.";
+
+    private readonly Option<string?> output = new("--output") { Description = "Folder for a report: one page with figures, spectra, pictures and the protocol, and the same numbers as JSON and CSV." };
+    private readonly Option<bool> tensorBoard = new("--tensorboard") { Description = TensorBoardDescription };
+
+    public void AddTo(Command command)
+    {
+        command.Add(output);
+        command.Add(tensorBoard);
+    }
+
+    /// <summary>Refuses what would do nothing.</summary>
+    /// <exception cref="UsageException">There is nowhere to write to.</exception>
+    public void Check(ParseResult parsed)
+    {
+        if (parsed.GetValue(tensorBoard) && parsed.GetValue(output) is null)
+            throw new UsageException("--tensorboard writes into the folder of --output; give that too.");
+    }
+
+    /// <summary>Writes what is asked for.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="result">What was found.</param>
+    /// <param name="reference">The real pictures.</param>
+    /// <param name="sets">The sets.</param>
+    /// <param name="load">The load average before.</param>
+    /// <returns>Where: names and paths.</returns>
+    public IReadOnlyList<(string Name, string Path)> Write(ParseResult parsed, EvaluationResult result, ImageSet? reference, IReadOnlyList<ImageSet> sets, string load)
+    {
+        if (parsed.GetValue(output) is not { } folder)
+            return [];
+        var files = ReportWriter.Write(EvaluationReport.Build(result, reference, sets, ReportOrigin.Of(CommandText.Of(parsed), load)), folder);
+        List<(string, string)> written = [("report", files.Html)];
+        if (parsed.GetValue(tensorBoard))
+            written.Add(("tensorboard", FigureEvents.Write(EvaluationReport.Runs(result), folder, TimeProvider.System)));
+        return written;
+    }
+}

@@ -1,0 +1,17 @@
+using Retouch.Experiments.Demo;
+
+namespace Retouch.Cli.Terminal;
+
+/// <summary>Where the phases of a long verb say how far they are: standard error.</summary>
+internal static class Consoles
+{
+    /// <summary>The console of a verb.</summary>
+    /// <param name="error">Standard error.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellation">The first Ctrl-C.</param>
+    public static DemoConsole Create(TextWriter error, TimeProvider time, CancellationToken cancellation)
+    {
+        var facts = TerminalFacts.OfStandardError();
+        return new(error, facts.IsTerminal, () => ProgressLines.Create(facts, error, time), time, cancellation);
+    }
+}

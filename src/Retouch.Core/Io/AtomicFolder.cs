@@ -1,0 +1,148 @@
+using System.Runtime.InteropServices;
+using Retouch.Core.Errors;
+
+namespace Retouch.Core.Io;
+
+/// <summary>
+/// Writes folders so that a reader sees either the old content or the new one: a temporary folder beside the target is filled, flushed to the disk,
+/// and exchanged with the target in one step. A process killed at any moment leaves the old folder (and at most a <c>.tmp</c> folder beside it).
+/// Where the file system cannot exchange, two renames do it; a kill between them is mended by <see cref="Recover"/>, which readers call first.
+/// </summary>
+public static partial class AtomicFolder
+{
+    private const string PreviousSuffix = ".previous";
+    private const int CurrentFolder = -100;
+    private const uint Exchange = 2;
+
+    /// <summary>Replaces <paramref name="path"/> with a folder that <paramref name="fill"/> fills.</summary>
+    /// <param name="path">The folder; made where it does not exist. A link is followed.</param>
+    /// <param name="fill">Gets the temporary folder's path.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the parent folder cannot be written to; the old folder is still there.</exception>
+    public static void Write(string path, Action<string> fill) => Write(path, fill, TryExchange);
+
+    /// <summary>Puts the previous folder back where a kill between two renames left none.</summary>
+    public static void Recover(string path)
+    {
+        var full = Resolve(path);
+        if (!Path.Exists(full) && Directory.Exists(full + PreviousSuffix))
+            Directory.Move(full + PreviousSuffix, full);
+    }
+
+    internal static void Write(string path, Action<string> fill, Func<string, string, bool> exchange)
+    {
+        ArgumentNullException.ThrowIfNull(fill);
+        var full = Resolve(path);
+        var temporary = full + "." + Guid.NewGuid().ToString("N")[..8] + AtomicFile.TemporarySuffix;
+        try
+        {
+            if (File.Exists(full))
+                throw new IOException("there is a file of that name");
+            Recover(full);
+            Directory.CreateDirectory(temporary);
+            fill(temporary);
+            FlushAll(temporary);
+            if (!Directory.Exists(full))
+                Directory.Move(temporary, full);
+            else if (!exchange(temporary, full))
+                Swap(temporary, full);
+            Flush(Path.GetDirectoryName(full)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"Cannot write the folder '{full}': {e.Message} Free some space or choose another folder; what was there before is unchanged.", e);
+        }
+        finally
+        {
+            // After an exchange this is the old content, after a failure the unfinished new one.
+            TryDelete(temporary);
+        }
+    }
+
+    /// <summary>One step of the file system, which Linux offers on most of them.</summary>
+    private static bool TryExchange(string a, string b)
+    {
+        if (!OperatingSystem.IsLinux())
+            return false;
+        try
+        {
+            return RenameAt2(CurrentFolder, a, CurrentFolder, b, Exchange) == 0;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    private static void Swap(string temporary, string full)
+    {
+        TryDelete(full + PreviousSuffix);
+        Directory.Move(full, full + PreviousSuffix);
+        Directory.Move(temporary, full);
+        TryDelete(full + PreviousSuffix);
+    }
+
+    private static string Resolve(string path)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return Directory.Exists(full) ? Directory.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full : full;
+    }
+
+    private static void FlushAll(string folder)
+    {
+        foreach (var entry in Directory.EnumerateFileSystemEntries(folder, "*", SearchOption.AllDirectories))
+            Flush(entry);
+        Flush(folder);
+    }
+
+    /// <summary>Makes a file's content, or a folder's names, durable. Files that were copied may be read-only, which only the system's own call can flush.</summary>
+    private static void Flush(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            FlushWritable(path);
+            return;
+        }
+
+        var descriptor = Open(path, 0);
+        var failed = descriptor < 0 || FSync(descriptor) != 0;
+        var error = Marshal.GetLastPInvokeErrorMessage();
+        if (descriptor >= 0)
+            _ = Close(descriptor);
+        // Not every file system lets folders be flushed; files must be.
+        if (failed && File.Exists(path))
+            throw new IOException($"'{path}' could not be flushed to the disk: {error}.");
+    }
+
+    private static void FlushWritable(string path)
+    {
+        if (!File.Exists(path) || File.GetAttributes(path).HasFlag(FileAttributes.ReadOnly))
+            return;
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, 1);
+        stream.Flush(flushToDisk: true);
+    }
+
+    private static void TryDelete(string folder)
+    {
+        try
+        {
+            if (Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The write itself is decided; a stray temporary folder is harmless.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "renameat2", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RenameAt2(int oldFolder, string oldPath, int newFolder, string newPath, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int FSync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
+}

@@ -1,0 +1,104 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Conditioning.Clip;
+using Retouch.Core.Errors;
+using Retouch.Images;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>
+/// CLIP's projected embeddings of pictures (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021), not normalised. A Fréchet distance on
+/// them is called <c>fd.clip</c>. The model is the user's: a folder of transformers' <c>CLIPModel</c> or <c>CLIPVisionModelWithProjection</c>.
+/// </summary>
+public sealed class ClipFeatures : IFeatureExtractor
+{
+    private readonly ClipVisionModel model;
+    private readonly ClipImageProcessor processor;
+    private readonly Device device;
+
+    private ClipFeatures(ClipVisionModel model, string name, string hash, Device device)
+    {
+        this.model = model;
+        this.device = device;
+        processor = new ClipImageProcessor(model.Config.ImageSize);
+        Protocol = new(
+            "clip", $"CLIP image encoder, patches of {model.Config.PatchSize}, projected, not normalised", model.Config.ProjectionDim,
+            $"shorter side to {processor.Size} by bicubic (Pillow), cut from the middle, CLIP's mean and deviation", name, hash);
+    }
+
+    /// <inheritdoc/>
+    public FeatureProtocol Protocol { get; }
+
+    /// <summary>Opens the image encoder of a folder.</summary>
+    /// <param name="folder">Holds <c>config.json</c> and <c>model.safetensors</c> (or shards with an index).</param>
+    /// <param name="device">Where it runs.</param>
+    /// <exception cref="InputException">A file is missing, broken, or of another model.</exception>
+    public static ClipFeatures Open(string folder, Device device)
+    {
+        var file = Path.Combine(folder, "config.json");
+        var config = ClipVisionConfig.FromJson(VisionMembers(file), file);
+        using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
+        var hash = Hash([.. weights.Files.Order(StringComparer.Ordinal)]);
+        var network = new ClipVisionModel(config);
+        try
+        {
+            network.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
+            network.Parameters.RequireGrad(false);
+            return new ClipFeatures(network, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Tensor Extract(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var pixels = processor.Process(PictureTensors.ToPictures((images.To(DType.Float32) * 2) - 1));
+        return scope.Keep(model.Forward(pixels.To(device)).ImageEmbeds);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => model.Dispose();
+
+    /// <exception cref="InputException">The file is missing or no JSON object.</exception>
+    internal static JsonObject ReadConfig(string file)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"'{file}' is no JSON: {e.Message}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read '{file}': {e.Message} Give a folder of transformers' CLIPModel.", e);
+        }
+    }
+
+    private static JsonObject VisionMembers(string file)
+    {
+        var json = ReadConfig(file);
+        if (json["vision_config"] is not JsonObject vision)
+            return json;
+        // The whole model says how wide embeddings are; its parts need not.
+        var members = (JsonObject)vision.DeepClone();
+        if (json["projection_dim"] is { } width)
+            members["projection_dim"] = width.DeepClone();
+        return members;
+    }
+
+    private static string Hash(string[] files) =>
+        files.Length == 1 ? FeatureWeights.Hash(files[0]) : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
+}

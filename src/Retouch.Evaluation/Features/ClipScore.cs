@@ -1,0 +1,116 @@
+using System.Text.Json.Nodes;
+using Retouch.Conditioning.Clip;
+using Retouch.Conditioning.Tokenizers;
+using Retouch.Core.Errors;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>What decides CLIPScore besides pictures and captions.</summary>
+/// <param name="Model">Name of the model's folder.</param>
+/// <param name="Sha256">Hash of its weights.</param>
+/// <param name="Formula">How the score follows from the embeddings.</param>
+/// <param name="Captions">How captions become tokens.</param>
+public sealed record ClipScoreProtocol(string Model, string Sha256, string Formula, string Captions);
+
+/// <summary>
+/// CLIPScore (Hessel, Holtzman, Forbes, Le Bras and Choi, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, eq. 1): how well a picture's CLIP embedding fits that of its
+/// caption. Scaled as is usual for pictures made from prompts, 100 · max(cos, 0) with the prompt as it is; the paper's is 2.5 · max(cos, 0) with "A photo depicts" before it.
+/// </summary>
+public sealed class ClipScore : IDisposable
+{
+    private const double Scale = 100;
+
+    private readonly ClipFeatures images;
+    private readonly ClipTextModel text;
+    private readonly ITextTokenizer tokenizer;
+    private readonly Device device;
+
+    private ClipScore(ClipFeatures images, ClipTextModel text, ITextTokenizer tokenizer, Device device)
+    {
+        (this.images, this.text, this.tokenizer, this.device) = (images, text, tokenizer, device);
+        Protocol = new(
+            images.Protocol.Weights, images.Protocol.Sha256, "100 max(cos, 0)", $"as they are, cut to {text.Config.MaxPositionEmbeddings} tokens; {images.Protocol.Preparation}");
+    }
+
+    /// <summary>What decides the figures.</summary>
+    public ClipScoreProtocol Protocol { get; }
+
+    /// <summary>Opens both encoders and the tokenizer of a folder.</summary>
+    /// <param name="folder">Of transformers' <c>CLIPModel</c>: <c>config.json</c>, <c>model.safetensors</c>, and <c>vocab.json</c> with <c>merges.txt</c> (or <c>tokenizer.json</c>).</param>
+    /// <param name="device">Where they run.</param>
+    /// <exception cref="InputException">A file is missing, broken, or of another model; an image encoder alone is one.</exception>
+    public static ClipScore Open(string folder, Device device)
+    {
+        var encoder = ClipFeatures.Open(folder, device);
+        ClipTextModel? model = null;
+        try
+        {
+            var file = Path.Combine(folder, "config.json");
+            var whole = ClipFeatures.ReadConfig(file);
+            if (whole["text_config"] is not JsonObject part)
+                throw new InputException($"'{file}' describes no text encoder; clipscore needs the whole CLIP model, with its tokenizer. Give a folder of transformers' CLIPModel.");
+            var members = (JsonObject)part.DeepClone();
+            members["projection_dim"] = encoder.Protocol.Width;
+            members["architectures"] = new JsonArray(ClipTextConfig.ProjectionClass);
+            model = new ClipTextModel(ClipTextConfig.FromJson(members, file));
+            using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
+            model.Load(new PartOf(weights, "text_model.", "text_projection."), device, DType.Float32, folder);
+            model.Parameters.RequireGrad(false);
+            var words = TokenizerFolder.Read(folder);
+            if (words.VocabularySize > model.Config.VocabSize)
+                throw new InputException($"The tokenizer in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
+            return new ClipScore(encoder, model, words, device);
+        }
+        catch
+        {
+            model?.Dispose();
+            encoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The score of each picture with its caption, 0 to 100.</summary>
+    /// <param name="pictures">[batch, 3, height, width] in [0, 1].</param>
+    /// <param name="captions">One a picture.</param>
+    /// <returns>[batch].</returns>
+    public double[] Of(Tensor pictures, IReadOnlyList<string> captions)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        ArgumentNullException.ThrowIfNull(captions);
+        if (pictures.Shape[0] != captions.Count)
+            throw new ArgumentException($"{captions.Count} captions for {pictures.Shape[0]} pictures.", nameof(captions));
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var tokens = TokenBatch.Create(tokenizer, captions, text.Config.MaxPositionEmbeddings, device, "CLIP");
+        var (x, y) = (Unit(images.Extract(pictures)), Unit(text.Forward(tokens.Ids).Projected!));
+        return ((x * y).Sum([1L]).ClampMin(0) * Scale).ToArray<double>();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        images.Dispose();
+        text.Dispose();
+    }
+
+    private static Tensor Unit(Tensor rows)
+    {
+        var x = rows.To(DType.Float64);
+        return x / x.Square().Sum([1L], keepdim: true).Sqrt();
+    }
+}
+
+/// <summary>The tensors of a source whose keys begin in one of some ways.</summary>
+internal sealed class PartOf(ITensorSource whole, params string[] beginnings) : ITensorSource
+{
+    public IEnumerable<string> Names => whole.Names.Where(name => beginnings.Any(b => name.StartsWith(b, StringComparison.Ordinal)));
+
+    public long[] ShapeOf(string name) => whole.ShapeOf(name);
+
+    public Tensor Read(string name) => whole.Read(name);
+
+    public Tensor ReadOwned(string name) => whole.ReadOwned(name);
+}

@@ -1,0 +1,121 @@
+using Retouch.Core.Errors;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>The features of a set, a row a picture, in float32 on the CPU: 4 · rows · width bytes.</summary>
+public sealed class FeatureRows : IDisposable
+{
+    private readonly Tensor rows;
+
+    /// <param name="count">Pictures.</param>
+    /// <param name="width">Numbers a picture.</param>
+    public FeatureRows(int count, int width)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        if ((long)count * width > int.MaxValue)
+            throw new UsageException($"{count} pictures with {width} features each are more than fit into one table; take fewer (--count).");
+        Count = count;
+        Width = width;
+        rows = Ops.Empty([count, width], dtype: DType.Float32).Escape();
+    }
+
+    /// <summary>Pictures.</summary>
+    public int Count { get; }
+
+    /// <summary>Numbers a picture.</summary>
+    public int Width { get; }
+
+    /// <summary>The features of one picture.</summary>
+    public ReadOnlySpan<float> this[int row] => rows.Span<float>().Slice(row * Width, Width);
+
+    /// <summary>A table of given features [pictures, width].</summary>
+    public static FeatureRows Of(Tensor features)
+    {
+        ArgumentNullException.ThrowIfNull(features);
+        var result = new FeatureRows((int)features.Shape[0], (int)features.Shape[1]);
+        result.Put(0, features);
+        return result;
+    }
+
+    /// <summary>The features of a set's pictures.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="network">On the options' device.</param>
+    /// <param name="options">Batch size and device.</param>
+    /// <param name="progress">Told after each batch.</param>
+    /// <param name="cancellation">Ends it after a batch.</param>
+    public static FeatureRows Of(ImageSet set, IFeatureExtractor network, EvaluationOptions options, Action<EvaluationProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        ArgumentNullException.ThrowIfNull(network);
+        var result = new FeatureRows(set.Count, network.Protocol.Width);
+        var done = 0L;
+        try
+        {
+            SetMeasurement.ForEachBatch(
+                set,
+                options,
+                count =>
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    progress?.Invoke(new EvaluationProgress(done += count, set.Count));
+                },
+                (images, start) => result.Put(start, network.Extract(images)));
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Sets rows.</summary>
+    /// <param name="start">The first.</param>
+    /// <param name="features">[batch, width]; any device.</param>
+    /// <exception cref="InputException">A feature is not finite.</exception>
+    public void Put(int start, Tensor features)
+    {
+        ArgumentNullException.ThrowIfNull(features);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        if (!features.Isfinite().All().ToArray<bool>()[0])
+            throw new InputException("The feature network put out values that are not finite. Check its weights.");
+        rows.Narrow(0, start, features.Shape[0]).CopyInPlace(features);
+    }
+
+    /// <summary>Rows as they are stored, [count, width]; a view.</summary>
+    public Tensor Block(int start, int count) => rows.Narrow(0, start, count);
+
+    /// <summary>Mean and covariance.</summary>
+    public GaussianStatistics Statistics(Device device)
+    {
+        var statistics = new GaussianStatistics(1, Width, device);
+        ForEachBlock((_, block) => statistics.Add(block.To(device).Unsqueeze(0)));
+        return statistics;
+    }
+
+    /// <summary>Looks at the rows a block at a time.</summary>
+    internal void ForEachBlock(Action<int, Tensor> action, int size = 1024)
+    {
+        for (var start = 0; start < Count; start += size)
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            action(start, Block(start, Math.Min(size, Count - start)));
+        }
+    }
+
+    /// <summary>The mean row, float32 [width], owned by the caller's scope.</summary>
+    internal Tensor Mean()
+    {
+        using var scope = TensorScope.Enter();
+        var sum = Ops.Zeros([Width], dtype: DType.Float64);
+        ForEachBlock((_, block) => sum.AddInPlace(block.To(DType.Float64).Sum([0L])));
+        return scope.Keep((sum / Count).To(DType.Float32));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => rows.Dispose();
+}

@@ -1,0 +1,170 @@
+using Retouch.Core.Errors;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Torch.Optim;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>The recipe of a feature network.</summary>
+public sealed record FeatureTrainingOptions
+{
+    /// <summary>Passes over the pictures.</summary>
+    public int Epochs { get; init; } = 12;
+
+    /// <summary>Pictures a step.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>The highest learning rate of AdamW; it falls along a half cosine to zero after a tenth of the steps of warm-up.</summary>
+    public double LearningRate { get; init; } = 2e-3;
+
+    /// <summary>One picture in this many is kept from training and measures the accuracy.</summary>
+    public int KeptOneIn { get; init; } = 10;
+
+    /// <summary>Side of the pictures that the network sees.</summary>
+    public int Size { get; init; } = 64;
+
+    /// <summary>Channels of its first stage.</summary>
+    public int Channels { get; init; } = 32;
+
+    /// <summary>Decides everything that is drawn.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Where to compute.</summary>
+    public Device Device { get; init; } = Device.Cpu;
+
+    /// <summary>Checks the options.</summary>
+    /// <exception cref="UsageException">One is out of range.</exception>
+    public void Validate()
+    {
+        if (Epochs is < 1 or > 10_000)
+            throw new UsageException($"{Epochs} epochs are asked for; 1 to 10000 are possible.");
+        if (BatchSize is < 1 or > 4096)
+            throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
+        if (!(LearningRate is > 0 and <= 1))
+            throw new UsageException($"The learning rate is {LearningRate}; it lies above 0 and at most at 1.");
+        if (KeptOneIn < 2)
+            throw new UsageException($"One picture in {KeptOneIn} is to be kept from training; at most one in 2 can be.");
+        if (Size is < 16 or > 1024 || Size % 16 != 0)
+            throw new UsageException($"The size is {Size}; it is a multiple of 16 up to 1024.");
+        if (Channels is < 8 or > 1024 || Channels % 8 != 0)
+            throw new UsageException($"{Channels} channels are asked for; it is a multiple of 8 up to 1024.");
+    }
+}
+
+/// <summary>How far the training of a feature network is.</summary>
+/// <param name="Epoch">The epoch that ended, from 1.</param>
+/// <param name="Epochs">All.</param>
+/// <param name="Loss">The epoch's mean cross-entropy.</param>
+public readonly record struct FeatureTrainingProgress(int Epoch, int Epochs, double Loss);
+
+/// <summary>Trains a feature network on labelled pictures.</summary>
+public static class FeatureTraining
+{
+    private const double WeightDecay = 0.05;
+    private const double WarmUp = 0.1;
+    private const long CacheBytes = 1L << 30;
+
+    /// <summary>Trains, measures the accuracy on pictures that were kept apart, and saves the network. The same seed gives the same network on the same machine.</summary>
+    /// <param name="source">Pictures with labels.</param>
+    /// <param name="folder">Where it is saved.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="progress">Told after each epoch.</param>
+    /// <param name="cancellation">Ends it after a step; nothing is saved then.</param>
+    /// <exception cref="UsageException">An option is out of range.</exception>
+    /// <exception cref="InputException">There are fewer than two classes, a picture without label, or too few pictures.</exception>
+    public static FeatureNetworkConfig Run(
+        IPictureSource source, string folder, FeatureTrainingOptions options, Action<FeatureTrainingProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        var (kept, trained) = Split(source, options);
+        var framing = new Framing { Width = options.Size, Height = options.Size, AllowEnlarging = true, FlipProbability = 0.5 };
+        var pictures = new CachedPictures(source, framing.MinSide, CacheBytes);
+        var config = new FeatureNetworkConfig { Size = options.Size, Channels = options.Channels, Classes = source.Classes, Pictures = trained.Length };
+        using var network = new RetouchFeatures(config);
+        using (var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, 0x66656174)))
+            network.Parameters.Initialise(generator, options.Device);
+        network.Parameters.RequireGrad(true);
+        using var optimiser = new AdamW(network.Parameters.Trained, new AdamWOptions { WeightDecay = WeightDecay });
+        var steps = options.Epochs * ((trained.Length + options.BatchSize - 1) / options.BatchSize);
+        for (var epoch = 0; epoch < options.Epochs; epoch++)
+        {
+            var sum = 0.0;
+            Shuffle(trained, SplitMix64.Derive(options.Seed, 0x73687566, (ulong)epoch));
+            foreach (var batch in trained.Chunk(options.BatchSize))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                using var scope = TensorScope.Enter();
+                var (images, labels) = Batch(pictures, batch, framing, SplitMix64.Derive(options.Seed, 0x666C6970, (ulong)epoch), options.Device);
+                var loss = network.Logits(images).CrossEntropyLoss(labels);
+                optimiser.ZeroGrad();
+                Autograd.Backward(loss);
+                optimiser.Step(options.LearningRate * Rate((double)optimiser.Steps / steps), 1, []);
+                sum += loss.Item() * batch.Length;
+            }
+
+            optimiser.ZeroGrad();
+            if (!double.IsFinite(sum))
+                throw new InputException($"The loss is not finite in epoch {epoch + 1}. Lower the learning rate.");
+            progress?.Invoke(new FeatureTrainingProgress(epoch + 1, options.Epochs, sum / trained.Length));
+        }
+
+        var result = config with { Accuracy = Accuracy(network, pictures, kept, framing with { FlipProbability = 0 }, options) };
+        network.Save(folder, result);
+        return result;
+    }
+
+    /// <summary>The learning rate over its highest, at a share of the way.</summary>
+    internal static double Rate(double share) => share < WarmUp ? share / WarmUp : 0.5 * (1 + Math.Cos(Math.PI * (share - WarmUp) / (1 - WarmUp)));
+
+    private static (int[] Kept, int[] Trained) Split(IPictureSource source, FeatureTrainingOptions options)
+    {
+        if (source.Classes.Count < 2)
+            throw new InputException($"The pictures have {source.Classes.Count} classes; a feature network is trained to tell two or more apart. Put the pictures of each class into a folder of its own.");
+        int[] all = [.. Enumerable.Range(0, source.Count)];
+        if (all.FirstOrDefault(i => source[i].Label is null, -1) is >= 0 and var bare)
+            throw new InputException($"The picture '{source[bare].Id}' has no class. Put it into a class's folder or take it out.");
+        Shuffle(all, SplitMix64.Derive(options.Seed, 0x6B656570));
+        var kept = source.Count / options.KeptOneIn;
+        return kept > 0 ? (all[..kept], all[kept..]) : throw new InputException($"{source.Count} pictures are too few to keep one in {options.KeptOneIn} from training.");
+    }
+
+    private static void Shuffle(int[] items, ulong seed)
+    {
+        var random = new SplitMix64(seed);
+        // From a fixed order, so that an epoch's order does not depend on those before.
+        Array.Sort(items);
+        for (var i = items.Length - 1; i > 0; i--)
+        {
+            var j = random.NextInt(i + 1);
+            (items[i], items[j]) = (items[j], items[i]);
+        }
+    }
+
+    private static (Tensor Images, Tensor Labels) Batch(IPictureSource source, int[] indices, Framing framing, ulong seed, Device device)
+    {
+        var plane = Picture.Channels * framing.Width * framing.Height;
+        var planes = new byte[indices.Length * plane];
+        Parallel.For(0, indices.Length, k =>
+            framing.Apply(source.Load(indices[k], framing.MinSide), SplitMix64.Derive(seed, (ulong)indices[k]), source[indices[k]].Id).Picture.CopyToPlanes(planes.AsSpan(k * plane, plane)));
+        var images = Tensor.From(planes, indices.Length, Picture.Channels, framing.Height, framing.Width).To(DType.Float32) / 255;
+        var labels = Tensor.From([.. indices.Select(i => (long)source[i].Label!.Value)], indices.Length);
+        return (images.To(device), labels.To(device));
+    }
+
+    private static double Accuracy(RetouchFeatures network, IPictureSource source, int[] kept, Framing framing, FeatureTrainingOptions options)
+    {
+        var right = 0L;
+        foreach (var batch in kept.Chunk(options.BatchSize))
+        {
+            using var scope = TensorScope.Enter();
+            using var quiet = Autograd.NoGrad();
+            var (images, labels) = Batch(source, batch, framing, 0, options.Device);
+            right += (long)network.Logits(images).Argmax(1).Eq(labels).Sum().Item();
+        }
+
+        return (double)right / kept.Length;
+    }
+}

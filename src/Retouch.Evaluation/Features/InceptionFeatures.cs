@@ -1,0 +1,69 @@
+using Retouch.Core.Errors;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>The 2048 features that FID and KID are defined on. The weights are the user's: those of pytorch-fid, ported from the original network.</summary>
+public sealed class InceptionFeatures : IFeatureExtractor
+{
+    /// <summary>Side of the square that pictures are resized to.</summary>
+    public const int Side = 299;
+
+    private const int AtATime = 16;
+    private const string Network = "Inception-v3 in pytorch-fid's layout";
+
+    private readonly ParameterStore store = new();
+    private readonly InceptionV3 network;
+
+    private InceptionFeatures(string weights, string hash)
+    {
+        network = new InceptionV3(store.Root);
+        Protocol = new("inception", "Inception-v3, FID variant, last average pool", InceptionV3.Width, $"bilinear to {Side} x {Side} (half-pixel centres, no antialias), [-1, 1]", weights, hash);
+    }
+
+    /// <inheritdoc/>
+    public FeatureProtocol Protocol { get; }
+
+    internal ParameterStore Parameters => store;
+
+    /// <summary>Opens the network.</summary>
+    /// <param name="file">The weights, in the keys of pytorch-fid; its classifier (<c>fc</c>) is not used.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <exception cref="InputException">The file cannot be read or holds another network; torchvision's classifier is one.</exception>
+    public static InceptionFeatures Open(string file, Device device)
+    {
+        var features = new InceptionFeatures(Path.GetFileName(file), FeatureWeights.Hash(file));
+        try
+        {
+            FeatureWeights.Load(features.store, file, Network, static name => name is "fc.weight" or "fc.bias" || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal), device);
+            return features;
+        }
+        catch
+        {
+            features.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Tensor Extract(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        List<Tensor> parts = [];
+        foreach (var part in images.Split(AtATime))
+        {
+            using var inner = TensorScope.Enter();
+            parts.Add(inner.Keep(network.Forward(Resized(part))));
+        }
+
+        return scope.Keep(Ops.Cat([.. parts], 0));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => store.Dispose();
+
+    private Tensor Resized(Tensor images) => ((store.Root / "resized").Observe(images.To(DType.Float32).UpsampleBilinear2d([Side, Side], false)) * 2) - 1;
+}

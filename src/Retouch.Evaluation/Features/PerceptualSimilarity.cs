@@ -1,0 +1,108 @@
+using Retouch.Core.Errors;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>What decides LPIPS besides the pictures.</summary>
+/// <param name="Network">The trunk.</param>
+/// <param name="Trunk">Name of its weights' file.</param>
+/// <param name="TrunkSha256">Its hash.</param>
+/// <param name="Linear">Name of the linear weights' file.</param>
+/// <param name="LinearSha256">Its hash.</param>
+public sealed record PerceptualProtocol(string Network, string Trunk, string TrunkSha256, string Linear, string LinearSha256);
+
+/// <summary>
+/// Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual
+/// Metric", 2018, eq. 1): features of every stage, normalised over channels at each place, squared differences weighted by channel, averaged over places and added up.
+/// The weights are the user's: the trunk's in torchvision's keys, the linear ones in those of the lpips package (<c>lin0.model.1.weight</c>).
+/// </summary>
+public sealed class PerceptualSimilarity : IDisposable
+{
+    private const double Tiny = 1e-10;
+
+    // The lpips package's normalisation of values in [-1, 1].
+    private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
+    private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
+
+    private readonly ParameterStore store = new();
+    private readonly ParameterStore linear = new();
+    private readonly PerceptualTrunk trunk;
+    private readonly Parameter[] weights;
+    private readonly Tensor shift;
+    private readonly Tensor scale;
+
+    private PerceptualSimilarity(string trunkFile, string linearFile, int[] channels, Device device)
+    {
+        trunk = PerceptualTrunk.For(channels, store.Root)
+            ?? throw new InputException($"'{linearFile}' weights stages of {string.Join(", ", channels)} channels; LPIPS is there for AlexNet, VGG-16 and SqueezeNet 1.1. Give the linear weights of one of them.");
+        weights = [.. channels.Select((c, k) => (linear.Root / $"lin{k}" / "model" / 1).Parameter("weight", [1, c, 1, 1], Inits.Ones))];
+        Protocol = new(trunk.Name, Path.GetFileName(trunkFile), FeatureWeights.Hash(trunkFile), Path.GetFileName(linearFile), FeatureWeights.Hash(linearFile));
+        using var scope = TensorScope.Enter();
+        shift = Tensor.From(Shift, 1, 3, 1, 1).To(device).Escape();
+        scale = Tensor.From(Scale, 1, 3, 1, 1).To(device).Escape();
+    }
+
+    /// <summary>What decides the figures.</summary>
+    public PerceptualProtocol Protocol { get; }
+
+    /// <summary>Opens the network.</summary>
+    /// <param name="trunkFile">The classifier's weights; those of its classifier layers are not used.</param>
+    /// <param name="linearFile">The linear weights; they tell which classifier it is.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <exception cref="InputException">A file cannot be read or holds something else.</exception>
+    public static PerceptualSimilarity Open(string trunkFile, string linearFile, Device device)
+    {
+        var result = new PerceptualSimilarity(trunkFile, linearFile, FeatureWeights.Channels(linearFile), device);
+        try
+        {
+            FeatureWeights.Load(result.linear, linearFile, "LPIPS's linear layers", static _ => false, device);
+            FeatureWeights.Load(result.store, trunkFile, result.trunk.Name, static name => name.StartsWith("classifier.", StringComparison.Ordinal), device);
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The distance of each pair, 0 for equal pictures.</summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1], on the network's device.</param>
+    /// <param name="reference">Of the same shape.</param>
+    /// <returns>[batch].</returns>
+    /// <exception cref="UsageException">The pictures are too small for the network.</exception>
+    public double[] Of(Tensor images, Tensor reference)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(reference);
+        const int Smallest = 32;
+        if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
+            throw new UsageException($"lpips takes pictures of {Smallest} x {Smallest} pixels or more. Have them resized (--size) or leave lpips out.");
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var (x, y) = (trunk.Forward(Prepared(images)), trunk.Forward(Prepared(reference)));
+        var sum = Ops.Zeros([images.Shape[0]], dtype: DType.Float64, device: images.Device);
+        for (var k = 0; k < x.Length; k++)
+        {
+            using var inner = TensorScope.Enter();
+            var difference = (Unit(x[k]) - Unit(y[k])).Square();
+            sum.AddInPlace((difference * weights[k].Value).Sum([1L]).To(DType.Float64).Mean([1L, 2]));
+        }
+
+        return sum.ToArray<double>();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        store.Dispose();
+        linear.Dispose();
+        shift.Dispose();
+        scale.Dispose();
+    }
+
+    private static Tensor Unit(Tensor x) => x / (x.Square().Sum([1L], keepdim: true).Sqrt() + Tiny);
+
+    private Tensor Prepared(Tensor images) => ((images.To(DType.Float32) * 2) - 1 - shift) / scale;
+}

@@ -1,0 +1,155 @@
+using System.Numerics;
+using Retouch.Core.Errors;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>Whether a point at exactly a ball's radius is in it.</summary>
+public enum BallRule
+{
+    /// <summary>No: distance &lt; radius, as the prdc package of Naeem et al. compares.</summary>
+    Open,
+
+    /// <summary>Yes: distance ≤ radius, as Kynkäänniemi et al. and torch-fidelity compare.</summary>
+    Closed,
+}
+
+/// <summary>How precision, recall, density and coverage are taken.</summary>
+public sealed record PrecisionRecallOptions
+{
+    /// <summary>Which neighbour gives a ball its radius, the picture itself not counted.</summary>
+    public int Neighbours { get; init; } = 5;
+
+    /// <summary>Whether a ball holds its border.</summary>
+    public BallRule Rule { get; init; } = BallRule.Open;
+
+    /// <summary>Checks the options.</summary>
+    /// <exception cref="UsageException">One is out of range.</exception>
+    public void Validate()
+    {
+        if (Neighbours < 1)
+            throw new UsageException($"{Neighbours} neighbours are asked for; at least 1 is needed.");
+    }
+}
+
+/// <summary>
+/// Precision and recall (Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019, eq. 1 and 2), density and
+/// coverage (Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 4 and 5), picture by picture. Each picture
+/// has a ball that reaches to its k-th nearest other of the same set.
+/// </summary>
+public sealed class PrecisionRecall
+{
+    private readonly int neighbours;
+
+    private PrecisionRecall(int neighbours, int[] balls, byte[] recalled, byte[] covered) =>
+        (this.neighbours, Balls, Recalled, Covered) = (neighbours, balls, recalled, covered);
+
+    /// <summary>For every picture of the set, how many balls of reference pictures hold it.</summary>
+    public IReadOnlyList<int> Balls { get; }
+
+    /// <summary>For every reference picture, 1 where a ball of the set's pictures holds it.</summary>
+    public IReadOnlyList<byte> Recalled { get; }
+
+    /// <summary>For every reference picture, 1 where its own ball holds a picture of the set.</summary>
+    public IReadOnlyList<byte> Covered { get; }
+
+    /// <summary>Share of the set's pictures that lie in a ball of the reference.</summary>
+    public double Precision => Balls.Average(static n => n > 0 ? 1.0 : 0);
+
+    /// <summary>Share of the reference's pictures that lie in a ball of the set.</summary>
+    public double Recall => Recalled.Average(static n => (double)n);
+
+    /// <summary>Balls of the reference that hold a picture of the set, over k, averaged over the set; may exceed 1.</summary>
+    public double Density => Balls.Average() / neighbours;
+
+    /// <summary>Share of the reference's pictures whose ball holds a picture of the set.</summary>
+    public double Coverage => Covered.Average(static n => (double)n);
+
+    /// <summary>
+    /// Compares. Beside the two tables, memory is three tiles (48 MiB at 2048 features) and some hundred bytes a picture; distances that decide
+    /// are float64.
+    /// </summary>
+    /// <param name="images">Features of the set.</param>
+    /// <param name="reference">Features of real pictures.</param>
+    /// <param name="options">k and the rule.</param>
+    /// <param name="device">Where products are computed.</param>
+    /// <param name="cancellation">Ends it after a tile.</param>
+    /// <exception cref="UsageException">A set has no k + 1 pictures.</exception>
+    public static PrecisionRecall Between(FeatureRows images, FeatureRows reference, PrecisionRecallOptions options, Device device, CancellationToken cancellation = default) =>
+        Between(images, reference, options, device, FeatureTiles.DefaultSide, cancellation);
+
+    internal static PrecisionRecall Between(
+        FeatureRows images, FeatureRows reference, PrecisionRecallOptions options, Device device, int side, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(reference);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        var k = options.Neighbours;
+        var own = NeighbourRadii.Of(images, k, device, side, cancellation);
+        var real = NeighbourRadii.Of(reference, k, device, side, cancellation);
+        var closed = options.Rule == BallRule.Closed;
+        // Rounded up, so that what lies beyond both can be left out by whole vectors.
+        float[] realUp = [.. real.Select(Up)], ownUp = [.. own.Select(Up)];
+        var result = new PrecisionRecall(k, new int[images.Count], new byte[reference.Count], new byte[reference.Count]);
+        var (balls, recalled, covered) = ((int[])result.Balls, (byte[])result.Recalled, (byte[])result.Covered);
+
+        using var tiles = new FeatureTiles(images, reference, device, side);
+        tiles.ForEach(
+            upper: false,
+            (row, rows, column, columns, products) => Parallel.For(0, rows, r =>
+            {
+                var i = row + r;
+                var line = products.Span<float>().Slice(r * columns, columns);
+                var (square, slack, ball) = (tiles.SquaresA[i], tiles.Slack, new Vector<float>(ownUp[i]));
+                for (var c = 0; c < columns;)
+                {
+                    var j = column + c;
+                    if (c <= columns - Vector<float>.Count)
+                    {
+                        var sums = new Vector<float>(square) + new Vector<float>(tiles.SquaresB, j);
+                        var least = (sums * (1 - slack)) - (2 * new Vector<float>(line[c..]));
+                        if (Vector.GreaterThanAll(least, Vector.Max(ball, new Vector<float>(realUp, j))))
+                        {
+                            c += Vector<float>.Count;
+                            continue;
+                        }
+                    }
+
+                    for (var end = Math.Min(c + Vector<float>.Count, columns); c < end; c++)
+                        Compare(i, column + c, square + tiles.SquaresB[column + c], line[c]);
+                }
+            }),
+            cancellation);
+        return result;
+
+        void Compare(int i, int j, float sum, float product)
+        {
+            var (middle, error) = (sum - (2 * product), tiles.Slack * sum);
+            double least = middle - error, most = middle + error;
+            var exact = double.NaN;
+            if (Holds(real[j]))
+            {
+                // Several threads may write here, all of them the same.
+                covered[j] = 1;
+                balls[i]++;
+            }
+
+            if (recalled[j] == 0 && Holds(own[i]))
+                recalled[j] = 1;
+
+            bool Holds(double radius)
+            {
+                if (most < radius)
+                    return true;
+                if (least > radius)
+                    return false;
+                if (double.IsNaN(exact))
+                    exact = tiles.Exact(i, j);
+                return closed ? exact <= radius : exact < radius;
+            }
+        }
+    }
+
+    private static float Up(double value) => MathF.BitIncrement((float)value);
+}

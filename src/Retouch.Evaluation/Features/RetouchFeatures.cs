@@ -1,0 +1,106 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Evaluation.Features;
+
+/// <summary>
+/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are at hand. Distances on them compare models with each other
+/// and say nothing beside numbers from elsewhere; they always carry the name <c>retouch-features</c>.
+/// </summary>
+public sealed class RetouchFeatures : IFeatureExtractor
+{
+    private const string ConfigName = "config.json";
+    private const string WeightsName = "model.safetensors";
+
+    private readonly FeatureNetwork network;
+
+    internal RetouchFeatures(FeatureNetworkConfig config, string name = "", string hash = "")
+    {
+        Config = config;
+        network = new FeatureNetwork(config, Parameters.Root);
+        Protocol = new(
+            "retouch-features", $"a classifier of {config.Classes.Count} classes, trained by Retouch on {config.Pictures} pictures (accuracy {config.Accuracy:0.000})", config.Width,
+            $"bilinear with antialias to {config.Size} x {config.Size}", name, hash);
+    }
+
+    /// <inheritdoc/>
+    public FeatureProtocol Protocol { get; }
+
+    /// <summary>Its shape, and what it was trained to do.</summary>
+    public FeatureNetworkConfig Config { get; }
+
+    /// <summary>Its tensors.</summary>
+    public ParameterStore Parameters { get; } = new();
+
+    /// <summary>Opens a folder that <see cref="Save"/> wrote.</summary>
+    /// <exception cref="InputException">A file is missing, broken, or of something else.</exception>
+    public static RetouchFeatures Open(string folder, Device device)
+    {
+        var (file, weights) = (Path.Combine(folder, ConfigName), Path.Combine(folder, WeightsName));
+        FeatureNetworkConfig config;
+        try
+        {
+            config = FeatureNetworkConfig.FromJson(JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object."), file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new InputException($"Cannot read '{file}': {e.Message} Give a folder that 'retouch features' made.", e);
+        }
+
+        var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), FeatureWeights.Hash(weights));
+        try
+        {
+            FeatureWeights.Load(result.Parameters, weights, "the feature network of its config.json", static _ => false, device);
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the network as a folder, which appears whole or not at all.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="config">What it turned out to be.</param>
+    public void Save(string folder, FeatureNetworkConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        AtomicFolder.Write(folder, temporary =>
+        {
+            File.WriteAllText(Path.Combine(temporary, ConfigName), config.ToJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+            SafetensorsWriter.Write(Path.Combine(temporary, WeightsName), Parameters.Tensors());
+        });
+    }
+
+    /// <inheritdoc/>
+    public Tensor Extract(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return scope.Keep(network.Features(Resized(images)));
+    }
+
+    /// <summary>The classes' logits [batch, classes]; gradients flow where the weights require them.</summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
+    public Tensor Logits(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
+        return scope.Keep(network.Logits(network.Features(Resized(images))));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Parameters.Dispose();
+
+    private Tensor Resized(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        var x = images.To(DType.Float32);
+        return x.Shape[2] == Config.Size && x.Shape[3] == Config.Size ? x : Ops.UpsampleBilinear2dAa(x, [Config.Size, Config.Size], false);
+    }
+}

@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using Retouch.Core.Errors;
+using Retouch.Images;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Judging;
+
+/// <summary>Judges candidates by a measure, where no people are at hand: scores, winners and losers, and a data set of pairs that says what it is.</summary>
+public static class CandidateJudge
+{
+    /// <summary>Scores every candidate, pairs them prompt by prompt, and writes the pairs; nothing is drawn at random.</summary>
+    /// <param name="folders">Folders of pictures, each with its prompt or class; those of the same prompt and class are compared.</param>
+    /// <param name="measure">Gives the scores; not disposed.</param>
+    /// <param name="options">How they become pairs.</param>
+    /// <param name="output">The folder to write; new or empty.</param>
+    /// <param name="progress">Called with pictures done and in all.</param>
+    /// <param name="cancellation">Stops between pictures.</param>
+    /// <exception cref="UsageException">An option is out of range, a folder is named twice, or the output is not empty.</exception>
+    /// <exception cref="InputException">A picture cannot be read or has no prompt, sizes differ within a prompt, or no pair is left.</exception>
+    public static Judgement Judge(
+        IReadOnlyList<string> folders, ICandidateMeasure measure, JudgeOptions options, string output, Action<int, int>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(folders);
+        ArgumentNullException.ThrowIfNull(measure);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
+            throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
+        var groups = CandidateFolders.Read(folders);
+        if (measure.NeedsPrompts && groups.FirstOrDefault(static g => g[0].Prompt is null) is { } wordless)
+            throw new InputException($"'{wordless[0].Path}' has a class but no prompt, which {measure.Protocol.Judge} compares pictures with. Give it a \"text\" in metadata.jsonl, or judge by another measure.");
+        if (groups.All(static g => g.Count < 2))
+            throw new InputException($"Each of the {groups.Count} prompts has a single candidate, so that there is nothing to compare. Draw several (retouch sample --images-per-prompt), or give folders of several models.");
+        var scored = Score(groups, measure, options.BatchSize, progress, cancellation);
+        List<JudgedPair> pairs = [];
+        var ties = 0;
+        foreach (var group in scored)
+        {
+            var (decided, near) = Decide(group, options);
+            pairs.AddRange(decided);
+            ties += near;
+        }
+
+        ScoredCandidate[] all = [.. scored.SelectMany(static g => g)];
+        var scores = ScoreDistribution.Of(all.Select(static c => c.Score));
+        if (pairs.Count == 0)
+            throw new InputException($"All {ties} comparisons are ties: scores from {scores.Lowest:G6} to {scores.Highest:G6}, with a margin of {options.Margin:G6}. Lower --margin, or draw more candidates.");
+        var judgement = new Judgement(
+            Path.GetFullPath(output), measure.Protocol, all.Length, scored.Count, scored.Count(static g => g.Count < 2), pairs.Count, ties, scores, ScoreDistribution.Of(pairs.Select(static p => p.Margin)));
+        JudgedPairs.Write(judgement, pairs, all, options);
+        return judgement;
+    }
+
+    /// <summary>The pairs of one prompt's candidates, and how many comparisons were ties. The sort is stable: of equals, the first is the better.</summary>
+    internal static (IReadOnlyList<JudgedPair> Pairs, int Ties) Decide(IReadOnlyList<ScoredCandidate> group, JudgeOptions options)
+    {
+        if (group.Count < 2)
+            return ([], 0);
+        ScoredCandidate[] ranked = [.. group.OrderByDescending(static c => c.Score)];
+        IEnumerable<JudgedPair> compared = options.Pairs == JudgedPairing.BestWorst
+            ? [new(ranked[0], ranked[^1])]
+            : ranked.SelectMany((winner, k) => ranked[(k + 1)..].Select(loser => new JudgedPair(winner, loser)));
+        var decided = compared.ToLookup(p => p.Margin > 0 && p.Margin >= options.Margin);
+        return ([.. decided[true]], decided[false].Count());
+    }
+
+    private static List<IReadOnlyList<ScoredCandidate>> Score(
+        IReadOnlyList<IReadOnlyList<Candidate>> groups, ICandidateMeasure measure, int batchSize, Action<int, int>? progress, CancellationToken cancellation)
+    {
+        // Files of the same content get one score: what depends on the place in a batch must not make a winner of either.
+        var scores = new Dictionary<(string Sha256, string? Prompt), double>();
+        List<(Picture Picture, string Sha256, Candidate Candidate)> waiting = [];
+        List<(Candidate Candidate, string Sha256)[]> hashed = [];
+        var (done, total) = (0, groups.Sum(static g => g.Count));
+        foreach (var group in groups)
+        {
+            (int Width, int Height)? size = null;
+            var hashes = new List<(Candidate, string)>();
+            foreach (var candidate in group)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                var content = File.ReadAllBytes(candidate.Path);
+                var sha256 = Convert.ToHexStringLower(SHA256.HashData(content));
+                hashes.Add((candidate, sha256));
+                progress?.Invoke(++done, total);
+                var picture = PictureFile.Decode(content, candidate.Path).Picture;
+                if (size is { } first && first != (picture.Width, picture.Height))
+                    throw new InputException($"'{candidate.Path}' has {picture.Width} x {picture.Height} pixels, another candidate of {candidate.Subject} {first.Width} x {first.Height}; scores of different sizes cannot be compared. Draw them in one size.");
+                size = (picture.Width, picture.Height);
+                if (!scores.TryAdd((sha256, candidate.Prompt), double.NaN))
+                    continue;
+                if (waiting.Count == batchSize || (waiting.Count > 0 && (waiting[0].Picture.Width, waiting[0].Picture.Height) != size))
+                    Flush();
+                waiting.Add((picture, sha256, candidate));
+            }
+
+            hashed.Add([.. hashes]);
+        }
+
+        Flush();
+        return [.. hashed.Select(g => (IReadOnlyList<ScoredCandidate>)[.. g.Select(c => new ScoredCandidate(c.Candidate, c.Sha256, scores[(c.Sha256, c.Candidate.Prompt)]))])];
+
+        void Flush()
+        {
+            using var scope = TensorScope.Enter();
+            var found = measure.Of(ToTensor([.. waiting.Select(static w => w.Picture)]), [.. waiting.Select(static w => w.Candidate.Prompt ?? "")]);
+            for (var k = 0; k < found.Length; k++)
+            {
+                var (_, sha256, candidate) = waiting[k];
+                scores[(sha256, candidate.Prompt)] = double.IsFinite(found[k])
+                    ? found[k]
+                    : throw new InputException($"The {measure.Protocol.Judge} of '{candidate.Path}' is {found[k]}; check the weights of the judge.");
+            }
+
+            waiting.Clear();
+        }
+    }
+
+    private static Tensor ToTensor(Picture[] pictures)
+    {
+        using var scope = TensorScope.Enter();
+        var (width, height) = (pictures[0].Width, pictures[0].Height);
+        var size = Picture.Channels * width * height;
+        var planes = new byte[checked(pictures.Length * size)];
+        for (var k = 0; k < pictures.Length; k++)
+            pictures[k].CopyToPlanes(planes.AsSpan(k * size, size));
+        return scope.Keep(Tensor.From(planes, pictures.Length, Picture.Channels, height, width).To(DType.Float32) / 255);
+    }
+}

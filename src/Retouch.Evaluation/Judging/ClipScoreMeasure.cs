@@ -1,0 +1,35 @@
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Features;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Judging;
+
+/// <summary>How well a picture fits its prompt, as <see cref="ClipScore"/>.</summary>
+public sealed class ClipScoreMeasure : ICandidateMeasure
+{
+    private readonly ClipScore score;
+
+    private ClipScoreMeasure(ClipScore score)
+    {
+        this.score = score;
+        Protocol = new("clipscore", $"{score.Protocol.Formula}; prompts {score.Protocol.Captions}", score.Protocol.Model, score.Protocol.Sha256);
+    }
+
+    /// <inheritdoc/>
+    public JudgeProtocol Protocol { get; }
+
+    /// <inheritdoc/>
+    public bool NeedsPrompts => true;
+
+    /// <summary>Opens the folder of a CLIP model with its tokenizer.</summary>
+    /// <param name="folder">As for <see cref="ClipScore.Open"/>.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <exception cref="InputException">A file is missing, broken, or of another model.</exception>
+    public static ClipScoreMeasure Open(string folder, Device device) => new(ClipScore.Open(folder, device));
+
+    /// <inheritdoc/>
+    public double[] Of(Tensor pictures, IReadOnlyList<string> prompts) => score.Of(pictures, prompts);
+
+    /// <inheritdoc/>
+    public void Dispose() => score.Dispose();
+}

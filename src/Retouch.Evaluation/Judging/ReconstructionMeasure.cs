@@ -1,0 +1,75 @@
+using System.Security.Cryptography;
+using System.Text;
+using Retouch.Autoencoders;
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Features;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Judging;
+
+/// <summary>
+/// How much of a picture an autoencoder gives back: the peak signal-to-noise ratio of its reconstruction (posterior mean, decoded, rounded to 8 bit). Crude: what the autoencoder has not
+/// learned, noise for instance, is lost, but so is detail, and an even picture is always given back.
+/// </summary>
+public sealed class ReconstructionMeasure : ICandidateMeasure
+{
+    /// <summary>The highest score in dB, so that it stays a number where nothing is lost.</summary>
+    public const double Highest = 100;
+
+    private readonly Component component;
+    private readonly IAutoencoder autoencoder;
+    private readonly Device device;
+
+    private ReconstructionMeasure(Component component, IAutoencoder autoencoder, JudgeProtocol protocol, Device device) =>
+        (this.component, this.autoencoder, Protocol, this.device) = (component, autoencoder, protocol, device);
+
+    /// <inheritdoc/>
+    public JudgeProtocol Protocol { get; }
+
+    /// <inheritdoc/>
+    public bool NeedsPrompts => false;
+
+    /// <summary>Opens an autoencoder.</summary>
+    /// <param name="folder">Its own folder, or a pipeline's, whose <c>vae</c> is taken.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <exception cref="InputException">There is none, or its files are broken.</exception>
+    public static ReconstructionMeasure Open(string folder, Device device)
+    {
+        var own = Directory.Exists(Path.Combine(folder, "vae")) ? Path.Combine(folder, "vae") : folder;
+        var loaded = ComponentFolder.Load(own, device);
+        try
+        {
+            if (loaded.Network is not IAutoencoder network)
+                throw new InputException($"'{own}' holds a {loaded.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder.");
+            var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+            return new(loaded, network, new("reconstruction", $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}", name, Hash(own)), device);
+        }
+        catch
+        {
+            loaded.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public double[] Of(Tensor pictures, IReadOnlyList<string> prompts)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var given = ImageSet.From("candidates", (pictures * 2) - 1);
+        var back = new ReconstructedImages(given, autoencoder, device).Read(0, given.Count);
+        return Array.ConvertAll(PixelScores.SquaredError(back, pictures), static e => Math.Min(PixelScores.Psnr(e), Highest));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => component.Dispose();
+
+    /// <summary>Of all the folder's weights: the hash of one file, or that of the hashes of several.</summary>
+    private static string Hash(string folder)
+    {
+        string[] files = [.. Directory.EnumerateFiles(folder).Where(static f => Path.GetExtension(f) is ".safetensors" or ".bin" or ".pth").Order(StringComparer.Ordinal)];
+        return files is [var only] ? FeatureWeights.Hash(only) : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
+    }
+}

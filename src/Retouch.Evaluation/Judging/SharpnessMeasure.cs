@@ -1,0 +1,30 @@
+using Retouch.Core.Errors;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Judging;
+
+/// <summary>Sharpness, as <see cref="PixelScores.Sharpness"/>. Noise counts as sharp too.</summary>
+public sealed class SharpnessMeasure : ICandidateMeasure
+{
+    private const int SmallestSide = 3;
+
+    /// <inheritdoc/>
+    public JudgeProtocol Protocol { get; } = new("sharpness", "variance of the luminance's Laplacian, in squared levels of 0 to 255");
+
+    /// <inheritdoc/>
+    public bool NeedsPrompts => false;
+
+    /// <inheritdoc/>
+    public double[] Of(Tensor pictures, IReadOnlyList<string> prompts)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        return Math.Min(pictures.Shape[2], pictures.Shape[3]) < SmallestSide
+            ? throw new InputException($"A picture of {pictures.Shape[3]} x {pictures.Shape[2]} pixels has no sharpness; sides of {SmallestSide} or more are needed.")
+            : PixelScores.Sharpness(pictures);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+    }
+}

@@ -1,0 +1,67 @@
+using System.Globalization;
+using System.Text;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+
+namespace Retouch.Evaluation.Reports;
+
+/// <summary>Where a report was written.</summary>
+/// <param name="Html">The page.</param>
+/// <param name="Json">All its content but the pictures, as JSON.</param>
+/// <param name="Csv">One file per table and chart, in the order of the report.</param>
+public sealed record ReportFiles(string Html, string Json, IReadOnlyList<string> Csv);
+
+/// <summary>Writes a report into a folder: the page, and the same numbers for other programs.</summary>
+public static class ReportWriter
+{
+    /// <summary>The page's file name.</summary>
+    public const string HtmlName = "report.html";
+
+    /// <summary>The file name of the numbers as JSON.</summary>
+    public const string JsonName = "report.json";
+
+    /// <summary>The folder of the CSV files.</summary>
+    public const string DataFolder = "report-data";
+
+    /// <summary>Writes all files; the page last, so that where it is new the numbers beside it are too.</summary>
+    /// <param name="document">The report.</param>
+    /// <param name="folder">Created where missing; files of an earlier report with the same names are replaced.</param>
+    /// <exception cref="ArgumentException">Lengths in the document do not match; the message names the block.</exception>
+    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    public static ReportFiles Write(ReportDocument document, string folder)
+    {
+        var html = HtmlReport.Render(document);
+        List<string> csv = [];
+        List<string> names = [];
+        foreach (var (title, text) in ReportCsv.Of(document))
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"{csv.Count + 1:00}-{Slug(title)}.csv");
+            var path = Path.Combine(folder, DataFolder, name);
+            AtomicFile.WriteText(path, text);
+            csv.Add(path);
+            names.Add($"{DataFolder}/{name}");
+        }
+
+        var files = new ReportFiles(Path.Combine(folder, HtmlName), Path.Combine(folder, JsonName), csv);
+        AtomicFile.WriteText(files.Json, ReportJson.Of(document, names));
+        AtomicFile.WriteText(files.Html, html);
+        return files;
+    }
+
+    /// <summary>A title as part of a file name: lower-case ASCII letters, digits and hyphens, at most 48.</summary>
+    public static string Slug(string title)
+    {
+        ArgumentNullException.ThrowIfNull(title);
+        var slug = new StringBuilder();
+        foreach (var letter in title.ToLowerInvariant())
+        {
+            if (char.IsAsciiLetterOrDigit(letter))
+                slug.Append(letter);
+            else if (slug.Length > 0 && slug[^1] != '-')
+                slug.Append('-');
+        }
+
+        var trimmed = slug.ToString(0, Math.Min(slug.Length, 48)).Trim('-');
+        return trimmed.Length > 0 ? trimmed : "untitled";
+    }
+}

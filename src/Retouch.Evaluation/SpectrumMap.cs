@@ -1,0 +1,61 @@
+using Retouch.Core.Io;
+using Retouch.Evaluation.Features;
+using Retouch.Images;
+
+namespace Retouch.Evaluation;
+
+/// <summary>Where in the plane of frequencies a set has too much or too little: log₁₀ of the ratio of the mean power spectra, frequency 0 in the middle.</summary>
+public static class SpectrumMap
+{
+    /// <summary>The log ratio at which a picture's colours are full: a factor of ten.</summary>
+    public const double Range = 1;
+
+    /// <summary>log₁₀(power / reference) at every frequency; less than the power of rounding to 8 bits counts as that.</summary>
+    /// <param name="power">[height, width], as from <see cref="SpectrumStatistics.MeanMap"/>.</param>
+    /// <param name="reference">Of the same size.</param>
+    public static double[,] LogRatio(double[,] power, double[,] reference)
+    {
+        ArgumentNullException.ThrowIfNull(power);
+        ArgumentNullException.ThrowIfNull(reference);
+        var (height, width) = (power.GetLength(0), power.GetLength(1));
+        if ((height, width) != (reference.GetLength(0), reference.GetLength(1)))
+            throw new ArgumentException("Spectra of different sizes cannot be compared.", nameof(reference));
+        var ratio = new double[height, width];
+        for (var y = 0; y < height; y++)
+        {
+            for (var x = 0; x < width; x++)
+                ratio[y, x] = Math.Log10(Math.Max(power[y, x], SpectrumError.Floor) / Math.Max(reference[y, x], SpectrumError.Floor));
+        }
+
+        return ratio;
+    }
+
+    /// <summary>A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±<see cref="Range"/>.</summary>
+    public static Picture Draw(double[,] map)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        var picture = Picture.Filled(map.GetLength(1), map.GetLength(0), Rgb.White);
+        for (var y = 0; y < picture.Height; y++)
+        {
+            for (var x = 0; x < picture.Width; x++)
+            {
+                var share = Math.Clamp(map[y, x] / Range, -1, 1);
+                var rest = (byte)Math.Round(255 * (1 - Math.Abs(share)));
+                picture[x, y] = share >= 0 ? new Rgb(255, rest, rest) : new Rgb(rest, rest, 255);
+            }
+        }
+
+        return picture;
+    }
+
+    /// <summary>Writes a map as numbers (<c>.npy</c>, float64 [height, width]) and as a picture (<c>.png</c>) of the same name.</summary>
+    /// <param name="map">As from <see cref="LogRatio"/>.</param>
+    /// <param name="path">Without extension.</param>
+    public static void Save(double[,] map, string path)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        AtomicFile.Write(path + ".npy", stream => NpyArray.Write(stream, [.. map.Cast<double>()], map.GetLength(0), map.GetLength(1)));
+        var png = PictureFile.Encode(Draw(map), PictureFormat.Png);
+        AtomicFile.Write(path + ".png", stream => stream.Write(png));
+    }
+}

@@ -1,0 +1,128 @@
+using System.ComponentModel;
+using Retouch.Evaluation;
+using Retouch.Evaluation.Features;
+using Retouch.Torch;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>How arms are measured. Lists are axes that need no training again.</summary>
+internal sealed record AblationEvaluation
+{
+    /// <summary>What is measured.</summary>
+    [Description("Any of fwd, spectrum, sharpness, swd, fid, fd, kid, prdc.")]
+    public IReadOnlyList<string> Metrics { get; init; } = ["fwd", "spectrum", "sharpness"];
+
+    /// <summary>The figure that decides; chosen before the result is known.</summary>
+    [Description("The figure that decides, chosen before the result is known: fwd, spectrum, fid, ….")]
+    public string Decisive { get; init; } = "fwd";
+
+    /// <summary>Pictures drawn from every model.</summary>
+    [Description("Pictures drawn from every model.")]
+    public int Samples { get; init; } = 128;
+
+    /// <summary>Real pictures measured against, at most; null is as many as are drawn.</summary>
+    [Description("Real pictures measured against, at most; default as many as are drawn.")]
+    public int? References { get; init; }
+
+    /// <summary>Sampler steps of a picture.</summary>
+    [Description("Sampler steps of a picture; several are an axis.")]
+    public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
+
+    /// <summary>Scales of classifier-free guidance.</summary>
+    [Description("Scales of classifier-free guidance; several are an axis.")]
+    public IReadOnlyList<double> Guidance { get; init; } = [1.5];
+
+    /// <summary>Decays of the weights' averages that are drawn from; 0 is the weights themselves, null the first average of the options.</summary>
+    [Description("Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the options' first average.")]
+    public IReadOnlyList<double>? Decays { get; init; }
+
+    /// <summary>The seed of the first picture.</summary>
+    [Description("The seed of the first picture; all arms draw the same seeds.")]
+    public ulong FirstSeed { get; init; } = 1000;
+
+    /// <summary>Whether the model that arms start from is measured too.</summary>
+    [Description("Measure the model that arms start from, too.")]
+    public bool Before { get; init; } = true;
+
+    /// <summary>Resamples of the bootstrap.</summary>
+    [Description("Bootstrap resamples.")]
+    public int Resamples { get; init; } = 1000;
+
+    /// <summary>Confidence of the intervals.</summary>
+    [Description("Confidence of the intervals.")]
+    public double Confidence { get; init; } = 0.95;
+
+    /// <summary>Inception weights, for fid, kid and prdc.</summary>
+    [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
+    public string? Inception { get; init; }
+
+    /// <summary>SqueezeNet weights, for fd, kid and prdc.</summary>
+    [Description("For fd, kid, prdc: SqueezeNet 1.0 weights.")]
+    public string? SqueezeNet { get; init; }
+
+    /// <summary>A folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
+    [Description("For fd, kid, prdc: folder of a feature network that 'retouch features' trained.")]
+    public string? RetouchFeatures { get; init; }
+
+    /// <summary>A CLIP folder, for fd, kid and prdc.</summary>
+    [Description("For fd, kid, prdc: folder of a CLIP model.")]
+    public string? Clip { get; init; }
+
+    /// <summary>What decides the figures, as the evaluator takes it; networks are opened.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="opened">Takes what is to be disposed of.</param>
+    public EvaluationOptions Open(Device device, List<IDisposable> opened)
+    {
+        List<IFeatureExtractor> networks = [];
+        void Add(string? file, Func<string, Device, IFeatureExtractor> open)
+        {
+            if (file is null)
+                return;
+            networks.Add(open(file, device));
+            opened.Add(networks[^1]);
+        }
+
+        Add(Inception, InceptionFeatures.Open);
+        Add(SqueezeNet, SqueezeNetFeatures.Open);
+        Add(Clip, ClipFeatures.Open);
+        Add(RetouchFeatures, Retouch.Evaluation.Features.RetouchFeatures.Open);
+        return new EvaluationOptions { Metrics = Flags(), Networks = networks, Bootstrap = Bootstrap, Device = device };
+    }
+
+    /// <summary>How intervals are made.</summary>
+    public BootstrapOptions Bootstrap => new() { Resamples = Resamples, Confidence = Confidence };
+
+    public void Validate(Action<bool, string> require)
+    {
+        foreach (var metric in Metrics.Where(static m => Flag(m) == Evaluation.Metrics.None))
+            require(false, $"evaluation.metrics: '{metric}' is none of fwd, spectrum, sharpness, swd, fid, fd, kid, prdc");
+        require(Metrics.Count > 0, "evaluation.metrics is empty");
+        require(Metrics.Contains(Decisive.Split('.', '@')[0]), $"evaluation.decisive is '{Decisive}', which evaluation.metrics does not measure");
+        require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}; it lies between 4 and 100000");
+        require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}; it is at least 2");
+        require(SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000), "evaluation.samplerSteps: each lies between 1 and 1000");
+        require(Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)), "evaluation.guidance: each is at least 0");
+        require(Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)), "evaluation.decays: each lies in [0, 1)");
+        require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
+        require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
+        var (needs, has) = (Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc), Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip);
+        require(needs == Evaluation.Metrics.None || has is not null, "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, squeezeNet, retouchFeatures or clip");
+        require(has is null || needs != Evaluation.Metrics.None, "evaluation names a feature network that no metric uses; ask for fid, fd, kid or prdc");
+    }
+
+    private Metrics Flags() => Metrics.Aggregate(Evaluation.Metrics.None, static (all, m) => all | Flag(m));
+
+    // Paired metrics compare with an original, which a drawn picture has not.
+    private static Metrics Flag(string name) => name switch
+    {
+        "fwd" => Evaluation.Metrics.Fwd,
+        "spectrum" => Evaluation.Metrics.Spectrum,
+        "sharpness" => Evaluation.Metrics.Sharpness,
+        "swd" => Evaluation.Metrics.Swd,
+        "fid" => Evaluation.Metrics.Fid,
+        "fd" => Evaluation.Metrics.Fd,
+        "kid" => Evaluation.Metrics.Kid,
+        "prdc" => Evaluation.Metrics.Prdc,
+        _ => Evaluation.Metrics.None,
+    };
+}

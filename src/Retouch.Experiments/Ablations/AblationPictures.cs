@@ -1,0 +1,42 @@
+using Retouch.Core.Errors;
+using Retouch.Data;
+using Retouch.Data.Scenes;
+using Retouch.Experiments.Demo;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>Writes the real pictures that arms are measured against, and, where these are a part of the user's folder, the others to train on.</summary>
+internal static class AblationPictures
+{
+    private const int Fewest = 20;
+
+    /// <summary>Whether they are there.</summary>
+    public static bool IsWhole(PlannedData data, AblationFolder folder) =>
+        DemoFolder.IsWhole(folder.HeldOut(data)) && (!data.Splits || DemoFolder.IsWhole(folder.Train(data)));
+
+    /// <summary>Writes what is not there yet.</summary>
+    public static void Prepare(PlannedData data, AblationFolder folder, DemoConsole console)
+    {
+        console.Heading($"Writing the real pictures to measure against, {data.Size} pixels");
+        if (data.Folder is null && data.HeldOut is null)
+        {
+            var scenes = new ProceduralScenes(data.SceneSeed, data.Size, data.References, SceneSplit.Test);
+            DemoPictures.Write(folder.HeldOut(data), scenes, [.. Enumerable.Range(0, data.References)], data.Size, console);
+            return;
+        }
+
+        var source = ImageFolder.Open(data.HeldOut ?? data.Folder!);
+        if (!data.Splits)
+        {
+            DemoPictures.Write(folder.HeldOut(data), source, DemoPictures.Spread([.. Enumerable.Range(0, source.Count)], data.References), data.Size, console);
+            return;
+        }
+
+        if (source.Count < Fewest)
+            throw new InputException($"'{data.Folder}' holds {source.Count} pictures; at least {Fewest} are needed to train on some and measure on others.");
+        int[] all = [.. Enumerable.Range(0, source.Count)];
+        bool IsHeld(int k) => k % data.Every == data.Every - 1;
+        DemoPictures.Write(folder.HeldOut(data), source, DemoPictures.Spread([.. all.Where(IsHeld)], data.References), data.Size, console);
+        DemoPictures.Write(folder.Train(data), source, [.. all.Where(k => !IsHeld(k))], data.Size, console);
+    }
+}

@@ -1,0 +1,200 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Demo;
+using Retouch.Torch.Optim;
+using Retouch.Training.Options;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>The pictures of some arms.</summary>
+/// <param name="Key">Names their folder.</param>
+/// <param name="Folder">The user's pictures; null for procedural scenes.</param>
+/// <param name="HeldOut">A folder of its own to measure against; null takes some of <paramref name="Folder"/>.</param>
+/// <param name="Every">Every how manieth of them.</param>
+/// <param name="SceneSeed">For scenes.</param>
+/// <param name="Size">Side in pixels.</param>
+/// <param name="References">Pictures to measure against, at most.</param>
+internal sealed record PlannedData(string Key, string? Folder, string? HeldOut, int Every, ulong SceneSeed, int Size, int References)
+{
+    /// <summary>Whether the pictures to train on are written too, because others of their folder are held out.</summary>
+    public bool Splits => Folder is not null && HeldOut is null;
+}
+
+/// <summary>A training whose result others start from.</summary>
+/// <param name="Name">In the spec.</param>
+/// <param name="Key">Names its folder.</param>
+/// <param name="Options">Complete but for the path of what it starts from.</param>
+/// <param name="From">What it starts from; null where the options say.</param>
+/// <param name="Data">Its pictures.</param>
+internal sealed record PlannedTraining(string Name, string Key, TrainingOptions Options, PlannedTraining? From, PlannedData Data);
+
+/// <summary>An arm.</summary>
+/// <param name="Training">What is trained; its seed is set for each run.</param>
+/// <param name="Settings">What sets it apart: paths and values.</param>
+/// <param name="Against">The arm it is compared with.</param>
+internal sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyValuePair<string, JsonNode?>> Settings, string Against)
+{
+    /// <summary>Its name.</summary>
+    public string Name => Training.Name;
+}
+
+/// <summary>A way of drawing pictures from a trained arm.</summary>
+/// <param name="Decay">Of the average of the weights; 0 is the weights themselves.</param>
+/// <param name="Steps">Sampler steps.</param>
+/// <param name="Guidance">Scale of guidance.</param>
+internal sealed record Variant(double Decay, int Steps, double Guidance);
+
+/// <summary>All that is to be done, with names that follow from what decides the result: what has been done under the same name need not be done again.</summary>
+internal sealed class AblationPlan
+{
+    private readonly Dictionary<string, PlannedTraining> _pretrainings = [];
+    private readonly string? _model;
+
+    /// <param name="spec">Checked here.</param>
+    /// <param name="model">The pipeline to start from where the options name none.</param>
+    /// <exception cref="UsageException">The spec or the options of an arm cannot be used.</exception>
+    public AblationPlan(AblationSpec spec, string? model)
+    {
+        spec.Validate();
+        (Spec, _model) = (spec, model);
+        List<PlannedArm> arms = [.. spec.Arms.Select(arm => Arm(arm.Name, [.. arm.Set], arm.From, arm.Against))];
+        if (spec.Axes.Count > 0)
+            arms.AddRange(Combinations(spec.Axes).Select(settings => Arm(NameOf(settings), [.. settings.Where(static s => s.Key != "from")], FromOf(settings), null)));
+        Arms = arms;
+        var names = arms.Select(static arm => arm.Name).ToHashSet(StringComparer.Ordinal);
+        if (names.Count != arms.Count || names.Contains(""))
+            throw new UsageException($"Each arm has a name of its own; there are {string.Join(", ", arms.Select(static arm => $"'{arm.Name}'"))}.");
+        foreach (var arm in arms)
+        {
+            var other = arms.FirstOrDefault(a => a.Name == arm.Against)
+                ?? throw new UsageException($"Arm '{arm.Name}' is compared with '{arm.Against}', which is no arm; there are {string.Join(", ", names)}.");
+            if (other.Training.Data.Key != arm.Training.Data.Key)
+                throw new UsageException($"Arm '{arm.Name}' is compared with '{arm.Against}', which is measured on other pictures; name one on the same with \"against\".");
+        }
+    }
+
+    /// <summary>What was asked for.</summary>
+    public AblationSpec Spec { get; }
+
+    /// <summary>The arms.</summary>
+    public IReadOnlyList<PlannedArm> Arms { get; }
+
+    /// <summary>The trainings that arms start from, and those that these start from; in an order in which they can be done.</summary>
+    public IEnumerable<PlannedTraining> Pretrainings => Arms.SelectMany(static arm => Chain(arm.Training.From)).DistinctBy(static t => t.Key);
+
+    /// <summary>All sets of pictures.</summary>
+    public IEnumerable<PlannedData> Data => Arms.Select(static a => a.Training.Data).Concat(Pretrainings.Select(static t => t.Data)).DistinctBy(static d => d.Key);
+
+    /// <summary>The ways of drawing from an arm.</summary>
+    public IReadOnlyList<Variant> Variants(PlannedArm arm)
+    {
+        var usual = arm.Training.Options.Averages is [var first, ..] ? first.Decay : 0;
+        var e = Spec.Evaluation;
+        return [.. from decay in e.Decays ?? [usual] from guidance in e.Guidance from steps in e.SamplerSteps select new Variant(decay, steps, guidance)];
+    }
+
+    /// <summary>Eight digits that stand for a text.</summary>
+    public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..8];
+
+    private static IEnumerable<PlannedTraining> Chain(PlannedTraining? at) => at is null ? [] : Chain(at.From).Append(at);
+
+    private static IEnumerable<KeyValuePair<string, JsonNode?>[]> Combinations(JsonObject axes)
+    {
+        IEnumerable<KeyValuePair<string, JsonNode?>[]> all = [[]];
+        foreach (var (path, values) in axes)
+            all = all.SelectMany(_ => values!.AsArray(), (some, value) => (KeyValuePair<string, JsonNode?>[])[.. some, new(path, value)]);
+        return all;
+    }
+
+    private static string? FromOf(KeyValuePair<string, JsonNode?>[] settings) => settings.FirstOrDefault(static s => s.Key == "from").Value?.ToString();
+
+    private static string NameOf(KeyValuePair<string, JsonNode?>[] settings) => string.Join(", ", settings.Select(static s =>
+        s.Key == "from" ? $"from {s.Value}" : $"{s.Key.Split('.')[^1]} {(s.Value is JsonValue text && text.TryGetValue<string>(out var plain) ? plain : s.Value?.ToJsonString() ?? "default")}"));
+
+    private PlannedArm Arm(string name, IReadOnlyList<KeyValuePair<string, JsonNode?>> settings, string? from, string? against)
+    {
+        var options = (JsonObject)Spec.Options.DeepClone();
+        foreach (var (path, value) in settings)
+            OptionsFile.Set(options, path, value?.DeepClone());
+        from ??= Spec.Pretraining.Count == 1 ? Spec.Pretraining.Keys.First() : null;
+        if (from is null && Spec.Pretraining.Count > 1)
+            throw new UsageException($"Arm '{name}': there are several pre-trainings ({string.Join(", ", Spec.Pretraining.Keys)}); name one with \"from\".");
+        var first = Spec.Baseline ?? (Spec.Arms.Count > 0 ? Spec.Arms[0].Name : NameOf(Combinations(Spec.Axes).First()));
+        return new PlannedArm(Training(name, options, from, isArm: true), settings, against ?? first);
+    }
+
+    private PlannedTraining Pretraining(string name)
+    {
+        if (_pretrainings.TryGetValue(name, out var known))
+            return known;
+        if (!Spec.Pretraining.TryGetValue(name, out var asked))
+            throw new UsageException($"There is no pre-training '{name}'; there are {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}.");
+        var options = (JsonObject)Spec.Options.DeepClone();
+        AblationSpec.Lay(asked.Options, options);
+        // What is made anew does not start from the model that the arms share.
+        if (options["model"] is JsonObject model && model["config"] is not null)
+            model.Remove("path");
+        return _pretrainings[name] = Training(name, options, asked.From, isArm: false);
+    }
+
+    private PlannedTraining Training(string name, JsonObject options, string? from, bool isArm)
+    {
+        var origin = $"{(isArm ? "arm" : "pre-training")} '{name}'";
+        var parent = from is null ? null : Pretraining(from);
+        if (options["model"] is not JsonObject model)
+            options["model"] = model = [];
+        if (parent is not null)
+        {
+            model.Remove("config");
+            model.Remove("autoencoder");
+            model["path"] = $"pretraining/{parent.Key}";
+        }
+        else if (model["config"] is null && model["path"] is null)
+        {
+            model["path"] = _model ?? DemoRecipes.Model();
+        }
+        else if (model["config"] is not null && model["autoencoder"] is null)
+        {
+            model["autoencoder"] = Path.Combine(_model ?? DemoRecipes.Model(), "vae");
+        }
+
+        var bound = OptionsFile.Bind<TrainingOptions>(options, origin) with { Seed = isArm ? 0 : options["seed"]?.GetValue<ulong>() ?? 0 };
+        if (isArm && Spec.Evaluation.Decays is { } decays)
+        {
+            var like = bound.Averages is [var first, ..] ? first : new WeightAverageOptions();
+            bound = bound with { Averages = [.. bound.Averages.Where(a => decays.Contains(a.Decay)), .. decays.Where(d => d > 0 && bound.Averages.All(a => a.Decay != d)).Select(d => like with { Decay = d })] };
+        }
+
+        try
+        {
+            bound.Validate();
+        }
+        catch (UsageException e)
+        {
+            throw new UsageException($"{origin}: {e.Message}", e);
+        }
+
+        if (bound.Task != TrainingTaskKind.Denoiser)
+            throw new UsageException($"{origin}: task is autoencoder; ablations compare denoisers.");
+        var data = Pictures(bound.Data, origin);
+        var hash = Hash($"{OptionsFile.Write(bound)}\n{data.Key}\n{parent?.Key}");
+        return new PlannedTraining(name, $"{ReportWriter.Slug(name)}-{hash}", bound, parent, data);
+    }
+
+    private PlannedData Pictures(DataOptions data, string origin)
+    {
+        if (data.Shards is not null && Spec.HeldOut.Folder is null)
+            throw new UsageException($"{origin}: data.shards cannot be split; name pictures to measure against by heldOut.folder.");
+        if (data.Pairs is not null && data.Folder is null && Spec.HeldOut.Folder is null)
+            throw new UsageException($"{origin}: data.pairs cannot be split; name pictures to measure against by heldOut.folder.");
+        var folder = data.Folder is { } f ? Path.GetFullPath(f) : data.Shards is { } shards ? string.Join(' ', shards) : null;
+        var held = Spec.HeldOut.Folder is { } h ? Path.GetFullPath(h) : null;
+        var count = Spec.Evaluation.References ?? Spec.Evaluation.Samples;
+        var said = string.Create(CultureInfo.InvariantCulture, $"{folder}|{held}|{Spec.HeldOut.Every}|{data.SceneSeed ?? 0}|{count}");
+        return new PlannedData($"{data.Size}-{Hash(said)}", folder, held, Spec.HeldOut.Every, data.SceneSeed ?? 0, data.Size, count);
+    }
+}

@@ -1,0 +1,105 @@
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Demo;
+using Retouch.Experiments.Machine;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>What an ablation came to.</summary>
+/// <param name="Report">The page; null where no arm is done.</param>
+/// <param name="Json">The report's numbers.</param>
+/// <param name="Done">Arms times seeds that are done.</param>
+/// <param name="Total">Arms times seeds in all.</param>
+/// <param name="Ran">What this process did of them.</param>
+/// <param name="Failed">What could not be done, and why.</param>
+/// <param name="Seconds">This start, all in all.</param>
+internal sealed record AblationOutcome(string? Report, string? Json, int Done, int Total, IReadOnlyList<string> Ran, IReadOnlyList<string> Failed, double Seconds)
+{
+    /// <summary>The figures.</summary>
+    public AblationFigures? Figures { get; init; }
+}
+
+/// <summary>Does what is left of an ablation, together with whoever else works in its folder.</summary>
+internal static class AblationRun
+{
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);
+
+    /// <summary>Runs it.</summary>
+    /// <param name="plan">What is to be done.</param>
+    /// <param name="folder">Where.</param>
+    /// <param name="arms">At most so many arms times seeds; null is all. 0 only writes the report.</param>
+    /// <param name="staleAfter">When another process counts as gone.</param>
+    /// <param name="console">Progress, the clock, the interruption.</param>
+    public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, DemoConsole console)
+    {
+        var start = console.Time.GetTimestamp();
+        var load = ReportOrigin.LoadAverage();
+        var jobs = AblationJobs.Of(plan, folder);
+        List<string> ran = [];
+        Dictionary<string, string> failed = [];
+        var claims = new ClaimFolder(folder.Claims, console.Time, staleAfter);
+        var waiting = "";
+        while (arms is null || ran.Count < arms)
+        {
+            console.Cancellation.ThrowIfCancellationRequested();
+            AblationJob[] left = [.. jobs.Where(job => !job.IsDone() && !Fails(job, failed))];
+            if (left.Length == 0)
+                break;
+            var ready = left.Where(static job => job.Needs.All(static n => n.IsDone()));
+            if (ready.Any(job => TryDo(job, claims, failed, ran, console)))
+                continue;
+            var others = string.Join(", ", left.Select(static job => job.Title));
+            if (others != waiting)
+                console.Say($"Waiting for what other processes do: {others}");
+            waiting = others;
+            console.Cancellation.WaitHandle.WaitOne(Poll);
+        }
+
+        var results = AblationFigures.Read(plan, folder);
+        AblationJob[] all = [.. jobs.Where(static job => job.IsArm)];
+        var outcome = new AblationOutcome(null, null, all.Count(static job => job.IsDone()), all.Length, ran, [.. failed.Select(static f => $"{f.Key}: {f.Value}")], 0);
+        if (results.Rows.Any(static row => row.Arm is not null))
+        {
+            var document = AblationReport.Build(plan, folder, results, outcome, ReportOrigin.Machine(load));
+            var files = ReportWriter.Write(document, folder.Path);
+            outcome = outcome with { Report = files.Html, Json = files.Json, Figures = results };
+        }
+
+        var seconds = console.Time.GetElapsedTime(start).TotalSeconds;
+        console.Heading($"{outcome.Done} of {outcome.Total} runs are done; this took {Figures.Duration(TimeSpan.FromSeconds(seconds))}");
+        return outcome with { Seconds = seconds };
+    }
+
+    private static bool Fails(AblationJob job, Dictionary<string, string> failed) => failed.ContainsKey(job.Title) || job.Needs.Any(n => Fails(n, failed));
+
+    private static bool TryDo(AblationJob job, ClaimFolder claims, Dictionary<string, string> failed, List<string> ran, DemoConsole console)
+    {
+        using var claim = claims.TryTake(job.Id);
+        if (claim is null)
+            return false;
+        // It may have been done between the look and the claim.
+        if (job.IsDone())
+            return true;
+        if (claim.TakenOver)
+            console.Say($"{job.Title}: another process was stopped in the middle; going on with it.");
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(console.Cancellation, claim.Lost);
+        try
+        {
+            job.Run(console with { Cancellation = either.Token });
+            if (job.IsArm)
+                ran.Add(job.Title);
+        }
+        catch (OperationCanceledException) when (claim.Lost.IsCancellationRequested && !console.Cancellation.IsCancellationRequested)
+        {
+            console.Say($"{job.Title}: this process was away for so long that another took over.");
+        }
+        catch (RetouchException e) when (e is not EnvironmentException)
+        {
+            failed[job.Title] = e.Message;
+            console.Say($"{job.Title} failed: {e.Message}");
+        }
+
+        return true;
+    }
+}

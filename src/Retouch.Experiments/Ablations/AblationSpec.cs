@@ -1,0 +1,175 @@
+using System.ComponentModel;
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Training.Options;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>What is to be compared: a JSON file (comments allowed, unknown members refused).</summary>
+internal sealed record AblationSpec
+{
+    /// <summary>The report's title.</summary>
+    [Description("The report's title.")]
+    public string Title { get; init; } = "Ablation";
+
+    /// <summary>What the ablation asks, and what others found; paragraphs of the report.</summary>
+    [Description("Paragraphs of the report: what is asked, what others found.")]
+    public IReadOnlyList<string> About { get; init; } = [];
+
+    /// <summary>A file of training options that all arms share, relative to this file.</summary>
+    [Description("A file of training options that all arms share, relative to this file.")]
+    public string? Base { get; init; }
+
+    /// <summary>Training options that all arms share, laid over <see cref="Base"/>.</summary>
+    [Description("Training options that all arms share, laid over base.")]
+    public JsonObject Options { get; init; } = [];
+
+    /// <summary>Arms by name.</summary>
+    [Description("Arms by name.")]
+    public IReadOnlyList<ArmSpec> Arms { get; init; } = [];
+
+    /// <summary>Option paths, each with its values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
+    [Description("Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training.")]
+    public JsonObject Axes { get; init; } = [];
+
+    /// <summary>The arm that others are compared with where they name none; null is the first.</summary>
+    [Description("The arm that the others are compared with; default the first.")]
+    public string? Baseline { get; init; }
+
+    /// <summary>Seeds: every arm is trained once with each.</summary>
+    [Description("Every arm is trained once with each of these seeds.")]
+    public IReadOnlyList<ulong> Seeds { get; init; } = [1, 2, 3];
+
+    /// <summary>Trainings that arms start from, by name; each is done once.</summary>
+    [Description("Trainings that arms start from, by name; each is done once. Where there is one, all arms start from it.")]
+    public IReadOnlyDictionary<string, PretrainingSpec> Pretraining { get; init; } = new Dictionary<string, PretrainingSpec>();
+
+    /// <summary>The real pictures to measure against.</summary>
+    [Description("The real pictures to measure against.")]
+    public HeldOutSpec HeldOut { get; init; } = new();
+
+    /// <summary>How arms are measured.</summary>
+    [Description("How arms are measured; nothing here needs training again.")]
+    public AblationEvaluation Evaluation { get; init; } = new();
+
+    /// <summary>Reads a file and what was given beside it.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="set">PATH=VALUE of the spec itself.</param>
+    /// <exception cref="UsageException">A member is unknown or has the wrong kind.</exception>
+    public static AblationSpec Read(string path, IEnumerable<string> set)
+    {
+        var json = OptionsFile.Read(path);
+        json.Remove("$schema");
+        foreach (var pair in set)
+            SetPair(json, pair, "--set-spec");
+        var spec = OptionsFile.Bind<AblationSpec>(json, path, "'retouch ablate --schema' lists all members.");
+        if (spec.Base is { } file)
+        {
+            var options = OptionsFile.Read(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file));
+            Lay(spec.Options, options);
+            spec = spec with { Base = null, Options = options };
+        }
+
+        return spec;
+    }
+
+    /// <summary>Sets PATH=VALUE.</summary>
+    /// <exception cref="UsageException">It has no '='.</exception>
+    public static void SetPair(JsonObject json, string pair, string option)
+    {
+        var equals = pair.IndexOf('=', StringComparison.Ordinal);
+        if (equals <= 0)
+            throw new UsageException($"{option} takes PATH=VALUE; '{pair}' is none.");
+        OptionsFile.Set(json, pair[..equals], pair[(equals + 1)..]);
+    }
+
+    /// <summary>Lays options over others: objects member by member, all else as a whole.</summary>
+    public static void Lay(JsonObject over, JsonObject under)
+    {
+        foreach (var (name, value) in over)
+        {
+            if (value is JsonObject inner && under[name] is JsonObject lower)
+                Lay(inner, lower);
+            else
+                under[name] = value?.DeepClone();
+        }
+    }
+
+    /// <summary>Checks what does not depend on the training options.</summary>
+    /// <exception cref="UsageException">All that is wrong.</exception>
+    public void Validate()
+    {
+        List<string> problems = [];
+        void Require(bool holds, string problem)
+        {
+            if (!holds)
+                problems.Add(problem);
+        }
+
+        Require(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
+        Require(Seeds.Count > 0, "seeds is empty; give at least one");
+        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds has one twice; it would be the same run");
+        foreach (var (path, values) in Axes)
+            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {values?.ToJsonString() ?? "null"}; it is a list of values");
+        foreach (var (name, pretraining) in Pretraining)
+            Require(pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)), $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training");
+        Require(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
+        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
+        Require(HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every, "heldOut.every is for splitting data.folder; with heldOut.folder it would do nothing");
+        Evaluation.Validate(Require);
+        if (problems.Count > 0)
+            throw new UsageException($"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems)}");
+    }
+
+    private bool Circles(string name)
+    {
+        var at = name;
+        for (var k = 0; k <= Pretraining.Count && at is not null; k++)
+            at = Pretraining.GetValueOrDefault(at)?.From;
+        return at is not null;
+    }
+}
+
+/// <summary>One arm.</summary>
+internal sealed record ArmSpec
+{
+    /// <summary>Its name in tables.</summary>
+    [Description("Its name in tables.")]
+    public string Name { get; init; } = "";
+
+    /// <summary>Option paths and their values, laid over what all arms share.</summary>
+    [Description("Option paths and their values, as in \"objective.perceptual.threshold\": 6.")]
+    public JsonObject Set { get; init; } = [];
+
+    /// <summary>The pre-training it starts from.</summary>
+    [Description("The pre-training it starts from; default the only one.")]
+    public string? From { get; init; }
+
+    /// <summary>The arm it is compared with; null is the baseline.</summary>
+    [Description("The arm it is compared with; default the baseline.")]
+    public string? Against { get; init; }
+}
+
+/// <summary>A training that arms start from.</summary>
+internal sealed record PretrainingSpec
+{
+    /// <summary>Training options, laid over what all arms share.</summary>
+    [Description("Training options, laid over what all arms share.")]
+    public JsonObject Options { get; init; } = [];
+
+    /// <summary>Another pre-training that this one goes on from.</summary>
+    [Description("Another pre-training that this one goes on from.")]
+    public string? From { get; init; }
+}
+
+/// <summary>The real pictures to measure against.</summary>
+internal sealed record HeldOutSpec
+{
+    /// <summary>A folder of pictures that nothing is trained on; null splits <c>data.folder</c>, or draws test scenes.</summary>
+    [Description("A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn.")]
+    public string? Folder { get; init; }
+
+    /// <summary>Every how manieth picture of <c>data.folder</c> is held out.</summary>
+    [Description("Every how manieth picture of data.folder is held out.")]
+    public int Every { get; init; } = 10;
+}

@@ -1,0 +1,175 @@
+using System.Globalization;
+using System.Text;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+using Retouch.Training.Options;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>
+/// Lets processes share work in a folder without a server and without locks. A claim on a piece of work is a file <c>ID.N</c> that only one process can make
+/// (created exclusively); the highest N holds. The owner writes a beat into it that counts up. Where the owner let go, is dead (same machine), or its beat has stood still
+/// for long (any machine; measured by the observer's own clock, so that clocks need not agree), whoever makes <c>ID.N+1</c> takes over. An owner that was only asleep finds
+/// that file at its next beat and stops.
+/// </summary>
+/// <param name="folder">Shared by all.</param>
+/// <param name="time">The clock.</param>
+/// <param name="staleAfter">How long a beat may stand still.</param>
+internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan staleAfter)
+{
+    private readonly Dictionary<string, (string Text, long Since)> _seen = [];
+
+    /// <summary>Between two beats.</summary>
+    public TimeSpan BeatEvery => staleAfter / 8;
+
+    /// <summary>Takes a piece of work, or gives null where another has it.</summary>
+    /// <param name="id">Names it; usable as a file name.</param>
+    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    public Claim? TryTake(string id)
+    {
+        var newest = Newest(folder, id);
+        if (newest > 0 && !IsFree(id, newest))
+            return null;
+        var path = FileOf(folder, id, newest + 1);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+            stream.Write(Encoding.UTF8.GetBytes(OptionsFile.Write(ClaimOwner.Me)));
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            // Another was quicker.
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"Cannot write the claim '{path}': {e.Message}", e);
+        }
+
+        return new Claim(folder, id, newest + 1, newest > 0 && Owner(folder, id, newest) is not { Released: true }, time, BeatEvery);
+    }
+
+    internal static string FileOf(string folder, string id, int generation) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{id}.{generation}"));
+
+    /// <summary>The highest claim on a piece of work; 0 where there was none.</summary>
+    internal static int Newest(string folder, string id)
+    {
+        if (!Directory.Exists(folder))
+            return 0;
+        var start = id.Length + 1;
+        return Directory.EnumerateFiles(folder, id + ".*").Select(static f => Path.GetFileName(f))
+            .Select(name => int.TryParse(name.AsSpan(start), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0).DefaultIfEmpty(0).Max();
+    }
+
+    /// <summary>What a claim says; null while it is being written.</summary>
+    internal static ClaimOwner? Owner(string folder, string id, int generation)
+    {
+        try
+        {
+            var path = FileOf(folder, id, generation);
+            return OptionsFile.Bind<ClaimOwner>(OptionsFile.Read(path), path);
+        }
+        catch (RetouchException)
+        {
+            return null;
+        }
+    }
+
+    private bool IsFree(string id, int generation)
+    {
+        var owner = Owner(folder, id, generation);
+        if (owner is { Released: true } or { IsDead: true })
+            return true;
+        var said = string.Create(CultureInfo.InvariantCulture, $"{generation} {owner?.Beat}");
+        if (!_seen.TryGetValue(id, out var before) || before.Text != said)
+        {
+            _seen[id] = (said, time.GetTimestamp());
+            return false;
+        }
+
+        return time.GetElapsedTime(before.Since) >= staleAfter;
+    }
+}
+
+/// <summary>A piece of work that this process holds until it is disposed of.</summary>
+internal sealed class Claim : IDisposable
+{
+    private readonly string _folder;
+    private readonly string _id;
+    private readonly int _generation;
+    private readonly Lock _writing = new();
+    private readonly CancellationTokenSource _lost = new();
+    private readonly ITimer _timer;
+    private long _beat;
+    private bool _released;
+
+    public Claim(string folder, string id, int generation, bool takenOver, TimeProvider time, TimeSpan every)
+    {
+        (_folder, _id, _generation, TakenOver) = (folder, id, generation, takenOver);
+        _timer = time.CreateTimer(_ => Beat(), null, every, every);
+    }
+
+    /// <summary>Whether the owner before was stopped before its end.</summary>
+    public bool TakenOver { get; }
+
+    /// <summary>Cancelled where another took over because this process had slept for too long.</summary>
+    public CancellationToken Lost => _lost.Token;
+
+    /// <summary>Says that this process is alive, and looks whether others still think so.</summary>
+    internal void Beat()
+    {
+        lock (_writing)
+        {
+            if (_released)
+                return;
+            if (IsTakenOver())
+            {
+                _lost.Cancel();
+                return;
+            }
+
+            Write(ClaimOwner.Me with { Beat = ++_beat });
+        }
+    }
+
+    /// <summary>Lets go.</summary>
+    public void Dispose()
+    {
+        _timer.Dispose();
+        lock (_writing)
+        {
+            if (_released)
+                return;
+            _released = true;
+            Write(ClaimOwner.Me with { Beat = _beat, Released = true });
+        }
+
+        _lost.Dispose();
+    }
+
+    private bool IsTakenOver()
+    {
+        try
+        {
+            return ClaimFolder.Newest(_folder, _id) > _generation;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A shared folder that is away for a moment; the next beat looks again.
+            return false;
+        }
+    }
+
+    private void Write(ClaimOwner owner)
+    {
+        try
+        {
+            AtomicFile.WriteText(ClaimFolder.FileOf(_folder, _id, _generation), OptionsFile.Write(owner));
+        }
+        catch (EnvironmentException)
+        {
+            // A beat that is missed is made up for by the next; if none comes through, others take over, which is what they should do.
+        }
+    }
+}

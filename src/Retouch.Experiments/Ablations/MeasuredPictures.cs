@@ -1,0 +1,65 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+using Retouch.Evaluation;
+using Retouch.Experiments.Measuring;
+
+namespace Retouch.Experiments.Ablations;
+
+/// <summary>A figure with the bootstrap's replicates, from which differences to any other arm can be told later.</summary>
+/// <param name="Name">As in tables.</param>
+/// <param name="Value">The figure.</param>
+/// <param name="Better">Which way is better.</param>
+/// <param name="Replicates">One a resample of the pictures; the same pictures in all arms.</param>
+internal sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates);
+
+/// <summary>What was measured on the pictures of one model.</summary>
+/// <param name="Count">Pictures.</param>
+/// <param name="References">Real pictures that they were measured against.</param>
+/// <param name="Figures">The figures.</param>
+/// <param name="Profile">The radial spectrum, where it was asked for.</param>
+/// <param name="ReferenceProfile">That of the real pictures.</param>
+/// <param name="Warnings">What limits the figures.</param>
+internal sealed record MeasuredPictures(
+    int Count, int References, IReadOnlyList<MeasuredFigure> Figures, IReadOnlyList<double>? Profile, IReadOnlyList<double>? ReferenceProfile, IReadOnlyList<string> Warnings)
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <summary>From an evaluation's set.</summary>
+    public static MeasuredPictures Of(SetResult set, EvaluationResult result) => new(
+        set.Count, result.Reference.Count,
+        [.. set.Figures.Select((figure, k) => new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]))],
+        set.Profile, result.Reference.Profile, result.Warnings)
+    {
+        Protocol = [.. ProtocolText.Of(result).Where(static said => said.Key != ProtocolText.Pictures)],
+    };
+
+    /// <summary>What decides the figures, as an evaluation says it; null in files that say nothing of it.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>>? Protocol { get; init; }
+
+    /// <summary>Reads a file; null where there is none.</summary>
+    /// <exception cref="InputException">It is broken.</exception>
+    public static MeasuredPictures? Read(string path)
+    {
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            return JsonSerializer.Deserialize<MeasuredPictures>(File.ReadAllBytes(path), Json) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"'{path}' cannot be read: {e.Message} Delete it; what it holds will be measured again.", e);
+        }
+    }
+
+    /// <summary>Writes the file.</summary>
+    public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Json));
+
+    /// <summary>A figure; null where pictures so small have none.</summary>
+    public MeasuredFigure? Find(string name) => Figures.FirstOrDefault(f => f.Name == name);
+}

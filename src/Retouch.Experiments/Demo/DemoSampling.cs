@@ -1,0 +1,35 @@
+using Retouch.Experiments.Sampling;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Torch;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Experiments.Demo;
+
+/// <summary>Draws the same seeds and classes from every model.</summary>
+internal static class DemoSampling
+{
+    /// <summary>The seed of the first picture.</summary>
+    public const ulong FirstSeed = 1000;
+
+    /// <summary>Draws the pictures of one model, where they are not there yet.</summary>
+    public static void Draw(string title, string model, string target, DemoSettings settings, DemoConsole console)
+    {
+        console.Heading(title);
+        if (DemoFolder.IsWhole(target))
+        {
+            console.Say("Done already.");
+            return;
+        }
+
+        using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
+        var request = new PipelineSampling
+        {
+            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples), Width = settings.Size, Height = settings.Size, Steps = settings.SamplerSteps,
+            Guidance = new(settings.Guidance), BatchSize = 32,
+        };
+        using var progress = console.Progress();
+        var pictures = PipelineSampler.Sample(pipeline, request, Device.Cpu, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), console.Cancellation);
+        // All at once: metadata of a part would pass for a folder that is whole.
+        new SampledFolder(target, pipeline, request).Add(pictures);
+    }
+}

@@ -1,0 +1,44 @@
+using System.Globalization;
+using Retouch.Evaluation;
+using Retouch.Evaluation.Reports;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Experiments.Measuring;
+
+/// <summary>The figures of one set or arm.</summary>
+/// <param name="Name">As in tables.</param>
+/// <param name="Step">Training steps behind it; 0 where nothing is known of any.</param>
+/// <param name="Figures">Names, values and intervals.</param>
+internal sealed record FigureRun(string Name, long Step, IReadOnlyList<(string Name, double Value, Interval Interval)> Figures);
+
+/// <summary>Figures for TensorBoard: a run for each set or arm, with the value and both ends of its interval under one tag each.</summary>
+internal static class FigureEvents
+{
+    /// <summary>The folder beside a report.</summary>
+    public const string FolderName = "tensorboard";
+
+    /// <summary>Writes the runs, in the place of those that an earlier report wrote there.</summary>
+    /// <param name="runs">What was measured.</param>
+    /// <param name="folder">The report's folder.</param>
+    /// <param name="time">The clock of the events.</param>
+    /// <returns>The folder that TensorBoard is to be given.</returns>
+    public static string Write(IReadOnlyList<FigureRun> runs, string folder, TimeProvider time)
+    {
+        var root = Path.Combine(folder, FolderName);
+        for (var k = 0; k < runs.Count; k++)
+        {
+            var target = Path.Combine(root, string.Create(CultureInfo.InvariantCulture, $"{k + 1:00}-{ReportWriter.Slug(runs[k].Name)}"));
+            if (Directory.Exists(target))
+            {
+                foreach (var earlier in Directory.EnumerateFiles(target, "events.out.tfevents.*"))
+                    File.Delete(earlier);
+            }
+
+            using var writer = TensorBoardWriter.Create(target, time);
+            writer.Text(runs[k].Step, "name", runs[k].Name);
+            writer.Scalars(runs[k].Step, runs[k].Figures.SelectMany(static f => (KeyValuePair<string, double>[])[new($"figures/{f.Name}", f.Value), new($"interval, low end/{f.Name}", f.Interval.Low), new($"interval, high end/{f.Name}", f.Interval.High)]));
+        }
+
+        return root;
+    }
+}

@@ -1,0 +1,151 @@
+using Retouch.Core.Errors;
+using Retouch.Torch;
+
+namespace Retouch.Diffusion;
+
+/// <summary>What a DDPM network puts out.</summary>
+public enum PredictionType
+{
+    /// <summary>ε (Ho et al. 2020).</summary>
+    Epsilon,
+
+    /// <summary>v = a_t·ε − b_t·z0 (Salimans and Ho 2022).</summary>
+    VPrediction,
+
+    /// <summary>z0 itself.</summary>
+    Sample,
+}
+
+/// <summary>
+/// The variance-preserving forward process in discrete steps: a_t = √ᾱ_t, b_t = √(1 − ᾱ_t). Read as
+/// ẑ0 = (z_t − b_t·ε̂)/a_t for ε; ẑ0 = a_t·z_t − b_t·v̂ and ε̂ = b_t·z_t + a_t·v̂ for v.
+/// </summary>
+public sealed class DdpmFormulation : Formulation
+{
+    // Solvers that step in σ or ln σ need a number where nothing is left of the signal: diffusers puts ᾱ = 2⁻²⁴ there, float16's smallest.
+    private static readonly double LargestSigma = Math.Sqrt(Math.ScaleB(1, 24) - 1);
+
+    private readonly double[] _sigmas;
+
+    /// <param name="schedule">Variances.</param>
+    /// <param name="prediction">What the network puts out.</param>
+    /// <param name="density">Where training looks; uniform over the steps where null. Other densities are taken of (step + ½)/steps.</param>
+    /// <exception cref="UsageException">ε is asked for at a step without any signal.</exception>
+    public DdpmFormulation(NoiseSchedule schedule, PredictionType prediction = PredictionType.Epsilon, TimestepDensity? density = null)
+    {
+        ArgumentNullException.ThrowIfNull(schedule);
+        if (prediction == PredictionType.Epsilon && schedule.AlphasCumprod[^1] <= 0)
+            throw new UsageException("A network that predicts ε says nothing about the image at a step of pure noise: with a zero terminal SNR, use v_prediction or sample, or leave the schedule as it is.");
+        (Schedule, Prediction, Density) = (schedule, prediction, density ?? TimestepDensity.Uniform);
+        _sigmas = new double[schedule.Steps];
+        for (var k = 0; k < _sigmas.Length; k++)
+            _sigmas[k] = Math.Min(AtStep(k).Sigma, LargestSigma);
+    }
+
+    /// <summary>Variances.</summary>
+    public NoiseSchedule Schedule { get; }
+
+    /// <summary>What the network puts out.</summary>
+    public PredictionType Prediction { get; }
+
+    /// <summary>Where training looks.</summary>
+    public TimestepDensity Density { get; }
+
+    /// <inheritdoc/>
+    public override int TrainSteps => Schedule.Steps;
+
+    /// <summary>σ_t of every step, rising; pure noise counts as √(2²⁴ − 1).</summary>
+    public ReadOnlySpan<double> Sigmas => _sigmas;
+
+    /// <inheritdoc/>
+    /// <remarks>Between steps σ is interpolated in a line, as samplers that step in σ do.</remarks>
+    public override NoisePoint PointAt(double model)
+    {
+        if (!(model >= 0 && model <= Schedule.Steps - 1))
+            throw new ArgumentOutOfRangeException(nameof(model), model, $"The schedule has steps 0 to {Schedule.Steps - 1}.");
+        var below = (int)model;
+        var part = model - below;
+        return part == 0 ? AtStep(below) : OfSigma(_sigmas[below] + (part * (_sigmas[below + 1] - _sigmas[below])), model);
+    }
+
+    /// <summary>As <see cref="PointAt"/>, but with a finite σ for pure noise too: what solvers that step in σ start from.</summary>
+    /// <param name="model">Within the schedule.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Outside the schedule.</exception>
+    public NoisePoint FinitePointAt(double model) => PointAt(model) is { A: > 0 } point ? point : OfSigma(LargestSigma, model);
+
+    /// <summary>The level of a given σ; its time is interpolated in ln σ and kept within the schedule, as Karras et al. 2022 sampling of DDPM networks needs.</summary>
+    /// <param name="sigma">Finite, at least 0.</param>
+    public NoisePoint PointOfSigma(double sigma)
+    {
+        if (!(sigma >= 0 && double.IsFinite(sigma)))
+            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "σ must be finite and not negative.");
+        if (sigma <= _sigmas[0])
+            return OfSigma(sigma, 0);
+        var above = Array.BinarySearch(_sigmas, sigma);
+        if (above >= 0)
+            return FinitePointAt(above);
+        above = ~above;
+        if (above == _sigmas.Length)
+            return OfSigma(sigma, above - 1);
+        var (low, high) = (_sigmas[above - 1], _sigmas[above]);
+        return OfSigma(sigma, above - 1 + (Math.Log(sigma / low) / Math.Log(high / low)));
+    }
+
+    /// <inheritdoc/>
+    public override double[] SampleTimes(int batch, Generator generator) =>
+        Array.ConvertAll(Density.Sample(batch, generator), t => Math.Min(Math.Floor(t * TrainSteps), TrainSteps - 1));
+
+    /// <inheritdoc/>
+    public override Tensor Target(NoisedLatent noisy)
+    {
+        ArgumentNullException.ThrowIfNull(noisy);
+        switch (Prediction)
+        {
+            case PredictionType.Epsilon:
+                return noisy.Noise;
+            case PredictionType.Sample:
+                return noisy.Clean.Value;
+            default:
+                using (var scope = TensorScope.Enter())
+                    return scope.Keep((Broadcast(noisy.Level.A) * noisy.Noise) - (Broadcast(noisy.Level.B) * noisy.Clean.Value));
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override (Tensor Z0, Tensor Noise) Read(Tensor noisy, NoiseLevel level, Tensor output)
+    {
+        ArgumentNullException.ThrowIfNull(level);
+        var (a, b) = (Broadcast(level.A), Broadcast(level.B));
+        return Prediction switch
+        {
+            PredictionType.Epsilon => ((noisy - (b * output)) / a, output),
+            PredictionType.VPrediction => ((a * noisy) - (b * output), (b * noisy) + (a * output)),
+            _ => (output, (noisy - (a * output)) / b),
+        };
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>ε: min(SNR, γ)/SNR; v: min(SNR, γ)/(SNR + 1); z0: min(SNR, γ).</remarks>
+    protected override Tensor MinSnrWeights(NoiseLevel level, double gamma)
+    {
+        ArgumentNullException.ThrowIfNull(level);
+        return Prediction switch
+        {
+            PredictionType.Epsilon => (level.Sigma.Square() * gamma).ClampMax(1.0),
+            PredictionType.VPrediction => Ops.Minimum(level.A.Square(), level.B.Square() * gamma),
+            _ => level.Snr().ClampMax(gamma),
+        };
+    }
+
+    private static NoisePoint OfSigma(double sigma, double model)
+    {
+        var a = 1 / Math.Sqrt(1 + (sigma * sigma));
+        return new(model, a, sigma * a);
+    }
+
+    private NoisePoint AtStep(int step)
+    {
+        double signal = Schedule.AlphasCumprod[step];
+        return new(step, Math.Sqrt(signal), Math.Sqrt(1 - signal));
+    }
+}

@@ -1,0 +1,170 @@
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+
+namespace Retouch.Diffusion;
+
+/// <summary>Formulations from and to the <c>scheduler_config.json</c> of a diffusers folder.</summary>
+public static class FormulationFactory
+{
+    private const string DefaultDdpmClass = "DDIMScheduler";
+    private const string DefaultFlowClass = "FlowMatchEulerDiscreteScheduler";
+    private const string ExponentialShift = "exponential";
+    private const string LinearShift = "linear";
+
+    /// <summary>Scheduler classes over a DDPM schedule of variances: they differ in how they sample, not in the formulation.</summary>
+    private static readonly string[] DdpmClasses =
+    [
+        "DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
+        "DPMSolverSinglestepScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler",
+    ];
+
+    private static readonly string[] FlowClasses = ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"];
+
+    private static readonly (string Name, PredictionType Type)[] PredictionNames =
+        [("epsilon", PredictionType.Epsilon), ("v_prediction", PredictionType.VPrediction), ("sample", PredictionType.Sample)];
+
+    private static readonly (string Name, BetaSchedule Shape)[] ShapeNames =
+        [("linear", BetaSchedule.Linear), ("scaled_linear", BetaSchedule.ScaledLinear), ("squaredcos_cap_v2", BetaSchedule.SquaredCosCapV2)];
+
+    /// <summary>The formulation that a model was trained with.</summary>
+    /// <param name="json">The object; missing members take diffusers' defaults, those about sampling are passed over.</param>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <param name="density">Where training looks: diffusers' configurations do not say. Uniform where null.</param>
+    /// <exception cref="InputException">An unknown class, or members that make no formulation.</exception>
+    public static Formulation FromSchedulerConfig(JsonObject json, string origin = "scheduler_config.json", TimestepDensity? density = null)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        var members = new JsonMembers(json, origin);
+        var name = members.Text("_class_name");
+        try
+        {
+            if (FlowClasses.Contains(name))
+                return Flow(members, "shift", density);
+            if (!DdpmClasses.Contains(name))
+                throw members.Wrong("_class_name", $"one of {string.Join(", ", [.. DdpmClasses, .. FlowClasses])}");
+            return members.Text("prediction_type", "epsilon") == "flow_prediction" ? Flow(members, "flow_shift", density) : Ddpm(json, members, density);
+        }
+        catch (UsageException e)
+        {
+            throw new InputException($"'{origin}': {e.Message}", e);
+        }
+    }
+
+    /// <summary>The members that diffusers needs to train on or sample from a model with this formulation.</summary>
+    /// <param name="formulation">The formulation.</param>
+    /// <param name="original">The configuration that the model came with: its other members, and its class where that fits, are kept.</param>
+    public static JsonObject ToSchedulerConfig(Formulation formulation, JsonObject? original = null)
+    {
+        ArgumentNullException.ThrowIfNull(formulation);
+        var isFlow = formulation is FlowFormulation;
+        var named = (string?)original?["_class_name"];
+        var solvesFlow = (string?)original?["prediction_type"] == "flow_prediction";
+        // Members of the other family mean nothing here: then only what a new configuration needs is written.
+        var fits = isFlow ? solvesFlow || FlowClasses.Contains(named) : DdpmClasses.Contains(named) && !solvesFlow;
+        var json = fits ? original!.DeepClone().AsObject() : Fresh(isFlow);
+        json["num_train_timesteps"] = formulation.TrainSteps;
+        switch (formulation)
+        {
+            case FlowFormulation flow:
+                WriteFlow(json, flow, solvesFlow ? "flow_shift" : "shift");
+                break;
+            case DdpmFormulation ddpm:
+                WriteDdpm(json, ddpm);
+                break;
+            default:
+                throw new ArgumentException($"{formulation.GetType().Name} has no scheduler of diffusers.", nameof(formulation));
+        }
+
+        return json;
+    }
+
+    private static JsonObject Fresh(bool isFlow) => isFlow
+        ? new() { ["_class_name"] = DefaultFlowClass }
+        // diffusers would clip ẑ0 to [−1, 1] by default, which latents do not lie in.
+        : new()
+        {
+            ["_class_name"] = DefaultDdpmClass,
+            ["clip_sample"] = false,
+            ["set_alpha_to_one"] = false,
+            ["timestep_spacing"] = "trailing",
+        };
+
+    private static FlowFormulation Flow(JsonMembers members, string shift, TimestepDensity? density)
+    {
+        var steps = members.Integer("num_train_timesteps", 1000);
+        if (!members.Boolean("use_dynamic_shifting", false))
+            return new(density, members.Number(shift, 1), steps);
+        var dynamic = new DynamicShift
+        {
+            BaseTokens = members.Integer("base_image_seq_len", 256), MaxTokens = members.Integer("max_image_seq_len", 4096),
+            BaseShift = members.Number("base_shift", 0.5), MaxShift = members.Number("max_shift", 1.15),
+            Exponential = Named([(ExponentialShift, true), (LinearShift, false)], "time_shift_type", ExponentialShift, members),
+        };
+        dynamic.Validate();
+        return new(density, 1, steps) { Dynamic = dynamic };
+    }
+
+    private static void WriteFlow(JsonObject json, FlowFormulation flow, string shift)
+    {
+        if (flow.Dynamic is not null || json["use_dynamic_shifting"] is not null)
+            json["use_dynamic_shifting"] = flow.Dynamic is not null;
+        if (flow.Dynamic is not { } dynamic)
+        {
+            json[shift] = flow.Shift;
+            return;
+        }
+
+        // The shift for all sizes, which is not looked at, stays as it is.
+        (json["base_image_seq_len"], json["max_image_seq_len"]) = (dynamic.BaseTokens, dynamic.MaxTokens);
+        (json["base_shift"], json["max_shift"], json["time_shift_type"]) = (dynamic.BaseShift, dynamic.MaxShift, dynamic.Exponential ? ExponentialShift : LinearShift);
+    }
+
+    private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, TimestepDensity? density)
+    {
+        var prediction = Named(PredictionNames, "prediction_type", "epsilon", members);
+        var zeroTerminal = members.Boolean("rescale_betas_zero_snr", false);
+        if (json["trained_betas"] is JsonArray given)
+        {
+            float[] betas = [.. given.Select(node => node is JsonValue v && v.TryGetValue<float>(out var beta) ? beta : throw members.Wrong("trained_betas", "a list of numbers"))];
+            return new(NoiseSchedule.FromBetas(betas, zeroTerminal), prediction, density);
+        }
+
+        var shape = Named(ShapeNames, "beta_schedule", "linear", members);
+        var schedule = NoiseSchedule.Create(
+            shape, members.Number("beta_start", 0.0001), members.Number("beta_end", 0.02), members.Integer("num_train_timesteps", 1000), zeroTerminal);
+        return new(schedule, prediction, density);
+    }
+
+    private static void WriteDdpm(JsonObject json, DdpmFormulation ddpm)
+    {
+        var schedule = ddpm.Schedule;
+        json["prediction_type"] = PredictionNames.First(p => p.Type == ddpm.Prediction).Name;
+        json["rescale_betas_zero_snr"] = schedule.ZeroTerminalSnr;
+        json["trained_betas"] = null;
+        if (schedule.Shape is { } shape)
+        {
+            json["beta_schedule"] = ShapeNames.First(p => p.Shape == shape).Name;
+            json["beta_start"] = schedule.BetaStart;
+            json["beta_end"] = schedule.BetaEnd;
+        }
+        else
+        {
+            // As they are after any rescaling, which must then not be done again.
+            json["rescale_betas_zero_snr"] = false;
+            json["trained_betas"] = new JsonArray([.. schedule.Betas.ToArray().Select(static b => JsonValue.Create(b))]);
+        }
+    }
+
+    private static T Named<T>((string Name, T Value)[] names, string member, string fallback, JsonMembers members)
+    {
+        var text = members.Text(member, fallback);
+        foreach (var (name, value) in names)
+        {
+            if (name == text)
+                return value;
+        }
+
+        throw members.Wrong(member, $"one of {string.Join(", ", names.Select(static n => n.Name))}");
+    }
+}

@@ -1,0 +1,134 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+
+namespace Retouch.Pipelines.Diffusers;
+
+/// <summary>
+/// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it or not.
+/// </summary>
+public sealed partial class ConfigDocument
+{
+    private static readonly JsonSerializerOptions Style = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly JsonObject _json;
+
+    private ConfigDocument(string text, JsonObject json) => (Text, _json) = (text, json);
+
+    /// <summary>The file's content.</summary>
+    public string Text { get; }
+
+    /// <summary>A copy of the members.</summary>
+    public JsonObject Json => _json.DeepClone().AsObject();
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="InputException">It is missing, no JSON object, or has a member twice.</exception>
+    public static ConfigDocument Read(string path)
+    {
+        try
+        {
+            return Parse(File.ReadAllText(path), path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"Cannot read '{path}': {e.Message}", e);
+        }
+    }
+
+    /// <summary>Parses a file's content.</summary>
+    /// <exception cref="InputException">It is no JSON object, or has a member twice.</exception>
+    public static ConfigDocument Parse(string text, string origin)
+    {
+        try
+        {
+            var options = new JsonDocumentOptions { MaxDepth = 64, AllowDuplicateProperties = false };
+            JsonTexts.Check(Numbers(text));
+            return JsonNode.Parse(Numbers(text), documentOptions: options) is JsonObject json
+                ? new ConfigDocument(text, json)
+                : throw new InputException($"'{origin}' is no JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"'{origin}' is no valid JSON: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A new document, in the layout that diffusers writes.</summary>
+    public static ConfigDocument Create(JsonObject json)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        return new ConfigDocument(json.ToJsonString(Style) + "\n", json.DeepClone().AsObject());
+    }
+
+    /// <summary>Applies what differs between two states of the members: changed values, new members (at the end), removed members.</summary>
+    /// <param name="before">The members as they were understood when this document was read.</param>
+    /// <param name="after">As they shall be.</param>
+    public ConfigDocument Change(JsonObject before, JsonObject after)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        ArgumentNullException.ThrowIfNull(after);
+        var members = RawMembers();
+        var changed = false;
+        foreach (var (name, value) in after)
+        {
+            if (before.TryGetPropertyValue(name, out var old) && JsonNode.DeepEquals(old, value))
+                continue;
+            changed = true;
+            var raw = (JsonSerializer.Serialize(name), Indent(value));
+            var place = members.FindIndex(m => m.Name == name);
+            if (place >= 0)
+                members[place] = (name, raw.Item1, raw.Item2);
+            else
+                members.Add((name, raw.Item1, raw.Item2));
+        }
+
+        changed |= members.RemoveAll(m => before.ContainsKey(m.Name) && !after.ContainsKey(m.Name)) > 0;
+        if (!changed)
+            return this;
+        return Parse($"{{\n{string.Join(",\n", members.Select(static m => $"  {m.Key}: {m.Value}"))}\n}}\n", "changed document");
+    }
+
+    /// <summary>
+    /// Python writes infinities as no JSON knows them (<c>"lambda_min_clipped": -Infinity</c> in published schedulers). They are read as numbers of the same
+    /// length that are as large; the file's own text is kept.
+    /// </summary>
+    private static string Numbers(string text) => text.Contains("Infinity", StringComparison.Ordinal)
+        ? TextOrInfinity().Replace(text, static m => m.Value switch
+        {
+            "-Infinity" => "-1e999999",
+            "Infinity" => "1e999999",
+            _ => m.Value,
+        })
+        : text;
+
+    [GeneratedRegex("\"(?:[^\"\\\\]|\\\\.)*\"|-?Infinity", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex TextOrInfinity();
+
+    private static string Indent(JsonNode? value) => (value?.ToJsonString(Style) ?? "null").ReplaceLineEndings("\n  ");
+
+    /// <summary>The top-level members with the text of their keys and values.</summary>
+    private List<(string Name, string Key, string Value)> RawMembers()
+    {
+        var bytes = Encoding.UTF8.GetBytes(Text.TrimStart('\uFEFF'));
+        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(Numbers(Text.TrimStart('\uFEFF'))), new JsonReaderOptions { MaxDepth = 64 });
+        var members = new List<(string, string, string)>();
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = reader.GetString()!;
+            var key = Slice(reader.TokenStartIndex, reader.TokenStartIndex + reader.ValueSpan.Length + 2);
+            reader.Read();
+            var start = reader.TokenStartIndex;
+            reader.Skip();
+            members.Add((name, key, Slice(start, reader.BytesConsumed)));
+        }
+
+        return members;
+
+        string Slice(long from, long to) => Encoding.UTF8.GetString(bytes[(int)from..(int)to]);
+    }
+}

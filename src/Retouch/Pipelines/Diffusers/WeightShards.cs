@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+using Retouch.Torch;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Pipelines.Diffusers;
+
+/// <summary>Writes weights as one file, or as several with an index, as diffusers and transformers name them.</summary>
+public static class WeightShards
+{
+    /// <summary>Writes weights, one tensor at a time.</summary>
+    /// <param name="folder">The component's folder.</param>
+    /// <param name="stem">Name without extension; see <see cref="WeightFiles"/>.</param>
+    /// <param name="tensors">All tensors, in the order to be kept.</param>
+    /// <param name="maxSize">Most bytes of tensors in a file; null for no limit. A tensor larger than that gets a file of its own.</param>
+    /// <returns>The files written.</returns>
+    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    public static IReadOnlyList<string> Write(string folder, string stem, IReadOnlyList<LazyTensor> tensors, long? maxSize)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        var shards = Split(tensors, maxSize ?? long.MaxValue);
+        if (shards.Count == 1)
+        {
+            SafetensorsWriter.WriteLazily(Path.Combine(folder, stem + ".safetensors"), tensors);
+            return [stem + ".safetensors"];
+        }
+
+        var map = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var files = new List<string>();
+        for (var k = 0; k < shards.Count; k++)
+        {
+            files.Add(string.Create(CultureInfo.InvariantCulture, $"{stem}-{k + 1:D5}-of-{shards.Count:D5}.safetensors"));
+            SafetensorsWriter.WriteLazily(Path.Combine(folder, files[k]), shards[k]);
+            foreach (var tensor in shards[k])
+                map[tensor.Name] = files[k];
+        }
+
+        var index = new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["total_size"] = tensors.Sum(static t => t.ByteCount) },
+            ["weight_map"] = new JsonObject(map.Select(static p => KeyValuePair.Create(p.Key, (JsonNode?)JsonValue.Create(p.Value)))),
+        };
+        AtomicFile.WriteText(Path.Combine(folder, stem + ".safetensors.index.json"), ConfigDocument.Create(index).Text);
+        return files;
+    }
+
+    private static List<List<LazyTensor>> Split(IReadOnlyList<LazyTensor> tensors, long maxSize)
+    {
+        var (shards, size) = (new List<List<LazyTensor>> { new() }, 0L);
+        foreach (var tensor in tensors)
+        {
+            if (size > 0 && size + tensor.ByteCount > maxSize)
+            {
+                shards.Add([]);
+                size = 0;
+            }
+
+            shards[^1].Add(tensor);
+            size += tensor.ByteCount;
+        }
+
+        return shards;
+    }
+}
+
+/// <summary>Changes the type of weights on their way to a file.</summary>
+internal static class WeightTypes
+{
+    /// <summary>Floating-point numbers in another type; integers stay.</summary>
+    /// <param name="name">The tensor's key, for messages.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="dtype">The type; null keeps it.</param>
+    /// <exception cref="InputException">A finite weight is beyond the range of float16.</exception>
+    public static Tensor Convert(string name, Tensor tensor, DType? dtype)
+    {
+        if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
+            return tensor;
+        var converted = tensor.Detach().To(type);
+        if (type == DType.Float16 && converted.Abs().Max().Item() is var largest && !double.IsFinite(largest) && double.IsFinite(tensor.Abs().Max().Item()))
+            throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot hold. Save as bfloat16 or float32.");
+        return converted;
+    }
+}
+
+/// <summary>Copies folders file by file.</summary>
+internal static class FolderCopy
+{
+    /// <summary>Copies what a folder holds.</summary>
+    /// <param name="from">The folder.</param>
+    /// <param name="target">Made where it does not exist.</param>
+    /// <param name="wanted">Which files, by their path inside the folder; all by default.</param>
+    public static void Copy(string from, string target, Func<string, bool>? wanted = null)
+    {
+        Directory.CreateDirectory(target);
+        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            var relative = Path.GetRelativePath(from, file);
+            if (wanted is not null && !wanted(relative))
+                continue;
+            var copy = Path.Combine(target, relative);
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+    }
+}
