@@ -4,8 +4,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// Compares how strongly the terms pull, where the network's output enters the losses. The gradients of decoded terms are at hand there; bringing
-/// them from the latents to the output crosses only elementwise operators, so this costs next to nothing.
+/// Compares how strongly the terms pull, where the network's output enters the losses. The gradients of decoded terms are at hand there;
+/// bringing them from the latents to the output crosses only elementwise operators, so this costs next to nothing.
 /// </summary>
 internal static class GradientNorms
 {
@@ -42,6 +42,12 @@ internal static class GradientNorms
             return null;
         if (Autograd.Grad([term.Raw], [decoded.Losses.Values], retainGraph: true, allowUnused: true)[0] is not { } flow)
             return null;
-        return Autograd.Grad([decoded.Source], [prediction], [flow.View([-1L, 1, 1, 1]) * decoded.Gradient], retainGraph: true, allowUnused: true)[0];
+        return Autograd.Grad(
+            [decoded.Source],
+            [prediction],
+            [flow.View([-1L, 1, 1, 1]) * decoded.Gradient],
+            retainGraph: true,
+            allowUnused: true
+        )[0];
     }
 }

@@ -11,7 +11,9 @@ public sealed class HealthLog
     private readonly List<(string Name, Tensor Sum, Tensor? Count)> _pending = [];
     private readonly Dictionary<string, (double Sum, double? Count)> _sums = [];
 
-    /// <summary>Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one transfer.</summary>
+    /// <summary>
+    /// Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one transfer.
+    /// </summary>
     public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, sum, count));
 
     /// <summary>Adds to a ratio.</summary>

@@ -19,7 +19,8 @@ public sealed class ObjectiveSet
 
     /// <param name="options">What is minimised.</param>
     /// <param name="autoencoder">Whose decoder is used; may be null when no objective decodes.</param>
-    /// <param name="average">Averages a number over the processes of a distributed run, so that all scale a term alike; null for a single process.</param>
+    /// <param name="average">Averages a number over the processes of a distributed run, so that all scale a term alike; null for a single
+    /// process.</param>
     /// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
     /// <exception cref="UsageException">The options do not fit each other or the decoder; the message lists all problems.</exception>
     public ObjectiveSet(ObjectiveOptions options, IAutoencoder? autoencoder, Func<double, double>? average = null, PhaseClock? clock = null)
@@ -29,8 +30,13 @@ public sealed class ObjectiveSet
         if (problems.Count > 0)
             throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
-            throw new UsageException("objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'.");
-        List<ILatentObjective> latent = options.DiffusionWeight > 0 ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))] : [];
+            throw new UsageException(
+                "objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'."
+            );
+        List<ILatentObjective> latent =
+            options.DiffusionWeight > 0
+                ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))]
+                : [];
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
             decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!));
@@ -56,7 +62,9 @@ public sealed class ObjectiveSet
         _average = average ?? (static x => x);
     }
 
-    /// <summary>The memory of the weights that are scaled to a share, by term: to be saved with a checkpoint and set again on resume.</summary>
+    /// <summary>
+    /// The memory of the weights that are scaled to a share, by term: to be saved with a checkpoint and set again on resume.
+    /// </summary>
     public IReadOnlyDictionary<string, AutoWeightState> State
     {
         get => _automatic.ToDictionary(static p => p.Key, static p => p.Value.State);
@@ -64,7 +72,9 @@ public sealed class ObjectiveSet
         {
             ArgumentNullException.ThrowIfNull(value);
             foreach (var (name, weight) in _automatic)
-                weight.State = value.TryGetValue(name, out var state) ? state : throw new InputException($"The saved state has no weight of the term '{name}'.");
+                weight.State = value.TryGetValue(name, out var state)
+                    ? state
+                    : throw new InputException($"The saved state has no weight of the term '{name}'.");
         }
     }
 
@@ -98,8 +108,13 @@ public sealed class ObjectiveSet
         var sum = terms.Select((_, k) => weights[k] * raw[k]).Sum();
         return new LossTerms(
             scope.Keep(total),
-            [.. terms.Select((t, k) => new LossTerm(t.Objective.Name, raw[k], weights[k] * raw[k], sum == 0 ? 0 : weights[k] * raw[k] / sum))],
-            health.Read());
+            [
+                .. terms.Select(
+                    (t, k) => new LossTerm(t.Objective.Name, raw[k], weights[k] * raw[k], sum == 0 ? 0 : weights[k] * raw[k] / sum)
+                ),
+            ],
+            health.Read()
+        );
     }
 
     private double[] Weigh(List<Term> terms, double[] raw)

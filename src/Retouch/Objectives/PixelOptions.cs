@@ -32,7 +32,10 @@ public enum PixelSpace
     Latent,
 }
 
-/// <summary>Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would do nothing.</summary>
+/// <summary>
+/// Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would do
+/// nothing.
+/// </summary>
 public sealed record PixelOptions
 {
     /// <summary>λ: 2 ([PIX]'s for its U-Net; 8 for DiT), or <c>auto</c>.</summary>

@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace Retouch.Objectives;
 
-/// <summary>The weight of a term: a number, or <c>auto</c>, which scales the term to a share of the total. In JSON a number or the text "auto".</summary>
+/// <summary>
+/// The weight of a term: a number, or <c>auto</c>, which scales the term to a share of the total. In JSON a number or the text "auto".
+/// </summary>
 [JsonConverter(typeof(TermWeightConverter))]
 public readonly record struct TermWeight
 {

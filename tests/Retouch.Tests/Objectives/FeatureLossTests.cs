@@ -5,7 +5,10 @@ namespace Retouch.Tests.Objectives;
 
 public sealed class FeatureLossTests
 {
-    private const int Samples = 2, Channels = 3, Height = 24, Width = 22;
+    private const int Samples = 2,
+        Channels = 3,
+        Height = 24,
+        Width = 22;
 
     public static TheoryData<string, bool, bool, bool, bool, bool> Cases()
     {
@@ -14,7 +17,13 @@ public sealed class FeatureLossTests
         {
             foreach (var bits in Enumerable.Range(0, 32))
             {
-                var (masked, detach, kept, outliers, fused) = ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0);
+                var (masked, detach, kept, outliers, fused) = (
+                    (bits & 1) != 0,
+                    (bits & 2) != 0,
+                    (bits & 4) != 0,
+                    (bits & 8) != 0,
+                    (bits & 16) != 0
+                );
                 if (!(detach && normalisation == Normalisation.None))
                     cases.Add(normalisation.ToString(), masked, detach, kept, outliers, fused);
             }
@@ -25,7 +34,14 @@ public sealed class FeatureLossTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Values_and_gradients_are_those_of_the_formula(string normalisation, bool masked, bool detach, bool kept, bool outliers, bool fused)
+    public void Values_and_gradients_are_those_of_the_formula(
+        string normalisation,
+        bool masked,
+        bool detach,
+        bool kept,
+        bool outliers,
+        bool fused
+    )
     {
         using var scope = TensorScope.Enter();
         var settings = Settings(normalisation, masked, detach, kept);
@@ -76,7 +92,9 @@ public sealed class FeatureLossTests
             estimate[(c * Height * Width) + 4] = target[(c * Height * Width) + 9] = 0;
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
         leaf.RequiresGrad = true;
-        var loss = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, Settings(normalisation, false, false, false)).Loss;
+        var loss = FeatureLoss
+            .Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, Settings(normalisation, false, false, false))
+            .Loss;
         double expected = 0;
         for (var k = 0; k < Height * Width; k++)
         {
@@ -117,7 +135,12 @@ public sealed class FeatureLossTests
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
         estimate[5] = planted;
-        var terms = Compare(fused, Tensor.From(target, Samples, Channels, Height, Width), Tensor.From(estimate, Samples, Channels, Height, Width), Settings("Shared", true, false, false));
+        var terms = Compare(
+            fused,
+            Tensor.From(target, Samples, Channels, Height, Width),
+            Tensor.From(estimate, Samples, Channels, Height, Width),
+            Settings("Shared", true, false, false)
+        );
         var losses = terms.Loss.ToArray<double>();
         Assert.False(double.IsFinite(losses[0]));
         Assert.All(losses[1..], static l => Assert.True(double.IsFinite(l)));

@@ -54,10 +54,11 @@ internal static class FeatureReference
         {
             for (var x = 0; x < width; x++)
             {
-                var window = from j in Enumerable.Range(y - r, side)
-                             from i in Enumerable.Range(x - r, side)
-                             where j >= 0 && j < height && i >= 0 && i < width
-                             select mask[(j * width) + i];
+                var window =
+                    from j in Enumerable.Range(y - r, side)
+                    from i in Enumerable.Range(x - r, side)
+                    where j >= 0 && j < height && i >= 0 && i < width
+                    select mask[(j * width) + i];
                 result[(y * width) + x] = any ? window.Any(static m => m) : window.All(static m => m);
             }
         }

@@ -43,7 +43,12 @@ public sealed class LatentPerceptualGoldenTests
             Taps = AllTaps,
             Normalisation = Enum.Parse<Normalisation>(normalisation, ignoreCase: true),
             DetachStatistics = detached,
-            DepthWeighting = scheme switch { "exp2" => DepthWeighting.Exponential, "inverse" => DepthWeighting.Inverse, _ => DepthWeighting.Uniform },
+            DepthWeighting = scheme switch
+            {
+                "exp2" => DepthWeighting.Exponential,
+                "inverse" => DepthWeighting.Inverse,
+                _ => DepthWeighting.Uniform,
+            },
             Threshold = (double)golden.Document["params"]!["tau"]!,
             SampleReduction = SampleReduction.Active,
         };
@@ -53,14 +58,22 @@ public sealed class LatentPerceptualGoldenTests
         var estimate = autoencoder.Scale(leaf);
         var sigma = golden.Read("in.sigma");
         var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
-        var inputs = new ObjectiveInputs(Step.Flow, noisy, new Prediction(leaf), new CleanEstimate(new Latent(estimate), estimate, estimate));
+        var inputs = new ObjectiveInputs(
+            Step.Flow,
+            noisy,
+            new Prediction(leaf),
+            new CleanEstimate(new Latent(estimate), estimate, estimate)
+        );
         var terms = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(inputs);
         golden.Check($"out.{tag}.total", terms.Total);
         golden.Check($"grad.{tag}.z0_hat", Autograd.Grad([terms.Total], [leaf])[0]!);
 
         using var quiet = Autograd.NoGrad();
         var decoded = new DecodedSamples(
-            autoencoder.DecodeWithTaps(new Latent(estimate), new TapRequest(AllTaps)), autoencoder.DecodeWithTaps(new Latent(clean), new TapRequest(AllTaps)), null);
+            autoencoder.DecodeWithTaps(new Latent(estimate), new TapRequest(AllTaps)),
+            autoencoder.DecodeWithTaps(new Latent(clean), new TapRequest(AllTaps)),
+            null
+        );
         var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(decoded, new HealthLog());
         golden.Check($"out.{tag}.per_layer", Ops.Stack(layers));
     }

@@ -28,7 +28,13 @@ public sealed class ObjectiveGradientTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Perceptual = new() { Normalisation = Enum.Parse<Normalisation>(normalisation), Mask = mask } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Normalisation = Enum.Parse<Normalisation>(normalisation), Mask = mask },
+            },
+            decoder
+        );
         var step = new Step(Times, side: outliers ? 16 : 6, outliers: outliers);
         step.CheckGradient(set, stride: outliers ? 41 : 5);
         var health = set.Evaluate(step.Inputs()).Health;
@@ -50,7 +56,18 @@ public sealed class ObjectiveGradientTests
         {
             if (gate == GateKind.None && reduction == SampleReduction.Active)
                 continue;
-            var set = new ObjectiveSet(new() { Perceptual = new() { Gate = gate, Threshold = threshold, SampleReduction = reduction } }, decoder);
+            var set = new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new()
+                    {
+                        Gate = gate,
+                        Threshold = threshold,
+                        SampleReduction = reduction,
+                    },
+                },
+                decoder
+            );
             var step = new Step(Times);
             step.CheckGradient(set, stride: 17);
             Assert.Equal(active / 3.0, set.Evaluate(step.Inputs()).Health["lpl/active"], 1e-12);
@@ -66,7 +83,13 @@ public sealed class ObjectiveGradientTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Pixel = new() { Estimate = estimate, Target = target } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Pixel = new() { Estimate = estimate, Target = target },
+            },
+            decoder
+        );
         new Step(Times, images: true).CheckGradient(set, stride: 11);
     }
 
@@ -78,7 +101,14 @@ public sealed class ObjectiveGradientTests
         var options = new ObjectiveOptions
         {
             LatentWeight = 0.7,
-            Perceptual = new() { Rgb = true, DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, 0.5, 0.25, 0.125], PixelReduction = PixelReduction.Kept, MaskSource = MaskSource.Target },
+            Perceptual = new()
+            {
+                Rgb = true,
+                DepthWeighting = DepthWeighting.Custom,
+                DepthWeights = [1, 0.5, 0.25, 0.125],
+                PixelReduction = PixelReduction.Kept,
+                MaskSource = MaskSource.Target,
+            },
             Pixel = new() { Estimate = PixelEstimate.X0 },
             DecodeBatch = 2,
         };

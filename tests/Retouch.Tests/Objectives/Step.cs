@@ -5,7 +5,9 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the prediction.</summary>
+/// <summary>
+/// One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the prediction.
+/// </summary>
 internal sealed class Step
 {
     private readonly Tensor _clean;
@@ -58,7 +60,9 @@ internal sealed class Step
         return (total.Item(), Autograd.Grad([total], [Prediction])[0]!.ToArray<double>());
     }
 
-    /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.</summary>
+    /// <summary>
+    /// Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.
+    /// </summary>
     public void CheckGradient(ObjectiveSet set, int stride = 5)
     {
         var (_, gradient) = Differentiate(set);

@@ -30,12 +30,16 @@ internal static class FeatureLoss
         using var scope = TensorScope.Enter();
         var mask = settings.Mask is { } m ? OutlierMask.Compute(m.Source == MaskSource.Target ? target : estimate.Detach(), m) : null;
         var pixels = target.Shape[2] * target.Shape[3];
-        var kept = mask is null ? Ops.Full([target.Shape[0], target.Shape[1]], pixels, dtype: target.DType, device: target.Device) : mask.Sum([2L, 3]);
+        var kept = mask is null
+            ? Ops.Full([target.Shape[0], target.Shape[1]], pixels, dtype: target.DType, device: target.Device)
+            : mask.Sum([2L, 3]);
         var count = kept.ClampMin(1).Reshape([target.Shape[0], target.Shape[1], 1, 1]);
         var (a, b) = Normalise(target, estimate, mask, count, settings);
         var sum = Masked((a - b).Square(), mask).Sum([2L, 3]);
         var loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
-        Tensor error, targetVariance, estimateVariance;
+        Tensor error,
+            targetVariance,
+            estimateVariance;
         using (Autograd.NoGrad())
         {
             error = Masked((target - estimate).Square(), mask).Sum([2L, 3]);
@@ -43,10 +47,22 @@ internal static class FeatureLoss
             estimateVariance = Moments(estimate, mask, count).Variance.Reshape(kept.Shape);
         }
 
-        return new FeatureTerms(scope.Keep(loss), scope.Keep(kept), scope.Keep(error), scope.Keep(targetVariance), scope.Keep(estimateVariance));
+        return new FeatureTerms(
+            scope.Keep(loss),
+            scope.Keep(kept),
+            scope.Keep(error),
+            scope.Keep(targetVariance),
+            scope.Keep(estimateVariance)
+        );
     }
 
-    private static (Tensor Target, Tensor Estimate) Normalise(Tensor target, Tensor estimate, Tensor? mask, Tensor count, FeatureSettings settings)
+    private static (Tensor Target, Tensor Estimate) Normalise(
+        Tensor target,
+        Tensor estimate,
+        Tensor? mask,
+        Tensor count,
+        FeatureSettings settings
+    )
     {
         switch (settings.Normalisation)
         {
@@ -54,7 +70,10 @@ internal static class FeatureLoss
                 var shared = Statistics(estimate, mask, count, settings.Detach);
                 return (Whiten(target, shared), Whiten(estimate, shared));
             case Normalisation.Separate:
-                return (Whiten(target, Statistics(target, mask, count, settings.Detach)), Whiten(estimate, Statistics(estimate, mask, count, settings.Detach)));
+                return (
+                    Whiten(target, Statistics(target, mask, count, settings.Detach)),
+                    Whiten(estimate, Statistics(estimate, mask, count, settings.Detach))
+                );
             case Normalisation.ChannelNorm:
                 return (target / ChannelNorm(target), estimate / ChannelNorm(estimate));
             case Normalisation.ChannelNormShared:

@@ -5,8 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what the
-/// decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
+/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what
+/// the decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
 /// </summary>
 public sealed class LatentPerceptualObjective : IDecodedObjective
 {

@@ -5,7 +5,9 @@ namespace Retouch.Objectives.LatentPerceptual;
 /// <summary>How features are made comparable before they are subtracted.</summary>
 public enum Normalisation
 {
-    /// <summary>Zero mean and unit variance per sample and channel, both maps with the estimate's statistics: FID 3.79 in [LPL] table 4.</summary>
+    /// <summary>
+    /// Zero mean and unit variance per sample and channel, both maps with the estimate's statistics: FID 3.79 in [LPL] table 4.
+    /// </summary>
     Shared,
 
     /// <summary>Each map with its own statistics: FID 4.79 there.</summary>
@@ -14,7 +16,9 @@ public enum Normalisation
     /// <summary>Features as they are.</summary>
     None,
 
-    /// <summary>Each pixel's channel vector divided by its own L2 norm (LPIPS, Zhang et al. 2018; the reference of [LPL] in diffusers).</summary>
+    /// <summary>
+    /// Each pixel's channel vector divided by its own L2 norm (LPIPS, Zhang et al. 2018; the reference of [LPL] in diffusers).
+    /// </summary>
     ChannelNorm,
 
     /// <summary>Both maps divided by the L2 norm of the target's channel vector: what that reference calls shared.</summary>
@@ -87,7 +91,8 @@ public enum SampleReduction
 }
 
 /// <summary>
-/// Options of the latent perceptual loss. A member that is null takes the default named in its comment; it must be null where it would do nothing.
+/// Options of the latent perceptual loss. A member that is null takes the default named in its comment; it must be null where it would do
+/// nothing.
 /// </summary>
 public sealed record LatentPerceptualOptions
 {
@@ -103,8 +108,12 @@ public sealed record LatentPerceptualOptions
     [Description("With weight auto: evaluations until the weight is frozen. Default 200.")]
     public int? AutoWarmUp { get; init; }
 
-    /// <summary>Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little.</summary>
-    [Description("Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little.")]
+    /// <summary>
+    /// Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little.
+    /// </summary>
+    [Description(
+        "Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little."
+    )]
     public IReadOnlyList<int>? Taps { get; init; }
 
     /// <summary>Whether the decoded image is one more layer: the bad example of [LPL]'s depth ablation.</summary>
@@ -161,9 +170,14 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>
     /// Side of the images over the side for which threshold and windows were chosen. A σ threshold is multiplied by it (averaging over more
-    /// pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by its square, and windows are multiplied by it.
+    /// pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by its square, and windows are
+    /// multiplied by it.
     /// </summary>
-    [Description("Side of the images over the side for which threshold and windows were chosen. A σ threshold is multiplied by it (averaging over more pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by its square, and windows are multiplied by it.")]
+    [Description(
+        "Side of the images over the side for which threshold and windows were chosen. A σ threshold is multiplied by it "
+            + "(averaging over more pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by "
+            + "its square, and windows are multiplied by it."
+    )]
     public double ResolutionScale { get; init; } = 1;
 
     /// <summary>By what the sum over pixels is divided.</summary>

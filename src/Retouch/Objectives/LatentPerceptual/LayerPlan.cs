@@ -32,11 +32,15 @@ internal sealed class LayerPlan
         Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count)];
         Rgb = options.Rgb;
         // Relative to the whole decoder, not to the taps that were asked for: a layer's loss must not depend on which others are on.
-        double first = all[0].Scale, deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
+        double first = all[0].Scale,
+            deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
         List<(string Name, double Scale)> places = [.. Taps.Select(t => ($"tap{t}", (double)all[t].Scale))];
         if (Rgb)
             places.Add(("rgb", autoencoder.Downsampling));
-        Layers = [.. places.Select((p, k) => new Layer(p.Name, DepthWeight(options, p.Scale / first, k), Features(options, deepest / p.Scale)))];
+        Layers =
+        [
+            .. places.Select((p, k) => new Layer(p.Name, DepthWeight(options, p.Scale / first, k), Features(options, deepest / p.Scale))),
+        ];
     }
 
     /// <summary>Taps, ascending.</summary>
@@ -49,31 +53,37 @@ internal sealed class LayerPlan
     public IReadOnlyList<Layer> Layers { get; }
 
     /// <summary>
-    /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be odd to be
-    /// centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
+    /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be
+    /// odd to be centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
     /// </summary>
     internal static int Window(double side, double down, bool opening)
     {
         var k = Math.Max((int)Math.Ceiling((side / down) - 1e-9), 1);
-        return k % 2 == 1 ? k : opening ? k + 1 : k - 1;
+        return k % 2 == 1 ? k
+            : opening ? k + 1
+            : k - 1;
     }
 
-    private static double DepthWeight(LatentPerceptualOptions options, double upscaling, int place) => options.DepthWeighting switch
-    {
-        DepthWeighting.Inverse => 1 / upscaling,
-        DepthWeighting.Exponential => Math.Pow(2, -upscaling),
-        DepthWeighting.Uniform => 1,
-        _ => options.DepthWeights![place],
-    };
+    private static double DepthWeight(LatentPerceptualOptions options, double upscaling, int place) =>
+        options.DepthWeighting switch
+        {
+            DepthWeighting.Inverse => 1 / upscaling,
+            DepthWeighting.Exponential => Math.Pow(2, -upscaling),
+            DepthWeighting.Uniform => 1,
+            _ => options.DepthWeights![place],
+        };
 
     private static FeatureSettings Features(LatentPerceptualOptions o, double down)
     {
-        var mask = !o.Mask ? null : new MaskSettings(
-            o.MaskSource ?? MaskSource.Estimate,
-            o.Quantile ?? 0.02,
-            o.Margin ?? 2,
-            Window((o.Closing ?? 3) * o.ResolutionScale, down, opening: false),
-            Window((o.Opening ?? 5) * o.ResolutionScale, down, opening: true));
+        var mask = !o.Mask
+            ? null
+            : new MaskSettings(
+                o.MaskSource ?? MaskSource.Estimate,
+                o.Quantile ?? 0.02,
+                o.Margin ?? 2,
+                Window((o.Closing ?? 3) * o.ResolutionScale, down, opening: false),
+                Window((o.Opening ?? 5) * o.ResolutionScale, down, opening: true)
+            );
         return new FeatureSettings(o.Normalisation, o.DetachStatistics, mask, o.PixelReduction == PixelReduction.Kept);
     }
 }

@@ -41,8 +41,16 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="device">Where the networks are.</param>
     /// <param name="precision">What products compute in.</param>
     /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
-    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy of it where there are none.</param>
-    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null, IReferencePredictor? reference = null)
+    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy
+    /// of it where there are none.</param>
+    public DenoiserTask(
+        LatentDiffusionPipeline pipeline,
+        TrainingOptions options,
+        Device device,
+        DType precision,
+        PhaseClock? clock = null,
+        IReferencePredictor? reference = null
+    )
     {
         _pipeline = pipeline;
         _options = options;
@@ -55,16 +63,24 @@ public sealed class DenoiserTask : ITrainingTask
         List<string> problems = [.. options.Objective!.Validate("objective", _formulation)];
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
         if (classes is null && !prompts && options.Conditioning != new ConditioningOptions())
-            problems.Add("conditioning.dropout is for denoisers that take classes or prompts; this one takes neither, so it would do nothing");
+            problems.Add(
+                "conditioning.dropout is for denoisers that take classes or prompts; this one takes neither, so it would do nothing"
+            );
         if (!prompts && options.Samples.Prompts is not null)
             problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
         if (!prompts && options.Model.PromptsFrom is not null)
             problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
         var precomputes = options.Objective.Preference is { PrecomputesReference: true };
         if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
-            problems.Add("data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors (objective.preference.reference precomputed); here there is none of them, so it would do nothing");
+            problems.Add(
+                "data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors "
+                    + "(objective.preference.reference precomputed); here there is none of them, so it would do nothing"
+            );
         if (prompts && pipeline.PromptFolder is null)
-            problems.Add("the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has them as model.promptsFrom");
+            problems.Add(
+                "the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has "
+                    + "them as model.promptsFrom"
+            );
         if (prompts && classes is not null)
             problems.Add("the denoiser takes both classes and prompts, which training does not support");
         if (problems.Count > 0)
@@ -72,15 +88,27 @@ public sealed class DenoiserTask : ITrainingTask
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         var dropout = options.Conditioning.Dropout;
-        _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
-            : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
+        _conditions =
+            prompts
+                ? new PromptConditions(
+                    pipeline,
+                    dropout,
+                    options.Samples.Prompts ?? [],
+                    options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null,
+                    device
+                )
+            : classes is { } count ? new ClassConditions(count, dropout, device)
+            : new NoConditions();
         if (options.Objective!.Preference is { } preference)
         {
             _pairs = new PairedTraining(preference, !preference.NeedsReference || precomputes ? null : reference ?? Live());
             _errors = precomputes ? new PairErrors(preference, pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0) : null;
         }
 
-        IReferencePredictor Live() => _adapters is null ? new FrozenReference(pipeline.CopyDenoiser()) : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
+        IReferencePredictor Live() =>
+            _adapters is null
+                ? new FrozenReference(pipeline.CopyDenoiser())
+                : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
     }
 
     /// <inheritdoc/>
@@ -114,7 +142,12 @@ public sealed class DenoiserTask : ITrainingTask
     public void Check(IPictureSource source) => _conditions.Check(source);
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation) => _conditions.Prepare(sources, note, progress, cancellation);
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) => _conditions.Prepare(sources, note, progress, cancellation);
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
@@ -124,7 +157,9 @@ public sealed class DenoiserTask : ITrainingTask
         return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds));
     }
 
-    /// <summary>The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.</summary>
+    /// <summary>
+    /// The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.
+    /// </summary>
     internal IReadOnlyDictionary<PreferenceSpace, Tensor> ErrorsOf(TrainingBatch batch, StepSeeds seeds)
     {
         using var quiet = Autograd.NoGrad();
@@ -133,7 +168,9 @@ public sealed class DenoiserTask : ITrainingTask
         using var cast = Autocast.Enter(_device, _precision);
         var prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
         var estimate = _formulation.Recover(noisy, prediction);
-        return _errors!.Of(new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) });
+        return _errors!.Of(
+            new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) }
+        );
     }
 
     /// <inheritdoc/>
@@ -146,7 +183,13 @@ public sealed class DenoiserTask : ITrainingTask
     public StepReview? Review(IReadOnlyDictionary<string, double> figures) => _pairs?.Review(figures);
 
     /// <summary>The loss of samples to which noise was added already.</summary>
-    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, int pairs = 0, IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null)
+    internal StepLoss Evaluate(
+        NoisedLatent noisy,
+        Condition condition,
+        Tensor? images,
+        int pairs = 0,
+        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null
+    )
     {
         PairedSamples? paired = null;
         if (_pairs is not null && pairs > 0)
@@ -170,7 +213,8 @@ public sealed class DenoiserTask : ITrainingTask
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
             [.. terms.Health],
             estimate.Residual.Detach().Square().Mean([1L, 2, 3]),
-            noisy.Level.Model);
+            noisy.Level.Model
+        );
     }
 
     /// <inheritdoc/>
@@ -179,7 +223,11 @@ public sealed class DenoiserTask : ITrainingTask
         var o = _options.Samples;
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = new(o.Guidance), Width = _options.Data.Size, Height = _options.Data.Size,
+            Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
+            Steps = o.Steps,
+            Guidance = new(o.Guidance),
+            Width = _options.Data.Size,
+            Height = _options.Data.Size,
         };
         using var scope = TensorScope.Enter();
         if (_conditions.Shown(o.Count, request.Height, request.Width) is var (conditions, unconditional))
@@ -213,7 +261,9 @@ public sealed class DenoiserTask : ITrainingTask
         }
 
         if (_objectives.State.Count > 0)
-            _objectives.State = state.Deserialize<Dictionary<string, AutoWeightState>>() ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
+            _objectives.State =
+                state.Deserialize<Dictionary<string, AutoWeightState>>()
+                ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
     }
 
     /// <inheritdoc/>
@@ -228,7 +278,10 @@ public sealed class DenoiserTask : ITrainingTask
     private (NoisedLatent Noisy, Condition Condition) Draw(TrainingBatch batch, StepSeeds seeds)
     {
         var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
-        var condition = batch.Pairs == 0 ? _conditions.Of(batch, seeds) : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
+        var condition =
+            batch.Pairs == 0
+                ? _conditions.Of(batch, seeds)
+                : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
         return (noisy, condition);
     }
 
@@ -239,7 +292,11 @@ public sealed class DenoiserTask : ITrainingTask
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
         var times = _formulation.SampleTimes((int)latent.Value.Shape[0] - pairs, levelGenerator);
         var level = _formulation.LevelsAt(pairs == 0 ? times : PairedTraining.Spread(times, pairs), _device);
-        var noise = (pairs == 0 ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32) : _pairs!.Noise(latent.Value.Shape, pairs, noiseGenerator)).To(_device);
+        var noise = (
+            pairs == 0
+                ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32)
+                : _pairs!.Noise(latent.Value.Shape, pairs, noiseGenerator)
+        ).To(_device);
         return _formulation.AddNoise(latent, noise, level);
     }
 
@@ -251,7 +308,13 @@ public sealed class DenoiserTask : ITrainingTask
         if (batch.Pairs > 0)
         {
             using var again = seeds.For(RandomPurpose.Posterior);
-            return _pairs!.Draw(_pipeline.Autoencoder, batch.Moments ?? _pipeline.Autoencoder.EncodeMoments(batch.Images!), batch.Pairs, generator, again);
+            return _pairs!.Draw(
+                _pipeline.Autoencoder,
+                batch.Moments ?? _pipeline.Autoencoder.EncodeMoments(batch.Images!),
+                batch.Pairs,
+                generator,
+                again
+            );
         }
 
         return batch.Moments is { } moments
