@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Every ready ablation on your photographs: a small denoiser is trained on them once, then each spec of ablations/ is run from it, and its table printed.
+# Every ready ablation on your photographs: a small denoiser is trained on them once, then each spec of ablations/ is run from it, and its
+# table printed.
 #
 #   bench/ablations.sh FOLDER [MINUTES|overnight]
 #
-# FOLDER holds photographs in subfolders by class, best with metadata.jsonl. MINUTES (default: 60) is about how much processor time everything takes together on one
-# thread of a recent server; from it follow steps, pictures and the number of values on long axes. "overnight" runs the specs as they are written, with 3 seeds.
-# From the environment: REFERENCE is a folder of the same kind that is measured against and trained on by nothing (default: FOLDER_test), AUTOENCODER a component folder
-# (default: the demo's), SQUEEZENET a file of SqueezeNet 1.0's weights, for the Fréchet distance of its features and precision, recall, density and coverage (default: without),
-# WEIGHT of the perceptual loss at which it is about a fifth of the total (default: 3, the paper's; other decoders have other features, 'retouch inspect --taps' proposes one),
-# SIDE of the pictures in pixels (default: 64), SEEDS (default: "1 2"), ONLY the specs to run (default: all), OUT a folder for everything that is made (default: artifacts/ablations),
-# RETOUCH the launcher.
+# FOLDER holds photographs in subfolders by class, best with metadata.jsonl. MINUTES (default: 60) is about how much processor time
+# everything takes together on one thread of a recent server; from it follow steps, pictures and the number of values on long axes.
+# "overnight" runs the specs as they are written, with 3 seeds. From the environment: REFERENCE is a folder of the same kind that is
+# measured against and trained on by nothing (default: FOLDER_test), AUTOENCODER a component folder (default: the demo's), SQUEEZENET a file
+# of SqueezeNet 1.0's weights, for the Fréchet distance of its features and precision, recall, density and coverage (default: without),
+# WEIGHT of the perceptual loss at which it is about a fifth of the total (default: 3, the paper's; other decoders have other features,
+# 'retouch inspect --taps' proposes one), SIDE of the pictures in pixels (default: 64), SEEDS (default: "1 2"), ONLY the specs to run
+# (default: all), OUT a folder for everything that is made (default: artifacts/ablations), RETOUCH the launcher.
 #
-# What is done is not done again: the same command goes on where it was interrupted. Tables and reports are in OUT/NAME.txt and OUT/NAME/report.html.
+# What is done is not done again: the same command goes on where it was interrupted. Tables and reports are in OUT/NAME.txt and
+# OUT/NAME/report.html.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The memory that `retouch convert` takes for a single-file checkpoint of SDXL's size: made-up float16 weights (6.9 GB, and as much again for what is written; deleted afterwards).
+# The memory that `retouch convert` takes for a single-file checkpoint of SDXL's size: made-up float16 weights (6.9 GB, and as much again
+# for what is written; deleted afterwards).
 #
-#   bench/convert-memory.sh [MIB]        "ok" when converting, as stored and in bfloat16, never holds more than MIB MiB (default: 1024), else "not ok" and exit code 1
+#   bench/convert-memory.sh [MIB] "ok" when converting, as stored and in bfloat16, never holds more than MIB MiB (default: 1024), else "not
+#   ok" and exit code 1
 #
 # $RETOUCH is the launcher, default: ./retouch of this checkout. Needs python3 and GNU time.
 set -euo pipefail

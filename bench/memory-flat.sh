@@ -3,8 +3,8 @@
 #
 #   bench/memory-flat.sh [STEPS]        default: 2000
 #
-# $RETOUCH is the launcher, default: ./retouch of this checkout. "ok" when the mean of the last fifth is within 3 % of that of the second fifth
-# (the first fifth fills caches), else "not ok" and exit code 1.
+# $RETOUCH is the launcher, default: ./retouch of this checkout. "ok" when the mean of the last fifth is within 3 % of that of the second
+# fifth (the first fifth fills caches), else "not ok" and exit code 1.
 set -euo pipefail
 steps=${1:-2000}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

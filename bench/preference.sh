@@ -3,12 +3,13 @@
 #
 #   bench/preference.sh PHOTOS [DEGRADATION] [STEPS] [BASE_STEPS] [SAMPLES]        default: blur 100 2000 256
 #
-# PHOTOS is a folder of class subfolders. Winners are its pictures at 32 pixels, losers the same made worse (blur, jpeg20, alias); every 25th pair is
-# held out. A small class-conditional DiT is trained on the photographs first, on the latents of the demo's autoencoder; every cell starts from its average,
-# with the same data and number of steps. Accuracies are of held-out pairs, over 2 draws of time and noise; pictures are drawn from the same seeds before and
-# after, and compared with the winners. Beta is 5000 (half of it counts) for DPO and 50 for SimPO; pixel errors, which are smaller, get ten and fifty times as
-# much. "anchored" adds the diffusion loss on winners with half the weight that the preference starts with; "sft" is that loss alone. Prints a table in Markdown;
-# the 2x2 of reference and pixel term is in the rows latent and both. From the environment:
+# PHOTOS is a folder of class subfolders. Winners are its pictures at 32 pixels, losers the same made worse (blur, jpeg20, alias); every
+# 25th pair is held out. A small class-conditional DiT is trained on the photographs first, on the latents of the demo's autoencoder; every
+# cell starts from its average, with the same data and number of steps. Accuracies are of held-out pairs, over 2 draws of time and noise;
+# pictures are drawn from the same seeds before and after, and compared with the winners. Beta is 5000 (half of it counts) for DPO and 50
+# for SimPO; pixel errors, which are smaller, get ten and fifty times as much. "anchored" adds the diffusion loss on winners with half the
+# weight that the preference starts with; "sft" is that loss alone. Prints a table in Markdown; the 2x2 of reference and pixel term is in
+# the rows latent and both. From the environment:
 #
 #   CELLS    which cells, in which order; default: all of them
 #   SEEDS    seeds of the post-training, default: 2

@@ -3,11 +3,12 @@
 #
 #   bench/step-vs-pytorch.sh --peer FILE [--rounds N] [--steps N] [--threads "1 2"] [--objectives "latent lpl"] [--python PROGRAM]
 #
-# FILE is a Python script that takes --objective (latent, lpl-naive or pixel), --steps, --warmup and --threads, and prints one line of JSON with
-# median_s and peak_rss_mib, at the sizes that 'retouch bench step' has by default. Each round runs both, ours first in odd rounds, on one fixed core
-# where one thread is asked for. Printed are the ratios ours/peer of every round and their medians: wall-clock time (median of the steps), processor
-# time (ours as 'bench step' reports it; the peer's from two runs of different length, so that its start does not count), peak resident memory, and
-# the memory that an objective adds to the latent step (each side's own; needs 'latent' first among the objectives).
+# FILE is a Python script that takes --objective (latent, lpl-naive or pixel), --steps, --warmup and --threads, and prints one line of JSON
+# with median_s and peak_rss_mib, at the sizes that 'retouch bench step' has by default. Each round runs both, ours first in odd rounds, on
+# one fixed core where one thread is asked for. Printed are the ratios ours/peer of every round and their medians: wall-clock time (median
+# of the steps), processor time (ours as 'bench step' reports it; the peer's from two runs of different length, so that its start does not
+# count), peak resident memory, and the memory that an objective adds to the latent step (each side's own; needs 'latent' first among the
+# objectives).
 set -euo pipefail
 export LC_ALL=C
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Small models that draw by prompt or by class, from nothing to figures: pre-training on photographs, post-training three ways from the same weights, pictures,
-# distances to photographs that none of them has seen.
+# Small models that draw by prompt or by class, from nothing to figures: pre-training on photographs, post-training three ways from the same
+# weights, pictures, distances to photographs that none of them has seen.
 #
 #   bench/text-conditional.sh FOLDER [MINUTES]
 #
-# FOLDER holds photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is about how long training and drawing
-# take; encoding the photographs comes before that.
-# From the environment: REFERENCE is a folder of the same kind that is compared with (default: FOLDER_test), AUTOENCODER a component folder (default: the demo's),
-# TOKENIZER a folder with CLIP's vocab.json and merges.txt (default: a part of it, which spells most words), SIDE of the pictures in pixels (default: 64), OUT a new folder
-# for everything that is made (default: a temporary one, deleted), MODELS some of pixart, unet-text and unet-class, RETOUCH the launcher.
+# FOLDER holds photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is about how long
+# training and drawing take; encoding the photographs comes before that.
+# From the environment: REFERENCE is a folder of the same kind that is compared with (default: FOLDER_test), AUTOENCODER a component folder
+# (default: the demo's), TOKENIZER a folder with CLIP's vocab.json and merges.txt (default: a part of it, which spells most words), SIDE of
+# the pictures in pixels (default: 64), OUT a new folder for everything that is made (default: a temporary one, deleted), MODELS some of
+# pixart, unet-text and unet-class, RETOUCH the launcher.
 #
 # The text encoder is CLIP's, small and of random weights: it tells prompts apart, and knows nothing of what they mean.
 set -euo pipefail

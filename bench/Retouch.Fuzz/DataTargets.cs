@@ -11,38 +11,71 @@ namespace Retouch.Fuzz;
 internal static class DataTargets
 {
     // One pixel.
-    private static readonly byte[] Picture = Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==");
+    private static readonly byte[] Picture = Convert.FromBase64String(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    );
 
     public static IReadOnlyList<FuzzTarget> All() =>
-    [
-        new("tar shard", [.. ((TarEntryFormat[])[TarEntryFormat.Ustar, TarEntryFormat.Pax, TarEntryFormat.Gnu, TarEntryFormat.V7]).Select(Shard)], static (bytes, folder) =>
-        {
-            var shards = TarShards.Open([FuzzTarget.Write(folder, "a.tar", bytes)]);
-            for (var k = 0; k < Math.Min(shards.Count, 2); k++)
+        [
+            new(
+                "tar shard",
+                [.. ((TarEntryFormat[])[TarEntryFormat.Ustar, TarEntryFormat.Pax, TarEntryFormat.Gnu, TarEntryFormat.V7]).Select(Shard)],
+                static (bytes, folder) =>
+                {
+                    var shards = TarShards.Open([FuzzTarget.Write(folder, "a.tar", bytes)]);
+                    for (var k = 0; k < Math.Min(shards.Count, 2); k++)
+                    {
+                        _ = shards[k];
+                        shards.Load(k);
+                    }
+                }
+            )
             {
-                _ = shards[k];
-                shards.Load(k);
-            }
-        }) { Share = 5 },
-        new("pairs", [.. Pairs()], static (bytes, folder) => PairList.Read(FuzzTarget.Write(folder, "metadata.jsonl", bytes), PairConflicts.Skip)),
-        new("statistics (.npz)", [Archive(Mean(), Covariance(), Protocol()), Archive(Mean(), Covariance(), null)], static (bytes, folder) =>
-            _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", bytes))),
-        new("array (.npy)", [Mean(), Array("<f4", "2", new byte[8]), Array(">f8", "2, ", new byte[16]), Array("|u1", "2,", [1, 2])], static (bytes, folder) =>
-            _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", Archive(bytes, Covariance(), null)))),
-    ];
+                Share = 5,
+            },
+            new(
+                "pairs",
+                [.. Pairs()],
+                static (bytes, folder) => PairList.Read(FuzzTarget.Write(folder, "metadata.jsonl", bytes), PairConflicts.Skip)
+            ),
+            new(
+                "statistics (.npz)",
+                [Archive(Mean(), Covariance(), Protocol()), Archive(Mean(), Covariance(), null)],
+                static (bytes, folder) => _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", bytes))
+            ),
+            new(
+                "array (.npy)",
+                [Mean(), Array("<f4", "2", new byte[8]), Array(">f8", "2, ", new byte[16]), Array("|u1", "2,", [1, 2])],
+                static (bytes, folder) => _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", Archive(bytes, Covariance(), null)))
+            ),
+        ];
 
-    private static IEnumerable<byte[]> Pairs() => ((string[])
-    [
-        "{\"winner\":\"a.png\",\"loser\":\"b.png\",\"caption\":\"a cat\",\"label\":3}\n{\"winner\":\"./c.png\",\"loser\":[\"a.png\",\"b.png\"]}\n",
-        "{\"jpg_0\":\"a.jpg\",\"jpg_1\":\"b.jpg\",\"label_0\":1,\"label_1\":0,\"prompt\":\"\\u00e9\"}\n\n{\"image_0\":\"c.jpg\",\"image_1\":\"d.jpg\",\"label_0\":0.5,\"label_1\":0.5}\n",
-    ]).Select(Encoding.UTF8.GetBytes);
+    private static IEnumerable<byte[]> Pairs() =>
+        (
+            (string[])
+                [
+                    "{\"winner\":\"a.png\",\"loser\":\"b.png\",\"caption\":\"a "
+                        + "cat\",\"label\":3}\n{\"winner\":\"./c.png\",\"loser\":[\"a.png\",\"b.png\"]}\n",
+                    "{\"jpg_0\":\"a.jpg\",\"jpg_1\":\"b.jpg\",\"label_0\":1,\"label_1\":0,\"prompt\":\"\\u00e9\"}\n\n"
+                        + "{\"image_0\":\"c.jpg\",\"image_1\":\"d.jpg\",\"label_0\":0.5,\"label_1\":0.5}\n",
+                ]
+        ).Select(Encoding.UTF8.GetBytes);
 
     private static byte[] Shard(TarEntryFormat format)
     {
         using var result = new MemoryStream();
         using (var writer = new TarWriter(result, format, leaveOpen: true))
         {
-            foreach (var (name, content) in ((string, byte[])[])[("a/1.png", Picture), ("a/1.txt", "a cat\n"u8.ToArray()), ("a/1.json", "{\"label\": 3, \"caption\": \"x\"}"u8.ToArray()), ("a/2.png", Picture), ("a/2.cls", "2"u8.ToArray())])
+            foreach (
+                var (name, content) in ((string, byte[])[])
+                    [
+                        ("a/1.png", Picture),
+                        ("a/1.txt", "a cat\n"u8.ToArray()),
+                        ("a/1.json", "{\"label\": 3, \"caption\": \"x\"}"u8.ToArray()),
+                        ("a/2.png", Picture),
+                        ("a/2.cls", "2"u8.ToArray()),
+                    ]
+            )
             {
                 TarEntry entry = format switch
                 {
@@ -66,7 +99,11 @@ internal static class DataTargets
 
     private static byte[] Protocol()
     {
-        var json = """{"protocol":{"key":"fid","network":"Inception","width":2,"preparation":"resize","weights":"a.pth","sha256":"00"},"preparation":"none"}"""u8.ToArray();
+        var json =
+            """
+            {"protocol":{"key":"fid","network":"Inception","width":2,"preparation":"resize","weights":"a.pth","sha256":"00"},
+            "preparation":"none"}
+            """u8.ToArray();
         return Array("|u1", $"{json.Length},", json);
     }
 

@@ -15,11 +15,21 @@ namespace Retouch.Fuzz;
 /// <param name="Hangs">Whether the last input did not end: its thread is still at it, and nothing more was read.</param>
 /// <param name="Findings">What went wrong, at most ten.</param>
 public sealed record FuzzResult(
-    string Target, long Inputs, long Accepted, long Refused, double Slowest, long MostAllocated, double Seconds, bool Hangs, IReadOnlyList<string> Findings);
+    string Target,
+    long Inputs,
+    long Accepted,
+    long Refused,
+    double Slowest,
+    long MostAllocated,
+    double Seconds,
+    bool Hangs,
+    IReadOnlyList<string> Findings
+);
 
 /// <summary>
-/// Feeds readers with broken files. A defect is any exception that is no error of input or usage, an input that takes more than two seconds (twice in a row: a busy
-/// machine delays any), one that allocates more than 64 MiB and a hundred times its length, and one that does not end. Inputs are read on a thread of their own.
+/// Feeds readers with broken files. A defect is any exception that is no error of input or usage, an input that takes more than two seconds
+/// (twice in a row: a busy machine delays any), one that allocates more than 64 MiB and a hundred times its length, and one that does not
+/// end. Inputs are read on a thread of their own.
 /// </summary>
 /// <param name="time">Measures.</param>
 /// <param name="scratch">A folder for inputs; a file system in memory is fastest.</param>
@@ -39,7 +49,11 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         var folder = Directory.CreateDirectory(Path.Combine(scratch, FileName(target))).FullName;
         var (tally, begin) = (new Tally(), time.GetTimestamp());
         tally.Begin(from, [], begin);
-        var worker = new Thread(() => Work(target, new Mutator(target.Seeds, seed), folder, from, count, tally)) { IsBackground = true, Name = target.Name };
+        var worker = new Thread(() => Work(target, new Mutator(target.Seeds, seed), folder, from, count, tally))
+        {
+            IsBackground = true,
+            Name = target.Name,
+        };
         worker.Start();
         while (!worker.Join(TimeSpan.FromMilliseconds(100)))
         {
@@ -47,7 +61,11 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
             if (time.GetElapsedTime(start) > patience)
             {
                 tally.Abandoned = true;
-                var hang = string.Create(CultureInfo.InvariantCulture, $"seed {seed}, input {number}: has not ended after {patience.TotalSeconds:0.#} s\n  kept as {Keep(target, number, input)}");
+                var hang = string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"seed {seed}, input {number}: has not ended after {patience.TotalSeconds:0.#} s\n  kept as "
+                        + $"{Keep(target, number, input)}"
+                );
                 return tally.Result(target.Name, time.GetElapsedTime(begin).TotalSeconds, hang);
             }
         }
@@ -102,7 +120,11 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
             defect = e.ToString();
         }
 
-        return (defect, time.GetElapsedTime(start).TotalSeconds, GC.GetAllocatedBytesForCurrentThread() - before + Tensors(reset: false) - bytesBefore);
+        return (
+            defect,
+            time.GetElapsedTime(start).TotalSeconds,
+            GC.GetAllocatedBytesForCurrentThread() - before + Tensors(reset: false) - bytesBefore
+        );
     }
 
     /// <summary>The most bytes of tensors that were alive at once.</summary>
@@ -172,7 +194,17 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         public FuzzResult Result(string target, double seconds, string? hang)
         {
             List<string> findings = hang is null ? Findings : [.. Findings, hang];
-            return new FuzzResult(target, _accepted + _refused + findings.Count, _accepted, _refused, Slowest, MostAllocated, seconds, hang is not null, findings);
+            return new FuzzResult(
+                target,
+                _accepted + _refused + findings.Count,
+                _accepted,
+                _refused,
+                Slowest,
+                MostAllocated,
+                seconds,
+                hang is not null,
+                findings
+            );
         }
     }
 }

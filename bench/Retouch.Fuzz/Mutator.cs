@@ -12,12 +12,57 @@ public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
     private const int MostBytes = 1 << 20;
 
     private static readonly long[] Numbers =
-        [0, 1, -1, 2, 7, 8, 127, 128, 255, 256, 32767, 65535, 65536, 1 << 20, 100_000_000, int.MaxValue, int.MinValue, uint.MaxValue, long.MaxValue, long.MinValue, long.MaxValue - 7];
+    [
+        0,
+        1,
+        -1,
+        2,
+        7,
+        8,
+        127,
+        128,
+        255,
+        256,
+        32767,
+        65535,
+        65536,
+        1 << 20,
+        100_000_000,
+        int.MaxValue,
+        int.MinValue,
+        uint.MaxValue,
+        long.MaxValue,
+        long.MinValue,
+        long.MaxValue - 7,
+    ];
 
     private static readonly string[] Words =
     [
-        "null", "true", "[]", "{}", "\"\"", "\"x\"", "[[", "1e999", "-0", "0.5", "NaN", "\\ud800", "\u0000", "\"_class_name\":", "[1,2,3]", ",", ":", "\"a\":1", "1000000", "4294967296",
-        "[-1]", "[0]", "[8,8,8,8,8,8,8,8,8]", "\r\n", "\uFEFF",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "\"\"",
+        "\"x\"",
+        "[[",
+        "1e999",
+        "-0",
+        "0.5",
+        "NaN",
+        "\\ud800",
+        "\u0000",
+        "\"_class_name\":",
+        "[1,2,3]",
+        ",",
+        ":",
+        "\"a\":1",
+        "1000000",
+        "4294967296",
+        "[-1]",
+        "[0]",
+        "[8,8,8,8,8,8,8,8,8]",
+        "\r\n",
+        "\uFEFF",
     ];
 
     private ulong _state;
@@ -58,10 +103,20 @@ public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
             case 6:
                 var other = seeds[Below(seeds.Count)];
                 var from = Below(other.Length);
-                return Replace(bytes, at, Below(Math.Min(256, bytes.Length - at) + 1), other.AsSpan(from, Below(Math.Min(256, other.Length - from) + 1)));
+                return Replace(
+                    bytes,
+                    at,
+                    Below(Math.Min(256, bytes.Length - at) + 1),
+                    other.AsSpan(from, Below(Math.Min(256, other.Length - from) + 1))
+                );
             case 7:
                 var width = 1 << Below(4);
-                return Replace(bytes, at, Math.Min(width, bytes.Length - at), BitConverter.GetBytes(Numbers[Below(Numbers.Length)]).AsSpan(0, width));
+                return Replace(
+                    bytes,
+                    at,
+                    Math.Min(width, bytes.Length - at),
+                    BitConverter.GetBytes(Numbers[Below(Numbers.Length)]).AsSpan(0, width)
+                );
             case 8:
                 return Renumber(bytes, at);
             default:
@@ -78,7 +133,12 @@ public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
         var end = start;
         while (end < bytes.Length && bytes[end] is >= (byte)'0' and <= (byte)'9')
             end++;
-        return Replace(bytes, start, end - start, Encoding.ASCII.GetBytes(Numbers[Below(Numbers.Length)].ToString(CultureInfo.InvariantCulture)));
+        return Replace(
+            bytes,
+            start,
+            end - start,
+            Encoding.ASCII.GetBytes(Numbers[Below(Numbers.Length)].ToString(CultureInfo.InvariantCulture))
+        );
     }
 
     private static byte[] Replace(byte[] bytes, int at, int count, ReadOnlySpan<byte> with)

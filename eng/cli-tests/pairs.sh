@@ -1,4 +1,5 @@
-# "retouch pairs" and training on pairs, as users call them. Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current folder is empty and ours.
+# "retouch pairs" and training on pairs, as users call them. Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current
+# folder is empty and ours.
 set -u
 retouch=${RETOUCH:-$RETOUCH_ROOT/retouch}
 model=$RETOUCH_ROOT/demo/model

@@ -1,5 +1,6 @@
-// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here each map
-// is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written in closed form.
+// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here
+// each map is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written
+// in closed form.
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -20,7 +21,17 @@ constexpr double kVarianceFloor = 1e-6;
 enum Statistics : int64_t { kNone = 0, kEstimate = 1, kOwn = 2, kTarget = 3 };
 
 // What is kept of a map for its backward pass and for the log.
-enum Field : int64_t { kKept, kSquaredError, kTargetMean, kTargetVariance, kEstimateMean, kEstimateVariance, kCovariance, kAbsoluteError, kFields };
+enum Field : int64_t {
+  kKept,
+  kSquaredError,
+  kTargetMean,
+  kTargetVariance,
+  kEstimateMean,
+  kEstimateVariance,
+  kCovariance,
+  kAbsoluteError,
+  kFields
+};
 
 struct Sums {
   double n, mean_f, mean_g, ff, gg, fg, error, absolute;
@@ -125,7 +136,8 @@ double loss_of(const double* s, const Rule& rule, double pixels) {
   return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
 }
 
-// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P the divisor,
+// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P the
+// divisor,
 // s² the variance with its floor:
 //   none      squared −2d/P, absolute −sgn(d)/P
 //   target    the same, divided by s² or by s
@@ -147,13 +159,15 @@ Slope slope_of(const double* s, const Rule& rule, double through, double pixels,
     }
     return slope;
   }
-  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule), root = std::sqrt(target * estimate);
+  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule);
+  const double root = std::sqrt(target * estimate);
   const double way = through * (s[kCovariance] / root - s[kEstimateVariance] / estimate);
   return {unit / root, 0, 0, -unit / estimate * (1 + way), s[kTargetMean], s[kEstimateMean]};
 }
 
 void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
-  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(), "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
+  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(),
+              "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
               target.sizes(), " and ", estimate.sizes());
   TORCH_CHECK(target.is_contiguous() && estimate.is_contiguous() && target.scalar_type() == estimate.scalar_type(),
               "retouch::feature_loss: features must be contiguous and of one type");
@@ -161,8 +175,8 @@ void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
 }
 
 template <typename T>
-void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask, const Rule& rule,
-                   const retouch::MaskRule& outliers, bool kept) {
+void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask,
+                   const Rule& rule, const retouch::MaskRule& outliers, bool kept) {
   const int64_t height = target.size(2), width = target.size(3), n = height * width;
   at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
     retouch::MaskScratch<T> scratch;
@@ -189,17 +203,19 @@ void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Ten
 
 Rule rule_of(int64_t statistics, bool absolute, double floor) {
   TORCH_CHECK(statistics >= kNone && statistics <= kTarget, "retouch::feature_loss: statistics ", statistics, " are not known");
-  TORCH_CHECK(!(absolute && statistics == kOwn), "retouch::feature_loss: absolute differences of maps by their own statistics are not computed here");
+  TORCH_CHECK(!(absolute && statistics == kOwn),
+              "retouch::feature_loss: absolute differences of maps by their own statistics are not computed here");
   TORCH_CHECK(floor >= 0, "retouch::feature_loss: the variance floor is ", floor, "; it is at least 0");
   return {statistics, absolute, floor};
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t statistics_of, bool absolute,
-                                                       double floor, bool masked, bool mask_from_target, double quantile, double margin,
-                                                       int64_t closing, int64_t opening, bool kept) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t statistics_of,
+                                                       bool absolute, double floor, bool masked, bool mask_from_target, double quantile,
+                                                       double margin, int64_t closing, int64_t opening, bool kept) {
   check_maps(target, estimate);
   const Rule rule = rule_of(statistics_of, absolute, floor);
-  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1), "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
+  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1),
+              "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
   const retouch::MaskRule outliers{masked, mask_from_target, quantile, margin, closing, opening};
   auto loss = at::empty({target.size(0), target.size(1)}, target.options());
   auto statistics = at::empty({target.size(0), target.size(1), kFields}, target.options().dtype(at::kDouble));
@@ -214,8 +230,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target,
 }
 
 template <typename T>
-void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
-                    at::Tensor& result, const Rule& rule, double through, bool kept) {
+void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics,
+                    const at::Tensor& mask, at::Tensor& result, const Rule& rule, double through, bool kept) {
   const int64_t n = target.size(2) * target.size(3);
   const bool masked = mask.numel() > 0;
   at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
@@ -235,8 +251,8 @@ void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const 
   });
 }
 
-at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
-                    int64_t statistics_of, bool absolute, double floor, double through, bool kept) {
+at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics,
+                    const at::Tensor& mask, int64_t statistics_of, bool absolute, double floor, double through, bool kept) {
   check_maps(target, estimate);
   const Rule rule = rule_of(statistics_of, absolute, floor);
   const auto flow = gradient.to(target.scalar_type()).contiguous();
@@ -253,8 +269,8 @@ at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const 
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
   m.def("feature_loss(Tensor target, Tensor estimate, int statistics_of, bool absolute, float floor, bool masked, bool mask_from_target, "
         "float quantile, float margin, int closing, int opening, bool kept) -> (Tensor, Tensor, Tensor)");
-  m.def("feature_loss_backward(Tensor gradient, Tensor target, Tensor estimate, Tensor statistics, Tensor mask, int statistics_of, bool absolute, "
-        "float floor, float through, bool kept) -> Tensor");
+  m.def("feature_loss_backward(Tensor gradient, Tensor target, Tensor estimate, Tensor statistics, Tensor mask, int statistics_of, "
+        "bool absolute, float floor, float through, bool kept) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(retouch, CPU, m) {

@@ -25,7 +25,8 @@ public sealed class ArenaServer : IAsyncDisposable
     private readonly WebApplication host;
     private readonly ServedStudy served;
 
-    private ArenaServer(WebApplication host, ServedStudy served, string address) => (this.host, this.served, Address) = (host, served, address);
+    private ArenaServer(WebApplication host, ServedStudy served, string address) =>
+        (this.host, this.served, Address) = (host, served, address);
 
     /// <summary>Where it listens, as the beginning of a link, without a slash at the end.</summary>
     public string Address { get; }
@@ -43,19 +44,25 @@ public sealed class ArenaServer : IAsyncDisposable
     public string VotesFile => served.Options.VotesFile;
 
     /// <summary>What raters open; holds the access token where one is needed. Null where raters come by invitation.</summary>
-    public string? RaterLink => served.Options switch
-    {
-        { Raters.Count: > 0 } => null,
-        { Token: { } token } => $"{Address}/join?token={Uri.EscapeDataString(token)}",
-        _ => Address + "/",
-    };
+    public string? RaterLink =>
+        served.Options switch
+        {
+            { Raters.Count: > 0 } => null,
+            { Token: { } token } => $"{Address}/join?token={Uri.EscapeDataString(token)}",
+            _ => Address + "/",
+        };
 
     /// <summary>What the owner opens to see the results. Whoever has it sees which model is which.</summary>
     public string OwnerLink => $"{Address}/results?token={served.Secrets.OwnerToken}";
 
     /// <summary>A link for every rater named in the options.</summary>
     public IReadOnlyList<Invitation> Invitations =>
-        [.. served.File.Raters.All().Where(r => served.Options.Raters.Contains(r.Name, StringComparer.OrdinalIgnoreCase)).Select(r => new Invitation(r.Name, Address + served.LinkOf(r)))];
+        [
+            .. served
+                .File.Raters.All()
+                .Where(r => served.Options.Raters.Contains(r.Name, StringComparer.OrdinalIgnoreCase))
+                .Select(r => new Invitation(r.Name, Address + served.LinkOf(r))),
+        ];
 
     /// <summary>Reads the pictures, opens the votes, and begins to serve.</summary>
     /// <param name="options">What and how.</param>
@@ -65,7 +72,12 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <exception cref="UsageException">An option is out of range, or an address beyond this machine lacks a token.</exception>
     /// <exception cref="InputException">There is nothing to judge, or a picture has changed since it was judged.</exception>
     /// <exception cref="EnvironmentException">The port is taken, or another server has the study.</exception>
-    public static async Task<ArenaServer> StartAsync(ArenaOptions options, TimeProvider time, Action<string> log, CancellationToken cancellation = default)
+    public static async Task<ArenaServer> StartAsync(
+        ArenaOptions options,
+        TimeProvider time,
+        Action<string> log,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         var study = ServedStudy.Open(options, time, cancellation);
@@ -83,7 +95,11 @@ public sealed class ArenaServer : IAsyncDisposable
                 await app.DisposeAsync().ConfigureAwait(false);
             study.Dispose();
             if (e is IOException or System.Net.Sockets.SocketException)
-                throw new EnvironmentException($"Cannot listen on {options.Address} port {options.Port}: {e.Message.TrimEnd('.')}. Choose another with --port, or 0 for any that is free.", e);
+                throw new EnvironmentException(
+                    $"Cannot listen on {options.Address} port {options.Port}: {e.Message.TrimEnd('.')}. Choose another with "
+                        + $"--port, or 0 for any that is free.",
+                    e
+                );
             throw;
         }
     }
@@ -96,12 +112,13 @@ public sealed class ArenaServer : IAsyncDisposable
         served.Dispose();
     }
 
-    private static string Shown(IPAddress address) => address switch
-    {
-        _ when address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) => Dns.GetHostName(),
-        { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } => $"[{address}]",
-        _ => address.ToString(),
-    };
+    private static string Shown(IPAddress address) =>
+        address switch
+        {
+            _ when address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) => Dns.GetHostName(),
+            { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } => $"[{address}]",
+            _ => address.ToString(),
+        };
 
     private static WebApplication Build(ServedStudy study, Action<string> log)
     {

@@ -32,7 +32,13 @@ public static class StudyReports
     /// <param name="output">The folder to write; new or empty.</param>
     /// <param name="options">What becomes a preference.</param>
     /// <param name="time">A clock.</param>
-    public static PreferenceResult WritePreferences(string votesFile, string folder, string output, PreferenceOptions options, TimeProvider time)
+    public static PreferenceResult WritePreferences(
+        string votesFile,
+        string folder,
+        string output,
+        PreferenceOptions options,
+        TimeProvider time
+    )
     {
         using var file = StudyFile.Read(votesFile, time);
         return PreferenceExport.Write(file, Path.GetFullPath(folder), output, options);

@@ -46,8 +46,8 @@ internal static class CommandLine
     public static Task<int> RunAsync(string[] args) => RunAsync(Create(), args, Console.Out, Console.Error);
 
     /// <summary>
-    /// Parses and runs one command of <paramref name="root"/>. Exit codes: 0 done, 1 a defect of Retouch, 2 usage, 3 input, 4 environment, 5 diverged,
-    /// 130 interrupted.
+    /// Parses and runs one command of <paramref name="root"/>. Exit codes: 0 done, 1 a defect of Retouch, 2 usage, 3 input, 4 environment,
+    /// 5 diverged, 130 interrupted.
     /// </summary>
     internal static async Task<int> RunAsync(RootCommand root, string[] args, TextWriter output, TextWriter error)
     {
@@ -88,16 +88,20 @@ internal static class CommandLine
         }
     }
 
-    private static (int Code, string Message) Explain(Exception error, bool interrupted) => error switch
-    {
-        OperationCanceledException when interrupted => (Interrupted, "interrupted"),
-        RetouchException e => (e.ExitCode, "error: " + e.Message),
-        FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (BadInput, "error: " + error.Message),
-        OutOfMemoryException => (LacksSomething, "error: The machine ran out of memory. Use a smaller batch or smaller pictures."),
-        _ => (Defect, $"""
-            error: {error.GetType().Name}: {error.Message}
-            This is a defect of Retouch, not of what you gave it. Please report it to the project with the command, its output with
-            --verbose added, and the output of 'retouch doctor --json'.
-            """),
-    };
+    private static (int Code, string Message) Explain(Exception error, bool interrupted) =>
+        error switch
+        {
+            OperationCanceledException when interrupted => (Interrupted, "interrupted"),
+            RetouchException e => (e.ExitCode, "error: " + e.Message),
+            FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (BadInput, "error: " + error.Message),
+            OutOfMemoryException => (LacksSomething, "error: The machine ran out of memory. Use a smaller batch or smaller pictures."),
+            _ => (
+                Defect,
+                $"""
+                error: {error.GetType().Name}: {error.Message}
+                This is a defect of Retouch, not of what you gave it. Please report it to the project with the command, its output with
+                --verbose added, and the output of 'retouch doctor --json'.
+                """
+            ),
+        };
 }

@@ -40,5 +40,6 @@ internal sealed class Output(TextWriter writer, bool json)
 
     /// <summary>Reads what <see cref="Write"/> wrote with <c>--json</c>.</summary>
     /// <exception cref="JsonException">The text is no such document.</exception>
-    public static T Read<T>(string document) => JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");
+    public static T Read<T>(string document) =>
+        JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");
 }

@@ -18,7 +18,11 @@ internal static class UsageMessage
             if (parsed.UnmatchedTokens.Count > 0 && command is RootCommand && !parsed.UnmatchedTokens.Any(error.Message.Contains))
                 continue;
             var token = parsed.UnmatchedTokens.FirstOrDefault(error.Message.Contains);
-            var kind = token is null ? null : token.StartsWith('-') ? "option" : command is RootCommand ? "verb" : "argument";
+            var kind =
+                token is null ? null
+                : token.StartsWith('-') ? "option"
+                : command is RootCommand ? "verb"
+                : "argument";
             text.Append("error: ").Append(token is null ? error.Message : $"Unknown {kind} '{token}'.");
             if (token is not null && Nearest(token, known) is { } suggestion)
                 text.Append($" Did you mean '{suggestion}'?");
@@ -34,20 +38,27 @@ internal static class UsageMessage
         for (var result = parsed.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
         {
             var inner = result == parsed.CommandResult;
-            var options = result.Command.Options.Where(option => (inner || option.Recursive) && !option.Hidden).SelectMany(option => option.Aliases.Append(option.Name));
+            var options = result
+                .Command.Options.Where(option => (inner || option.Recursive) && !option.Hidden)
+                .SelectMany(option => option.Aliases.Append(option.Name));
             var verbs = inner ? result.Command.Subcommands.Where(verb => !verb.Hidden).Select(verb => verb.Name) : [];
             foreach (var name in options.Concat(verbs))
                 yield return name;
         }
     }
 
-    /// <summary>The name closest to <paramref name="word"/>, if it is close enough to be a slip: at most a third of its letters differ.</summary>
+    /// <summary>
+    /// The name closest to <paramref name="word"/>, if it is close enough to be a slip: at most a third of its letters differ.
+    /// </summary>
     internal static string? Nearest(string word, IEnumerable<string> names) =>
-        names.Where(name => name.StartsWith('-') == word.StartsWith('-'))
+        names
+            .Where(name => name.StartsWith('-') == word.StartsWith('-'))
             .Select(name => (Name: name, Distance: Distance(word, name)))
             .Where(pair => pair.Distance <= Math.Max(1, pair.Name.TrimStart('-').Length / 3))
-            .OrderBy(pair => pair.Distance).ThenBy(pair => pair.Name, StringComparer.Ordinal)
-            .Select(pair => pair.Name).FirstOrDefault();
+            .OrderBy(pair => pair.Distance)
+            .ThenBy(pair => pair.Name, StringComparer.Ordinal)
+            .Select(pair => pair.Name)
+            .FirstOrDefault();
 
     /// <summary>Edit distance in which a letter left out, put in, replaced, or swapped with its neighbour counts one.</summary>
     private static int Distance(string a, string b)

@@ -36,8 +36,8 @@ public readonly record struct Interval(double Low, double High)
 }
 
 /// <summary>
-/// The percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13): the pictures of a set are drawn again
-/// with replacement, the figures are computed anew, and the interval is cut from their distribution.
+/// The percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13): the pictures of a set are drawn
+/// again with replacement, the figures are computed anew, and the interval is cut from their distribution.
 /// </summary>
 public static class Bootstrap
 {
@@ -55,14 +55,18 @@ public static class Bootstrap
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var replicates = new double[options.Resamples][];
-        Parallel.For(0, replicates.Length, b =>
-        {
-            var random = new SplitMix64(SplitMix64.Derive(options.Seed, 0x626F6F74, stream, (ulong)b));
-            var times = new int[scores.Count];
-            for (var i = 0; i < times.Length; i++)
-                times[random.NextInt(times.Length)]++;
-            replicates[b] = scores.Figures(times);
-        });
+        Parallel.For(
+            0,
+            replicates.Length,
+            b =>
+            {
+                var random = new SplitMix64(SplitMix64.Derive(options.Seed, 0x626F6F74, stream, (ulong)b));
+                var times = new int[scores.Count];
+                for (var i = 0; i < times.Length; i++)
+                    times[random.NextInt(times.Length)]++;
+                replicates[b] = scores.Figures(times);
+            }
+        );
         return replicates;
     }
 

@@ -29,7 +29,9 @@ public enum Metrics
     /// <summary>The Fréchet distance on the features of every other network that is given; figures carry the network's name.</summary>
     Fd = 32,
 
-    /// <summary>The kernel distance on the features of every network that is given; on Inception's, the kernel Inception distance.</summary>
+    /// <summary>
+    /// The kernel distance on the features of every network that is given; on Inception's, the kernel Inception distance.
+    /// </summary>
     Kid = 64,
 
     /// <summary>Precision, recall, density and coverage on the features of every network that is given.</summary>
@@ -101,7 +103,9 @@ public sealed record EvaluationOptions
     public void Validate()
     {
         if (Metrics == Metrics.None)
-            throw new UsageException("No metric is asked for; choose from fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid and prdc.");
+            throw new UsageException(
+                "No metric is asked for; choose from fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid and prdc."
+            );
         if (BatchSize is < 1 or > 4096)
             throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
         Bootstrap.Validate();
@@ -124,15 +128,28 @@ public sealed record EvaluationOptions
         if (Asks(Metrics.Fid) && inception is null)
             throw new UsageException("fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE).");
         if (Asks(Metrics.Fd) && !hasOthers)
-            throw new UsageException("fd needs a feature network other than Inception: give its weights (--squeezenet FILE, --clip FOLDER or --retouch-features FOLDER).");
+            throw new UsageException(
+                "fd needs a feature network other than Inception: give its weights (--squeezenet FILE, --clip FOLDER or "
+                    + "--retouch-features FOLDER)."
+            );
         if (Asks(Metrics.Kid | Metrics.Prdc) && Networks.Count == 0)
-            throw new UsageException("kid and prdc need a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or --retouch-features FOLDER).");
+            throw new UsageException(
+                "kid and prdc need a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or "
+                    + "--retouch-features FOLDER)."
+            );
         if (inception is not null && !Asks(Metrics.Fid | Metrics.Kid | Metrics.Prdc))
-            throw new UsageException("The Inception network is given, but no metric uses it; ask for fid, kid or prdc (--metrics) or leave it out.");
+            throw new UsageException(
+                "The Inception network is given, but no metric uses it; ask for fid, kid or prdc (--metrics) or leave it out."
+            );
         if (hasOthers && !Asks(Metrics.Fd | Metrics.Kid | Metrics.Prdc))
-            throw new UsageException("A feature network is given, but no metric uses it; ask for fd, kid or prdc (--metrics) or leave it out.");
+            throw new UsageException(
+                "A feature network is given, but no metric uses it; ask for fd, kid or prdc (--metrics) or leave it out."
+            );
         if (Asks(Metrics.Lpips) && Perceptual is null)
-            throw new UsageException("lpips needs a classifier's weights in torchvision's layout (--lpips-network FILE) and the lpips package's linear weights for it (--lpips FILE).");
+            throw new UsageException(
+                "lpips needs a classifier's weights in torchvision's layout (--lpips-network FILE) and the lpips package's linear "
+                    + "weights for it (--lpips FILE)."
+            );
         if (Perceptual is not null && !Asks(Metrics.Lpips))
             throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
         if (Asks(Metrics.ClipScore) && ClipScore is null)
@@ -142,6 +159,8 @@ public sealed record EvaluationOptions
         if (Statistics is not null && !Asks(Metrics.Fid))
             throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
         if (Statistics is { } saved && saved.Width != inception!.Protocol.Width)
-            throw new InputException($"'{StatisticsName}' holds statistics of {saved.Width} features; FID compares {inception.Protocol.Width}.");
+            throw new InputException(
+                $"'{StatisticsName}' holds statistics of {saved.Width} features; FID compares {inception.Protocol.Width}."
+            );
     }
 }

@@ -3,7 +3,9 @@ using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation;
 
-/// <summary>Everything that decides the figures beside the pictures themselves; two results are comparable when their protocols are equal.</summary>
+/// <summary>
+/// Everything that decides the figures beside the pictures themselves; two results are comparable when their protocols are equal.
+/// </summary>
 public sealed record EvaluationProtocol
 {
     /// <summary>Pixels in a row.</summary>
@@ -46,8 +48,9 @@ public sealed record EvaluationProtocol
     public required BootstrapOptions Bootstrap { get; init; }
 
     /// <summary>What the intervals hold: the sets are drawn anew, the reference is taken as fixed.</summary>
-    public string Intervals { get; } = 
-        "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd, swd) by their influence functions; "
+    public string Intervals { get; } =
+        "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd, "
+        + "swd) by their influence functions; "
         + "recall and coverage over the pictures of the reference";
 
     internal static EvaluationProtocol Of(ImageSet first, ImageSet? reference, WaveletPlan? plan, EvaluationOptions options)
@@ -59,7 +62,12 @@ public sealed record EvaluationProtocol
         {
             Width = size.Width,
             Height = size.Height,
-            Metrics = [.. Enum.GetValues<Metrics>().Where(m => m != Evaluation.Metrics.None && options.Metrics.HasFlag(m)).Select(static m => m.ToString().ToLowerInvariant())],
+            Metrics =
+            [
+                .. Enum.GetValues<Metrics>()
+                    .Where(m => m != Evaluation.Metrics.None && options.Metrics.HasFlag(m))
+                    .Select(static m => m.ToString().ToLowerInvariant()),
+            ],
             Fwd = plan,
             Spectrum = Where(Evaluation.Metrics.Spectrum, options.Spectrum),
             Networks = options.Networks.Count > 0 ? [.. options.Networks.Select(static n => n.Protocol)] : null,
@@ -68,7 +76,9 @@ public sealed record EvaluationProtocol
             SlicedWasserstein = Where(Evaluation.Metrics.Swd, options.SlicedWasserstein),
             PrecisionRecall = Where(Evaluation.Metrics.Prdc, options.PrecisionRecall),
             Kernel = Where(Evaluation.Metrics.Kid, options.Kernel),
-            Statistics = options.Statistics is { } saved ? new(options.StatisticsName ?? "", saved.Count, saved.Protocol, saved.Preparation) : null,
+            Statistics = options.Statistics is { } saved
+                ? new(options.StatisticsName ?? "", saved.Count, saved.Protocol, saved.Preparation)
+                : null,
             Bootstrap = options.Bootstrap,
         };
     }
@@ -97,11 +107,17 @@ public sealed record Figure(string Name, double Value, Interval Interval, Prefer
 /// <param name="Profile">The mean radial power spectrum, ring 1 first, where it was asked for.</param>
 public sealed record SetResult(string Name, int Count, string Preparation, IReadOnlyList<Figure> Figures, IReadOnlyList<double>? Profile)
 {
-    /// <summary>log₁₀ of the ratio of the mean power spectrum to the reference's, [height, width], frequency 0 in the middle, where spectra were asked for.</summary>
+    /// <summary>
+    /// log₁₀ of the ratio of the mean power spectrum to the reference's, [height, width], frequency 0 in the middle, where spectra were
+    /// asked for.
+    /// </summary>
     [JsonIgnore]
     public double[,]? SpectrumMap { get; init; }
 
-    /// <summary>Each figure's value for every resample of the pictures, figures in their order: sets whose pictures belong together are resampled alike.</summary>
+    /// <summary>
+    /// Each figure's value for every resample of the pictures, figures in their order: sets whose pictures belong together are resampled
+    /// alike.
+    /// </summary>
     [JsonIgnore]
     public IReadOnlyList<IReadOnlyList<double>> Replicates { get; init; } = [];
 }
@@ -147,7 +163,8 @@ public sealed record EvaluationResult(
     ReferenceResult Reference,
     IReadOnlyList<SetResult> Sets,
     IReadOnlyList<Difference> Differences,
-    IReadOnlyList<string> Warnings);
+    IReadOnlyList<string> Warnings
+);
 
 /// <summary>How far an evaluation is.</summary>
 /// <param name="Done">Pictures read, over all passes.</param>

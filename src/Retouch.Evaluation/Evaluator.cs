@@ -12,7 +12,8 @@ public static class Evaluator
     /// Measures every set, and the difference of every other set to the first. Reads each set once, and once more for the intervals of the
     /// wavelet distance; memory depends on the size of the pictures, not on their number, but for a few hundred bytes a picture.
     /// </summary>
-    /// <param name="reference">Real pictures; for PSNR, the originals. Null where only FID against saved statistics is asked for, and what needs no reference.</param>
+    /// <param name="reference">Real pictures; for PSNR, the originals. Null where only FID against saved statistics is asked for, and what
+    /// needs no reference.</param>
     /// <param name="sets">One or more; the first is the baseline.</param>
     /// <param name="options">What is measured, and how.</param>
     /// <param name="progress">Told after each batch, on the caller's thread.</param>
@@ -24,7 +25,8 @@ public static class Evaluator
         IReadOnlyList<ImageSet> sets,
         EvaluationOptions options,
         Action<EvaluationProgress>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(sets);
         ArgumentNullException.ThrowIfNull(options);
@@ -33,9 +35,12 @@ public static class Evaluator
             throw new ArgumentException("There is nothing to evaluate.", nameof(sets));
         EvaluationChecks.Check(reference, sets, options);
 
-        var plan = options.Metrics.HasFlag(Metrics.Fwd) ? WaveletPlan.For(reference!.Width, reference.Height, options.WaveletLevel, options.WaveletLogarithm) : null;
+        var plan = options.Metrics.HasFlag(Metrics.Fwd)
+            ? WaveletPlan.For(reference!.Width, reference.Height, options.WaveletLevel, options.WaveletLogarithm)
+            : null;
         var passes = plan is null ? 1 : 2;
-        long done = 0, total = (reference?.Count ?? 0) + sets.Sum(set => (long)set.Count * passes);
+        long done = 0,
+            total = (reference?.Count ?? 0) + sets.Sum(set => (long)set.Count * passes);
         void Tick(int count)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -56,22 +61,44 @@ public static class Evaluator
             if (results.Count == 1)
                 baseline = replicates;
             else
-                differences.AddRange(Differences(results[0], results[^1], scores, replicates, baseline, paired, options.Bootstrap.Confidence));
+                differences.AddRange(
+                    Differences(results[0], results[^1], scores, replicates, baseline, paired, options.Bootstrap.Confidence)
+                );
         }
 
-        return new EvaluationResult(EvaluationProtocol.Of(sets[0], reference, plan, options), Reference(reference, real, options), results, differences, EvaluationChecks.Warnings(reference, sets, plan, options));
+        return new EvaluationResult(
+            EvaluationProtocol.Of(sets[0], reference, plan, options),
+            Reference(reference, real, options),
+            results,
+            differences,
+            EvaluationChecks.Warnings(reference, sets, plan, options)
+        );
     }
 
     // Pairs are drawn together. The reference's pictures are the same for every set, and drawn apart from any set's.
-    private static ulong Stream(ImageScores scores, bool paired, int set) => scores.OfReference ? ulong.MaxValue : paired ? 0UL : (ulong)set;
+    private static ulong Stream(ImageScores scores, bool paired, int set) =>
+        scores.OfReference ? ulong.MaxValue
+        : paired ? 0UL
+        : (ulong)set;
 
-    private static ReferenceResult Reference(ImageSet? reference, SetMeasurement? real, EvaluationOptions options) => reference is not null
-        ? new ReferenceResult(reference.Name, reference.Count, reference.Preparation, real?.Spectra?.MeanProfile())
+    private static ReferenceResult Reference(ImageSet? reference, SetMeasurement? real, EvaluationOptions options) =>
+        reference is not null ? new ReferenceResult(reference.Name, reference.Count, reference.Preparation, real?.Spectra?.MeanProfile())
         : options.Statistics is { } saved
-            ? new ReferenceResult(options.StatisticsName ?? "saved statistics", (int)Math.Min(saved.Count ?? 0, int.MaxValue), saved.Preparation ?? "saved statistics; how they were made is not said", null)
-            : new ReferenceResult("none", 0, "no metric needs one", null);
+            ? new ReferenceResult(
+                options.StatisticsName ?? "saved statistics",
+                (int)Math.Min(saved.Count ?? 0, int.MaxValue),
+                saved.Preparation ?? "saved statistics; how they were made is not said",
+                null
+            )
+        : new ReferenceResult("none", 0, "no metric needs one", null);
 
-    private static SetResult Result(SetMeasurement measured, List<ImageScores> scores, List<double[][]> replicates, SetMeasurement? real, double confidence)
+    private static SetResult Result(
+        SetMeasurement measured,
+        List<ImageScores> scores,
+        List<double[][]> replicates,
+        SetMeasurement? real,
+        double confidence
+    )
     {
         List<Figure> figures = [];
         foreach (var (score, replicate) in scores.Zip(replicates))
@@ -80,19 +107,38 @@ public static class Evaluator
             for (var k = 0; k < values.Length; k++)
             {
                 var own = score.Names[k].Name == "sharpness" ? real?.Sharpness : null;
-                figures.Add(new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own));
+                figures.Add(
+                    new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own)
+                );
             }
         }
 
         return new SetResult(measured.Set.Name, measured.Set.Count, measured.Set.Preparation, figures, measured.Spectra?.MeanProfile())
         {
-            Replicates = [.. scores.Zip(replicates).SelectMany(static p => Enumerable.Range(0, p.First.Names.Count).Select(k => (double[])[.. p.Second.Select(r => r[k])]))],
-            SpectrumMap = measured.Spectra is { } spectra && real?.Spectra is { } reference ? SpectrumMap.LogRatio(spectra.MeanMap(), reference.MeanMap()) : null,
+            Replicates =
+            [
+                .. scores
+                    .Zip(replicates)
+                    .SelectMany(static p =>
+                        Enumerable.Range(0, p.First.Names.Count).Select(k => (double[])[.. p.Second.Select(r => r[k])])
+                    ),
+            ],
+            SpectrumMap =
+                measured.Spectra is { } spectra && real?.Spectra is { } reference
+                    ? SpectrumMap.LogRatio(spectra.MeanMap(), reference.MeanMap())
+                    : null,
         };
     }
 
     private static IEnumerable<Difference> Differences(
-        SetResult baseline, SetResult set, List<ImageScores> scores, List<double[][]> replicates, List<double[][]> baselineReplicates, bool paired, double confidence)
+        SetResult baseline,
+        SetResult set,
+        List<ImageScores> scores,
+        List<double[][]> replicates,
+        List<double[][]> baselineReplicates,
+        bool paired,
+        double confidence
+    )
     {
         for (int s = 0, at = 0; s < scores.Count; s++)
         {
@@ -101,14 +147,25 @@ public static class Evaluator
                 var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, confidence);
                 var figure = set.Figures[at];
                 var value = figure.Value - baseline.Figures[at].Value;
-                yield return new Difference(set.Name, baseline.Name, figure.Name, value, interval, paired || scores[s].OfReference, Judge(interval, figure.Better));
+                yield return new Difference(
+                    set.Name,
+                    baseline.Name,
+                    figure.Name,
+                    value,
+                    interval,
+                    paired || scores[s].OfReference,
+                    Judge(interval, figure.Better)
+                );
             }
         }
     }
 
     private static Verdict Judge(Interval difference, Preference better)
     {
-        var sign = difference.Low > 0 ? 1 : difference.High < 0 ? -1 : 0;
+        var sign =
+            difference.Low > 0 ? 1
+            : difference.High < 0 ? -1
+            : 0;
         return better switch
         {
             _ when sign == 0 => Verdict.Undecided,

@@ -4,8 +4,8 @@ namespace Retouch.Evaluation;
 
 /// <summary>
 /// The squared Fréchet distance of normal distributions (Dowson and Landau 1982; Heusel et al. 2017, eq. 6):
-/// d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½. The roots come from symmetric eigenproblems in float64, so nothing turns complex and
-/// singular covariances (fewer samples than features) need no added diagonal.
+/// d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½. The roots come from symmetric eigenproblems in float64, so nothing turns
+/// complex and singular covariances (fewer samples than features) need no added diagonal.
 /// </summary>
 public static class FrechetDistance
 {
@@ -30,12 +30,17 @@ public static class FrechetDistance
     }
 
     /// <summary>
-    /// Squared distances together with their derivative by the first covariance, I − T, where T = Σ₁^−½ (Σ₁^½ Σ₂ Σ₁^½)^½ Σ₁^−½ is the optimal
-    /// transport map between the two (pseudo-inverse where Σ₁ is singular). The derivative by the first mean is 2(μ₁ − μ₂).
+    /// Squared distances together with their derivative by the first covariance, I − T, where T = Σ₁^−½ (Σ₁^½ Σ₂ Σ₁^½)^½ Σ₁^−½ is the
+    /// optimal transport map between the two (pseudo-inverse where Σ₁ is singular). The derivative by the first mean is 2(μ₁ − μ₂).
     /// </summary>
     /// <inheritdoc cref="Squared"/>
     /// <returns>[batch] and [batch, features, features].</returns>
-    public static (Tensor Distance, Tensor ByCovariance) SquaredWithDerivative(Tensor mean1, Tensor covariance1, Tensor mean2, Tensor covariance2)
+    public static (Tensor Distance, Tensor ByCovariance) SquaredWithDerivative(
+        Tensor mean1,
+        Tensor covariance1,
+        Tensor mean2,
+        Tensor covariance2
+    )
     {
         ArgumentNullException.ThrowIfNull(mean1);
         using var scope = TensorScope.Enter();

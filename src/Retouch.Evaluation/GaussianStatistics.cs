@@ -54,7 +54,10 @@ public sealed class GaussianStatistics : IDisposable
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         if (samples.Shape is not [var groups, var batch, var features] || groups != Groups || features != Features)
-            throw new ArgumentException($"Samples of shape [{string.Join(", ", samples.Shape)}] do not fit [{Groups}, batch, {Features}].", nameof(samples));
+            throw new ArgumentException(
+                $"Samples of shape [{string.Join(", ", samples.Shape)}] do not fit [{Groups}, batch, {Features}].",
+                nameof(samples)
+            );
         if (batch == 0)
             return;
         var x = samples.To(DType.Float64);

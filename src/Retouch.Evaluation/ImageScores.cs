@@ -47,7 +47,9 @@ public sealed class ImageScores
     /// <summary>The figures.</summary>
     public IReadOnlyList<FigureName> Names { get; }
 
-    /// <summary>Whether the rows are of the reference's pictures rather than the set's, as where a figure is an average over them.</summary>
+    /// <summary>
+    /// Whether the rows are of the reference's pictures rather than the set's, as where a figure is an average over them.
+    /// </summary>
     public bool OfReference { get; init; }
 
     /// <summary>Pictures.</summary>

@@ -5,8 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// A set of pictures of one size that can be read again and again, a stretch at a time: files, drawn scenes, or tensors in memory. What every
-/// source gives is what an 8-bit file would hold, so that rounding is the same for all.
+/// A set of pictures of one size that can be read again and again, a stretch at a time: files, drawn scenes, or tensors in memory. What
+/// every source gives is what an 8-bit file would hold, so that rounding is the same for all.
 /// </summary>
 public abstract class ImageSet
 {
@@ -22,7 +22,9 @@ public abstract class ImageSet
     /// <summary>Rows of every picture.</summary>
     public abstract int Height { get; }
 
-    /// <summary>What was done to the pictures, for the record: the resize and its filter, or that there was none; how many were taken of how many.</summary>
+    /// <summary>
+    /// What was done to the pictures, for the record: the resize and its filter, or that there was none; how many were taken of how many.
+    /// </summary>
     public abstract string Preparation { get; }
 
     /// <summary>

@@ -3,8 +3,8 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// The Laplacian pyramid (Burt and Adelson 1983) with the 5 x 5 binomial filter, borders mirrored about the outermost pixels: each level is what its
-/// half-sized version, brought back to size, lacks; the last is what remains. Adding up gives the picture back.
+/// The Laplacian pyramid (Burt and Adelson 1983) with the 5 x 5 binomial filter, borders mirrored about the outermost pixels: each level is
+/// what its half-sized version, brought back to size, lacks; the last is what remains. Adding up gives the picture back.
 /// </summary>
 internal static class LaplacianPyramid
 {

@@ -4,7 +4,10 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation;
 
-/// <summary>Patches from every level of every picture's Laplacian pyramid. Where they lie depends on the picture alone, so neither order nor names matter.</summary>
+/// <summary>
+/// Patches from every level of every picture's Laplacian pyramid. Where they lie depends on the picture alone, so neither order nor names
+/// matter.
+/// </summary>
 internal sealed class PatchDescriptors : IDisposable
 {
     private const int Channels = 3;
@@ -48,22 +51,27 @@ internal sealed class PatchDescriptors : IDisposable
             var (patch, table) = (options.Patch, tables[k]);
             var rows = Ops.Empty([count * PatchesPerPicture, table.Width], dtype: DType.Float32);
             var level = k;
-            Parallel.For(0, count, i =>
-            {
-                var from = pixels.Span<float>();
-                var to = rows.Span<float>();
-                var random = new SplitMix64(SplitMix64.Derive(options.Seed, 0x737764, (ulong)level, hashes[i]));
-                for (var p = 0; p < PatchesPerPicture; p++)
+            Parallel.For(
+                0,
+                count,
+                i =>
                 {
-                    var (top, left) = (random.NextInt(height - patch + 1), random.NextInt(width - patch + 1));
-                    var row = to.Slice(((i * PatchesPerPicture) + p) * table.Width, table.Width);
-                    for (var c = 0; c < Channels; c++)
+                    var from = pixels.Span<float>();
+                    var to = rows.Span<float>();
+                    var random = new SplitMix64(SplitMix64.Derive(options.Seed, 0x737764, (ulong)level, hashes[i]));
+                    for (var p = 0; p < PatchesPerPicture; p++)
                     {
-                        for (var y = 0; y < patch; y++)
-                            from.Slice((((((i * Channels) + c) * height) + top + y) * width) + left, patch).CopyTo(row[(((c * patch) + y) * patch)..]);
+                        var (top, left) = (random.NextInt(height - patch + 1), random.NextInt(width - patch + 1));
+                        var row = to.Slice(((i * PatchesPerPicture) + p) * table.Width, table.Width);
+                        for (var c = 0; c < Channels; c++)
+                        {
+                            for (var y = 0; y < patch; y++)
+                                from.Slice((((((i * Channels) + c) * height) + top + y) * width) + left, patch)
+                                    .CopyTo(row[(((c * patch) + y) * patch)..]);
+                        }
                     }
                 }
-            });
+            );
             table.Put(start * PatchesPerPicture, rows);
         }
     }
@@ -73,13 +81,15 @@ internal sealed class PatchDescriptors : IDisposable
     {
         var table = tables[level];
         var (sums, squares) = (new double[Channels], new double[Channels]);
-        table.ForEachBlock((_, block) =>
-        {
-            var x = block.Reshape([block.Shape[0], Channels, table.Width / Channels]).To(DType.Float64);
-            var (sum, square) = (x.Sum([0L, 2]).ToArray<double>(), x.Square().Sum([0L, 2]).ToArray<double>());
-            for (var c = 0; c < Channels; c++)
-                (sums[c], squares[c]) = (sums[c] + sum[c], squares[c] + square[c]);
-        });
+        table.ForEachBlock(
+            (_, block) =>
+            {
+                var x = block.Reshape([block.Shape[0], Channels, table.Width / Channels]).To(DType.Float64);
+                var (sum, square) = (x.Sum([0L, 2]).ToArray<double>(), x.Square().Sum([0L, 2]).ToArray<double>());
+                for (var c = 0; c < Channels; c++)
+                    (sums[c], squares[c]) = (sums[c] + sum[c], squares[c] + square[c]);
+            }
+        );
         double n = (double)table.Count * table.Width / Channels;
         double[] mean = [.. sums.Select(s => s / n)];
         return (mean, [.. squares.Zip(mean, (s, m) => Math.Sqrt(Math.Max((s / n) - (m * m), 0)))]);
@@ -97,13 +107,17 @@ internal sealed class PatchDescriptors : IDisposable
         var levels = (images.To(DType.Float32) * 255).Round().To(DType.UInt8).ToArray<byte>();
         var hashes = new ulong[images.Shape[0]];
         var each = levels.Length / hashes.Length;
-        Parallel.For(0, hashes.Length, i =>
-        {
-            var hash = HashStart;
-            foreach (var level in levels.AsSpan(i * each, each))
-                hash = (hash ^ level) * HashPrime;
-            hashes[i] = hash;
-        });
+        Parallel.For(
+            0,
+            hashes.Length,
+            i =>
+            {
+                var hash = HashStart;
+                foreach (var level in levels.AsSpan(i * each, each))
+                    hash = (hash ^ level) * HashPrime;
+                hashes[i] = hash;
+            }
+        );
         return hashes;
     }
 }

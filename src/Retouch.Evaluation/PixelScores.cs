@@ -8,8 +8,8 @@ public static class PixelScores
     private const double Peak = 255;
 
     /// <summary>
-    /// Sharpness: the variance over the picture of the luminance's Laplacian (the four neighbours less four times the middle; the border is left out), in
-    /// squared levels of 0 to 255 (Pech-Pacheco et al. 2000).
+    /// Sharpness: the variance over the picture of the luminance's Laplacian (the four neighbours less four times the middle; the border is
+    /// left out), in squared levels of 0 to 255 (Pech-Pacheco et al. 2000).
     /// </summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of 3 or more.</param>
     /// <returns>[batch].</returns>
@@ -34,7 +34,10 @@ public static class PixelScores
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         if (!images.Shape.SequenceEqual(reference.Shape))
-            throw new ArgumentException($"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.", nameof(reference));
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
+                nameof(reference)
+            );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();

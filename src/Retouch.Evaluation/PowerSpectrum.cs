@@ -27,9 +27,9 @@ public sealed record SpectrumOptions
 }
 
 /// <summary>
-/// Power spectra of pictures of one size: |F|² of the signal less its mean, over the sum of the squared window, so that white noise of variance v
-/// has the power v at every frequency. The radial profile averages rings of one cycle a picture's width: ring k (1 to side/2, side the shorter one)
-/// holds the frequencies from k − ½ up to k + ½ cycles a side; the corners beyond are left out.
+/// Power spectra of pictures of one size: |F|² of the signal less its mean, over the sum of the squared window, so that white noise of
+/// variance v has the power v at every frequency. The radial profile averages rings of one cycle a picture's width: ring k (1 to side/2,
+/// side the shorter one) holds the frequencies from k − ½ up to k + ½ cycles a side; the corners beyond are left out.
 /// </summary>
 public sealed class PowerSpectrum : IDisposable
 {
@@ -120,7 +120,9 @@ public sealed class PowerSpectrum : IDisposable
         return Tensor.From(taper);
     }
 
-    /// <summary>For every frequency of the half plane its ring (0 for none), how many frequencies it stands for, and each ring's size.</summary>
+    /// <summary>
+    /// For every frequency of the half plane its ring (0 for none), how many frequencies it stands for, and each ring's size.
+    /// </summary>
     private (long[] Ring, double[] Weight, double[] Size) Rings()
     {
         var ring = new long[height * HalfWidth];
@@ -131,7 +133,8 @@ public sealed class PowerSpectrum : IDisposable
         {
             for (var u = 0; u < HalfWidth; u++)
             {
-                double down = (v <= height / 2 ? v : v - height) * side / height, across = u * side / width;
+                double down = (v <= height / 2 ? v : v - height) * side / height,
+                    across = u * side / width;
                 var k = (int)Math.Floor(Math.Sqrt((down * down) + (across * across)) + 0.5);
                 var at = (v * HalfWidth) + u;
                 ring[at] = k <= Bins ? k : 0;

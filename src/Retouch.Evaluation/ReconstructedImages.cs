@@ -37,7 +37,9 @@ public sealed class ReconstructedImages(ImageSet originals, IAutoencoder autoenc
         if (Width % autoencoder.Downsampling != 0 || Height % autoencoder.Downsampling != 0)
         {
             throw new InputException(
-                $"Pictures of {Width} x {Height} do not divide into latents {autoencoder.Downsampling} times smaller. Have them resized (--size).");
+                $"Pictures of {Width} x {Height} do not divide into latents {autoencoder.Downsampling} times smaller. Have them "
+                    + $"resized (--size)."
+            );
         }
 
         using var scope = TensorScope.Enter();

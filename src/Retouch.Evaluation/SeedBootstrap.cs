@@ -5,8 +5,10 @@ namespace Retouch.Evaluation;
 
 /// <summary>A figure over several trainings that differ in their seed alone.</summary>
 /// <param name="Value">The mean over the seeds.</param>
-/// <param name="Interval">Percentile bootstrap: pictures and seeds are drawn anew, independently of each other. With one seed, of the pictures alone.</param>
-/// <param name="OverSeeds">Student's interval of the mean over the seeds; null with one seed. With few seeds the bootstrap's is too short, and this one is right where seeds scatter normally.</param>
+/// <param name="Interval">Percentile bootstrap: pictures and seeds are drawn anew, independently of each other. With one seed, of the
+/// pictures alone.</param>
+/// <param name="OverSeeds">Student's interval of the mean over the seeds; null with one seed. With few seeds the bootstrap's is too short,
+/// and this one is right where seeds scatter normally.</param>
 /// <param name="Seeds">The figure with each seed.</param>
 public sealed record SeedEstimate(double Value, Interval Interval, Interval? OverSeeds, IReadOnlyList<double> Seeds)
 {
@@ -15,21 +17,27 @@ public sealed record SeedEstimate(double Value, Interval Interval, Interval? Ove
     {
         get
         {
-            var (low, high) = OverSeeds is { } over ? (Math.Min(Interval.Low, over.Low), Math.Max(Interval.High, over.High)) : (Interval.Low, Interval.High);
-            return low > 0 ? 1 : high < 0 ? -1 : 0;
+            var (low, high) = OverSeeds is { } over
+                ? (Math.Min(Interval.Low, over.Low), Math.Max(Interval.High, over.High))
+                : (Interval.Low, Interval.High);
+            return low > 0 ? 1
+                : high < 0 ? -1
+                : 0;
         }
     }
 }
 
 /// <summary>
-/// Intervals over seeds of training and over pictures at once. The two factors are crossed (every training draws the same seeds of pictures), so each is resampled on its own
-/// (the pigeonhole bootstrap: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007)).
+/// Intervals over seeds of training and over pictures at once. The two factors are crossed (every training draws the same seeds of
+/// pictures), so each is resampled on its own (the pigeonhole bootstrap: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1
+/// (2007)).
 /// </summary>
 public static class SeedBootstrap
 {
     /// <summary>The mean of a figure over seeds.</summary>
     /// <param name="values">The figure with each seed.</param>
-    /// <param name="replicates">[seeds][resamples]: the figure for the same resamples of the pictures with each seed, as from <see cref="Bootstrap.Replicates"/>.</param>
+    /// <param name="replicates">[seeds][resamples]: the figure for the same resamples of the pictures with each seed, as from
+    /// <see cref="Bootstrap.Replicates"/>.</param>
     /// <param name="options">Confidence, and what the draws of seeds come from.</param>
     public static SeedEstimate Mean(IReadOnlyList<double> values, IReadOnlyList<IReadOnlyList<double>> replicates, BootstrapOptions options)
     {
@@ -37,7 +45,10 @@ public static class SeedBootstrap
         ArgumentNullException.ThrowIfNull(replicates);
         ArgumentNullException.ThrowIfNull(options);
         if (values.Count == 0 || values.Count != replicates.Count || replicates.Any(r => r.Count != replicates[0].Count))
-            throw new ArgumentException($"{values.Count} seeds with {string.Join(", ", replicates.Select(static r => r.Count))} replicates do not belong together.", nameof(replicates));
+            throw new ArgumentException(
+                $"{values.Count} seeds with {string.Join(", ", replicates.Select(static r => r.Count))} replicates do not belong together.",
+                nameof(replicates)
+            );
         var drawn = new double[replicates[0].Count][];
         for (var b = 0; b < drawn.Length; b++)
         {
@@ -48,7 +59,12 @@ public static class SeedBootstrap
             drawn[b] = [sum / values.Count];
         }
 
-        return new SeedEstimate(values.Average(), Bootstrap.Percentiles(drawn, 0, options.Confidence), Student(values, options.Confidence), [.. values]);
+        return new SeedEstimate(
+            values.Average(),
+            Bootstrap.Percentiles(drawn, 0, options.Confidence),
+            Student(values, options.Confidence),
+            [.. values]
+        );
     }
 
     /// <summary>The mean difference of a figure, seed by seed: training seeds, pictures and their draws are the same in both.</summary>
@@ -58,13 +74,21 @@ public static class SeedBootstrap
     /// <param name="baselineReplicates">The other's.</param>
     /// <param name="options">As for <see cref="Mean"/>.</param>
     public static SeedEstimate Difference(
-        IReadOnlyList<double> values, IReadOnlyList<IReadOnlyList<double>> replicates, IReadOnlyList<double> baseline, IReadOnlyList<IReadOnlyList<double>> baselineReplicates, BootstrapOptions options)
+        IReadOnlyList<double> values,
+        IReadOnlyList<IReadOnlyList<double>> replicates,
+        IReadOnlyList<double> baseline,
+        IReadOnlyList<IReadOnlyList<double>> baselineReplicates,
+        BootstrapOptions options
+    )
     {
         ArgumentNullException.ThrowIfNull(baseline);
         ArgumentNullException.ThrowIfNull(values);
         if (values.Count != baseline.Count)
             throw new ArgumentException($"{values.Count} seeds cannot be paired with {baseline.Count}.", nameof(baseline));
-        IReadOnlyList<double>[] differences = [.. replicates.Zip(baselineReplicates, static (a, b) => (IReadOnlyList<double>)[.. a.Zip(b, static (x, y) => x - y)])];
+        IReadOnlyList<double>[] differences =
+        [
+            .. replicates.Zip(baselineReplicates, static (a, b) => (IReadOnlyList<double>)[.. a.Zip(b, static (x, y) => x - y)]),
+        ];
         return Mean([.. values.Zip(baseline, static (x, y) => x - y)], differences, options);
     }
 

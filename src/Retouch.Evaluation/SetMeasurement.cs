@@ -20,7 +20,9 @@ internal sealed class SetMeasurement : IDisposable
         Set = set;
         this.options = options;
         Wavelets = plan is null ? null : new WaveletStatistics(plan, options.Device);
-        Spectra = options.Metrics.HasFlag(Metrics.Spectrum) ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device) : null;
+        Spectra = options.Metrics.HasFlag(Metrics.Spectrum)
+            ? new SpectrumStatistics(set.Width, set.Height, options.Spectrum, options.Device)
+            : null;
         this.isReference = isReference;
         Patches = options.Asks(Metrics.Swd) ? new PatchDescriptors(set, options.SlicedWasserstein) : null;
         Features = options.Networks.Count > 0 ? new FeatureMeasurement(options, set.Count, isReference) : null;
@@ -45,12 +47,24 @@ internal sealed class SetMeasurement : IDisposable
     /// <param name="options">What is asked for.</param>
     /// <param name="tick">Called with the pictures of each batch.</param>
     /// <param name="isReference">Whether it is the set that others are compared with.</param>
-    public static SetMeasurement Of(ImageSet set, WaveletPlan? plan, ImageSet? partner, EvaluationOptions options, Action<int> tick, bool isReference = false)
+    public static SetMeasurement Of(
+        ImageSet set,
+        WaveletPlan? plan,
+        ImageSet? partner,
+        EvaluationOptions options,
+        Action<int> tick,
+        bool isReference = false
+    )
     {
         var measurement = new SetMeasurement(set, plan, options, isReference);
         try
         {
-            ForEachBatch(set, options, tick, (images, start) => measurement.Add(start, images, partner?.Read(start, (int)images.Shape[0]).To(options.Device)));
+            ForEachBatch(
+                set,
+                options,
+                tick,
+                (images, start) => measurement.Add(start, images, partner?.Read(start, (int)images.Shape[0]).To(options.Device))
+            );
         }
         catch
         {
@@ -73,7 +87,9 @@ internal sealed class SetMeasurement : IDisposable
         }
     }
 
-    /// <summary>The scores of the set, a metric each. Reads the set a second time for the wavelet distance, and frees its statistics.</summary>
+    /// <summary>
+    /// The scores of the set, a metric each. Reads the set a second time for the wavelet distance, and frees its statistics.
+    /// </summary>
     public List<ImageScores> Scores(SetMeasurement? reference, Action<int> tick, CancellationToken cancellation)
     {
         List<ImageScores> scores = [];
@@ -112,8 +128,12 @@ internal sealed class SetMeasurement : IDisposable
         Features?.Dispose();
     }
 
-    private string Caption(int index) => Set.Caption(index) ?? throw new InputException(
-        $"The picture '{Set.Id(index)}' of '{Set.Name}' has no caption, which clipscore compares it with. Put its prompt into a .txt file beside it or a metadata.jsonl, or leave clipscore out.");
+    private string Caption(int index) =>
+        Set.Caption(index)
+        ?? throw new InputException(
+            $"The picture '{Set.Id(index)}' of '{Set.Name}' has no caption, which clipscore compares it with. Put its prompt into "
+                + $"a .txt file beside it or a metadata.jsonl, or leave clipscore out."
+        );
 
     private void Add(int start, Tensor images, Tensor? partner)
     {

@@ -3,8 +3,9 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// The sliced Wasserstein distance of patches (Rabin et al. 2011; as Karras, Aila, Laine and Lehtinen use it, "Progressive Growing of GANs", 2018, section 5): on each level of a
-/// Laplacian pyramid, the mean over random directions of the first Wasserstein distance of the projected 7 x 7 patches. Their tables give it times 1000; here it is as it is.
+/// The sliced Wasserstein distance of patches (Rabin et al. 2011; as Karras, Aila, Laine and Lehtinen use it, "Progressive Growing of
+/// GANs", 2018, section 5): on each level of a Laplacian pyramid, the mean over random directions of the first Wasserstein distance of the
+/// projected 7 x 7 patches. Their tables give it times 1000; here it is as it is.
 /// </summary>
 internal static class SlicedWasserstein
 {
@@ -12,7 +13,13 @@ internal static class SlicedWasserstein
     private const int AtATime = 16;
 
     /// <summary>The scores of a set: the mean over levels, and each level, called by its shorter side.</summary>
-    public static ImageScores Scores(PatchDescriptors images, PatchDescriptors reference, SlicedWassersteinOptions options, Device device, CancellationToken cancellation)
+    public static ImageScores Scores(
+        PatchDescriptors images,
+        PatchDescriptors reference,
+        SlicedWassersteinOptions options,
+        Device device,
+        CancellationToken cancellation
+    )
     {
         var levels = images.Levels.Count;
         var count = images.Levels[0].Count / images.PatchesPerPicture;
@@ -31,21 +38,28 @@ internal static class SlicedWasserstein
             }
         }
 
-        FigureName[] names = [new("swd", Preference.Lower), .. Enumerable.Range(0, levels).Select(k => new FigureName($"swd.{images.Side(k)}", Preference.Lower))];
+        FigureName[] names =
+        [
+            new("swd", Preference.Lower),
+            .. Enumerable.Range(0, levels).Select(k => new FigureName($"swd.{images.Side(k)}", Preference.Lower)),
+        ];
         return new ImageScores(names, rows, columns, shift => [.. values.Zip(shift, static (v, s) => v + s)]);
     }
 
     /// <summary>
-    /// The first Wasserstein distance of two samples, ∫|F − G|, and what each value of the first adds to it to first order: less the integral of the sign of F − G
-    /// up to the value, which is the dual potential (Santambrogio, "Optimal Transport for Applied Mathematicians", 2015, proposition 2.17).
+    /// The first Wasserstein distance of two samples, ∫|F − G|, and what each value of the first adds to it to first order: less the
+    /// integral of the sign of F − G up to the value, which is the dual potential (Santambrogio, "Optimal Transport for Applied
+    /// Mathematicians", 2015, proposition 2.17).
     /// </summary>
     /// <param name="a">Sorted.</param>
     /// <param name="b">Sorted.</param>
     /// <param name="influence">Filled, in the order of <paramref name="a"/>; not centred.</param>
     internal static double Distance(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<double> influence)
     {
-        double distance = 0, potential = 0;
-        int i = 0, j = 0;
+        double distance = 0,
+            potential = 0;
+        int i = 0,
+            j = 0;
         double last = Math.Min(a[0], b[0]);
         while (i < a.Length || j < b.Length)
         {
@@ -65,7 +79,13 @@ internal static class SlicedWasserstein
     }
 
     private static (double Value, double[] Influence) Level(
-        PatchDescriptors images, PatchDescriptors reference, int level, SlicedWassersteinOptions options, Device device, CancellationToken cancellation)
+        PatchDescriptors images,
+        PatchDescriptors reference,
+        int level,
+        SlicedWassersteinOptions options,
+        Device device,
+        CancellationToken cancellation
+    )
     {
         var (a, b) = (images.Levels[level], reference.Levels[level]);
         var influence = new double[a.Count / images.PatchesPerPicture];
@@ -82,19 +102,31 @@ internal static class SlicedWasserstein
             directions = directions / directions.Square().Sum([0L], keepdim: true).Sqrt();
             var (sorted, order) = Projected(a, moments, directions, device).Sort(-1, descending: false);
             var (sortedB, _) = Projected(b, momentsB, directions, device).Sort(-1, descending: false);
-            (sorted, order, sortedB) = (sorted.To(Device.Cpu).Contiguous(), order.To(Device.Cpu).Contiguous(), sortedB.To(Device.Cpu).Contiguous());
+            (sorted, order, sortedB) = (
+                sorted.To(Device.Cpu).Contiguous(),
+                order.To(Device.Cpu).Contiguous(),
+                sortedB.To(Device.Cpu).Contiguous()
+            );
             var distances = new double[count];
             var shares = new double[count][];
-            Parallel.For(0, count, d =>
-            {
-                var parts = new double[a.Count];
-                distances[d] = Distance(sorted.Span<float>().Slice(d * a.Count, a.Count), sortedB.Span<float>().Slice(d * b.Count, b.Count), parts);
-                var places = order.Span<long>().Slice(d * a.Count, a.Count);
-                var share = new double[influence.Length];
-                for (var i = 0; i < parts.Length; i++)
-                    share[places[i] / images.PatchesPerPicture] += parts[i];
-                shares[d] = share;
-            });
+            Parallel.For(
+                0,
+                count,
+                d =>
+                {
+                    var parts = new double[a.Count];
+                    distances[d] = Distance(
+                        sorted.Span<float>().Slice(d * a.Count, a.Count),
+                        sortedB.Span<float>().Slice(d * b.Count, b.Count),
+                        parts
+                    );
+                    var places = order.Span<long>().Slice(d * a.Count, a.Count);
+                    var share = new double[influence.Length];
+                    for (var i = 0; i < parts.Length; i++)
+                        share[places[i] / images.PatchesPerPicture] += parts[i];
+                    shares[d] = share;
+                }
+            );
             sum += distances.Sum();
             foreach (var share in shares)
             {
@@ -107,12 +139,18 @@ internal static class SlicedWasserstein
     }
 
     /// <summary>[directions, patches], float32: the normalised descriptors along each direction.</summary>
-    private static Tensor Projected(Features.FeatureRows table, (double[] Mean, double[] Deviation) moments, Tensor directions, Device device)
+    private static Tensor Projected(
+        Features.FeatureRows table,
+        (double[] Mean, double[] Deviation) moments,
+        Tensor directions,
+        Device device
+    )
     {
         using var scope = TensorScope.Enter();
         var (mean, deviation) = moments;
         var perChannel = table.Width / mean.Length;
-        Tensor Spread(IEnumerable<double> values) => Tensor.From([.. values], mean.Length, 1).Repeat([1, perChannel]).Flatten().Unsqueeze(1).To(DType.Float32);
+        Tensor Spread(IEnumerable<double> values) =>
+            Tensor.From([.. values], mean.Length, 1).Repeat([1, perChannel]).Flatten().Unsqueeze(1).To(DType.Float32);
         // The normalisation goes into the directions: (x - m)/s . u = x . (u/s) - m . (u/s). A level without any contrast is left as it is.
         var scaled = directions / Spread(deviation.Select(static s => s > 0 ? s : 1));
         var shift = (Spread(mean) * scaled).Sum([0L], keepdim: true).T().To(device);

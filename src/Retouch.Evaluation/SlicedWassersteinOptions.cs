@@ -24,7 +24,8 @@ public sealed record SlicedWassersteinOptions
     public ulong Seed { get; init; }
 
     /// <summary>What is compared.</summary>
-    public string Descriptors { get; } = "7 x 7 patches of a Laplacian pyramid (5 x 5 binomial filter), each channel less its mean over its deviation, by set and level";
+    public string Descriptors { get; } =
+        "7 x 7 patches of a Laplacian pyramid (5 x 5 binomial filter), each channel less its mean over its deviation, by set and level";
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="UsageException">One is out of range.</exception>

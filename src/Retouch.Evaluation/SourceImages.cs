@@ -9,7 +9,9 @@ namespace Retouch.Evaluation;
 /// <summary>Which pictures of a source are taken, and how they get one size.</summary>
 public sealed record SetPreparation
 {
-    /// <summary>Pixels of both sides after a resize of the shorter side and a cut from the middle; null takes pictures as they are.</summary>
+    /// <summary>
+    /// Pixels of both sides after a resize of the shorter side and a cut from the middle; null takes pictures as they are.
+    /// </summary>
     public int? Size { get; init; }
 
     /// <summary>The filter of the resize, as Pillow computes it.</summary>
@@ -40,11 +42,20 @@ internal sealed class SourceImages : ImageSet
         if (preparation.Take is < 1)
             throw new UsageException($"{preparation.Take} pictures are asked for; at least 1 is needed.");
         if (preparation.Take > source.Count)
-            throw new InputException($"{preparation.Take} pictures are asked for, but '{name}' holds {source.Count}. Ask for fewer or add pictures.");
+            throw new InputException(
+                $"{preparation.Take} pictures are asked for, but '{name}' holds {source.Count}. Ask for fewer or add pictures."
+            );
         indices = Draw(source.Count, preparation.Take ?? source.Count, preparation.Seed);
         if (preparation.Size is { } size)
         {
-            framing = new Framing { Width = size, Height = size, Filter = preparation.Filter, AllowEnlarging = preparation.AllowEnlarging, ShrinkOnLoad = false };
+            framing = new Framing
+            {
+                Width = size,
+                Height = size,
+                Filter = preparation.Filter,
+                AllowEnlarging = preparation.AllowEnlarging,
+                ShrinkOnLoad = false,
+            };
             framing.Validate();
             (Width, Height) = (size, size);
         }
@@ -87,7 +98,8 @@ internal sealed class SourceImages : ImageSet
         {
             Parallel.For(0, count, slot => Load(indices[start + slot]).CopyToPlanes(planes.AsSpan(slot * size, size)));
         }
-        catch (AggregateException e) when (e.Flatten().InnerExceptions.OfType<RetouchException>().MinBy(static x => x.Message) is { } mendable)
+        catch (AggregateException e)
+            when (e.Flatten().InnerExceptions.OfType<RetouchException>().MinBy(static x => x.Message) is { } mendable)
         {
             ExceptionDispatchInfo.Throw(mendable);
         }
@@ -122,8 +134,10 @@ internal sealed class SourceImages : ImageSet
         if ((loaded.Picture.Width, loaded.Picture.Height) != (Width, Height))
         {
             throw new InputException(
-                $"The picture '{source[index].Id}' of '{Name}' has {loaded.Picture.Width} x {loaded.Picture.Height} pixels, others {Width} x {Height}. "
-                + "Have all resized (--size) or take it out.");
+                $"The picture '{source[index].Id}' of '{Name}' has {loaded.Picture.Width} x {loaded.Picture.Height} pixels, "
+                    + $"others {Width} x {Height}. "
+                    + "Have all resized (--size) or take it out."
+            );
         }
 
         return loaded.Picture;

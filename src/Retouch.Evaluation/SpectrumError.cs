@@ -1,21 +1,27 @@
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// How far the spectrum of a set is from that of real pictures: log₁₀ of the ratio of the mean radial profiles, as root mean square over the rings of
-/// the low, middle and high third of the frequencies and over all of them, and as plain mean (below 0: too little energy, as in blurred pictures).
+/// How far the spectrum of a set is from that of real pictures: log₁₀ of the ratio of the mean radial profiles, as root mean square over
+/// the rings of the low, middle and high third of the frequencies and over all of them, and as plain mean (below 0: too little energy, as
+/// in blurred pictures).
 /// </summary>
 public static class SpectrumError
 {
     /// <summary>
-    /// The power of rounding to 8 bits, 1 / (12·255²): less is not in a picture, so less is taken for this much. It keeps an empty ring from an
-    /// infinite logarithm.
+    /// The power of rounding to 8 bits, 1 / (12·255²): less is not in a picture, so less is taken for this much. It keeps an empty ring
+    /// from an infinite logarithm.
     /// </summary>
     public const double Floor = 1 / (12.0 * 255 * 255);
 
     private static readonly FigureName[] Figures =
     [
-        new("spectrum", Preference.Lower), new("spectrum.low", Preference.Lower), new("spectrum.mid", Preference.Lower), new("spectrum.high", Preference.Lower),
-        new("spectrum.bias", Preference.None), new("spectrum.bias.low", Preference.None), new("spectrum.bias.mid", Preference.None),
+        new("spectrum", Preference.Lower),
+        new("spectrum.low", Preference.Lower),
+        new("spectrum.mid", Preference.Lower),
+        new("spectrum.high", Preference.Lower),
+        new("spectrum.bias", Preference.None),
+        new("spectrum.bias.low", Preference.None),
+        new("spectrum.bias.mid", Preference.None),
         new("spectrum.bias.high", Preference.None),
     ];
 

@@ -4,7 +4,10 @@ using Retouch.Images;
 
 namespace Retouch.Evaluation;
 
-/// <summary>Where in the plane of frequencies a set has too much or too little: log₁₀ of the ratio of the mean power spectra, frequency 0 in the middle.</summary>
+/// <summary>
+/// Where in the plane of frequencies a set has too much or too little: log₁₀ of the ratio of the mean power spectra, frequency 0 in the
+/// middle.
+/// </summary>
 public static class SpectrumMap
 {
     /// <summary>The log ratio at which a picture's colours are full: a factor of ten.</summary>
@@ -30,7 +33,9 @@ public static class SpectrumMap
         return ratio;
     }
 
-    /// <summary>A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±<see cref="Range"/>.</summary>
+    /// <summary>
+    /// A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±<see cref="Range"/>.
+    /// </summary>
     public static Picture Draw(double[,] map)
     {
         ArgumentNullException.ThrowIfNull(map);

@@ -63,7 +63,8 @@ public sealed class SpectrumStatistics : IDisposable
         {
             for (var x = 0; x < width; x++)
             {
-                int v = (y - (height / 2) + height) % height, u = (x - (width / 2) + width) % width;
+                int v = (y - (height / 2) + height) % height,
+                    u = (x - (width / 2) + width) % width;
                 if (u >= spectrum.HalfWidth)
                     (v, u) = ((height - v) % height, width - u);
                 map[y, x] = half[(v * spectrum.HalfWidth) + u] / Count;

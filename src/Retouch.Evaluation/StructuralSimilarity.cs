@@ -4,9 +4,10 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// The structural similarity index (Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, eq. 13), averaged over
-/// a picture: of the luminance (ITU-R BT.601, not rounded), in a circular Gaussian window of 11 x 11 pixels and deviation 1.5 that stays within the
-/// picture, with K₁ = 0.01, K₂ = 0.03 and L = 1 for values in [0, 1]. The picture is not shrunk first.
+/// The structural similarity index (Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
+/// Similarity", 2004, eq. 13), averaged over a picture: of the luminance (ITU-R BT.601, not rounded), in a circular Gaussian window of 11 x
+/// 11 pixels and deviation 1.5 that stays within the picture, with K₁ = 0.01, K₂ = 0.03 and L = 1 for values in [0, 1]. The picture is not
+/// shrunk first.
 /// </summary>
 public static class StructuralSimilarity
 {
@@ -27,9 +28,15 @@ public static class StructuralSimilarity
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         if (!images.Shape.SequenceEqual(reference.Shape))
-            throw new ArgumentException($"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.", nameof(reference));
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
+                nameof(reference)
+            );
         if (images.Shape is not [_, 3, >= Window, >= Window])
-            throw new UsageException($"ssim looks through a window of {Window} x {Window} pixels, larger than the pictures. Have them resized (--size) or leave ssim out.");
+            throw new UsageException(
+                $"ssim looks through a window of {Window} x {Window} pixels, larger than the pictures. Have them resized (--size) "
+                    + $"or leave ssim out."
+            );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var x = Luminance.Of(images.To(DType.Float64)).Unsqueeze(1);
@@ -39,7 +46,8 @@ public static class StructuralSimilarity
         var (meanX, meanY) = (Smooth(x), Smooth(y));
         var (varianceX, varianceY) = (Smooth(x.Square()) - meanX.Square(), Smooth(y.Square()) - meanY.Square());
         var covariance = Smooth(x * y) - (meanX * meanY);
-        var map = ((2 * meanX * meanY) + C1) * ((2 * covariance) + C2) / ((meanX.Square() + meanY.Square() + C1) * (varianceX + varianceY + C2));
+        var map =
+            ((2 * meanX * meanY) + C1) * ((2 * covariance) + C2) / ((meanX.Square() + meanY.Square() + C1) * (varianceX + varianceY + C2));
         return map.Mean([1L, 2, 3]).ToArray<double>();
     }
 

@@ -11,7 +11,10 @@ internal sealed class TensorImages : ImageSet
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Shape is not [>= 1, 3, >= 1, >= 1])
-            throw new ArgumentException($"Pictures of shape [{string.Join(", ", images.Shape)}] are not [pictures, 3, height, width].", nameof(images));
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] are not [pictures, 3, height, width].",
+                nameof(images)
+            );
         Name = name;
         Count = (int)images.Shape[0];
         Height = (int)images.Shape[2];

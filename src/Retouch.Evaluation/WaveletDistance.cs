@@ -29,7 +29,10 @@ public sealed class WaveletDistance
     /// <summary>The squared Fréchet distance of every packet, numbered as by <see cref="WaveletPackets.Haar"/>.</summary>
     public IReadOnlyList<double> Packets { get; }
 
-    /// <summary>The mean over the packets of each band, see <see cref="WaveletPlan.Band"/>; NaN for a band without packets (level 1 has no high one).</summary>
+    /// <summary>
+    /// The mean over the packets of each band, see <see cref="WaveletPlan.Band"/>; NaN for a band without packets (level 1 has no high
+    /// one).
+    /// </summary>
     public IReadOnlyList<double> Bands { get; }
 
     /// <summary>The distance between two sets.</summary>
@@ -41,18 +44,26 @@ public sealed class WaveletDistance
         if (images.Plan != reference.Plan)
             throw new ArgumentException("The two sets were looked at with different wavelet plans.", nameof(reference));
         var packets = new double[images.Plan.Packets];
-        ForEachChunk(images.Plan, (first, count) =>
-        {
-            var (a, b) = (images.Gaussian, reference.Gaussian);
-            FrechetDistance.Squared(a.Mean(first, count), a.Covariance(first, count), b.Mean(first, count), b.Covariance(first, count))
-                .ToArray<double>().CopyTo(packets, first);
-        });
+        ForEachChunk(
+            images.Plan,
+            (first, count) =>
+            {
+                var (a, b) = (images.Gaussian, reference.Gaussian);
+                FrechetDistance
+                    .Squared(a.Mean(first, count), a.Covariance(first, count), b.Mean(first, count), b.Covariance(first, count))
+                    .ToArray<double>()
+                    .CopyTo(packets, first);
+            }
+        );
         return new WaveletDistance(images.Plan, packets);
     }
 
     /// <summary>The distance together with what each single picture adds to it.</summary>
     /// <inheritdoc cref="Between"/>
-    public static (WaveletDistance Distance, WaveletInfluence Influence) WithInfluence(WaveletStatistics images, WaveletStatistics reference)
+    public static (WaveletDistance Distance, WaveletInfluence Influence) WithInfluence(
+        WaveletStatistics images,
+        WaveletStatistics reference
+    )
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
@@ -60,14 +71,22 @@ public sealed class WaveletDistance
             throw new ArgumentException("The two sets were looked at with different wavelet plans.", nameof(reference));
         var packets = new double[images.Plan.Packets];
         var influence = new WaveletInfluence(images);
-        ForEachChunk(images.Plan, (first, count) =>
-        {
-            var (a, b) = (images.Gaussian, reference.Gaussian);
-            var (meanA, meanB) = (a.Mean(first, count), b.Mean(first, count));
-            var (distance, derivative) = FrechetDistance.SquaredWithDerivative(meanA, a.Covariance(first, count), meanB, b.Covariance(first, count));
-            distance.ToArray<double>().CopyTo(packets, first);
-            influence.Set(first, 2 * (meanA - meanB), derivative);
-        });
+        ForEachChunk(
+            images.Plan,
+            (first, count) =>
+            {
+                var (a, b) = (images.Gaussian, reference.Gaussian);
+                var (meanA, meanB) = (a.Mean(first, count), b.Mean(first, count));
+                var (distance, derivative) = FrechetDistance.SquaredWithDerivative(
+                    meanA,
+                    a.Covariance(first, count),
+                    meanB,
+                    b.Covariance(first, count)
+                );
+                distance.ToArray<double>().CopyTo(packets, first);
+                influence.Set(first, 2 * (meanA - meanB), derivative);
+            }
+        );
         return (new WaveletDistance(images.Plan, packets), influence);
     }
 

@@ -3,10 +3,10 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// What each picture of a set adds to the set's Fréchet wavelet distance, to first order: the influence function (Hampel 1974; the infinitesimal
-/// jackknife of Efron 1982). For a picture with coefficients x in a packet: 2(μ − μ_ref)·(x − μ) + (x − μ)ᵀ(I − T)(x − μ), less its mean over the set.
-/// Resampling these numbers instead of the pictures gives intervals of the distance without solving thousands of eigenproblems again, and
-/// without the upward bias that repeated pictures give a covariance. The reference is taken as fixed.
+/// What each picture of a set adds to the set's Fréchet wavelet distance, to first order: the influence function (Hampel 1974; the
+/// infinitesimal jackknife of Efron 1982). For a picture with coefficients x in a packet: 2(μ − μ_ref)·(x − μ) + (x − μ)ᵀ(I − T)(x − μ),
+/// less its mean over the set. Resampling these numbers instead of the pictures gives intervals of the distance without solving thousands
+/// of eigenproblems again, and without the upward bias that repeated pictures give a covariance. The reference is taken as fixed.
 /// </summary>
 public sealed class WaveletInfluence : IDisposable
 {

@@ -3,23 +3,26 @@ using Retouch.Torch;
 namespace Retouch.Evaluation;
 
 /// <summary>
-/// The full tree of two-dimensional Haar wavelet packets: the picture is split into averages and differences of its rows and columns, and so
-/// is every part, level after level. Orthonormal: the sum of squares is kept.
+/// The full tree of two-dimensional Haar wavelet packets: the picture is split into averages and differences of its rows and columns, and
+/// so is every part, level after level. Orthonormal: the sum of squares is kept.
 /// </summary>
 public static class WaveletPackets
 {
     /// <summary>Transforms pictures.</summary>
     /// <param name="images">[batch, channels, height, width]; sides divisible by 2^level.</param>
     /// <param name="level">Splits, at least 1.</param>
-    /// <returns>[batch, 4^level, channels, height / 2^level, width / 2^level]. Each base-4 digit of a packet's index, the first split leading, is
-    /// 2·(difference of rows) + (difference of columns).</returns>
+    /// <returns>[batch, 4^level, channels, height / 2^level, width / 2^level]. Each base-4 digit of a packet's index, the first split
+    /// leading, is 2·(difference of rows) + (difference of columns).</returns>
     public static Tensor Haar(Tensor images, int level)
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentOutOfRangeException.ThrowIfLessThan(level, 1);
         var step = 1L << level;
         if (images.Shape is not [var batch, var channels, var height, var width] || height % step != 0 || width % step != 0)
-            throw new ArgumentException($"Pictures of shape [{string.Join(", ", images.Shape)}] cannot be halved {level} times.", nameof(images));
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] cannot be halved {level} times.",
+                nameof(images)
+            );
         using var scope = TensorScope.Enter();
         var nodes = images.Unsqueeze(1);
         for (var k = 1; k <= level; k++)
@@ -43,13 +46,15 @@ public static class WaveletPackets
     }
 
     /// <summary>
-    /// The place of a packet in the order of frequency, downwards and across, each 0 to 2^level − 1. Differences fold the spectrum, so the order of
-    /// frequency is the Gray code of the order of splits.
+    /// The place of a packet in the order of frequency, downwards and across, each 0 to 2^level − 1. Differences fold the spectrum, so the
+    /// order of frequency is the Gray code of the order of splits.
     /// </summary>
     public static (int Row, int Column) Frequency(int packet, int level)
     {
-        int row = 0, column = 0;
-        int rowBit = 0, columnBit = 0;
+        int row = 0,
+            column = 0;
+        int rowBit = 0,
+            columnBit = 0;
         for (var k = level - 1; k >= 0; k--)
         {
             var digit = (packet >> (2 * k)) & 3;

@@ -42,8 +42,8 @@ public sealed record WaveletPlan
     public long Bytes => Size(Packets, Features);
 
     /// <summary>
-    /// Makes the plan. Without a level: 4, the paper's, which gives packets of 16 x 16 at 256 pixels. Less where packets would fall below 4 x 4 or the
-    /// sides cannot be halved that often; more where the statistics would take over <see cref="MaxBytes"/>.
+    /// Makes the plan. Without a level: 4, the paper's, which gives packets of 16 x 16 at 256 pixels. Less where packets would fall below 4
+    /// x 4 or the sides cannot be halved that often; more where the statistics would take over <see cref="MaxBytes"/>.
     /// </summary>
     /// <param name="width">Pixels in a row.</param>
     /// <param name="height">Rows.</param>
@@ -56,7 +56,9 @@ public sealed record WaveletPlan
         while (most < 10 && width % (2 << most) == 0 && height % (2 << most) == 0)
             most++;
         if (most == 0)
-            throw new UsageException($"Pictures of {width} x {height} have no wavelet packets: both sides must be even. Have them resized (--size).");
+            throw new UsageException(
+                $"Pictures of {width} x {height} have no wavelet packets: both sides must be even. Have them resized (--size)."
+            );
         if (level is { } given && (given < 1 || given > most))
             throw new UsageException($"Wavelet level {given} does not fit pictures of {width} x {height}; 1 to {most} do.");
 
@@ -64,8 +66,10 @@ public sealed record WaveletPlan
         if (plan.Bytes > MaxBytes)
         {
             throw new UsageException(
-                $"The wavelet statistics of pictures of {width} x {height} at level {plan.Level} take {plan.Bytes >> 20} MiB a set, over {MaxBytes >> 20}. "
-                + "Choose a higher level or have the pictures resized to a side that can be halved often (--size).");
+                $"The wavelet statistics of pictures of {width} x {height} at level {plan.Level} take {plan.Bytes >> 20} MiB a "
+                    + $"set, over {MaxBytes >> 20}. "
+                    + "Choose a higher level or have the pictures resized to a side that can be halved often (--size)."
+            );
         }
 
         return plan;

@@ -1,16 +1,29 @@
 namespace Retouch.Evaluation;
 
-/// <summary>The Fréchet wavelet distance as scores of single pictures: the figure is the distance plus the mean of the resample's influences.</summary>
+/// <summary>
+/// The Fréchet wavelet distance as scores of single pictures: the figure is the distance plus the mean of the resample's influences.
+/// </summary>
 public static class WaveletScores
 {
     /// <summary>Reads a set once more and takes every picture's influence on its distance.</summary>
-    internal static ImageScores Of(ImageSet set, WaveletStatistics images, WaveletStatistics reference, EvaluationOptions options, Action<int> tick)
+    internal static ImageScores Of(
+        ImageSet set,
+        WaveletStatistics images,
+        WaveletStatistics reference,
+        EvaluationOptions options,
+        Action<int> tick
+    )
     {
         var (distance, influence) = WaveletDistance.WithInfluence(images, reference);
         using (influence)
         {
             var rows = new double[set.Count * WaveletInfluence.Columns];
-            SetMeasurement.ForEachBatch(set, options, tick, (batch, start) => influence.Of(batch).CopyTo(rows, start * WaveletInfluence.Columns));
+            SetMeasurement.ForEachBatch(
+                set,
+                options,
+                tick,
+                (batch, start) => influence.Of(batch).CopyTo(rows, start * WaveletInfluence.Columns)
+            );
             return Of(distance, rows);
         }
     }
@@ -26,7 +39,10 @@ public static class WaveletScores
         double[] values = [distance.Value, .. distance.Bands];
         // Level 1 has no high band: it is left out rather than shown as no number.
         int[] present = [.. Enumerable.Range(0, values.Length).Where(k => !double.IsNaN(values[k]))];
-        FigureName[] names = [.. present.Select(k => new FigureName(k == 0 ? "fwd" : $"fwd.{WaveletDistance.BandNames[k - 1]}", Preference.Lower))];
+        FigureName[] names =
+        [
+            .. present.Select(k => new FigureName(k == 0 ? "fwd" : $"fwd.{WaveletDistance.BandNames[k - 1]}", Preference.Lower)),
+        ];
         return new ImageScores(names, influences, WaveletInfluence.Columns, mean => [.. present.Select(k => values[k] + mean[k])]);
     }
 

@@ -8,24 +8,69 @@ internal static class MethodWriter
 {
     private static readonly Dictionary<string, string> ArgumentTypes = new()
     {
-        ["Tensor"] = "Tensor", ["Tensor?"] = "Tensor?", ["Tensor[]"] = "global::System.ReadOnlySpan<Tensor>",
-        ["Tensor?[]"] = "global::System.ReadOnlySpan<Tensor?>", ["int"] = "long", ["int?"] = "long?", ["int[]"] = "global::System.ReadOnlySpan<long>",
-        ["int[]?"] = "global::System.ReadOnlySpan<long>", ["float"] = "double", ["float?"] = "double?", ["float[]"] = "global::System.ReadOnlySpan<double>",
-        ["float[]?"] = "global::System.ReadOnlySpan<double>", ["bool"] = "bool", ["bool?"] = "bool?", ["bool[]"] = "global::System.ReadOnlySpan<bool>",
-        ["Scalar"] = "Scalar", ["Scalar?"] = "Scalar?", ["ScalarType"] = "DType", ["ScalarType?"] = "DType?", ["Device"] = "Device", ["Device?"] = "Device?",
-        ["Generator?"] = "Generator?", ["str"] = "string", ["str?"] = "string?", ["Layout?"] = "Layout?", ["MemoryFormat"] = "MemoryFormat",
+        ["Tensor"] = "Tensor",
+        ["Tensor?"] = "Tensor?",
+        ["Tensor[]"] = "global::System.ReadOnlySpan<Tensor>",
+        ["Tensor?[]"] = "global::System.ReadOnlySpan<Tensor?>",
+        ["int"] = "long",
+        ["int?"] = "long?",
+        ["int[]"] = "global::System.ReadOnlySpan<long>",
+        ["int[]?"] = "global::System.ReadOnlySpan<long>",
+        ["float"] = "double",
+        ["float?"] = "double?",
+        ["float[]"] = "global::System.ReadOnlySpan<double>",
+        ["float[]?"] = "global::System.ReadOnlySpan<double>",
+        ["bool"] = "bool",
+        ["bool?"] = "bool?",
+        ["bool[]"] = "global::System.ReadOnlySpan<bool>",
+        ["Scalar"] = "Scalar",
+        ["Scalar?"] = "Scalar?",
+        ["ScalarType"] = "DType",
+        ["ScalarType?"] = "DType?",
+        ["Device"] = "Device",
+        ["Device?"] = "Device?",
+        ["Generator?"] = "Generator?",
+        ["str"] = "string",
+        ["str?"] = "string?",
+        ["Layout?"] = "Layout?",
+        ["MemoryFormat"] = "MemoryFormat",
         ["MemoryFormat?"] = "MemoryFormat?",
     };
 
     private static readonly Dictionary<string, string> ReturnTypes = new()
     {
-        ["Tensor"] = "Tensor", ["Tensor[]"] = "Tensor[]", ["int"] = "long", ["SymInt"] = "long", ["float"] = "double", ["bool"] = "bool", ["Scalar"] = "double",
+        ["Tensor"] = "Tensor",
+        ["Tensor[]"] = "Tensor[]",
+        ["int"] = "long",
+        ["SymInt"] = "long",
+        ["float"] = "double",
+        ["bool"] = "bool",
+        ["Scalar"] = "double",
         ["ScalarType"] = "DType",
     };
 
     private static readonly char[] Underscore = { '_' };
 
-    private static readonly HashSet<string> Keywords = new() { "out", "in", "ref", "base", "this", "params", "implicit", "explicit", "checked", "fixed", "lock", "is", "as", "operator", "event", "default", "else" };
+    private static readonly HashSet<string> Keywords = new()
+    {
+        "out",
+        "in",
+        "ref",
+        "base",
+        "this",
+        "params",
+        "implicit",
+        "explicit",
+        "checked",
+        "fixed",
+        "lock",
+        "is",
+        "as",
+        "operator",
+        "event",
+        "default",
+        "else",
+    };
 
     public static void Check(Schema schema)
     {
@@ -47,19 +92,44 @@ internal static class MethodWriter
         var handle = "s_operator" + index.ToString(CultureInfo.InvariantCulture);
         var n = schema.Arguments.Count;
         var returns = schema.IsInPlace ? new List<string>() : schema.Returns;
-        var returnType = returns.Count == 0 ? "void" : returns.Count == 1 ? ReturnTypes[returns[0]] : "(" + string.Join(", ", returns.Select(r => ReturnTypes[r])) + ")";
-        var lists = schema.Arguments.Where(static a => a.Type.StartsWith("Tensor", StringComparison.Ordinal) && a.Type.EndsWith("[]", StringComparison.Ordinal)).ToList();
-        text.Append("    private static readonly Interop.OperatorHandle ").Append(handle).Append(" = new(\"").Append(schema.QualifiedName).Append("\", \"")
-            .Append(schema.Overload).Append("\");\n\n");
-        text.Append("    /// <summary>ATen: <c>").Append(schema.Text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;")).Append("</c></summary>\n");
-        text.Append("    public static ").Append(returnType).Append(' ').Append(PascalName(schema)).Append('(').Append(Parameters(schema)).Append(")\n    {\n");
+        var returnType =
+            returns.Count == 0 ? "void"
+            : returns.Count == 1 ? ReturnTypes[returns[0]]
+            : "(" + string.Join(", ", returns.Select(r => ReturnTypes[r])) + ")";
+        var lists = schema
+            .Arguments.Where(static a =>
+                a.Type.StartsWith("Tensor", StringComparison.Ordinal) && a.Type.EndsWith("[]", StringComparison.Ordinal)
+            )
+            .ToList();
+        text.Append("    private static readonly Interop.OperatorHandle ")
+            .Append(handle)
+            .Append(" = new(\"")
+            .Append(schema.QualifiedName)
+            .Append("\", \"")
+            .Append(schema.Overload)
+            .Append("\");\n\n");
+        text.Append("    /// <summary>ATen: <c>")
+            .Append(schema.Text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;"))
+            .Append("</c></summary>\n");
+        text.Append("    public static ")
+            .Append(returnType)
+            .Append(' ')
+            .Append(PascalName(schema))
+            .Append('(')
+            .Append(Parameters(schema))
+            .Append(")\n    {\n");
         text.Append("        var a = stackalloc Interop.Value[").Append(Math.Max(n, 1)).Append("];\n");
         text.Append("        var r = stackalloc Interop.Value[").Append(Math.Max(schema.Returns.Count, 1)).Append("];\n");
         foreach (var list in lists)
         {
             var name = Name(list);
-            text.Append("        global::System.Span<nint> ").Append(name).Append("_h = ").Append(name).Append(".Length <= 64 ? stackalloc nint[64] : new nint[")
-                .Append(name).Append(".Length];\n");
+            text.Append("        global::System.Span<nint> ")
+                .Append(name)
+                .Append("_h = ")
+                .Append(name)
+                .Append(".Length <= 64 ? stackalloc nint[64] : new nint[")
+                .Append(name)
+                .Append(".Length];\n");
         }
 
         for (var k = 0; k < n; k++)
@@ -75,13 +145,25 @@ internal static class MethodWriter
             else if (argument.Type == "bool[]")
                 text.Append("        fixed (long* p").Append(k).Append(" = Interop.Value.Widen(").Append(name).Append("))\n");
             else if (argument.Type is "str" or "str?")
-                text.Append("        fixed (byte* p").Append(k).Append(" = Interop.Value.Utf8(").Append(name).Append(", out var n").Append(k).Append("))\n");
+                text.Append("        fixed (byte* p")
+                    .Append(k)
+                    .Append(" = Interop.Value.Utf8(")
+                    .Append(name)
+                    .Append(", out var n")
+                    .Append(k)
+                    .Append("))\n");
         }
 
         text.Append("        {\n");
         for (var k = 0; k < n; k++)
             text.Append("            a[").Append(k).Append("] = ").Append(Value(schema.Arguments[k], k)).Append(";\n");
-        text.Append("            ").Append(handle).Append(".Invoke(a, ").Append(n).Append(", r, ").Append(schema.Returns.Count).Append(");\n");
+        text.Append("            ")
+            .Append(handle)
+            .Append(".Invoke(a, ")
+            .Append(n)
+            .Append(", r, ")
+            .Append(schema.Returns.Count)
+            .Append(");\n");
         text.Append("        }\n\n");
         if (schema.IsInPlace)
         {

@@ -13,13 +13,19 @@ namespace Retouch.Torch.Generators;
 public sealed class OperatorGenerator : IIncrementalGenerator
 {
     private static readonly DiagnosticDescriptor BadSchema = new(
-        "RTG001", "Operator schema cannot be used", "{0}: {1}", "Retouch.Torch", DiagnosticSeverity.Error, isEnabledByDefault: true);
+        "RTG001",
+        "Operator schema cannot be used",
+        "{0}: {1}",
+        "Retouch.Torch",
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true
+    );
 
     /// <inheritdoc/>
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
-        var files = context.AdditionalTextsProvider
-            .Where(static file => file.Path.EndsWith(".aten", StringComparison.Ordinal))
+        var files = context
+            .AdditionalTextsProvider.Where(static file => file.Path.EndsWith(".aten", StringComparison.Ordinal))
             .Select(static (file, cancel) => new KeyValuePair<string, string>(file.Path, file.GetText(cancel)?.ToString() ?? ""))
             .Collect();
         context.RegisterSourceOutput(files, static (output, texts) => Produce(output, texts));
@@ -43,7 +49,9 @@ public sealed class OperatorGenerator : IIncrementalGenerator
                 }
                 catch (FormatException e)
                 {
-                    output.ReportDiagnostic(Diagnostic.Create(BadSchema, Location.None, Path.GetFileName(file.Key) + ": " + line, e.Message));
+                    output.ReportDiagnostic(
+                        Diagnostic.Create(BadSchema, Location.None, Path.GetFileName(file.Key) + ": " + line, e.Message)
+                    );
                 }
             }
         }

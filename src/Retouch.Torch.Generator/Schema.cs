@@ -1,4 +1,3 @@
-
 namespace Retouch.Torch.Generators;
 
 /// <summary>An ATen operator schema, parsed: <c>ns::name.overload(Type name=default, *, …) -> Type</c>.</summary>

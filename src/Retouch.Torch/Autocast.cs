@@ -2,7 +2,9 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch;
 
-/// <summary>Mixed precision: matrix products and convolutions compute in a narrow type, sensitive operators in float32, until disposed.</summary>
+/// <summary>
+/// Mixed precision: matrix products and convolutions compute in a narrow type, sensitive operators in float32, until disposed.
+/// </summary>
 public sealed class Autocast : IDisposable
 {
     [ThreadStatic]
@@ -25,16 +27,22 @@ public sealed class Autocast : IDisposable
     /// <summary>What is in force on this thread.</summary>
     internal static (Device Device, DType Type)? Current => s_current;
 
-    /// <summary>Computes in <paramref name="dtype"/> on <paramref name="device"/> where that is safe; float32 switches nothing on. Scopes do not nest.</summary>
+    /// <summary>
+    /// Computes in <paramref name="dtype"/> on <paramref name="device"/> where that is safe; float32 switches nothing on. Scopes do not
+    /// nest.
+    /// </summary>
     public static Autocast Enter(Device device, DType dtype) => new(device, dtype, dtype is DType.BFloat16 or DType.Float16);
 
     /// <summary>
-    /// Makes what was in force elsewhere hold here until disposed, for a computation that is repeated later, maybe on another thread; null where it holds already.
+    /// Makes what was in force elsewhere hold here until disposed, for a computation that is repeated later, maybe on another thread; null
+    /// where it holds already.
     /// </summary>
-    internal static Autocast? Resume((Device Device, DType Type)? mode) => mode is { } m && s_current != mode ? Enter(m.Device, m.Type) : null;
+    internal static Autocast? Resume((Device Device, DType Type)? mode) =>
+        mode is { } m && s_current != mode ? Enter(m.Device, m.Type) : null;
 
     /// <summary>
-    /// Forgets narrow copies of weights. Copies made without recording carry no gradient, and libtorch would hand them to a later, recorded computation.
+    /// Forgets narrow copies of weights. Copies made without recording carry no gradient, and libtorch would hand them to a later, recorded
+    /// computation.
     /// </summary>
     internal static void ForgetCopies()
     {

@@ -9,7 +9,9 @@ public static unsafe class Autograd
 {
     private static readonly ConcurrentQueue<Exception> CallbackFailures = new();
 
-    /// <summary>Computes the gradient of a scalar with respect to some of its inputs; the engine passes null where an output had none.</summary>
+    /// <summary>
+    /// Computes the gradient of a scalar with respect to some of its inputs; the engine passes null where an output had none.
+    /// </summary>
     /// <param name="outputGradients">One entry an output, null where nothing flows back.</param>
     /// <returns>One entry an input, null where nothing flows on.</returns>
     public delegate Tensor?[] BackwardFunction(Tensor?[] outputGradients);
@@ -42,7 +44,9 @@ public static unsafe class Autograd
             throw TorchException.FromNative("backward");
     }
 
-    /// <summary>The gradients of <paramref name="outputs"/> with respect to <paramref name="inputs"/>, without touching any leaf's own.</summary>
+    /// <summary>
+    /// The gradients of <paramref name="outputs"/> with respect to <paramref name="inputs"/>, without touching any leaf's own.
+    /// </summary>
     /// <param name="outputs">What is differentiated.</param>
     /// <param name="inputs">With respect to what.</param>
     /// <param name="gradients">The gradients that flow in, one an output; none when all outputs are scalars.</param>
@@ -55,10 +59,16 @@ public static unsafe class Autograd
         IReadOnlyList<Tensor>? gradients = null,
         bool retainGraph = false,
         bool createGraph = false,
-        bool allowUnused = false)
+        bool allowUnused = false
+    )
     {
         var results = new nint[inputs.Count];
-        fixed (nint* o = Handles(outputs), i = Handles(inputs), g = gradients is null ? null : Handles(gradients), r = results)
+        fixed (
+            nint* o = Handles(outputs),
+                i = Handles(inputs),
+                g = gradients is null ? null : Handles(gradients),
+                r = results
+        )
         {
             if (Native.Grad(o, outputs.Count, i, inputs.Count, g, retainGraph ? 1 : 0, createGraph ? 1 : 0, allowUnused ? 1 : 0, r) != 0)
                 throw TorchException.FromNative("grad");
@@ -72,13 +82,23 @@ public static unsafe class Autograd
     /// </summary>
     /// <param name="inputs">What the gradient flows to.</param>
     /// <param name="outputs">What was computed from them.</param>
-    /// <param name="backward">Turns gradients of the outputs into gradients of the inputs. Runs in a scope of its own, maybe on another thread, with recording off.</param>
+    /// <param name="backward">Turns gradients of the outputs into gradients of the inputs. Runs in a scope of its own, maybe on another
+    /// thread, with recording off.</param>
     /// <param name="released">Called once when the graph is gone: frees what the function kept.</param>
-    public static Tensor[] Function(IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor> outputs, BackwardFunction backward, Action? released = null)
+    public static Tensor[] Function(
+        IReadOnlyList<Tensor> inputs,
+        IReadOnlyList<Tensor> outputs,
+        BackwardFunction backward,
+        Action? released = null
+    )
     {
         var context = GCHandle.ToIntPtr(GCHandle.Alloc(new CallbackContext(backward, released)));
         var results = new nint[outputs.Count];
-        fixed (nint* i = Handles(inputs), o = Handles(outputs), r = results)
+        fixed (
+            nint* i = Handles(inputs),
+                o = Handles(outputs),
+                r = results
+        )
         {
             if (Native.CustomFunction(i, inputs.Count, o, outputs.Count, &RunBackward, &FreeContext, context, r) != 0)
                 throw TorchException.FromNative("custom function");
@@ -88,13 +108,19 @@ public static unsafe class Autograd
     }
 
     /// <summary>
-    /// Runs <paramref name="body"/> without keeping its intermediates, and runs it again in the backward pass: memory of one segment instead of all,
-    /// for one more forward pass, in the mixed precision that was in force. The result and the gradients are those of the plain run, to the bit.
+    /// Runs <paramref name="body"/> without keeping its intermediates, and runs it again in the backward pass: memory of one segment
+    /// instead of all, for one more forward pass, in the mixed precision that was in force. The result and the gradients are those of the
+    /// plain run, to the bit.
     /// </summary>
-    /// <param name="body">A deterministic function of its inputs and <paramref name="parameters"/>; it must not draw random numbers.</param>
+    /// <param name="body">A deterministic function of its inputs and <paramref name="parameters"/>; it must not draw random
+    /// numbers.</param>
     /// <param name="inputs">What gradients may flow to; kept until the backward pass.</param>
     /// <param name="parameters">Leaves that the body uses.</param>
-    public static Tensor[] Checkpoint(Func<IReadOnlyList<Tensor>, Tensor[]> body, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor> parameters)
+    public static Tensor[] Checkpoint(
+        Func<IReadOnlyList<Tensor>, Tensor[]> body,
+        IReadOnlyList<Tensor> inputs,
+        IReadOnlyList<Tensor> parameters
+    )
     {
         if (!IsEnabled || !(inputs.Any(static t => t.RequiresGrad) || parameters.Any(static t => t.RequiresGrad)))
             return body(inputs);
@@ -119,7 +145,12 @@ public static unsafe class Autograd
             var flowing = Enumerable.Range(0, again.Length).Where(k => gradients[k] is not null && again[k].RequiresGrad).ToArray();
             var all = leaves.Concat(parameters).ToArray();
             var wanted = Enumerable.Range(0, all.Length).Where(k => all[k].RequiresGrad).ToArray();
-            var found = Grad([.. flowing.Select(k => again[k])], [.. wanted.Select(k => all[k])], [.. flowing.Select(k => gradients[k]!)], allowUnused: true);
+            var found = Grad(
+                [.. flowing.Select(k => again[k])],
+                [.. wanted.Select(k => all[k])],
+                [.. flowing.Select(k => gradients[k]!)],
+                allowUnused: true
+            );
             var result = new Tensor?[all.Length];
             for (var k = 0; k < wanted.Length; k++)
                 result[wanted[k]] = found[k];

@@ -60,14 +60,15 @@ public enum MemoryFormat
 public static class DTypes
 {
     /// <summary>Bytes an element takes.</summary>
-    public static int Size(this DType dtype) => dtype switch
-    {
-        DType.UInt8 or DType.Int8 or DType.Bool => 1,
-        DType.Int16 or DType.Float16 or DType.BFloat16 => 2,
-        DType.Int32 or DType.Float32 => 4,
-        DType.Int64 or DType.Float64 => 8,
-        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Unknown element type."),
-    };
+    public static int Size(this DType dtype) =>
+        dtype switch
+        {
+            DType.UInt8 or DType.Int8 or DType.Bool => 1,
+            DType.Int16 or DType.Float16 or DType.BFloat16 => 2,
+            DType.Int32 or DType.Float32 => 4,
+            DType.Int64 or DType.Float64 => 8,
+            _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Unknown element type."),
+        };
 
     /// <summary>Whether the type holds real numbers.</summary>
     public static bool IsFloatingPoint(this DType dtype) => dtype is DType.Float16 or DType.BFloat16 or DType.Float32 or DType.Float64;

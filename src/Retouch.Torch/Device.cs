@@ -46,5 +46,8 @@ public readonly record struct Device(DeviceType Type, int Index)
     }
 
     /// <inheritdoc/>
-    public override string ToString() => Type == DeviceType.Cuda ? $"cuda:{Index}" : Type == DeviceType.Cpu ? "cpu" : "meta";
+    public override string ToString() =>
+        Type == DeviceType.Cuda ? $"cuda:{Index}"
+        : Type == DeviceType.Cpu ? "cpu"
+        : "meta";
 }

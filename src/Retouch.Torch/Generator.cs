@@ -18,7 +18,10 @@ public sealed unsafe class Generator : IDisposable
 
     internal nint Handle => _handle != 0 ? _handle : throw new ObjectDisposedException(nameof(Generator));
 
-    /// <summary>A generator whose stream depends on <paramref name="seed"/> alone. Streams differ between devices: draw on the CPU what must be the same everywhere.</summary>
+    /// <summary>
+    /// A generator whose stream depends on <paramref name="seed"/> alone. Streams differ between devices: draw on the CPU what must be the
+    /// same everywhere.
+    /// </summary>
     public static Generator Create(Device device, ulong seed)
     {
         Native.Load();

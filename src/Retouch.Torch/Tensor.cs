@@ -5,8 +5,8 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch;
 
 /// <summary>
-/// A libtorch tensor. It belongs to the innermost <see cref="TensorScope"/> of the thread that made it, or, outside any scope, to the caller,
-/// who disposes it. There is no finalizer: what nobody frees is a leak that <see cref="LiveCount"/> shows.
+/// A libtorch tensor. It belongs to the innermost <see cref="TensorScope"/> of the thread that made it, or, outside any scope, to the
+/// caller, who disposes it. There is no finalizer: what nobody frees is a leak that <see cref="LiveCount"/> shows.
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
 {
@@ -72,7 +72,10 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>The gradient that <see cref="Autograd.Backward(Tensor, Tensor?, bool)"/> has added up, as a new tensor that shares its memory; null where there is none.</summary>
+    /// <summary>
+    /// The gradient that <see cref="Autograd.Backward(Tensor, Tensor?, bool)"/> has added up, as a new tensor that shares its memory; null
+    /// where there is none.
+    /// </summary>
     public Tensor? Grad
     {
         get
@@ -82,7 +85,6 @@ public sealed unsafe class Tensor : IDisposable
                 throw TorchException.FromNative("grad");
             return grad == 0 ? null : new Tensor(grad);
         }
-
         set
         {
             if (Native.TensorSetGrad(Handle, value?.Handle ?? 0) != 0)
@@ -96,7 +98,10 @@ public sealed unsafe class Tensor : IDisposable
     internal nint Handle
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _handle != 0 ? _handle : throw new ObjectDisposedException(nameof(Tensor), "The tensor was freed; it belonged to a scope that has ended.");
+        get =>
+            _handle != 0
+                ? _handle
+                : throw new ObjectDisposedException(nameof(Tensor), "The tensor was freed; it belonged to a scope that has ended.");
     }
 
     internal TensorScope? Scope { get; set; }
@@ -147,7 +152,10 @@ public sealed unsafe class Tensor : IDisposable
         if (tensor.Count != data.Length)
         {
             tensor.Dispose();
-            throw new ArgumentException($"{data.Length} elements do not fill a tensor of shape [{string.Join(", ", sizes.ToArray())}].", nameof(shape));
+            throw new ArgumentException(
+                $"{data.Length} elements do not fill a tensor of shape [{string.Join(", ", sizes.ToArray())}].",
+                nameof(shape)
+            );
         }
 
         data.CopyTo(tensor.Span<T>());
@@ -162,7 +170,8 @@ public sealed unsafe class Tensor : IDisposable
     public static Tensor Scalar(double value, DType dtype = DType.Float32) => Ops.Full([], value, dtype: dtype);
 
     /// <summary>
-    /// A CPU tensor over memory that somebody else owns. <paramref name="release"/> is called once, when the last tensor that shares the memory is freed.
+    /// A CPU tensor over memory that somebody else owns. <paramref name="release"/> is called once, when the last tensor that shares the
+    /// memory is freed.
     /// </summary>
     /// <param name="data">Start of the memory.</param>
     /// <param name="shape">Sizes of the dimensions.</param>
@@ -189,12 +198,22 @@ public sealed unsafe class Tensor : IDisposable
     {
         var info = TensorInfo.Of(Handle);
         var size = ((DType)info.DType).Size();
-        if (info.DeviceType != 0 || info.Contiguous == 0 || size != Unsafe.SizeOf<T>() || (DTypes.Of<T>() != (DType)info.DType && typeof(T) != typeof(short)))
-            throw new InvalidOperationException($"A {(DType)info.DType} tensor on device type {info.DeviceType} (contiguous: {info.Contiguous != 0}) cannot be read in place as {typeof(T)}.");
+        if (
+            info.DeviceType != 0
+            || info.Contiguous == 0
+            || size != Unsafe.SizeOf<T>()
+            || (DTypes.Of<T>() != (DType)info.DType && typeof(T) != typeof(short))
+        )
+            throw new InvalidOperationException(
+                $"A {(DType)info.DType} tensor on device type {info.DeviceType} (contiguous: {info.Contiguous != 0}) cannot be "
+                    + $"read in place as {typeof(T)}."
+            );
         return new Span<T>((void*)info.Data, checked((int)info.Count));
     }
 
-    /// <summary>The raw bytes of a contiguous CPU tensor of less than 2 GiB. Valid while the tensor lives. <see cref="WriteTo"/> has no such bound.</summary>
+    /// <summary>
+    /// The raw bytes of a contiguous CPU tensor of less than 2 GiB. Valid while the tensor lives. <see cref="WriteTo"/> has no such bound.
+    /// </summary>
     /// <exception cref="InvalidOperationException">Another device, gaps between elements, or more bytes than a span has.</exception>
     public ReadOnlySpan<byte> Bytes()
     {

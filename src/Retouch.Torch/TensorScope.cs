@@ -24,7 +24,9 @@ public sealed class TensorScope : IDisposable
     /// <summary>Opens a scope; dispose it on the same thread, innermost first.</summary>
     public static TensorScope Enter() => s_current = new TensorScope(s_current);
 
-    /// <summary>Hands a tensor of this scope to the enclosing one (or, without one, to the caller). Tensors of other owners stay theirs.</summary>
+    /// <summary>
+    /// Hands a tensor of this scope to the enclosing one (or, without one, to the caller). Tensors of other owners stay theirs.
+    /// </summary>
     public Tensor Keep(Tensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);

@@ -34,7 +34,6 @@ public static unsafe class TorchRuntime
             Native.Load();
             return Native.ThreadsGet();
         }
-
         set
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
@@ -75,7 +74,8 @@ public static unsafe class TorchRuntime
     public static (long Free, long Total)? CudaMemory()
     {
         Native.Load();
-        long free, total;
+        long free,
+            total;
         return Native.CudaMemory(&free, &total) == 0 ? (free, total) : null;
     }
 

@@ -8,7 +8,12 @@ internal static class ArenaProcess
     public static Process Start(params string[] arguments)
     {
         // Tests that run in the background of a script inherit that SIGINT is ignored, and would hand it on.
-        var start = new ProcessStartInfo("env") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("env")
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.ArgumentList.Add("--default-signal=INT");
         start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));

@@ -13,7 +13,18 @@ internal sealed class RaterClient : IDisposable
     public RaterClient(string address)
     {
         Cookies = new CookieContainer();
-        http = new(new SocketsHttpHandler { CookieContainer = Cookies, UseCookies = true, AllowAutoRedirect = false }) { BaseAddress = new(address), Timeout = TimeSpan.FromSeconds(30) };
+        http = new(
+            new SocketsHttpHandler
+            {
+                CookieContainer = Cookies,
+                UseCookies = true,
+                AllowAutoRedirect = false,
+            }
+        )
+        {
+            BaseAddress = new(address),
+            Timeout = TimeSpan.FromSeconds(30),
+        };
     }
 
     public CookieContainer Cookies { get; }
@@ -46,7 +57,12 @@ internal sealed class RaterClient : IDisposable
 
     public Task<HttpResponseMessage> Post(string path, object body) => PostText(path, JsonSerializer.Serialize(body));
 
-    public Task<HttpResponseMessage> PostText(string path, string body, string type = "application/json", params (string Name, string Value)[] headers)
+    public Task<HttpResponseMessage> PostText(
+        string path,
+        string body,
+        string type = "application/json",
+        params (string Name, string Value)[] headers
+    )
     {
         var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, type) };
         if (!headers.Any(h => h.Name == "X-Arena-Token"))
@@ -70,7 +86,12 @@ internal sealed class RaterClient : IDisposable
     }
 
     public static object Ballot(JsonElement task, string answer, string? key = null) =>
-        new { assignment = task.GetProperty("assignment").GetInt64(), key = key ?? Guid.NewGuid().ToString("N"), answer };
+        new
+        {
+            assignment = task.GetProperty("assignment").GetInt64(),
+            key = key ?? Guid.NewGuid().ToString("N"),
+            answer,
+        };
 
     public static async Task<JsonElement> Json(HttpResponseMessage reply)
     {

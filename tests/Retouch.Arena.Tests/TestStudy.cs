@@ -22,7 +22,13 @@ internal sealed class TestStudy : IDisposable
 
     public string[] Models { get; }
 
-    public ArenaOptions Options => new() { Folder = Folder, Port = 0, Title = "Test" };
+    public ArenaOptions Options =>
+        new()
+        {
+            Folder = Folder,
+            Port = 0,
+            Title = "Test",
+        };
 
     /// <summary>Different for every model and item, and not flat: a spoiled copy differs too.</summary>
     public static Picture Paint(int model, int item, int side = 48)
@@ -43,9 +49,22 @@ internal sealed class TestStudy : IDisposable
         PictureFile.Save(picture, Path.Combine(Folder, model, name));
     }
 
-    public void WriteMetadata(string model, int items) => File.WriteAllLines(
-        Path.Combine(Folder, model, "metadata.jsonl"),
-        Enumerable.Range(0, items).Select(k => JsonSerializer.Serialize(new { file_name = $"{k:D3}.png", text = $"prompt number {k}", seed = 1000 + k })));
+    public void WriteMetadata(string model, int items) =>
+        File.WriteAllLines(
+            Path.Combine(Folder, model, "metadata.jsonl"),
+            Enumerable
+                .Range(0, items)
+                .Select(k =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            file_name = $"{k:D3}.png",
+                            text = $"prompt number {k}",
+                            seed = 1000 + k,
+                        }
+                    )
+                )
+        );
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 }

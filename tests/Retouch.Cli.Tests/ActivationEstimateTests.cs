@@ -21,7 +21,10 @@ public sealed class TensorMemoryCollection
     public const string Name = "tensor memory";
 }
 
-/// <summary>The estimate of activations against what forward and backward pass really held. Networks are wide enough that their maps count (those from 1 MiB on do).</summary>
+/// <summary>
+/// The estimate of activations against what forward and backward pass really held. Networks are wide enough that their maps count (those
+/// from 1 MiB on do).
+/// </summary>
 [Collection(TensorMemoryCollection.Name)]
 public sealed class ActivationEstimateTests
 {
@@ -54,7 +57,10 @@ public sealed class ActivationEstimateTests
             Text = network.TextWidth is { } width ? Ops.Ones([batch, Words, width]) : null,
             Pooled = name == "sd3" ? Ops.Ones([batch, 32L]) : null,
         };
-        var measured = Held(network.Parameters, () => network.Predict(latents, Ops.Ones([(long)batch]) * 500, condition).Value.Square().Mean());
+        var measured = Held(
+            network.Parameters,
+            () => network.Predict(latents, Ops.Ones([(long)batch]) * 500, condition).Value.Square().Mean()
+        );
         Check(ActivationEstimate.OfStep(network, null, batch, new StepShape(checkpoint, Words)), measured);
     }
 
@@ -67,12 +73,18 @@ public sealed class ActivationEstimateTests
         const int Side = 16;
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 1);
-        using IAutoencoder network = name == "kl" ? new AutoencoderKl(AutoencoderKlConfig.FromJson(Demo("vae"))) : new AutoencoderTiny(new AutoencoderTinyConfig());
+        using IAutoencoder network =
+            name == "kl" ? new AutoencoderKl(AutoencoderKlConfig.FromJson(Demo("vae"))) : new AutoencoderTiny(new AutoencoderTinyConfig());
         network.Parameters.Initialise(generator, Device.Cpu);
         network.Parameters.RequireGrad(!frozen);
-        var input = frozen ? Ops.Ones([batch, network.LatentChannels, Side, Side]) : Ops.Ones([batch, 3L, Side * network.Downsampling, Side * network.Downsampling]);
+        var input = frozen
+            ? Ops.Ones([batch, network.LatentChannels, Side, Side])
+            : Ops.Ones([batch, 3L, Side * network.Downsampling, Side * network.Downsampling]);
         input.RequiresGrad = frozen;
-        var measured = Held(network.Parameters, () => network.Decode(frozen ? new Latent(input) : network.Encode(input, null)).Square().Mean());
+        var measured = Held(
+            network.Parameters,
+            () => network.Decode(frozen ? new Latent(input) : network.Encode(input, null)).Square().Mean()
+        );
         Check(ActivationEstimate.OfAutoencoder(network, Side, batch, frozen), measured);
     }
 
@@ -90,7 +102,11 @@ public sealed class ActivationEstimateTests
             Steps = 2,
             Batch = new() { Size = batch },
             Model = new() { Path = "made up" },
-            Objective = new ObjectiveOptions { Perceptual = objective == "lpl" ? new() { Gate = GateKind.None } : null, Pixel = objective == "pixel" ? new() : null },
+            Objective = new ObjectiveOptions
+            {
+                Perceptual = objective == "lpl" ? new() { Gate = GateKind.None } : null,
+                Pixel = objective == "pixel" ? new() : null,
+            },
         };
         Ops.HostMemory(true);
         var before = Ops.HostMemory(false).ToArray<long>()[0];
@@ -102,8 +118,11 @@ public sealed class ActivationEstimateTests
         Check(ActivationEstimate.OfStep(network, objective == "latent" ? null : decoder, batch, new StepShape(Taps: taps)), measured);
     }
 
-    private static void Check(long estimate, long measured) => Assert.True(
-        estimate <= Factor * measured && measured <= Factor * estimate, $"estimated {estimate >> 20} MiB, measured {measured >> 20} MiB, {(double)estimate / measured:0.00} of it");
+    private static void Check(long estimate, long measured) =>
+        Assert.True(
+            estimate <= Factor * measured && measured <= Factor * estimate,
+            $"estimated {estimate >> 20} MiB, measured {measured >> 20} MiB, {(double)estimate / measured:0.00} of it"
+        );
 
     /// <summary>The most bytes of tensors beside what was there before, and beside the gradients of the weights.</summary>
     private static long Held(ParameterStore parameters, Func<Tensor> loss)
@@ -131,25 +150,39 @@ public sealed class ActivationEstimateTests
         throw new DirectoryNotFoundException("demo/model");
     }
 
-    private static JsonObject Config(string name) => JsonNode.Parse(name switch
-    {
-        "dit" => """
-            { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4, "num_layers": 3, "in_channels": 4, "out_channels": 4, "sample_size": 32,
-              "patch_size": 2, "num_embeds_ada_norm": 10, "norm_type": "ada_norm_zero", "norm_elementwise_affine": false, "activation_fn": "gelu-approximate", "attention_bias": true }
-            """,
-        "unet" => """
-            { "_class_name": "UNet2DConditionModel", "act_fn": "silu", "attention_head_dim": 4, "block_out_channels": [64, 128], "cross_attention_dim": 32,
-              "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"], "in_channels": 4, "out_channels": 4,
-              "layers_per_block": 1, "sample_size": 32, "norm_num_groups": 32 }
-            """,
-        "pixart" => """
-            { "_class_name": "PixArtTransformer2DModel", "activation_fn": "gelu-approximate", "attention_bias": true, "attention_head_dim": 32, "num_attention_heads": 4,
-              "caption_channels": 32, "cross_attention_dim": 128, "in_channels": 4, "out_channels": 8, "num_layers": 3, "patch_size": 2, "sample_size": 32,
-              "norm_elementwise_affine": false, "norm_eps": 1e-06, "norm_type": "ada_norm_single", "num_embeds_ada_norm": 1000, "use_additional_conditions": false }
-            """,
-        _ => """
-            { "_class_name": "SD3Transformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4, "caption_projection_dim": 128, "in_channels": 4, "out_channels": 4,
-              "joint_attention_dim": 32, "num_layers": 3, "patch_size": 2, "pooled_projection_dim": 32, "pos_embed_max_size": 24, "sample_size": 32 }
-            """,
-    })!.AsObject();
+    private static JsonObject Config(string name) =>
+        JsonNode
+            .Parse(
+                name switch
+                {
+                    "dit" => """
+                    { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4, "num_layers": 3,
+                    "in_channels": 4, "out_channels": 4, "sample_size": 32,
+                      "patch_size": 2, "num_embeds_ada_norm": 10, "norm_type": "ada_norm_zero", "norm_elementwise_affine": false,
+                      "activation_fn": "gelu-approximate", "attention_bias": true }
+                    """,
+                    "unet" => """
+                    { "_class_name": "UNet2DConditionModel", "act_fn": "silu", "attention_head_dim": 4, "block_out_channels": [64, 128],
+                    "cross_attention_dim": 32,
+                      "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+                      "in_channels": 4, "out_channels": 4,
+                      "layers_per_block": 1, "sample_size": 32, "norm_num_groups": 32 }
+                    """,
+                    "pixart" => """
+                    { "_class_name": "PixArtTransformer2DModel", "activation_fn": "gelu-approximate", "attention_bias": true,
+                    "attention_head_dim": 32, "num_attention_heads": 4,
+                      "caption_channels": 32, "cross_attention_dim": 128, "in_channels": 4, "out_channels": 8, "num_layers": 3,
+                      "patch_size": 2, "sample_size": 32,
+                      "norm_elementwise_affine": false, "norm_eps": 1e-06, "norm_type": "ada_norm_single", "num_embeds_ada_norm": 1000,
+                      "use_additional_conditions": false }
+                    """,
+                    _ => """
+                    { "_class_name": "SD3Transformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4,
+                    "caption_projection_dim": 128, "in_channels": 4, "out_channels": 4,
+                      "joint_attention_dim": 32, "num_layers": 3, "patch_size": 2, "pooled_projection_dim": 32, "pos_embed_max_size": 24,
+                      "sample_size": 32 }
+                    """,
+                }
+            )!
+            .AsObject();
 }

@@ -7,8 +7,31 @@ public sealed class BenchTests
 {
     private static readonly string[] Tiny =
     [
-        "--steps", "2", "--warmup", "1", "--hidden", "16", "--heads", "2", "--blocks", "1", "--latent", "4", "--classes", "3", "--ae-channels", "4,4,4,4",
-        "--ae-layers", "1", "--ae-groups", "2", "--batch", "2", "--threads", "1", "--json",
+        "--steps",
+        "2",
+        "--warmup",
+        "1",
+        "--hidden",
+        "16",
+        "--heads",
+        "2",
+        "--blocks",
+        "1",
+        "--latent",
+        "4",
+        "--classes",
+        "3",
+        "--ae-channels",
+        "4,4,4,4",
+        "--ae-layers",
+        "1",
+        "--ae-groups",
+        "2",
+        "--batch",
+        "2",
+        "--threads",
+        "1",
+        "--json",
     ];
 
     [Fact]
@@ -18,11 +41,14 @@ public sealed class BenchTests
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var results = JsonNode.Parse(outcome.Out)!.AsArray();
         Assert.Equal(3, results.Count);
-        Assert.All(results, static r =>
-        {
-            Assert.StartsWith("aten::", (string)r!["operator"]!, StringComparison.Ordinal);
-            Assert.True((double)r["managedNanoseconds"]! > 0 && (double)r["nativeNanoseconds"]! > 0 && (double)r["ratio"]! > 0);
-        });
+        Assert.All(
+            results,
+            static r =>
+            {
+                Assert.StartsWith("aten::", (string)r!["operator"]!, StringComparison.Ordinal);
+                Assert.True((double)r["managedNanoseconds"]! > 0 && (double)r["nativeNanoseconds"]! > 0 && (double)r["ratio"]! > 0);
+            }
+        );
     }
 
     [Theory]
@@ -44,7 +70,10 @@ public sealed class BenchTests
         Assert.True(double.IsFinite((double)cost["firstLoss"]!) && (double)cost["firstLoss"]! != (double)cost["lastLoss"]!);
         var phases = cost["phases"]!.AsArray().ToDictionary(static p => (string)p!["phase"]!, static p => (double)p!["share"]!);
         Assert.Equal(1, phases.Values.Sum(), 9);
-        Assert.All((string[])["data", "encode", "noise", "denoiser forward", "objectives", "backward", "optimiser"], phase => Assert.Contains(phase, phases.Keys));
+        Assert.All(
+            (string[])["data", "encode", "noise", "denoiser forward", "objectives", "backward", "optimiser"],
+            phase => Assert.Contains(phase, phases.Keys)
+        );
         // At these sizes the gate of the perceptual loss lets at least one of the few samples in.
         foreach (var phase in (string[])["decode target", "decode estimate", "features", "decoder backward"])
             Assert.Equal(decodes, phases.ContainsKey(phase));

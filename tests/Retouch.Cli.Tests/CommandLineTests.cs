@@ -8,7 +8,11 @@ public class CommandLineTests
 {
     private static async Task<(int Code, string Out, string Error)> Run(Action<ParseResult> action, params string[] args)
     {
-        var verb = new Command("paint", "Test verb.") { new Option<int>("--width"), new Option<string>("--out") { Required = true } };
+        var verb = new Command("paint", "Test verb.")
+        {
+            new Option<int>("--width"),
+            new Option<string>("--out") { Required = true },
+        };
         verb.SetAction(action);
         using var output = new StringWriter();
         using var error = new StringWriter();
@@ -20,14 +24,15 @@ public class CommandLineTests
     private static Task<(int Code, string Out, string Error)> Throw(Exception e, params string[] args) =>
         Run(_ => throw e, ["paint", "--out", "x", .. args]);
 
-    public static TheoryData<Exception, int> Mendable => new()
-    {
-        { new UsageException("Give a width."), 2 },
-        { new InputException("'a.png' is cut off."), 3 },
-        { new FileNotFoundException("No file 'a.json'."), 3 },
-        { new EnvironmentException("The disk is full."), 4 },
-        { new DivergedException("Both got worse."), 5 },
-    };
+    public static TheoryData<Exception, int> Mendable =>
+        new()
+        {
+            { new UsageException("Give a width."), 2 },
+            { new InputException("'a.png' is cut off."), 3 },
+            { new FileNotFoundException("No file 'a.json'."), 3 },
+            { new EnvironmentException("The disk is full."), 4 },
+            { new DivergedException("Both got worse."), 5 },
+        };
 
     [Theory]
     [MemberData(nameof(Mendable))]
@@ -66,7 +71,14 @@ public class CommandLineTests
     [InlineData("error: Unknown option '--widht'. Did you mean '--width'?", "paint", "--out", "x", "--widht", "3")]
     [InlineData("error: Unknown verb 'piant'. Did you mean 'paint'?", "piant")]
     [InlineData("error: Option '--out' is required.", "paint")]
-    [InlineData("error: Cannot parse argument 'wide' for option '--width' as expected type 'System.Int32'.", "paint", "--out", "x", "--width", "wide")]
+    [InlineData(
+        "error: Cannot parse argument 'wide' for option '--width' as expected type 'System.Int32'.",
+        "paint",
+        "--out",
+        "x",
+        "--width",
+        "wide"
+    )]
     [InlineData("error: Unknown argument 'stray'.", "paint", "--out", "x", "stray")]
     public async Task BadUsage_NamesTheMistakeAndTheNearestName(string first, params string[] args)
     {
@@ -80,7 +92,17 @@ public class CommandLineTests
     public async Task Output_IsTextOrOneJsonDocument()
     {
         void Act(ParseResult parsed) =>
-            Output.For(parsed).Write(new { MeanLoss = double.NaN, Kind = DayOfWeek.Friday, Path = "a/ä.png" }, writer => writer.WriteLine("loss nan"));
+            Output
+                .For(parsed)
+                .Write(
+                    new
+                    {
+                        MeanLoss = double.NaN,
+                        Kind = DayOfWeek.Friday,
+                        Path = "a/ä.png",
+                    },
+                    writer => writer.WriteLine("loss nan")
+                );
         Assert.Equal((0, "loss nan\n", ""), await Run(Act, "paint", "--out", "x"));
         var (code, output, _) = await Run(Act, "paint", "--out", "x", "--json");
         Assert.Equal(0, code);

@@ -18,7 +18,17 @@ public sealed class ConvertTests : IDisposable
         var source = Path.Combine(_folder, "tiny");
         Demo.TinyPipeline.Save(source);
         var target = Path.Combine(_folder, "half");
-        var outcome = RetouchProcess.Run(["convert", source, "--output", target, "--dtype", "float16", "--max-shard-size", "20KB", "--json"]);
+        var outcome = RetouchProcess.Run([
+            "convert",
+            source,
+            "--output",
+            target,
+            "--dtype",
+            "float16",
+            "--max-shard-size",
+            "20KB",
+            "--json",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var result = Output.Read<ConvertCommand.Result>(outcome.Out);
         Assert.Equal(["transformer", "vae"], result.Components.Select(static c => c.Name));
@@ -46,7 +56,11 @@ public sealed class ConvertTests : IDisposable
     {
         var (folder, target) = (Directory.CreateDirectory(Path.Combine(_folder, "any")).FullName, Path.Combine(_folder, "new"));
         Refused(2, "--dtype", ["convert", folder, "--output", target]);
-        Refused(2, "--tokenizer, --prediction", ["convert", folder, "--output", target, "--dtype", "float16", "--tokenizer", "x", "--prediction", "epsilon"]);
+        Refused(
+            2,
+            "--tokenizer, --prediction",
+            ["convert", folder, "--output", target, "--dtype", "float16", "--tokenizer", "x", "--prediction", "epsilon"]
+        );
         Refused(2, "write 5GB", ["convert", folder, "--output", target, "--max-shard-size", "much"]);
         Refused(3, "neither model_index.json nor config.json", ["convert", folder, "--output", target, "--dtype", "float16"]);
         Refused(3, "no file or folder", ["convert", Path.Combine(_folder, "none.safetensors"), "--output", target]);

@@ -11,12 +11,18 @@ public sealed class DoctorTests : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
-    private static (int Code, Dictionary<string, JsonElement> Checks, JsonElement Root) Examine(Dictionary<string, string?>? environment = null)
+    private static (int Code, Dictionary<string, JsonElement> Checks, JsonElement Root) Examine(
+        Dictionary<string, string?>? environment = null
+    )
     {
         var outcome = RetouchProcess.Run(["doctor", "--json"], environment);
         Assert.Equal("", outcome.Error);
         var root = JsonDocument.Parse(outcome.Out).RootElement;
-        return (outcome.ExitCode, root.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!), root);
+        return (
+            outcome.ExitCode,
+            root.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!),
+            root
+        );
     }
 
     private static string State(JsonElement check) => check.GetProperty("state").GetString()!;
@@ -39,7 +45,10 @@ public sealed class DoctorTests : IDisposable
         Assert.True(root.GetProperty("usable").GetBoolean());
         Assert.Contains("libtorch", Detail(checks["libtorch"]));
         Assert.True(root.GetProperty("torch").GetProperty("matmulGflops").GetDouble() > 0);
-        Assert.Equal(["JPEG", "PNG", "WebP", "TIFF"], root.GetProperty("pictures").GetProperty("loaders").EnumerateArray().Select(kind => kind.GetString()));
+        Assert.Equal(
+            ["JPEG", "PNG", "WebP", "TIFF"],
+            root.GetProperty("pictures").GetProperty("loaders").EnumerateArray().Select(kind => kind.GetString())
+        );
         Assert.All(checks.Values, check => Assert.Equal(State(check) != "ok", check.TryGetProperty("remedy", out _)));
     }
 
@@ -97,7 +106,11 @@ public sealed class DoctorTests : IDisposable
     {
         var libtorch = Examine().Root.GetProperty("torch").GetProperty("libtorch").GetString()!;
         // What the loader asks for is the soname: the file's name with fewer numbers at its end.
-        for (var name = Path.GetFileName(libtorch); name.EndsWith(".so", StringComparison.Ordinal) || Path.HasExtension(name); name = Path.GetFileNameWithoutExtension(name))
+        for (
+            var name = Path.GetFileName(libtorch);
+            name.EndsWith(".so", StringComparison.Ordinal) || Path.HasExtension(name);
+            name = Path.GetFileNameWithoutExtension(name)
+        )
             File.WriteAllText(Path.Combine(folder, name), "shadow");
         var found = Examine(new() { ["LD_LIBRARY_PATH"] = folder });
         AssertUnusable(found, "libtorch");

@@ -43,15 +43,34 @@ public sealed class EvaluateTests : IDisposable
     [Fact]
     public void Compare_FindsTheBetterFolderAndTheSeedDecidesTheBytes()
     {
-        string[] arguments = ["compare", In("softer"), In("soft"), "--reference", In("real"), "--metrics", "fwd,spectrum,psnr", "--resamples", "200", "--seed", "5", "--json"];
+        string[] arguments =
+        [
+            "compare",
+            In("softer"),
+            In("soft"),
+            "--reference",
+            In("real"),
+            "--metrics",
+            "fwd,spectrum,psnr",
+            "--resamples",
+            "200",
+            "--seed",
+            "5",
+            "--json",
+        ];
         var outcome = RetouchProcess.Run(arguments);
         Assert.Equal(0, outcome.ExitCode);
         using var json = JsonDocument.Parse(outcome.Out);
         var root = json.RootElement;
         Assert.Equal(3, root.GetProperty("protocol").GetProperty("fwd").GetProperty("level").GetInt32());
         Assert.Equal(5, root.GetProperty("protocol").GetProperty("bootstrap").GetProperty("seed").GetInt32());
-        Assert.Equal([In("softer"), In("soft")], root.GetProperty("sets").EnumerateArray().Select(set => set.GetProperty("name").GetString()));
-        var verdicts = root.GetProperty("differences").EnumerateArray().ToDictionary(d => d.GetProperty("figure").GetString()!, d => d.GetProperty("verdict").GetString());
+        Assert.Equal(
+            [In("softer"), In("soft")],
+            root.GetProperty("sets").EnumerateArray().Select(set => set.GetProperty("name").GetString())
+        );
+        var verdicts = root.GetProperty("differences")
+            .EnumerateArray()
+            .ToDictionary(d => d.GetProperty("figure").GetString()!, d => d.GetProperty("verdict").GetString());
         Assert.Equal("better", verdicts["psnr"]);
         Assert.Equal("better", verdicts["spectrum.high"]);
         Assert.Equal("better", verdicts["fwd.high"]);
@@ -66,7 +85,24 @@ public sealed class EvaluateTests : IDisposable
     [Fact]
     public void Compare_WritesAReportWithItsProtocol_AndForTensorBoard()
     {
-        var outcome = RetouchProcess.Run(["compare", In("softer"), In("soft"), "--reference", In("real"), "--size", "32", "--count", "55", "--resamples", "100", "--seed", "5", "--output", In("out"), "--tensorboard"]);
+        var outcome = RetouchProcess.Run([
+            "compare",
+            In("softer"),
+            In("soft"),
+            "--reference",
+            In("real"),
+            "--size",
+            "32",
+            "--count",
+            "55",
+            "--resamples",
+            "100",
+            "--seed",
+            "5",
+            "--output",
+            In("out"),
+            "--tensorboard",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Contains("report: " + In("out", "report.html"), outcome.Out);
         var html = File.ReadAllText(In("out", "report.html"));
@@ -79,13 +115,52 @@ public sealed class EvaluateTests : IDisposable
         // The command that made it, to be copied.
         Assert.Contains($"retouch compare {In("softer")} {In("soft")} --reference {In("real")} --size 32 --count 55", html);
         // The page's numbers are those of the JSON that the command prints.
-        using var json = JsonDocument.Parse(RetouchProcess.Run(["compare", In("softer"), In("soft"), "--reference", In("real"), "--size", "32", "--count", "55", "--resamples", "100", "--seed", "5", "--json"]).Out);
-        var fwd = json.RootElement.GetProperty("sets")[1].GetProperty("figures").EnumerateArray().First(f => f.GetProperty("name").GetString() == "fwd").GetProperty("value").GetDouble();
+        using var json = JsonDocument.Parse(
+            RetouchProcess
+                .Run([
+                    "compare",
+                    In("softer"),
+                    In("soft"),
+                    "--reference",
+                    In("real"),
+                    "--size",
+                    "32",
+                    "--count",
+                    "55",
+                    "--resamples",
+                    "100",
+                    "--seed",
+                    "5",
+                    "--json",
+                ])
+                .Out
+        );
+        var fwd = json
+            .RootElement.GetProperty("sets")[1]
+            .GetProperty("figures")
+            .EnumerateArray()
+            .First(f => f.GetProperty("name").GetString() == "fwd")
+            .GetProperty("value")
+            .GetDouble();
         var csv = Directory.EnumerateFiles(In("out", "report-data"), "01-*.csv").Select(File.ReadAllText).Single();
         Assert.Contains(fwd.ToString("R", System.Globalization.CultureInfo.InvariantCulture)[..10], csv);
-        string[] events = [.. Directory.EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        Assert.Equal(["01-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("softer")), "02-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("soft"))], events.Select(static file => Path.GetFileName(Path.GetDirectoryName(file))));
-        Assert.All(events, static file => Assert.Contains("interval, low end/fwd.high", System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file))));
+        string[] events =
+        [
+            .. Directory
+                .EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories)
+                .Order(StringComparer.Ordinal),
+        ];
+        Assert.Equal(
+            [
+                "01-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("softer")),
+                "02-" + Retouch.Evaluation.Reports.ReportWriter.Slug(In("soft")),
+            ],
+            events.Select(static file => Path.GetFileName(Path.GetDirectoryName(file)))
+        );
+        Assert.All(
+            events,
+            static file => Assert.Contains("interval, low end/fwd.high", System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file)))
+        );
     }
 
     [Fact]
@@ -107,8 +182,11 @@ public sealed class EvaluateTests : IDisposable
         var set = json.RootElement.GetProperty("sets")[0];
         Assert.Contains("decoded by AutoencoderKl", set.GetProperty("preparation").GetString());
         Assert.Equal(6, set.GetProperty("count").GetInt32());
-        var figures = set.GetProperty("figures").EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!, f => f.GetProperty("value").GetDouble());
-        // Random weights reconstruct nothing: the pictures are about as far apart as unrelated ones. The mean of logarithms is no less than the logarithm of the mean.
+        var figures = set.GetProperty("figures")
+            .EnumerateArray()
+            .ToDictionary(f => f.GetProperty("name").GetString()!, f => f.GetProperty("value").GetDouble());
+        // Random weights reconstruct nothing: the pictures are about as far apart as unrelated ones. The mean of logarithms is no less than
+        // the logarithm of the mean.
         Assert.InRange(figures["psnr"], 3, 20);
         Assert.True(figures["psnr"] >= 10 * Math.Log10(255 * 255 / figures["mse"]) - 1e-9);
     }
@@ -125,7 +203,17 @@ public sealed class EvaluateTests : IDisposable
 
         Fails(2, "Unknown metric 'fib'", "evaluate", "--images", In("soft"), "--reference", In("real"), "--metrics", "fib");
         Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"));
-        Fails(2, "either --images or --autoencoder", "evaluate", "--reference", In("real"), "--images", In("soft"), "--autoencoder", In("soft"));
+        Fails(
+            2,
+            "either --images or --autoencoder",
+            "evaluate",
+            "--reference",
+            In("real"),
+            "--images",
+            In("soft"),
+            "--autoencoder",
+            In("soft")
+        );
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
         Fails(2, "two folders or more", "compare", In("soft"), "--reference", In("real"));

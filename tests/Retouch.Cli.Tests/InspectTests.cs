@@ -23,25 +23,53 @@ public sealed class InspectTests : IDisposable
         Assert.Equal(["DiTTransformer2DModel", "AutoencoderKL"], report.Components.Select(static c => c.Class));
         Assert.All(report.Components, static c => Assert.Empty(c.Problems));
         var (denoiser, vae) = (report.Components[0], report.Components[1]);
-        Assert.Equal(["decoder.mid_block", "decoder.up_blocks.0", "decoder.up_blocks.1", "decoder.up_blocks.2"], vae.Taps.Select(static t => t.Name));
+        Assert.Equal(
+            ["decoder.mid_block", "decoder.up_blocks.0", "decoder.up_blocks.1", "decoder.up_blocks.2"],
+            vae.Taps.Select(static t => t.Name)
+        );
         Assert.Equal([1, 2, 4, 4], vae.Taps.Select(static t => t.Scale));
         Assert.Equal(CountIn(Path.Combine(_folder, "vae")), vae.Parameters);
         Assert.Equal(vae.Parameters, vae.Types["Float32"]);
-        Assert.Equal(("DDIMScheduler", "v_prediction", 1000), (report.Scheduler!.Class, report.Scheduler.Prediction, report.Scheduler.TrainSteps));
+        Assert.Equal(
+            ("DDIMScheduler", "v_prediction", 1000),
+            (report.Scheduler!.Class, report.Scheduler.Prediction, report.Scheduler.TrainSteps)
+        );
         var training = report.Training!;
         Assert.Equal(4 * (denoiser.Parameters + vae.Parameters), training.Weights);
-        Assert.Equal((4 * denoiser.Parameters, 8 * denoiser.Parameters, 4 * denoiser.Parameters), (training.Gradients, training.Optimiser, training.Averages));
-        Assert.Equal(training.Weights + training.Gradients + training.Optimiser + training.Averages + training.EstimatedActivations, training.Total);
+        Assert.Equal(
+            (4 * denoiser.Parameters, 8 * denoiser.Parameters, 4 * denoiser.Parameters),
+            (training.Gradients, training.Optimiser, training.Averages)
+        );
+        Assert.Equal(
+            training.Weights + training.Gradients + training.Optimiser + training.Averages + training.EstimatedActivations,
+            training.Total
+        );
         Assert.Equal(3 * Inspect(_folder).Training!.EstimatedActivations, training.EstimatedActivations);
         Assert.True(training.FitsMainMemory);
-        Assert.Equal(Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories).Sum(static f => new FileInfo(f).Length), report.BytesOnDisk);
+        Assert.Equal(
+            Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories).Sum(static f => new FileInfo(f).Length),
+            report.BytesOnDisk
+        );
     }
 
     [Fact]
     public void Taps_are_measured_on_pictures_and_options_proposed()
     {
         TinyPipeline.Save(Path.Combine(_folder, "tiny"));
-        var outcome = RetouchProcess.Run(["inspect", Path.Combine(_folder, "tiny"), "--taps", "--size", "32", "--count", "4", "--levels", "3", "--output", Path.Combine(_folder, "taps"), "--json"]);
+        var outcome = RetouchProcess.Run([
+            "inspect",
+            Path.Combine(_folder, "tiny"),
+            "--taps",
+            "--size",
+            "32",
+            "--count",
+            "4",
+            "--levels",
+            "3",
+            "--output",
+            Path.Combine(_folder, "taps"),
+            "--json",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var result = JsonNode.Parse(outcome.Out)!;
         Assert.Equal(4, result["study"]!["taps"]!.AsArray().Count);
@@ -72,7 +100,13 @@ public sealed class InspectTests : IDisposable
         {
             List<KeyValuePair<string, Tensor>> changed;
             using (var file = SafetensorsFile.Open(weights))
-                changed = [.. file.Names.Where(static n => n != "encoder.conv_in.bias").Select(n => KeyValuePair.Create(n, n == "decoder.conv_out.bias" ? Ops.Zeros([5L]) : file.Read(n).Clone())), KeyValuePair.Create("nobody.knows", Ops.Zeros([1L]))];
+                changed =
+                [
+                    .. file
+                        .Names.Where(static n => n != "encoder.conv_in.bias")
+                        .Select(n => KeyValuePair.Create(n, n == "decoder.conv_out.bias" ? Ops.Zeros([5L]) : file.Read(n).Clone())),
+                    KeyValuePair.Create("nobody.knows", Ops.Zeros([1L])),
+                ];
             SafetensorsWriter.Write(weights, changed);
         }
 
@@ -87,9 +121,17 @@ public sealed class InspectTests : IDisposable
         Assert.Contains(problems, static p => p.StartsWith("missing: encoder.conv_in.bias", StringComparison.Ordinal));
         Assert.Contains(problems, static p => p.StartsWith("wrong shape: decoder.conv_out.bias is [5]", StringComparison.Ordinal));
         Assert.Contains("unexpected: nobody.knows", problems);
-        Assert.Contains("VideoThing", Assert.Single(report.Components.Single(static c => c.Name == "unknown").Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "VideoThing",
+            Assert.Single(report.Components.Single(static c => c.Name == "unknown").Problems),
+            StringComparison.Ordinal
+        );
         File.Delete(weights);
-        Assert.Contains("has no diffusion_pytorch_model.safetensors", Assert.Single(Inspect(_folder).Components.Single(static c => c.Name == "vae").Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "has no diffusion_pytorch_model.safetensors",
+            Assert.Single(Inspect(_folder).Components.Single(static c => c.Name == "vae").Problems),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -113,10 +155,16 @@ public sealed class InspectTests : IDisposable
         var path = Path.Combine(_folder, "lora.safetensors");
         using (TensorScope.Enter())
         {
-            SafetensorsWriter.Write(path, ((string[])["a", "b"]).SelectMany(static n => new[]
-            {
-                KeyValuePair.Create($"unet.{n}.lora_A.weight", Ops.Zeros([4L, 16])), KeyValuePair.Create($"unet.{n}.lora_B.weight", Ops.Zeros([16L, 4])),
-            }));
+            SafetensorsWriter.Write(
+                path,
+                ((string[])["a", "b"]).SelectMany(static n =>
+                    new[]
+                    {
+                        KeyValuePair.Create($"unet.{n}.lora_A.weight", Ops.Zeros([4L, 16])),
+                        KeyValuePair.Create($"unet.{n}.lora_B.weight", Ops.Zeros([16L, 4])),
+                    }
+                )
+            );
         }
 
         var report = Inspect(path);

@@ -19,20 +19,68 @@ public sealed class JudgeTests : IDisposable
         foreach (var (name, seed) in new[] { ("first", 3UL), ("second", 4UL) })
         {
             TinyTextPipeline.Save(PathOf(name), _folder, seed);
-            await Done("sample", "--model", PathOf(name), "--output", PathOf($"study/{name}"), "--prompts", PathOf("prompts.txt"), "--images-per-prompt", "3", "--steps", "2", "--seed", "5");
+            await Done(
+                "sample",
+                "--model",
+                PathOf(name),
+                "--output",
+                PathOf($"study/{name}"),
+                "--prompts",
+                PathOf("prompts.txt"),
+                "--images-per-prompt",
+                "3",
+                "--steps",
+                "2",
+                "--seed",
+                "5"
+            );
         }
 
         // Each prompt and seed is one comparison for people, for each of the two questions about pairs.
-        await using (var arena = await ArenaServer.StartAsync(new ArenaOptions { Folder = PathOf("study"), Port = 0, Votes = PathOf("votes.sqlite"), Questions = [Question.Appeal, Question.Flaws] }, TimeProvider.System, static _ => { }))
+        await using (
+            var arena = await ArenaServer.StartAsync(
+                new ArenaOptions
+                {
+                    Folder = PathOf("study"),
+                    Port = 0,
+                    Votes = PathOf("votes.sqlite"),
+                    Questions = [Question.Appeal, Question.Flaws],
+                },
+                TimeProvider.System,
+                static _ => { }
+            )
+        )
         {
             Assert.Equal(["first", "second"], arena.Models);
             Assert.Equal((true, 12), (arena.MatchedBySeed, arena.Tasks));
         }
 
-        var summary = JsonNode.Parse(await Done("judge", PathOf("study/first"), "--by", "sharpness", "--pairs", "all", "--output", PathOf("pairs"), "--json"))!;
+        var summary = JsonNode.Parse(
+            await Done("judge", PathOf("study/first"), "--by", "sharpness", "--pairs", "all", "--output", PathOf("pairs"), "--json")
+        )!;
         Assert.Equal((6, 2, 6, 0), ((int)summary["candidates"]!, (int)summary["prompts"]!, (int)summary["pairs"]!, (int)summary["ties"]!));
-        Assert.StartsWith("2 pairs by sharpness, 0 ties left out", await Done("judge", PathOf("study/first"), PathOf("study/second"), "--by", "sharpness", "--output", PathOf("both")), StringComparison.Ordinal);
-        await Done("train", "--model", PathOf("first"), "--pairs", PathOf("pairs"), "--objective", "dpo", "--steps", "1", "--batch", "2", "--size", "32", "--output", PathOf("run"));
+        Assert.StartsWith(
+            "2 pairs by sharpness, 0 ties left out",
+            await Done("judge", PathOf("study/first"), PathOf("study/second"), "--by", "sharpness", "--output", PathOf("both")),
+            StringComparison.Ordinal
+        );
+        await Done(
+            "train",
+            "--model",
+            PathOf("first"),
+            "--pairs",
+            PathOf("pairs"),
+            "--objective",
+            "dpo",
+            "--steps",
+            "1",
+            "--batch",
+            "2",
+            "--size",
+            "32",
+            "--output",
+            PathOf("run")
+        );
         Assert.True(File.Exists(PathOf("run/model/model_index.json")));
         Assert.Contains("\"loss/preference_latent/raw\"", File.ReadAllText(PathOf("run/metrics.jsonl")), StringComparison.Ordinal);
     }
@@ -42,13 +90,45 @@ public sealed class JudgeTests : IDisposable
     {
         TinyPipeline.Save(PathOf("model"));
         await Done("sample", "--model", PathOf("model"), "--output", PathOf("drawn"), "--class", "3", "7", "--count", "6", "--steps", "2");
-        var summary = JsonNode.Parse(await Done("judge", PathOf("drawn"), "--by", "reconstruction", "--model", PathOf("model"), "--output", PathOf("pairs"), "--json"))!;
+        var summary = JsonNode.Parse(
+            await Done(
+                "judge",
+                PathOf("drawn"),
+                "--by",
+                "reconstruction",
+                "--model",
+                PathOf("model"),
+                "--output",
+                PathOf("pairs"),
+                "--json"
+            )
+        )!;
         Assert.Equal((6, 2, 2), ((int)summary["candidates"]!, (int)summary["prompts"]!, (int)summary["pairs"]!));
         var lines = File.ReadAllLines(PathOf("pairs/metadata.jsonl")).Select(static l => JsonNode.Parse(l)!).ToArray();
         Assert.Equal([3, 7], lines.Select(static l => (int)l["label"]!));
         Assert.Equal((string?)summary["judge"]!["sha256"], (string?)lines[0]["judge_sha256"]);
-        await Done("train", "--model", PathOf("model"), "--pairs", PathOf("pairs"), "--objective", "dpo", "--steps", "1", "--batch", "2", "--size", "32", "--output", PathOf("run"));
-        Assert.Contains("no person", await Done("judge", PathOf("drawn"), "--by", "reconstruction", "--model", PathOf("model/vae"), "--output", PathOf("again")), StringComparison.Ordinal);
+        await Done(
+            "train",
+            "--model",
+            PathOf("model"),
+            "--pairs",
+            PathOf("pairs"),
+            "--objective",
+            "dpo",
+            "--steps",
+            "1",
+            "--batch",
+            "2",
+            "--size",
+            "32",
+            "--output",
+            PathOf("run")
+        );
+        Assert.Contains(
+            "no person",
+            await Done("judge", PathOf("drawn"), "--by", "reconstruction", "--model", PathOf("model/vae"), "--output", PathOf("again")),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]

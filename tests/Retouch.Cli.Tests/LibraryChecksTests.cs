@@ -6,14 +6,27 @@ namespace Retouch.Cli.Tests;
 /// <summary>What the doctor makes of facts that this machine may not offer.</summary>
 public class LibraryChecksTests
 {
-    private static readonly TorchFacts Good =
-        new("1.13.0", "/n/libretouch_torch.so", "/l/libtorch_cpu.so.1.13.0", "OpenBLAS", 500, Environment.ProcessorCount, "passive", 0, null, null);
+    private static readonly TorchFacts Good = new(
+        "1.13.0",
+        "/n/libretouch_torch.so",
+        "/l/libtorch_cpu.so.1.13.0",
+        "OpenBLAS",
+        500,
+        Environment.ProcessorCount,
+        "passive",
+        0,
+        null,
+        null
+    );
 
     private static Check Of(TorchFacts facts, string name) => Assert.Single(LibraryChecks.Torch(facts, null), check => check.Name == name);
 
     [Fact]
-    public void GoodFacts_AreOk() => Assert.All(
-        LibraryChecks.Torch(Good, null).Where(check => check.Name != "GPU"), check => Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy)));
+    public void GoodFacts_AreOk() =>
+        Assert.All(
+            LibraryChecks.Torch(Good, null).Where(check => check.Name != "GPU"),
+            check => Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy))
+        );
 
     [Fact]
     public void ReferenceBlas_IsSlowHoweverFastItSeems()
@@ -45,7 +58,10 @@ public class LibraryChecksTests
         {
             Directory.CreateDirectory(Path.Combine(folder, "lib"));
             File.WriteAllText(Path.Combine(folder, "build-version"), version + "\n");
-            Assert.Equal(usable ? CheckState.Ok : CheckState.Missing, Of(Good with { Libtorch = Path.Combine(folder, "lib", "libtorch_cpu.so") }, "libtorch").State);
+            Assert.Equal(
+                usable ? CheckState.Ok : CheckState.Missing,
+                Of(Good with { Libtorch = Path.Combine(folder, "lib", "libtorch_cpu.so") }, "libtorch").State
+            );
         }
         finally
         {

@@ -31,7 +31,21 @@ public sealed class LoraTests : IDisposable
         Assert.Equal(laid, await Draw("diffusers", "model", "--lora", PathOf("adapters")));
         Assert.NotEqual(laid, await Draw("half", "model", "--lora", PathOf("adapters"), "--lora-scale", "0.5"));
         // Once with its scale, then taken off again.
-        Assert.Equal(plain, await Draw("none", "model", "--lora", PathOf("adapters"), "--lora", PathOf("kohya.safetensors"), "--lora-scale", "1", "--lora-scale", "-1"));
+        Assert.Equal(
+            plain,
+            await Draw(
+                "none",
+                "model",
+                "--lora",
+                PathOf("adapters"),
+                "--lora",
+                PathOf("kohya.safetensors"),
+                "--lora-scale",
+                "1",
+                "--lora-scale",
+                "-1"
+            )
+        );
         Assert.Equal(laid, await Draw("folder", "adapters"));
         await Done("convert", PathOf("model"), "--lora", PathOf("kohya.safetensors"), "--output", PathOf("merged"));
         Assert.Equal(laid, await Draw("from-merged", "merged"));
@@ -51,7 +65,14 @@ public sealed class LoraTests : IDisposable
     [InlineData(3, "does not fit the network", "--lora", "model/vae/diffusion_pytorch_model.safetensors")]
     public async Task What_makes_no_sense_is_refused(int expected, string message, params string[] args)
     {
-        var (code, _, error) = await Run(["sample", "--model", PathOf("model"), "--output", PathOf("refused"), .. args.Select((a, k) => k > 0 && args[k - 1] == "--lora" ? PathOf(a) : a)]);
+        var (code, _, error) = await Run([
+            "sample",
+            "--model",
+            PathOf("model"),
+            "--output",
+            PathOf("refused"),
+            .. args.Select((a, k) => k > 0 && args[k - 1] == "--lora" ? PathOf(a) : a),
+        ]);
         Assert.Equal(expected, code);
         Assert.Contains(message, error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(PathOf("refused")));
@@ -60,10 +81,47 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public async Task A_rank_is_all_that_training_adapters_takes()
     {
-        await Done("train", "--model", PathOf("model"), "--lora-rank", "2", "--steps", "1", "--size", "32", "--batch", "2", "--set", "data.sceneCount=4", "--set", "samples.every=0", "--set", "objective={}", "--output", PathOf("run"));
+        await Done(
+            "train",
+            "--model",
+            PathOf("model"),
+            "--lora-rank",
+            "2",
+            "--steps",
+            "1",
+            "--size",
+            "32",
+            "--batch",
+            "2",
+            "--set",
+            "data.sceneCount=4",
+            "--set",
+            "samples.every=0",
+            "--set",
+            "objective={}",
+            "--output",
+            PathOf("run")
+        );
         Assert.Equal(PathOf("model"), AdapterFolder.RootOf(PathOf("run/model")));
         Assert.Equal("rank", (string?)JsonNode.Parse(File.ReadAllText(PathOf("run/options.json")))!["lora"]!.AsObject().First().Key);
-        var (_, plan, _) = await Run(["train", "--model", PathOf("model"), "--lora-rank", "2", "--steps", "1", "--size", "32", "--batch", "2", "--set", "data.sceneCount=4", "--set", "objective={}", "--dry-run"]);
+        var (_, plan, _) = await Run([
+            "train",
+            "--model",
+            PathOf("model"),
+            "--lora-rank",
+            "2",
+            "--steps",
+            "1",
+            "--size",
+            "32",
+            "--batch",
+            "2",
+            "--set",
+            "data.sceneCount=4",
+            "--set",
+            "objective={}",
+            "--dry-run",
+        ]);
         Assert.Contains("are frozen)", plan, StringComparison.Ordinal);
     }
 
@@ -76,7 +134,11 @@ public sealed class LoraTests : IDisposable
         Assert.Contains(" of rank 2", outcome.Out, StringComparison.Ordinal);
         Assert.Contains($"of the model {PathOf("model")}", outcome.Out, StringComparison.Ordinal);
         Assert.DoesNotContain("  ! ", outcome.Out, StringComparison.Ordinal);
-        File.Copy(PathOf("model/vae/diffusion_pytorch_model.safetensors"), PathOf("adapters/pytorch_lora_weights.safetensors"), overwrite: true);
+        File.Copy(
+            PathOf("model/vae/diffusion_pytorch_model.safetensors"),
+            PathOf("adapters/pytorch_lora_weights.safetensors"),
+            overwrite: true
+        );
         Assert.Contains("  ! '", RetouchProcess.Run(["inspect", PathOf("adapters")]).Out, StringComparison.Ordinal);
     }
 

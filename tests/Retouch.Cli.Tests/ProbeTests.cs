@@ -36,7 +36,17 @@ public sealed class ProbeTests : IDisposable
     {
         using var scope = TensorScope.Enter();
         var golden = GoldenFolder(name);
-        var outcome = RetouchProcess.Run(["probe", "--model", golden, "--inputs", Path.Combine(golden, "io.safetensors"), "--output", Results, "--intermediates", "--json"]);
+        var outcome = RetouchProcess.Run([
+            "probe",
+            "--model",
+            golden,
+            "--inputs",
+            Path.Combine(golden, "io.safetensors"),
+            "--output",
+            Results,
+            "--intermediates",
+            "--json",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var document = JsonNode.Parse(File.ReadAllText(Path.Combine(golden, "case.json")))!;
         using var expected = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors"));
@@ -63,7 +73,10 @@ public sealed class ProbeTests : IDisposable
         var golden = GoldenFolder("dit");
         var inputs = Path.Combine(_folder, "in.safetensors");
         using (var file = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors")))
-            SafetensorsWriter.Write(inputs, ((string[])["in.sample", "in.timestep", "in.class_labels"]).Select(n => KeyValuePair.Create(n, file.Read(n))));
+            SafetensorsWriter.Write(
+                inputs,
+                ((string[])["in.sample", "in.timestep", "in.class_labels"]).Select(n => KeyValuePair.Create(n, file.Read(n)))
+            );
         var outcome = RetouchProcess.Run(["probe", "--model", golden, "--inputs", inputs, "--output", Results]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Equal("out.sample Float32 [3, 8, 8, 8]\n", outcome.Out);

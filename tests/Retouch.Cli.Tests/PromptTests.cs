@@ -17,7 +17,23 @@ public sealed class PromptTests : IDisposable
     public async Task Each_prompt_is_drawn_as_often_as_asked_and_recorded()
     {
         File.WriteAllText(PathOf("prompts.txt"), "two trees\n\n");
-        var (code, output, error) = await Run("sample", "--model", PathOf("model"), "--output", PathOf("out"), "--prompt", "a red ball", "--prompts", PathOf("prompts.txt"), "--images-per-prompt", "2", "--steps", "2", "--seed", "7");
+        var (code, output, error) = await Run(
+            "sample",
+            "--model",
+            PathOf("model"),
+            "--output",
+            PathOf("out"),
+            "--prompt",
+            "a red ball",
+            "--prompts",
+            PathOf("prompts.txt"),
+            "--images-per-prompt",
+            "2",
+            "--steps",
+            "2",
+            "--seed",
+            "7"
+        );
         Assert.True(code == 0, error);
         Assert.StartsWith("4 pictures", output, StringComparison.Ordinal);
         var lines = File.ReadAllLines(PathOf("out/metadata.jsonl")).Select(static l => JsonNode.Parse(l)!).ToArray();
@@ -30,7 +46,20 @@ public sealed class PromptTests : IDisposable
     {
         async Task<byte[]> Draw(string name, params string[] more)
         {
-            var (code, _, error) = await Run(["sample", "--model", PathOf("model"), "--output", PathOf(name), "--prompt", "a very long red ball", "--steps", "2", "--guidance", "4", .. more]);
+            var (code, _, error) = await Run([
+                "sample",
+                "--model",
+                PathOf("model"),
+                "--output",
+                PathOf(name),
+                "--prompt",
+                "a very long red ball",
+                "--steps",
+                "2",
+                "--guidance",
+                "4",
+                .. more,
+            ]);
             Assert.True(code == 0, error);
             Assert.Contains("longer than its encoder takes", error, StringComparison.Ordinal);
             return File.ReadAllBytes(PathOf($"{name}/00000.png"));
@@ -59,13 +88,26 @@ public sealed class PromptTests : IDisposable
         var data = Directory.CreateDirectory(PathOf("data")).FullName;
         void Add(string name, string caption)
         {
-            File.WriteAllBytes(Path.Combine(data, $"{name}.png"), PictureFile.Encode(Picture.Filled(40, 36, new Rgb(9, 99, 199)), PictureFormat.Png));
+            File.WriteAllBytes(
+                Path.Combine(data, $"{name}.png"),
+                PictureFile.Encode(Picture.Filled(40, 36, new Rgb(9, 99, 199)), PictureFormat.Png)
+            );
             File.WriteAllText(Path.Combine(data, $"{name}.txt"), caption);
         }
 
         async Task<JsonNode> Cache(params string[] more)
         {
-            var (code, output, error) = await Run(["cache", "--model", PathOf("model"), "--data", data, "--output", PathOf("cache"), "--json", .. more]);
+            var (code, output, error) = await Run([
+                "cache",
+                "--model",
+                PathOf("model"),
+                "--data",
+                data,
+                "--output",
+                PathOf("cache"),
+                "--json",
+                .. more,
+            ]);
             Assert.True(code == 0, error);
             return JsonNode.Parse(output)!;
         }
@@ -78,7 +120,17 @@ public sealed class PromptTests : IDisposable
         var second = await Cache();
         Assert.Equal((3, 2), ((int)second["pictures"]!, (int)second["captions"]!));
         Assert.Equal(2, Directory.EnumerateFiles(PathOf("cache/latents"), "*.safetensors").Count());
-        var (stale, _, message) = await Run("cache", "--model", PathOf("model"), "--data", data, "--output", PathOf("cache"), "--size", "16");
+        var (stale, _, message) = await Run(
+            "cache",
+            "--model",
+            PathOf("model"),
+            "--data",
+            data,
+            "--output",
+            PathOf("cache"),
+            "--size",
+            "16"
+        );
         Assert.Equal(3, stale);
         Assert.Contains("stale", message, StringComparison.Ordinal);
     }

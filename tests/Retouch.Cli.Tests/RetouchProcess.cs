@@ -24,7 +24,12 @@ internal static class RetouchProcess
     public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null)
     {
         // Tests that run in the background of a script inherit that SIGINT is ignored, and would hand it on.
-        var start = new ProcessStartInfo("env") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("env")
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.ArgumentList.Add("--default-signal=INT");
         start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));

@@ -20,19 +20,60 @@ public sealed class SampleTests : IDisposable
     [Fact]
     public async Task Pictures_come_with_what_made_them_and_are_a_data_set_again()
     {
-        var (code, output, error) = await Run("one", "--count", "5", "--batch", "2", "--size", "48x32", "--class", "3", "7", "--seed", "40", "--steps", "3", "--guidance", "2", "--sampler", "unipc");
+        var (code, output, error) = await Run(
+            "one",
+            "--count",
+            "5",
+            "--batch",
+            "2",
+            "--size",
+            "48x32",
+            "--class",
+            "3",
+            "7",
+            "--seed",
+            "40",
+            "--steps",
+            "3",
+            "--guidance",
+            "2",
+            "--sampler",
+            "unipc"
+        );
         Assert.Equal((0, 0), (code, error.Split('\n').Count(static l => l.StartsWith("error", StringComparison.Ordinal))));
         Assert.StartsWith("5 pictures with unipc in ", output, StringComparison.Ordinal);
         var lines = File.ReadAllLines(Path.Combine(_folder, "one", "metadata.jsonl"));
         Assert.Equal(5, lines.Length);
-        Assert.Equal("""{"file_name":"00001.png","label":7,"seed":41,"sampler":"unipc","steps":3,"guidance":2,"width":48,"height":32}""", lines[1]);
+        Assert.Equal(
+            """{"file_name":"00001.png","label":7,"seed":41,"sampler":"unipc","steps":3,"guidance":2,"width":48,"height":32}""",
+            lines[1]
+        );
         var data = ImageFolder.Open(Path.Combine(_folder, "one"));
         Assert.Equal(5, data.Count);
         Assert.Equal((48, 32), (data.Load(0).FullWidth, data.Load(0).FullHeight));
 
         // Neither the batch nor what is drawn beside a picture changes it.
-        await Run("two", "--count", "1", "--size", "48x32", "--class", "7", "--seed", "41", "--steps", "3", "--guidance", "2", "--sampler", "unipc");
-        Assert.Equal(data.Load(1).Picture.Pixels.ToArray(), ImageFolder.Open(Path.Combine(_folder, "two")).Load(0).Picture.Pixels.ToArray());
+        await Run(
+            "two",
+            "--count",
+            "1",
+            "--size",
+            "48x32",
+            "--class",
+            "7",
+            "--seed",
+            "41",
+            "--steps",
+            "3",
+            "--guidance",
+            "2",
+            "--sampler",
+            "unipc"
+        );
+        Assert.Equal(
+            data.Load(1).Picture.Pixels.ToArray(),
+            ImageFolder.Open(Path.Combine(_folder, "two")).Load(0).Picture.Pixels.ToArray()
+        );
     }
 
     [Theory]
@@ -45,10 +86,27 @@ public sealed class SampleTests : IDisposable
     [InlineData("lms")]
     public async Task Every_sampler_draws(string name)
     {
-        var (code, output, error) = await Run(name, "--count", "1", "--steps", "2", "--sampler", name, "--guidance-rescale", "0.7", "--guidance-interval", "0.1", "0.9", "--json");
+        var (code, output, error) = await Run(
+            name,
+            "--count",
+            "1",
+            "--steps",
+            "2",
+            "--sampler",
+            name,
+            "--guidance-rescale",
+            "0.7",
+            "--guidance-interval",
+            "0.1",
+            "0.9",
+            "--json"
+        );
         Assert.True(code == 0, error);
         Assert.Equal(name, (string?)JsonNode.Parse(output)!["sampler"]);
-        Assert.Equal(0.7, (double?)JsonNode.Parse(File.ReadAllLines(Path.Combine(_folder, name, "metadata.jsonl"))[0])!["guidance_rescale"]);
+        Assert.Equal(
+            0.7,
+            (double?)JsonNode.Parse(File.ReadAllLines(Path.Combine(_folder, name, "metadata.jsonl"))[0])!["guidance_rescale"]
+        );
     }
 
     [Theory]
@@ -90,7 +148,11 @@ public sealed class SampleTests : IDisposable
         Assert.Equal(kept, File.GetLastWriteTimeUtc(Path.Combine(_folder, "parts", "00001.png")));
 
         // More of the same; what is there stays.
-        Assert.StartsWith("7 pictures, 5 of them there already", (await Run("parts", "--count", "7", "--seed", "9", "--steps", "2", "--resume")).Out, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "7 pictures, 5 of them there already",
+            (await Run("parts", "--count", "7", "--seed", "9", "--steps", "2", "--resume")).Out,
+            StringComparison.Ordinal
+        );
         Assert.Equal(lines, File.ReadAllLines(Path.Combine(_folder, "parts", "metadata.jsonl")).Take(5));
 
         async Task Refused(int expected, string message, params string[] args)
@@ -103,7 +165,20 @@ public sealed class SampleTests : IDisposable
         await Refused(2, "With --resume", "--count", "7", "--seed", "9", "--steps", "2");
         await Refused(2, "Line 1 of", "--count", "7", "--seed", "8", "--steps", "2", "--resume");
         await Refused(2, "no more pictures", "--count", "6", "--seed", "9", "--steps", "2", "--resume");
-        await Refused(2, "guidance from 0 to 1", "--count", "7", "--seed", "9", "--steps", "2", "--guidance-interval", "0.1", "0.5", "--resume");
+        await Refused(
+            2,
+            "guidance from 0 to 1",
+            "--count",
+            "7",
+            "--seed",
+            "9",
+            "--steps",
+            "2",
+            "--guidance-interval",
+            "0.1",
+            "0.5",
+            "--resume"
+        );
         File.Delete(Path.Combine(_folder, "parts", "00004.png"));
         await Refused(3, "00004.png", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
         File.SetLastWriteTimeUtc(Path.Combine(Model, "model_index.json"), DateTime.UnixEpoch);

@@ -1,6 +1,8 @@
 namespace Retouch.Tests;
 
-/// <summary>A test on files too large for the repository: the folder beside that of RETOUCH_SHARED_DATA which it names. Skipped where there is none.</summary>
+/// <summary>
+/// A test on files too large for the repository: the folder beside that of RETOUCH_SHARED_DATA which it names. Skipped where there is none.
+/// </summary>
 public sealed class SharedFactAttribute : FactAttribute
 {
     /// <param name="folder">What it needs, for instance <c>models/taesd</c>.</param>
@@ -12,5 +14,7 @@ public sealed class SharedFactAttribute : FactAttribute
 
     /// <summary>The path of a file or folder there.</summary>
     public static string PathOf(params string[] parts) =>
-        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } data ? Path.Combine([Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(data))!, .. parts]) : "";
+        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } data
+            ? Path.Combine([Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(data))!, .. parts])
+            : "";
 }

@@ -5,15 +5,16 @@ namespace Retouch.Torch.Tests;
 /// <summary>Attention in parts against attention at once, values and gradients.</summary>
 public sealed class AttentionTests
 {
-    public static TheoryData<long[], long, long[]?, long> Cases => new()
-    {
-        // A row has 4 bytes (8 in float64) a source: parts of one row, of some tokens, of one head, of some heads, of a sample.
-        { [2, 3, 7, 4], 7, null, 1 },
-        { [2, 3, 7, 4], 5, [2, 1, 1, 5], 100 },
-        { [1, 3, 7, 4], 6, [1, 3, 7, 6], 7 * 6 * 8 },
-        { [2, 5, 4, 3], 4, [4, 4], 2 * 4 * 4 * 8 },
-        { [3, 2, 4, 3], 9, [1, 2, 1, 9], 1 << 20 },
-    };
+    public static TheoryData<long[], long, long[]?, long> Cases =>
+        new()
+        {
+            // A row has 4 bytes (8 in float64) a source: parts of one row, of some tokens, of one head, of some heads, of a sample.
+            { [2, 3, 7, 4], 7, null, 1 },
+            { [2, 3, 7, 4], 5, [2, 1, 1, 5], 100 },
+            { [1, 3, 7, 4], 6, [1, 3, 7, 6], 7 * 6 * 8 },
+            { [2, 5, 4, 3], 4, [4, 4], 2 * 4 * 4 * 8 },
+            { [3, 2, 4, 3], 9, [1, 2, 1, 9], 1 << 20 },
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -33,7 +34,10 @@ public sealed class AttentionTests
             Tensor[] inputs = [Leaf(shape[2]), Leaf(sources), Leaf(sources)];
             var added = mask is null ? null : Ops.Randn(mask, generator).To(dtype);
             var cotangent = Ops.Randn(shape, generator).To(dtype);
-            var (parts, whole) = (Attention.InParts(inputs[0], inputs[1], inputs[2], added, bytes), Attention.AtOnce(inputs[0], inputs[1], inputs[2], added));
+            var (parts, whole) = (
+                Attention.InParts(inputs[0], inputs[1], inputs[2], added, bytes),
+                Attention.AtOnce(inputs[0], inputs[1], inputs[2], added)
+            );
             Close(whole, parts, tolerance);
             var (found, expected) = (Autograd.Grad([parts], inputs, [cotangent]), Autograd.Grad([whole], inputs, [cotangent]));
             for (var k = 0; k < inputs.Length; k++)
@@ -53,7 +57,11 @@ public sealed class AttentionTests
         inputs[1].RequiresGrad = true;
         var output = Attention.InParts(inputs[0], inputs[1], inputs[2], null, 50);
         Assert.True(output.RequiresGrad);
-        Close(Autograd.Grad([Attention.AtOnce(inputs[0], inputs[1], inputs[2], null).Sum()], [inputs[1]])[0]!, Autograd.Grad([output.Sum()], [inputs[1]])[0]!, 4e-6);
+        Close(
+            Autograd.Grad([Attention.AtOnce(inputs[0], inputs[1], inputs[2], null).Sum()], [inputs[1]])[0]!,
+            Autograd.Grad([output.Sum()], [inputs[1]])[0]!,
+            4e-6
+        );
     }
 
     [Fact]
@@ -63,7 +71,8 @@ public sealed class AttentionTests
         using var generator = Generator.Create(Device.Cpu, 5);
         var x = Ops.Randn([2, 2, 6, 4], generator);
         x.RequiresGrad = true;
-        Tensor Gradient(Func<Tensor, Tensor> attention) => Autograd.Grad([Autograd.Checkpoint(y => [attention(y[0]).Square()], [x], [])[0].To(DType.Float32).Sum()], [x])[0]!;
+        Tensor Gradient(Func<Tensor, Tensor> attention) =>
+            Autograd.Grad([Autograd.Checkpoint(y => [attention(y[0]).Square()], [x], [])[0].To(DType.Float32).Sum()], [x])[0]!;
         Close(Gradient(static y => Attention.AtOnce(y, y, y, null)), Gradient(static y => Attention.InParts(y, y, y, null, 60)), 4e-6);
         using var mixed = Autocast.Enter(Device.Cpu, DType.BFloat16);
         Close(Gradient(static y => Attention.AtOnce(y, y, y, null)), Gradient(static y => Attention.InParts(y, y, y, null, 60)), 0.02);

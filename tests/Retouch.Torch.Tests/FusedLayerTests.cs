@@ -3,13 +3,14 @@ namespace Retouch.Torch.Tests;
 /// <summary>The shim's layers against libtorch's own, and their gradients against finite differences in float64.</summary>
 public sealed class FusedLayerTests
 {
-    public static TheoryData<long[], long> Shapes => new()
-    {
-        { [2, 6, 5, 7], 3 },
-        { [3, 4, 1, 1], 4 },
-        { [1, 8, 33, 65], 2 },
-        { [2, 4, 64, 67], 1 },
-    };
+    public static TheoryData<long[], long> Shapes =>
+        new()
+        {
+            { [2, 6, 5, 7], 3 },
+            { [3, 4, 1, 1], 4 },
+            { [1, 8, 33, 65], 2 },
+            { [2, 4, 64, 67], 1 },
+        };
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -60,11 +61,16 @@ public sealed class FusedLayerTests
         using var scope = TensorScope.Enter();
         var values = new[] { -1e30f, -200f, -88f, -20f, -1e-20f, 0f, 20f, 200f, 1e30f };
         // One pixel a channel and group: the normalised value is zero, the bias is what SiLU sees.
-        var y = Ops.Zeros([1, values.Length, 1, 1]).GroupNormSilu(Ops.Ones([values.Length]), Tensor.From(values), values.Length, 1e-6).ToArray<float>();
+        var y = Ops.Zeros([1, values.Length, 1, 1])
+            .GroupNormSilu(Ops.Ones([values.Length]), Tensor.From(values), values.Length, 1e-6)
+            .ToArray<float>();
         for (var k = 0; k < values.Length; k++)
         {
             var expected = values[k] / (1 + Math.Exp(-(double)values[k]));
-            Assert.True(Math.Abs(y[k] - expected) <= (1e-6 * Math.Abs(expected)) + 1e-7, $"silu({values[k]}) = {y[k]}, expected {expected}");
+            Assert.True(
+                Math.Abs(y[k] - expected) <= (1e-6 * Math.Abs(expected)) + 1e-7,
+                $"silu({values[k]}) = {y[k]}, expected {expected}"
+            );
         }
 
         var broken = Ops.Zeros([1L, 2, 2, 2]);
@@ -85,12 +91,14 @@ public sealed class FusedLayerTests
         var threads = TorchRuntime.Threads;
         try
         {
-            var runs = new[] { 1, 3 }.Select(n =>
-            {
-                TorchRuntime.Threads = n;
-                var y = x.GroupNormSilu(weight, bias, 8, 1e-6);
-                return Autograd.Grad([y], [x, weight, bias], [y.Detach()]).Prepend(y).Select(static t => t!.ToArray<float>()).ToArray();
-            }).ToArray();
+            var runs = new[] { 1, 3 }
+                .Select(n =>
+                {
+                    TorchRuntime.Threads = n;
+                    var y = x.GroupNormSilu(weight, bias, 8, 1e-6);
+                    return Autograd.Grad([y], [x, weight, bias], [y.Detach()]).Prepend(y).Select(static t => t!.ToArray<float>()).ToArray();
+                })
+                .ToArray();
             Assert.Equal(runs[0], runs[1]);
         }
         finally
@@ -124,7 +132,8 @@ public sealed class FusedLayerTests
         var weight = Ops.Randn([4L, 4, 3, 3], generator) * 0.2;
         var bias = Ops.Randn([4L], generator);
         var x = Leaf(Ops.Randn([1L, 4, 6, 6], generator));
-        Tensor Network() => x.FrozenConv2d(weight, bias, [1, 1], [1, 1]).GroupNormSilu(Ops.Ones([4L]), bias, 2, 1e-6).UpsampleConv2d(weight, bias);
+        Tensor Network() =>
+            x.FrozenConv2d(weight, bias, [1, 1], [1, 1]).GroupNormSilu(Ops.Ones([4L]), bias, 2, 1e-6).UpsampleConv2d(weight, bias);
         var expected = Network();
         Tensor found;
         using (Autocast.Enter(Device.Cpu, DType.BFloat16))
@@ -143,7 +152,11 @@ public sealed class FusedLayerTests
         using var scope = TensorScope.Enter();
         var x = Leaf(Ops.Ones([1L, 2, 2, 2]));
         var y = x.GroupNormSilu(Ops.Ones([2L]), Ops.Zeros([2L]), 1, 1e-6).Sum();
-        Assert.Contains("second derivative", Assert.Throws<TorchException>(() => Autograd.Grad([y], [x], createGraph: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "second derivative",
+            Assert.Throws<TorchException>(() => Autograd.Grad([y], [x], createGraph: true)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -196,21 +209,23 @@ public sealed class FusedLayerTests
     [Fact]
     public void A_frozen_convolution_keeps_no_input_and_a_trained_one_does()
     {
-        var kept = new[] { false, true }.Select(static trained =>
-        {
-            using var scope = TensorScope.Enter();
-            using var generator = Generator.Create(Device.Cpu, 8);
-            var weight = Ops.Randn([4L, 4, 3, 3], generator);
-            weight.RequiresGrad = trained;
-            var leaf = Leaf(Ops.Ones([1L, 4, 1, 1]));
-            var before = Ops.HostMemory(false).ToArray<long>()[0];
-            using var x = leaf.Expand([4, 4, 256, 256]) * 1.0;
-            var y = x.FrozenConv2d(weight, null, [1, 1], [1, 1]);
-            x.Dispose();
-            var used = Ops.HostMemory(false).ToArray<long>()[0] - before;
-            GC.KeepAlive(y);
-            return used >> 20;
-        }).ToArray();
+        var kept = new[] { false, true }
+            .Select(static trained =>
+            {
+                using var scope = TensorScope.Enter();
+                using var generator = Generator.Create(Device.Cpu, 8);
+                var weight = Ops.Randn([4L, 4, 3, 3], generator);
+                weight.RequiresGrad = trained;
+                var leaf = Leaf(Ops.Ones([1L, 4, 1, 1]));
+                var before = Ops.HostMemory(false).ToArray<long>()[0];
+                using var x = leaf.Expand([4, 4, 256, 256]) * 1.0;
+                var y = x.FrozenConv2d(weight, null, [1, 1], [1, 1]);
+                x.Dispose();
+                var used = Ops.HostMemory(false).ToArray<long>()[0] - before;
+                GC.KeepAlive(y);
+                return used >> 20;
+            })
+            .ToArray();
         // 4 MiB of output, and as much of input.
         Assert.Equal([4L, 8L], kept);
     }
@@ -262,7 +277,10 @@ public sealed class FusedLayerTests
 
                 var slope = (At(original + Step) - At(original - Step)) / (2 * Step);
                 At(original);
-                Assert.True(Math.Abs(slope - found[k]) <= 1e-7 * (1 + Math.Abs(slope)), $"input {t}, element {k}: {found[k]:R}, finite difference {slope:R}");
+                Assert.True(
+                    Math.Abs(slope - found[k]) <= 1e-7 * (1 + Math.Abs(slope)),
+                    $"input {t}, element {k}: {found[k]:R}, finite difference {slope:R}"
+                );
             }
         }
     }

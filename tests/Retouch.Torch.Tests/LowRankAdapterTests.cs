@@ -14,7 +14,15 @@ public sealed class LowRankAdapterTests
         using var store = new ParameterStore();
         var layer = new Linear(store.Root / "a" / "to_q", 5, 4);
         store.Initialise(generator, Device.Cpu, DType.Float64);
-        using var adapters = LowRankAdapters.Attach(store, new AdapterOptions { Rank = 2, Alpha = 3, Targets = ["to_q"] });
+        using var adapters = LowRankAdapters.Attach(
+            store,
+            new AdapterOptions
+            {
+                Rank = 2,
+                Alpha = 3,
+                Targets = ["to_q"],
+            }
+        );
         var (a, b) = Fill(adapters, generator, "a.to_q");
         var x = Ops.Randn([3, 5], generator).To(DType.Float64);
         x.RequiresGrad = true;
@@ -43,7 +51,15 @@ public sealed class LowRankAdapterTests
         using var store = new ParameterStore();
         var layer = new Conv2d(store.Root / "conv", 3, 4, kernel, stride, padding);
         store.Initialise(generator, Device.Cpu, DType.Float64);
-        using var adapters = LowRankAdapters.Attach(store, new AdapterOptions { Rank = 2, Alpha = 1, Targets = [AdapterOptions.All] });
+        using var adapters = LowRankAdapters.Attach(
+            store,
+            new AdapterOptions
+            {
+                Rank = 2,
+                Alpha = 1,
+                Targets = [AdapterOptions.All],
+            }
+        );
         var (a, b) = Fill(adapters, generator, "conv");
         var x = Ops.Randn([2, 3, 6, 6], generator).To(DType.Float64);
         x.RequiresGrad = true;

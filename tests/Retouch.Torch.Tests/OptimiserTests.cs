@@ -12,7 +12,19 @@ public sealed class OptimiserTests
     [Theory]
     [InlineData("adamw", 0.01, 0.999, 1e-8, 0.01, 0.0, 0L, 0.9999, AverageWarmup.Ratio, 1.0, 2.0 / 3)]
     [InlineData("adamw_warm_clip", 0.02, 0.95, 1e-6, 0.1, 0.5, 4L, 0.8, AverageWarmup.Power, 1.0, 0.75)]
-    public void Ten_steps_follow_the_golden(string name, double rate, double beta2, double eps, double decay, double clip, long warmup, double ema, AverageWarmup averageWarmup, double gamma, double power)
+    public void Ten_steps_follow_the_golden(
+        string name,
+        double rate,
+        double beta2,
+        double eps,
+        double decay,
+        double clip,
+        long warmup,
+        double ema,
+        AverageWarmup averageWarmup,
+        double gamma,
+        double power
+    )
     {
         using var scope = TensorScope.Enter();
         using var golden = SafetensorsFile.Open(Path.Combine(Goldens, "optimisers", "io.safetensors"));
@@ -21,8 +33,25 @@ public sealed class OptimiserTests
         var parameters = keys.Select(k => store.Root.Parameter(k, golden.ShapeOf($"in.{k}"), Inits.Zeros)).ToArray();
         store.Load(new Renamed(golden, keys), Device.Cpu, null, "golden");
         store.RequireGrad(true);
-        using var optimiser = new AdamW(parameters, new AdamWOptions { Beta2 = beta2, Epsilon = eps, WeightDecay = decay });
-        using var average = new WeightAverage(parameters, new WeightAverageOptions { Decay = ema, Warmup = averageWarmup, InverseGamma = gamma, Power = power });
+        using var optimiser = new AdamW(
+            parameters,
+            new AdamWOptions
+            {
+                Beta2 = beta2,
+                Epsilon = eps,
+                WeightDecay = decay,
+            }
+        );
+        using var average = new WeightAverage(
+            parameters,
+            new WeightAverageOptions
+            {
+                Decay = ema,
+                Warmup = averageWarmup,
+                InverseGamma = gamma,
+                Power = power,
+            }
+        );
         var schedule = new LearningRateSchedule { WarmupSteps = warmup };
         var losses = new List<double>();
         var rates = new List<double>();
@@ -44,7 +73,12 @@ public sealed class OptimiserTests
             for (var k = 0; k < keys.Length; k++)
             {
                 Close(golden.Read($"out.{name}.{keys[k]}").Select(0, step), parameters[k].Value, 1.5e-5, $"{keys[k]} at {step}");
-                Close(golden.Read($"out.{name}.ema_{keys[k]}").Select(0, step), average.Tensors().ElementAt(k).Value, 1.5e-5, $"average of {keys[k]} at {step}");
+                Close(
+                    golden.Read($"out.{name}.ema_{keys[k]}").Select(0, step),
+                    average.Tensors().ElementAt(k).Value,
+                    1.5e-5,
+                    $"average of {keys[k]} at {step}"
+                );
             }
         }
 
@@ -65,8 +99,18 @@ public sealed class OptimiserTests
         using var scope = TensorScope.Enter();
         using var golden = SafetensorsFile.Open(Path.Combine(Goldens, "lr_schedules", "io.safetensors"));
         var expected = golden.Read($"out.{name}");
-        var schedule = new LearningRateSchedule { Shape = shape, WarmupSteps = warmup, Power = power };
-        Close(expected, Tensor.From(Enumerable.Range(0, (int)expected.Count).Select(k => schedule.Multiplier(k, total, 1)).ToArray()), 2e-5, name);
+        var schedule = new LearningRateSchedule
+        {
+            Shape = shape,
+            WarmupSteps = warmup,
+            Power = power,
+        };
+        Close(
+            expected,
+            Tensor.From(Enumerable.Range(0, (int)expected.Count).Select(k => schedule.Multiplier(k, total, 1)).ToArray()),
+            2e-5,
+            name
+        );
     }
 
     [Theory]
@@ -157,7 +201,10 @@ public sealed class OptimiserTests
         var a = actual.ToArray<double>();
         Assert.Equal(e.Length, a.Length);
         for (var k = 0; k < e.Length; k++)
-            Assert.True(Math.Abs(e[k] - a[k]) <= tolerance + (1e-4 * Math.Abs(e[k]) * (tolerance < 1e-6 ? 0 : 1)), $"{what} [{k}]: expected {e[k]:R}, got {a[k]:R}");
+            Assert.True(
+                Math.Abs(e[k] - a[k]) <= tolerance + (1e-4 * Math.Abs(e[k]) * (tolerance < 1e-6 ? 0 : 1)),
+                $"{what} [{k}]: expected {e[k]:R}, got {a[k]:R}"
+            );
     }
 
     private static string FindGoldens()

@@ -24,7 +24,10 @@ public sealed class SafetensorsTests : IDisposable
         Tensor again;
         using (var file = SafetensorsFile.Open(path))
         {
-            Assert.Equal(["b", "a", "empty", "c"], file.Entries.Values.OrderBy(static e => e.Offset).ThenBy(static e => e.Length).Select(static e => e.Name));
+            Assert.Equal(
+                ["b", "a", "empty", "c"],
+                file.Entries.Values.OrderBy(static e => e.Offset).ThenBy(static e => e.Length).Select(static e => e.Name)
+            );
             Assert.Equal("pt", file.Metadata["format"]);
             Assert.Equal([2L, 3], file.ShapeOf("a"));
             Assert.Equal(c.Bytes().ToArray(), file.Read("c").Bytes().ToArray());
@@ -97,9 +100,17 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "has size -1")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904],\"data_offsets\":[0,4]}}", 4, "impossible")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, "cut short")]
-    [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}", 6, "overlaps")]
+    [InlineData(
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
+        6,
+        "overlaps"
+    )]
     [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", 4, "belong to nothing")]
-    [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", 4, "twice")]
+    [InlineData(
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
+        4,
+        "twice"
+    )]
     [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, "9 dimensions")]
     public void A_hostile_header_is_refused_with_its_reason(string json, int dataBytes, string reason)
     {
@@ -141,7 +152,11 @@ public sealed class SafetensorsTests : IDisposable
 
         public override long Length => _length;
 
-        public override long Position { get => _length; set => throw new NotSupportedException(); }
+        public override long Position
+        {
+            get => _length;
+            set => throw new NotSupportedException();
+        }
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
@@ -151,9 +166,7 @@ public sealed class SafetensorsTests : IDisposable
 
         public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
-        public override void Flush()
-        {
-        }
+        public override void Flush() { }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 

@@ -40,7 +40,10 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
     {
         var text = Path.ChangeExtension(picture, ".txt");
         return metadata.Prompt is null && scan.Texts.Contains(text)
-            ? metadata with { Prompt = FolderMetadata.OneLine(File.ReadAllText(scan.FullPath(text))) }
+            ? metadata with
+            {
+                Prompt = FolderMetadata.OneLine(File.ReadAllText(scan.FullPath(text))),
+            }
             : metadata;
     }
 
@@ -50,10 +53,17 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
         {
             using var document = JsonDocument.Parse(line);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("file_name", out var name) || name.ValueKind != JsonValueKind.String)
+            if (
+                root.ValueKind != JsonValueKind.Object
+                || !root.TryGetProperty("file_name", out var name)
+                || name.ValueKind != JsonValueKind.String
+            )
                 throw new InputException($"The member 'file_name' is missing in {where}; every line is an object that names its picture.");
             var tidy = name.GetString()!.Replace('\\', '/');
-            return (tidy.StartsWith("./", StringComparison.Ordinal) ? tidy[2..] : tidy, new(PromptOf(root, where), Raw(root, "seed"), Raw(root, "label")));
+            return (
+                tidy.StartsWith("./", StringComparison.Ordinal) ? tidy[2..] : tidy,
+                new(PromptOf(root, where), Raw(root, "seed"), Raw(root, "label"))
+            );
         }
         catch (JsonException e)
         {
@@ -76,5 +86,7 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
     }
 
     private static string? Raw(JsonElement root, string member) =>
-        root.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.Number or JsonValueKind.String ? value.ToString() : null;
+        root.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.Number or JsonValueKind.String
+            ? value.ToString()
+            : null;
 }

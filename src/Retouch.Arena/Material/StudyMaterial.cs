@@ -55,7 +55,9 @@ internal sealed class StudyMaterial
         }
 
         if (folders.Count == 0)
-            throw new InputException($"No subfolder of '{root}' holds pictures; put the pictures of each model into a subfolder of its own.");
+            throw new InputException(
+                $"No subfolder of '{root}' holds pictures; put the pictures of each model into a subfolder of its own."
+            );
         material.MatchedBySeed = folders.TrueForAll(static f => SeedsIdentify(f.Metadata));
         foreach (var (model, scan, metadata) in folders)
         {
@@ -72,7 +74,8 @@ internal sealed class StudyMaterial
         Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true }).Any(PictureFile.HasPictureExtension);
 
     private static bool SeedsIdentify(PictureMetadata[] metadata) =>
-        metadata.All(static m => m.Seed is not null) && metadata.Select(SeedKey).Distinct(StringComparer.Ordinal).Count() == metadata.Length;
+        metadata.All(static m => m.Seed is not null)
+        && metadata.Select(SeedKey).Distinct(StringComparer.Ordinal).Count() == metadata.Length;
 
     private static string SeedKey(PictureMetadata metadata) =>
         $"{metadata.Prompt ?? (metadata.Label is { } label ? $"class {label}" : "")} #{metadata.Seed}".TrimStart();
@@ -85,20 +88,33 @@ internal sealed class StudyMaterial
         var content = File.ReadAllBytes(full);
         // A picture that cannot be shown is the owner's to mend, now, not a rater's to stumble upon.
         PictureFile.Probe(content, full);
-        var picture = new ModelPicture(model, key, Path.GetRelativePath(Root, full).Replace('\\', '/'), Convert.ToHexStringLower(SHA256.HashData(content)));
+        var picture = new ModelPicture(
+            model,
+            key,
+            Path.GetRelativePath(Root, full).Replace('\\', '/'),
+            Convert.ToHexStringLower(SHA256.HashData(content))
+        );
         if (!pictures.TryAdd((model, key), picture))
-            throw new InputException($"'{full}' and '{pictures[(model, key)].Path}' have the same name but for the ending; rename one of them.");
+            throw new InputException(
+                $"'{full}' and '{pictures[(model, key)].Path}' have the same name but for the ending; rename one of them."
+            );
         if (!items.TryGetValue(key, out var item))
             items[key] = new(key, metadata.Prompt);
         else if (item.Prompt is null)
             items[key] = item with { Prompt = metadata.Prompt };
         else if (metadata.Prompt is not null && metadata.Prompt != item.Prompt)
-            throw new InputException($"'{full}' was drawn from \"{metadata.Prompt}\", another model's picture of that name from \"{item.Prompt}\"; they cannot be compared. Give every picture a seed in metadata.jsonl, or rename it.");
+            throw new InputException(
+                $"'{full}' was drawn from \"{metadata.Prompt}\", another model's picture of that name from \"{item.Prompt}\"; "
+                    + $"they cannot be compared. Give every picture a seed in metadata.jsonl, or rename it."
+            );
     }
 
     private void RefuseLinksOutside(string path)
     {
         if (!RealPath.Of(path).StartsWith(Root + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-            throw new InputException($"'{path}' is a link that leads out of '{Root}'; nothing outside the folder is shown to raters. Copy the file, or use a hard link.");
+            throw new InputException(
+                $"'{path}' is a link that leads out of '{Root}'; nothing outside the folder is shown to raters. Copy the file, or "
+                    + $"use a hard link."
+            );
     }
 }

@@ -6,7 +6,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>A preference data set as a ZIP file, for whoever looks at the results from another machine. The same votes and pictures give the same bytes.</summary>
+/// <summary>
+/// A preference data set as a ZIP file, for whoever looks at the results from another machine. The same votes and pictures give the same
+/// bytes.
+/// </summary>
 internal static class PreferenceArchive
 {
     // The earliest that the format knows: a date of its own would only make equal sets differ.
@@ -28,14 +31,23 @@ internal static class PreferenceArchive
     /// <exception cref="InputException">A picture is gone or has changed; what was written is no whole archive then.</exception>
     public static async Task Write(PreferenceSet set, string root, Stream target, CancellationToken cancellation)
     {
-        var archive = await ZipArchive.CreateAsync(target, ZipArchiveMode.Create, leaveOpen: true, Encoding.UTF8, cancellation).ConfigureAwait(false);
+        var archive = await ZipArchive
+            .CreateAsync(target, ZipArchiveMode.Create, leaveOpen: true, Encoding.UTF8, cancellation)
+            .ConfigureAwait(false);
         await using (archive.ConfigureAwait(false))
         {
             foreach (var (name, text) in set.Texts)
                 await Add(archive, name, Encoding.UTF8.GetBytes(text), CompressionLevel.Optimal, cancellation).ConfigureAwait(false);
             // Pictures are compressed already.
             foreach (var picture in set.Pictures)
-                await Add(archive, PreferenceSet.NameOf(picture), await Read(picture, root, cancellation).ConfigureAwait(false), CompressionLevel.NoCompression, cancellation).ConfigureAwait(false);
+                await Add(
+                        archive,
+                        PreferenceSet.NameOf(picture),
+                        await Read(picture, root, cancellation).ConfigureAwait(false),
+                        CompressionLevel.NoCompression,
+                        cancellation
+                    )
+                    .ConfigureAwait(false);
         }
     }
 

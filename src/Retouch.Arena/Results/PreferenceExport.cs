@@ -19,7 +19,9 @@ public sealed record PreferenceOptions
     /// <summary>Also write ties.jsonl with the pairs that were even.</summary>
     public bool Ties { get; init; }
 
-    /// <summary>Hard links instead of copies, where the file system can: no space is taken, but files that are changed in place change in both.</summary>
+    /// <summary>
+    /// Hard links instead of copies, where the file system can: no space is taken, but files that are changed in place change in both.
+    /// </summary>
     public bool Link { get; init; }
 }
 
@@ -33,8 +35,8 @@ public sealed record PreferenceOptions
 public sealed record PreferenceResult(string Folder, int Preferences, int Pairs, int Ties, int Short, IReadOnlyList<string> Contradictions);
 
 /// <summary>
-/// Makes a preference data set of a study: <c>images/</c>, and <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c> (a list: all that lost to the
-/// winner) and <c>caption</c>.
+/// Makes a preference data set of a study: <c>images/</c>, and <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c> (a list: all that
+/// lost to the winner) and <c>caption</c>.
 /// </summary>
 internal static class PreferenceExport
 {
@@ -50,13 +52,16 @@ internal static class PreferenceExport
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
         var set = PreferenceSet.Of(file, options);
-        AtomicFolder.Write(output, folder =>
-        {
-            foreach (var picture in set.Pictures)
-                Put(picture, root, folder, options.Link);
-            foreach (var (name, text) in set.Texts)
-                File.WriteAllText(Path.Combine(folder, name), text);
-        });
+        AtomicFolder.Write(
+            output,
+            folder =>
+            {
+                foreach (var picture in set.Pictures)
+                    Put(picture, root, folder, options.Link);
+                foreach (var (name, text) in set.Texts)
+                    File.WriteAllText(Path.Combine(folder, name), text);
+            }
+        );
         return set.Result with { Folder = Path.GetFullPath(output) };
     }
 

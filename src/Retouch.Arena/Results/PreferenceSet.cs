@@ -11,7 +11,11 @@ namespace Retouch.Arena.Results;
 /// <param name="Result">Its numbers; without a folder.</param>
 /// <param name="Pictures">What it needs, each once.</param>
 /// <param name="Texts">Its other files by name.</param>
-internal sealed record PreferenceSet(PreferenceResult Result, IReadOnlyList<ModelPicture> Pictures, IReadOnlyDictionary<string, string> Texts)
+internal sealed record PreferenceSet(
+    PreferenceResult Result,
+    IReadOnlyList<ModelPicture> Pictures,
+    IReadOnlyDictionary<string, string> Texts
+)
 {
     /// <summary>The preferences of a study as it stands.</summary>
     /// <param name="file">The study.</param>
@@ -27,15 +31,40 @@ internal sealed record PreferenceSet(PreferenceResult Result, IReadOnlyList<Mode
         var (kept, contradictions) = Preferences.Of(items, (model, item) => pictures[(model, item)].Sha256);
         var (even, lacking) = (items.Count(static i => i.Verdict == "tie"), items.Count(static i => i.Verdict == "short"));
         if (kept.Count == 0)
-            throw new InputException($"No comparison of '{options.Question.Name()}' has a winner yet: {lacking} lack ratings, {even} are ties. Let more be judged, or lower --ratings.");
+            throw new InputException(
+                $"No comparison of '{options.Question.Name()}' has a winner yet: {lacking} lack ratings, {even} are ties. Let "
+                    + $"more be judged, or lower --ratings."
+            );
         var ties = options.Ties ? items.Where(static i => i.Verdict == "tie").ToList() : [];
-        var used = kept.SelectMany(static p => p.Losers.Prepend(p.Winner).Select(m => (m, p.Item))).Concat(ties.SelectMany(static t => new[] { (t.First, t.Item), (t.Second!, t.Item) })).Distinct().Select(k => pictures[k]);
+        var used = kept.SelectMany(static p => p.Losers.Prepend(p.Winner).Select(m => (m, p.Item)))
+            .Concat(ties.SelectMany(static t => new[] { (t.First, t.Item), (t.Second!, t.Item) }))
+            .Distinct()
+            .Select(k => pictures[k]);
         var texts = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["metadata.jsonl"] = Lines(kept.Select(p => JsonSerializer.Serialize(new { Winner = Name(p.Winner, p.Item), Loser = p.Losers.Select(m => Name(m, p.Item)), p.Caption }, VoteLines.Json))),
+            ["metadata.jsonl"] = Lines(
+                kept.Select(p =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            Winner = Name(p.Winner, p.Item),
+                            Loser = p.Losers.Select(m => Name(m, p.Item)),
+                            p.Caption,
+                        },
+                        VoteLines.Json
+                    )
+                )
+            ),
         };
         if (options.Ties)
-            texts["ties.jsonl"] = Lines(ties.Select(t => JsonSerializer.Serialize(new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt }, VoteLines.Json)));
+            texts["ties.jsonl"] = Lines(
+                ties.Select(t =>
+                    JsonSerializer.Serialize(
+                        new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt },
+                        VoteLines.Json
+                    )
+                )
+            );
         return new(new("", kept.Count, kept.Sum(static p => p.Losers.Count), even, lacking, contradictions), [.. used], texts);
 
         string Name(string model, string item) => NameOf(pictures[(model, item)]);

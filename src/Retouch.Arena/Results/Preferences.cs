@@ -7,8 +7,8 @@ internal sealed record Preference(string Item, string? Caption, string Winner, I
 internal static class Preferences
 {
     /// <summary>
-    /// One preference for each picture that won, with all that lost to it. Where pictures of an item beat each other in a circle, none of the
-    /// circle's verdicts is taken; nor is one between two files of the same content.
+    /// One preference for each picture that won, with all that lost to it. Where pictures of an item beat each other in a circle, none of
+    /// the circle's verdicts is taken; nor is one between two files of the same content.
     /// </summary>
     /// <param name="items">The verdicts of one question.</param>
     /// <param name="hash">The hash of a model's picture of an item.</param>
@@ -30,9 +30,19 @@ internal static class Preferences
 
             var circular = wins.Where(w => Leads(wins, w.Loser, w.Winner)).ToList();
             if (circular.Count > 0)
-                contradictions.Add($"{item.Key}: in a circle, {string.Join(", ", circular.Select(static w => $"{w.Winner} beats {w.Loser}"))}");
-            kept.AddRange(wins.Except(circular).GroupBy(static w => w.Winner)
-                .Select(g => new Preference(item.Key, item.First().Prompt, g.Key, [.. g.Select(static w => w.Loser).Order(StringComparer.Ordinal)])));
+                contradictions.Add(
+                    $"{item.Key}: in a circle, {string.Join(", ", circular.Select(static w => $"{w.Winner} beats {w.Loser}"))}"
+                );
+            kept.AddRange(
+                wins.Except(circular)
+                    .GroupBy(static w => w.Winner)
+                    .Select(g => new Preference(
+                        item.Key,
+                        item.First().Prompt,
+                        g.Key,
+                        [.. g.Select(static w => w.Loser).Order(StringComparer.Ordinal)]
+                    ))
+            );
         }
 
         return (kept, contradictions);

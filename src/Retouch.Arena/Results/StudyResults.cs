@@ -10,21 +10,36 @@ namespace Retouch.Arena.Results;
 /// <param name="Raters">Everybody who joined.</param>
 /// <param name="Items">Every comparison that has a rating.</param>
 public sealed record StudyResults(
-    string? Title, int RatingsNeeded, int Votes, IReadOnlyList<QuestionResult> Questions, IReadOnlyList<RaterResult> Raters, IReadOnlyList<ItemResult> Items);
+    string? Title,
+    int RatingsNeeded,
+    int Votes,
+    IReadOnlyList<QuestionResult> Questions,
+    IReadOnlyList<RaterResult> Raters,
+    IReadOnlyList<ItemResult> Items
+);
 
 /// <summary>The answers to one question.</summary>
 /// <param name="Question">flaws, appeal or alignment.</param>
 /// <param name="Votes">Judgements.</param>
 /// <param name="Agreement">Krippendorff's alpha of the raters; null where no two judged the same.</param>
 /// <param name="Pairs">Each two models against each other.</param>
-/// <param name="Ranking">Bradley–Terry strengths from all judgements, the strongest first; empty where models are not connected, and for alignment.</param>
+/// <param name="Ranking">Bradley–Terry strengths from all judgements, the strongest first; empty where models are not connected, and for
+/// alignment.</param>
 /// <param name="Alignment">For alignment: how often each model's pictures show what their prompts say.</param>
 /// <param name="Flaws">For flaws: what was marked on each model's pictures.</param>
 public sealed record QuestionResult(
-    string Question, int Votes, double? Agreement, IReadOnlyList<PairResult> Pairs, IReadOnlyList<RankedModel> Ranking,
-    IReadOnlyList<AlignmentResult> Alignment, IReadOnlyList<FlawResult> Flaws);
+    string Question,
+    int Votes,
+    double? Agreement,
+    IReadOnlyList<PairResult> Pairs,
+    IReadOnlyList<RankedModel> Ranking,
+    IReadOnlyList<AlignmentResult> Alignment,
+    IReadOnlyList<FlawResult> Flaws
+);
 
-/// <summary>One model against another, a comparison an item. The majority of an item's ratings decides it; without a majority it is a tie.</summary>
+/// <summary>
+/// One model against another, a comparison an item. The majority of an item's ratings decides it; without a majority it is a tie.
+/// </summary>
 /// <param name="Model">The model whose wins are counted.</param>
 /// <param name="Against">The other one.</param>
 /// <param name="Wins">Items that the model won.</param>
@@ -37,14 +52,35 @@ public sealed record QuestionResult(
 /// <param name="Improvement">Share of wins less share of losses, with a 95 % interval.</param>
 /// <param name="SignTest">Two-sided p-value of the exact sign test, ties left out.</param>
 public sealed record PairResult(
-    string Model, string Against, int Wins, int Ties, int Losses, int Short, Share WinShare, Share TieShare, Share LossShare, Share Improvement, double SignTest)
+    string Model,
+    string Against,
+    int Wins,
+    int Ties,
+    int Losses,
+    int Short,
+    Share WinShare,
+    Share TieShare,
+    Share LossShare,
+    Share Improvement,
+    double SignTest
+)
 {
     internal static PairResult Of(string model, string against, int wins, int ties, int losses, int tooFew)
     {
         var n = wins + ties + losses;
         return new(
-            model, against, wins, ties, losses, tooFew, Share.Wilson(wins, n), Share.Wilson(ties, n), Share.Wilson(losses, n),
-            Share.Improvement(wins, ties, losses), Statistics.SignTest.TwoSided(wins, losses));
+            model,
+            against,
+            wins,
+            ties,
+            losses,
+            tooFew,
+            Share.Wilson(wins, n),
+            Share.Wilson(ties, n),
+            Share.Wilson(losses, n),
+            Share.Improvement(wins, ties, losses),
+            Statistics.SignTest.TwoSided(wins, losses)
+        );
     }
 }
 
@@ -72,7 +108,15 @@ public sealed record FlawResult(string Model, int Marked, int None, int Minor, i
 /// <param name="ChecksPassed">Attention checks that were answered right.</param>
 /// <param name="ChecksFailed">What went wrong in the others.</param>
 /// <param name="MedianSeconds">The time a judgement took; null where browsers did not say.</param>
-public sealed record RaterResult(long Id, string Name, bool Excluded, int Votes, int ChecksPassed, IReadOnlyList<string> ChecksFailed, double? MedianSeconds);
+public sealed record RaterResult(
+    long Id,
+    string Name,
+    bool Excluded,
+    int Votes,
+    int ChecksPassed,
+    IReadOnlyList<string> ChecksFailed,
+    double? MedianSeconds
+);
 
 /// <summary>The ratings of one comparison, or of one picture.</summary>
 /// <param name="Question">The question.</param>
@@ -84,7 +128,17 @@ public sealed record RaterResult(long Id, string Name, bool Excluded, int Votes,
 /// <param name="Ties">Ratings for neither.</param>
 /// <param name="ForSecond">Ratings for the second; for a single picture, "no".</param>
 /// <param name="Verdict">first, second, tie, or short where there are fewer ratings than needed.</param>
-public sealed record ItemResult(string Question, string Item, string? Prompt, string First, string? Second, int ForFirst, int Ties, int ForSecond, string Verdict)
+public sealed record ItemResult(
+    string Question,
+    string Item,
+    string? Prompt,
+    string First,
+    string? Second,
+    int ForFirst,
+    int Ties,
+    int ForSecond,
+    string Verdict
+)
 {
     /// <summary>The verdict of ratings: what more than half of them say.</summary>
     internal static string Decide(int forFirst, int ties, int forSecond, int needed)
@@ -92,6 +146,8 @@ public sealed record ItemResult(string Question, string Item, string? Prompt, st
         var n = forFirst + ties + forSecond;
         if (n < needed || n == 0)
             return "short";
-        return 2 * forFirst > n ? "first" : 2 * forSecond > n ? "second" : "tie";
+        return 2 * forFirst > n ? "first"
+            : 2 * forSecond > n ? "second"
+            : "tie";
     }
 }

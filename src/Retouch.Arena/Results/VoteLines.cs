@@ -9,13 +9,19 @@ namespace Retouch.Arena.Results;
 internal static class VoteLines
 {
     /// <summary>For files that people read: captions stay readable.</summary>
-    public static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    public static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>One line for each vote that stands, those of excluded raters and attention checks too, marked as such.</summary>
     public static IEnumerable<string> Of(StudyFile file)
     {
         var prompts = file.Items().ToDictionary(static i => i.Key, static i => i.Prompt);
-        return file.Votes.Standing().Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), Json));
+        return file
+            .Votes.Standing()
+            .Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), Json));
     }
 
     private static object Line(Vote vote, string? prompt)
@@ -34,7 +40,9 @@ internal static class VoteLines
             Left = task.Question.IsPaired() ? left : task.First,
             Right = task.Question.IsPaired() ? right : null,
             Answer = vote.Answer.ToString().ToLowerInvariant(),
-            Preferred = task.Kind != TaskKind.Judge || !task.Question.IsPaired() || vote.Outcome == 0 ? null : vote.Outcome > 0 ? task.First : task.Second,
+            Preferred = task.Kind != TaskKind.Judge || !task.Question.IsPaired() || vote.Outcome == 0 ? null
+            : vote.Outcome > 0 ? task.First
+            : task.Second,
             LeftFlaws = vote.LeftFlaws?.ToString().ToLowerInvariant(),
             RightFlaws = vote.RightFlaws?.ToString().ToLowerInvariant(),
             vote.Milliseconds,

@@ -33,7 +33,10 @@ internal static class Assets
     private static Dictionary<string, byte[]> Load()
     {
         var assembly = Assembly.GetExecutingAssembly();
-        return assembly.GetManifestResourceNames().Where(static n => n.StartsWith(Prefix, StringComparison.Ordinal)).ToDictionary(static n => n[Prefix.Length..], Read, StringComparer.Ordinal);
+        return assembly
+            .GetManifestResourceNames()
+            .Where(static n => n.StartsWith(Prefix, StringComparison.Ordinal))
+            .ToDictionary(static n => n[Prefix.Length..], Read, StringComparer.Ordinal);
 
         byte[] Read(string name)
         {

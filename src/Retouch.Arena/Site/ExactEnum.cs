@@ -3,7 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>Reads an enumeration by its members' exact names in camel case. The library's own converter also takes "left, right" and adds them up.</summary>
+/// <summary>
+/// Reads an enumeration by its members' exact names in camel case. The library's own converter also takes "left, right" and adds them up.
+/// </summary>
 internal sealed class ExactEnum<T> : JsonConverter<T>
     where T : struct, Enum
 {
@@ -11,7 +13,9 @@ internal sealed class ExactEnum<T> : JsonConverter<T>
 
     /// <inheritdoc/>
     public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && Members.TryGetValue(reader.GetString()!, out var value) ? value : throw new JsonException();
+        reader.TokenType == JsonTokenType.String && Members.TryGetValue(reader.GetString()!, out var value)
+            ? value
+            : throw new JsonException();
 
     /// <inheritdoc/>
     public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) => writer.WriteStringValue(NameOf(value));

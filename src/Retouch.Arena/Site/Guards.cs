@@ -8,7 +8,8 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
 {
     /// <summary>Scripts, styles and pictures come from this server alone, and nothing written into a page can run.</summary>
     public const string ContentPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+        + "base-uri 'none'; frame-ancestors 'none'";
 
     /// <summary>Puts the guards before everything that is added later.</summary>
     public void AddTo(IApplicationBuilder app) => app.Use(Run);
@@ -18,7 +19,13 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         AddHeaders(context.Response.Headers);
         if (!hosts.Allow(context.Request.Host))
         {
-            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "This server does not go by that name. Whoever started it can allow it with --host.").ConfigureAwait(false);
+            await Replies
+                .Refuse(
+                    context,
+                    StatusCodes.Status400BadRequest,
+                    "This server does not go by that name. Whoever started it can allow it with --host."
+                )
+                .ConfigureAwait(false);
             return;
         }
 
@@ -34,7 +41,13 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         }
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)
         {
-            await Replies.Refuse(context, e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge ? "That is too much." : "This request cannot be read.").ConfigureAwait(false);
+            await Replies
+                .Refuse(
+                    context,
+                    e.StatusCode,
+                    e.StatusCode == StatusCodes.Status413PayloadTooLarge ? "That is too much." : "This request cannot be read."
+                )
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -43,7 +56,9 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         catch (Exception e) when (!context.Response.HasStarted)
         {
             log($"{context.Request.Method} {context.Request.Path}: {e.Message}");
-            await Replies.Refuse(context, StatusCodes.Status500InternalServerError, "The server could not do this; nothing was changed.").ConfigureAwait(false);
+            await Replies
+                .Refuse(context, StatusCodes.Status500InternalServerError, "The server could not do this; nothing was changed.")
+                .ConfigureAwait(false);
         }
     }
 
@@ -65,7 +80,11 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         if (request.Headers["Sec-Fetch-Site"] is { Count: > 0 } site && site != "same-origin")
             return false;
         var origin = request.Headers.Origin;
-        return origin.Count == 0 || (Uri.TryCreate(origin, UriKind.Absolute, out var from) && string.Equals(from.Authority, Authority(request, from), StringComparison.OrdinalIgnoreCase));
+        return origin.Count == 0
+            || (
+                Uri.TryCreate(origin, UriKind.Absolute, out var from)
+                && string.Equals(from.Authority, Authority(request, from), StringComparison.OrdinalIgnoreCase)
+            );
     }
 
     /// <summary>The Host header as a URI of the origin's scheme would write it: without the scheme's own port.</summary>

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http;
 namespace Retouch.Arena.Site;
 
 /// <summary>
-/// The names under which the server answers. A page of another site that has its own name point here (DNS rebinding) is refused: its requests
-/// carry that name. Ports may differ, as behind a tunnel.
+/// The names under which the server answers. A page of another site that has its own name point here (DNS rebinding) is refused: its
+/// requests carry that name. Ports may differ, as behind a tunnel.
 /// </summary>
 internal sealed class HostNames
 {
@@ -28,6 +28,9 @@ internal sealed class HostNames
     public bool Allow(HostString host) => host.HasValue && names.Contains(host.Host.Trim('[', ']'));
 
     private static IEnumerable<IPAddress> OwnAddresses() =>
-        NetworkInterface.GetAllNetworkInterfaces().SelectMany(static i => i.GetIPProperties().UnicastAddresses).Select(static a => a.Address)
+        NetworkInterface
+            .GetAllNetworkInterfaces()
+            .SelectMany(static i => i.GetIPProperties().UnicastAddresses)
+            .Select(static a => a.Address)
             .Where(static a => a.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6);
 }

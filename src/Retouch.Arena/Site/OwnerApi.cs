@@ -24,9 +24,19 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         routes.MapGet("/results/preferences.zip", Archive);
     }
 
-    private Task Session(HttpContext context) => sessions.Of(context, Role.Owner) is { } session
-        ? Replies.Send(context, new { title = study.Title, token = sessions.PageToken(Role.Owner, session), links = study.File.Raters.All().Select(r => new { r.Name, link = study.LinkOf(r) }), folder = study.Options.Folder })
-        : Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the owner's link that 'retouch arena' printed.");
+    private Task Session(HttpContext context) =>
+        sessions.Of(context, Role.Owner) is { } session
+            ? Replies.Send(
+                context,
+                new
+                {
+                    title = study.Title,
+                    token = sessions.PageToken(Role.Owner, session),
+                    links = study.File.Raters.All().Select(r => new { r.Name, link = study.LinkOf(r) }),
+                    folder = study.Options.Folder,
+                }
+            )
+            : Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the owner's link that 'retouch arena' printed.");
 
     private Task Results(HttpContext context)
     {
@@ -53,7 +63,9 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         }
     }
 
-    /// <summary>A download by a plain link, which cannot carry the header; it changes nothing, and the cookie comes from this site alone.</summary>
+    /// <summary>
+    /// A download by a plain link, which cannot carry the header; it changes nothing, and the cookie comes from this site alone.
+    /// </summary>
     private async Task Votes(HttpContext context)
     {
         if (sessions.Of(context, Role.Owner) is null)
@@ -74,7 +86,19 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         if (sessions.OfCall(context, Role.Owner) is null)
             await Forbid(context).ConfigureAwait(false);
         else if (await Chosen(context).ConfigureAwait(false) is { Result: var r })
-            await Replies.Send(context, new { r.Preferences, r.Pairs, r.Ties, r.Short, r.Contradictions }).ConfigureAwait(false);
+            await Replies
+                .Send(
+                    context,
+                    new
+                    {
+                        r.Preferences,
+                        r.Pairs,
+                        r.Ties,
+                        r.Short,
+                        r.Contradictions,
+                    }
+                )
+                .ConfigureAwait(false);
     }
 
     /// <summary>A download like <see cref="Votes"/>.</summary>
@@ -128,7 +152,15 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
 
         try
         {
-            var set = PreferenceSet.Of(study.File, new PreferenceOptions { Question = Questions.Parse(query["question"]!), Ratings = ratings, Ties = query["ties"] == "1" });
+            var set = PreferenceSet.Of(
+                study.File,
+                new PreferenceOptions
+                {
+                    Question = Questions.Parse(query["question"]!),
+                    Ratings = ratings,
+                    Ties = query["ties"] == "1",
+                }
+            );
             await PreferenceArchive.Check(set, study.Options.Folder, context.RequestAborted).ConfigureAwait(false);
             return set;
         }
@@ -139,5 +171,6 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         }
     }
 
-    private static Task Forbid(HttpContext context) => Replies.Refuse(context, StatusCodes.Status403Forbidden, "Open the owner's link that 'retouch arena' printed.");
+    private static Task Forbid(HttpContext context) =>
+        Replies.Refuse(context, StatusCodes.Status403Forbidden, "Open the owner's link that 'retouch arena' printed.");
 }

@@ -20,8 +20,8 @@ internal enum Showing
 }
 
 /// <summary>
-/// The pictures as browsers get them: by names that say nothing, and encoded anew, so that neither metadata nor format nor the file's name can
-/// give a model away. Only what was listed at the start can be had, and only while it is the same file.
+/// The pictures as browsers get them: by names that say nothing, and encoded anew, so that neither metadata nor format nor the file's name
+/// can give a model away. Only what was listed at the start can be had, and only while it is the same file.
 /// </summary>
 internal sealed class PictureShelf
 {

@@ -32,15 +32,18 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         if (sessions.Of(context, Role.Rater) is not { } session)
             return Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the link that you were invited with.");
         var rater = study.File.Raters.OfSession(Secrets.HashOf(session));
-        return Replies.Send(context, new
-        {
-            title = study.Title,
-            questions = study.Plan.Questions,
-            token = sessions.PageToken(Role.Rater, session),
-            rater = rater?.Name,
-            link = rater is null ? null : study.LinkOf(rater),
-            byInvitation = study.Options.Raters.Count > 0,
-        });
+        return Replies.Send(
+            context,
+            new
+            {
+                title = study.Title,
+                questions = study.Plan.Questions,
+                token = sessions.PageToken(Role.Rater, session),
+                rater = rater?.Name,
+                link = rater is null ? null : study.LinkOf(rater),
+                byInvitation = study.Options.Raters.Count > 0,
+            }
+        );
     }
 
     private async Task Join(HttpContext context)
@@ -59,20 +62,31 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         {
             if (study.Options.Raters.Count > 0)
             {
-                await Replies.Refuse(context, StatusCodes.Status403Forbidden, "Raters come by invitation: open the link that you were sent.").ConfigureAwait(false);
+                await Replies
+                    .Refuse(context, StatusCodes.Status403Forbidden, "Raters come by invitation: open the link that you were sent.")
+                    .ConfigureAwait(false);
                 return;
             }
 
             if (RaterName.Tidy(body.Name) is not { } name || study.File.Raters.All().Count >= MostRaters)
             {
-                await Replies.Refuse(context, StatusCodes.Status400BadRequest, $"Choose a name of 1 to {RaterName.Longest} characters.").ConfigureAwait(false);
+                await Replies
+                    .Refuse(context, StatusCodes.Status400BadRequest, $"Choose a name of 1 to {RaterName.Longest} characters.")
+                    .ConfigureAwait(false);
                 return;
             }
 
             rater = study.File.Raters.Join(key, name);
             if (rater is null)
             {
-                await Replies.Refuse(context, StatusCodes.Status409Conflict, "There is a rater of that name. If it is you, go on in the browser you began in, or with your own link; else choose another name.").ConfigureAwait(false);
+                await Replies
+                    .Refuse(
+                        context,
+                        StatusCodes.Status409Conflict,
+                        "There is a rater of that name. If it is you, go on in the browser you began in, or with your own link; "
+                            + "else choose another name."
+                    )
+                    .ConfigureAwait(false);
                 return;
             }
         }
@@ -92,21 +106,39 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
     {
         var (given, progress) = study.Scheduler.Next(rater.Id);
         if (given is null)
-            return Replies.Send(context, new { finished = true, progress, canUndo = progress.Done > 0 });
+            return Replies.Send(
+                context,
+                new
+                {
+                    finished = true,
+                    progress,
+                    canUndo = progress.Done > 0,
+                }
+            );
         var previous = study.File.Votes.Previous(given);
         var (left, right) = study.Sides(given);
-        return Replies.Send(context, new
-        {
-            assignment = given.Id,
-            given.Task.Question,
-            left,
-            right,
-            // For the other questions the prompt must not steer the eye; it is not even sent.
-            prompt = given.Task.Question == Question.Alignment ? study.PromptOf(given.Task.Item) : null,
-            previous = previous is null ? null : new { previous.Answer, previous.LeftFlaws, previous.RightFlaws },
-            progress,
-            canUndo = progress.Done > 0,
-        });
+        return Replies.Send(
+            context,
+            new
+            {
+                assignment = given.Id,
+                given.Task.Question,
+                left,
+                right,
+                // For the other questions the prompt must not steer the eye; it is not even sent.
+                prompt = given.Task.Question == Question.Alignment ? study.PromptOf(given.Task.Item) : null,
+                previous = previous is null
+                    ? null
+                    : new
+                    {
+                        previous.Answer,
+                        previous.LeftFlaws,
+                        previous.RightFlaws,
+                    },
+                progress,
+                canUndo = progress.Done > 0,
+            }
+        );
     }
 
     private async Task Vote(HttpContext context, Rater rater)
@@ -134,7 +166,9 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         var name = (string)context.Request.RouteValues["name"]!;
         if (sessions.Of(context, Role.Rater) is null)
         {
-            await Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the link that you were invited with.").ConfigureAwait(false);
+            await Replies
+                .Refuse(context, StatusCodes.Status401Unauthorized, "Open the link that you were invited with.")
+                .ConfigureAwait(false);
             return;
         }
 
@@ -150,14 +184,16 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         await context.Response.Body.WriteAsync(png, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static bool IsKey(string? key) => key is { Length: >= 8 and <= 64 } && key.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
+    private static bool IsKey(string? key) =>
+        key is { Length: >= 8 and <= 64 } && key.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
-    private static Task Answer(HttpContext context, Receipt receipt) => receipt.Kind switch
-    {
-        ReceiptKind.Kept => Replies.SendText(context, receipt.Content!),
-        ReceiptKind.NotGiven => Replies.Refuse(context, StatusCodes.Status400BadRequest, "That was not asked."),
-        ReceiptKind.AlreadyJudged => Replies.Refuse(context, StatusCodes.Status409Conflict, "That is judged already."),
-        ReceiptKind.KeyReused => Replies.Refuse(context, StatusCodes.Status409Conflict, "That key belongs to another judgement."),
-        _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "There is nothing to take back."),
-    };
+    private static Task Answer(HttpContext context, Receipt receipt) =>
+        receipt.Kind switch
+        {
+            ReceiptKind.Kept => Replies.SendText(context, receipt.Content!),
+            ReceiptKind.NotGiven => Replies.Refuse(context, StatusCodes.Status400BadRequest, "That was not asked."),
+            ReceiptKind.AlreadyJudged => Replies.Refuse(context, StatusCodes.Status409Conflict, "That is judged already."),
+            ReceiptKind.KeyReused => Replies.Refuse(context, StatusCodes.Status409Conflict, "That key belongs to another judgement."),
+            _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "There is nothing to take back."),
+        };
 }

@@ -52,7 +52,10 @@ internal static class Replies
 
         try
         {
-            if (await JsonSerializer.DeserializeAsync<T>(context.Request.Body, Incoming, context.RequestAborted).ConfigureAwait(false) is { } value)
+            if (
+                await JsonSerializer.DeserializeAsync<T>(context.Request.Body, Incoming, context.RequestAborted).ConfigureAwait(false) is
+                { } value
+            )
                 return value;
         }
         catch (JsonException)

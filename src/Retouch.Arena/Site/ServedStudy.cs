@@ -68,7 +68,16 @@ internal sealed class ServedStudy : IDisposable
         var first = Shelf.NameOf(task.First, task.Item, Showing.Plain);
         if (task.Second is null)
             return (first, null);
-        var second = Shelf.NameOf(task.Second, task.Item, task.Kind switch { TaskKind.Identical => Showing.Copy, TaskKind.Degraded => Showing.Degraded, _ => Showing.Plain });
+        var second = Shelf.NameOf(
+            task.Second,
+            task.Item,
+            task.Kind switch
+            {
+                TaskKind.Identical => Showing.Copy,
+                TaskKind.Degraded => Showing.Degraded,
+                _ => Showing.Plain,
+            }
+        );
         return given.Swapped ? (second, first) : (first, second);
     }
 
@@ -91,7 +100,9 @@ internal sealed class ServedStudy : IDisposable
         {
             return options.Seed is null || options.Seed == seed
                 ? seed
-                : throw new UsageException($"--seed is {options.Seed}, but this study was begun with {seed}. Leave it out, or begin another study with --votes.");
+                : throw new UsageException(
+                    $"--seed is {options.Seed}, but this study was begun with {seed}. Leave it out, or begin another study with --votes."
+                );
         }
 
         file.SetFact("seed", (options.Seed ?? 0).ToString());

@@ -36,10 +36,19 @@ internal sealed class Sessions(Secrets secrets, string? accessToken)
     public string Begin(HttpContext context, Role role)
     {
         var id = Secrets.NewRandom();
-        context.Response.Cookies.Append(CookieName(role), $"{id}.{Sign(role, id)}", new CookieOptions
-        {
-            HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, Path = "/", MaxAge = Lifetime, IsEssential = true,
-        });
+        context.Response.Cookies.Append(
+            CookieName(role),
+            $"{id}.{Sign(role, id)}",
+            new CookieOptions
+            {
+                HttpOnly = true,
+                SameSite = SameSiteMode.Strict,
+                Secure = context.Request.IsHttps,
+                Path = "/",
+                MaxAge = Lifetime,
+                IsEssential = true,
+            }
+        );
         return id;
     }
 

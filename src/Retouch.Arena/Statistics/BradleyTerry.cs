@@ -15,7 +15,8 @@ public static class BradleyTerry
     /// Ties added to every pair that was compared at all, at least 0. With 0 the likelihood has no maximum when some model won or lost
     /// everything; a small number keeps the strengths finite and pulls them together a little.
     /// </param>
-    /// <returns>ln p of each model, with mean 0. Null where no finite maximum exists: some group of models never lost to the others.</returns>
+    /// <returns>ln p of each model, with mean 0. Null where no finite maximum exists: some group of models never lost to the
+    /// others.</returns>
     public static double[]? Fit(double[,] wins, double prior)
     {
         ArgumentNullException.ThrowIfNull(wins);
@@ -60,7 +61,8 @@ public static class BradleyTerry
         {
             for (var i = 0; i < n; i++)
             {
-                double won = 0, weight = 0;
+                double won = 0,
+                    weight = 0;
                 for (var j = 0; j < n; j++)
                 {
                     won += w[i, j];

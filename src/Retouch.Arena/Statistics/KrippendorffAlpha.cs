@@ -7,13 +7,15 @@ public static class KrippendorffAlpha
     /// Alpha for categories without an order: 1 − observed / expected disagreement, from the coincidence matrix. 1 is full agreement, 0 is
     /// what chance gives, below 0 raters disagree systematically. Raters need not have judged everything.
     /// </summary>
-    /// <param name="units">For each thing that was judged, the categories that its raters chose. Those with fewer than two ratings say nothing.</param>
+    /// <param name="units">For each thing that was judged, the categories that its raters chose. Those with fewer than two ratings say
+    /// nothing.</param>
     /// <returns>Null where nothing can be said: no unit with two ratings, or only one category was ever chosen.</returns>
     public static double? Nominal(IEnumerable<IReadOnlyList<int>> units)
     {
         ArgumentNullException.ThrowIfNull(units);
         var totals = new Dictionary<int, double>();
-        double pairable = 0, disagreement = 0;
+        double pairable = 0,
+            disagreement = 0;
         foreach (var unit in units.Where(static u => u.Count >= 2))
         {
             pairable += unit.Count;

@@ -22,7 +22,12 @@ public static class Ranking
     /// <param name="seed">Decides the resamples.</param>
     /// <param name="resamples">At least 1.</param>
     /// <returns>Empty when the comparisons do not connect all models: then no common scale exists.</returns>
-    public static IReadOnlyList<RankedModel> Of(IReadOnlyList<string> models, IReadOnlyList<double[,]> wins, ulong seed, int resamples = 500)
+    public static IReadOnlyList<RankedModel> Of(
+        IReadOnlyList<string> models,
+        IReadOnlyList<double[,]> wins,
+        ulong seed,
+        int resamples = 500
+    )
     {
         ArgumentNullException.ThrowIfNull(models);
         ArgumentNullException.ThrowIfNull(wins);
@@ -40,12 +45,19 @@ public static class Ranking
                 replicates.Add(replicate);
         }
 
-        return [.. models.Select((model, i) => new RankedModel(model, Interval(strengths[i], [.. replicates.Select(r => r[i]).Order()])))
-            .OrderByDescending(static m => m.Strength.Value).ThenBy(static m => m.Model, StringComparer.Ordinal)];
+        return
+        [
+            .. models
+                .Select((model, i) => new RankedModel(model, Interval(strengths[i], [.. replicates.Select(r => r[i]).Order()])))
+                .OrderByDescending(static m => m.Strength.Value)
+                .ThenBy(static m => m.Model, StringComparer.Ordinal),
+        ];
     }
 
     private static Share Interval(double value, double[] sorted) =>
-        sorted.Length == 0 ? new(value, double.NegativeInfinity, double.PositiveInfinity) : new(value, Quantile(sorted, 0.025), Quantile(sorted, 0.975));
+        sorted.Length == 0
+            ? new(value, double.NegativeInfinity, double.PositiveInfinity)
+            : new(value, Quantile(sorted, 0.025), Quantile(sorted, 0.975));
 
     private static double Quantile(double[] sorted, double q)
     {

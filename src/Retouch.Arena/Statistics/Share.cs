@@ -10,8 +10,8 @@ public readonly record struct Share(double Value, double Low, double High)
     public const double Normal95 = 1.959963984540054;
 
     /// <summary>
-    /// The share of <paramref name="successes"/> in <paramref name="trials"/> with Wilson's score interval (Wilson, "Probable inference", JASA
-    /// 1927), which keeps within 0 and 1 and does not shrink to a point at either end.
+    /// The share of <paramref name="successes"/> in <paramref name="trials"/> with Wilson's score interval (Wilson, "Probable inference",
+    /// JASA 1927), which keeps within 0 and 1 and does not shrink to a point at either end.
     /// </summary>
     /// <param name="successes">0 to <paramref name="trials"/>.</param>
     /// <param name="trials">At least 0; without any the interval is all from 0 to 1.</param>
@@ -22,7 +22,9 @@ public readonly record struct Share(double Value, double Low, double High)
         ArgumentOutOfRangeException.ThrowIfGreaterThan(successes, trials);
         if (trials == 0)
             return new(0, 0, 1);
-        double n = trials, p = successes / n, z2 = z * z;
+        double n = trials,
+            p = successes / n,
+            z2 = z * z;
         var centre = (p + z2 / (2 * n)) / (1 + z2 / n);
         var reach = z / (1 + z2 / n) * Math.Sqrt(p * (1 - p) / n + z2 / (4 * n * n));
         // At the ends rounding would leave a hair beyond the share itself.
@@ -49,7 +51,11 @@ public readonly record struct Share(double Value, double Low, double High)
         // Outcomes of one comparison exclude each other: the shares of a multinomial are negatively correlated.
         var correlation = spread > 0 ? -win.Value * loss.Value / Math.Sqrt(spread) : 0;
         var d = win.Value - loss.Value;
-        return new(d, d - Reach(win.Value - win.Low, loss.High - loss.Value, correlation), d + Reach(win.High - win.Value, loss.Value - loss.Low, correlation));
+        return new(
+            d,
+            d - Reach(win.Value - win.Low, loss.High - loss.Value, correlation),
+            d + Reach(win.High - win.Value, loss.Value - loss.Low, correlation)
+        );
     }
 
     private static double Reach(double a, double b, double correlation) => Math.Sqrt(a * a - 2 * correlation * a * b + b * b);

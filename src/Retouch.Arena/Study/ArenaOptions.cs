@@ -60,17 +60,29 @@ public sealed record ArenaOptions
     {
         Require(Ratings is >= 1 and <= 1000, $"--ratings is {Ratings}; it lies between 1 and 1000.");
         Require(PerRater >= 0, $"--per-rater is {PerRater}; it is at least 1, or 0 for no limit.");
-        Require(CheckEvery is 0 or >= 2 and <= 1000, $"--check-every is {CheckEvery}; it lies between 2 and 1000, or is 0 for no attention checks.");
+        Require(
+            CheckEvery is 0 or >= 2 and <= 1000,
+            $"--check-every is {CheckEvery}; it lies between 2 and 1000, or is 0 for no attention checks."
+        );
         Require(Port is >= 0 and <= 65535, $"--port is {Port}; it lies between 0 and 65535.");
         Require(Questions is not { Count: 0 }, "--questions names none; there are flaws, appeal and alignment.");
         Require(Questions is null || Questions.Distinct().Count() == Questions.Count, "--questions names one of them twice.");
         Require(Title is null or { Length: >= 1 and <= 120 }, "--title has 1 to 120 characters.");
         Require(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, "--raters names somebody twice.");
         foreach (var rater in Raters)
-            Require(RaterName.Tidy(rater) == rater, $"'{rater}' is no name for a rater; use up to {RaterName.Longest} printable characters.");
-        Require(Token is null || Token.Length >= ShortestToken, $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' makes a good one.");
-        Require(IPAddress.IsLoopback(Address) || Token is not null,
-            $"{Address} can be reached from other machines: give raters a token with --token (or RETOUCH_ARENA_TOKEN), at least {ShortestToken} characters.");
+            Require(
+                RaterName.Tidy(rater) == rater,
+                $"'{rater}' is no name for a rater; use up to {RaterName.Longest} printable characters."
+            );
+        Require(
+            Token is null || Token.Length >= ShortestToken,
+            $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' makes a good one."
+        );
+        Require(
+            IPAddress.IsLoopback(Address) || Token is not null,
+            $"{Address} can be reached from other machines: give raters a token with --token (or RETOUCH_ARENA_TOKEN), at least "
+                + $"{ShortestToken} characters."
+        );
     }
 
     private static void Require(bool holds, string message)

@@ -19,23 +19,25 @@ public enum Question
 public static class Questions
 {
     /// <summary>The name.</summary>
-    public static string Name(this Question question) => question switch
-    {
-        Question.Flaws => "flaws",
-        Question.Appeal => "appeal",
-        _ => "alignment",
-    };
+    public static string Name(this Question question) =>
+        question switch
+        {
+            Question.Flaws => "flaws",
+            Question.Appeal => "appeal",
+            _ => "alignment",
+        };
 
     /// <summary>Whether two pictures are judged against each other.</summary>
     public static bool IsPaired(this Question question) => question != Question.Alignment;
 
     /// <summary>The question of a name.</summary>
     /// <exception cref="UsageException">There is none.</exception>
-    public static Question Parse(string name) => name switch
-    {
-        "flaws" => Question.Flaws,
-        "appeal" => Question.Appeal,
-        "alignment" => Question.Alignment,
-        _ => throw new UsageException($"'{name}' is no question; there are flaws, appeal and alignment."),
-    };
+    public static Question Parse(string name) =>
+        name switch
+        {
+            "flaws" => Question.Flaws,
+            "appeal" => Question.Appeal,
+            "alignment" => Question.Alignment,
+            _ => throw new UsageException($"'{name}' is no question; there are flaws, appeal and alignment."),
+        };
 }

@@ -19,16 +19,17 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
     private const ulong CheckStream = 0x636865636B;
 
     /// <summary>The task that the rater is at, given now where there is none; null when there is nothing left to judge.</summary>
-    public (Assignment? Current, Progress Progress) Next(long rater) => file.Database.Transaction(() =>
-    {
-        var given = file.Assignments.Of(rater);
-        var open = Open(rater, given);
-        var current = file.Assignments.Outstanding(rater) ?? Give(rater, given.Count, open);
-        var done = file.Votes.Count(rater);
-        // The one at hand is among the open ones no more once it is given.
-        var left = open.Count + given.Count - done;
-        return (current, new Progress(done, done + Math.Max(left, current is null ? 0 : 1)));
-    });
+    public (Assignment? Current, Progress Progress) Next(long rater) =>
+        file.Database.Transaction(() =>
+        {
+            var given = file.Assignments.Of(rater);
+            var open = Open(rater, given);
+            var current = file.Assignments.Outstanding(rater) ?? Give(rater, given.Count, open);
+            var done = file.Votes.Count(rater);
+            // The one at hand is among the open ones no more once it is given.
+            var left = open.Count + given.Count - done;
+            return (current, new Progress(done, done + Math.Max(left, current is null ? 0 : 1)));
+        });
 
     private Assignment? Give(long rater, int position, List<StudyTask> open)
     {
@@ -45,11 +46,21 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
         var ratings = file.Votes.Tally().ToDictionary(static t => (t.Question, t.Task), static t => t.Ratings);
         var seen = given.Select(static a => (a.Task.Question, a.Task.Key)).ToHashSet();
         var spent = given.Where(static a => a.Task.Kind == TaskKind.Judge).CountBy(static a => a.Task.Question).ToDictionary();
-        var open = plan.Tasks
-            .Select((task, index) => (Task: task, Order: SplitMix64.Derive(seed, OrderStream, (ulong)rater, (ulong)index), Ratings: ratings.GetValueOrDefault((task.Question, task.Key))))
+        var open = plan
+            .Tasks.Select(
+                (task, index) =>
+                    (
+                        Task: task,
+                        Order: SplitMix64.Derive(seed, OrderStream, (ulong)rater, (ulong)index),
+                        Ratings: ratings.GetValueOrDefault((task.Question, task.Key))
+                    )
+            )
             .Where(t => t.Ratings < options.Ratings && !seen.Contains((t.Task.Question, t.Task.Key)))
             .GroupBy(static t => t.Task.Question)
-            .ToDictionary(static g => g.Key, static g => g.OrderBy(static t => t.Ratings).ThenBy(static t => t.Order).Select(static t => t.Task).ToList());
+            .ToDictionary(
+                static g => g.Key,
+                static g => g.OrderBy(static t => t.Ratings).ThenBy(static t => t.Order).Select(static t => t.Task).ToList()
+            );
         if (options.PerRater == 0)
             return [.. plan.Questions.SelectMany(q => open.GetValueOrDefault(q, []))];
         return Limited(open, spent);
@@ -60,7 +71,9 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
     {
         var left = Math.Max(0, options.PerRater - spent.Values.Sum());
         var share = (options.PerRater + plan.Questions.Count - 1) / plan.Questions.Count;
-        var within = plan.Questions.SelectMany(q => open.GetValueOrDefault(q, []).Take(Math.Max(0, share - spent.GetValueOrDefault(q)))).ToList();
+        var within = plan
+            .Questions.SelectMany(q => open.GetValueOrDefault(q, []).Take(Math.Max(0, share - spent.GetValueOrDefault(q))))
+            .ToList();
         var beyond = plan.Questions.SelectMany(q => open.GetValueOrDefault(q, []).Skip(Math.Max(0, share - spent.GetValueOrDefault(q))));
         return [.. within.Concat(beyond).Take(left)];
     }

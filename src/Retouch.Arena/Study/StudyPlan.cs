@@ -33,7 +33,9 @@ internal sealed class StudyPlan
             tasks.AddRange(some);
         }
 
-        return tasks.Count > 0 ? new(asked, tasks) : throw new InputException($"There is nothing to judge in '{material.Root}': {Lacking(material, Question.Flaws)}");
+        return tasks.Count > 0
+            ? new(asked, tasks)
+            : throw new InputException($"There is nothing to judge in '{material.Root}': {Lacking(material, Question.Flaws)}");
     }
 
     private static IEnumerable<StudyTask> Pairs(StudyMaterial material, Question question, string? baseline) =>
@@ -50,7 +52,9 @@ internal sealed class StudyPlan
         where material.Find(model, item.Key) is not null
         select new StudyTask(question, TaskKind.Judge, item.Key, model, null);
 
-    private static string Lacking(StudyMaterial material, Question question) => question.IsPaired()
-        ? $"no two models have pictures of the same {(material.MatchedBySeed ? "prompt and seed" : "name")}. Models: {string.Join(", ", material.Models)}."
-        : "no picture has a prompt; give one in a metadata.jsonl ({\"file_name\": ..., \"text\": ...}) or a .txt file beside it.";
+    private static string Lacking(StudyMaterial material, Question question) =>
+        question.IsPaired()
+            ? $"no two models have pictures of the same {(material.MatchedBySeed ? "prompt and seed" : "name")}. Models: "
+                + $"{string.Join(", ", material.Models)}."
+            : "no picture has a prompt; give one in a metadata.jsonl ({\"file_name\": ..., \"text\": ...}) or a .txt file beside it.";
 }

@@ -18,7 +18,8 @@ internal enum TaskKind
 /// <param name="Kind">Whether it counts.</param>
 /// <param name="Item">The item.</param>
 /// <param name="First">A model.</param>
-/// <param name="Second">The other one, later in ordinal order; null for a single picture. For a check the same as <paramref name="First"/>.</param>
+/// <param name="Second">The other one, later in ordinal order; null for a single picture. For a check the same as
+/// <paramref name="First"/>.</param>
 internal sealed record StudyTask(Question Question, TaskKind Kind, string Item, string First, string? Second)
 {
     private const char Separator = '\u001f';

@@ -30,7 +30,10 @@ internal sealed class Database : IDisposable
         if (!File.Exists(path))
         {
             if (!create)
-                throw new InputException($"There are no votes: '{path}' does not exist. 'retouch arena' makes it when it is started on the folder; name another file with --votes.");
+                throw new InputException(
+                    $"There are no votes: '{path}' does not exist. 'retouch arena' makes it when it is started on the folder; "
+                        + $"name another file with --votes."
+                );
             CreatePrivate(path);
         }
 
@@ -60,8 +63,7 @@ internal sealed class Database : IDisposable
         {
             using var statement = Prepare(sql, arguments);
             int rc;
-            do
-                rc = raw.sqlite3_step(statement);
+            do rc = raw.sqlite3_step(statement);
             while (rc == raw.SQLITE_ROW);
             return rc == raw.SQLITE_DONE ? raw.sqlite3_changes(handle) : throw Failure(rc);
         }
@@ -96,7 +98,9 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Runs <paramref name="work"/> as one: all of it is kept, or, when it throws, nothing. Within another it joins that one.</summary>
+    /// <summary>
+    /// Runs <paramref name="work"/> as one: all of it is kept, or, when it throws, nothing. Within another it joins that one.
+    /// </summary>
     public T Transaction<T>(Func<T> work)
     {
         lock (gate)
@@ -139,7 +143,10 @@ internal sealed class Database : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot make '{path}': {e.Message} Name a file for the votes in a folder that can be written to with --votes.", e);
+            throw new EnvironmentException(
+                $"Cannot make '{path}': {e.Message} Name a file for the votes in a folder that can be written to with --votes.",
+                e
+            );
         }
     }
 
@@ -171,7 +178,9 @@ internal sealed class Database : IDisposable
         var message = $"'{path}': {raw.sqlite3_errmsg(handle).utf8_to_string()} (SQLite {rc}).";
         return (rc & 0xff) switch
         {
-            raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException($"{message} It is no file of votes, or it is damaged; name another one with --votes."),
+            raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException(
+                $"{message} It is no file of votes, or it is damaged; name another one with --votes."
+            ),
             raw.SQLITE_CONSTRAINT => new InvalidOperationException(message),
             raw.SQLITE_ERROR or raw.SQLITE_MISUSE or raw.SQLITE_RANGE => new InvalidOperationException(message),
             _ => new EnvironmentException($"{message} Look for a full disk, missing rights, or another program that holds the file."),

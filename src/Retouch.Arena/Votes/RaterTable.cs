@@ -12,29 +12,34 @@ internal sealed class RaterTable(Database database, TimeProvider time)
     public Rater? Named(string name) => database.Query(Columns + "WHERE r.name = ?", Read, name).SingleOrDefault();
 
     /// <summary>Adds a rater; null where the name is taken.</summary>
-    public Rater? Add(string name) => database.Transaction(() =>
-        Named(name) is null
-            ? new Rater(database.Insert("INSERT INTO raters (name, joined) VALUES (?, ?)", name, Timestamps.Now(time)), name, false)
-            : null);
+    public Rater? Add(string name) =>
+        database.Transaction(() =>
+            Named(name) is null
+                ? new Rater(database.Insert("INSERT INTO raters (name, joined) VALUES (?, ?)", name, Timestamps.Now(time)), name, false)
+                : null
+        );
 
     /// <summary>Adds a rater who judges from a session, both or neither; null where the name is taken.</summary>
-    public Rater? Join(string session, string name) => database.Transaction(() =>
-    {
-        var rater = Add(name);
-        if (rater is not null)
-            Bind(session, rater.Id);
-        return rater;
-    });
+    public Rater? Join(string session, string name) =>
+        database.Transaction(() =>
+        {
+            var rater = Add(name);
+            if (rater is not null)
+                Bind(session, rater.Id);
+            return rater;
+        });
 
     /// <summary>The rater who judges from a session.</summary>
-    public Rater? OfSession(string session) => database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = ?", Read, session).SingleOrDefault();
+    public Rater? OfSession(string session) =>
+        database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = ?", Read, session).SingleOrDefault();
 
     /// <summary>Lets a session judge for a rater.</summary>
     public void Bind(string session, long rater) =>
         database.Execute("INSERT INTO sessions VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET rater = excluded.rater", session, rater);
 
     /// <summary>Counts a rater's votes no more, or again. False where there is no such rater.</summary>
-    public bool SetExcluded(long rater, bool excluded) => database.Execute("UPDATE raters SET excluded = ? WHERE id = ?", excluded, rater) > 0;
+    public bool SetExcluded(long rater, bool excluded) =>
+        database.Execute("UPDATE raters SET excluded = ? WHERE id = ?", excluded, rater) > 0;
 
     private static Rater Read(Row row) => new(row.Number(0), row.Text(1), row.Number(2) != 0);
 }
@@ -42,5 +47,6 @@ internal sealed class RaterTable(Database database, TimeProvider time)
 /// <summary>Times as they are written to the file: UTC, ISO 8601.</summary>
 internal static class Timestamps
 {
-    public static string Now(TimeProvider time) => time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture);
+    public static string Now(TimeProvider time) =>
+        time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -4,9 +4,9 @@ using SQLitePCL;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// Loads SQLite so that it calls itself. libvips loads plugins into the scope of the whole process, one of which brings the system's SQLite: the
-/// functions of the one that comes with the program would then be bound to those of the other, and die of it. Whatever is loaded first, binding
-/// deeply and at once keeps the two apart.
+/// Loads SQLite so that it calls itself. libvips loads plugins into the scope of the whole process, one of which brings the system's
+/// SQLite: the functions of the one that comes with the program would then be bound to those of the other, and die of it. Whatever is
+/// loaded first, binding deeply and at once keeps the two apart.
 /// </summary>
 internal static partial class SqliteLibrary
 {
@@ -23,7 +23,12 @@ internal static partial class SqliteLibrary
         if (OperatingSystem.IsLinux())
         {
             // The runtime finds the same file later and gets the library that is loaded already.
-            foreach (var folder in ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
+            foreach (
+                var folder in ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(
+                    Path.PathSeparator,
+                    StringSplitOptions.RemoveEmptyEntries
+                )
+            )
             {
                 var path = Path.Combine(folder, "libe_sqlite3.so");
                 if (File.Exists(path) && Open(path, BindNow | BindDeeply) != 0)

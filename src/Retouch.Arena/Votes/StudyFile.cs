@@ -13,20 +13,25 @@ internal sealed class StudyFile : IDisposable
     private const string Schema = """
         CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, prompt TEXT) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS pictures (model TEXT NOT NULL, item TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (model, item)) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS raters (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, joined TEXT NOT NULL, excluded INTEGER NOT NULL DEFAULT 0);
+        CREATE TABLE IF NOT EXISTS pictures (model TEXT NOT NULL, item TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+        PRIMARY KEY (model, item)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS raters (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, joined TEXT NOT NULL,
+        excluded INTEGER NOT NULL DEFAULT 0);
         CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (id)) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS assignments (
-            id INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (id), position INTEGER NOT NULL, question TEXT NOT NULL, task TEXT NOT NULL,
+            id INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (id), position INTEGER NOT NULL, question TEXT NOT NULL,
+            task TEXT NOT NULL,
             kind TEXT NOT NULL, item TEXT NOT NULL, first TEXT NOT NULL, second TEXT, swapped INTEGER NOT NULL, given TEXT NOT NULL,
             UNIQUE (rater, position));
         CREATE TABLE IF NOT EXISTS events (
-            id INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (id), key TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('vote', 'undo')),
+            id INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (id), key TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('vote', 'undo')),
             assignment INTEGER NOT NULL REFERENCES assignments (id), content TEXT NOT NULL, receipt TEXT NOT NULL, at TEXT NOT NULL,
             UNIQUE (rater, key));
         CREATE TABLE IF NOT EXISTS votes (
             assignment INTEGER PRIMARY KEY REFERENCES assignments (id), rater INTEGER NOT NULL, question TEXT NOT NULL, task TEXT NOT NULL,
-            answer TEXT NOT NULL, left_flaws TEXT, right_flaws TEXT, milliseconds INTEGER, event INTEGER NOT NULL UNIQUE REFERENCES events (id), at TEXT NOT NULL,
+            answer TEXT NOT NULL, left_flaws TEXT, right_flaws TEXT, milliseconds INTEGER,
+            event INTEGER NOT NULL UNIQUE REFERENCES events (id), at TEXT NOT NULL,
             UNIQUE (rater, question, task));
         """;
 
@@ -65,7 +70,10 @@ internal sealed class StudyFile : IDisposable
             foreach (var statement in Schema.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
                 database.Execute(statement);
             database.Execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", Version);
-            database.Execute("INSERT OR IGNORE INTO facts VALUES ('secret', ?)", Convert.ToHexString(RandomNumberGenerator.GetBytes(SecretBytes)));
+            database.Execute(
+                "INSERT OR IGNORE INTO facts VALUES ('secret', ?)",
+                Convert.ToHexString(RandomNumberGenerator.GetBytes(SecretBytes))
+            );
             return Checked(new(database, claim, time), path);
         }
         catch
@@ -95,37 +103,59 @@ internal sealed class StudyFile : IDisposable
     }
 
     /// <summary>Something that is true of the study; null where nobody said.</summary>
-    public string? Fact(string name) => Database.Query("SELECT value FROM facts WHERE name = ?", static row => row.Text(0), name).SingleOrDefault();
+    public string? Fact(string name) =>
+        Database.Query("SELECT value FROM facts WHERE name = ?", static row => row.Text(0), name).SingleOrDefault();
 
     /// <summary>Notes something that is true of the study.</summary>
-    public void SetFact(string name, string value) => Database.Execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
+    public void SetFact(string name, string value) =>
+        Database.Execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
 
     /// <summary>What the study's cookies and picture names are derived from.</summary>
     public byte[] Secret() => Convert.FromHexString(Fact("secret")!);
 
     /// <summary>The items, in the order of their keys.</summary>
-    public List<StudyItem> Items() => Database.Query("SELECT item, prompt FROM items ORDER BY item", static row => new StudyItem(row.Text(0), row.TextOrNull(1)));
+    public List<StudyItem> Items() =>
+        Database.Query("SELECT item, prompt FROM items ORDER BY item", static row => new StudyItem(row.Text(0), row.TextOrNull(1)));
 
     /// <summary>The pictures.</summary>
     public List<ModelPicture> Pictures() =>
-        Database.Query("SELECT model, item, path, sha256 FROM pictures", static row => new ModelPicture(row.Text(0), row.Text(1), row.Text(2), row.Text(3)));
+        Database.Query(
+            "SELECT model, item, path, sha256 FROM pictures",
+            static row => new ModelPicture(row.Text(0), row.Text(1), row.Text(2), row.Text(3))
+        );
 
-    /// <summary>Takes the pictures of the folder into the study. New ones may come; those that were there before must be the same.</summary>
+    /// <summary>
+    /// Takes the pictures of the folder into the study. New ones may come; those that were there before must be the same.
+    /// </summary>
     /// <exception cref="InputException">A picture has changed since the study began.</exception>
-    public void Register(StudyMaterial material) => Database.Transaction(() =>
-    {
-        var known = Pictures().ToDictionary(static p => (p.Model, p.Item));
-        foreach (var picture in material.Pictures)
+    public void Register(StudyMaterial material) =>
+        Database.Transaction(() =>
         {
-            if (known.TryGetValue((picture.Model, picture.Item), out var before) && before.Sha256 != picture.Sha256)
-                throw new InputException($"'{picture.Path}' in '{material.Root}' has changed since the study began, and what was said of it may no longer hold. Put the old picture back, or begin another study with --votes.");
-            Database.Execute("INSERT INTO pictures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET path = excluded.path", picture.Model, picture.Item, picture.Path, picture.Sha256);
-        }
+            var known = Pictures().ToDictionary(static p => (p.Model, p.Item));
+            foreach (var picture in material.Pictures)
+            {
+                if (known.TryGetValue((picture.Model, picture.Item), out var before) && before.Sha256 != picture.Sha256)
+                    throw new InputException(
+                        $"'{picture.Path}' in '{material.Root}' has changed since the study began, and what was said of it may no "
+                            + $"longer hold. Put the old picture back, or begin another study with --votes."
+                    );
+                Database.Execute(
+                    "INSERT INTO pictures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET path = excluded.path",
+                    picture.Model,
+                    picture.Item,
+                    picture.Path,
+                    picture.Sha256
+                );
+            }
 
-        foreach (var item in material.Items)
-            Database.Execute("INSERT INTO items VALUES (?, ?) ON CONFLICT DO UPDATE SET prompt = COALESCE(excluded.prompt, prompt)", item.Key, item.Prompt);
-        return true;
-    });
+            foreach (var item in material.Items)
+                Database.Execute(
+                    "INSERT INTO items VALUES (?, ?) ON CONFLICT DO UPDATE SET prompt = COALESCE(excluded.prompt, prompt)",
+                    item.Key,
+                    item.Prompt
+                );
+            return true;
+        });
 
     /// <inheritdoc/>
     public void Dispose()
@@ -134,9 +164,12 @@ internal sealed class StudyFile : IDisposable
         serving?.Dispose();
     }
 
-    private static StudyFile Checked(StudyFile file, string path) => file.Fact("version") is Version or null
-        ? file
-        : throw new InputException($"'{path}' was written by a newer Retouch (version {file.Fact("version")}, this one knows {Version}); use that one.");
+    private static StudyFile Checked(StudyFile file, string path) =>
+        file.Fact("version") is Version or null
+            ? file
+            : throw new InputException(
+                $"'{path}' was written by a newer Retouch (version {file.Fact("version")}, this one knows {Version}); use that one."
+            );
 
     /// <summary>A lock that the system takes back when the process ends, however it ends.</summary>
     private static FileStream Claim(string path)
@@ -147,7 +180,10 @@ internal sealed class StudyFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Another 'retouch arena' serves this study already ('{path}' is locked). End it first, or give this one its own --votes.", e);
+            throw new EnvironmentException(
+                $"Another 'retouch arena' serves this study already ('{path}' is locked). End it first, or give this one its own --votes.",
+                e
+            );
         }
     }
 }

@@ -38,7 +38,14 @@ internal sealed record Assignment(long Id, long Rater, int Position, StudyTask T
 /// <param name="LeftFlaws">Marked on the left picture; null where nothing was marked.</param>
 /// <param name="RightFlaws">Marked on the right picture.</param>
 /// <param name="Milliseconds">How long it took; null where the browser did not say.</param>
-internal sealed record Ballot(long Assignment, string Key, Answer Answer, FlawMark? LeftFlaws = null, FlawMark? RightFlaws = null, int? Milliseconds = null);
+internal sealed record Ballot(
+    long Assignment,
+    string Key,
+    Answer Answer,
+    FlawMark? LeftFlaws = null,
+    FlawMark? RightFlaws = null,
+    int? Milliseconds = null
+);
 
 /// <summary>What became of something that was sent in.</summary>
 internal enum ReceiptKind
@@ -61,20 +68,33 @@ internal enum ReceiptKind
 
 /// <summary>The reply to a submission.</summary>
 /// <param name="Kind">What became of it.</param>
-/// <param name="Content">What the browser is told, as JSON; the same bytes whenever the same submission comes again. Null unless kept.</param>
+/// <param name="Content">What the browser is told, as JSON; the same bytes whenever the same submission comes again. Null unless
+/// kept.</param>
 internal sealed record Receipt(ReceiptKind Kind, string? Content = null);
 
 /// <summary>A judgement that stands.</summary>
-internal sealed record Vote(Assignment Given, string Rater, bool Excluded, Answer Answer, FlawMark? LeftFlaws, FlawMark? RightFlaws, int? Milliseconds, string At)
+internal sealed record Vote(
+    Assignment Given,
+    string Rater,
+    bool Excluded,
+    Answer Answer,
+    FlawMark? LeftFlaws,
+    FlawMark? RightFlaws,
+    int? Milliseconds,
+    string At
+)
 {
-    /// <summary>1 where the task's first picture was preferred or shows what the prompt says, −1 where the second or not, 0 for a tie.</summary>
-    public int Outcome => Answer switch
-    {
-        Answer.Yes => 1,
-        Answer.No => -1,
-        Answer.Tie => 0,
-        _ => Answer == Answer.Left != Given.Swapped ? 1 : -1,
-    };
+    /// <summary>
+    /// 1 where the task's first picture was preferred or shows what the prompt says, −1 where the second or not, 0 for a tie.
+    /// </summary>
+    public int Outcome =>
+        Answer switch
+        {
+            Answer.Yes => 1,
+            Answer.No => -1,
+            Answer.Tie => 0,
+            _ => Answer == Answer.Left != Given.Swapped ? 1 : -1,
+        };
 
     /// <summary>Whether an attention check was passed.</summary>
     public bool PassedCheck => Given.Task.Kind == TaskKind.Identical ? Outcome == 0 : Outcome == 1;

@@ -15,55 +15,83 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
         """;
 
     /// <summary>Keeps a judgement.</summary>
-    public Receipt Cast(long rater, Ballot ballot) => database.Transaction(() =>
-    {
-        var content = Canonical(ballot);
-        if (Known(rater, ballot.Key) is { } known)
-            return known.Content == content ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
-        if (assignments.Find(rater, ballot.Assignment) is not { } given || !Fits(ballot, given.Task.Question))
-            return new(ReceiptKind.NotGiven);
-        if (database.Query("SELECT 1 FROM votes WHERE assignment = ?", static _ => true, given.Id).Count > 0)
-            return new(ReceiptKind.AlreadyJudged);
-        var receipt = JsonSerializer.Serialize(new { assignment = given.Id, done = Count(rater) + 1 });
-        var at = Timestamps.Now(time);
-        var id = AddEvent(rater, ballot.Key, "vote", given.Id, content, receipt, at);
-        database.Execute(
-            "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", given.Id, rater, given.Task.Question.Name(), AssignmentTable.KeyAt(given.Task, given.Position),
-            ballot.Answer.ToString(), ballot.LeftFlaws?.ToString(), ballot.RightFlaws?.ToString(), ballot.Milliseconds, id, at);
-        return new(ReceiptKind.Kept, receipt);
-    });
+    public Receipt Cast(long rater, Ballot ballot) =>
+        database.Transaction(() =>
+        {
+            var content = Canonical(ballot);
+            if (Known(rater, ballot.Key) is { } known)
+                return known.Content == content ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
+            if (assignments.Find(rater, ballot.Assignment) is not { } given || !Fits(ballot, given.Task.Question))
+                return new(ReceiptKind.NotGiven);
+            if (database.Query("SELECT 1 FROM votes WHERE assignment = ?", static _ => true, given.Id).Count > 0)
+                return new(ReceiptKind.AlreadyJudged);
+            var receipt = JsonSerializer.Serialize(new { assignment = given.Id, done = Count(rater) + 1 });
+            var at = Timestamps.Now(time);
+            var id = AddEvent(rater, ballot.Key, "vote", given.Id, content, receipt, at);
+            database.Execute(
+                "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                given.Id,
+                rater,
+                given.Task.Question.Name(),
+                AssignmentTable.KeyAt(given.Task, given.Position),
+                ballot.Answer.ToString(),
+                ballot.LeftFlaws?.ToString(),
+                ballot.RightFlaws?.ToString(),
+                ballot.Milliseconds,
+                id,
+                at
+            );
+            return new(ReceiptKind.Kept, receipt);
+        });
 
     /// <summary>Takes a rater's latest judgement back; the rater is given the task again.</summary>
-    public Receipt Undo(long rater, string key) => database.Transaction(() =>
-    {
-        if (Known(rater, key) is { } known)
-            return known.Content == "undo" ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
-        if (database.Query("SELECT assignment FROM votes WHERE rater = ? ORDER BY event DESC LIMIT 1", static row => row.Number(0), rater) is not [var assignment])
-            return new(ReceiptKind.NothingToUndo);
-        database.Execute("DELETE FROM votes WHERE assignment = ?", assignment);
-        var receipt = JsonSerializer.Serialize(new { assignment, done = Count(rater) });
-        AddEvent(rater, key, "undo", assignment, "undo", receipt, Timestamps.Now(time));
-        return new(ReceiptKind.Kept, receipt);
-    });
+    public Receipt Undo(long rater, string key) =>
+        database.Transaction(() =>
+        {
+            if (Known(rater, key) is { } known)
+                return known.Content == "undo" ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
+            if (
+                database.Query(
+                    "SELECT assignment FROM votes WHERE rater = ? ORDER BY event DESC LIMIT 1",
+                    static row => row.Number(0),
+                    rater
+                )
+                is not [var assignment]
+            )
+                return new(ReceiptKind.NothingToUndo);
+            database.Execute("DELETE FROM votes WHERE assignment = ?", assignment);
+            var receipt = JsonSerializer.Serialize(new { assignment, done = Count(rater) });
+            AddEvent(rater, key, "undo", assignment, "undo", receipt, Timestamps.Now(time));
+            return new(ReceiptKind.Kept, receipt);
+        });
 
     /// <summary>What a rater said of a task before taking it back.</summary>
-    public Ballot? Previous(Assignment given) => database.Query(
-        "SELECT content FROM events WHERE assignment = ? AND kind = 'vote' ORDER BY id DESC LIMIT 1",
-        static row => JsonSerializer.Deserialize<Ballot>(row.Text(0))!, given.Id).SingleOrDefault();
+    public Ballot? Previous(Assignment given) =>
+        database
+            .Query(
+                "SELECT content FROM events WHERE assignment = ? AND kind = 'vote' ORDER BY id DESC LIMIT 1",
+                static row => JsonSerializer.Deserialize<Ballot>(row.Text(0))!,
+                given.Id
+            )
+            .SingleOrDefault();
 
     /// <summary>How many judgements of a rater stand, attention checks included.</summary>
-    public int Count(long rater) => (int)database.Query("SELECT COUNT(*) FROM votes WHERE rater = ?", static row => row.Number(0), rater)[0];
+    public int Count(long rater) =>
+        (int)database.Query("SELECT COUNT(*) FROM votes WHERE rater = ?", static row => row.Number(0), rater)[0];
 
     /// <summary>Every judgement that stands, in the order of arrival.</summary>
     public List<Vote> Standing() => database.Query($"{All} ORDER BY v.event", ReadVote);
 
     /// <summary>How many ratings each task has from raters who count.</summary>
-    public List<(Question Question, string Task, int Ratings)> Tally() => database.Query(
-        """
-        SELECT v.question, v.task, COUNT(*) FROM votes v JOIN raters r ON r.id = v.rater JOIN assignments a ON a.id = v.assignment
-        WHERE r.excluded = 0 AND a.kind = ? GROUP BY v.question, v.task
-        """,
-        static row => (Questions.Parse(row.Text(0)), row.Text(1), (int)row.Number(2)), nameof(TaskKind.Judge));
+    public List<(Question Question, string Task, int Ratings)> Tally() =>
+        database.Query(
+            """
+            SELECT v.question, v.task, COUNT(*) FROM votes v JOIN raters r ON r.id = v.rater JOIN assignments a ON a.id = v.assignment
+            WHERE r.excluded = 0 AND a.kind = ? GROUP BY v.question, v.task
+            """,
+            static row => (Questions.Parse(row.Text(0)), row.Text(1), (int)row.Number(2)),
+            nameof(TaskKind.Judge)
+        );
 
     private static string Canonical(Ballot ballot) => JsonSerializer.Serialize(ballot);
 
@@ -75,15 +103,39 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
     {
         const int at = AssignmentTable.ColumnCount;
         return new(
-            AssignmentTable.Read(row), row.Text(at), row.Number(at + 1) != 0, Enum.Parse<Answer>(row.Text(at + 2)), Mark(row.TextOrNull(at + 3)), Mark(row.TextOrNull(at + 4)),
-            (int?)row.NumberOrNull(at + 5), row.Text(at + 6));
+            AssignmentTable.Read(row),
+            row.Text(at),
+            row.Number(at + 1) != 0,
+            Enum.Parse<Answer>(row.Text(at + 2)),
+            Mark(row.TextOrNull(at + 3)),
+            Mark(row.TextOrNull(at + 4)),
+            (int?)row.NumberOrNull(at + 5),
+            row.Text(at + 6)
+        );
     }
 
     private static FlawMark? Mark(string? text) => text is null ? null : Enum.Parse<FlawMark>(text);
 
     private (string Content, string Receipt)? Known(long rater, string key) =>
-        database.Query("SELECT content, receipt FROM events WHERE rater = ? AND key = ?", static row => (row.Text(0), row.Text(1)), rater, key) is [var known] ? known : null;
+        database.Query(
+            "SELECT content, receipt FROM events WHERE rater = ? AND key = ?",
+            static row => (row.Text(0), row.Text(1)),
+            rater,
+            key
+        )
+            is [var known]
+            ? known
+            : null;
 
-    private long AddEvent(long rater, string key, string kind, long assignment, string content, string receipt, string at) => database.Insert(
-        "INSERT INTO events (rater, key, kind, assignment, content, receipt, at) VALUES (?, ?, ?, ?, ?, ?, ?)", rater, key, kind, assignment, content, receipt, at);
+    private long AddEvent(long rater, string key, string kind, long assignment, string content, string receipt, string at) =>
+        database.Insert(
+            "INSERT INTO events (rater, key, kind, assignment, content, receipt, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rater,
+            key,
+            kind,
+            assignment,
+            content,
+            receipt,
+            at
+        );
 }

@@ -12,17 +12,53 @@ namespace Retouch.Cli.Commands;
 /// <summary><c>retouch ablate</c>: trains the arms of a spec with several seeds, measures them, and writes one report.</summary>
 internal static class AblateCommand
 {
-    private static readonly Argument<string?> Spec = new("SPEC") { Description = "A JSON file (comments allowed), or the name of one that comes along (--list).", Arity = ArgumentArity.ZeroOrOne };
-    private static readonly Option<string?> OutputPath = new("--output") { Description = "The ablation's folder. What is done in it is not done again; several processes and machines may work in it at once." };
-    private static readonly Option<string?> Model = new("--model") { Description = "The pipeline (diffusers layout) to start from where the spec names none. Default: the small one that comes along." };
-    private static readonly Option<string?> Data = new("--data") { Description = "Your own pictures instead of procedural scenes; a part of them is held out to measure on." };
-    private static readonly Option<string[]> Values = new("--set") { Description = "A training option of all arms and pre-trainings, as in --set steps=100; what the spec sets for an arm stays. Can be repeated." };
-    private static readonly Option<string[]> SpecValues = new("--set-spec") { Description = "A member of the spec, as in --set-spec evaluation.samples=64 or --set-spec pretraining.short.options.steps=10. Can be repeated." };
-    private static readonly Option<ulong[]> Seeds = new("--seeds") { Description = "Training seeds instead of the spec's.", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<int?> Arms = new("--arms") { Description = "Do at most so many runs (an arm with a seed), then write the report of what is there. 0 only writes it." };
-    private static readonly Option<double> StaleAfter = new("--stale-after") { Description = "Seconds after which a process on another machine that gives no sign of life counts as gone.", DefaultValueFactory = static _ => 120 };
+    private static readonly Argument<string?> Spec = new("SPEC")
+    {
+        Description = "A JSON file (comments allowed), or the name of one that comes along (--list).",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private static readonly Option<string?> OutputPath = new("--output")
+    {
+        Description = "The ablation's folder. What is done in it is not done again; several processes and machines may work in it at once.",
+    };
+    private static readonly Option<string?> Model = new("--model")
+    {
+        Description = "The pipeline (diffusers layout) to start from where the spec names none. Default: the small one that comes along.",
+    };
+    private static readonly Option<string?> Data = new("--data")
+    {
+        Description = "Your own pictures instead of procedural scenes; a part of them is held out to measure on.",
+    };
+    private static readonly Option<string[]> Values = new("--set")
+    {
+        Description =
+            "A training option of all arms and pre-trainings, as in --set steps=100; what the spec sets for an arm stays. Can be repeated.",
+    };
+    private static readonly Option<string[]> SpecValues = new("--set-spec")
+    {
+        Description =
+            "A member of the spec, as in --set-spec evaluation.samples=64 or --set-spec pretraining.short.options.steps=10. Can "
+            + "be repeated.",
+    };
+    private static readonly Option<ulong[]> Seeds = new("--seeds")
+    {
+        Description = "Training seeds instead of the spec's.",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<int?> Arms = new("--arms")
+    {
+        Description = "Do at most so many runs (an arm with a seed), then write the report of what is there. 0 only writes it.",
+    };
+    private static readonly Option<double> StaleAfter = new("--stale-after")
+    {
+        Description = "Seconds after which a process on another machine that gives no sign of life counts as gone.",
+        DefaultValueFactory = static _ => 120,
+    };
     private static readonly Option<bool> TensorBoard = new("--tensorboard") { Description = ReportOptions.TensorBoardDescription };
-    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Print the arms and how long they would take (measured over a few steps), and stop." };
+    private static readonly Option<bool> DryRun = new("--dry-run")
+    {
+        Description = "Print the arms and how long they would take (measured over a few steps), and stop.",
+    };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of a spec and stop." };
     private static readonly Option<bool> List = new("--list") { Description = "List the specs that come along and stop." };
 
@@ -30,7 +66,19 @@ internal static class AblateCommand
     {
         var command = new Command("ablate", "Trains and compares many variants with several seeds, and writes one report.")
         {
-            Spec, OutputPath, Model, Data, Values, SpecValues, Seeds, Arms, StaleAfter, TensorBoard, DryRun, Schema, List,
+            Spec,
+            OutputPath,
+            Model,
+            Data,
+            Values,
+            SpecValues,
+            Seeds,
+            Arms,
+            StaleAfter,
+            TensorBoard,
+            DryRun,
+            Schema,
+            List,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(parsed, cancellation)));
         return command;
@@ -43,22 +91,34 @@ internal static class AblateCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<AblationSpec>().ToJsonString(new() { WriteIndented = true }));
+            parsed.InvocationConfiguration.Output.WriteLine(
+                OptionsFile.Schema<AblationSpec>().ToJsonString(new() { WriteIndented = true })
+            );
             return 0;
         }
 
         if (parsed.GetValue(List))
         {
-            var known = Directory.EnumerateFiles(Folder, "*.json").Where(static f => Path.GetFileName(f) != "base.json").Order(StringComparer.Ordinal).ToDictionary(static f => Path.GetFileNameWithoutExtension(f), static f => OptionsFile.Read(f)["title"]?.ToString() ?? "");
-            output.Write(known, writer =>
-            {
-                foreach (var (name, title) in known)
-                    writer.WriteLine($"{name,-20} {title}");
-            });
+            var known = Directory
+                .EnumerateFiles(Folder, "*.json")
+                .Where(static f => Path.GetFileName(f) != "base.json")
+                .Order(StringComparer.Ordinal)
+                .ToDictionary(static f => Path.GetFileNameWithoutExtension(f), static f => OptionsFile.Read(f)["title"]?.ToString() ?? "");
+            output.Write(
+                known,
+                writer =>
+                {
+                    foreach (var (name, title) in known)
+                        writer.WriteLine($"{name, -20} {title}");
+                }
+            );
             return 0;
         }
 
-        var plan = new AblationPlan(Read(parsed, parsed.InvocationConfiguration.Error), parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null);
+        var plan = new AblationPlan(
+            Read(parsed, parsed.InvocationConfiguration.Error),
+            parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null
+        );
         var console = Consoles.Create(parsed.InvocationConfiguration.Error, TimeProvider.System, cancellation);
         var folder = parsed.GetValue(OutputPath) is { } path ? new AblationFolder(path) : null;
         if (parsed.GetValue(DryRun))
@@ -76,21 +136,32 @@ internal static class AblateCommand
         if (stale is not (>= 1 and <= 86_400))
             throw new UsageException($"--stale-after is {stale}; it lies between 1 and 86400 seconds.");
         var outcome = AblationRun.Run(plan, folder, parsed.GetValue(Arms), TimeSpan.FromSeconds(stale), console);
-        var events = parsed.GetValue(TensorBoard) && outcome.Figures is { } measured ? FigureEvents.Write(measured.Runs(), folder.Path, TimeProvider.System) : null;
-        output.Write(outcome, writer =>
-        {
-            Write(outcome, plan, writer);
-            if (events is not null)
-                writer.WriteLine($"tensorboard: {events}");
-        });
+        var events =
+            parsed.GetValue(TensorBoard) && outcome.Figures is { } measured
+                ? FigureEvents.Write(measured.Runs(), folder.Path, TimeProvider.System)
+                : null;
+        output.Write(
+            outcome,
+            writer =>
+            {
+                Write(outcome, plan, writer);
+                if (events is not null)
+                    writer.WriteLine($"tensorboard: {events}");
+            }
+        );
         if (outcome.Failed.Count > 0)
-            throw new InputException($"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  {string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays.");
+            throw new InputException(
+                $"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  "
+                    + $"{string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays."
+            );
         return 0;
     }
 
     private static AblationSpec Read(ParseResult parsed, TextWriter error)
     {
-        var given = parsed.GetValue(Spec) ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a spec that comes along (retouch ablate --list).");
+        var given =
+            parsed.GetValue(Spec)
+            ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a spec that comes along (retouch ablate --list).");
         var known = Path.Combine(Folder, given + ".json");
         var spec = AblationSpec.Read(!File.Exists(given) && File.Exists(known) ? known : given, parsed.GetValue(SpecValues) ?? []);
         var all = spec.Pretraining.Values.Select(static p => p.Options).Prepend(spec.Options).ToArray();
@@ -132,7 +203,10 @@ internal static class AblateCommand
         static bool IsOfScenes(ArmSpec arm) => arm.Set.Any(static s => s.Key is "data.sceneSeed" or "data.sceneCount");
         string[] dropped = [.. spec.Arms.Where(IsOfScenes).Select(static arm => $"'{arm.Name}'")];
         if (dropped.Length > 0)
-            error.WriteLine($"warning: with --data there are no procedural scenes; left out, because they differ by these: {string.Join(", ", dropped)}. Other pictures for an arm of yours: \"set\": {{ \"data.folder\": … }}.");
+            error.WriteLine(
+                $"warning: with --data there are no procedural scenes; left out, because they differ by these: "
+                    + $"{string.Join(", ", dropped)}. Other pictures for an arm of yours: \"set\": {{ \"data.folder\": … }}."
+            );
         return spec with { Arms = [.. spec.Arms.Where(static arm => !IsOfScenes(arm))] };
     }
 
@@ -141,13 +215,15 @@ internal static class AblateCommand
         var decisive = plan.Spec.Evaluation.Decisive;
         if (outcome.Figures is { } figures)
         {
-            writer.WriteLine($"{"",-40}{FigureNames.Header(decisive),-32}{"difference",-36}that is");
+            writer.WriteLine($"{"", -40}{FigureNames.Header(decisive), -32}{"difference", -36}that is");
             foreach (var row in figures.Rows)
             {
                 if (row.Find(decisive) is not { } figure)
                     continue;
                 var d = figures.Differences.FirstOrDefault(x => x.Row == row.Name && x.Figure == decisive);
-                writer.WriteLine($"{row.Name,-40}{Text(figure.Estimate),-32}{(d is null ? "" : Text(d.Estimate)),-36}{d?.Verdict}".TrimEnd());
+                writer.WriteLine(
+                    $"{row.Name, -40}{Text(figure.Estimate), -32}{(d is null ? "" : Text(d.Estimate)), -36}{d?.Verdict}".TrimEnd()
+                );
             }
 
             writer.WriteLine();
@@ -159,5 +235,6 @@ internal static class AblateCommand
             writer.WriteLine($"report: {outcome.Report}");
     }
 
-    private static string Text(Evaluation.SeedEstimate e) => $"{Figures.Significant(e.Value, 3)} [{Figures.Significant(e.Interval.Low, 3)}, {Figures.Significant(e.Interval.High, 3)}]";
+    private static string Text(Evaluation.SeedEstimate e) =>
+        $"{Figures.Significant(e.Value, 3)} [{Figures.Significant(e.Interval.Low, 3)}, {Figures.Significant(e.Interval.High, 3)}]";
 }

@@ -13,7 +13,14 @@ namespace Retouch.Cli.Commands;
 /// <param name="Votes">The file of votes.</param>
 /// <param name="Models">The models.</param>
 /// <param name="Tasks">Comparisons and single pictures to be judged.</param>
-internal sealed record ArenaStarted(string? RaterLink, IReadOnlyList<Invitation> Invitations, string OwnerLink, string Votes, IReadOnlyList<string> Models, int Tasks);
+internal sealed record ArenaStarted(
+    string? RaterLink,
+    IReadOnlyList<Invitation> Invitations,
+    string OwnerLink,
+    string Votes,
+    IReadOnlyList<string> Models,
+    int Tasks
+);
 
 /// <summary><c>retouch arena</c>: has people judge pictures of several models blind, side by side.</summary>
 internal static class ArenaCommand
@@ -21,19 +28,66 @@ internal static class ArenaCommand
     private const string TokenVariable = "RETOUCH_ARENA_TOKEN";
 
     // The parent's argument is not required by the parser: the subcommands have a folder of their own.
-    private static readonly Argument<string?> Folder = new("folder") { Description = "A folder with one subfolder of pictures for each model.", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Folder = new("folder")
+    {
+        Description = "A folder with one subfolder of pictures for each model.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
     private static readonly Option<string?> Title = new("--title") { Description = "What raters see as the title." };
-    private static readonly Option<string[]> Questions = new("--questions") { Description = "What is asked, in this order: flaws, appeal, alignment. Default: all that the pictures allow.", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<string?> Baseline = new("--baseline") { Description = "Only compare the other models with this one. Default: every two." };
-    private static readonly Option<int> Ratings = new("--ratings") { Description = "Ratings that every comparison should get, and needs before it counts.", DefaultValueFactory = static _ => 5 };
-    private static readonly Option<int> PerRater = new("--per-rater") { Description = "Most judgements of one rater; 0 for no limit.", DefaultValueFactory = static _ => 0 };
-    private static readonly Option<int> CheckEvery = new("--check-every") { Description = "One in this many pairs is an attention check; 0 for none.", DefaultValueFactory = static _ => 10 };
-    private static readonly Option<ulong?> Seed = new("--seed") { Description = "Decides sides, order and attention checks. Default 0; a study keeps the one it was begun with." };
-    private static readonly Option<string[]> Raters = new("--raters") { Description = "Names of raters; each gets a link, and nobody else can join. Default: whoever has access joins by a name.", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<string> Bind = new("--bind") { Description = "Address to listen on. Beyond this machine a token is needed.", DefaultValueFactory = static _ => "127.0.0.1" };
-    private static readonly Option<int> Port = new("--port") { Description = "Port; 0 for any that is free.", DefaultValueFactory = static _ => 8137 };
-    private static readonly Option<string?> Token = new("--token") { Description = $"What raters need to get in, at least {ArenaOptions.ShortestToken} characters. Default: the variable {TokenVariable}, which other users of the machine cannot see." };
-    private static readonly Option<string[]> Hosts = new("--host") { Description = "Further names under which the server is reached.", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<string[]> Questions = new("--questions")
+    {
+        Description = "What is asked, in this order: flaws, appeal, alignment. Default: all that the pictures allow.",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<string?> Baseline = new("--baseline")
+    {
+        Description = "Only compare the other models with this one. Default: every two.",
+    };
+    private static readonly Option<int> Ratings = new("--ratings")
+    {
+        Description = "Ratings that every comparison should get, and needs before it counts.",
+        DefaultValueFactory = static _ => 5,
+    };
+    private static readonly Option<int> PerRater = new("--per-rater")
+    {
+        Description = "Most judgements of one rater; 0 for no limit.",
+        DefaultValueFactory = static _ => 0,
+    };
+    private static readonly Option<int> CheckEvery = new("--check-every")
+    {
+        Description = "One in this many pairs is an attention check; 0 for none.",
+        DefaultValueFactory = static _ => 10,
+    };
+    private static readonly Option<ulong?> Seed = new("--seed")
+    {
+        Description = "Decides sides, order and attention checks. Default 0; a study keeps the one it was begun with.",
+    };
+    private static readonly Option<string[]> Raters = new("--raters")
+    {
+        Description = "Names of raters; each gets a link, and nobody else can join. Default: whoever has access joins by a name.",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<string> Bind = new("--bind")
+    {
+        Description = "Address to listen on. Beyond this machine a token is needed.",
+        DefaultValueFactory = static _ => "127.0.0.1",
+    };
+    private static readonly Option<int> Port = new("--port")
+    {
+        Description = "Port; 0 for any that is free.",
+        DefaultValueFactory = static _ => 8137,
+    };
+    private static readonly Option<string?> Token = new("--token")
+    {
+        Description =
+            $"What raters need to get in, at least {ArenaOptions.ShortestToken} characters. Default: the variable "
+            + $"{TokenVariable}, which other users of the machine cannot see.",
+    };
+    private static readonly Option<string[]> Hosts = new("--host")
+    {
+        Description = "Further names under which the server is reached.",
+        AllowMultipleArgumentsPerToken = true,
+    };
 
     /// <summary>The verb.</summary>
     public static Command Create()
@@ -41,7 +95,20 @@ internal static class ArenaCommand
         var votes = ArenaReadingCommands.VotesOption();
         var command = new Command("arena", "Have people judge pictures of several models blind, side by side.")
         {
-            Folder, Title, Questions, Baseline, Ratings, PerRater, CheckEvery, Seed, Raters, Bind, Port, Token, Hosts, votes,
+            Folder,
+            Title,
+            Questions,
+            Baseline,
+            Ratings,
+            PerRater,
+            CheckEvery,
+            Seed,
+            Raters,
+            Bind,
+            Port,
+            Token,
+            Hosts,
+            votes,
             ArenaReadingCommands.CreateResults(),
             ArenaReadingCommands.CreateExport(),
         };
@@ -54,17 +121,26 @@ internal static class ArenaCommand
         var address = parsed.GetValue(Bind)!;
         return new ArenaOptions
         {
-            Folder = parsed.GetValue(Folder) ?? throw new UsageException("Give a folder with one subfolder of pictures for each model: retouch arena FOLDER."),
+            Folder =
+                parsed.GetValue(Folder)
+                ?? throw new UsageException("Give a folder with one subfolder of pictures for each model: retouch arena FOLDER."),
             Votes = parsed.GetValue(votes),
             Title = parsed.GetValue(Title),
-            Questions = parsed.GetValue(Questions) is { Length: > 0 } names ? [.. names.SelectMany(static n => n.Split(',')).Select(Retouch.Arena.Study.Questions.Parse)] : null,
+            Questions = parsed.GetValue(Questions) is { Length: > 0 } names
+                ? [.. names.SelectMany(static n => n.Split(',')).Select(Retouch.Arena.Study.Questions.Parse)]
+                : null,
             Baseline = parsed.GetValue(Baseline),
             Ratings = parsed.GetValue(Ratings),
             PerRater = parsed.GetValue(PerRater),
             CheckEvery = parsed.GetValue(CheckEvery),
             Seed = parsed.GetValue(Seed),
             Raters = [.. (parsed.GetValue(Raters) ?? []).SelectMany(static n => n.Split(','))],
-            Address = address == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(address, out var parsedAddress) ? parsedAddress : throw new UsageException($"--bind is '{address}'; give an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine's."),
+            Address =
+                address == "localhost" ? IPAddress.Loopback
+                : IPAddress.TryParse(address, out var parsedAddress) ? parsedAddress
+                : throw new UsageException(
+                    $"--bind is '{address}'; give an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine's."
+                ),
             Port = parsed.GetValue(Port),
             Token = parsed.GetValue(Token) ?? (Environment.GetEnvironmentVariable(TokenVariable) is { Length: > 0 } token ? token : null),
             HostNames = parsed.GetValue(Hosts) ?? [],
@@ -77,7 +153,14 @@ internal static class ArenaCommand
         var server = await ArenaServer.StartAsync(options, TimeProvider.System, error.WriteLine, cancellation).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
-            var started = new ArenaStarted(server.RaterLink, server.Invitations, server.OwnerLink, server.VotesFile, server.Models, server.Tasks);
+            var started = new ArenaStarted(
+                server.RaterLink,
+                server.Invitations,
+                server.OwnerLink,
+                server.VotesFile,
+                server.Models,
+                server.Tasks
+            );
             Output.For(parsed).Write(started, writer => Describe(writer, started, server.MatchedBySeed));
             await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(false);
         }
@@ -87,7 +170,10 @@ internal static class ArenaCommand
 
     private static void Describe(TextWriter writer, ArenaStarted started, bool bySeed)
     {
-        writer.WriteLine($"{started.Models.Count} models ({string.Join(", ", started.Models)}), matched by {(bySeed ? "prompt and seed" : "name")}: {started.Tasks} judgements for each rater to share in");
+        writer.WriteLine(
+            $"{started.Models.Count} models ({string.Join(", ", started.Models)}), matched by "
+                + $"{(bySeed ? "prompt and seed" : "name")}: {started.Tasks} judgements for each rater to share in"
+        );
         if (started.RaterLink is { } link)
             writer.WriteLine($"Raters:  {link}");
         foreach (var invitation in started.Invitations)

@@ -18,15 +18,25 @@ internal static class ArenaReadingCommands
 {
     private static readonly Argument<string> Folder = new("folder") { Description = "The folder that the arena was started on." };
     private static readonly Option<string?> VotesFile = VotesOption();
-    private static readonly Option<int?> Ratings = new("--ratings") { Description = "Ratings that a comparison needs before it counts. Default: the study's own number." };
-    private static readonly Option<string?> OutputFolder = new("--output") { Description = "Folder for a preference data set; new or empty." };
+    private static readonly Option<int?> Ratings = new("--ratings")
+    {
+        Description = "Ratings that a comparison needs before it counts. Default: the study's own number.",
+    };
+    private static readonly Option<string?> OutputFolder = new("--output")
+    {
+        Description = "Folder for a preference data set; new or empty.",
+    };
     private static readonly Option<string?> Lines = new("--jsonl") { Description = "File for all votes, a line each." };
-    private static readonly Option<string?> Question = new("--question") { Description = "Whose verdicts become preferences: appeal or flaws. Default appeal." };
+    private static readonly Option<string?> Question = new("--question")
+    {
+        Description = "Whose verdicts become preferences: appeal or flaws. Default appeal.",
+    };
     private static readonly Option<bool> Ties = new("--ties") { Description = "Also write ties.jsonl with the pairs that were even." };
     private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies of the pictures." };
 
     /// <summary>Names the file of votes.</summary>
-    public static Option<string?> VotesOption() => new("--votes") { Description = "The file of votes. Default: arena.sqlite in the folder." };
+    public static Option<string?> VotesOption() =>
+        new("--votes") { Description = "The file of votes. Default: arena.sqlite in the folder." };
 
     /// <summary>The verb <c>results</c>.</summary>
     public static Command CreateResults()
@@ -43,7 +53,17 @@ internal static class ArenaReadingCommands
     /// <summary>The verb <c>export</c>.</summary>
     public static Command CreateExport()
     {
-        var command = new Command("export", "Write the votes, or a preference data set made of them.") { Folder, VotesFile, Ratings, OutputFolder, Lines, Question, Ties, Link };
+        var command = new Command("export", "Write the votes, or a preference data set made of them.")
+        {
+            Folder,
+            VotesFile,
+            Ratings,
+            OutputFolder,
+            Lines,
+            Question,
+            Ties,
+            Link,
+        };
         command.SetAction(static parsed =>
         {
             var export = Export(parsed);
@@ -52,25 +72,35 @@ internal static class ArenaReadingCommands
         return command;
     }
 
-    private static string VotesOf(ParseResult parsed) => new ArenaOptions { Folder = parsed.GetRequiredValue(Folder), Votes = parsed.GetValue(VotesFile) }.VotesFile;
+    private static string VotesOf(ParseResult parsed) =>
+        new ArenaOptions { Folder = parsed.GetRequiredValue(Folder), Votes = parsed.GetValue(VotesFile) }.VotesFile;
 
-    private static int? Needed(ParseResult parsed) => parsed.GetValue(Ratings) is not (< 1 or > 1000) and var ratings
-        ? ratings
-        : throw new UsageException($"--ratings is {parsed.GetValue(Ratings)}; it lies between 1 and 1000.");
+    private static int? Needed(ParseResult parsed) =>
+        parsed.GetValue(Ratings) is not (< 1 or > 1000) and var ratings
+            ? ratings
+            : throw new UsageException($"--ratings is {parsed.GetValue(Ratings)}; it lies between 1 and 1000.");
 
     private static ArenaExport Export(ParseResult parsed)
     {
         var (folder, lines) = (parsed.GetValue(OutputFolder), parsed.GetValue(Lines));
         if (folder is null && lines is null)
             throw new UsageException("Say what to write: --output FOLDER for a preference data set, --jsonl FILE for the votes.");
-        var inert = ((Option[])[Ratings, Question, Ties, Link]).Where(o => folder is null && parsed.GetResult(o) is { Implicit: false }).Select(static o => o.Name).ToArray();
+        var inert = ((Option[])[Ratings, Question, Ties, Link])
+            .Where(o => folder is null && parsed.GetResult(o) is { Implicit: false })
+            .Select(static o => o.Name)
+            .ToArray();
         if (inert.Length > 0)
             throw new UsageException($"{string.Join(", ", inert)}: for a preference data set; add --output FOLDER.");
         var options = new PreferenceOptions
         {
-            Question = Questions.Parse(parsed.GetValue(Question) ?? Arena.Study.Question.Appeal.Name()), Ratings = Needed(parsed), Ties = parsed.GetValue(Ties), Link = parsed.GetValue(Link),
+            Question = Questions.Parse(parsed.GetValue(Question) ?? Arena.Study.Question.Appeal.Name()),
+            Ratings = Needed(parsed),
+            Ties = parsed.GetValue(Ties),
+            Link = parsed.GetValue(Link),
         };
-        var preferences = folder is null ? null : StudyReports.WritePreferences(VotesOf(parsed), parsed.GetRequiredValue(Folder), folder, options, TimeProvider.System);
+        var preferences = folder is null
+            ? null
+            : StudyReports.WritePreferences(VotesOf(parsed), parsed.GetRequiredValue(Folder), folder, options, TimeProvider.System);
         return new(lines is null ? null : StudyReports.WriteVotes(VotesOf(parsed), lines, TimeProvider.System), preferences);
     }
 
@@ -81,7 +111,9 @@ internal static class ArenaReadingCommands
         if (export.Preferences is not { } made)
             return;
         writer.WriteLine($"{made.Preferences} preferences ({made.Pairs} pairs): {made.Folder}");
-        writer.WriteLine($"left out: {made.Ties} ties, {made.Short} with too few ratings, {made.Contradictions.Count} that contradict themselves");
+        writer.WriteLine(
+            $"left out: {made.Ties} ties, {made.Short} with too few ratings, {made.Contradictions.Count} that contradict themselves"
+        );
         foreach (var contradiction in made.Contradictions)
             writer.WriteLine("  " + contradiction);
     }
@@ -92,27 +124,43 @@ internal static class ArenaReadingCommands
         foreach (var question in results.Questions)
         {
             writer.WriteLine();
-            writer.WriteLine($"{question.Question}: {question.Votes} votes, agreement {(question.Agreement is { } alpha ? Number($"{alpha:0.00}") : "unknown")} (Krippendorff's alpha)");
+            writer.WriteLine(
+                $"{question.Question}: {question.Votes} votes, agreement "
+                    + $"{(question.Agreement is { } alpha ? Number($"{alpha:0.00}") : "unknown")} (Krippendorff's alpha)"
+            );
             foreach (var pair in question.Pairs)
             {
-                writer.WriteLine($"  {pair.Model} against {pair.Against}: {pair.Wins} wins, {pair.Ties} ties, {pair.Losses} losses{(pair.Short > 0 ? $"; {pair.Short} with too few ratings" : "")}");
+                writer.WriteLine(
+                    $"  {pair.Model} against {pair.Against}: {pair.Wins} wins, {pair.Ties} ties, {pair.Losses} "
+                        + $"losses{(pair.Short > 0 ? $"; {pair.Short} with too few ratings" : "")}"
+                );
                 if (pair.Wins + pair.Ties + pair.Losses > 0)
                     writer.WriteLine($"    improvement {Percent(pair.Improvement)}, sign test p = {Number($"{pair.SignTest:0.####}")}");
             }
 
-            foreach (var ranked in question.Ranking)
-                writer.WriteLine(Number($"  strength {ranked.Strength.Value,6:0.00} ({ranked.Strength.Low:0.00} to {ranked.Strength.High:0.00})  {ranked.Model}"));
+            foreach (var (strength, name) in question.Ranking.Select(static ranked => (ranked.Strength, ranked.Model)))
+                writer.WriteLine(Number($"  strength {strength.Value, 6:0.00} ({strength.Low:0.00} to {strength.High:0.00})  {name}"));
             foreach (var model in question.Alignment)
-                writer.WriteLine($"  {model.Model}: {model.Aligned} of {model.Counted} as prompted{(model.Counted > 0 ? ", " + Percent(model.AlignedShare) : "")}{(model.Short > 0 ? $"; {model.Short} with too few ratings" : "")}");
+                writer.WriteLine(
+                    $"  {model.Model}: {model.Aligned} of {model.Counted} as "
+                        + $"prompted{(model.Counted > 0 ? ", " + Percent(model.AlignedShare) : "")}"
+                        + $"{(model.Short > 0 ? $"; {model.Short} with too few ratings" : "")}"
+                );
             foreach (var model in question.Flaws)
-                writer.WriteLine($"  {model.Model}: {model.Marked} times marked, {model.Major} with major flaws, {model.Minor} with minor ones");
+                writer.WriteLine(
+                    $"  {model.Model}: {model.Marked} times marked, {model.Major} with major flaws, {model.Minor} with minor ones"
+                );
         }
 
         foreach (var rater in results.Raters.Where(static r => r.ChecksFailed.Count > 0))
-            writer.WriteLine($"{rater.Name} failed {rater.ChecksFailed.Count} of {rater.ChecksFailed.Count + rater.ChecksPassed} attention checks{(rater.Excluded ? " (excluded)" : "")}");
+            writer.WriteLine(
+                $"{rater.Name} failed {rater.ChecksFailed.Count} of {rater.ChecksFailed.Count + rater.ChecksPassed} attention "
+                    + $"checks{(rater.Excluded ? " (excluded)" : "")}"
+            );
     }
 
-    private static string Percent(Share share) => Number($"{100 * share.Value:0.0;-0.0;0.0} % ({100 * share.Low:0.0;-0.0;0.0} to {100 * share.High:0.0;-0.0;0.0})");
+    private static string Percent(Share share) =>
+        Number($"{100 * share.Value:0.0;-0.0;0.0} % ({100 * share.Low:0.0;-0.0;0.0} to {100 * share.High:0.0;-0.0;0.0})");
 
     private static string Number(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -6,7 +6,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch bench attention</c>: an attention layer of any size, against the formula with its whole score matrix in memory.</summary>
+/// <summary>
+/// <c>retouch bench attention</c>: an attention layer of any size, against the formula with its whole score matrix in memory.
+/// </summary>
 internal static class BenchAttention
 {
     private sealed record Cost(string Way, double Seconds, long PeakBytes);
@@ -21,17 +23,39 @@ internal static class BenchAttention
         var batch = Number("--batch", 1, "Samples.");
         var rounds = Number("--rounds", 3, "Rounds; the fastest counts.");
         var gradient = new Option<bool>("--gradient") { Description = "Forward and backward." };
-        var command = new Command("attention", "Self-attention as networks compute it, against the plain formula.") { side, heads, width, batch, rounds, gradient };
+        var command = new Command("attention", "Self-attention as networks compute it, against the plain formula.")
+        {
+            side,
+            heads,
+            width,
+            batch,
+            rounds,
+            gradient,
+        };
         command.SetAction(parsed =>
         {
             var tokens = (long)parsed.GetValue(side) * parsed.GetValue(side);
-            var result = Measure([parsed.GetValue(batch), parsed.GetValue(heads), tokens, parsed.GetValue(width)], parsed.GetValue(rounds), parsed.GetValue(gradient));
-            Output.For(parsed).Write(result, writer =>
-            {
-                foreach (var cost in result.Costs)
-                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{cost.Way,-16} {cost.Seconds,8:0.000} s, at most {cost.PeakBytes / 1e6,8:0.0} MB above its inputs"));
-                writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"largest difference {result.LargestDifference:G3}"));
-            });
+            var result = Measure(
+                [parsed.GetValue(batch), parsed.GetValue(heads), tokens, parsed.GetValue(width)],
+                parsed.GetValue(rounds),
+                parsed.GetValue(gradient)
+            );
+            Output
+                .For(parsed)
+                .Write(
+                    result,
+                    writer =>
+                    {
+                        foreach (var cost in result.Costs)
+                            writer.WriteLine(
+                                string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"{cost.Way, -16} {cost.Seconds, 8:0.000} s, at most {cost.PeakBytes / 1e6, 8:0.0} MB above its inputs"
+                                )
+                            );
+                        writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"largest difference {result.LargestDifference:G3}"));
+                    }
+                );
             return 0;
         });
         return command;
@@ -69,7 +93,11 @@ internal static class BenchAttention
         return new Compared(costs, difference);
     }
 
-    private static (Tensor[] Results, double Seconds, long PeakBytes) Run(Tensor[] inputs, Tensor cotangent, Func<Tensor[], Tensor> attention)
+    private static (Tensor[] Results, double Seconds, long PeakBytes) Run(
+        Tensor[] inputs,
+        Tensor cotangent,
+        Func<Tensor[], Tensor> attention
+    )
     {
         using var scope = TensorScope.Enter();
         var before = Ops.HostMemory(true).ToArray<long>()[0];

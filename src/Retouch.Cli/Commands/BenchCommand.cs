@@ -16,25 +16,47 @@ internal static class BenchCommand
 {
     private static readonly Option<int> Threads = Number("--threads", 0, 0, "Threads of operators on the CPU; 0 takes one a core.");
 
-    public static Command Create() => new("bench", "Measures what calls into libtorch and training steps cost on this machine.")
-    {
-        CreateOps(), CreateStep(), BenchDistances.Create(), BenchAttention.Create(), BenchLoad.CreateWeights(), BenchLoad.CreateLoad(),
-    };
+    public static Command Create() =>
+        new("bench", "Measures what calls into libtorch and training steps cost on this machine.")
+        {
+            CreateOps(),
+            CreateStep(),
+            BenchDistances.Create(),
+            BenchAttention.Create(),
+            BenchLoad.CreateWeights(),
+            BenchLoad.CreateLoad(),
+        };
 
     private static Command CreateOps()
     {
         var calls = Number("--calls", 20_000, 1, "Calls a round.");
         var rounds = Number("--rounds", 15, 1, "Rounds of each side; they alternate.");
-        var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.") { calls, rounds, Threads };
+        var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.")
+        {
+            calls,
+            rounds,
+            Threads,
+        };
         command.SetAction(parsed =>
         {
             UseThreads(parsed);
             var results = CallOverhead.Measure(parsed.GetValue(calls), parsed.GetValue(rounds));
-            Output.For(parsed).Write(results, writer =>
-            {
-                foreach (var r in results)
-                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{r.Operator,-32} C# {r.ManagedNanoseconds,7:0} ns, C++ {r.NativeNanoseconds,7:0} ns, ratio {r.Ratio:0.00}"));
-            });
+            Output
+                .For(parsed)
+                .Write(
+                    results,
+                    writer =>
+                    {
+                        foreach (var r in results)
+                            writer.WriteLine(
+                                string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"{r.Operator, -32} C# {r.ManagedNanoseconds, 7:0} ns, C++ {r.NativeNanoseconds, 7:0} ns, "
+                                        + $"ratio {r.Ratio:0.00}"
+                                )
+                            );
+                    }
+                );
             return 0;
         });
         return command;
@@ -42,7 +64,11 @@ internal static class BenchCommand
 
     private static Command CreateStep()
     {
-        var objective = new Option<string>("--objective") { Description = "latent, lpl or pixel (the last two besides the latent loss).", DefaultValueFactory = static _ => "latent" };
+        var objective = new Option<string>("--objective")
+        {
+            Description = "latent, lpl or pixel (the last two besides the latent loss).",
+            DefaultValueFactory = static _ => "latent",
+        };
         objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
         var steps = Number("--steps", 20, 1, "Steps that are timed.");
         var warmUp = Number("--warmup", 3, 0, "Steps before them.");
@@ -57,46 +83,96 @@ internal static class BenchCommand
         var groups = Number("--ae-groups", 32, 1, "Groups of its normalisations.");
         var batch = Number("--batch", 8, 1, "Samples a step.");
         var decodeBatch = new Option<int?>("--decode-batch") { Description = "Samples decoded at a time; all by default." };
-        var widths = new Option<string>("--ae-channels") { Description = "Channels of the autoencoder's levels, from the image's resolution downwards.", DefaultValueFactory = static _ => "32,64,64,64" };
+        var widths = new Option<string>("--ae-channels")
+        {
+            Description = "Channels of the autoencoder's levels, from the image's resolution downwards.",
+            DefaultValueFactory = static _ => "32,64,64,64",
+        };
         var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
-        var precision = new Option<string>("--precision") { Description = "float32, bfloat16 or float16.", DefaultValueFactory = static _ => "float32" };
+        var precision = new Option<string>("--precision")
+        {
+            Description = "float32, bfloat16 or float16.",
+            DefaultValueFactory = static _ => "float32",
+        };
         var seed = new Option<ulong>("--seed") { Description = "Decides weights, latents and noise." };
         var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
         {
-            objective, steps, warmUp, hidden, heads, blocks, patch, latent, channels, classes, widths, layers, groups, batch, decodeBatch, device, precision, seed, Threads,
+            objective,
+            steps,
+            warmUp,
+            hidden,
+            heads,
+            blocks,
+            patch,
+            latent,
+            channels,
+            classes,
+            widths,
+            layers,
+            groups,
+            batch,
+            decodeBatch,
+            device,
+            precision,
+            seed,
+            Threads,
         };
-        command.SetAction((parsed, cancellation) =>
-        {
-            UseThreads(parsed);
-            if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
-                throw new UsageException($"--hidden {parsed.GetValue(hidden)} cannot be split into --heads {parsed.GetValue(heads)}.");
-            var name = parsed.GetValue(objective)!;
-            var options = new TrainingOptions
+        command.SetAction(
+            (parsed, cancellation) =>
             {
-                Seed = parsed.GetValue(seed),
-                Steps = parsed.GetValue(steps),
-                Device = parsed.GetValue(device)!,
-                Precision = parsed.GetValue(precision)!,
-                Batch = new() { Size = parsed.GetValue(batch) },
-                // Where networks come from is not this command's business, but the options are validated as a whole.
-                Model = new() { Path = "made up" },
-                Objective = new ObjectiveOptions { Perceptual = name == "lpl" ? new() : null, Pixel = name == "pixel" ? new() : null, DecodeBatch = parsed.GetValue(decodeBatch) },
-            };
-            options.Validate();
-            var autoencoder = new AutoencoderKlConfig
-            {
-                LatentChannels = parsed.GetValue(channels), BlockOutChannels = Widths(parsed.GetValue(widths)!), LayersPerBlock = parsed.GetValue(layers),
-                NormNumGroups = parsed.GetValue(groups), UseQuantConv = false, UsePostQuantConv = false,
-            };
-            var denoiser = new DiTConfig
-            {
-                NumAttentionHeads = parsed.GetValue(heads), AttentionHeadDim = parsed.GetValue(hidden) / parsed.GetValue(heads), InChannels = parsed.GetValue(channels),
-                NumLayers = parsed.GetValue(blocks), SampleSize = parsed.GetValue(latent), PatchSize = parsed.GetValue(patch), NumEmbedsAdaNorm = parsed.GetValue(classes),
-            };
-            var cost = StepBenchmark.Run(name, options, autoencoder, denoiser, parsed.GetValue(warmUp), TimeProvider.System, cancellation);
-            Output.For(parsed).Write(cost, cost.Print);
-            return Task.FromResult(0);
-        });
+                UseThreads(parsed);
+                if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
+                    throw new UsageException($"--hidden {parsed.GetValue(hidden)} cannot be split into --heads {parsed.GetValue(heads)}.");
+                var name = parsed.GetValue(objective)!;
+                var options = new TrainingOptions
+                {
+                    Seed = parsed.GetValue(seed),
+                    Steps = parsed.GetValue(steps),
+                    Device = parsed.GetValue(device)!,
+                    Precision = parsed.GetValue(precision)!,
+                    Batch = new() { Size = parsed.GetValue(batch) },
+                    // Where networks come from is not this command's business, but the options are validated as a whole.
+                    Model = new() { Path = "made up" },
+                    Objective = new ObjectiveOptions
+                    {
+                        Perceptual = name == "lpl" ? new() : null,
+                        Pixel = name == "pixel" ? new() : null,
+                        DecodeBatch = parsed.GetValue(decodeBatch),
+                    },
+                };
+                options.Validate();
+                var autoencoder = new AutoencoderKlConfig
+                {
+                    LatentChannels = parsed.GetValue(channels),
+                    BlockOutChannels = Widths(parsed.GetValue(widths)!),
+                    LayersPerBlock = parsed.GetValue(layers),
+                    NormNumGroups = parsed.GetValue(groups),
+                    UseQuantConv = false,
+                    UsePostQuantConv = false,
+                };
+                var denoiser = new DiTConfig
+                {
+                    NumAttentionHeads = parsed.GetValue(heads),
+                    AttentionHeadDim = parsed.GetValue(hidden) / parsed.GetValue(heads),
+                    InChannels = parsed.GetValue(channels),
+                    NumLayers = parsed.GetValue(blocks),
+                    SampleSize = parsed.GetValue(latent),
+                    PatchSize = parsed.GetValue(patch),
+                    NumEmbedsAdaNorm = parsed.GetValue(classes),
+                };
+                var cost = StepBenchmark.Run(
+                    name,
+                    options,
+                    autoencoder,
+                    denoiser,
+                    parsed.GetValue(warmUp),
+                    TimeProvider.System,
+                    cancellation
+                );
+                Output.For(parsed).Write(cost, cost.Print);
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 

@@ -12,51 +12,106 @@ namespace Retouch.Cli.Commands;
 internal static class BenchDistances
 {
     /// <summary>What was measured.</summary>
-    private sealed record Cost(int Images, int Reference, int Width, int Neighbours, double Seconds, long PeakBytes, long TableBytes, double Precision, double Recall, double Density, double Coverage);
+    private sealed record Cost(
+        int Images,
+        int Reference,
+        int Width,
+        int Neighbours,
+        double Seconds,
+        long PeakBytes,
+        long TableBytes,
+        double Precision,
+        double Recall,
+        double Density,
+        double Coverage
+    );
 
     public static Command Create()
     {
-        var file = new Option<string?>("--features") { Description = "Tables to compare, instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32." };
+        var file = new Option<string?>("--features")
+        {
+            Description = "Tables to compare, instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
+        };
         var rows = new Option<int>("--rows") { Description = "Rows of each random table.", DefaultValueFactory = static _ => 10_000 };
         var width = new Option<int>("--width") { Description = "Features of a row.", DefaultValueFactory = static _ => 2048 };
         var neighbours = new Option<int>("--neighbours") { Description = "k.", DefaultValueFactory = static _ => 5 };
         var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = static _ => "cpu" };
-        var command = new Command("distances", "Precision, recall, density and coverage of two tables of features: seconds and memory.") { file, rows, width, neighbours, device };
-        command.SetAction((parsed, cancellation) =>
+        var command = new Command("distances", "Precision, recall, density and coverage of two tables of features: seconds and memory.")
         {
-            if (parsed.GetValue(rows) < 2 || parsed.GetValue(width) < 1)
-                throw new UsageException("--rows is at least 2 and --width at least 1.");
-            using var scope = TensorScope.Enter();
-            var (images, reference) = parsed.GetValue(file) is { } path ? Read(path) : Random(parsed.GetValue(rows), parsed.GetValue(width));
-            using (images)
-            using (reference)
+            file,
+            rows,
+            width,
+            neighbours,
+            device,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
             {
-                var options = new PrecisionRecallOptions { Neighbours = parsed.GetValue(neighbours) };
-                var clock = Stopwatch.StartNew();
-                var found = PrecisionRecall.Between(images, reference, options, Device.Parse(parsed.GetValue(device)!), cancellation);
-                var seconds = clock.Elapsed.TotalSeconds;
-                using var process = Process.GetCurrentProcess();
-                var cost = new Cost(
-                    images.Count, reference.Count, images.Width, options.Neighbours, seconds, process.PeakWorkingSet64, 4L * images.Width * (images.Count + reference.Count),
-                    found.Precision, found.Recall, found.Density, found.Coverage);
-                Output.For(parsed).Write(cost, writer =>
+                if (parsed.GetValue(rows) < 2 || parsed.GetValue(width) < 1)
+                    throw new UsageException("--rows is at least 2 and --width at least 1.");
+                using var scope = TensorScope.Enter();
+                var (images, reference) = parsed.GetValue(file) is { } path
+                    ? Read(path)
+                    : Random(parsed.GetValue(rows), parsed.GetValue(width));
+                using (images)
+                using (reference)
                 {
-                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{cost.Images} x {cost.Reference} rows of {cost.Width}, k {cost.Neighbours}: {cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, of which the tables {cost.TableBytes >> 20} MiB"));
-                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"precision {cost.Precision:R}  recall {cost.Recall:R}  density {cost.Density:R}  coverage {cost.Coverage:R}"));
-                });
-            }
+                    var options = new PrecisionRecallOptions { Neighbours = parsed.GetValue(neighbours) };
+                    var clock = Stopwatch.StartNew();
+                    var found = PrecisionRecall.Between(images, reference, options, Device.Parse(parsed.GetValue(device)!), cancellation);
+                    var seconds = clock.Elapsed.TotalSeconds;
+                    using var process = Process.GetCurrentProcess();
+                    var cost = new Cost(
+                        images.Count,
+                        reference.Count,
+                        images.Width,
+                        options.Neighbours,
+                        seconds,
+                        process.PeakWorkingSet64,
+                        4L * images.Width * (images.Count + reference.Count),
+                        found.Precision,
+                        found.Recall,
+                        found.Density,
+                        found.Coverage
+                    );
+                    Output
+                        .For(parsed)
+                        .Write(
+                            cost,
+                            writer =>
+                            {
+                                writer.WriteLine(
+                                    string.Create(
+                                        CultureInfo.InvariantCulture,
+                                        $"{cost.Images} x {cost.Reference} rows of {cost.Width}, k {cost.Neighbours}: "
+                                            + $"{cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, of which the tables "
+                                            + $"{cost.TableBytes >> 20} MiB"
+                                    )
+                                );
+                                writer.WriteLine(
+                                    string.Create(
+                                        CultureInfo.InvariantCulture,
+                                        $"precision {cost.Precision:R}  recall {cost.Recall:R}  density {cost.Density:R}  "
+                                            + $"coverage {cost.Coverage:R}"
+                                    )
+                                );
+                            }
+                        );
+                }
 
-            return Task.FromResult(0);
-        });
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
     private static (FeatureRows Images, FeatureRows Reference) Read(string path)
     {
         using var source = SafetensorsFile.Open(path);
-        FeatureRows Table(string name) => source.ShapeOf(name) is [>= 1 and <= int.MaxValue, >= 1 and <= int.MaxValue]
-            ? FeatureRows.Of(source.Read(name))
-            : throw new InputException($"'{name}' in '{path}' is no table of features [rows, width].");
+        FeatureRows Table(string name) =>
+            source.ShapeOf(name) is [>= 1 and <= int.MaxValue, >= 1 and <= int.MaxValue]
+                ? FeatureRows.Of(source.Read(name))
+                : throw new InputException($"'{name}' in '{path}' is no table of features [rows, width].");
         return (Table("fake"), Table("real"));
     }
 
@@ -73,7 +128,14 @@ internal static class BenchDistances
             {
                 using var scope = TensorScope.Enter();
                 var count = Math.Min(Part, rows - start);
-                table.Put(start, ((Ops.Randn([count, mixing.Shape[0]], generator) + shift).Matmul(mixing) * 0.05 + (Ops.Randn([count, width], generator) * 0.2) + 0.3).Relu());
+                table.Put(
+                    start,
+                    (
+                        (Ops.Randn([count, mixing.Shape[0]], generator) + shift).Matmul(mixing) * 0.05
+                        + (Ops.Randn([count, width], generator) * 0.2)
+                        + 0.3
+                    ).Relu()
+                );
             }
 
             return table;

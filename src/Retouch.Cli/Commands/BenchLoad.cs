@@ -12,12 +12,27 @@ using Retouch.Training;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch bench weights</c> and <c>retouch bench load</c>: what it takes to load a U-Net of any size, without having its weights.</summary>
+/// <summary>
+/// <c>retouch bench weights</c> and <c>retouch bench load</c>: what it takes to load a U-Net of any size, without having its weights.
+/// </summary>
 internal static class BenchLoad
 {
-    private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal) { ["float32"] = DType.Float32, ["float16"] = DType.Float16, ["bfloat16"] = DType.BFloat16 };
+    private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal)
+    {
+        ["float32"] = DType.Float32,
+        ["float16"] = DType.Float16,
+        ["bfloat16"] = DType.BFloat16,
+    };
 
-    private sealed record Loaded(long StoredBytes, double LoadSeconds, long PeakAfterLoading, double Ratio, double? StepSeconds, long Peak, double? OutputDeviation);
+    private sealed record Loaded(
+        long StoredBytes,
+        double LoadSeconds,
+        long PeakAfterLoading,
+        double Ratio,
+        double? StepSeconds,
+        long Peak,
+        double? OutputDeviation
+    );
 
     /// <summary>Writes made-up weights for a configuration.</summary>
     public static Command CreateWeights()
@@ -26,7 +41,13 @@ internal static class BenchLoad
         var target = new Option<string>("--output") { Description = "Folder to write.", Required = true };
         var type = TypeOption("float16", "Type of the weights.");
         var seed = new Option<ulong>("--seed") { Description = "Decides the weights." };
-        var command = new Command("weights", "Write made-up weights for a config.json, one tensor at a time.") { config, target, type, seed };
+        var command = new Command("weights", "Write made-up weights for a config.json, one tensor at a time.")
+        {
+            config,
+            target,
+            type,
+            seed,
+        };
         command.SetAction(parsed =>
         {
             var document = ConfigDocument.Read(parsed.GetRequiredValue(config));
@@ -36,8 +57,19 @@ internal static class BenchLoad
             var dtype = Types[parsed.GetRequiredValue(type)];
             var folder = parsed.GetRequiredValue(target);
             // A deviation of 1/√fan_in keeps maps of about the same size from layer to layer; scales of normalisations are one.
-            SafetensorsWriter.WriteLazily(Path.Combine(folder, kind.WeightStem + ".safetensors"), kind.Parameters(network).All.Select(p => new LazyTensor(p.Name, dtype, p.Shape, () =>
-                p.Shape.Length == 1 ? Ops.Full(p.Shape, p.Name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0, dtype: dtype) : (Ops.Randn(p.Shape, generator) / Math.Sqrt(p.Count / (double)p.Shape[0])).To(dtype))));
+            SafetensorsWriter.WriteLazily(
+                Path.Combine(folder, kind.WeightStem + ".safetensors"),
+                kind.Parameters(network)
+                    .All.Select(p => new LazyTensor(
+                        p.Name,
+                        dtype,
+                        p.Shape,
+                        () =>
+                            p.Shape.Length == 1
+                                ? Ops.Full(p.Shape, p.Name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0, dtype: dtype)
+                                : (Ops.Randn(p.Shape, generator) / Math.Sqrt(p.Count / (double)p.Shape[0])).To(dtype)
+                    ))
+            );
             AtomicFile.WriteText(Path.Combine(folder, "config.json"), document.Text);
             return 0;
         });
@@ -51,16 +83,42 @@ internal static class BenchLoad
         var type = new Option<string?>("--dtype") { Description = "Type to load in: float32, float16 or bfloat16. Default: as stored." };
         type.AcceptOnlyFromAmong([.. Types.Keys]);
         var side = new Option<int>("--latent") { Description = "Side of the latents of a denoising step after loading; 0 takes none." };
-        var command = new Command("load", "Load a U-Net, and say how much memory that took at most; a denoising step too where asked.") { model, type, side };
+        var command = new Command("load", "Load a U-Net, and say how much memory that took at most; a denoising step too where asked.")
+        {
+            model,
+            type,
+            side,
+        };
         command.SetAction(parsed =>
         {
-            var result = Measure(parsed.GetRequiredValue(model), parsed.GetValue(type) is { } name ? Types[name] : null, parsed.GetValue(side));
-            Output.For(parsed).Write(result, writer =>
-            {
-                writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"loaded {result.StoredBytes / 1e9:0.00} GB of weights in {result.LoadSeconds:0.0} s; at most {result.PeakAfterLoading / 1e9:0.00} GB resident, {result.Ratio:0.000} of them"));
-                if (result.StepSeconds is { } seconds)
-                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"one denoising step in {seconds:0.0} s, output's deviation {result.OutputDeviation:0.000}; at most {result.Peak / 1e9:0.00} GB resident"));
-            });
+            var result = Measure(
+                parsed.GetRequiredValue(model),
+                parsed.GetValue(type) is { } name ? Types[name] : null,
+                parsed.GetValue(side)
+            );
+            Output
+                .For(parsed)
+                .Write(
+                    result,
+                    writer =>
+                    {
+                        writer.WriteLine(
+                            string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"loaded {result.StoredBytes / 1e9:0.00} GB of weights in {result.LoadSeconds:0.0} s; at most "
+                                    + $"{result.PeakAfterLoading / 1e9:0.00} GB resident, {result.Ratio:0.000} of them"
+                            )
+                        );
+                        if (result.StepSeconds is { } seconds)
+                            writer.WriteLine(
+                                string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"one denoising step in {seconds:0.0} s, output's deviation {result.OutputDeviation:0.000}; "
+                                        + $"at most {result.Peak / 1e9:0.00} GB resident"
+                                )
+                            );
+                    }
+                );
             return 0;
         });
         return command;
@@ -76,7 +134,8 @@ internal static class BenchLoad
         if (component.Network is not UNet2DCondition network)
             throw new InputException($"'{folder}' holds a {component.ClassName}; this measures U-Nets.");
         var stored = Directory.EnumerateFiles(folder, "*.safetensors").Sum(static f => new FileInfo(f).Length);
-        double? step = null, deviation = null;
+        double? step = null,
+            deviation = null;
         if (side > 0)
         {
             using var generator = Generator.Create(Device.Cpu, 1);
@@ -85,7 +144,9 @@ internal static class BenchLoad
             {
                 Text = config.TakesText ? Ops.Randn([1, 77, config.CrossAttentionDim![0]], generator) : null,
                 TimeIds = config.AdditionTimeEmbedDim is null ? null : Ops.Zeros([1, 6]) + (8 * side),
-                Pooled = config.AdditionTimeEmbedDim is { } width ? Ops.Randn([1, config.ProjectionClassEmbeddingsInputDim!.Value - (6L * width)], generator) : null,
+                Pooled = config.AdditionTimeEmbedDim is { } width
+                    ? Ops.Randn([1, config.ProjectionClassEmbeddingsInputDim!.Value - (6L * width)], generator)
+                    : null,
             };
             watch.Restart();
             var output = network.Predict(Ops.Randn([1, config.InChannels, side, side], generator), Tensor.From([500L]), condition).Value;

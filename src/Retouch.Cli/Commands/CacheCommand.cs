@@ -17,20 +17,52 @@ internal static class CacheCommand
 {
     private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
     private static readonly Option<string> Data = new("--data") { Description = "A folder of pictures.", Required = true };
-    private static readonly Option<string> Cache = new("--output") { Description = "The cache: a new folder, or one made before, which is completed.", Required = true };
-    private static readonly Option<int?> Size = new("--size") { Description = "Side of the pictures in pixels; default: what the denoiser was made for." };
-    private static readonly Option<bool> Enlarge = new("--allow-enlarging") { Description = "Enlarge pictures that do not cover the size." };
-    private static readonly Option<string> Device = new("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
+    private static readonly Option<string> Cache = new("--output")
+    {
+        Description = "The cache: a new folder, or one made before, which is completed.",
+        Required = true,
+    };
+    private static readonly Option<int?> Size = new("--size")
+    {
+        Description = "Side of the pictures in pixels; default: what the denoiser was made for.",
+    };
+    private static readonly Option<bool> Enlarge = new("--allow-enlarging")
+    {
+        Description = "Enlarge pictures that do not cover the size.",
+    };
+    private static readonly Option<string> Device = new("--device")
+    {
+        Description = "cpu, cuda or cuda:N.",
+        DefaultValueFactory = static _ => "cpu",
+    };
 
     public static Command Create()
     {
-        var command = new Command("cache", "Encodes pictures and captions for later runs (data.cache, data.cacheLatents).") { Model, Data, Cache, Size, Enlarge, Device };
-        command.SetAction((parsed, cancellation) =>
+        var command = new Command("cache", "Encodes pictures and captions for later runs (data.cache, data.cacheLatents).")
         {
-            var result = Run(parsed, cancellation);
-            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Pictures} pictures and {result.Captions} captions in {result.Seconds:0.#} s: {result.Folder}"));
-            return Task.FromResult(0);
-        });
+            Model,
+            Data,
+            Cache,
+            Size,
+            Enlarge,
+            Device,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                var result = Run(parsed, cancellation);
+                Output
+                    .For(parsed)
+                    .Write(
+                        result,
+                        writer =>
+                            writer.WriteLine(
+                                $"{result.Pictures} pictures and {result.Captions} captions in {result.Seconds:0.#} s: {result.Folder}"
+                            )
+                    );
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
@@ -40,12 +72,28 @@ internal static class CacheCommand
         var size = parsed.GetValue(Size) ?? Pipelines.Diffusers.LatentDiffusionPipeline.NativeSizeOf(model);
         var options = new TrainingOptions
         {
-            Task = TrainingTaskKind.Denoiser, Steps = 1, Device = parsed.GetValue(Device)!, Model = new ModelOptions { Path = model }, Objective = new(), Batch = new BatchOptions { Size = 1 },
-            Data = new DataOptions { Folder = parsed.GetRequiredValue(Data), Size = size, AllowEnlarging = parsed.GetValue(Enlarge), CacheLatents = true, Cache = parsed.GetRequiredValue(Cache) },
+            Task = TrainingTaskKind.Denoiser,
+            Steps = 1,
+            Device = parsed.GetValue(Device)!,
+            Model = new ModelOptions { Path = model },
+            Objective = new(),
+            Batch = new BatchOptions { Size = 1 },
+            Data = new DataOptions
+            {
+                Folder = parsed.GetRequiredValue(Data),
+                Size = size,
+                AllowEnlarging = parsed.GetValue(Enlarge),
+                CacheLatents = true,
+                Cache = parsed.GetRequiredValue(Cache),
+            },
         };
         var start = TimeProvider.System.GetTimestamp();
         using var run = TrainingRun.Start(options, null, TimeProvider.System);
-        using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System);
+        using var progress = ProgressLines.Create(
+            TerminalFacts.OfStandardError(),
+            parsed.InvocationConfiguration.Error,
+            TimeProvider.System
+        );
         var (pictures, captions) = run.FillCache(progress, cancellation);
         return new CacheResult(options.Data.Cache!, pictures, captions, TimeProvider.System.GetElapsedTime(start).TotalSeconds);
     }

@@ -7,7 +7,10 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch compare</c>: several folders of pictures, or models that are sampled with the same seeds, against real ones and against the first of them.</summary>
+/// <summary>
+/// <c>retouch compare</c>: several folders of pictures, or models that are sampled with the same seeds, against real ones and against the
+/// first of them.
+/// </summary>
 internal static class CompareCommand
 {
     private const int DefaultSamples = 64;
@@ -16,27 +19,50 @@ internal static class CompareCommand
 
     private static readonly Argument<string[]> Sets = new("folders")
     {
-        Description = "Folders of pictures, or models in the diffusers layout (adapters that name their model too); the first is the baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
+        Description =
+            "Folders of pictures, or models in the diffusers layout (adapters that name their model too); the first is the "
+            + "baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
         Arity = ArgumentArity.OneOrMore,
     };
 
     // Without defaults of their own, so that it shows whether they were given: for folders of pictures they would do nothing.
-    private static readonly Option<int?> Samples = new("--samples") { Description = $"For models: pictures drawn from each. Default {DefaultSamples}." };
+    private static readonly Option<int?> Samples = new("--samples")
+    {
+        Description = $"For models: pictures drawn from each. Default {DefaultSamples}.",
+    };
     private static readonly Option<int?> Steps = new("--steps") { Description = $"For models: sampler steps. Default {DefaultSteps}." };
-    private static readonly Option<double?> Guidance = new("--guidance") { Description = $"For models: scale of classifier-free guidance. Default {DefaultGuidance}." };
-    private static readonly Option<ulong?> SampleSeed = new("--sample-seed") { Description = "For models: seed of the first picture, the same for every model. Default 0." };
+    private static readonly Option<double?> Guidance = new("--guidance")
+    {
+        Description = $"For models: scale of classifier-free guidance. Default {DefaultGuidance}.",
+    };
+    private static readonly Option<ulong?> SampleSeed = new("--sample-seed")
+    {
+        Description = "For models: seed of the first picture, the same for every model. Default 0.",
+    };
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var measuring = new MeasuringOptions();
-        var command = new Command("compare", "Measure folders of pictures, or what models draw from the same seeds, against real ones and against the first.") { Sets, Samples, Steps, Guidance, SampleSeed };
-        measuring.AddTo(command);
-        command.SetAction((parsed, cancellation) =>
+        var command = new Command(
+            "compare",
+            "Measure folders of pictures, or what models draw from the same seeds, against real ones and against the first."
+        )
         {
-            Run(parsed, measuring, cancellation);
-            return Task.CompletedTask;
-        });
+            Sets,
+            Samples,
+            Steps,
+            Guidance,
+            SampleSeed,
+        };
+        measuring.AddTo(command);
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                Run(parsed, measuring, cancellation);
+                return Task.CompletedTask;
+            }
+        );
         return command;
     }
 
@@ -46,17 +72,37 @@ internal static class CompareCommand
         if (given.Length < 2)
             throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
         var models = given.Where(IsModel).ToArray();
-        var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed]).Where(o => parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
+        var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed])
+            .Where(o => parsed.GetResult(o) is not null)
+            .Select(static o => o.Name)
+            .ToArray();
         if (models.Length == 0 && inert.Length > 0)
-            throw new UsageException($"{string.Join(", ", inert)}: for models in the diffusers layout; none of the folders is one (it would hold model_index.json).");
-        EvaluateCommand.With(parsed, measuring, options =>
-        {
-            var preparation = measuring.Preparation(parsed);
-            var reference = measuring.Reference(parsed);
-            using var scope = TensorScope.Enter();
-            EvaluateCommand.Run(
-                parsed, measuring, reference, [.. given.Select(folder => IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation))], options, cancellation);
-        });
+            throw new UsageException(
+                $"{string.Join(", ", inert)}: for models in the diffusers layout; none of the folders is one (it would hold "
+                    + $"model_index.json)."
+            );
+        EvaluateCommand.With(
+            parsed,
+            measuring,
+            options =>
+            {
+                var preparation = measuring.Preparation(parsed);
+                var reference = measuring.Reference(parsed);
+                using var scope = TensorScope.Enter();
+                EvaluateCommand.Run(
+                    parsed,
+                    measuring,
+                    reference,
+                    [
+                        .. given.Select(folder =>
+                            IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation)
+                        ),
+                    ],
+                    options,
+                    cancellation
+                );
+            }
+        );
     }
 
     private static bool IsModel(string folder) => LatentDiffusionPipeline.IsAt(folder);
@@ -74,6 +120,9 @@ internal static class CompareCommand
         };
         var error = parsed.InvocationConfiguration.Error;
         error.WriteLine($"drawing {request.Seeds.Count} pictures from {folder} …");
-        return ImageSet.From(folder, PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)));
+        return ImageSet.From(
+            folder,
+            PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation))
+        );
     }
 }

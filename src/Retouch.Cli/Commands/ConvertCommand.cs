@@ -10,26 +10,67 @@ using Retouch.Torch;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch convert</c>: a single file in the layout of Stable Diffusion's original code becomes a diffusers folder; a diffusers folder is written with weights of another type
-/// or in files of another size.
+/// <c>retouch convert</c>: a single file in the layout of Stable Diffusion's original code becomes a diffusers folder; a diffusers folder
+/// is written with weights of another type or in files of another size.
 /// </summary>
 internal static class ConvertCommand
 {
     private static readonly Dictionary<string, DType> Types = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["float32"] = DType.Float32, ["float16"] = DType.Float16, ["bfloat16"] = DType.BFloat16, ["fp32"] = DType.Float32, ["fp16"] = DType.Float16, ["bf16"] = DType.BFloat16,
+        ["float32"] = DType.Float32,
+        ["float16"] = DType.Float16,
+        ["bfloat16"] = DType.BFloat16,
+        ["fp32"] = DType.Float32,
+        ["fp16"] = DType.Float16,
+        ["bf16"] = DType.BFloat16,
     };
 
     private static readonly (string Suffix, long Factor)[] Units =
-        [("GIB", 1L << 30), ("MIB", 1L << 20), ("KIB", 1L << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
+    [
+        ("GIB", 1L << 30),
+        ("MIB", 1L << 20),
+        ("KIB", 1L << 10),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("KB", 1_000),
+        ("B", 1),
+    ];
 
-    private static readonly Argument<string> Source = new("input") { Description = "A .safetensors file of Stable Diffusion 1.x, 2.x or SDXL, or a diffusers folder (whole, one component, or adapters that name their model)." };
-    private static readonly Option<string> Target = new("--output") { Description = "Folder to write; must not exist or be empty.", Required = true };
-    private static readonly Option<string?> Type = new("--dtype") { Description = "Type of the weights: float32, float16 or bfloat16. Default: as they are." };
-    private static readonly Option<string?> Shard = new("--max-shard-size") { Description = "Most that a file of weights may hold, 5GB for instance. Default: one file a component." };
-    private static readonly Option<string?> Tokenizer = new("--tokenizer") { Description = "For single files, which have none: a folder with tokenizer/ (SDXL: and tokenizer_2/), or with vocab.json and merges.txt. Left out without it." };
-    private static readonly Option<string?> Prediction = new("--prediction") { Description = "For single files: what the denoiser predicts, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 does not, v_prediction then." };
-    private static readonly Option<string?> Variant = new("--variant") { Description = "For folders: variant of the weights, fp16 for instance." };
+    private static readonly Argument<string> Source = new("input")
+    {
+        Description =
+            "A .safetensors file of Stable Diffusion 1.x, 2.x or SDXL, or a diffusers folder (whole, one component, or adapters "
+            + "that name their model).",
+    };
+    private static readonly Option<string> Target = new("--output")
+    {
+        Description = "Folder to write; must not exist or be empty.",
+        Required = true,
+    };
+    private static readonly Option<string?> Type = new("--dtype")
+    {
+        Description = "Type of the weights: float32, float16 or bfloat16. Default: as they are.",
+    };
+    private static readonly Option<string?> Shard = new("--max-shard-size")
+    {
+        Description = "Most that a file of weights may hold, 5GB for instance. Default: one file a component.",
+    };
+    private static readonly Option<string?> Tokenizer = new("--tokenizer")
+    {
+        Description =
+            "For single files, which have none: a folder with tokenizer/ (SDXL: and tokenizer_2/), or with vocab.json and "
+            + "merges.txt. Left out without it.",
+    };
+    private static readonly Option<string?> Prediction = new("--prediction")
+    {
+        Description =
+            "For single files: what the denoiser predicts, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 "
+            + "does not, v_prediction then.",
+    };
+    private static readonly Option<string?> Variant = new("--variant")
+    {
+        Description = "For folders: variant of the weights, fp16 for instance.",
+    };
 
     private static readonly LoraFlags Lora = new();
 
@@ -37,12 +78,30 @@ internal static class ConvertCommand
     internal sealed record Component(string Name, string? Class, int Tensors);
 
     /// <summary>What was done.</summary>
-    internal sealed record Result(string Output, SingleFileKind? Kind, string? Prediction, IReadOnlyList<Component> Components, IReadOnlyList<string>? LeftOut);
+    internal sealed record Result(
+        string Output,
+        SingleFileKind? Kind,
+        string? Prediction,
+        IReadOnlyList<Component> Components,
+        IReadOnlyList<string>? LeftOut
+    );
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("convert", "Turn a single-file checkpoint into a diffusers folder, or a diffusers folder into another type; merge adapters into a model.") { Source, Target, Type, Shard, Tokenizer, Prediction, Variant };
+        var command = new Command(
+            "convert",
+            "Turn a single-file checkpoint into a diffusers folder, or a diffusers folder into another type; merge adapters into a model."
+        )
+        {
+            Source,
+            Target,
+            Type,
+            Shard,
+            Tokenizer,
+            Prediction,
+            Variant,
+        };
         Lora.AddTo(command);
         command.SetAction(static parsed => Run(parsed));
         return command;
@@ -53,7 +112,10 @@ internal static class ConvertCommand
         var (source, target) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Target));
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
             throw new UsageException($"--output: '{target}' exists and is not empty; give a new folder.");
-        DType? dtype = parsed.GetValue(Type) is not { } name ? null : Types.TryGetValue(name, out var type) ? type : throw new UsageException($"--dtype: '{name}' is none of float32, float16, bfloat16.");
+        DType? dtype =
+            parsed.GetValue(Type) is not { } name ? null
+            : Types.TryGetValue(name, out var type) ? type
+            : throw new UsageException($"--dtype: '{name}' is none of float32, float16, bfloat16.");
         long? shard = parsed.GetValue(Shard) is { } size ? Bytes(size) : null;
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))
@@ -61,12 +123,19 @@ internal static class ConvertCommand
         var adapters = Lora.Read(parsed);
         if (!isFolder && adapters.Count > 0)
             throw new UsageException("--lora is merged into a diffusers folder; convert the single file first.");
-        var inert = ((Option[])(isFolder ? [Tokenizer, Prediction] : [Variant])).Where(o => parsed.GetResult(o) is not null).Select(static o => o.Name).ToArray();
+        var inert = ((Option[])(isFolder ? [Tokenizer, Prediction] : [Variant]))
+            .Where(o => parsed.GetResult(o) is not null)
+            .Select(static o => o.Name)
+            .ToArray();
         if (inert.Length > 0)
-            throw new UsageException($"{string.Join(", ", inert)}: does nothing for {(isFolder ? "a diffusers folder" : "a single file")}.");
+            throw new UsageException(
+                $"{string.Join(", ", inert)}: does nothing for {(isFolder ? "a diffusers folder" : "a single file")}."
+            );
         using var scope = TensorScope.Enter();
-        var result = isFolder && (adapters.Count > 0 || AdapterFolder.IsAt(source)) ? Merged(parsed, source, target, dtype, shard, adapters)
-            : isFolder ? Folder(parsed, source, target, dtype, shard) : SingleFile(parsed, source, target, dtype, shard);
+        var result =
+            isFolder && (adapters.Count > 0 || AdapterFolder.IsAt(source)) ? Merged(parsed, source, target, dtype, shard, adapters)
+            : isFolder ? Folder(parsed, source, target, dtype, shard)
+            : SingleFile(parsed, source, target, dtype, shard);
         Output.For(parsed).Write(result, writer => Describe(writer, result));
         return 0;
     }
@@ -80,30 +149,64 @@ internal static class ConvertCommand
     }
 
     /// <summary>The whole model is in memory, in the type that it is stored in.</summary>
-    private static Result Merged(ParseResult parsed, string source, string target, DType? dtype, long? shard, IReadOnlyList<LaidOver> adapters)
+    private static Result Merged(
+        ParseResult parsed,
+        string source,
+        string target,
+        DType? dtype,
+        long? shard,
+        IReadOnlyList<LaidOver> adapters
+    )
     {
         using var pipeline = LatentDiffusionPipeline.Load(source, Device.Cpu, dtype: null, parsed.GetValue(Variant), autoencoderType: null);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         pipeline.Save(target, dtype, maxShardBytes: shard);
-        return new Result(target, null, null, [new Component(pipeline.DenoiserName, null, pipeline.Denoiser.Parameters.All.Count), new Component("vae", null, pipeline.Autoencoder.Parameters.All.Count)], null);
+        return new Result(
+            target,
+            null,
+            null,
+            [
+                new Component(pipeline.DenoiserName, null, pipeline.Denoiser.Parameters.All.Count),
+                new Component("vae", null, pipeline.Autoencoder.Parameters.All.Count),
+            ],
+            null
+        );
     }
 
     private static Result SingleFile(ParseResult parsed, string source, string target, DType? dtype, long? shard)
     {
         if (!source.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
-            throw new InputException($"'{source}' is no .safetensors file. Pickled checkpoints (.ckpt) are not converted here: save the model as safetensors first.");
+            throw new InputException(
+                $"'{source}' is no .safetensors file. Pickled checkpoints (.ckpt) are not converted here: save the model as "
+                    + $"safetensors first."
+            );
         var prediction = parsed.GetValue(Prediction);
         if (prediction is not (null or "epsilon" or "v_prediction"))
             throw new UsageException($"--prediction: '{prediction}' is neither epsilon nor v_prediction.");
-        var options = new SingleFileOptions { DType = dtype, MaxShardSize = shard, Tokenizer = parsed.GetValue(Tokenizer), Prediction = prediction };
+        var options = new SingleFileOptions
+        {
+            DType = dtype,
+            MaxShardSize = shard,
+            Tokenizer = parsed.GetValue(Tokenizer),
+            Prediction = prediction,
+        };
         var model = SingleFileConversion.Convert(source, target, options);
         var error = parsed.InvocationConfiguration.Error;
         if (options.Tokenizer is null)
             error.WriteLine("note: single files have no tokenizer, so the folder has none; --tokenizer DIR puts one in.");
         if (prediction is null && model.PredictsVelocity is null)
-            error.WriteLine("note: the file does not say what the denoiser predicts; v_prediction is assumed (2.x at 768 pixels). --prediction epsilon is for the base models at 512.");
-        return new Result(target, model.Kind, options.PredictionOf(model), [.. model.Components.Select(static c => new Component(c.Name, c.ClassName, c.Keys.Count))], model.LeftOut);
+            error.WriteLine(
+                "note: the file does not say what the denoiser predicts; v_prediction is assumed (2.x at 768 pixels). "
+                    + "--prediction epsilon is for the base models at 512."
+            );
+        return new Result(
+            target,
+            model.Kind,
+            options.PredictionOf(model),
+            [.. model.Components.Select(static c => new Component(c.Name, c.ClassName, c.Keys.Count))],
+            model.LeftOut
+        );
     }
 
     private static void Describe(TextWriter writer, Result result)
@@ -111,9 +214,16 @@ internal static class ConvertCommand
         if (result.Kind is { } kind)
             writer.WriteLine($"{kind}, predicts {result.Prediction}");
         foreach (var component in result.Components)
-            writer.WriteLine($"{(component.Name.Length == 0 ? "weights" : component.Name),-16} {component.Tensors,5} tensors  {component.Class}".TrimEnd());
+            writer.WriteLine(
+                (
+                    $"{(component.Name.Length == 0 ? "weights" : component.Name), -16} "
+                    + $"{component.Tensors, 5} tensors  {component.Class}"
+                ).TrimEnd()
+            );
         if (result.LeftOut is { Count: > 0 } left)
-            writer.WriteLine($"left out: {left.Count} tensors ({string.Join(", ", left.Select(static n => n.Split('.')[0]).Distinct().Take(8))})");
+            writer.WriteLine(
+                $"left out: {left.Count} tensors ({string.Join(", ", left.Select(static n => n.Split('.')[0]).Distinct().Take(8))})"
+            );
         writer.WriteLine($"written to {result.Output}");
     }
 
@@ -121,7 +231,10 @@ internal static class ConvertCommand
     {
         var upper = text.Trim().ToUpperInvariant();
         var (suffix, factor) = Array.Find(Units, u => upper.EndsWith(u.Suffix, StringComparison.Ordinal));
-        return suffix is not null && double.TryParse(upper[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number * factor >= 1
+        return
+            suffix is not null
+            && double.TryParse(upper[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            && number * factor >= 1
             ? (long)(number * factor)
             : throw new UsageException($"--max-shard-size: '{text}' is no size; write 5GB, 500MB or 2GiB.");
     }

@@ -11,34 +11,96 @@ namespace Retouch.Cli.Commands;
 internal static class DemoCommand
 {
     private static readonly DemoSettings Defaults = new();
-    private static readonly Option<string?> OutputPath = new("--output") { Description = "The demo's folder; new or empty. Default: runs/demo- and the time." };
-    private static readonly Option<bool> Resume = new("--resume") { Description = "Go on with the demo in --output; what is done is not done again." };
-    private static readonly Option<string?> Data = new("--data") { Description = "Your own pictures instead of drawn scenes: autoencoder and denoiser are trained on them first. Subfolders are classes; every 10th picture is held out." };
-    private static readonly Option<int> Size = new("--size") { Description = "Side of the pictures in pixels, divisible by 8.", DefaultValueFactory = static _ => Defaults.Size };
-    private static readonly Option<double?> Minutes = new("--minutes") { Description = "Minutes that training the networks may take, with --data (default 15) or --retrain (default: the whole recipes)." };
-    private static readonly Option<bool> Retrain = new("--retrain") { Description = "Make the pretrained networks anew, by the recipes in demo/, and use them. Takes about an hour." };
-    private static readonly Option<string?> Model = new("--model") { Description = "Start from this pipeline (diffusers layout) instead of the one that comes along; with --data, from its autoencoder." };
-    private static readonly Option<long> Steps = new("--steps") { Description = "Post-training steps of every arm.", DefaultValueFactory = static _ => Defaults.Steps };
-    private static readonly Option<int> Batch = new("--batch") { Description = "Samples a step.", DefaultValueFactory = static _ => Defaults.Batch };
-    private static readonly Option<int> Samples = new("--samples") { Description = "Pictures drawn from every model, and real ones to measure against.", DefaultValueFactory = static _ => Defaults.Samples };
-    private static readonly Option<int> SamplerSteps = new("--sampler-steps") { Description = "Sampler steps of a picture.", DefaultValueFactory = static _ => Defaults.SamplerSteps };
-    private static readonly Option<double> Guidance = new("--guidance") { Description = "Scale of classifier-free guidance; 1 is none.", DefaultValueFactory = static _ => Defaults.Guidance };
-    private static readonly Option<ulong> Seed = new("--seed") { Description = "Decides everything random.", DefaultValueFactory = static _ => Defaults.Seed };
+    private static readonly Option<string?> OutputPath = new("--output")
+    {
+        Description = "The demo's folder; new or empty. Default: runs/demo- and the time.",
+    };
+    private static readonly Option<bool> Resume = new("--resume")
+    {
+        Description = "Go on with the demo in --output; what is done is not done again.",
+    };
+    private static readonly Option<string?> Data = new("--data")
+    {
+        Description =
+            "Your own pictures instead of drawn scenes: autoencoder and denoiser are trained on them first. Subfolders are "
+            + "classes; every 10th picture is held out.",
+    };
+    private static readonly Option<int> Size = new("--size")
+    {
+        Description = "Side of the pictures in pixels, divisible by 8.",
+        DefaultValueFactory = static _ => Defaults.Size,
+    };
+    private static readonly Option<double?> Minutes = new("--minutes")
+    {
+        Description = "Minutes that training the networks may take, with --data (default 15) or --retrain (default: the whole recipes).",
+    };
+    private static readonly Option<bool> Retrain = new("--retrain")
+    {
+        Description = "Make the pretrained networks anew, by the recipes in demo/, and use them. Takes about an hour.",
+    };
+    private static readonly Option<string?> Model = new("--model")
+    {
+        Description = "Start from this pipeline (diffusers layout) instead of the one that comes along; with --data, from its autoencoder.",
+    };
+    private static readonly Option<long> Steps = new("--steps")
+    {
+        Description = "Post-training steps of every arm.",
+        DefaultValueFactory = static _ => Defaults.Steps,
+    };
+    private static readonly Option<int> Batch = new("--batch")
+    {
+        Description = "Samples a step.",
+        DefaultValueFactory = static _ => Defaults.Batch,
+    };
+    private static readonly Option<int> Samples = new("--samples")
+    {
+        Description = "Pictures drawn from every model, and real ones to measure against.",
+        DefaultValueFactory = static _ => Defaults.Samples,
+    };
+    private static readonly Option<int> SamplerSteps = new("--sampler-steps")
+    {
+        Description = "Sampler steps of a picture.",
+        DefaultValueFactory = static _ => Defaults.SamplerSteps,
+    };
+    private static readonly Option<double> Guidance = new("--guidance")
+    {
+        Description = "Scale of classifier-free guidance; 1 is none.",
+        DefaultValueFactory = static _ => Defaults.Guidance,
+    };
+    private static readonly Option<ulong> Seed = new("--seed")
+    {
+        Description = "Decides everything random.",
+        DefaultValueFactory = static _ => Defaults.Seed,
+    };
 
     public static Command Create()
     {
         var command = new Command("demo", "Post-trains a small model in three ways, compares them, and writes a report.")
         {
-            OutputPath, Resume, Data, Size, Minutes, Retrain, Model, Steps, Batch, Samples, SamplerSteps, Guidance, Seed,
+            OutputPath,
+            Resume,
+            Data,
+            Size,
+            Minutes,
+            Retrain,
+            Model,
+            Steps,
+            Batch,
+            Samples,
+            SamplerSteps,
+            Guidance,
+            Seed,
         };
-        command.SetAction((parsed, cancellation) =>
-        {
-            var time = TimeProvider.System;
-            var (folder, settings) = parsed.GetValue(Resume) ? Open(parsed) : Start(parsed, time);
-            var result = DemoRun.Run(settings, folder, Consoles.Create(parsed.InvocationConfiguration.Error, time, cancellation));
-            Output.For(parsed).Write(result, writer => Write(result, writer));
-            return Task.FromResult(0);
-        });
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                var time = TimeProvider.System;
+                var (folder, settings) = parsed.GetValue(Resume) ? Open(parsed) : Start(parsed, time);
+                var result = DemoRun.Run(settings, folder, Consoles.Create(parsed.InvocationConfiguration.Error, time, cancellation));
+                Output.For(parsed).Write(result, writer => Write(result, writer));
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
@@ -46,12 +108,26 @@ internal static class DemoCommand
     {
         var settings = new DemoSettings
         {
-            Data = parsed.GetValue(Data), Size = parsed.GetValue(Size), Minutes = parsed.GetValue(Minutes), Retrain = parsed.GetValue(Retrain), Model = parsed.GetValue(Model),
-            Steps = parsed.GetValue(Steps), Batch = parsed.GetValue(Batch), Samples = parsed.GetValue(Samples), SamplerSteps = parsed.GetValue(SamplerSteps),
-            Guidance = parsed.GetValue(Guidance), Seed = parsed.GetValue(Seed),
+            Data = parsed.GetValue(Data),
+            Size = parsed.GetValue(Size),
+            Minutes = parsed.GetValue(Minutes),
+            Retrain = parsed.GetValue(Retrain),
+            Model = parsed.GetValue(Model),
+            Steps = parsed.GetValue(Steps),
+            Batch = parsed.GetValue(Batch),
+            Samples = parsed.GetValue(Samples),
+            SamplerSteps = parsed.GetValue(SamplerSteps),
+            Guidance = parsed.GetValue(Guidance),
+            Seed = parsed.GetValue(Seed),
         };
         settings.Validate();
-        return (DemoFolder.Create(parsed.GetValue(OutputPath) ?? Path.Combine("runs", "demo-" + time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss")), settings), settings);
+        return (
+            DemoFolder.Create(
+                parsed.GetValue(OutputPath) ?? Path.Combine("runs", "demo-" + time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss")),
+                settings
+            ),
+            settings
+        );
     }
 
     private static (DemoFolder Folder, DemoSettings Settings) Open(ParseResult parsed)
@@ -59,7 +135,10 @@ internal static class DemoCommand
         if (parsed.GetValue(OutputPath) is not { } path)
             throw new UsageException("--resume needs --output: the folder of the demo to go on with.");
         Option[] fixedOnes = [Data, Size, Minutes, Retrain, Model, Steps, Batch, Samples, SamplerSteps, Guidance, Seed];
-        var given = fixedOnes.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(static option => option.Name).ToArray();
+        var given = fixedOnes
+            .Where(option => parsed.GetResult(option) is { Implicit: false })
+            .Select(static option => option.Name)
+            .ToArray();
         if (given.Length > 0)
             throw new UsageException($"--resume goes on with the demo as it was; {string.Join(", ", given)} cannot be given with it.");
         return DemoFolder.Open(path);
@@ -69,18 +148,19 @@ internal static class DemoCommand
     {
         writer.WriteLine(result.Verdict);
         writer.WriteLine();
-        writer.WriteLine($"{"",-14}{"wavelet distance",-30}{"spectrum error",-28}{"s a step",-10}{"peak memory"}");
+        writer.WriteLine($"{"", -14}{"wavelet distance", -30}{"spectrum error", -28}{"s a step", -10}{"peak memory"}");
         string Text(SetResult set, string name)
         {
             var figure = set.Of(name);
-            return $"{Figures.Significant(figure.Value, 3)} [{Figures.Significant(figure.Interval.Low, 3)}, {Figures.Significant(figure.Interval.High, 3)}]";
+            return $"{Figures.Significant(figure.Value, 3)} [{Figures.Significant(figure.Interval.Low, 3)}, "
+                + $"{Figures.Significant(figure.Interval.High, 3)}]";
         }
 
         foreach (var set in result.Evaluation.Sets.Prepend(result.Before))
         {
             var arm = result.Arms.FirstOrDefault(a => a.Name == set.Name);
-            var cost = arm is null ? "" : $"{Figures.Significant(arm.SecondsPerStep, 3),-10}{Figures.Bytes(arm.PeakBytes)}";
-            writer.WriteLine($"{set.Name,-14}{Text(set, DemoVerdict.Decisive),-30}{Text(set, "spectrum"),-28}{cost}".TrimEnd());
+            var cost = arm is null ? "" : $"{Figures.Significant(arm.SecondsPerStep, 3), -10}{Figures.Bytes(arm.PeakBytes)}";
+            writer.WriteLine($"{set.Name, -14}{Text(set, DemoVerdict.Decisive), -30}{Text(set, "spectrum"), -28}{cost}".TrimEnd());
         }
 
         writer.WriteLine();

@@ -5,7 +5,9 @@ using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch doctor</c>: what the machine has, what it lacks, and how to mend it. Exit code 4 when something required is missing.</summary>
+/// <summary>
+/// <c>retouch doctor</c>: what the machine has, what it lacks, and how to mend it. Exit code 4 when something required is missing.
+/// </summary>
 internal static class DoctorCommand
 {
     private const int MissingSomething = 4;
@@ -45,14 +47,23 @@ internal static class DoctorCommand
         writer.WriteLine($"Retouch {report.Version}");
         foreach (var check in report.Checks)
         {
-            var state = check.State switch { CheckState.Ok => "ok", CheckState.Slow => "slow", _ => "missing" };
-            writer.WriteLine($"{state,-8}{check.Name,-14}{check.Detail}");
+            var state = check.State switch
+            {
+                CheckState.Ok => "ok",
+                CheckState.Slow => "slow",
+                _ => "missing",
+            };
+            writer.WriteLine($"{state, -8}{check.Name, -14}{check.Detail}");
             if (check.Remedy is not null)
-                writer.WriteLine($"{"",-22}-> {check.Remedy}");
+                writer.WriteLine($"{"", -22}-> {check.Remedy}");
         }
 
-        writer.WriteLine(report.Usable
-            ? "Retouch can run here."
-            : $"Retouch cannot run here: {string.Join(", ", report.Checks.Where(check => check.State == CheckState.Missing).Select(check => check.Name))} missing.");
+        writer.WriteLine(
+            report.Usable
+                ? "Retouch can run here."
+                : $"Retouch cannot run here: "
+                    + $"{string.Join(", ", report.Checks.Where(check => check.State == CheckState.Missing).Select(check => check.Name))} "
+                    + $"missing."
+        );
     }
 }

@@ -16,40 +16,70 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         var images = new Option<string?>("--images") { Description = "Folder of the pictures to measure." };
-        var autoencoder = new Option<string?>("--autoencoder") { Description = "Instead of --images: an autoencoder's folder (config.json); measures its reconstructions of the reference." };
-        var measuring = new MeasuringOptions();
-        var command = new Command("evaluate", "Measure pictures, or what an autoencoder makes of real ones, against real ones.") { images, autoencoder };
-        measuring.AddTo(command);
-        command.SetAction((parsed, cancellation) =>
+        var autoencoder = new Option<string?>("--autoencoder")
         {
-            switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
+            Description = "Instead of --images: an autoencoder's folder (config.json); measures its reconstructions of the reference.",
+        };
+        var measuring = new MeasuringOptions();
+        var command = new Command("evaluate", "Measure pictures, or what an autoencoder makes of real ones, against real ones.")
+        {
+            images,
+            autoencoder,
+        };
+        measuring.AddTo(command);
+        command.SetAction(
+            (parsed, cancellation) =>
             {
-                case ({ } folder, null):
-                    RunFolder(parsed, measuring, folder, cancellation);
-                    break;
-                case (null, { } folder):
-                    RunAutoencoder(parsed, measuring, folder, cancellation);
-                    break;
-                default:
-                    throw new UsageException("Give what to measure: either --images or --autoencoder.");
-            }
+                switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
+                {
+                    case ({ } folder, null):
+                        RunFolder(parsed, measuring, folder, cancellation);
+                        break;
+                    case (null, { } folder):
+                        RunAutoencoder(parsed, measuring, folder, cancellation);
+                        break;
+                    default:
+                        throw new UsageException("Give what to measure: either --images or --autoencoder.");
+                }
 
-            return Task.CompletedTask;
-        });
+                return Task.CompletedTask;
+            }
+        );
         return command;
     }
 
     private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
-        With(parsed, measuring, options => Run(parsed, measuring, measuring.Reference(parsed), [ImageSet.Open(folder, measuring.Preparation(parsed))], options, cancellation));
+        With(
+            parsed,
+            measuring,
+            options =>
+                Run(
+                    parsed,
+                    measuring,
+                    measuring.Reference(parsed),
+                    [ImageSet.Open(folder, measuring.Preparation(parsed))],
+                    options,
+                    cancellation
+                )
+        );
 
-    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) => With(parsed, measuring, options =>
-    {
-        var originals = measuring.Reference(parsed) ?? throw new UsageException("An autoencoder reconstructs the reference's pictures: give them (--reference FOLDER).");
-        using var component = ComponentFolder.Load(folder, options.Device);
-        if (component.Network is not IAutoencoder network)
-            throw new InputException($"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder.");
-        Run(parsed, measuring, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
-    });
+    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
+        With(
+            parsed,
+            measuring,
+            options =>
+            {
+                var originals =
+                    measuring.Reference(parsed)
+                    ?? throw new UsageException("An autoencoder reconstructs the reference's pictures: give them (--reference FOLDER).");
+                using var component = ComponentFolder.Load(folder, options.Device);
+                if (component.Network is not IAutoencoder network)
+                    throw new InputException(
+                        $"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder."
+                    );
+                Run(parsed, measuring, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
+            }
+        );
 
     /// <summary>Does something with the options that the command line asks for, and closes the networks that they opened.</summary>
     internal static void With(ParseResult parsed, MeasuringOptions measuring, Action<EvaluationOptions> action)
@@ -66,7 +96,14 @@ internal static class EvaluateCommand
     }
 
     /// <summary>Measures sets and writes what was found; the first is the baseline.</summary>
-    internal static void Run(ParseResult parsed, MeasuringOptions measuring, ImageSet? reference, IReadOnlyList<ImageSet> sets, EvaluationOptions options, CancellationToken cancellation)
+    internal static void Run(
+        ParseResult parsed,
+        MeasuringOptions measuring,
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        EvaluationOptions options,
+        CancellationToken cancellation
+    )
     {
         var error = parsed.InvocationConfiguration.Error;
         var load = ReportOrigin.LoadAverage();
@@ -77,11 +114,16 @@ internal static class EvaluateCommand
         var written = measuring.Report.Write(parsed, result, reference, sets, load);
         foreach (var warning in result.Warnings)
             error.WriteLine("warning: " + warning);
-        Output.For(parsed).Write(result, writer =>
-        {
-            EvaluationText.Write(result, writer, TerminalFacts.OfStandardOutput());
-            foreach (var (name, path) in written)
-                writer.WriteLine($"{name}: {path}");
-        });
+        Output
+            .For(parsed)
+            .Write(
+                result,
+                writer =>
+                {
+                    EvaluationText.Write(result, writer, TerminalFacts.OfStandardOutput());
+                    foreach (var (name, path) in written)
+                        writer.WriteLine($"{name}: {path}");
+                }
+            );
     }
 }

@@ -20,27 +20,75 @@ internal static class FeaturesCommand
         var output = new Option<string>("--output") { Description = "Folder to write.", Required = true };
         var epochs = new Option<int>("--epochs") { Description = "Passes over the pictures.", DefaultValueFactory = _ => defaults.Epochs };
         var batch = new Option<int>("--batch-size") { Description = "Pictures a step.", DefaultValueFactory = _ => defaults.BatchSize };
-        var rate = new Option<double>("--learning-rate") { Description = "The highest learning rate.", DefaultValueFactory = _ => defaults.LearningRate };
-        var size = new Option<int>("--size") { Description = "Side of the pictures that the network sees.", DefaultValueFactory = _ => defaults.Size };
-        var channels = new Option<int>("--channels") { Description = "Channels of its first stage; there are eight times as many features.", DefaultValueFactory = _ => defaults.Channels };
+        var rate = new Option<double>("--learning-rate")
+        {
+            Description = "The highest learning rate.",
+            DefaultValueFactory = _ => defaults.LearningRate,
+        };
+        var size = new Option<int>("--size")
+        {
+            Description = "Side of the pictures that the network sees.",
+            DefaultValueFactory = _ => defaults.Size,
+        };
+        var channels = new Option<int>("--channels")
+        {
+            Description = "Channels of its first stage; there are eight times as many features.",
+            DefaultValueFactory = _ => defaults.Channels,
+        };
         var seed = new Option<ulong>("--seed") { Description = "Decides everything that is drawn." };
         var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
-        var command = new Command("features", "Train a small feature network on your own classes, for 'evaluate --retouch-features'.") { data, output, epochs, batch, rate, size, channels, seed, device };
-        command.SetAction((parsed, cancellation) =>
+        var command = new Command("features", "Train a small feature network on your own classes, for 'evaluate --retouch-features'.")
         {
-            var options = new FeatureTrainingOptions
+            data,
+            output,
+            epochs,
+            batch,
+            rate,
+            size,
+            channels,
+            seed,
+            device,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
             {
-                Epochs = parsed.GetValue(epochs), BatchSize = parsed.GetValue(batch), LearningRate = parsed.GetValue(rate), Size = parsed.GetValue(size),
-                Channels = parsed.GetValue(channels), Seed = parsed.GetValue(seed), Device = Device.Parse(parsed.GetValue(device)!),
-            };
-            var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
-            var network = FeatureTraining.Run(
-                ImageFolder.Open(parsed.GetValue(data)!), folder, options,
-                p => error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"epoch {p.Epoch} of {p.Epochs}: loss {p.Loss:0.0000}")), cancellation);
-            Output.For(parsed).Write(new Made(folder, network), writer => writer.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{folder}: {network.Width} features from {network.Pictures} pictures of {network.Classes.Count} classes; accuracy on pictures kept apart {network.Accuracy:0.000}")));
-            return Task.CompletedTask;
-        });
+                var options = new FeatureTrainingOptions
+                {
+                    Epochs = parsed.GetValue(epochs),
+                    BatchSize = parsed.GetValue(batch),
+                    LearningRate = parsed.GetValue(rate),
+                    Size = parsed.GetValue(size),
+                    Channels = parsed.GetValue(channels),
+                    Seed = parsed.GetValue(seed),
+                    Device = Device.Parse(parsed.GetValue(device)!),
+                };
+                var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
+                var network = FeatureTraining.Run(
+                    ImageFolder.Open(parsed.GetValue(data)!),
+                    folder,
+                    options,
+                    p =>
+                        error.WriteLine(
+                            string.Create(CultureInfo.InvariantCulture, $"epoch {p.Epoch} of {p.Epochs}: loss {p.Loss:0.0000}")
+                        ),
+                    cancellation
+                );
+                Output
+                    .For(parsed)
+                    .Write(
+                        new Made(folder, network),
+                        writer =>
+                            writer.WriteLine(
+                                string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"{folder}: {network.Width} features from {network.Pictures} pictures of "
+                                        + $"{network.Classes.Count} classes; accuracy on pictures kept apart {network.Accuracy:0.000}"
+                                )
+                            )
+                    );
+                return Task.CompletedTask;
+            }
+        );
         return command;
     }
 }

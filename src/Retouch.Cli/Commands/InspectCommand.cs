@@ -9,36 +9,61 @@ namespace Retouch.Cli.Commands;
 /// <summary><c>retouch inspect</c>: what a file or folder holds, and whether this machine can train it. No weight is read.</summary>
 internal static class InspectCommand
 {
-    private static readonly Argument<string> Target = new("path") { Description = "A file of tensors (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run." };
-    private static readonly Option<int> Batch = new("--batch") { Description = "Pictures in a batch of the training whose memory is told.", DefaultValueFactory = static _ => 1 };
+    private static readonly Argument<string> Target = new("path")
+    {
+        Description = "A file of tensors (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run.",
+    };
+    private static readonly Option<int> Batch = new("--batch")
+    {
+        Description = "Pictures in a batch of the training whose memory is told.",
+        DefaultValueFactory = static _ => 1,
+    };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
 
-    private static readonly Option<bool> Taps = new("--taps") { Description = "Measure a pipeline's taps and estimates on pictures, and propose options for the latent perceptual loss (as 'study taps' does)." };
+    private static readonly Option<bool> Taps = new("--taps")
+    {
+        Description =
+            "Measure a pipeline's taps and estimates on pictures, and propose options for the latent perceptual loss (as 'study "
+            + "taps' does).",
+    };
     private static readonly StudyOptions Looks = new("With --taps: ");
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.") { Target, Batch, Variant, Taps };
+        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.")
+        {
+            Target,
+            Batch,
+            Variant,
+            Taps,
+        };
         foreach (var option in Looks.All)
             command.Add(option);
-        command.SetAction(static (parsed, cancellation) =>
-        {
-            var taps = parsed.GetValue(Taps);
-            if ((taps ? [Batch, Variant] : Looks.All).FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } inert)
-                throw new UsageException(taps ? $"{inert.Name} would do nothing with --taps." : $"{inert.Name} is for --taps; it would do nothing.");
-            if (taps)
+        command.SetAction(
+            static (parsed, cancellation) =>
             {
-                StudyCommand.Taps(parsed, parsed.GetRequiredValue(Target), Looks, cancellation);
+                var taps = parsed.GetValue(Taps);
+                if (
+                    (taps ? [Batch, Variant] : Looks.All).FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is
+                    { } inert
+                )
+                    throw new UsageException(
+                        taps ? $"{inert.Name} would do nothing with --taps." : $"{inert.Name} is for --taps; it would do nothing."
+                    );
+                if (taps)
+                {
+                    StudyCommand.Taps(parsed, parsed.GetRequiredValue(Target), Looks, cancellation);
+                    return Task.FromResult(0);
+                }
+
+                if (parsed.GetValue(Batch) < 1)
+                    throw new UsageException("--batch must be at least 1.");
+                var report = new Inspector(parsed.GetValue(Batch), parsed.GetValue(Variant)).Inspect(parsed.GetRequiredValue(Target));
+                Output.For(parsed).Write(report, writer => Write(report, writer));
                 return Task.FromResult(0);
             }
-
-            if (parsed.GetValue(Batch) < 1)
-                throw new UsageException("--batch must be at least 1.");
-            var report = new Inspector(parsed.GetValue(Batch), parsed.GetValue(Variant)).Inspect(parsed.GetRequiredValue(Target));
-            Output.For(parsed).Write(report, writer => Write(report, writer));
-            return Task.FromResult(0);
-        });
+        );
         return command;
     }
 
@@ -54,7 +79,10 @@ internal static class InspectCommand
         if (report.Run is { } run)
         {
             var loss = run.LastLoss is { } value ? $", loss {Figures.Significant(value)}" : "";
-            writer.WriteLine($"  last step {run.LastStep?.ToString(CultureInfo.InvariantCulture) ?? "none"}{loss}; checkpoints: {string.Join(", ", run.Checkpoints.DefaultIfEmpty(0))}");
+            writer.WriteLine(
+                $"  last step {run.LastStep?.ToString(CultureInfo.InvariantCulture) ?? "none"}{loss}; checkpoints: "
+                    + $"{string.Join(", ", run.Checkpoints.DefaultIfEmpty(0))}"
+            );
         }
 
         foreach (var component in report.Components)
@@ -64,7 +92,9 @@ internal static class InspectCommand
         if (report.Training is { } training)
             Write(training, writer);
         if (report.Scheduler is not null)
-            writer.WriteLine($"its taps on your pictures, and options that follow: retouch inspect {report.Path} --taps --data PICTURES --output REPORT");
+            writer.WriteLine(
+                $"its taps on your pictures, and options that follow: retouch inspect {report.Path} --taps --data PICTURES --output REPORT"
+            );
     }
 
     private static void Write(TensorFileReport tensors, TextWriter writer)
@@ -78,9 +108,12 @@ internal static class InspectCommand
 
     private static void Write(ComponentReport component, TextWriter writer)
     {
-        writer.WriteLine($"{component.Name}: {component.Class}, {Figures.Count(component.Parameters)} parameters ({Types(component.Types)}), {Figures.Bytes(component.BytesOnDisk)} in {component.Files} files");
+        writer.WriteLine(
+            $"{component.Name}: {component.Class}, {Figures.Count(component.Parameters)} parameters ({Types(component.Types)}), "
+                + $"{Figures.Bytes(component.BytesOnDisk)} in {component.Files} files"
+        );
         foreach (var tap in component.Taps)
-            writer.WriteLine($"  tap {tap.Index}  {tap.Name,-24} {tap.Channels,5} channels, {tap.Scale}x the latent");
+            writer.WriteLine($"  tap {tap.Index}  {tap.Name, -24} {tap.Channels, 5} channels, {tap.Scale}x the latent");
         foreach (var problem in component.Problems)
             writer.WriteLine($"  ! {problem}");
     }
@@ -88,7 +121,7 @@ internal static class InspectCommand
     private static void Write(TrainingMemory training, TextWriter writer)
     {
         writer.WriteLine($"training {training.Trained} with AdamW, batches of {training.Batch}:");
-        void Line(string name, long bytes, string more = "") => writer.WriteLine($"  {name,-14}{Figures.Bytes(bytes),12}{more}");
+        void Line(string name, long bytes, string more = "") => writer.WriteLine($"  {name, -14}{Figures.Bytes(bytes), 12}{more}");
         Line("weights", training.Weights, "  all networks, float32");
         Line("gradients", training.Gradients);
         Line("optimiser", training.Optimiser, "  two moments");
@@ -106,5 +139,6 @@ internal static class InspectCommand
         }
     }
 
-    private static string Types(IReadOnlyDictionary<string, long> types) => types.Count == 0 ? "no weights" : string.Join(", ", types.Keys.Order(StringComparer.Ordinal));
+    private static string Types(IReadOnlyDictionary<string, long> types) =>
+        types.Count == 0 ? "no weights" : string.Join(", ", types.Keys.Order(StringComparer.Ordinal));
 }

@@ -10,8 +10,14 @@ namespace Retouch.Cli.Commands;
 /// <summary>The options of verbs that lay adapters over a model.</summary>
 internal sealed class LoraFlags
 {
-    private readonly Option<string[]> _files = new("--lora") { Description = $"Low-rank adapters to lay over the model: a file, or a folder with {LoraFile.Name}. Can be repeated." };
-    private readonly Option<double[]> _scales = new("--lora-scale") { Description = "How strongly: 1, the default, is as trained. One for all, or one for each --lora in their order." };
+    private readonly Option<string[]> _files = new("--lora")
+    {
+        Description = $"Low-rank adapters to lay over the model: a file, or a folder with {LoraFile.Name}. Can be repeated.",
+    };
+    private readonly Option<double[]> _scales = new("--lora-scale")
+    {
+        Description = "How strongly: 1, the default, is as trained. One for all, or one for each --lora in their order.",
+    };
 
     public void AddTo(Command command)
     {
@@ -30,16 +36,34 @@ internal sealed class LoraFlags
         foreach (var scale in scales)
         {
             if (!double.IsFinite(scale) || scale == 0)
-                throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--lora-scale is {scale}; it is a number other than 0, with which the adapters would do nothing."));
+                throw new UsageException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"--lora-scale is {scale}; it is a number other than 0, with which the adapters would do nothing."
+                    )
+                );
         }
 
         foreach (var file in files)
         {
             if (!File.Exists(Directory.Exists(file) ? Path.Combine(file, LoraFile.Name) : file))
-                throw new InputException(Directory.Exists(file) ? $"--lora: '{file}' holds no {LoraFile.Name}." : $"--lora: there is no file '{file}'.");
+                throw new InputException(
+                    Directory.Exists(file) ? $"--lora: '{file}' holds no {LoraFile.Name}." : $"--lora: there is no file '{file}'."
+                );
         }
 
-        return [.. files.Select((f, k) => new LaidOver(Path.GetFullPath(f), scales.Length == 0 ? 1 : scales.Length == 1 ? scales[0] : scales[k]))];
+        return
+        [
+            .. files.Select(
+                (f, k) =>
+                    new LaidOver(
+                        Path.GetFullPath(f),
+                        scales.Length == 0 ? 1
+                            : scales.Length == 1 ? scales[0]
+                            : scales[k]
+                    )
+            ),
+        ];
     }
 
     /// <summary>Says what is odd about a model that consists of adapters.</summary>

@@ -11,18 +11,59 @@ internal sealed class MeasuringOptions
 {
     private const string DefaultMetrics = "fwd,spectrum,sharpness";
 
-    private readonly Option<string?> reference = new("--reference") { Description = "Folder of real pictures; for psnr, of the originals. Only fid with --statistics does without." };
-    private readonly Option<string> metrics = new("--metrics") { Description = "Any of fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid, prdc.", DefaultValueFactory = _ => DefaultMetrics };
-    private readonly Option<int?> level = new("--level") { Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones." };
-    private readonly Option<int?> neighbours = new("--neighbours") { Description = $"For prdc: the neighbour that gives a picture's ball its radius. Default {new PrecisionRecallOptions().Neighbours}." };
-    private readonly Option<BallRule?> rule = new("--ball") { Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open." };
-    private readonly Option<int?> subsets = new("--kid-subsets") { Description = $"For kid: subsets that are averaged. Default {new KernelDistanceOptions().Subsets}." };
-    private readonly Option<int?> subsetSize = new("--kid-subset-size") { Description = $"For kid: pictures in a subset. Default {new KernelDistanceOptions().SubsetSize}, fewer where there are fewer." };
-    private readonly Option<int?> directions = new("--directions") { Description = $"For swd: random directions. Default {new SlicedWassersteinOptions().Directions}." };
-    private readonly Option<string?> maps = new("--maps") { Description = "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, as .npy and .png." };
-    private readonly Option<int> resamples = new("--resamples") { Description = "Bootstrap resamples.", DefaultValueFactory = _ => new BootstrapOptions().Resamples };
-    private readonly Option<double> confidence = new("--confidence") { Description = "Confidence of the intervals.", DefaultValueFactory = _ => new BootstrapOptions().Confidence };
-    private readonly Option<int> batch = new("--batch-size") { Description = "Pictures looked at together.", DefaultValueFactory = _ => new EvaluationOptions().BatchSize };
+    private readonly Option<string?> reference = new("--reference")
+    {
+        Description = "Folder of real pictures; for psnr, of the originals. Only fid with --statistics does without.",
+    };
+    private readonly Option<string> metrics = new("--metrics")
+    {
+        Description = "Any of fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid, prdc.",
+        DefaultValueFactory = _ => DefaultMetrics,
+    };
+    private readonly Option<int?> level = new("--level")
+    {
+        Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones.",
+    };
+    private readonly Option<int?> neighbours = new("--neighbours")
+    {
+        Description = $"For prdc: the neighbour that gives a picture's ball its radius. Default {new PrecisionRecallOptions().Neighbours}.",
+    };
+    private readonly Option<BallRule?> rule = new("--ball")
+    {
+        Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open.",
+    };
+    private readonly Option<int?> subsets = new("--kid-subsets")
+    {
+        Description = $"For kid: subsets that are averaged. Default {new KernelDistanceOptions().Subsets}.",
+    };
+    private readonly Option<int?> subsetSize = new("--kid-subset-size")
+    {
+        Description = $"For kid: pictures in a subset. Default {new KernelDistanceOptions().SubsetSize}, fewer where there are fewer.",
+    };
+    private readonly Option<int?> directions = new("--directions")
+    {
+        Description = $"For swd: random directions. Default {new SlicedWassersteinOptions().Directions}.",
+    };
+    private readonly Option<string?> maps = new("--maps")
+    {
+        Description =
+            "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, as .npy and .png.",
+    };
+    private readonly Option<int> resamples = new("--resamples")
+    {
+        Description = "Bootstrap resamples.",
+        DefaultValueFactory = _ => new BootstrapOptions().Resamples,
+    };
+    private readonly Option<double> confidence = new("--confidence")
+    {
+        Description = "Confidence of the intervals.",
+        DefaultValueFactory = _ => new BootstrapOptions().Confidence,
+    };
+    private readonly Option<int> batch = new("--batch-size")
+    {
+        Description = "Pictures looked at together.",
+        DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
+    };
     private readonly Option<string> device = new("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
 
     private readonly PreparationOptions preparing = new();
@@ -33,7 +74,10 @@ internal sealed class MeasuringOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[reference, metrics, level, neighbours, rule, subsets, subsetSize, directions, maps, resamples, confidence, batch, device])
+        foreach (
+            Option option in (Option[])
+                [reference, metrics, level, neighbours, rule, subsets, subsetSize, directions, maps, resamples, confidence, batch, device]
+        )
             command.Add(option);
         preparing.AddTo(command);
         networks.AddTo(command);
@@ -41,7 +85,8 @@ internal sealed class MeasuringOptions
     }
 
     /// <summary>The reference's pictures, or null where none are given.</summary>
-    public ImageSet? Reference(ParseResult parsed) => parsed.GetValue(reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
+    public ImageSet? Reference(ParseResult parsed) =>
+        parsed.GetValue(reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
 
     public SetPreparation Preparation(ParseResult parsed) => preparing.Read(parsed);
 
@@ -63,12 +108,30 @@ internal sealed class MeasuringOptions
         {
             Metrics = asked,
             WaveletLevel = parsed.GetValue(level),
-            Bootstrap = new BootstrapOptions { Resamples = parsed.GetValue(resamples), Confidence = parsed.GetValue(confidence), Seed = preparing.Seed(parsed) },
+            Bootstrap = new BootstrapOptions
+            {
+                Resamples = parsed.GetValue(resamples),
+                Confidence = parsed.GetValue(confidence),
+                Seed = preparing.Seed(parsed),
+            },
             BatchSize = parsed.GetValue(batch),
             Device = where,
-            PrecisionRecall = prdc with { Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours, Rule = parsed.GetValue(rule) ?? prdc.Rule },
-            SlicedWasserstein = sliced with { Directions = parsed.GetValue(directions) ?? sliced.Directions, Seed = preparing.Seed(parsed) },
-            Kernel = kernel with { Subsets = parsed.GetValue(subsets) ?? kernel.Subsets, SubsetSize = parsed.GetValue(subsetSize) ?? kernel.SubsetSize, Seed = preparing.Seed(parsed) },
+            PrecisionRecall = prdc with
+            {
+                Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours,
+                Rule = parsed.GetValue(rule) ?? prdc.Rule,
+            },
+            SlicedWasserstein = sliced with
+            {
+                Directions = parsed.GetValue(directions) ?? sliced.Directions,
+                Seed = preparing.Seed(parsed),
+            },
+            Kernel = kernel with
+            {
+                Subsets = parsed.GetValue(subsets) ?? kernel.Subsets,
+                SubsetSize = parsed.GetValue(subsetSize) ?? kernel.SubsetSize,
+                Seed = preparing.Seed(parsed),
+            },
         };
         options = networks.Open(parsed, options, opened);
         options.Validate();
@@ -82,7 +145,10 @@ internal sealed class MeasuringOptions
             return;
         for (var k = 0; k < result.Sets.Count; k++)
         {
-            var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(result.Sets[k].Name)).Select(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-'));
+            var name = string.Concat(
+                Path.GetFileName(Path.TrimEndingDirectorySeparator(result.Sets[k].Name))
+                    .Select(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-')
+            );
             SpectrumMap.Save(result.Sets[k].SpectrumMap!, Path.Combine(folder, $"spectrum-{k + 1}-{name}"));
         }
     }
@@ -112,7 +178,10 @@ internal sealed class MeasuringOptions
                 "fd" => Metrics.Fd,
                 "kid" => Metrics.Kid,
                 "prdc" => Metrics.Prdc,
-                _ => throw new UsageException($"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid and prdc."),
+                _ => throw new UsageException(
+                    $"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, "
+                        + $"kid and prdc."
+                ),
             };
         }
 

@@ -9,13 +9,37 @@ namespace Retouch.Cli.Commands;
 /// <summary>The options that name networks for measuring, and statistics that were made with them.</summary>
 internal sealed class NetworkOptions
 {
-    private readonly Option<string?> inception = new("--inception") { Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors or .pth)." };
-    private readonly Option<string?> squeezenet = new("--squeezenet") { Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors or .pth)." };
-    private readonly Option<string?> clip = new("--clip") { Description = "For fd, kid, prdc, clipscore: folder of a CLIP model (transformers' CLIPModel; without clipscore, also CLIPVisionModelWithProjection)." };
-    private readonly Option<string?> own = new("--retouch-features") { Description = "For fd, kid, prdc: folder of a feature network that 'retouch features' trained." };
-    private readonly Option<string?> lpips = new("--lpips") { Description = "For lpips: the lpips package's linear weights (.safetensors or .pth)." };
-    private readonly Option<string?> lpipsNetwork = new("--lpips-network") { Description = "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout." };
-    private readonly Option<string?> statistics = new("--statistics") { Description = "For fid: saved statistics (.npz with mu and sigma) to compare with instead of --reference." };
+    private readonly Option<string?> inception = new("--inception")
+    {
+        Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors or .pth).",
+    };
+    private readonly Option<string?> squeezenet = new("--squeezenet")
+    {
+        Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors or .pth).",
+    };
+    private readonly Option<string?> clip = new("--clip")
+    {
+        Description =
+            "For fd, kid, prdc, clipscore: folder of a CLIP model (transformers' CLIPModel; without clipscore, also "
+            + "CLIPVisionModelWithProjection).",
+    };
+    private readonly Option<string?> own = new("--retouch-features")
+    {
+        Description = "For fd, kid, prdc: folder of a feature network that 'retouch features' trained.",
+    };
+    private readonly Option<string?> lpips = new("--lpips")
+    {
+        Description = "For lpips: the lpips package's linear weights (.safetensors or .pth).",
+    };
+    private readonly Option<string?> lpipsNetwork = new("--lpips-network")
+    {
+        Description =
+            "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout.",
+    };
+    private readonly Option<string?> statistics = new("--statistics")
+    {
+        Description = "For fid: saved statistics (.npz with mu and sigma) to compare with instead of --reference.",
+    };
 
     public void AddTo(Command command)
     {
@@ -58,7 +82,9 @@ internal sealed class NetworkOptions
     {
         var (linear, trunk) = (parsed.GetValue(lpips), parsed.GetValue(lpipsNetwork));
         if (linear is null != trunk is null)
-            throw new UsageException("--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight.");
+            throw new UsageException(
+                "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
+            );
         if (linear is null)
             return null;
         var network = PerceptualSimilarity.Open(trunk!, linear, device);

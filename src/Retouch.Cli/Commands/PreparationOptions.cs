@@ -7,9 +7,19 @@ namespace Retouch.Cli.Commands;
 /// <summary>Which pictures of a folder are measured, and how they get one size.</summary>
 internal sealed class PreparationOptions
 {
-    private readonly Option<int?> size = new("--size") { Description = "Resize the shorter side to this and cut a square from the middle. Without it, all pictures must have one size." };
-    private readonly Option<ResizeFilter> filter = new("--filter") { Description = "Filter of the resize, as in Pillow.", DefaultValueFactory = _ => ResizeFilter.Lanczos };
-    private readonly Option<bool> enlarge = new("--allow-enlarging") { Description = "Enlarge pictures that are smaller than --size instead of refusing them." };
+    private readonly Option<int?> size = new("--size")
+    {
+        Description = "Resize the shorter side to this and cut a square from the middle. Without it, all pictures must have one size.",
+    };
+    private readonly Option<ResizeFilter> filter = new("--filter")
+    {
+        Description = "Filter of the resize, as in Pillow.",
+        DefaultValueFactory = _ => ResizeFilter.Lanczos,
+    };
+    private readonly Option<bool> enlarge = new("--allow-enlarging")
+    {
+        Description = "Enlarge pictures that are smaller than --size instead of refusing them.",
+    };
     private readonly Option<int?> count = new("--count") { Description = "Pictures of each folder to take, drawn with --seed." };
     private readonly Option<ulong> seed = new("--seed") { Description = "Seed of whatever is drawn." };
 
@@ -19,14 +29,15 @@ internal sealed class PreparationOptions
             command.Add(option);
     }
 
-    public SetPreparation Read(ParseResult parsed) => new()
-    {
-        Size = parsed.GetValue(size),
-        Filter = parsed.GetValue(filter),
-        AllowEnlarging = parsed.GetValue(enlarge),
-        Take = parsed.GetValue(count),
-        Seed = Seed(parsed),
-    };
+    public SetPreparation Read(ParseResult parsed) =>
+        new()
+        {
+            Size = parsed.GetValue(size),
+            Filter = parsed.GetValue(filter),
+            AllowEnlarging = parsed.GetValue(enlarge),
+            Take = parsed.GetValue(count),
+            Seed = Seed(parsed),
+        };
 
     public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
 }

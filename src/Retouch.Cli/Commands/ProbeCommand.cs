@@ -8,15 +8,31 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch probe</c>: runs one network on named tensors and writes every named result, so that anyone can compare Retouch with another library.
+/// <c>retouch probe</c>: runs one network on named tensors and writes every named result, so that anyone can compare Retouch with another
+/// library.
 /// </summary>
 internal static class ProbeCommand
 {
     private static readonly Option<string> Model = new("--model") { Description = "Folder with config.json and weights.", Required = true };
-    private static readonly Option<string> Inputs = new("--inputs") { Description = "Safetensors file with tensors in.*; others are passed over.", Required = true };
-    private static readonly Option<string> Results = new("--output") { Description = "Safetensors file to write: out.*, and grad.* where cotangents (in.cotangent, in.cot_*) are among the inputs.", Required = true };
-    private static readonly Option<bool> Intermediates = new("--intermediates") { Description = "Write the outputs of inner modules too, as mid.*." };
-    private static readonly Option<string> Where = new("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = static _ => "cpu" };
+    private static readonly Option<string> Inputs = new("--inputs")
+    {
+        Description = "Safetensors file with tensors in.*; others are passed over.",
+        Required = true,
+    };
+    private static readonly Option<string> Results = new("--output")
+    {
+        Description = "Safetensors file to write: out.*, and grad.* where cotangents (in.cotangent, in.cot_*) are among the inputs.",
+        Required = true,
+    };
+    private static readonly Option<bool> Intermediates = new("--intermediates")
+    {
+        Description = "Write the outputs of inner modules too, as mid.*.",
+    };
+    private static readonly Option<string> Where = new("--device")
+    {
+        Description = "cpu, cuda or cuda:1.",
+        DefaultValueFactory = static _ => "cpu",
+    };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
 
     /// <summary>A tensor of the result.</summary>
@@ -25,7 +41,15 @@ internal static class ProbeCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("probe", "Run a network on tensors of a file and write all it puts out.") { Model, Inputs, Results, Intermediates, Where, Variant };
+        var command = new Command("probe", "Run a network on tensors of a file and write all it puts out.")
+        {
+            Model,
+            Inputs,
+            Results,
+            Intermediates,
+            Where,
+            Variant,
+        };
         command.SetAction(static parsed => Run(parsed));
         return command;
     }
@@ -40,7 +64,9 @@ internal static class ProbeCommand
         SafetensorsWriter.Write(parsed.GetRequiredValue(Results), results);
         var written = results.Select(static r => new Written(r.Key, r.Value.Shape, r.Value.DType.ToString())).ToList();
         results.ForEach(static r => r.Value.Dispose());
-        Output.For(parsed).Write(written, writer => written.ForEach(w => writer.WriteLine($"{w.Name} {w.Type} [{string.Join(", ", w.Shape)}]")));
+        Output
+            .For(parsed)
+            .Write(written, writer => written.ForEach(w => writer.WriteLine($"{w.Name} {w.Type} [{string.Join(", ", w.Shape)}]")));
         return 0;
     }
 
@@ -67,9 +93,12 @@ internal static class ProbeCommand
         }
     }
 
-    private static ParameterStore ParametersOf(Component component) => ComponentRegistry.Of(component.Network).Parameters(component.Network);
+    private static ParameterStore ParametersOf(Component component) =>
+        ComponentRegistry.Of(component.Network).Parameters(component.Network);
 
-    /// <summary>Copies a module's output: the module may go on to write over it. The copy outlives the module's scope and is freed with the results.</summary>
+    /// <summary>
+    /// Copies a module's output: the module may go on to write over it. The copy outlives the module's scope and is freed with the results.
+    /// </summary>
     private static void Note(Dictionary<string, Tensor> seen, string name, Tensor value)
     {
         using var scope = TensorScope.Enter();

@@ -17,9 +17,19 @@ internal sealed record PromptedPictures(IReadOnlyList<string> Prompts, IReadOnly
 internal static class PromptOptions
 {
     private static readonly Option<string[]> Prompt = new("--prompt") { Description = "What the pictures show; can be repeated." };
-    private static readonly Option<string?> File = new("--prompts") { Description = "A file of prompts: one a line, or .jsonl with a member prompt, text or caption." };
-    private static readonly Option<string?> Negative = new("--negative") { Description = "What guidance moves away from; default: the empty prompt." };
-    private static readonly Option<int> Each = new("--images-per-prompt") { Description = "Pictures of each prompt.", DefaultValueFactory = static _ => 1 };
+    private static readonly Option<string?> File = new("--prompts")
+    {
+        Description = "A file of prompts: one a line, or .jsonl with a member prompt, text or caption.",
+    };
+    private static readonly Option<string?> Negative = new("--negative")
+    {
+        Description = "What guidance moves away from; default: the empty prompt.",
+    };
+    private static readonly Option<int> Each = new("--images-per-prompt")
+    {
+        Description = "Pictures of each prompt.",
+        DefaultValueFactory = static _ => 1,
+    };
 
     public static void AddTo(Command command)
     {
@@ -38,7 +48,9 @@ internal static class PromptOptions
             throw new UsageException("--images-per-prompt must be at least 1.");
         if (prompts.Length > 0)
             return [.. prompts.SelectMany(p => Enumerable.Repeat(p, each))];
-        return parsed.GetValue(Negative) is null && each == 1 ? null : throw new UsageException("--negative and --images-per-prompt need --prompt or --prompts.");
+        return parsed.GetValue(Negative) is null && each == 1
+            ? null
+            : throw new UsageException("--negative and --images-per-prompt need --prompt or --prompts.");
     }
 
     /// <summary>Encodes the prompts of pictures; the encoders are in memory only meanwhile.</summary>
@@ -48,7 +60,14 @@ internal static class PromptOptions
     /// <param name="height">Of the pictures, in pixels.</param>
     /// <param name="width">Of the pictures, in pixels.</param>
     /// <param name="device">Where the encoders run.</param>
-    public static PromptedPictures Encode(LatentDiffusionPipeline pipeline, IReadOnlyList<string> prompts, ParseResult parsed, int height, int width, Device device)
+    public static PromptedPictures Encode(
+        LatentDiffusionPipeline pipeline,
+        IReadOnlyList<string> prompts,
+        ParseResult parsed,
+        int height,
+        int width,
+        Device device
+    )
     {
         using var encoders = pipeline.LoadPromptEncoders(device);
         var known = new Dictionary<string, Condition>(StringComparer.Ordinal);
@@ -59,9 +78,14 @@ internal static class PromptOptions
             using var scope = TensorScope.Enter();
             var encoded = encoders.Encoder.Encode([prompt]);
             foreach (var cut in encoded.Cut)
-                parsed.InvocationConfiguration.Error.WriteLine($"note: the prompt '{prompt}' is longer than its encoder takes; left out: '{cut.Dropped}'");
+                parsed.InvocationConfiguration.Error.WriteLine(
+                    $"note: the prompt '{prompt}' is longer than its encoder takes; left out: '{cut.Dropped}'"
+                );
             var whole = encoders.Encoder.TakesTimeIds
-                ? encoded.Condition with { TimeIds = MicroConditioning.ToTensor([MicroConditioning.Whole(height, width)], device) }
+                ? encoded.Condition with
+                {
+                    TimeIds = MicroConditioning.ToTensor([MicroConditioning.Whole(height, width)], device),
+                }
                 : encoded.Condition;
             return known[prompt] = whole.To(Device.Cpu).Escape();
         }

@@ -14,7 +14,11 @@ internal sealed class ReportOptions
     /// <summary>What <c>--tensorboard</c> says of itself, here and in other verbs.</summary>
     public const string TensorBoardDescription = "Write the figures for TensorBoard too, into the folder tensorboard of --output.";
 
-    private readonly Option<string?> output = new("--output") { Description = "Folder for a report: one page with figures, spectra, pictures and the protocol, and the same numbers as JSON and CSV." };
+    private readonly Option<string?> output = new("--output")
+    {
+        Description =
+            "Folder for a report: one page with figures, spectra, pictures and the protocol, and the same numbers as JSON and CSV.",
+    };
     private readonly Option<bool> tensorBoard = new("--tensorboard") { Description = TensorBoardDescription };
 
     public void AddTo(Command command)
@@ -38,11 +42,20 @@ internal sealed class ReportOptions
     /// <param name="sets">The sets.</param>
     /// <param name="load">The load average before.</param>
     /// <returns>Where: names and paths.</returns>
-    public IReadOnlyList<(string Name, string Path)> Write(ParseResult parsed, EvaluationResult result, ImageSet? reference, IReadOnlyList<ImageSet> sets, string load)
+    public IReadOnlyList<(string Name, string Path)> Write(
+        ParseResult parsed,
+        EvaluationResult result,
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        string load
+    )
     {
         if (parsed.GetValue(output) is not { } folder)
             return [];
-        var files = ReportWriter.Write(EvaluationReport.Build(result, reference, sets, ReportOrigin.Of(CommandText.Of(parsed), load)), folder);
+        var files = ReportWriter.Write(
+            EvaluationReport.Build(result, reference, sets, ReportOrigin.Of(CommandText.Of(parsed), load)),
+            folder
+        );
         List<(string, string)> written = [("report", files.Html)];
         if (parsed.GetValue(tensorBoard))
             written.Add(("tensorboard", FigureEvents.Write(EvaluationReport.Runs(result), folder, TimeProvider.System)));

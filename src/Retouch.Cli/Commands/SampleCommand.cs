@@ -21,26 +21,72 @@ internal sealed record SampleResult(string Folder, int Count, string Sampler, do
 /// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
 {
-    private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout, or adapters that name theirs.", Required = true };
-    private static readonly Option<string> OutputFolder = new("--output") { Description = "Folder for the pictures; new or empty.", Required = true };
-    private static readonly Option<int?> Count = new("--count") { Description = "Pictures, 16 by default; with prompts they are counted by these." };
-    private static readonly Option<ulong> Seed = new("--seed") { Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.", DefaultValueFactory = static _ => 0 };
-    private static readonly Option<string?> SamplerName = new("--sampler") { Description = $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own." };
+    private static readonly Option<string> Model = new("--model")
+    {
+        Description = "A pipeline in the diffusers layout, or adapters that name theirs.",
+        Required = true,
+    };
+    private static readonly Option<string> OutputFolder = new("--output")
+    {
+        Description = "Folder for the pictures; new or empty.",
+        Required = true,
+    };
+    private static readonly Option<int?> Count = new("--count")
+    {
+        Description = "Pictures, 16 by default; with prompts they are counted by these.",
+    };
+    private static readonly Option<ulong> Seed = new("--seed")
+    {
+        Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.",
+        DefaultValueFactory = static _ => 0,
+    };
+    private static readonly Option<string?> SamplerName = new("--sampler")
+    {
+        Description =
+            $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own.",
+    };
     private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
-    private static readonly Option<double> Guidance = new("--guidance") { Description = "Scale of classifier-free guidance; 1 is none.", DefaultValueFactory = static _ => 1.5 };
-    private static readonly Option<double> Rescale = new("--guidance-rescale") { Description = "Brings the guided output back to the deviation of the conditional one, 0 to 1." };
+    private static readonly Option<double> Guidance = new("--guidance")
+    {
+        Description = "Scale of classifier-free guidance; 1 is none.",
+        DefaultValueFactory = static _ => 1.5,
+    };
+    private static readonly Option<double> Rescale = new("--guidance-rescale")
+    {
+        Description = "Brings the guided output back to the deviation of the conditional one, 0 to 1.",
+    };
     private static readonly Option<double[]> Interval = new("--guidance-interval")
     {
-        Description = "Guide only between these two shares of the noisiest time, as 0.1 0.8; outside, the network runs once instead of twice.", AllowMultipleArgumentsPerToken = true,
+        Description =
+            "Guide only between these two shares of the noisiest time, as 0.1 0.8; outside, the network runs once instead of twice.",
+        AllowMultipleArgumentsPerToken = true,
     };
 
-    private static readonly Option<string?> Size = new("--size") { Description = "Pixels: a side (512) or width x height (768x512); default: what the denoiser was made for." };
+    private static readonly Option<string?> Size = new("--size")
+    {
+        Description = "Pixels: a side (512) or width x height (768x512); default: what the denoiser was made for.",
+    };
     private static readonly Option<int?> Width = new("--width") { Description = "Width in pixels, instead of --size." };
     private static readonly Option<int?> Height = new("--height") { Description = "Height in pixels, instead of --size." };
-    private static readonly Option<int[]> Class = new("--class") { Description = "Classes, which take turns; default: all of them.", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<string> Device = new("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
-    private static readonly Option<bool> Resume = new("--resume") { Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays." };
-    private static readonly Option<int> Batch = new("--batch") { Description = "Pictures at a time; does not change them.", DefaultValueFactory = static _ => 16 };
+    private static readonly Option<int[]> Class = new("--class")
+    {
+        Description = "Classes, which take turns; default: all of them.",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<string> Device = new("--device")
+    {
+        Description = "cpu, cuda or cuda:N.",
+        DefaultValueFactory = static _ => "cpu",
+    };
+    private static readonly Option<bool> Resume = new("--resume")
+    {
+        Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays.",
+    };
+    private static readonly Option<int> Batch = new("--batch")
+    {
+        Description = "Pictures at a time; does not change them.",
+        DefaultValueFactory = static _ => 16,
+    };
 
     private static readonly LoraFlags Lora = new();
 
@@ -48,17 +94,42 @@ internal static class SampleCommand
     {
         var command = new Command("sample", "Draws pictures from a model.")
         {
-            Model, OutputFolder, Count, Seed, SamplerName, Steps, Guidance, Rescale, Interval, Size, Width, Height, Class, Device, Batch, Resume,
+            Model,
+            OutputFolder,
+            Count,
+            Seed,
+            SamplerName,
+            Steps,
+            Guidance,
+            Rescale,
+            Interval,
+            Size,
+            Width,
+            Height,
+            Class,
+            Device,
+            Batch,
+            Resume,
         };
         PromptOptions.AddTo(command);
         Lora.AddTo(command);
-        command.SetAction((parsed, cancellation) =>
-        {
-            var result = Run(parsed, cancellation);
-            var there = result.TakenOver is { } before ? $", {before} of them there already" : "";
-            Output.For(parsed).Write(result, writer => writer.WriteLine($"{result.Count} pictures{there} with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"));
-            return Task.FromResult(0);
-        });
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                var result = Run(parsed, cancellation);
+                var there = result.TakenOver is { } before ? $", {before} of them there already" : "";
+                Output
+                    .For(parsed)
+                    .Write(
+                        result,
+                        writer =>
+                            writer.WriteLine(
+                                $"{result.Count} pictures{there} with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"
+                            )
+                    );
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
@@ -67,12 +138,17 @@ internal static class SampleCommand
         var folder = Path.GetFullPath(parsed.GetRequiredValue(OutputFolder));
         var goesOn = parsed.GetValue(Resume) && !SampledFolder.IsNew(folder);
         if (!goesOn && File.Exists(Path.Combine(folder, SamplingRecord.FileName)))
-            throw new UsageException($"'{folder}' is not empty: it holds an earlier run. With --resume that is gone on with; otherwise choose another folder with --output.");
+            throw new UsageException(
+                $"'{folder}' is not empty: it holds an earlier run. With --resume that is gone on with; otherwise choose another "
+                    + $"folder with --output."
+            );
         if (!goesOn)
             SampledFolder.Check(folder);
         var prompts = PromptOptions.Read(parsed);
         if (prompts is not null && (parsed.GetValue(Count) is not null || parsed.GetValue(Class) is { Length: > 0 }))
-            throw new UsageException("--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many.");
+            throw new UsageException(
+                "--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many."
+            );
         var count = prompts?.Count ?? parsed.GetValue(Count) ?? 16;
         if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
             throw new UsageException("--count, --batch and --steps must be at least 1.");
@@ -89,8 +165,13 @@ internal static class SampleCommand
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count), Steps = parsed.GetValue(Steps), Guidance = guidance, BatchSize = parsed.GetValue(Batch), Sampler = sampler,
-            Width = size?.Width ?? pipeline.NativeSize, Height = size?.Height ?? pipeline.NativeSize,
+            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count),
+            Steps = parsed.GetValue(Steps),
+            Guidance = guidance,
+            BatchSize = parsed.GetValue(Batch),
+            Sampler = sampler,
+            Width = size?.Width ?? pipeline.NativeSize,
+            Height = size?.Height ?? pipeline.NativeSize,
             Labels = LabelsOf(pipeline, chosen, count, prompts is not null),
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
@@ -113,8 +194,19 @@ internal static class SampleCommand
         var takenOver = goesOn ? written.Count : (int?)null;
         if (written.Count < count)
         {
-            using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System);
-            PipelineSampler.SampleBatches(pipeline, request.From(written.Count), device, Take, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), cancellation);
+            using var progress = ProgressLines.Create(
+                TerminalFacts.OfStandardError(),
+                parsed.InvocationConfiguration.Error,
+                TimeProvider.System
+            );
+            PipelineSampler.SampleBatches(
+                pipeline,
+                request.From(written.Count),
+                device,
+                Take,
+                (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
+                cancellation
+            );
         }
 
         return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds, takenOver);
@@ -128,7 +220,9 @@ internal static class SampleCommand
         }
     }
 
-    /// <summary>The class of each picture: the chosen ones, or all, take turns. Spelled out, so that a run that goes on counts as the whole would.</summary>
+    /// <summary>
+    /// The class of each picture: the chosen ones, or all, take turns. Spelled out, so that a run that goes on counts as the whole would.
+    /// </summary>
     private static IReadOnlyList<int>? LabelsOf(LatentDiffusionPipeline pipeline, int[] chosen, int count, bool prompted)
     {
         if (chosen.Length > 0)
@@ -144,9 +238,17 @@ internal static class SampleCommand
         if (size is not null && (width ?? height) is not null)
             throw new UsageException("--size and --width or --height say the same; give one of them.");
         if (size is null)
-            return width is { } w && height is { } h ? (w, h) : throw new UsageException("--width and --height belong together; or give --size.");
+            return width is { } w && height is { } h
+                ? (w, h)
+                : throw new UsageException("--width and --height belong together; or give --size.");
         var sides = size.Split('x', 'X');
-        if (sides.Length > 2 || !Array.TrueForAll(sides, static s => int.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side > 0))
+        if (
+            sides.Length > 2
+            || !Array.TrueForAll(
+                sides,
+                static s => int.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side > 0
+            )
+        )
             throw new UsageException($"--size is '{size}'; give a side in pixels (512), or width and height (768x512).");
         var numbers = Array.ConvertAll(sides, static s => int.Parse(s, CultureInfo.InvariantCulture));
         return (numbers[0], numbers[^1]);
@@ -164,12 +266,18 @@ internal static class SampleCommand
     }
 
     /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
-    private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (SamplerKind Kind, SigmaSpacing Sigmas)? named, TextWriter error)
+    private static SamplerOptions SamplerOf(
+        LatentDiffusionPipeline pipeline,
+        (SamplerKind Kind, SigmaSpacing Sigmas)? named,
+        TextWriter error
+    )
     {
         var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, kind: named?.Kind);
         if (note is not null)
             error.WriteLine($"note: {note}");
         options = named is { Sigmas: not SigmaSpacing.Schedule } given ? options with { Sigmas = given.Sigmas } : options;
-        return options.Validate(pipeline.CreateFormulation(), "--sampler") is { Count: > 0 } problems ? throw new UsageException(string.Join('\n', problems)) : options;
+        return options.Validate(pipeline.CreateFormulation(), "--sampler") is { Count: > 0 } problems
+            ? throw new UsageException(string.Join('\n', problems))
+            : options;
     }
 }

@@ -18,35 +18,75 @@ internal static class StatisticsCommand
     public static Command Create()
     {
         var images = new Option<string>("--images") { Description = "Folder of the pictures.", Required = true };
-        var output = new Option<string>("--output") { Description = "File to write (.npz with mu and sigma, as pytorch-fid reads and writes).", Required = true };
+        var output = new Option<string>("--output")
+        {
+            Description = "File to write (.npz with mu and sigma, as pytorch-fid reads and writes).",
+            Required = true,
+        };
         var preparing = new PreparationOptions();
-        var batch = new Option<int>("--batch-size") { Description = "Pictures looked at together.", DefaultValueFactory = _ => new EvaluationOptions().BatchSize };
+        var batch = new Option<int>("--batch-size")
+        {
+            Description = "Pictures looked at together.",
+            DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
+        };
         var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
         var networks = new NetworkOptions();
-        var command = new Command("statistics", "Save the mean and covariance of a folder's features, for 'evaluate --statistics'.") { images, output, batch, device };
+        var command = new Command("statistics", "Save the mean and covariance of a folder's features, for 'evaluate --statistics'.")
+        {
+            images,
+            output,
+            batch,
+            device,
+        };
         preparing.AddTo(command);
         networks.AddNetworksTo(command);
-        command.SetAction((parsed, cancellation) =>
-        {
-            List<IDisposable> opened = [];
-            try
+        command.SetAction(
+            (parsed, cancellation) =>
             {
-                var where = Device.Parse(parsed.GetValue(device)!);
-                var network = networks.Networks(parsed, where, opened) is [var only] ? only : throw new UsageException("Give the weights of one feature network: --inception FILE, --squeezenet FILE, --clip FOLDER or --retouch-features FOLDER.");
-                var set = ImageSet.Open(parsed.GetValue(images)!, preparing.Read(parsed));
-                using var progress = new EvaluationProgressLine(parsed.InvocationConfiguration.Error, TerminalFacts.OfStandardError().IsTerminal, TimeProvider.System);
-                using var rows = FeatureRows.Of(set, network, new EvaluationOptions { BatchSize = parsed.GetValue(batch), Device = where }, progress.Report, cancellation);
-                var file = parsed.GetValue(output)!;
-                FrechetStatistics.Of(rows, network.Protocol, set.Preparation, where).Save(file);
-                Output.For(parsed).Write(new Saved(file, set.Count, set.Preparation, network.Protocol), writer => writer.WriteLine($"{file}: mean and covariance of {network.Protocol.Width} features of {set.Count} pictures ({network.Protocol.Network})"));
-            }
-            finally
-            {
-                opened.ForEach(static o => o.Dispose());
-            }
+                List<IDisposable> opened = [];
+                try
+                {
+                    var where = Device.Parse(parsed.GetValue(device)!);
+                    var network = networks.Networks(parsed, where, opened) is [var only]
+                        ? only
+                        : throw new UsageException(
+                            "Give the weights of one feature network: --inception FILE, --squeezenet FILE, --clip FOLDER or "
+                                + "--retouch-features FOLDER."
+                        );
+                    var set = ImageSet.Open(parsed.GetValue(images)!, preparing.Read(parsed));
+                    using var progress = new EvaluationProgressLine(
+                        parsed.InvocationConfiguration.Error,
+                        TerminalFacts.OfStandardError().IsTerminal,
+                        TimeProvider.System
+                    );
+                    using var rows = FeatureRows.Of(
+                        set,
+                        network,
+                        new EvaluationOptions { BatchSize = parsed.GetValue(batch), Device = where },
+                        progress.Report,
+                        cancellation
+                    );
+                    var file = parsed.GetValue(output)!;
+                    FrechetStatistics.Of(rows, network.Protocol, set.Preparation, where).Save(file);
+                    Output
+                        .For(parsed)
+                        .Write(
+                            new Saved(file, set.Count, set.Preparation, network.Protocol),
+                            writer =>
+                                writer.WriteLine(
+                                    $"{file}: mean and covariance of {network.Protocol.Width} features of {set.Count} pictures "
+                                        + $"({network.Protocol.Network})"
+                                )
+                        );
+                }
+                finally
+                {
+                    opened.ForEach(static o => o.Dispose());
+                }
 
-            return Task.CompletedTask;
-        });
+                return Task.CompletedTask;
+            }
+        );
         return command;
     }
 }

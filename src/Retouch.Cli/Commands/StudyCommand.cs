@@ -13,41 +13,82 @@ internal static class StudyCommand
 {
     private static readonly Argument<string> Name = new("NAME")
     {
-        Description = "latents: what interpolation does to pictures and to latents. features: maps of the decoder's taps, outliers marked. taps: magnitude and outliers of each tap, how far the "
+        Description =
+            "latents: what interpolation does to pictures and to latents. features: maps of the decoder's taps, outliers marked. "
+            + "taps: magnitude and outliers of each tap, how far the "
             + "estimate can be trusted at which noise, and options for the latent perceptual loss that follow from it.",
     };
 
-    private static readonly Option<string?> Model = new("--model") { Description = "A pipeline (diffusers layout); default: the small one that comes along. latents and features need its vae/ alone." };
-    private static readonly Option<int> Channels = new("--channels") { Description = "For features: channels of each tap, those with the most outliers.", DefaultValueFactory = static _ => 8 };
-    private static readonly Option<int[]> Factors = new("--factors") { Description = "For latents: by how much sides are shrunk.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = static _ => [2, 4] };
+    private static readonly Option<string?> Model = new("--model")
+    {
+        Description = "A pipeline (diffusers layout); default: the small one that comes along. latents and features need its vae/ alone.",
+    };
+    private static readonly Option<int> Channels = new("--channels")
+    {
+        Description = "For features: channels of each tap, those with the most outliers.",
+        DefaultValueFactory = static _ => 8,
+    };
+    private static readonly Option<int[]> Factors = new("--factors")
+    {
+        Description = "For latents: by how much sides are shrunk.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = static _ => [2, 4],
+    };
     private static readonly StudyOptions Looks = new("");
-    private static readonly Option<string?> Lpips = new("--lpips") { Description = "For latents: the lpips package's linear weights. Without them the decoder's own features tell the perceptual error." };
-    private static readonly Option<string?> LpipsNetwork = new("--lpips-network") { Description = "For latents: the classifier that --lpips belongs to." };
+    private static readonly Option<string?> Lpips = new("--lpips")
+    {
+        Description = "For latents: the lpips package's linear weights. Without them the decoder's own features tell the perceptual error.",
+    };
+    private static readonly Option<string?> LpipsNetwork = new("--lpips-network")
+    {
+        Description = "For latents: the classifier that --lpips belongs to.",
+    };
 
     public static Command Create()
     {
-        var command = new Command("study", "Looks at an autoencoder, a denoiser and pictures before anything is trained.") { Name, Model, Channels, Factors, Lpips, LpipsNetwork };
+        var command = new Command("study", "Looks at an autoencoder, a denoiser and pictures before anything is trained.")
+        {
+            Name,
+            Model,
+            Channels,
+            Factors,
+            Lpips,
+            LpipsNetwork,
+        };
         foreach (var option in Looks.All)
             command.Add(option);
-        command.SetAction((parsed, cancellation) =>
-        {
-            Run(parsed, cancellation);
-            return Task.FromResult(0);
-        });
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                Run(parsed, cancellation);
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
     private static void Run(ParseResult parsed, CancellationToken cancellation)
     {
         var name = parsed.GetRequiredValue(Name);
-        foreach (var (option, study) in new (Option, string)[] { (Looks.Levels, "taps"), (Channels, "features"), (Factors, "latents"), (Lpips, "latents"), (LpipsNetwork, "latents") })
+        foreach (
+            var (option, study) in new (Option, string)[]
+            {
+                (Looks.Levels, "taps"),
+                (Channels, "features"),
+                (Factors, "latents"),
+                (Lpips, "latents"),
+                (LpipsNetwork, "latents"),
+            }
+        )
         {
             if (name != study && parsed.GetResult(option) is { Implicit: false })
                 throw new UsageException($"{option.Name} is for the study {study}; it would do nothing.");
         }
 
         if (parsed.GetValue(Lpips) is null != parsed.GetValue(LpipsNetwork) is null)
-            throw new UsageException("--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight.");
+            throw new UsageException(
+                "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
+            );
         if (parsed.GetValue(Channels) is < 1 or > 64)
             throw new UsageException("--channels lies between 1 and 64.");
         var folder = Looks.Folder(parsed);
@@ -82,19 +123,43 @@ internal static class StudyCommand
         Write(parsed, document, result, text, folder, load);
     }
 
-    private static void Write(ParseResult parsed, ReportDocument document, object result, Action<TextWriter> text, string folder, string load)
+    private static void Write(
+        ParseResult parsed,
+        ReportDocument document,
+        object result,
+        Action<TextWriter> text,
+        string folder,
+        string load
+    )
     {
-        var files = ReportWriter.Write(document with { Sections = [.. document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)] }, folder);
-        Output.For(parsed).Write(result, writer =>
-        {
-            text(writer);
-            writer.WriteLine($"report: {files.Html}");
-        });
+        var files = ReportWriter.Write(
+            document with
+            {
+                Sections = [.. document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)],
+            },
+            folder
+        );
+        Output
+            .For(parsed)
+            .Write(
+                result,
+                writer =>
+                {
+                    text(writer);
+                    writer.WriteLine($"report: {files.Html}");
+                }
+            );
     }
 
-    private static (ReportDocument Document, object Result, Action<TextWriter> Text) Latents(ParseResult parsed, StudyMaterial material, CancellationToken cancellation)
+    private static (ReportDocument Document, object Result, Action<TextWriter> Text) Latents(
+        ParseResult parsed,
+        StudyMaterial material,
+        CancellationToken cancellation
+    )
     {
-        using var lpips = parsed.GetValue(Lpips) is { } linear ? PerceptualSimilarity.Open(parsed.GetValue(LpipsNetwork)!, linear, material.Device) : null;
+        using var lpips = parsed.GetValue(Lpips) is { } linear
+            ? PerceptualSimilarity.Open(parsed.GetValue(LpipsNetwork)!, linear, material.Device)
+            : null;
         return LatentStudy.Build(material, parsed.GetValue(Factors)!, lpips, cancellation);
     }
 }

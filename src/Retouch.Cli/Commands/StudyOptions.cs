@@ -9,16 +9,38 @@ namespace Retouch.Cli.Commands;
 internal sealed class StudyOptions(string prefix)
 {
     private readonly Option<string?> data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
-    private readonly Option<int> size = new("--size") { Description = $"{prefix}Side of the pictures in pixels.", DefaultValueFactory = static _ => 64 };
-    private readonly Option<int> count = new("--count") { Description = $"{prefix}Pictures looked at.", DefaultValueFactory = static _ => 16 };
-    private readonly Option<ulong> seed = new("--seed") { Description = $"{prefix}Of the noise, and of the choice of pictures.", DefaultValueFactory = static _ => 1 };
-    private readonly Option<string> device = new("--device") { Description = $"{prefix}cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
+    private readonly Option<int> size = new("--size")
+    {
+        Description = $"{prefix}Side of the pictures in pixels.",
+        DefaultValueFactory = static _ => 64,
+    };
+    private readonly Option<int> count = new("--count")
+    {
+        Description = $"{prefix}Pictures looked at.",
+        DefaultValueFactory = static _ => 16,
+    };
+    private readonly Option<ulong> seed = new("--seed")
+    {
+        Description = $"{prefix}Of the noise, and of the choice of pictures.",
+        DefaultValueFactory = static _ => 1,
+    };
+    private readonly Option<string> device = new("--device")
+    {
+        Description = $"{prefix}cpu, cuda or cuda:N.",
+        DefaultValueFactory = static _ => "cpu",
+    };
 
     /// <summary>Folder for the report.</summary>
-    public Option<string?> OutputPath { get; } = new("--output") { Description = $"{prefix}Folder for the report.", Required = prefix.Length == 0 };
+    public Option<string?> OutputPath { get; } =
+        new("--output") { Description = $"{prefix}Folder for the report.", Required = prefix.Length == 0 };
 
     /// <summary>Noise levels.</summary>
-    public Option<int> Levels { get; } = new("--levels") { Description = $"{(prefix.Length == 0 ? "For taps: n" : prefix + "N")}oise levels.", DefaultValueFactory = static _ => 16 };
+    public Option<int> Levels { get; } =
+        new("--levels")
+        {
+            Description = $"{(prefix.Length == 0 ? "For taps: n" : prefix + "N")}oise levels.",
+            DefaultValueFactory = static _ => 16,
+        };
 
     /// <summary>All of them.</summary>
     public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, device];
@@ -28,7 +50,8 @@ internal sealed class StudyOptions(string prefix)
 
     /// <summary>Where the report goes.</summary>
     /// <exception cref="UsageException">It is not said.</exception>
-    public string Folder(ParseResult parsed) => parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
+    public string Folder(ParseResult parsed) =>
+        parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
 
     /// <summary>Reads model and pictures.</summary>
     /// <exception cref="UsageException">A number is out of range.</exception>
@@ -36,6 +59,14 @@ internal sealed class StudyOptions(string prefix)
     {
         if (parsed.GetValue(count) is < 1 or > 4096 || parsed.GetValue(Levels) is < 2 or > 1000)
             throw new UsageException("--count lies between 1 and 4096, --levels between 2 and 1000.");
-        return StudyMaterial.Open(model, parsed.GetValue(data), parsed.GetValue(size), parsed.GetValue(count), parsed.GetValue(seed), parsed.GetValue(device)!, needsDenoiser);
+        return StudyMaterial.Open(
+            model,
+            parsed.GetValue(data),
+            parsed.GetValue(size),
+            parsed.GetValue(count),
+            parsed.GetValue(seed),
+            parsed.GetValue(device)!,
+            needsDenoiser
+        );
     }
 }

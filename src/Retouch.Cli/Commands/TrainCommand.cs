@@ -10,13 +10,34 @@ namespace Retouch.Cli.Commands;
 /// <summary><c>retouch train</c>: trains a denoiser or an autoencoder, from a checkpoint or from scratch.</summary>
 internal static class TrainCommand
 {
-    private static readonly Option<FileInfo?> OptionsPath = new("--options") { Description = "A JSON file of options (comments allowed); see --schema." };
-    private static readonly Option<string[]> Values = new("--set") { Description = "One option by its path, as in --set objective.perceptual.weight=2. Can be repeated.", AllowMultipleArgumentsPerToken = false };
-    private static readonly Option<string?> OutputPath = new("--output") { Description = "The run's folder; new or empty. Default: runs/ and the time." };
-    private static readonly Option<string?> Resume = new("--resume") { Description = "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --set steps=N can change." };
-    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Print the plan (parameters, memory, time per step) and stop." };
+    private static readonly Option<FileInfo?> OptionsPath = new("--options")
+    {
+        Description = "A JSON file of options (comments allowed); see --schema.",
+    };
+    private static readonly Option<string[]> Values = new("--set")
+    {
+        Description = "One option by its path, as in --set objective.perceptual.weight=2. Can be repeated.",
+        AllowMultipleArgumentsPerToken = false,
+    };
+    private static readonly Option<string?> OutputPath = new("--output")
+    {
+        Description = "The run's folder; new or empty. Default: runs/ and the time.",
+    };
+    private static readonly Option<string?> Resume = new("--resume")
+    {
+        Description = "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --set steps=N can change.",
+    };
+    private static readonly Option<bool> DryRun = new("--dry-run")
+    {
+        Description = "Print the plan (parameters, memory, time per step) and stop.",
+    };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and stop." };
-    private static readonly Option<string?> Objective = new("--objective") { Description = "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults; dpo or simpo on --pairs, alone or with others, as in dpo+lpl (dpo+latent anchors it to the winners)." };
+    private static readonly Option<string?> Objective = new("--objective")
+    {
+        Description =
+            "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults; dpo or simpo on --pairs, alone "
+            + "or with others, as in dpo+lpl (dpo+latent anchors it to the winners).",
+    };
 
     // Short names of options that nearly every run sets.
     private static readonly (Option<string?> Flag, string Path)[] Flags =
@@ -24,7 +45,10 @@ internal static class TrainCommand
         (new("--task") { Description = "denoiser or autoencoder." }, "task"),
         (new("--model") { Description = "The diffusers folder to start from." }, "model.path"),
         (new("--data") { Description = "A folder of pictures; without it, procedural scenes." }, "data.folder"),
-        (new("--pairs") { Description = "Pairs of a winner and a loser: a metadata.jsonl or its folder. For --objective dpo or simpo." }, "data.pairs"),
+        (
+            new("--pairs") { Description = "Pairs of a winner and a loser: a metadata.jsonl or its folder. For --objective dpo or simpo." },
+            "data.pairs"
+        ),
         (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
         (new("--steps") { Description = "Optimiser steps in all." }, "steps"),
         (new("--batch") { Description = "Samples a step." }, "batch.size"),
@@ -39,14 +63,25 @@ internal static class TrainCommand
 
     public static Command Create()
     {
-        var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.") { OptionsPath, Values, OutputPath, Resume, DryRun, Schema, Objective };
+        var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.")
+        {
+            OptionsPath,
+            Values,
+            OutputPath,
+            Resume,
+            DryRun,
+            Schema,
+            Objective,
+        };
         foreach (var (flag, _) in Flags)
             command.Add(flag);
-        command.SetAction((parsed, cancellation) =>
-        {
-            Run(parsed, cancellation);
-            return Task.FromResult(0);
-        });
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                Run(parsed, cancellation);
+                return Task.FromResult(0);
+            }
+        );
         return command;
     }
 
@@ -55,7 +90,9 @@ internal static class TrainCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true }));
+            parsed.InvocationConfiguration.Output.WriteLine(
+                OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true })
+            );
             return;
         }
 
@@ -70,12 +107,15 @@ internal static class TrainCommand
         }
 
         var outcome = run.Train(progress, cancellation);
-        output.Write(outcome, writer =>
-        {
-            writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; the last loss is {outcome.LastLoss:G4}.");
-            foreach (var model in outcome.Models)
-                writer.WriteLine($"model: {model}");
-        });
+        output.Write(
+            outcome,
+            writer =>
+            {
+                writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; the last loss is {outcome.LastLoss:G4}.");
+                foreach (var model in outcome.Models)
+                    writer.WriteLine($"model: {model}");
+            }
+        );
     }
 
     private static TrainingRun StartRun(ParseResult parsed, TimeProvider time)
@@ -90,22 +130,30 @@ internal static class TrainCommand
 
     private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time)
     {
-        var given = Flags.Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null).Select(static f => f.Flag.Name)
-            .Concat(parsed.GetValue(Objective) is null ? [] : [Objective.Name]).Concat(parsed.GetValue(OptionsPath) is null ? [] : [OptionsPath.Name])
-            .Concat(parsed.GetValue(OutputPath) is null ? [] : [OutputPath.Name]).Concat((parsed.GetValue(Values) ?? []).Where(static v => !v.StartsWith("steps=", StringComparison.Ordinal))).ToArray();
+        var given = Flags
+            .Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null)
+            .Select(static f => f.Flag.Name)
+            .Concat(parsed.GetValue(Objective) is null ? [] : [Objective.Name])
+            .Concat(parsed.GetValue(OptionsPath) is null ? [] : [OptionsPath.Name])
+            .Concat(parsed.GetValue(OutputPath) is null ? [] : [OutputPath.Name])
+            .Concat((parsed.GetValue(Values) ?? []).Where(static v => !v.StartsWith("steps=", StringComparison.Ordinal)))
+            .ToArray();
         if (given.Length > 0)
-            throw new UsageException($"--resume goes on with the run as it was; {string.Join(", ", given)} cannot be given with it. Only --steps may change.");
+            throw new UsageException(
+                $"--resume goes on with the run as it was; {string.Join(", ", given)} cannot be given with it. Only --steps may change."
+            );
         var json = new JsonObject();
         Override(parsed, json);
         return TrainingRun.Resume(folder, Steps(json["steps"]), time);
     }
 
-    private static long? Steps(JsonNode? value) => value switch
-    {
-        null => null,
-        JsonValue number when number.TryGetValue<long>(out var steps) => steps,
-        _ => throw new UsageException($"steps is {value.ToJsonString()}; it is a whole number."),
-    };
+    private static long? Steps(JsonNode? value) =>
+        value switch
+        {
+            null => null,
+            JsonValue number when number.TryGetValue<long>(out var steps) => steps,
+            _ => throw new UsageException($"steps is {value.ToJsonString()}; it is a whole number."),
+        };
 
     private static void Override(ParseResult parsed, JsonObject json)
     {
@@ -136,7 +184,9 @@ internal static class TrainCommand
     {
         var parts = objective.Split('+');
         if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel" or "dpo" or "simpo")) is { } unknown)
-            throw new UsageException($"--objective: '{unknown}' is none of latent, lpl, pixel, dpo, simpo. Join several by '+', as in lpl+pixel.");
+            throw new UsageException(
+                $"--objective: '{unknown}' is none of latent, lpl, pixel, dpo, simpo. Join several by '+', as in lpl+pixel."
+            );
         var members = json["objective"] as JsonObject ?? [];
         json["objective"] = members;
         var preferences = parts.Where(static p => p is "dpo" or "simpo").ToArray();

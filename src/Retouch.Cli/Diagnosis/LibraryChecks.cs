@@ -18,7 +18,11 @@ internal static class LibraryChecks
     public static Check Folder()
     {
         if (Chosen is not { } folder)
-            return new("Native folder", CheckState.Ok, "RETOUCH_NATIVE is not set; looking beside the program, then in artifacts/native/current");
+            return new(
+                "Native folder",
+                CheckState.Ok,
+                "RETOUCH_NATIVE is not set; looking beside the program, then in artifacts/native/current"
+            );
         if (!Directory.Exists(folder))
             return new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} is no folder", Unset);
         var files = Directory.GetFiles(folder, "libretouch_*").Select(Path.GetFileName).Order(StringComparer.Ordinal).ToArray();
@@ -31,7 +35,15 @@ internal static class LibraryChecks
     public static IEnumerable<Check> Torch(TorchFacts? facts, string? failure)
     {
         if (facts is null)
-            return [new("libtorch", CheckState.Missing, failure ?? "not found", Mend("libtorch-dev libopenblas0", " (or set RETOUCH_LIBTORCH to another libtorch)"))];
+            return
+            [
+                new(
+                    "libtorch",
+                    CheckState.Missing,
+                    failure ?? "not found",
+                    Mend("libtorch-dev libopenblas0", " (or set RETOUCH_LIBTORCH to another libtorch)")
+                ),
+            ];
 
         return [Libtorch(facts), Blas(facts), Threads(facts), Gpu(facts)];
     }
@@ -43,7 +55,12 @@ internal static class LibraryChecks
             return new("Pictures", CheckState.Missing, failure ?? "not found", Mend("libvips-dev"));
         var detail = $"libvips {facts.VipsVersion} ({facts.Libvips ?? facts.Library}) reads {string.Join(", ", facts.Loaders)}";
         return facts.LackedLoaders.Count > 0
-            ? new("Pictures", CheckState.Slow, $"{detail}; lacks {string.Join(", ", facts.LackedLoaders)}", "Use Debian's libvips42, which reads all of them.")
+            ? new(
+                "Pictures",
+                CheckState.Slow,
+                $"{detail}; lacks {string.Join(", ", facts.LackedLoaders)}",
+                "Use Debian's libvips42, which reads all of them."
+            )
             : new("Pictures", CheckState.Ok, detail);
     }
 
@@ -71,8 +88,13 @@ internal static class LibraryChecks
         // The file's name may carry two numbers where the header has three, and a note may add what it was built for (+cu121).
         if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal))
         {
-            return new("libtorch", CheckState.Missing, $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
-                "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which builds for it.");
+            return new(
+                "libtorch",
+                CheckState.Missing,
+                $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
+                "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which "
+                    + "builds for it."
+            );
         }
 
         return new("libtorch", CheckState.Ok, $"{facts.BuiltFor} in {where}, through {facts.Library}");
@@ -93,9 +115,19 @@ internal static class LibraryChecks
     {
         var detail = string.Create(CultureInfo.InvariantCulture, $"{facts.Blas}, {facts.MatmulGflops:0} GFLOP/s in float32");
         if (facts.Blas == "reference BLAS")
-            return new("BLAS", CheckState.Slow, detail, "Install OpenBLAS (apt-get install libopenblas0): matrix products become about forty times faster.");
+            return new(
+                "BLAS",
+                CheckState.Slow,
+                detail,
+                "Install OpenBLAS (apt-get install libopenblas0): matrix products become about forty times faster."
+            );
         return facts.MatmulGflops < SlowGflopsPerThread * facts.Threads
-            ? new("BLAS", CheckState.Slow, detail, "Slower than its cores allow: is the machine busy? Otherwise use a libtorch with MKL or install libopenblas0.")
+            ? new(
+                "BLAS",
+                CheckState.Slow,
+                detail,
+                "Slower than its cores allow: is the machine busy? Otherwise use a libtorch with MKL or install libopenblas0."
+            )
             : new("BLAS", CheckState.Ok, detail);
     }
 
@@ -103,9 +135,19 @@ internal static class LibraryChecks
     {
         var detail = $"{facts.Threads} on {Environment.ProcessorCount} cores, OpenMP waits {facts.WaitPolicy}ly";
         if (facts.WaitPolicy == "active")
-            return new("Threads", CheckState.Slow, detail, "Unset OMP_WAIT_POLICY: idle threads that spin can slow a step twentyfold on a busy machine.");
+            return new(
+                "Threads",
+                CheckState.Slow,
+                detail,
+                "Unset OMP_WAIT_POLICY: idle threads that spin can slow a step twentyfold on a busy machine."
+            );
         if (facts.Threads < Environment.ProcessorCount)
-            return new("Threads", CheckState.Slow, detail, "Unset OMP_NUM_THREADS, or set it to the number of cores, unless several processes share the machine.");
+            return new(
+                "Threads",
+                CheckState.Slow,
+                detail,
+                "Unset OMP_NUM_THREADS, or set it to the number of cores, unless several processes share the machine."
+            );
         if (facts.Threads > Environment.ProcessorCount)
             return new("Threads", CheckState.Slow, detail, "Set OMP_NUM_THREADS to at most the number of cores.");
         return new("Threads", CheckState.Ok, detail);
@@ -122,7 +164,12 @@ internal static class LibraryChecks
         }
 
         return File.Exists("/proc/driver/nvidia/version")
-            ? new("GPU", CheckState.Slow, "an NVIDIA driver is there, but this libtorch cannot use it", "Set RETOUCH_LIBTORCH to a libtorch built for CUDA and start ./retouch.")
+            ? new(
+                "GPU",
+                CheckState.Slow,
+                "an NVIDIA driver is there, but this libtorch cannot use it",
+                "Set RETOUCH_LIBTORCH to a libtorch built for CUDA and start ./retouch."
+            )
             : new("GPU", CheckState.Ok, "none; everything runs on the processor");
     }
 }

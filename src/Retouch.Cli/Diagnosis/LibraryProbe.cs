@@ -51,10 +51,18 @@ internal static class LibraryProbe
 
         // .NET reports a child that died of a signal as 128 plus its number.
         if (process.ExitCode > 128)
-            return (null, $"loading it killed the process (signal {process.ExitCode - 128}): a library is damaged or made for another system");
+            return (
+                null,
+                $"loading it killed the process (signal {process.ExitCode - 128}): a library is damaged or made for another system"
+            );
         const string prefix = "error: ";
         var reason = said.Split('\n')[0];
-        return (null, reason.StartsWith(prefix, StringComparison.Ordinal) ? reason[prefix.Length..] : $"the probe ended with exit code {process.ExitCode}. {reason}");
+        return (
+            null,
+            reason.StartsWith(prefix, StringComparison.Ordinal)
+                ? reason[prefix.Length..]
+                : $"the probe ended with exit code {process.ExitCode}. {reason}"
+        );
     }
 
     private static ProcessStartInfo Self()

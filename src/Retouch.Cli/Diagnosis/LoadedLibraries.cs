@@ -5,14 +5,18 @@ internal static class LoadedLibraries
 {
     private const string Maps = "/proc/self/maps";
 
-    /// <summary>The path of the first loaded file whose path below its folder of libraries contains <paramref name="part"/>; else null.</summary>
+    /// <summary>
+    /// The path of the first loaded file whose path below its folder of libraries contains <paramref name="part"/>; else null.
+    /// </summary>
     public static string? Find(string part)
     {
         if (!File.Exists(Maps))
             return null;
         return File.ReadLines(Maps)
             .Select(static line => line.IndexOf('/', StringComparison.Ordinal) is var at and >= 0 ? line[at..] : "")
-            .FirstOrDefault(path => path.Contains(".so", StringComparison.Ordinal)
-                && string.Join('/', path.Split('/')[^2..]).Contains(part, StringComparison.Ordinal));
+            .FirstOrDefault(path =>
+                path.Contains(".so", StringComparison.Ordinal)
+                && string.Join('/', path.Split('/')[^2..]).Contains(part, StringComparison.Ordinal)
+            );
     }
 }

@@ -10,10 +10,20 @@ namespace Retouch.Cli.Diagnosis;
 /// <param name="Loaders">Kinds of files that it reads, of those Retouch wants.</param>
 /// <param name="LackedLoaders">Kinds of files that Retouch wants and this libvips was built without.</param>
 internal sealed record PictureFacts(
-    string VipsVersion, string Library, string? Libvips, IReadOnlyList<string> Loaders, IReadOnlyList<string> LackedLoaders)
+    string VipsVersion,
+    string Library,
+    string? Libvips,
+    IReadOnlyList<string> Loaders,
+    IReadOnlyList<string> LackedLoaders
+)
 {
     private static readonly (string Kind, string Operation)[] Wanted =
-        [("JPEG", "jpegload_buffer"), ("PNG", "pngload_buffer"), ("WebP", "webpload_buffer"), ("TIFF", "tiffload_buffer")];
+    [
+        ("JPEG", "jpegload_buffer"),
+        ("PNG", "pngload_buffer"),
+        ("WebP", "webpload_buffer"),
+        ("TIFF", "tiffload_buffer"),
+    ];
 
     /// <summary>Loads libvips into this process and asks it.</summary>
     /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>

@@ -7,7 +7,8 @@ namespace Retouch.Cli.Diagnosis;
 /// <param name="Library">The native library that was loaded.</param>
 /// <param name="Libtorch">The file of libtorch that was loaded; null when the system does not say.</param>
 /// <param name="Blas">Who multiplies matrices: OpenBLAS, MKL, BLIS, reference BLAS or unknown.</param>
-/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices, in 10^9 operations a second, best of several.</param>
+/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices, in 10^9 operations a second, best of
+/// several.</param>
 /// <param name="Threads">Threads that operators use.</param>
 /// <param name="WaitPolicy">What idle OpenMP threads do: passive or active.</param>
 /// <param name="CudaDevices">GPUs that libtorch can use.</param>
@@ -23,7 +24,8 @@ internal sealed record TorchFacts(
     string WaitPolicy,
     int CudaDevices,
     long? CudaTotalBytes,
-    long? CudaFreeBytes)
+    long? CudaFreeBytes
+)
 {
     private const int MatrixSide = 1024;
 
@@ -36,9 +38,17 @@ internal sealed record TorchFacts(
         var memory = gpus > 0 ? TorchRuntime.CudaMemory() : null;
         var gflops = MeasureMatmul(time);
         return new(
-            version, TorchRuntime.NativeLibraryPath, LoadedLibraries.Find("libtorch_cpu"), BlasKind(TorchRuntime.Configuration), gflops,
-            TorchRuntime.Threads, Environment.GetEnvironmentVariable("OMP_WAIT_POLICY")?.ToLowerInvariant() ?? "passive",
-            gpus, memory?.Total, memory?.Free);
+            version,
+            TorchRuntime.NativeLibraryPath,
+            LoadedLibraries.Find("libtorch_cpu"),
+            BlasKind(TorchRuntime.Configuration),
+            gflops,
+            TorchRuntime.Threads,
+            Environment.GetEnvironmentVariable("OMP_WAIT_POLICY")?.ToLowerInvariant() ?? "passive",
+            gpus,
+            memory?.Total,
+            memory?.Free
+        );
     }
 
     private static double MeasureMatmul(TimeProvider time)

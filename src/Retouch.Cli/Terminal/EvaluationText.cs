@@ -14,19 +14,21 @@ internal static class EvaluationText
     /// <summary>Writes the protocol, a table of figures, and, with several sets, a table of differences.</summary>
     public static void Write(EvaluationResult result, TextWriter writer, TerminalFacts terminal)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Out = new AnsiConsoleOutput(writer),
-            Ansi = terminal.IsTerminal ? AnsiSupport.Yes : AnsiSupport.No,
-            Interactive = InteractionSupport.No,
-            ColorSystem = terminal is { IsTerminal: true, Color: true } ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-        });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Out = new AnsiConsoleOutput(writer),
+                Ansi = terminal.IsTerminal ? AnsiSupport.Yes : AnsiSupport.No,
+                Interactive = InteractionSupport.No,
+                ColorSystem = terminal is { IsTerminal: true, Color: true } ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            }
+        );
         // A file has no width: nothing is to be wrapped there.
         if (!terminal.IsTerminal)
             console.Profile.Width = WideEnough;
 
         foreach (var (name, said) in ProtocolText.Of(result))
-            writer.WriteLine($"{name,-10} {said}");
+            writer.WriteLine($"{name, -10} {said}");
         writer.WriteLine();
         Put(console, writer, Sets(result), terminal);
         if (result.Differences.Count > 0)
@@ -48,7 +50,12 @@ internal static class EvaluationText
         for (var k = 0; k < result.Sets[0].Figures.Count; k++)
         {
             var figure = result.Sets[0].Figures[k];
-            var better = figure.Better switch { Preference.Lower => "lower", Preference.Higher => "higher", _ => "" };
+            var better = figure.Better switch
+            {
+                Preference.Lower => "lower",
+                Preference.Higher => "higher",
+                _ => "",
+            };
             List<string> cells = [figure.Name, better, .. result.Sets.Select(set => Markup.Escape(Text(set.Figures[k])))];
             if (hasOwn)
                 cells.Add(figure.Reference is { } own ? Figures.Significant(own) : "");
@@ -60,16 +67,27 @@ internal static class EvaluationText
 
     private static Table Differences(EvaluationResult result)
     {
-        var table = new Table().AddColumn("figure").AddColumn("set").AddColumn(new TableColumn("difference").RightAligned()).AddColumn("pairs").AddColumn("verdict");
+        var table = new Table()
+            .AddColumn("figure")
+            .AddColumn("set")
+            .AddColumn(new TableColumn("difference").RightAligned())
+            .AddColumn("pairs")
+            .AddColumn("verdict");
         foreach (var difference in result.Differences.OrderBy(d => Place(result, d.Figure)))
         {
-            var verdict = difference.Verdict switch { Verdict.Better => "[green]better[/]", Verdict.Worse => "[red]worse[/]", _ => "" };
+            var verdict = difference.Verdict switch
+            {
+                Verdict.Better => "[green]better[/]",
+                Verdict.Worse => "[red]worse[/]",
+                _ => "",
+            };
             table.AddRow(
                 difference.Figure,
                 Markup.Escape(difference.Set),
                 Markup.Escape(Text(difference.Value, difference.Interval)),
                 difference.Paired ? "yes" : "no",
-                verdict);
+                verdict
+            );
         }
 
         return table;

@@ -24,11 +24,13 @@ internal sealed class LiveProgressLine : IProgressLine
         this.time = time;
         clock = new(time);
         // The display draws on the caller's thread, in Report; this task only waits for Dispose and then gives the cursor back.
-        display = console.Live(Text.Empty).StartAsync(live =>
-        {
-            context = live;
-            return finished.Task;
-        });
+        display = console
+            .Live(Text.Empty)
+            .StartAsync(live =>
+            {
+                context = live;
+                return finished.Task;
+            });
     }
 
     public void Report(TrainingProgress progress)
@@ -62,8 +64,15 @@ internal sealed class LiveProgressLine : IProgressLine
     {
         var pace = string.Join("  ", ProgressText.Pace(progress, clock));
         // On a narrow terminal the bar gives way, not the words.
-        var row = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn().AddColumn(new GridColumn().NoWrap()).AddRow(
-            new Text(ProgressText.Position(progress)), new BarLine(ProgressText.Fraction(progress)), new Text(pace, new Style(decoration: Decoration.Dim)));
+        var row = new Grid()
+            .AddColumn(new GridColumn().NoWrap())
+            .AddColumn()
+            .AddColumn(new GridColumn().NoWrap())
+            .AddRow(
+                new Text(ProgressText.Position(progress)),
+                new BarLine(ProgressText.Fraction(progress)),
+                new Text(pace, new Style(decoration: Decoration.Dim))
+            );
         List<IRenderable> rows = [row];
         if (ProgressText.Losses(progress) is { Length: > 0 } losses)
             rows.Add(new Text(losses, new Style(decoration: Decoration.Dim)));

@@ -17,9 +17,11 @@ internal sealed record TerminalFacts(bool IsTerminal, bool Color)
     /// <summary>The same of standard output.</summary>
     public static TerminalFacts OfStandardOutput() => Of(System.Console.IsOutputRedirected);
 
-    private static TerminalFacts Of(bool redirected) => new(
-        !redirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
-        string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")));
+    private static TerminalFacts Of(bool redirected) =>
+        new(
+            !redirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+            string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+        );
 }
 
 /// <summary>Chooses the progress display. Everything goes to standard error; standard output is for results.</summary>
@@ -32,13 +34,15 @@ internal static class ProgressLines
     {
         if (!facts.IsTerminal)
             return new PlainProgressLine(error, time, PlainInterval);
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Out = new AnsiConsoleOutput(error),
-            Ansi = AnsiSupport.Yes,
-            Interactive = InteractionSupport.Yes,
-            ColorSystem = facts.Color ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-        });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Out = new AnsiConsoleOutput(error),
+                Ansi = AnsiSupport.Yes,
+                Interactive = InteractionSupport.Yes,
+                ColorSystem = facts.Color ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            }
+        );
         return new LiveProgressLine(console, time);
     }
 }

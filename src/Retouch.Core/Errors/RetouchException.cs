@@ -9,22 +9,20 @@ public abstract class RetouchException : Exception
     /// <param name="message">What is wrong, where, and what to do about it; one sentence each.</param>
     /// <param name="inner">The failure underneath, kept for <c>--verbose</c>.</param>
     protected RetouchException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 
     /// <summary>The process exit code that this kind of error ends a command with.</summary>
     public abstract int ExitCode { get; }
 }
 
-/// <summary>Bad usage or bad options: unknown flags or members, values out of range, options that exclude each other. Exit code 2.</summary>
+/// <summary>
+/// Bad usage or bad options: unknown flags or members, values out of range, options that exclude each other. Exit code 2.
+/// </summary>
 public sealed class UsageException : RetouchException
 {
     /// <inheritdoc cref="RetouchException(string, Exception?)"/>
     public UsageException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 
     /// <inheritdoc/>
     public override int ExitCode => 2;
@@ -35,9 +33,7 @@ public sealed class InputException : RetouchException
 {
     /// <inheritdoc cref="RetouchException(string, Exception?)"/>
     public InputException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 
     /// <inheritdoc/>
     public override int ExitCode => 3;
@@ -48,9 +44,7 @@ public sealed class EnvironmentException : RetouchException
 {
     /// <inheritdoc cref="RetouchException(string, Exception?)"/>
     public EnvironmentException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 
     /// <inheritdoc/>
     public override int ExitCode => 4;
@@ -61,9 +55,7 @@ public sealed class DivergedException : RetouchException
 {
     /// <inheritdoc cref="RetouchException(string, Exception?)"/>
     public DivergedException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 
     /// <inheritdoc/>
     public override int ExitCode => 5;

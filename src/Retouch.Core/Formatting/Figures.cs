@@ -7,7 +7,9 @@ public static class Figures
 {
     private static readonly string[] ByteUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-    /// <summary>A duration to two places worth knowing: <c>340 ms</c>, <c>4.2 s</c>, <c>3 min 20 s</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.</summary>
+    /// <summary>
+    /// A duration to two places worth knowing: <c>340 ms</c>, <c>4.2 s</c>, <c>3 min 20 s</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.
+    /// </summary>
     public static string Duration(TimeSpan duration)
     {
         if (duration < TimeSpan.Zero)

@@ -34,7 +34,9 @@ public static class AtomicFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write '{full}': {e.Message} Free some space or choose another folder; what was there before is unchanged.", e);
+                $"Cannot write '{full}': {e.Message} Free some space or choose another folder; what was there before is unchanged.",
+                e
+            );
         }
         finally
         {
@@ -45,8 +47,7 @@ public static class AtomicFile
 
     /// <summary>Replaces <paramref name="path"/> with <paramref name="text"/> in UTF-8 without a byte-order mark.</summary>
     /// <exception cref="EnvironmentException">As for <see cref="Write"/>.</exception>
-    public static void WriteText(string path, string text) =>
-        Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
     private static void TryDelete(string path)
     {

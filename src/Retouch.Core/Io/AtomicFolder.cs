@@ -4,9 +4,10 @@ using Retouch.Core.Errors;
 namespace Retouch.Core.Io;
 
 /// <summary>
-/// Writes folders so that a reader sees either the old content or the new one: a temporary folder beside the target is filled, flushed to the disk,
-/// and exchanged with the target in one step. A process killed at any moment leaves the old folder (and at most a <c>.tmp</c> folder beside it).
-/// Where the file system cannot exchange, two renames do it; a kill between them is mended by <see cref="Recover"/>, which readers call first.
+/// Writes folders so that a reader sees either the old content or the new one: a temporary folder beside the target is filled, flushed to
+/// the disk, and exchanged with the target in one step. A process killed at any moment leaves the old folder (and at most a <c>.tmp</c>
+/// folder beside it). Where the file system cannot exchange, two renames do it; a kill between them is mended by <see cref="Recover"/>,
+/// which readers call first.
 /// </summary>
 public static partial class AtomicFolder
 {
@@ -17,7 +18,8 @@ public static partial class AtomicFolder
     /// <summary>Replaces <paramref name="path"/> with a folder that <paramref name="fill"/> fills.</summary>
     /// <param name="path">The folder; made where it does not exist. A link is followed.</param>
     /// <param name="fill">Gets the temporary folder's path.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the parent folder cannot be written to; the old folder is still there.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or the parent folder cannot be written to; the old folder is still
+    /// there.</exception>
     public static void Write(string path, Action<string> fill) => Write(path, fill, TryExchange);
 
     /// <summary>Puts the previous folder back where a kill between two renames left none.</summary>
@@ -49,7 +51,11 @@ public static partial class AtomicFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot write the folder '{full}': {e.Message} Free some space or choose another folder; what was there before is unchanged.", e);
+            throw new EnvironmentException(
+                $"Cannot write the folder '{full}': {e.Message} Free some space or choose another folder; what was there before "
+                    + $"is unchanged.",
+                e
+            );
         }
         finally
         {
@@ -94,7 +100,10 @@ public static partial class AtomicFolder
         Flush(folder);
     }
 
-    /// <summary>Makes a file's content, or a folder's names, durable. Files that were copied may be read-only, which only the system's own call can flush.</summary>
+    /// <summary>
+    /// Makes a file's content, or a folder's names, durable. Files that were copied may be read-only, which only the system's own call can
+    /// flush.
+    /// </summary>
     private static void Flush(string path)
     {
         if (!OperatingSystem.IsLinux())

@@ -12,7 +12,10 @@ public sealed class JsonMembers(JsonObject json, string origin)
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>The largest whole number that a model's files give a meaning to; layers and sizes are made by such numbers, and a wrong one must not fill the memory.</summary>
+    /// <summary>
+    /// The largest whole number that a model's files give a meaning to; layers and sizes are made by such numbers, and a wrong one must not
+    /// fill the memory.
+    /// </summary>
     public const int Largest = 1_000_000;
 
     /// <summary>The file's name.</summary>
@@ -23,12 +26,13 @@ public sealed class JsonMembers(JsonObject json, string origin)
 
     /// <summary>Entries of a list; 0 where the member is missing or null.</summary>
     /// <exception cref="InputException">No list.</exception>
-    public int Items(string name) => json[name] switch
-    {
-        null => 0,
-        JsonArray items => items.Count,
-        _ => throw Wrong(name, "a list"),
-    };
+    public int Items(string name) =>
+        json[name] switch
+        {
+            null => 0,
+            JsonArray items => items.Count,
+            _ => throw Wrong(name, "a list"),
+        };
 
     /// <summary>A whole number of at least <paramref name="atLeast"/>.</summary>
     /// <param name="name">The member.</param>
@@ -38,7 +42,9 @@ public sealed class JsonMembers(JsonObject json, string origin)
     public int Integer(string name, int? fallback = null, int atLeast = 1)
     {
         var value = Read(name, fallback, "a whole number");
-        return value < atLeast ? throw Wrong(name, $"a whole number of at least {atLeast}") : value <= Largest ? value : throw Wrong(name, $"a whole number of at most {Largest}");
+        return value < atLeast ? throw Wrong(name, $"a whole number of at least {atLeast}")
+            : value <= Largest ? value
+            : throw Wrong(name, $"a whole number of at most {Largest}");
     }
 
     /// <summary>A whole number of at least one, or null where the member is missing or null.</summary>
@@ -47,7 +53,8 @@ public sealed class JsonMembers(JsonObject json, string origin)
 
     /// <summary>A number.</summary>
     /// <exception cref="InputException">No number, or one beyond the range of float64.</exception>
-    public double Number(string name, double? fallback = null) => Read(name, fallback, "a number") is var value && double.IsFinite(value) ? value : throw Wrong(name, "a finite number");
+    public double Number(string name, double? fallback = null) =>
+        Read(name, fallback, "a number") is var value && double.IsFinite(value) ? value : throw Wrong(name, "a finite number");
 
     /// <summary>A number that may be infinite, as Python writes it.</summary>
     /// <exception cref="InputException">No number.</exception>

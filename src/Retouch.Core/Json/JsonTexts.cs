@@ -6,7 +6,10 @@ namespace Retouch.Core.Json;
 /// <summary>The texts in JSON that somebody else wrote.</summary>
 public static class JsonTexts
 {
-    /// <summary>Decodes every text once: half of a character (an escaped surrogate that stands alone) would otherwise show up wherever it is first looked at.</summary>
+    /// <summary>
+    /// Decodes every text once: half of a character (an escaped surrogate that stands alone) would otherwise show up wherever it is first
+    /// looked at.
+    /// </summary>
     /// <exception cref="JsonException">It is no JSON, or a text in it is none.</exception>
     public static void Check(string json)
     {

@@ -11,8 +11,9 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// CLIP's projected embeddings of pictures (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021), not normalised. A Fréchet distance on
-/// them is called <c>fd.clip</c>. The model is the user's: a folder of transformers' <c>CLIPModel</c> or <c>CLIPVisionModelWithProjection</c>.
+/// CLIP's projected embeddings of pictures (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021),
+/// not normalised. A Fréchet distance on them is called <c>fd.clip</c>. The model is the user's: a folder of transformers' <c>CLIPModel</c>
+/// or <c>CLIPVisionModelWithProjection</c>.
 /// </summary>
 public sealed class ClipFeatures : IFeatureExtractor
 {
@@ -26,8 +27,13 @@ public sealed class ClipFeatures : IFeatureExtractor
         this.device = device;
         processor = new ClipImageProcessor(model.Config.ImageSize);
         Protocol = new(
-            "clip", $"CLIP image encoder, patches of {model.Config.PatchSize}, projected, not normalised", model.Config.ProjectionDim,
-            $"shorter side to {processor.Size} by bicubic (Pillow), cut from the middle, CLIP's mean and deviation", name, hash);
+            "clip",
+            $"CLIP image encoder, patches of {model.Config.PatchSize}, projected, not normalised",
+            model.Config.ProjectionDim,
+            $"shorter side to {processor.Size} by bicubic (Pillow), cut from the middle, CLIP's mean and deviation",
+            name,
+            hash
+        );
     }
 
     /// <inheritdoc/>
@@ -100,5 +106,7 @@ public sealed class ClipFeatures : IFeatureExtractor
     }
 
     private static string Hash(string[] files) =>
-        files.Length == 1 ? FeatureWeights.Hash(files[0]) : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
+        files.Length == 1
+            ? FeatureWeights.Hash(files[0])
+            : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
 }

@@ -16,8 +16,9 @@ namespace Retouch.Evaluation.Features;
 public sealed record ClipScoreProtocol(string Model, string Sha256, string Formula, string Captions);
 
 /// <summary>
-/// CLIPScore (Hessel, Holtzman, Forbes, Le Bras and Choi, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, eq. 1): how well a picture's CLIP embedding fits that of its
-/// caption. Scaled as is usual for pictures made from prompts, 100 · max(cos, 0) with the prompt as it is; the paper's is 2.5 · max(cos, 0) with "A photo depicts" before it.
+/// CLIPScore (Hessel, Holtzman, Forbes, Le Bras and Choi, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, eq.
+/// 1): how well a picture's CLIP embedding fits that of its caption. Scaled as is usual for pictures made from prompts, 100 · max(cos, 0)
+/// with the prompt as it is; the paper's is 2.5 · max(cos, 0) with "A photo depicts" before it.
 /// </summary>
 public sealed class ClipScore : IDisposable
 {
@@ -32,14 +33,19 @@ public sealed class ClipScore : IDisposable
     {
         (this.images, this.text, this.tokenizer, this.device) = (images, text, tokenizer, device);
         Protocol = new(
-            images.Protocol.Weights, images.Protocol.Sha256, "100 max(cos, 0)", $"as they are, cut to {text.Config.MaxPositionEmbeddings} tokens; {images.Protocol.Preparation}");
+            images.Protocol.Weights,
+            images.Protocol.Sha256,
+            "100 max(cos, 0)",
+            $"as they are, cut to {text.Config.MaxPositionEmbeddings} tokens; {images.Protocol.Preparation}"
+        );
     }
 
     /// <summary>What decides the figures.</summary>
     public ClipScoreProtocol Protocol { get; }
 
     /// <summary>Opens both encoders and the tokenizer of a folder.</summary>
-    /// <param name="folder">Of transformers' <c>CLIPModel</c>: <c>config.json</c>, <c>model.safetensors</c>, and <c>vocab.json</c> with <c>merges.txt</c> (or <c>tokenizer.json</c>).</param>
+    /// <param name="folder">Of transformers' <c>CLIPModel</c>: <c>config.json</c>, <c>model.safetensors</c>, and <c>vocab.json</c> with
+    /// <c>merges.txt</c> (or <c>tokenizer.json</c>).</param>
     /// <param name="device">Where they run.</param>
     /// <exception cref="InputException">A file is missing, broken, or of another model; an image encoder alone is one.</exception>
     public static ClipScore Open(string folder, Device device)
@@ -51,7 +57,10 @@ public sealed class ClipScore : IDisposable
             var file = Path.Combine(folder, "config.json");
             var whole = ClipFeatures.ReadConfig(file);
             if (whole["text_config"] is not JsonObject part)
-                throw new InputException($"'{file}' describes no text encoder; clipscore needs the whole CLIP model, with its tokenizer. Give a folder of transformers' CLIPModel.");
+                throw new InputException(
+                    $"'{file}' describes no text encoder; clipscore needs the whole CLIP model, with its tokenizer. Give a folder "
+                        + $"of transformers' CLIPModel."
+                );
             var members = (JsonObject)part.DeepClone();
             members["projection_dim"] = encoder.Protocol.Width;
             members["architectures"] = new JsonArray(ClipTextConfig.ProjectionClass);
@@ -61,7 +70,10 @@ public sealed class ClipScore : IDisposable
             model.Parameters.RequireGrad(false);
             var words = TokenizerFolder.Read(folder);
             if (words.VocabularySize > model.Config.VocabSize)
-                throw new InputException($"The tokenizer in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. Give files of one model.");
+                throw new InputException(
+                    $"The tokenizer in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. "
+                        + $"Give files of one model."
+                );
             return new ClipScore(encoder, model, words, device);
         }
         catch

@@ -44,7 +44,14 @@ internal sealed class FeatureMeasurement : IDisposable
             }
 
             if (options.Metrics.HasFlag(Metrics.Kid))
-                yield return FeatureScores.Kernel(FeatureNames.Kernel(key), own, reference!.tables[k]!, options.Kernel, options.Device, cancellation);
+                yield return FeatureScores.Kernel(
+                    FeatureNames.Kernel(key),
+                    own,
+                    reference!.tables[k]!,
+                    options.Kernel,
+                    options.Device,
+                    cancellation
+                );
             if (options.Metrics.HasFlag(Metrics.Prdc))
             {
                 var compared = PrecisionRecall.Between(own, reference!.tables[k]!, options.PrecisionRecall, options.Device, cancellation);
@@ -85,7 +92,9 @@ internal sealed class FeatureMeasurement : IDisposable
     }
 }
 
-/// <summary>What figures on features are called: the names with a meaning of their own belong to Inception alone, others carry their network's.</summary>
+/// <summary>
+/// What figures on features are called: the names with a meaning of their own belong to Inception alone, others carry their network's.
+/// </summary>
 internal static class FeatureNames
 {
     public const string Inception = "inception";

@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// A small classifier of pictures: four stages of two 3 x 3 convolutions, each with group normalisation (Wu and He 2018; 8 groups) and SiLU, halving the sides and doubling the
-/// channels; the mean over space, the features; a linear layer. Without statistics of batches, so a picture's features are its own.
+/// A small classifier of pictures: four stages of two 3 x 3 convolutions, each with group normalisation (Wu and He 2018; 8 groups) and
+/// SiLU, halving the sides and doubling the channels; the mean over space, the features; a linear layer. Without statistics of batches, so
+/// a picture's features are its own.
 /// </summary>
 internal sealed class FeatureNetwork
 {
@@ -30,7 +31,12 @@ internal sealed class FeatureNetwork
             for (var k = 0; k < 2; k++)
             {
                 var place = path / "stages" / stage / k;
-                made.Add((new Conv2d(place / "conv", inputs, outputs, 3, stride: 1 + k, padding: 1), new GroupNorm(place / "norm", Groups, outputs, Epsilon)));
+                made.Add(
+                    (
+                        new Conv2d(place / "conv", inputs, outputs, 3, stride: 1 + k, padding: 1),
+                        new GroupNorm(place / "norm", Groups, outputs, Epsilon)
+                    )
+                );
                 inputs = outputs;
             }
         }

@@ -13,7 +13,9 @@ public sealed record FeatureNetworkConfig
     /// <summary>Side of the pictures that the network sees.</summary>
     public int Size { get; init; } = 64;
 
-    /// <summary>Channels of the first stage; each of the four has twice those of the one before, so there are eight times as many features.</summary>
+    /// <summary>
+    /// Channels of the first stage; each of the four has twice those of the one before, so there are eight times as many features.
+    /// </summary>
     public int Channels { get; init; } = 32;
 
     /// <summary>Classes that it was trained to tell apart, in the order of their labels.</summary>
@@ -42,7 +44,12 @@ public sealed record FeatureNetworkConfig
         {
             Size = members.Integer("size"),
             Channels = members.Integer("channels"),
-            Classes = [.. classes.Select(c => c is JsonValue value && value.TryGetValue(out string? name) ? name : throw members.Wrong("classes", "a list of names"))],
+            Classes =
+            [
+                .. classes.Select(c =>
+                    c is JsonValue value && value.TryGetValue(out string? name) ? name : throw members.Wrong("classes", "a list of names")
+                ),
+            ],
             Accuracy = members.Number("accuracy", 0),
             Pictures = members.Integer("pictures", 0, atLeast: 0),
         };
@@ -51,15 +58,16 @@ public sealed record FeatureNetworkConfig
     }
 
     /// <summary>As <c>config.json</c> holds it.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["_class_name"] = ClassName,
-        ["size"] = Size,
-        ["channels"] = Channels,
-        ["classes"] = new JsonArray([.. Classes.Select(static c => (JsonNode)c)]),
-        ["accuracy"] = Accuracy,
-        ["pictures"] = Pictures,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["_class_name"] = ClassName,
+            ["size"] = Size,
+            ["channels"] = Channels,
+            ["classes"] = new JsonArray([.. Classes.Select(static c => (JsonNode)c)]),
+            ["accuracy"] = Accuracy,
+            ["pictures"] = Pictures,
+        };
 
     private void Validate(string origin)
     {

@@ -15,7 +15,9 @@ public sealed class FeatureRows : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         if ((long)count * width > int.MaxValue)
-            throw new UsageException($"{count} pictures with {width} features each are more than fit into one table; take fewer (--count).");
+            throw new UsageException(
+                $"{count} pictures with {width} features each are more than fit into one table; take fewer (--count)."
+            );
         Count = count;
         Width = width;
         rows = Ops.Empty([count, width], dtype: DType.Float32).Escape();
@@ -45,7 +47,13 @@ public sealed class FeatureRows : IDisposable
     /// <param name="options">Batch size and device.</param>
     /// <param name="progress">Told after each batch.</param>
     /// <param name="cancellation">Ends it after a batch.</param>
-    public static FeatureRows Of(ImageSet set, IFeatureExtractor network, EvaluationOptions options, Action<EvaluationProgress>? progress = null, CancellationToken cancellation = default)
+    public static FeatureRows Of(
+        ImageSet set,
+        IFeatureExtractor network,
+        EvaluationOptions options,
+        Action<EvaluationProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(set);
         ArgumentNullException.ThrowIfNull(network);
@@ -61,7 +69,8 @@ public sealed class FeatureRows : IDisposable
                     cancellation.ThrowIfCancellationRequested();
                     progress?.Invoke(new EvaluationProgress(done += count, set.Count));
                 },
-                (images, start) => result.Put(start, network.Extract(images)));
+                (images, start) => result.Put(start, network.Extract(images))
+            );
             return result;
         }
         catch

@@ -5,7 +5,10 @@ namespace Retouch.Evaluation.Features;
 /// <summary>Comparisons of features as scores of single pictures, so that they can be resampled.</summary>
 public static class FeatureScores
 {
-    /// <summary>The squared Fréchet distance of the features, with each picture's influence on it (see <see cref="WaveletInfluence"/>, whose formula this is).</summary>
+    /// <summary>
+    /// The squared Fréchet distance of the features, with each picture's influence on it (see <see cref="WaveletInfluence"/>, whose formula
+    /// this is).
+    /// </summary>
     /// <param name="name">What the figure is called.</param>
     /// <param name="images">Features of the set.</param>
     /// <param name="mean">Mean of the reference's features [1, width], float64.</param>
@@ -20,15 +23,22 @@ public static class FeatureScores
         using var quiet = Autograd.NoGrad();
         using var statistics = images.Statistics(device);
         var own = statistics.Mean(0, 1);
-        var (distance, derivative) = FrechetDistance.SquaredWithDerivative(own, statistics.Covariance(0, 1), mean.To(device), covariance.To(device));
+        var (distance, derivative) = FrechetDistance.SquaredWithDerivative(
+            own,
+            statistics.Covariance(0, 1),
+            mean.To(device),
+            covariance.To(device)
+        );
         var byMean = (2 * (own - mean.To(device))).Transpose(0, 1);
         var byCovariance = derivative.Squeeze(0);
         var rows = new double[images.Count];
-        images.ForEachBlock((start, block) =>
-        {
-            var x = block.To(device).To(DType.Float64) - own;
-            (x.Matmul(byMean).Squeeze(1) + (x.Matmul(byCovariance) * x).Sum([1L])).ToArray<double>().CopyTo(rows, start);
-        });
+        images.ForEachBlock(
+            (start, block) =>
+            {
+                var x = block.To(device).To(DType.Float64) - own;
+                (x.Matmul(byMean).Squeeze(1) + (x.Matmul(byCovariance) * x).Sum([1L])).ToArray<double>().CopyTo(rows, start);
+            }
+        );
         return Influenced(name, distance.Item(), rows);
     }
 
@@ -39,8 +49,19 @@ public static class FeatureScores
     /// <param name="options">How it is taken.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="cancellation">Ends it after a subset.</param>
-    public static ImageScores Kernel(string name, FeatureRows images, FeatureRows reference, KernelDistanceOptions options, Device device, CancellationToken cancellation) =>
-        Influenced(name, KernelDistance.Between(images, reference, options, device, cancellation), KernelDistance.Influence(images, reference, device, cancellation));
+    public static ImageScores Kernel(
+        string name,
+        FeatureRows images,
+        FeatureRows reference,
+        KernelDistanceOptions options,
+        Device device,
+        CancellationToken cancellation
+    ) =>
+        Influenced(
+            name,
+            KernelDistance.Between(images, reference, options, device, cancellation),
+            KernelDistance.Influence(images, reference, device, cancellation)
+        );
 
     /// <summary>Precision and density, averages over the set's pictures; recall and coverage, averages over the reference's.</summary>
     /// <param name="suffix">Appended to the figures' names.</param>
@@ -51,16 +72,25 @@ public static class FeatureScores
         ArgumentNullException.ThrowIfNull(compared);
         FigureName Name(string name) => new(name + suffix, Preference.Higher);
         double[] images = [.. compared.Balls.SelectMany(n => (IEnumerable<double>)[n > 0 ? 1 : 0, (double)n / neighbours])];
-        double[] reference = [.. compared.Recalled.Zip(compared.Covered).SelectMany(static both => (IEnumerable<double>)[both.First, both.Second])];
+        double[] reference =
+        [
+            .. compared.Recalled.Zip(compared.Covered).SelectMany(static both => (IEnumerable<double>)[both.First, both.Second]),
+        ];
         return (
             ImageScores.Averages([Name("precision"), Name("density")], images),
-            new ImageScores([Name("recall"), Name("coverage")], reference, 2, static mean => mean) { OfReference = true });
+            new ImageScores([Name("recall"), Name("coverage")], reference, 2, static mean => mean) { OfReference = true }
+        );
     }
 
     /// <summary>A figure and the influence of every picture on it, which need not be centred.</summary>
     internal static ImageScores Influenced(string name, double value, double[] influences)
     {
         var mean = influences.Average();
-        return new ImageScores([new FigureName(name, Preference.Lower)], [.. influences.Select(x => x - mean)], 1, shift => [value + shift[0]]);
+        return new ImageScores(
+            [new FigureName(name, Preference.Lower)],
+            [.. influences.Select(x => x - mean)],
+            1,
+            shift => [value + shift[0]]
+        );
     }
 }

@@ -4,9 +4,10 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// All squared distances between two tables, a tile at a time, without the matrix of them all. A tile's products come from a float32 matrix product of
-/// rows less a common mean; each distance then is known to within <see cref="Slack"/> · (|a|² + |b|²), and who needs more computes it by
-/// <see cref="Exact(int, int)"/>. So comparisons come out as in float64 at the speed of float32, and do not depend on the tiles.
+/// All squared distances between two tables, a tile at a time, without the matrix of them all. A tile's products come from a float32 matrix
+/// product of rows less a common mean; each distance then is known to within <see cref="Slack"/> · (|a|² + |b|²), and who needs more
+/// computes it by <see cref="Exact(int, int)"/>. So comparisons come out as in float64 at the speed of float32, and do not depend on the
+/// tiles.
 /// </summary>
 internal sealed class FeatureTiles : IDisposable
 {
@@ -31,7 +32,8 @@ internal sealed class FeatureTiles : IDisposable
         mean = a.Mean().Escape();
         SquaresA = Squares(a);
         SquaresB = ReferenceEquals(a, b) ? SquaresA : Squares(b);
-        // Rounding of a sum of n products (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1) and of what stands around it.
+        // Rounding of a sum of n products (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1) and of what stands
+        // around it.
         Slack = (a.Width + 16) * MathF.ScaleB(1, -24);
     }
 
@@ -93,7 +95,9 @@ internal sealed class FeatureTiles : IDisposable
     private float[] Squares(FeatureRows rows)
     {
         var squares = new float[rows.Count];
-        rows.ForEachBlock((start, block) => (block - mean).To(DType.Float64).Square().Sum([1L]).To(DType.Float32).ToArray<float>().CopyTo(squares, start));
+        rows.ForEachBlock(
+            (start, block) => (block - mean).To(DType.Float64).Square().Sum([1L]).To(DType.Float32).ToArray<float>().CopyTo(squares, start)
+        );
         return squares;
     }
 }

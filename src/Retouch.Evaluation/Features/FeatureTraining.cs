@@ -65,7 +65,10 @@ public static class FeatureTraining
     private const double WarmUp = 0.1;
     private const long CacheBytes = 1L << 30;
 
-    /// <summary>Trains, measures the accuracy on pictures that were kept apart, and saves the network. The same seed gives the same network on the same machine.</summary>
+    /// <summary>
+    /// Trains, measures the accuracy on pictures that were kept apart, and saves the network. The same seed gives the same network on the
+    /// same machine.
+    /// </summary>
     /// <param name="source">Pictures with labels.</param>
     /// <param name="folder">Where it is saved.</param>
     /// <param name="options">The recipe.</param>
@@ -74,15 +77,32 @@ public static class FeatureTraining
     /// <exception cref="UsageException">An option is out of range.</exception>
     /// <exception cref="InputException">There are fewer than two classes, a picture without label, or too few pictures.</exception>
     public static FeatureNetworkConfig Run(
-        IPictureSource source, string folder, FeatureTrainingOptions options, Action<FeatureTrainingProgress>? progress = null, CancellationToken cancellation = default)
+        IPictureSource source,
+        string folder,
+        FeatureTrainingOptions options,
+        Action<FeatureTrainingProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var (kept, trained) = Split(source, options);
-        var framing = new Framing { Width = options.Size, Height = options.Size, AllowEnlarging = true, FlipProbability = 0.5 };
+        var framing = new Framing
+        {
+            Width = options.Size,
+            Height = options.Size,
+            AllowEnlarging = true,
+            FlipProbability = 0.5,
+        };
         var pictures = new CachedPictures(source, framing.MinSide, CacheBytes);
-        var config = new FeatureNetworkConfig { Size = options.Size, Channels = options.Channels, Classes = source.Classes, Pictures = trained.Length };
+        var config = new FeatureNetworkConfig
+        {
+            Size = options.Size,
+            Channels = options.Channels,
+            Classes = source.Classes,
+            Pictures = trained.Length,
+        };
         using var network = new RetouchFeatures(config);
         using (var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, 0x66656174)))
             network.Parameters.Initialise(generator, options.Device);
@@ -97,7 +117,13 @@ public static class FeatureTraining
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = TensorScope.Enter();
-                var (images, labels) = Batch(pictures, batch, framing, SplitMix64.Derive(options.Seed, 0x666C6970, (ulong)epoch), options.Device);
+                var (images, labels) = Batch(
+                    pictures,
+                    batch,
+                    framing,
+                    SplitMix64.Derive(options.Seed, 0x666C6970, (ulong)epoch),
+                    options.Device
+                );
                 var loss = network.Logits(images).CrossEntropyLoss(labels);
                 optimiser.ZeroGrad();
                 Autograd.Backward(loss);
@@ -117,18 +143,24 @@ public static class FeatureTraining
     }
 
     /// <summary>The learning rate over its highest, at a share of the way.</summary>
-    internal static double Rate(double share) => share < WarmUp ? share / WarmUp : 0.5 * (1 + Math.Cos(Math.PI * (share - WarmUp) / (1 - WarmUp)));
+    internal static double Rate(double share) =>
+        share < WarmUp ? share / WarmUp : 0.5 * (1 + Math.Cos(Math.PI * (share - WarmUp) / (1 - WarmUp)));
 
     private static (int[] Kept, int[] Trained) Split(IPictureSource source, FeatureTrainingOptions options)
     {
         if (source.Classes.Count < 2)
-            throw new InputException($"The pictures have {source.Classes.Count} classes; a feature network is trained to tell two or more apart. Put the pictures of each class into a folder of its own.");
+            throw new InputException(
+                $"The pictures have {source.Classes.Count} classes; a feature network is trained to tell two or more apart. Put "
+                    + $"the pictures of each class into a folder of its own."
+            );
         int[] all = [.. Enumerable.Range(0, source.Count)];
         if (all.FirstOrDefault(i => source[i].Label is null, -1) is >= 0 and var bare)
             throw new InputException($"The picture '{source[bare].Id}' has no class. Put it into a class's folder or take it out.");
         Shuffle(all, SplitMix64.Derive(options.Seed, 0x6B656570));
         var kept = source.Count / options.KeptOneIn;
-        return kept > 0 ? (all[..kept], all[kept..]) : throw new InputException($"{source.Count} pictures are too few to keep one in {options.KeptOneIn} from training.");
+        return kept > 0
+            ? (all[..kept], all[kept..])
+            : throw new InputException($"{source.Count} pictures are too few to keep one in {options.KeptOneIn} from training.");
     }
 
     private static void Shuffle(int[] items, ulong seed)
@@ -147,14 +179,26 @@ public static class FeatureTraining
     {
         var plane = Picture.Channels * framing.Width * framing.Height;
         var planes = new byte[indices.Length * plane];
-        Parallel.For(0, indices.Length, k =>
-            framing.Apply(source.Load(indices[k], framing.MinSide), SplitMix64.Derive(seed, (ulong)indices[k]), source[indices[k]].Id).Picture.CopyToPlanes(planes.AsSpan(k * plane, plane)));
+        Parallel.For(
+            0,
+            indices.Length,
+            k =>
+                framing
+                    .Apply(source.Load(indices[k], framing.MinSide), SplitMix64.Derive(seed, (ulong)indices[k]), source[indices[k]].Id)
+                    .Picture.CopyToPlanes(planes.AsSpan(k * plane, plane))
+        );
         var images = Tensor.From(planes, indices.Length, Picture.Channels, framing.Height, framing.Width).To(DType.Float32) / 255;
         var labels = Tensor.From([.. indices.Select(i => (long)source[i].Label!.Value)], indices.Length);
         return (images.To(device), labels.To(device));
     }
 
-    private static double Accuracy(RetouchFeatures network, IPictureSource source, int[] kept, Framing framing, FeatureTrainingOptions options)
+    private static double Accuracy(
+        RetouchFeatures network,
+        IPictureSource source,
+        int[] kept,
+        Framing framing,
+        FeatureTrainingOptions options
+    )
     {
         var right = 0L;
         foreach (var batch in kept.Chunk(options.BatchSize))

@@ -13,7 +13,8 @@ public static class FeatureWeights
 
     /// <summary>Reads a file into a network as float32; what the network does not have is ignored only where told.</summary>
     /// <param name="store">The network's parameters.</param>
-    /// <param name="file">A <c>.safetensors</c> file, or what PyTorch pickled (<c>.pth</c>), which is read without running anything in it.</param>
+    /// <param name="file">A <c>.safetensors</c> file, or what PyTorch pickled (<c>.pth</c>), which is read without running anything in
+    /// it.</param>
     /// <param name="network">What the file should hold, for messages.</param>
     /// <param name="ignored">Keys that may be there and are not used.</param>
     /// <param name="device">Where the network runs.</param>
@@ -39,11 +40,16 @@ public static class FeatureWeights
         for (var name = "lin0.model.1.weight"; names.Contains(name); name = $"lin{channels.Count}.model.1.weight")
         {
             if (weights.ShapeOf(name) is not [1, >= 1 and <= 65536 and var width, 1, 1])
-                throw new InputException($"'{name}' in '{file}' has the shape [{string.Join(", ", weights.ShapeOf(name))}]; LPIPS's linear weights are [1, channels, 1, 1].");
+                throw new InputException(
+                    $"'{name}' in '{file}' has the shape [{string.Join(", ", weights.ShapeOf(name))}]; LPIPS's linear weights are "
+                        + $"[1, channels, 1, 1]."
+                );
             channels.Add((int)width);
         }
 
-        return channels.Count > 0 ? [.. channels] : throw new InputException($"'{file}' holds no 'lin0.model.1.weight': these are not the lpips package's linear weights.");
+        return channels.Count > 0
+            ? [.. channels]
+            : throw new InputException($"'{file}' holds no 'lin0.model.1.weight': these are not the lpips package's linear weights.");
     }
 
     /// <summary>SHA-256 of a file, lower-case hexadecimal.</summary>
@@ -70,14 +76,19 @@ public static class FeatureWeights
             if (!stored.Remove(parameter.Name))
                 problems.Add($"{parameter.Name} is missing");
             else if (!source.ShapeOf(parameter.Name).AsSpan().SequenceEqual(parameter.Shape))
-                problems.Add($"{parameter.Name} is [{string.Join(", ", source.ShapeOf(parameter.Name))}] instead of [{string.Join(", ", parameter.Shape)}]");
+                problems.Add(
+                    $"{parameter.Name} is [{string.Join(", ", source.ShapeOf(parameter.Name))}] instead of "
+                        + $"[{string.Join(", ", parameter.Shape)}]"
+                );
         }
 
         problems.AddRange(stored.Order(StringComparer.Ordinal).Select(static name => $"{name} does not belong there"));
         if (problems.Count == 0)
             return;
         var more = problems.Count > Shown ? $"; and {problems.Count - Shown} more" : "";
-        throw new InputException($"'{file}' does not hold the weights of {network}: {string.Join("; ", problems.Take(Shown))}{more}. Give the file that does.");
+        throw new InputException(
+            $"'{file}' does not hold the weights of {network}: {string.Join("; ", problems.Take(Shown))}{more}. Give the file that does."
+        );
     }
 
     private sealed class Part(ITensorSource whole, string[] names) : ITensorSource

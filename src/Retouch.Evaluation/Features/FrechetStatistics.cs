@@ -7,15 +7,21 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Mean and covariance of a set's features, as pytorch-fid saves them: a <c>.npz</c> file with <c>mu</c> [width] and <c>sigma</c> [width, width] in float64.
-/// Retouch adds <c>count</c> and <c>protocol</c> (UTF-8 JSON), which other programs pass over.
+/// Mean and covariance of a set's features, as pytorch-fid saves them: a <c>.npz</c> file with <c>mu</c> [width] and <c>sigma</c> [width,
+/// width] in float64. Retouch adds <c>count</c> and <c>protocol</c> (UTF-8 JSON), which other programs pass over.
 /// </summary>
 /// <param name="Mean">[width].</param>
 /// <param name="Covariance">[width · width], row-major, symmetric.</param>
 /// <param name="Count">Pictures; null where the file does not say.</param>
 /// <param name="Protocol">What decided the features; null where the file does not say.</param>
 /// <param name="Preparation">What was done to the pictures before; null where the file does not say.</param>
-public sealed record FrechetStatistics(double[] Mean, double[] Covariance, long? Count = null, FeatureProtocol? Protocol = null, string? Preparation = null)
+public sealed record FrechetStatistics(
+    double[] Mean,
+    double[] Covariance,
+    long? Count = null,
+    FeatureProtocol? Protocol = null,
+    string? Preparation = null
+)
 {
     private const long MaxProtocol = 1 << 16;
 
@@ -40,7 +46,13 @@ public sealed record FrechetStatistics(double[] Mean, double[] Covariance, long?
             throw new InputException("Statistics need two pictures or more.");
         using var scope = TensorScope.Enter();
         using var statistics = rows.Statistics(device);
-        return new FrechetStatistics(statistics.Mean(0, 1).ToArray<double>(), statistics.Covariance(0, 1).ToArray<double>(), rows.Count, protocol, preparation);
+        return new FrechetStatistics(
+            statistics.Mean(0, 1).ToArray<double>(),
+            statistics.Covariance(0, 1).ToArray<double>(),
+            rows.Count,
+            protocol,
+            preparation
+        );
     }
 
     /// <summary>Reads a file.</summary>
@@ -66,24 +78,31 @@ public sealed record FrechetStatistics(double[] Mean, double[] Covariance, long?
 
     /// <summary>Writes a file, which appears whole or not at all.</summary>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public void Save(string file) => AtomicFile.Write(file, stream =>
-    {
-        using var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true);
-        void Entry(string name, Action<Stream> write)
-        {
-            var entry = archive.CreateEntry(name + ".npy", CompressionLevel.NoCompression);
-            entry.LastWriteTime = Epoch;
-            using var to = new BufferedStream(entry.Open(), 1 << 16);
-            write(to);
-        }
+    public void Save(string file) =>
+        AtomicFile.Write(
+            file,
+            stream =>
+            {
+                using var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true);
+                void Entry(string name, Action<Stream> write)
+                {
+                    var entry = archive.CreateEntry(name + ".npy", CompressionLevel.NoCompression);
+                    entry.LastWriteTime = Epoch;
+                    using var to = new BufferedStream(entry.Open(), 1 << 16);
+                    write(to);
+                }
 
-        Entry("mu", to => NpyArray.Write(to, Mean, Width));
-        Entry("sigma", to => NpyArray.Write(to, Covariance, Width, Width));
-        if (Count is { } count)
-            Entry("count", to => NpyArray.Write(to, [count]));
-        if (Protocol is not null)
-            Entry("protocol", to => NpyArray.Write(to, JsonSerializer.SerializeToUtf8Bytes(new Saved(Protocol, Preparation), Json)));
-    });
+                Entry("mu", to => NpyArray.Write(to, Mean, Width));
+                Entry("sigma", to => NpyArray.Write(to, Covariance, Width, Width));
+                if (Count is { } count)
+                    Entry("count", to => NpyArray.Write(to, [count]));
+                if (Protocol is not null)
+                    Entry(
+                        "protocol",
+                        to => NpyArray.Write(to, JsonSerializer.SerializeToUtf8Bytes(new Saved(Protocol, Preparation), Json))
+                    );
+            }
+        );
 
     private static NpyArray? ReadArray(ZipArchive archive, string file, string name)
     {
@@ -99,7 +118,9 @@ public sealed record FrechetStatistics(double[] Mean, double[] Covariance, long?
             return null;
         try
         {
-            return JsonSerializer.Deserialize<Saved>([.. text.Values.Select(static b => (byte)b)], Json) is { Protocol: not null } saved ? saved : null;
+            return JsonSerializer.Deserialize<Saved>([.. text.Values.Select(static b => (byte)b)], Json) is { Protocol: not null } saved
+                ? saved
+                : null;
         }
         catch (JsonException e)
         {
@@ -108,14 +129,19 @@ public sealed record FrechetStatistics(double[] Mean, double[] Covariance, long?
     }
 
     private static InputException Lacking(string file, string name) =>
-        new($"'{file}' holds no array '{name}'; statistics of features have 'mu' and 'sigma'. Give a file that 'retouch statistics' or pytorch-fid saved.");
+        new(
+            $"'{file}' holds no array '{name}'; statistics of features have 'mu' and 'sigma'. Give a file that 'retouch "
+                + $"statistics' or pytorch-fid saved."
+        );
 
     private static void Check(string file, NpyArray mean, NpyArray covariance)
     {
         if (mean.Shape is not [>= 1 and var width] || covariance.Shape is not [var rows, var columns] || rows != width || columns != width)
         {
             throw new InputException(
-                $"'{file}' holds 'mu' of shape ({string.Join(", ", mean.Shape)}) and 'sigma' of shape ({string.Join(", ", covariance.Shape)}), which are no mean and covariance.");
+                $"'{file}' holds 'mu' of shape ({string.Join(", ", mean.Shape)}) and 'sigma' of shape "
+                    + $"({string.Join(", ", covariance.Shape)}), which are no mean and covariance."
+            );
         }
 
         if (mean.Values.Concat(covariance.Values).Any(static v => !double.IsFinite(v)))

@@ -4,7 +4,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>The 2048 features that FID and KID are defined on. The weights are the user's: those of pytorch-fid, ported from the original network.</summary>
+/// <summary>
+/// The 2048 features that FID and KID are defined on. The weights are the user's: those of pytorch-fid, ported from the original network.
+/// </summary>
 public sealed class InceptionFeatures : IFeatureExtractor
 {
     /// <summary>Side of the square that pictures are resized to.</summary>
@@ -19,7 +21,14 @@ public sealed class InceptionFeatures : IFeatureExtractor
     private InceptionFeatures(string weights, string hash)
     {
         network = new InceptionV3(store.Root);
-        Protocol = new("inception", "Inception-v3, FID variant, last average pool", InceptionV3.Width, $"bilinear to {Side} x {Side} (half-pixel centres, no antialias), [-1, 1]", weights, hash);
+        Protocol = new(
+            "inception",
+            "Inception-v3, FID variant, last average pool",
+            InceptionV3.Width,
+            $"bilinear to {Side} x {Side} (half-pixel centres, no antialias), [-1, 1]",
+            weights,
+            hash
+        );
     }
 
     /// <inheritdoc/>
@@ -36,7 +45,13 @@ public sealed class InceptionFeatures : IFeatureExtractor
         var features = new InceptionFeatures(Path.GetFileName(file), FeatureWeights.Hash(file));
         try
         {
-            FeatureWeights.Load(features.store, file, Network, static name => name is "fc.weight" or "fc.bias" || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal), device);
+            FeatureWeights.Load(
+                features.store,
+                file,
+                Network,
+                static name => name is "fc.weight" or "fc.bias" || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal),
+                device
+            );
             return features;
         }
         catch
@@ -65,5 +80,6 @@ public sealed class InceptionFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public void Dispose() => store.Dispose();
 
-    private Tensor Resized(Tensor images) => ((store.Root / "resized").Observe(images.To(DType.Float32).UpsampleBilinear2d([Side, Side], false)) * 2) - 1;
+    private Tensor Resized(Tensor images) =>
+        ((store.Root / "resized").Observe(images.To(DType.Float32).UpsampleBilinear2d([Side, Side], false)) * 2) - 1;
 }

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Convolution without bias, batch normalisation by stored statistics (ε = 0.001), ReLU. Keys: <c>conv.weight</c>, <c>bn.weight</c>, <c>bn.bias</c>,
-/// <c>bn.running_mean</c>, <c>bn.running_var</c>.
+/// Convolution without bias, batch normalisation by stored statistics (ε = 0.001), ReLU. Keys: <c>conv.weight</c>, <c>bn.weight</c>,
+/// <c>bn.bias</c>, <c>bn.running_mean</c>, <c>bn.running_var</c>.
 /// </summary>
 internal sealed class NormalisedConv2d
 {
@@ -20,10 +20,21 @@ internal sealed class NormalisedConv2d
     private readonly long[] stride;
     private readonly long[] padding;
 
-    public NormalisedConv2d(ParameterPath path, int inputs, int outputs, (int Height, int Width) kernel, int stride = 1, (int Height, int Width) padding = default)
+    public NormalisedConv2d(
+        ParameterPath path,
+        int inputs,
+        int outputs,
+        (int Height, int Width) kernel,
+        int stride = 1,
+        (int Height, int Width) padding = default
+    )
     {
         this.path = path;
-        weight = (path / "conv").Parameter("weight", [outputs, inputs, kernel.Height, kernel.Width], Inits.FanIn(inputs * kernel.Height * kernel.Width));
+        weight = (path / "conv").Parameter(
+            "weight",
+            [outputs, inputs, kernel.Height, kernel.Width],
+            Inits.FanIn(inputs * kernel.Height * kernel.Width)
+        );
         var norm = path / "bn";
         scale = norm.Parameter("weight", [outputs], Inits.Ones);
         shift = norm.Parameter("bias", [outputs], Inits.Zeros);
@@ -35,9 +46,7 @@ internal sealed class NormalisedConv2d
 
     /// <summary>A 1 x 1 convolution.</summary>
     public NormalisedConv2d(ParameterPath path, int inputs, int outputs)
-        : this(path, inputs, outputs, (1, 1))
-    {
-    }
+        : this(path, inputs, outputs, (1, 1)) { }
 
     public Tensor Forward(Tensor x)
     {

@@ -31,14 +31,20 @@ public sealed record KernelDistanceOptions
 }
 
 /// <summary>
-/// The squared maximum mean discrepancy with a polynomial kernel, without bias (Bińkowski et al., "Demystifying MMD GANs", 2018, section 4 and eq. 4), averaged over
-/// subsets; on Inception features it is the kernel Inception distance. May fall below 0.
+/// The squared maximum mean discrepancy with a polynomial kernel, without bias (Bińkowski et al., "Demystifying MMD GANs", 2018, section 4
+/// and eq. 4), averaged over subsets; on Inception features it is the kernel Inception distance. May fall below 0.
 /// </summary>
 public static class KernelDistance
 {
     /// <summary>The distance: the mean over subsets.</summary>
     /// <remarks>Pictures are drawn from the sorted table, so that the order in which they were given does not matter.</remarks>
-    public static double Between(FeatureRows images, FeatureRows reference, KernelDistanceOptions options, Device device, CancellationToken cancellation = default)
+    public static double Between(
+        FeatureRows images,
+        FeatureRows reference,
+        KernelDistanceOptions options,
+        Device device,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
@@ -74,7 +80,8 @@ public static class KernelDistance
     internal static double Unbiased(Tensor x, Tensor y)
     {
         using var scope = TensorScope.Enter();
-        double m = x.Shape[0], n = y.Shape[0];
+        double m = x.Shape[0],
+            n = y.Shape[0];
         double Within(Tensor rows)
         {
             var kernel = Kernel(rows, rows);
@@ -85,8 +92,8 @@ public static class KernelDistance
     }
 
     /// <summary>
-    /// What each picture of the set adds to the distance, to first order: twice the mean kernel to the rest of the set less twice that to the reference (the
-    /// projection of the U-statistic, Hoeffding 1948).
+    /// What each picture of the set adds to the distance, to first order: twice the mean kernel to the rest of the set less twice that to
+    /// the reference (the projection of the U-statistic, Hoeffding 1948).
     /// </summary>
     /// <returns>[pictures], not centred.</returns>
     internal static double[] Influence(FeatureRows images, FeatureRows reference, Device device, CancellationToken cancellation)
@@ -98,22 +105,25 @@ public static class KernelDistance
             (start, left) =>
             {
                 var x = left.To(device);
-                void Add(FeatureRows others, double[] sums) => others.ForEachBlock(
-                    (_, right) =>
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                        var part = Kernel(x, right.To(device)).Sum([1L], dtype: DType.Float64).ToArray<double>();
-                        for (var i = 0; i < part.Length; i++)
-                            sums[start + i] += part[i];
-                    },
-                    Block);
+                void Add(FeatureRows others, double[] sums) =>
+                    others.ForEachBlock(
+                        (_, right) =>
+                        {
+                            cancellation.ThrowIfCancellationRequested();
+                            var part = Kernel(x, right.To(device)).Sum([1L], dtype: DType.Float64).ToArray<double>();
+                            for (var i = 0; i < part.Length; i++)
+                                sums[start + i] += part[i];
+                        },
+                        Block
+                    );
                 Add(images, within);
                 Add(reference, across);
                 var itself = ((x.Square().Sum([1L]) / images.Width) + 1).Pow(3).ToArray<double>();
                 for (var i = 0; i < itself.Length; i++)
                     within[start + i] -= itself[i];
             },
-            Block);
+            Block
+        );
         return [.. within.Zip(across, (w, a) => 2 * ((w / (images.Count - 1)) - (a / reference.Count)))];
     }
 

@@ -12,7 +12,10 @@ internal static class NeighbourRadii
     public static double[] Of(FeatureRows rows, int k, Device device, int side, CancellationToken cancellation)
     {
         if (k < 1 || k >= rows.Count)
-            throw new UsageException($"{rows.Count} pictures have no {k} nearest others each; take between 1 and {rows.Count - 1} neighbours (--neighbours) or more pictures.");
+            throw new UsageException(
+                $"{rows.Count} pictures have no {k} nearest others each; take between 1 and {rows.Count - 1} neighbours "
+                    + $"(--neighbours) or more pictures."
+            );
         using var tiles = new FeatureTiles(rows, rows, device, side);
         var candidates = new Candidates[rows.Count];
         // What a candidate's distance may be at most to count, kept beside so that whole vectors are compared with it.
@@ -29,14 +32,19 @@ internal static class NeighbourRadii
                     return;
                 // The same tile seen from its columns, a strip a thread: no two threads touch one row's candidates.
                 const int Strip = 128;
-                Parallel.For(0, (columns + Strip - 1) / Strip, s =>
-                {
-                    var (from, to) = (s * Strip, Math.Min(columns, (s + 1) * Strip));
-                    for (var r = 0; r < count; r++)
-                        Columns(tiles, candidates, limits, row + r, column + from, Row(products, r, columns)[from..to]);
-                });
+                Parallel.For(
+                    0,
+                    (columns + Strip - 1) / Strip,
+                    s =>
+                    {
+                        var (from, to) = (s * Strip, Math.Min(columns, (s + 1) * Strip));
+                        for (var r = 0; r < count; r++)
+                            Columns(tiles, candidates, limits, row + r, column + from, Row(products, r, columns)[from..to]);
+                    }
+                );
             },
-            cancellation);
+            cancellation
+        );
         var radii = new double[rows.Count];
         Parallel.For(0, radii.Length, i => radii[i] = candidates[i].Exact(tiles, i));
         return radii;
@@ -48,7 +56,7 @@ internal static class NeighbourRadii
     {
         var squares = tiles.SquaresA.AsSpan(column, products.Length);
         var (own, slack) = (tiles.SquaresA[i], tiles.Slack);
-        for (var c = 0; c < products.Length;)
+        for (var c = 0; c < products.Length; )
         {
             if (c <= products.Length - Vector<float>.Count)
             {
@@ -66,11 +74,18 @@ internal static class NeighbourRadii
         }
     }
 
-    private static void Columns(FeatureTiles tiles, Candidates[] candidates, float[] limits, int other, int column, ReadOnlySpan<float> products)
+    private static void Columns(
+        FeatureTiles tiles,
+        Candidates[] candidates,
+        float[] limits,
+        int other,
+        int column,
+        ReadOnlySpan<float> products
+    )
     {
         var squares = tiles.SquaresA.AsSpan(column, products.Length);
         var (own, slack) = (tiles.SquaresA[other], tiles.Slack);
-        for (var c = 0; c < products.Length;)
+        for (var c = 0; c < products.Length; )
         {
             if (c <= products.Length - Vector<float>.Count)
             {

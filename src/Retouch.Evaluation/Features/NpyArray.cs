@@ -6,7 +6,9 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>An array in NumPy's .npy format (NEP 1), versions 1 to 3: whole and floating numbers; objects, which would be pickles, are refused.</summary>
+/// <summary>
+/// An array in NumPy's .npy format (NEP 1), versions 1 to 3: whole and floating numbers; objects, which would be pickles, are refused.
+/// </summary>
 /// <param name="Shape">Sizes.</param>
 /// <param name="Values">Row-major.</param>
 internal sealed partial record NpyArray(int[] Shape, double[] Values)
@@ -26,7 +28,8 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
         Span<byte> start = stackalloc byte[12];
         if (stream.ReadAtLeast(start[..10], 10, throwOnEndOfStream: false) < 10 || !start[..6].SequenceEqual(Magic))
             throw Broken("it does not begin like a .npy file");
-        int version = start[6], prefix = version == 1 ? 10 : 12;
+        int version = start[6],
+            prefix = version == 1 ? 10 : 12;
         if (version is < 1 or > 3)
             throw Broken($"its version is {version}, not 1 to 3");
         if (version > 1 && stream.ReadAtLeast(start[10..], 2, throwOnEndOfStream: false) < 2)
@@ -37,7 +40,8 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
         var header = new byte[size];
         if (stream.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) < header.Length)
             throw Broken("it ends within its header");
-        var (type, fortran, shape) = Header(Encoding.UTF8.GetString(header)) ?? throw Broken("its header has no descr, fortran_order and shape");
+        var (type, fortran, shape) =
+            Header(Encoding.UTF8.GetString(header)) ?? throw Broken("its header has no descr, fortran_order and shape");
         if (Width(type) is not { } width)
             throw Broken($"its numbers are of the type '{type}'; int8 to int64 and float16 to float64 can be read");
         long count = 1;
@@ -103,14 +107,15 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
         return (type.Groups["value"].Value, order.Groups["value"].Value == "True", sizes);
     }
 
-    private static int? Width(string type) => type switch
-    {
-        "|u1" or "|i1" => 1,
-        "<f2" or "<i2" or "<u2" => 2,
-        "<f4" or ">f4" or "<i4" or "<u4" => 4,
-        "<f8" or ">f8" or "<i8" => 8,
-        _ => null,
-    };
+    private static int? Width(string type) =>
+        type switch
+        {
+            "|u1" or "|i1" => 1,
+            "<f2" or "<i2" or "<u2" => 2,
+            "<f4" or ">f4" or "<i4" or "<u4" => 4,
+            "<f8" or ">f8" or "<i8" => 8,
+            _ => null,
+        };
 
     private static double[] Numbers(byte[] bytes, string type, int width)
     {

@@ -13,9 +13,10 @@ namespace Retouch.Evaluation.Features;
 public sealed record PerceptualProtocol(string Network, string Trunk, string TrunkSha256, string Linear, string LinearSha256);
 
 /// <summary>
-/// Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual
-/// Metric", 2018, eq. 1): features of every stage, normalised over channels at each place, squared differences weighted by channel, averaged over places and added up.
-/// The weights are the user's: the trunk's in torchvision's keys, the linear ones in those of the lpips package (<c>lin0.model.1.weight</c>).
+/// Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable Effectiveness of Deep Features as
+/// a Perceptual Metric", 2018, eq. 1): features of every stage, normalised over channels at each place, squared differences weighted by
+/// channel, averaged over places and added up. The weights are the user's: the trunk's in torchvision's keys, the linear ones in those of
+/// the lpips package (<c>lin0.model.1.weight</c>).
 /// </summary>
 public sealed class PerceptualSimilarity : IDisposable
 {
@@ -34,10 +35,20 @@ public sealed class PerceptualSimilarity : IDisposable
 
     private PerceptualSimilarity(string trunkFile, string linearFile, int[] channels, Device device)
     {
-        trunk = PerceptualTrunk.For(channels, store.Root)
-            ?? throw new InputException($"'{linearFile}' weights stages of {string.Join(", ", channels)} channels; LPIPS is there for AlexNet, VGG-16 and SqueezeNet 1.1. Give the linear weights of one of them.");
+        trunk =
+            PerceptualTrunk.For(channels, store.Root)
+            ?? throw new InputException(
+                $"'{linearFile}' weights stages of {string.Join(", ", channels)} channels; LPIPS is there for AlexNet, VGG-16 and "
+                    + $"SqueezeNet 1.1. Give the linear weights of one of them."
+            );
         weights = [.. channels.Select((c, k) => (linear.Root / $"lin{k}" / "model" / 1).Parameter("weight", [1, c, 1, 1], Inits.Ones))];
-        Protocol = new(trunk.Name, Path.GetFileName(trunkFile), FeatureWeights.Hash(trunkFile), Path.GetFileName(linearFile), FeatureWeights.Hash(linearFile));
+        Protocol = new(
+            trunk.Name,
+            Path.GetFileName(trunkFile),
+            FeatureWeights.Hash(trunkFile),
+            Path.GetFileName(linearFile),
+            FeatureWeights.Hash(linearFile)
+        );
         using var scope = TensorScope.Enter();
         shift = Tensor.From(Shift, 1, 3, 1, 1).To(device).Escape();
         scale = Tensor.From(Scale, 1, 3, 1, 1).To(device).Escape();
@@ -57,7 +68,13 @@ public sealed class PerceptualSimilarity : IDisposable
         try
         {
             FeatureWeights.Load(result.linear, linearFile, "LPIPS's linear layers", static _ => false, device);
-            FeatureWeights.Load(result.store, trunkFile, result.trunk.Name, static name => name.StartsWith("classifier.", StringComparison.Ordinal), device);
+            FeatureWeights.Load(
+                result.store,
+                trunkFile,
+                result.trunk.Name,
+                static name => name.StartsWith("classifier.", StringComparison.Ordinal),
+                device
+            );
             return result;
         }
         catch
@@ -78,7 +95,9 @@ public sealed class PerceptualSimilarity : IDisposable
         ArgumentNullException.ThrowIfNull(reference);
         const int Smallest = 32;
         if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
-            throw new UsageException($"lpips takes pictures of {Smallest} x {Smallest} pixels or more. Have them resized (--size) or leave lpips out.");
+            throw new UsageException(
+                $"lpips takes pictures of {Smallest} x {Smallest} pixels or more. Have them resized (--size) or leave lpips out."
+            );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var (x, y) = (trunk.Forward(Prepared(images)), trunk.Forward(Prepared(reference)));

@@ -4,14 +4,15 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The convolutions of an ImageNet classifier in torchvision's keys (<c>features.0.weight</c>), in stages whose outputs LPIPS compares: AlexNet (Krizhevsky 2014),
-/// VGG-16 (Simonyan and Zisserman 2015) or SqueezeNet 1.1 (Iandola et al. 2016).
+/// The convolutions of an ImageNet classifier in torchvision's keys (<c>features.0.weight</c>), in stages whose outputs LPIPS compares:
+/// AlexNet (Krizhevsky 2014), VGG-16 (Simonyan and Zisserman 2015) or SqueezeNet 1.1 (Iandola et al. 2016).
 /// </summary>
 internal sealed class PerceptualTrunk
 {
     private readonly Func<Tensor, Tensor>[][] stages;
 
-    private PerceptualTrunk(string name, int[] channels, Func<Tensor, Tensor>[][] stages) => (Name, Channels, this.stages) = (name, channels, stages);
+    private PerceptualTrunk(string name, int[] channels, Func<Tensor, Tensor>[][] stages) =>
+        (Name, Channels, this.stages) = (name, channels, stages);
 
     /// <summary>What it is called.</summary>
     public string Name { get; }
@@ -22,7 +23,9 @@ internal sealed class PerceptualTrunk
     /// <summary>The trunk whose stages have these channels, or null.</summary>
     public static PerceptualTrunk? For(ReadOnlySpan<int> channels, ParameterPath path)
     {
-        int[] alex = [64, 192, 384, 256, 256], vgg = [64, 128, 256, 512, 512], squeeze = [64, 128, 256, 384, 384, 512, 512];
+        int[] alex = [64, 192, 384, 256, 256],
+            vgg = [64, 128, 256, 512, 512],
+            squeeze = [64, 128, 256, 384, 384, 512, 512];
         var features = path / "features";
         return channels.SequenceEqual(alex) ? new("AlexNet", alex, Alex(features))
             : channels.SequenceEqual(vgg) ? new("VGG-16", vgg, Vgg(features))
@@ -54,7 +57,14 @@ internal sealed class PerceptualTrunk
         }
 
         Func<Tensor, Tensor> pool = static x => x.MaxPool2d([3, 3], [2, 2]);
-        return [[Conv(0, 3, 64, 11, 4)], [pool, Conv(3, 64, 192, 5)], [pool, Conv(6, 192, 384, 3)], [Conv(8, 384, 256, 3)], [Conv(10, 256, 256, 3)]];
+        return
+        [
+            [Conv(0, 3, 64, 11, 4)],
+            [pool, Conv(3, 64, 192, 5)],
+            [pool, Conv(6, 192, 384, 3)],
+            [Conv(8, 384, 256, 3)],
+            [Conv(10, 256, 256, 3)],
+        ];
     }
 
     private static Func<Tensor, Tensor>[][] Vgg(ParameterPath path)

@@ -33,9 +33,9 @@ public sealed record PrecisionRecallOptions
 }
 
 /// <summary>
-/// Precision and recall (Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019, eq. 1 and 2), density and
-/// coverage (Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 4 and 5), picture by picture. Each picture
-/// has a ball that reaches to its k-th nearest other of the same set.
+/// Precision and recall (Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019, eq. 1 and 2),
+/// density and coverage (Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 4 and 5), picture by
+/// picture. Each picture has a ball that reaches to its k-th nearest other of the same set.
 /// </summary>
 public sealed class PrecisionRecall
 {
@@ -66,8 +66,8 @@ public sealed class PrecisionRecall
     public double Coverage => Covered.Average(static n => (double)n);
 
     /// <summary>
-    /// Compares. Beside the two tables, memory is three tiles (48 MiB at 2048 features) and some hundred bytes a picture; distances that decide
-    /// are float64.
+    /// Compares. Beside the two tables, memory is three tiles (48 MiB at 2048 features) and some hundred bytes a picture; distances that
+    /// decide are float64.
     /// </summary>
     /// <param name="images">Features of the set.</param>
     /// <param name="reference">Features of real pictures.</param>
@@ -75,11 +75,22 @@ public sealed class PrecisionRecall
     /// <param name="device">Where products are computed.</param>
     /// <param name="cancellation">Ends it after a tile.</param>
     /// <exception cref="UsageException">A set has no k + 1 pictures.</exception>
-    public static PrecisionRecall Between(FeatureRows images, FeatureRows reference, PrecisionRecallOptions options, Device device, CancellationToken cancellation = default) =>
-        Between(images, reference, options, device, FeatureTiles.DefaultSide, cancellation);
+    public static PrecisionRecall Between(
+        FeatureRows images,
+        FeatureRows reference,
+        PrecisionRecallOptions options,
+        Device device,
+        CancellationToken cancellation = default
+    ) => Between(images, reference, options, device, FeatureTiles.DefaultSide, cancellation);
 
     internal static PrecisionRecall Between(
-        FeatureRows images, FeatureRows reference, PrecisionRecallOptions options, Device device, int side, CancellationToken cancellation = default)
+        FeatureRows images,
+        FeatureRows reference,
+        PrecisionRecallOptions options,
+        Device device,
+        int side,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
@@ -90,43 +101,51 @@ public sealed class PrecisionRecall
         var real = NeighbourRadii.Of(reference, k, device, side, cancellation);
         var closed = options.Rule == BallRule.Closed;
         // Rounded up, so that what lies beyond both can be left out by whole vectors.
-        float[] realUp = [.. real.Select(Up)], ownUp = [.. own.Select(Up)];
+        float[] realUp = [.. real.Select(Up)],
+            ownUp = [.. own.Select(Up)];
         var result = new PrecisionRecall(k, new int[images.Count], new byte[reference.Count], new byte[reference.Count]);
         var (balls, recalled, covered) = ((int[])result.Balls, (byte[])result.Recalled, (byte[])result.Covered);
 
         using var tiles = new FeatureTiles(images, reference, device, side);
         tiles.ForEach(
             upper: false,
-            (row, rows, column, columns, products) => Parallel.For(0, rows, r =>
-            {
-                var i = row + r;
-                var line = products.Span<float>().Slice(r * columns, columns);
-                var (square, slack, ball) = (tiles.SquaresA[i], tiles.Slack, new Vector<float>(ownUp[i]));
-                for (var c = 0; c < columns;)
-                {
-                    var j = column + c;
-                    if (c <= columns - Vector<float>.Count)
+            (row, rows, column, columns, products) =>
+                Parallel.For(
+                    0,
+                    rows,
+                    r =>
                     {
-                        var sums = new Vector<float>(square) + new Vector<float>(tiles.SquaresB, j);
-                        var least = (sums * (1 - slack)) - (2 * new Vector<float>(line[c..]));
-                        if (Vector.GreaterThanAll(least, Vector.Max(ball, new Vector<float>(realUp, j))))
+                        var i = row + r;
+                        var line = products.Span<float>().Slice(r * columns, columns);
+                        var (square, slack, ball) = (tiles.SquaresA[i], tiles.Slack, new Vector<float>(ownUp[i]));
+                        for (var c = 0; c < columns; )
                         {
-                            c += Vector<float>.Count;
-                            continue;
+                            var j = column + c;
+                            if (c <= columns - Vector<float>.Count)
+                            {
+                                var sums = new Vector<float>(square) + new Vector<float>(tiles.SquaresB, j);
+                                var least = (sums * (1 - slack)) - (2 * new Vector<float>(line[c..]));
+                                if (Vector.GreaterThanAll(least, Vector.Max(ball, new Vector<float>(realUp, j))))
+                                {
+                                    c += Vector<float>.Count;
+                                    continue;
+                                }
+                            }
+
+                            for (var end = Math.Min(c + Vector<float>.Count, columns); c < end; c++)
+                                Compare(i, column + c, square + tiles.SquaresB[column + c], line[c]);
                         }
                     }
-
-                    for (var end = Math.Min(c + Vector<float>.Count, columns); c < end; c++)
-                        Compare(i, column + c, square + tiles.SquaresB[column + c], line[c]);
-                }
-            }),
-            cancellation);
+                ),
+            cancellation
+        );
         return result;
 
         void Compare(int i, int j, float sum, float product)
         {
             var (middle, error) = (sum - (2 * product), tiles.Slack * sum);
-            double least = middle - error, most = middle + error;
+            double least = middle - error,
+                most = middle + error;
             var exact = double.NaN;
             if (Holds(real[j]))
             {

@@ -9,8 +9,9 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are at hand. Distances on them compare models with each other
-/// and say nothing beside numbers from elsewhere; they always carry the name <c>retouch-features</c>.
+/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are at hand.
+/// Distances on them compare models with each other and say nothing beside numbers from elsewhere; they always carry the name
+/// <c>retouch-features</c>.
 /// </summary>
 public sealed class RetouchFeatures : IFeatureExtractor
 {
@@ -24,8 +25,14 @@ public sealed class RetouchFeatures : IFeatureExtractor
         Config = config;
         network = new FeatureNetwork(config, Parameters.Root);
         Protocol = new(
-            "retouch-features", $"a classifier of {config.Classes.Count} classes, trained by Retouch on {config.Pictures} pictures (accuracy {config.Accuracy:0.000})", config.Width,
-            $"bilinear with antialias to {config.Size} x {config.Size}", name, hash);
+            "retouch-features",
+            $"a classifier of {config.Classes.Count} classes, trained by Retouch on {config.Pictures} pictures (accuracy "
+                + $"{config.Accuracy:0.000})",
+            config.Width,
+            $"bilinear with antialias to {config.Size} x {config.Size}",
+            name,
+            hash
+        );
     }
 
     /// <inheritdoc/>
@@ -45,7 +52,10 @@ public sealed class RetouchFeatures : IFeatureExtractor
         FeatureNetworkConfig config;
         try
         {
-            config = FeatureNetworkConfig.FromJson(JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object."), file);
+            config = FeatureNetworkConfig.FromJson(
+                JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object."),
+                file
+            );
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -71,11 +81,17 @@ public sealed class RetouchFeatures : IFeatureExtractor
     public void Save(string folder, FeatureNetworkConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        AtomicFolder.Write(folder, temporary =>
-        {
-            File.WriteAllText(Path.Combine(temporary, ConfigName), config.ToJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
-            SafetensorsWriter.Write(Path.Combine(temporary, WeightsName), Parameters.Tensors());
-        });
+        AtomicFolder.Write(
+            folder,
+            temporary =>
+            {
+                File.WriteAllText(
+                    Path.Combine(temporary, ConfigName),
+                    config.ToJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n"
+                );
+                SafetensorsWriter.Write(Path.Combine(temporary, WeightsName), Parameters.Tensors());
+            }
+        );
     }
 
     /// <inheritdoc/>

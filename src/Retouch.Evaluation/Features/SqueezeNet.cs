@@ -3,7 +3,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>A fire module of SqueezeNet: a 1 x 1 convolution that narrows, then 1 x 1 and 3 x 3 ones side by side, ReLU after each.</summary>
+/// <summary>
+/// A fire module of SqueezeNet: a 1 x 1 convolution that narrows, then 1 x 1 and 3 x 3 ones side by side, ReLU after each.
+/// </summary>
 internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 {
     private readonly Conv2d squeeze = new(path / "squeeze", inputs, narrow, 1);
@@ -20,8 +22,8 @@ internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 }
 
 /// <summary>
-/// SqueezeNet 1.0 (Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016). Keys: <c>conv1</c>, <c>fire2</c> to
-/// <c>fire9</c> (<c>.squeeze</c>, <c>.expand1x1</c>, <c>.expand3x3</c>), <c>conv10</c>.
+/// SqueezeNet 1.0 (Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016). Keys: <c>conv1</c>, <c>fire2</c>
+/// to <c>fire9</c> (<c>.squeeze</c>, <c>.expand1x1</c>, <c>.expand3x3</c>), <c>conv10</c>.
 /// </summary>
 internal sealed class SqueezeNet
 {
@@ -31,7 +33,17 @@ internal sealed class SqueezeNet
     private const int Classes = 1000;
 
     // Narrow and wide channels of fire2 to fire9.
-    private static readonly (int Narrow, int Wide)[] Sizes = [(16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256)];
+    private static readonly (int Narrow, int Wide)[] Sizes =
+    [
+        (16, 64),
+        (16, 64),
+        (32, 128),
+        (32, 128),
+        (48, 192),
+        (48, 192),
+        (64, 256),
+        (64, 256),
+    ];
 
     private readonly Conv2d first;
     private readonly Fire[] fires;

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The 512 features of SqueezeNet 1.0: the mean over space of its last fire module. Small enough for a laptop. A Fréchet distance on them is no FID and is never
-/// called so. The weights are the user's.
+/// The 512 features of SqueezeNet 1.0: the mean over space of its last fire module. Small enough for a laptop. A Fréchet distance on them
+/// is no FID and is never called so. The weights are the user's.
 /// </summary>
 public sealed class SqueezeNetFeatures : IFeatureExtractor
 {
@@ -24,7 +24,14 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
         network = new SqueezeNet(store.Root);
         using var scope = TensorScope.Enter();
         means = Tensor.From(Means, 1, 3, 1, 1).To(device).Escape();
-        Protocol = new("squeezenet", "SqueezeNet 1.0, mean of fire9", SqueezeNet.Width, "size as it is, BGR levels less (104, 117, 123)", weights, hash);
+        Protocol = new(
+            "squeezenet",
+            "SqueezeNet 1.0, mean of fire9",
+            SqueezeNet.Width,
+            "size as it is, BGR levels less (104, 117, 123)",
+            weights,
+            hash
+        );
     }
 
     /// <inheritdoc/>
@@ -77,7 +84,10 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
-            throw new UsageException($"SqueezeNet takes pictures of {Smallest} x {Smallest} pixels or more, not {images.Shape[^1]} x {images.Shape[^2]}. Have them resized (--size).");
+            throw new UsageException(
+                $"SqueezeNet takes pictures of {Smallest} x {Smallest} pixels or more, not {images.Shape[^1]} x "
+                    + $"{images.Shape[^2]}. Have them resized (--size)."
+            );
         return (images.To(DType.Float32).Flip([1L]) * 255) - means;
     }
 }

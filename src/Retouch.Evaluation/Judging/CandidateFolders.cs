@@ -14,7 +14,10 @@ internal sealed record Candidate(string Name, string Path, string? Prompt, objec
     public string Subject => Prompt is null ? $"class {Label}" : $"\"{Prompt}\"";
 }
 
-/// <summary>Folders of pictures as <c>retouch sample</c> writes them: candidates of the same prompt and class are compared, whichever folder they are in.</summary>
+/// <summary>
+/// Folders of pictures as <c>retouch sample</c> writes them: candidates of the same prompt and class are compared, whichever folder they
+/// are in.
+/// </summary>
 internal static class CandidateFolders
 {
     /// <summary>The candidates by what they are of, in the order in which that first appears; within it by folder, then by path.</summary>
@@ -24,7 +27,8 @@ internal static class CandidateFolders
     {
         var groups = new Dictionary<(string?, object?), List<Candidate>>();
         List<List<Candidate>> ordered = [];
-        HashSet<string> roots = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal);
+        HashSet<string> roots = new(StringComparer.Ordinal),
+            names = new(StringComparer.Ordinal);
         foreach (var folder in folders)
         {
             var source = ImageFolder.Open(folder);
@@ -36,7 +40,11 @@ internal static class CandidateFolders
             {
                 var sample = source[k];
                 if (sample.Caption is null && labels[k] is null)
-                    throw new InputException($"The picture '{source.FilePath(k)}' has neither a prompt nor a class, so that it is not known what it competes with. Give it a line in metadata.jsonl ({{\"file_name\": ..., \"text\": ...}}) or a .txt file beside it.");
+                    throw new InputException(
+                        $"The picture '{source.FilePath(k)}' has neither a prompt nor a class, so that it is not known what it "
+                            + $"competes with. Give it a line in metadata.jsonl ({{\"file_name\": ..., \"text\": ...}}) or a .txt file "
+                            + $"beside it."
+                    );
                 if (!groups.TryGetValue((sample.Caption, labels[k]), out var group))
                 {
                     groups.Add((sample.Caption, labels[k]), group = []);

@@ -5,7 +5,9 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Judging;
 
-/// <summary>Judges candidates by a measure, where no people are at hand: scores, winners and losers, and a data set of pairs that says what it is.</summary>
+/// <summary>
+/// Judges candidates by a measure, where no people are at hand: scores, winners and losers, and a data set of pairs that says what it is.
+/// </summary>
 public static class CandidateJudge
 {
     /// <summary>Scores every candidate, pairs them prompt by prompt, and writes the pairs; nothing is drawn at random.</summary>
@@ -16,9 +18,16 @@ public static class CandidateJudge
     /// <param name="progress">Called with pictures done and in all.</param>
     /// <param name="cancellation">Stops between pictures.</param>
     /// <exception cref="UsageException">An option is out of range, a folder is named twice, or the output is not empty.</exception>
-    /// <exception cref="InputException">A picture cannot be read or has no prompt, sizes differ within a prompt, or no pair is left.</exception>
+    /// <exception cref="InputException">A picture cannot be read or has no prompt, sizes differ within a prompt, or no pair is
+    /// left.</exception>
     public static Judgement Judge(
-        IReadOnlyList<string> folders, ICandidateMeasure measure, JudgeOptions options, string output, Action<int, int>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<string> folders,
+        ICandidateMeasure measure,
+        JudgeOptions options,
+        string output,
+        Action<int, int>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(folders);
         ArgumentNullException.ThrowIfNull(measure);
@@ -28,9 +37,15 @@ public static class CandidateJudge
             throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
         var groups = CandidateFolders.Read(folders);
         if (measure.NeedsPrompts && groups.FirstOrDefault(static g => g[0].Prompt is null) is { } wordless)
-            throw new InputException($"'{wordless[0].Path}' has a class but no prompt, which {measure.Protocol.Judge} compares pictures with. Give it a \"text\" in metadata.jsonl, or judge by another measure.");
+            throw new InputException(
+                $"'{wordless[0].Path}' has a class but no prompt, which {measure.Protocol.Judge} compares pictures with. Give it "
+                    + $"a \"text\" in metadata.jsonl, or judge by another measure."
+            );
         if (groups.All(static g => g.Count < 2))
-            throw new InputException($"Each of the {groups.Count} prompts has a single candidate, so that there is nothing to compare. Draw several (retouch sample --images-per-prompt), or give folders of several models.");
+            throw new InputException(
+                $"Each of the {groups.Count} prompts has a single candidate, so that there is nothing to compare. Draw several "
+                    + $"(retouch sample --images-per-prompt), or give folders of several models."
+            );
         var scored = Score(groups, measure, options.BatchSize, progress, cancellation);
         List<JudgedPair> pairs = [];
         var ties = 0;
@@ -44,28 +59,48 @@ public static class CandidateJudge
         ScoredCandidate[] all = [.. scored.SelectMany(static g => g)];
         var scores = ScoreDistribution.Of(all.Select(static c => c.Score));
         if (pairs.Count == 0)
-            throw new InputException($"All {ties} comparisons are ties: scores from {scores.Lowest:G6} to {scores.Highest:G6}, with a margin of {options.Margin:G6}. Lower --margin, or draw more candidates.");
+            throw new InputException(
+                $"All {ties} comparisons are ties: scores from {scores.Lowest:G6} to {scores.Highest:G6}, with a margin of "
+                    + $"{options.Margin:G6}. Lower --margin, or draw more candidates."
+            );
         var judgement = new Judgement(
-            Path.GetFullPath(output), measure.Protocol, all.Length, scored.Count, scored.Count(static g => g.Count < 2), pairs.Count, ties, scores, ScoreDistribution.Of(pairs.Select(static p => p.Margin)));
+            Path.GetFullPath(output),
+            measure.Protocol,
+            all.Length,
+            scored.Count,
+            scored.Count(static g => g.Count < 2),
+            pairs.Count,
+            ties,
+            scores,
+            ScoreDistribution.Of(pairs.Select(static p => p.Margin))
+        );
         JudgedPairs.Write(judgement, pairs, all, options);
         return judgement;
     }
 
-    /// <summary>The pairs of one prompt's candidates, and how many comparisons were ties. The sort is stable: of equals, the first is the better.</summary>
+    /// <summary>
+    /// The pairs of one prompt's candidates, and how many comparisons were ties. The sort is stable: of equals, the first is the better.
+    /// </summary>
     internal static (IReadOnlyList<JudgedPair> Pairs, int Ties) Decide(IReadOnlyList<ScoredCandidate> group, JudgeOptions options)
     {
         if (group.Count < 2)
             return ([], 0);
         ScoredCandidate[] ranked = [.. group.OrderByDescending(static c => c.Score)];
-        IEnumerable<JudgedPair> compared = options.Pairs == JudgedPairing.BestWorst
-            ? [new(ranked[0], ranked[^1])]
-            : ranked.SelectMany((winner, k) => ranked[(k + 1)..].Select(loser => new JudgedPair(winner, loser)));
+        IEnumerable<JudgedPair> compared =
+            options.Pairs == JudgedPairing.BestWorst
+                ? [new(ranked[0], ranked[^1])]
+                : ranked.SelectMany((winner, k) => ranked[(k + 1)..].Select(loser => new JudgedPair(winner, loser)));
         var decided = compared.ToLookup(p => p.Margin > 0 && p.Margin >= options.Margin);
         return ([.. decided[true]], decided[false].Count());
     }
 
     private static List<IReadOnlyList<ScoredCandidate>> Score(
-        IReadOnlyList<IReadOnlyList<Candidate>> groups, ICandidateMeasure measure, int batchSize, Action<int, int>? progress, CancellationToken cancellation)
+        IReadOnlyList<IReadOnlyList<Candidate>> groups,
+        ICandidateMeasure measure,
+        int batchSize,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    )
     {
         // Files of the same content get one score: what depends on the place in a batch must not make a winner of either.
         var scores = new Dictionary<(string Sha256, string? Prompt), double>();
@@ -85,7 +120,11 @@ public static class CandidateJudge
                 progress?.Invoke(++done, total);
                 var picture = PictureFile.Decode(content, candidate.Path).Picture;
                 if (size is { } first && first != (picture.Width, picture.Height))
-                    throw new InputException($"'{candidate.Path}' has {picture.Width} x {picture.Height} pixels, another candidate of {candidate.Subject} {first.Width} x {first.Height}; scores of different sizes cannot be compared. Draw them in one size.");
+                    throw new InputException(
+                        $"'{candidate.Path}' has {picture.Width} x {picture.Height} pixels, another candidate of "
+                            + $"{candidate.Subject} {first.Width} x {first.Height}; scores of different sizes cannot be compared. Draw "
+                            + $"them in one size."
+                    );
                 size = (picture.Width, picture.Height);
                 if (!scores.TryAdd((sha256, candidate.Prompt), double.NaN))
                     continue;
@@ -98,18 +137,29 @@ public static class CandidateJudge
         }
 
         Flush();
-        return [.. hashed.Select(g => (IReadOnlyList<ScoredCandidate>)[.. g.Select(c => new ScoredCandidate(c.Candidate, c.Sha256, scores[(c.Sha256, c.Candidate.Prompt)]))])];
+        return
+        [
+            .. hashed.Select(g =>
+                (IReadOnlyList<ScoredCandidate>)
+                    [.. g.Select(c => new ScoredCandidate(c.Candidate, c.Sha256, scores[(c.Sha256, c.Candidate.Prompt)]))]
+            ),
+        ];
 
         void Flush()
         {
             using var scope = TensorScope.Enter();
-            var found = measure.Of(ToTensor([.. waiting.Select(static w => w.Picture)]), [.. waiting.Select(static w => w.Candidate.Prompt ?? "")]);
+            var found = measure.Of(
+                ToTensor([.. waiting.Select(static w => w.Picture)]),
+                [.. waiting.Select(static w => w.Candidate.Prompt ?? "")]
+            );
             for (var k = 0; k < found.Length; k++)
             {
                 var (_, sha256, candidate) = waiting[k];
                 scores[(sha256, candidate.Prompt)] = double.IsFinite(found[k])
                     ? found[k]
-                    : throw new InputException($"The {measure.Protocol.Judge} of '{candidate.Path}' is {found[k]}; check the weights of the judge.");
+                    : throw new InputException(
+                        $"The {measure.Protocol.Judge} of '{candidate.Path}' is {found[k]}; check the weights of the judge."
+                    );
             }
 
             waiting.Clear();

@@ -12,7 +12,12 @@ public sealed class ClipScoreMeasure : ICandidateMeasure
     private ClipScoreMeasure(ClipScore score)
     {
         this.score = score;
-        Protocol = new("clipscore", $"{score.Protocol.Formula}; prompts {score.Protocol.Captions}", score.Protocol.Model, score.Protocol.Sha256);
+        Protocol = new(
+            "clipscore",
+            $"{score.Protocol.Formula}; prompts {score.Protocol.Captions}",
+            score.Protocol.Model,
+            score.Protocol.Sha256
+        );
     }
 
     /// <inheritdoc/>

@@ -18,7 +18,9 @@ public sealed record JudgeOptions
     /// <summary>Which pairs are made of the candidates of a prompt.</summary>
     public JudgedPairing Pairs { get; init; } = JudgedPairing.BestWorst;
 
-    /// <summary>How much better a winner is at least, in the unit of the score, 0 or more; what is nearer is a tie. Equal scores always are.</summary>
+    /// <summary>
+    /// How much better a winner is at least, in the unit of the score, 0 or more; what is nearer is a tie. Equal scores always are.
+    /// </summary>
     public double Margin { get; init; }
 
     /// <summary>Pictures scored together, 1 to 4096.</summary>

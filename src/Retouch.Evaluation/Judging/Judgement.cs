@@ -34,7 +34,17 @@ public sealed record ScoreDistribution(double Lowest, double Quarter, double Med
 /// <param name="Ties">Pairs that were compared and are nearer than the margin.</param>
 /// <param name="Scores">Of all candidates.</param>
 /// <param name="Margins">By how much the winners are better.</param>
-public sealed record Judgement(string Folder, JudgeProtocol Judge, int Candidates, int Prompts, int Alone, int Pairs, int Ties, ScoreDistribution Scores, ScoreDistribution Margins);
+public sealed record Judgement(
+    string Folder,
+    JudgeProtocol Judge,
+    int Candidates,
+    int Prompts,
+    int Alone,
+    int Pairs,
+    int Ties,
+    ScoreDistribution Scores,
+    ScoreDistribution Margins
+);
 
 /// <summary>A candidate with its score.</summary>
 internal sealed record ScoredCandidate(Candidate Candidate, string Sha256, double Score);

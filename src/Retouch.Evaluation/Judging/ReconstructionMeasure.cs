@@ -9,8 +9,9 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Judging;
 
 /// <summary>
-/// How much of a picture an autoencoder gives back: the peak signal-to-noise ratio of its reconstruction (posterior mean, decoded, rounded to 8 bit). Crude: what the autoencoder has not
-/// learned, noise for instance, is lost, but so is detail, and an even picture is always given back.
+/// How much of a picture an autoencoder gives back: the peak signal-to-noise ratio of its reconstruction (posterior mean, decoded, rounded
+/// to 8 bit). Crude: what the autoencoder has not learned, noise for instance, is lost, but so is detail, and an even picture is always
+/// given back.
 /// </summary>
 public sealed class ReconstructionMeasure : ICandidateMeasure
 {
@@ -41,9 +42,21 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
         try
         {
             if (loaded.Network is not IAutoencoder network)
-                throw new InputException($"'{own}' holds a {loaded.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder.");
+                throw new InputException(
+                    $"'{own}' holds a {loaded.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder."
+                );
             var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
-            return new(loaded, network, new("reconstruction", $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}", name, Hash(own)), device);
+            return new(
+                loaded,
+                network,
+                new(
+                    "reconstruction",
+                    $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}",
+                    name,
+                    Hash(own)
+                ),
+                device
+            );
         }
         catch
         {
@@ -69,7 +82,15 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     /// <summary>Of all the folder's weights: the hash of one file, or that of the hashes of several.</summary>
     private static string Hash(string folder)
     {
-        string[] files = [.. Directory.EnumerateFiles(folder).Where(static f => Path.GetExtension(f) is ".safetensors" or ".bin" or ".pth").Order(StringComparer.Ordinal)];
-        return files is [var only] ? FeatureWeights.Hash(only) : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
+        string[] files =
+        [
+            .. Directory
+                .EnumerateFiles(folder)
+                .Where(static f => Path.GetExtension(f) is ".safetensors" or ".bin" or ".pth")
+                .Order(StringComparer.Ordinal),
+        ];
+        return files is [var only]
+            ? FeatureWeights.Hash(only)
+            : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(files.Select(FeatureWeights.Hash)))));
     }
 }

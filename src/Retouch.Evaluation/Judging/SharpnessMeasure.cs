@@ -19,12 +19,13 @@ public sealed class SharpnessMeasure : ICandidateMeasure
     {
         ArgumentNullException.ThrowIfNull(pictures);
         return Math.Min(pictures.Shape[2], pictures.Shape[3]) < SmallestSide
-            ? throw new InputException($"A picture of {pictures.Shape[3]} x {pictures.Shape[2]} pixels has no sharpness; sides of {SmallestSide} or more are needed.")
+            ? throw new InputException(
+                $"A picture of {pictures.Shape[3]} x {pictures.Shape[2]} pixels has no sharpness; sides of {SmallestSide} or more "
+                    + $"are needed."
+            )
             : PixelScores.Sharpness(pictures);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

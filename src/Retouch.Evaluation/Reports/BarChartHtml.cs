@@ -8,7 +8,9 @@ internal static class BarChartHtml
     public static void Write(HtmlWriter html, Palette palette, BarChart chart)
     {
         var scale = Range(chart);
-        var decimals = TableMarks.Decimals([.. chart.Series.SelectMany(series => series.Values.Select((value, i) => (value, series.HalfWidths?[i])))]);
+        var decimals = TableMarks.Decimals([
+            .. chart.Series.SelectMany(series => series.Values.Select((value, i) => (value, series.HalfWidths?[i]))),
+        ]);
         html.Open("figure", ("class", "bars")).Element("figcaption", chart.Title);
         html.Open("ul", ("class", "legend"));
         foreach (var series in chart.Series)
@@ -26,11 +28,20 @@ internal static class BarChartHtml
         html.Note(chart.Note).CloseLine();
     }
 
-    private static void WriteBar(HtmlWriter html, Palette palette, BarSeries series, int category, (double Low, double High) scale, int? decimals)
+    private static void WriteBar(
+        HtmlWriter html,
+        Palette palette,
+        BarSeries series,
+        int category,
+        (double Low, double High) scale,
+        int? decimals
+    )
     {
         var value = series.Values[category];
         var half = series.HalfWidths?[category];
-        html.Open("li").Element("span", series.Name + ": ", ("class", "only-read")).Open("span", ("class", "track"), ("aria-hidden", "true"));
+        html.Open("li")
+            .Element("span", series.Name + ": ", ("class", "only-read"))
+            .Open("span", ("class", "track"), ("aria-hidden", "true"));
         if (double.IsFinite(value))
         {
             var color = HtmlParts.ColorClass(palette.Find(series.Name), series.IsReference);
@@ -40,7 +51,12 @@ internal static class BarChartHtml
         }
 
         html.Open("i", ("class", "zero"), ("style", $"left:{Percent(0)}%")).Close().Close();
-        html.Element("span", TableHtml.Number(value, decimals) + (half is { } width ? " ± " + TableHtml.Number(width, decimals) : ""), ("class", "value")).Close();
+        html.Element(
+                "span",
+                TableHtml.Number(value, decimals) + (half is { } width ? " ± " + TableHtml.Number(width, decimals) : ""),
+                ("class", "value")
+            )
+            .Close();
 
         string Span(double from, double to) => $"left:{Percent(from)}%;width:{Fixed(100 * (to - from) / (scale.High - scale.Low))}%";
         string Percent(double at) => Fixed(100 * (at - scale.Low) / (scale.High - scale.Low));
@@ -50,7 +66,8 @@ internal static class BarChartHtml
     /// <summary>From the lowest to the highest end of bars and whiskers, zero always inside.</summary>
     private static (double Low, double High) Range(BarChart chart)
     {
-        double low = 0, high = 0;
+        double low = 0,
+            high = 0;
         foreach (var series in chart.Series)
         {
             for (var i = 0; i < series.Values.Count; i++)

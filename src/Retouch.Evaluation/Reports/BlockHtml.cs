@@ -70,13 +70,18 @@ internal static class HtmlParts
     /// <summary>The colour mark of a name; nothing for names without a colour.</summary>
     public static HtmlWriter Swatch(this HtmlWriter html, int? slot, bool isReference = false)
     {
-        var kind = isReference ? "reference" : slot is { } number ? $"s{number % Palette.Colors}{(number >= Palette.Colors ? " dashed" : "")}" : null;
+        var kind =
+            isReference ? "reference"
+            : slot is { } number ? $"s{number % Palette.Colors}{(number >= Palette.Colors ? " dashed" : "")}"
+            : null;
         return kind is null ? html : html.Open("i", ("class", "swatch " + kind), ("aria-hidden", "true")).Close();
     }
 
     /// <summary>The class that carries a series' colour.</summary>
-    public static string ColorClass(int? slot, bool isReference) => isReference || slot is null ? "reference" : $"s{slot.Value % Palette.Colors}";
+    public static string ColorClass(int? slot, bool isReference) =>
+        isReference || slot is null ? "reference" : $"s{slot.Value % Palette.Colors}";
 
     /// <summary>A note under a figure.</summary>
-    public static HtmlWriter Note(this HtmlWriter html, string? note) => note is null ? html : html.Open("p", ("class", "note")).Marked(note).Close();
+    public static HtmlWriter Note(this HtmlWriter html, string? note) =>
+        note is null ? html : html.Open("p", ("class", "note")).Marked(note).Close();
 }

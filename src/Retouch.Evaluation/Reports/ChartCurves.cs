@@ -13,7 +13,8 @@ internal static class ChartCurves
     public static double[] Smooth(IReadOnlyList<double> values, double weight)
     {
         var smoothed = new double[values.Count];
-        double sum = 0, norm = 0;
+        double sum = 0,
+            norm = 0;
         for (var i = 0; i < smoothed.Length; i++)
         {
             if (!double.IsFinite(values[i]))
@@ -46,7 +47,9 @@ internal static class ChartCurves
             var start = (int)((long)bucket * count / buckets);
             var end = (int)((long)(bucket + 1) * count / buckets);
             kept.Add(start);
-            int lowest = -1, highest = -1, gap = -1;
+            int lowest = -1,
+                highest = -1,
+                gap = -1;
             for (var i = start; i < end; i++)
             {
                 if (!double.IsFinite(values[i]))
@@ -70,8 +73,10 @@ internal static class ChartCurves
     }
 
     /// <summary>How many points of a chart a logarithmic axis cannot show.</summary>
-    public static int Undrawable(LineChart chart) => chart.Series.Sum(series =>
-        Enumerable.Range(0, series.X.Count).Count(i => (chart.X.Log && series.X[i] <= 0) || (chart.Y.Log && series.Y[i] <= 0)));
+    public static int Undrawable(LineChart chart) =>
+        chart.Series.Sum(series =>
+            Enumerable.Range(0, series.X.Count).Count(i => (chart.X.Log && series.X[i] <= 0) || (chart.Y.Log && series.Y[i] <= 0))
+        );
 
     /// <summary>The series' running sums, bottom first: what a stacked chart draws.</summary>
     public static IReadOnlyList<double[]> Stack(IReadOnlyList<ChartSeries> series)

@@ -39,8 +39,15 @@ public static class HtmlReport
         }
 
         html.CloseLine();
-        html.Open("footer").Open("p").Text("Every number of this page is also in ").Element("code", ReportWriter.JsonName)
-            .Text(" and, as CSV, in ").Element("code", ReportWriter.DataFolder + "/").Text(" beside it.").Close().CloseLine();
+        html.Open("footer")
+            .Open("p")
+            .Text("Every number of this page is also in ")
+            .Element("code", ReportWriter.JsonName)
+            .Text(" and, as CSV, in ")
+            .Element("code", ReportWriter.DataFolder + "/")
+            .Text(" beside it.")
+            .Close()
+            .CloseLine();
         foreach (var script in scripts)
             html.Open("script").Raw(script).CloseLine();
         return html.CloseLine().CloseLine().ToString();
@@ -60,8 +67,11 @@ public static class HtmlReport
                 VerdictTone.Mixed => ("unclear", "◆", "Better in some, worse in others"),
                 _ => ("unclear", "◆", "No clear difference"),
             };
-            html.Open("div", ("class", "verdict " + tone)).Open("p", ("class", "tone"))
-                .Element("span", sign, ("aria-hidden", "true")).Text(" " + name).Close();
+            html.Open("div", ("class", "verdict " + tone))
+                .Open("p", ("class", "tone"))
+                .Element("span", sign, ("aria-hidden", "true"))
+                .Text(" " + name)
+                .Close();
             html.Open("p", ("class", "headline")).Marked(verdict.Headline).Close();
             if (verdict.Detail is { } detail)
                 html.Open("p", ("class", "detail")).Marked(detail).Close();
@@ -87,7 +97,13 @@ public static class HtmlReport
             var palette = new Palette(document);
             html.Open("ul", ("class", "arm-list"), ("aria-label", "What is compared"));
             foreach (var arm in document.Arms)
-                html.Open("li").Open("span", ("class", "name")).Swatch(palette.Find(arm.Name)).Text(arm.Name).Close().Element("span", arm.Summary, ("class", "summary")).Close();
+                html.Open("li")
+                    .Open("span", ("class", "name"))
+                    .Swatch(palette.Find(arm.Name))
+                    .Text(arm.Name)
+                    .Close()
+                    .Element("span", arm.Summary, ("class", "summary"))
+                    .Close();
             html.CloseLine();
         }
 
@@ -105,12 +121,14 @@ public static class HtmlReport
     private static string Policy(string[] scripts)
     {
         var hashes = scripts.Select(script => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)))}'");
-        return $"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; base-uri 'none'; form-action 'none'";
+        return $"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; base-uri 'none'; "
+            + $"form-action 'none'";
     }
 
     private static string Asset(string name)
     {
-        using var stream = typeof(HtmlReport).Assembly.GetManifestResourceStream("Retouch.Evaluation.Reports.assets." + name)
+        using var stream =
+            typeof(HtmlReport).Assembly.GetManifestResourceStream("Retouch.Evaluation.Reports.assets." + name)
             ?? throw new InvalidOperationException($"The report's asset '{name}' is not in the assembly.");
         using var reader = new StreamReader(stream, Encoding.UTF8);
         // A browser hashes a script with its line ends made LF.

@@ -63,9 +63,12 @@ internal sealed class HtmlWriter
     /// <summary>Text in which <c>`code`</c> and <c>**strong**</c> are understood; a mark without its partner stands for itself.</summary>
     public HtmlWriter Marked(string text)
     {
-        for (var at = 0; at < text.Length;)
+        for (var at = 0; at < text.Length; )
         {
-            var (tag, mark) = text[at] == '`' ? ("code", "`") : text.AsSpan(at).StartsWith("**") ? ("strong", "**") : ("", "");
+            var (tag, mark) =
+                text[at] == '`' ? ("code", "`")
+                : text.AsSpan(at).StartsWith("**") ? ("strong", "**")
+                : ("", "");
             var end = tag.Length == 0 ? -1 : text.IndexOf(mark, at + mark.Length, StringComparison.Ordinal);
             if (end > at + mark.Length)
             {
@@ -84,7 +87,8 @@ internal sealed class HtmlWriter
     }
 
     /// <inheritdoc/>
-    public override string ToString() => open.Count == 0 ? html.ToString() : throw new InvalidOperationException($"<{open.Peek()}> is still open.");
+    public override string ToString() =>
+        open.Count == 0 ? html.ToString() : throw new InvalidOperationException($"<{open.Peek()}> is still open.");
 
     private void Start(string tag, ReadOnlySpan<(string Name, string? Value)> attributes)
     {

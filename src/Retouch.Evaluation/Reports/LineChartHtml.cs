@@ -15,7 +15,12 @@ internal static class LineChartHtml
         html.Open("figcaption", ("id", title)).Text(chart.Title).Close().Raw("\n");
         html.Open("ul", ("class", "legend"));
         foreach (var series in chart.Series)
-            html.Open("li").Swatch(palette.Find(series.Name), series.IsReference).Element("span", series.Name).Open("output").Close().Close();
+            html.Open("li")
+                .Swatch(palette.Find(series.Name), series.IsReference)
+                .Element("span", series.Name)
+                .Open("output")
+                .Close()
+                .Close();
         html.CloseLine();
         html.Element("p", chart.Y.Label, ("class", "y-label"), ("aria-hidden", "true"));
         html.Open("div", ("class", "plot"), ("role", "img"), ("aria-label", Summary(chart))).CloseLine();
@@ -31,7 +36,8 @@ internal static class LineChartHtml
             var finite = Enumerable.Range(0, series.Y.Count).Where(i => double.IsFinite(series.Y[i])).ToArray();
             return finite.Length == 0
                 ? $"{series.Name}: no values."
-                : $"{series.Name}: from {At(series, finite[0])} to {At(series, finite[^1])}, lowest {At(series, finite.MinBy(i => series.Y[i]))}, highest {At(series, finite.MaxBy(i => series.Y[i]))}.";
+                : $"{series.Name}: from {At(series, finite[0])} to {At(series, finite[^1])}, lowest "
+                    + $"{At(series, finite.MinBy(i => series.Y[i]))}, highest {At(series, finite.MaxBy(i => series.Y[i]))}.";
         });
         return $"{chart.Title}. {chart.Y.Label} over {chart.X.Label}. " + string.Join(" ", lines);
 

@@ -15,7 +15,12 @@ internal static class PictureHtml
         html.Open(
             "figure",
             ("class", "pictures" + (header.Width <= SmallWidth ? " small" : "")),
-            ("style", $"--n:{grid.Columns.Count};--aspect:{header.Width}/{header.Height};--across:{Across(grid.Samples.Count, 6)};--across-narrow:{Across(grid.Samples.Count, 3)}"));
+            (
+                "style",
+                $"--n:{grid.Columns.Count};--aspect:{header.Width}/{header.Height};--across:{Across(grid.Samples.Count, 6)}"
+                    + $";--across-narrow:{Across(grid.Samples.Count, 3)}"
+            )
+        );
         html.Element("figcaption", grid.Title).Raw("\n");
         html.Open("div", ("class", "tools"));
         html.Element("button", "‹", ("type", "button"), ("data-do", "previous"), ("aria-label", "Previous sample"));
@@ -23,7 +28,13 @@ internal static class PictureHtml
         html.Element("button", "›", ("type", "button"), ("data-do", "next"), ("aria-label", "Next sample"));
         html.Open("span", ("class", "zooms"), ("role", "group"), ("aria-label", "Zoom"));
         foreach (var zoom in (ReadOnlySpan<int>)[1, 2, 4, 8])
-            html.Element("button", $"{zoom}×", ("type", "button"), ("data-zoom", zoom.ToString(CultureInfo.InvariantCulture)), ("aria-pressed", zoom == 1 ? "true" : "false"));
+            html.Element(
+                "button",
+                $"{zoom}×",
+                ("type", "button"),
+                ("data-zoom", zoom.ToString(CultureInfo.InvariantCulture)),
+                ("aria-pressed", zoom == 1 ? "true" : "false")
+            );
         html.Close().CloseLine();
         html.Open("div", ("class", "columns")).Raw("\n");
         for (var column = 0; column < grid.Columns.Count; column++)
@@ -31,8 +42,10 @@ internal static class PictureHtml
         html.CloseLine();
         html.Element(
             "p",
-            "Click or tap a large picture to look closer: all of them show the same place. Keys: arrows change the sample or move the view, + and − zoom, 0 goes back.",
-            ("class", "note hint"));
+            "Click or tap a large picture to look closer: all of them show the same place. Keys: arrows change the sample or move "
+                + "the view, + and − zoom, 0 goes back.",
+            ("class", "note hint")
+        );
         html.Note(grid.Note).CloseLine();
     }
 
@@ -52,7 +65,8 @@ internal static class PictureHtml
                 ("data-sample", sample.ToString(CultureInfo.InvariantCulture)),
                 ("data-caption", number == 0 ? Caption(grid, sample) : null),
                 ("tabindex", number == 0 ? null : "-1"),
-                ("aria-pressed", sample == 0 ? "true" : "false"));
+                ("aria-pressed", sample == 0 ? "true" : "false")
+            );
             html.Void("img", ("src", Uri(column.Pictures[sample])), ("alt", Alternative(grid, column, sample))).CloseLine();
         }
 

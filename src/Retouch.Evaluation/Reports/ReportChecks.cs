@@ -1,6 +1,5 @@
 using Retouch.Images;
 
-
 namespace Retouch.Evaluation.Reports;
 
 /// <summary>Finds what does not fit together in a report before anything is written.</summary>
@@ -23,26 +22,32 @@ internal static class ReportChecks
 
     private static IEnumerable<ReportBlock> Flatten(ReportBlock block) => block is BlockRow row ? row.Blocks.SelectMany(Flatten) : [block];
 
-    private static string? Fault(ReportBlock block) => block switch
-    {
-        ReportTable table when table.Rows.FirstOrDefault(row => row.Cells.Count != table.Columns.Count) is { } row =>
-            $"Table '{table.Title}', row '{row.Name}': {row.Cells.Count} cells for {table.Columns.Count} columns.",
-        LineChart { Series.Count: 0 } chart => $"Chart '{chart.Title}' has no series.",
-        LineChart chart when chart.Series.FirstOrDefault(series => !IsWhole(series)) is { } series =>
-            $"Chart '{chart.Title}', series '{series.Name}': X ascends, and Y, Low and High are as long as X.",
-        LineChart { Smoothing: not (>= 0 and < 1) } chart => $"Chart '{chart.Title}': smoothing is {chart.Smoothing}, not in [0, 1).",
-        LineChart { Stacked: true } chart when chart.Y.Log || chart.Series.Any(series => !series.X.SequenceEqual(chart.Series[0].X)) =>
-            $"Chart '{chart.Title}': stacked series share their X, and the Y axis is linear.",
-        BarChart chart when chart.Categories.Count == 0 || chart.Series.Count == 0 => $"Bars '{chart.Title}' are empty.",
-        BarChart chart when chart.Series.FirstOrDefault(series =>
-            series.Values.Count != chart.Categories.Count || (series.HalfWidths is { } halves && halves.Count != chart.Categories.Count)) is { } series =>
-            $"Bars '{chart.Title}', series '{series.Name}': one value per category.",
-        PictureGrid grid when grid.Samples.Count == 0 || grid.Columns.Count == 0 => $"Pictures '{grid.Title}' are empty.",
-        PictureGrid grid when grid.Columns.FirstOrDefault(column => column.Pictures.Count != grid.Samples.Count) is { } column =>
-            $"Pictures '{grid.Title}', column '{column.Name}': {column.Pictures.Count} pictures for {grid.Samples.Count} samples.",
-        PictureGrid grid => grid.Columns.SelectMany(column => column.Pictures.Select(picture => PictureFault(grid, column, picture))).FirstOrDefault(fault => fault is not null),
-        _ => null,
-    };
+    private static string? Fault(ReportBlock block) =>
+        block switch
+        {
+            ReportTable table when table.Rows.FirstOrDefault(row => row.Cells.Count != table.Columns.Count) is { } row =>
+                $"Table '{table.Title}', row '{row.Name}': {row.Cells.Count} cells for {table.Columns.Count} columns.",
+            LineChart { Series.Count: 0 } chart => $"Chart '{chart.Title}' has no series.",
+            LineChart chart when chart.Series.FirstOrDefault(series => !IsWhole(series)) is { } series =>
+                $"Chart '{chart.Title}', series '{series.Name}': X ascends, and Y, Low and High are as long as X.",
+            LineChart { Smoothing: not (>= 0 and < 1) } chart => $"Chart '{chart.Title}': smoothing is {chart.Smoothing}, not in [0, 1).",
+            LineChart { Stacked: true } chart when chart.Y.Log || chart.Series.Any(series => !series.X.SequenceEqual(chart.Series[0].X)) =>
+                $"Chart '{chart.Title}': stacked series share their X, and the Y axis is linear.",
+            BarChart chart when chart.Categories.Count == 0 || chart.Series.Count == 0 => $"Bars '{chart.Title}' are empty.",
+            BarChart chart
+                when chart.Series.FirstOrDefault(series =>
+                    series.Values.Count != chart.Categories.Count
+                    || (series.HalfWidths is { } halves && halves.Count != chart.Categories.Count)
+                )
+                    is { } series => $"Bars '{chart.Title}', series '{series.Name}': one value per category.",
+            PictureGrid grid when grid.Samples.Count == 0 || grid.Columns.Count == 0 => $"Pictures '{grid.Title}' are empty.",
+            PictureGrid grid when grid.Columns.FirstOrDefault(column => column.Pictures.Count != grid.Samples.Count) is { } column =>
+                $"Pictures '{grid.Title}', column '{column.Name}': {column.Pictures.Count} pictures for {grid.Samples.Count} samples.",
+            PictureGrid grid => grid
+                .Columns.SelectMany(column => column.Pictures.Select(picture => PictureFault(grid, column, picture)))
+                .FirstOrDefault(fault => fault is not null),
+            _ => null,
+        };
 
     private static bool IsWhole(ChartSeries series) =>
         series.Y.Count == series.X.Count

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>The numbers of tables and charts as CSV (RFC 4180, but with line feeds): a header line, full precision, a point as decimal mark.</summary>
+/// <summary>
+/// The numbers of tables and charts as CSV (RFC 4180, but with line feeds): a header line, full precision, a point as decimal mark.
+/// </summary>
 internal static class ReportCsv
 {
     /// <summary>Title and text of every table and chart, in the order of the report.</summary>
@@ -31,18 +33,30 @@ internal static class ReportCsv
     private static IEnumerable<string[]> Rows(ReportTable table)
     {
         var widths = table.Columns.Select((_, column) => table.Rows.Any(row => row.Cells[column].HalfWidth is not null)).ToArray();
-        yield return [table.RowHeader, .. table.Columns.SelectMany((column, i) =>
-        {
-            var name = column.Unit is { } unit ? $"{column.Header} ({unit})" : column.Header;
-            return widths[i] ? [name, name + " ±"] : new[] { name };
-        })];
+        yield return
+        [
+            table.RowHeader,
+            .. table.Columns.SelectMany(
+                (column, i) =>
+                {
+                    var name = column.Unit is { } unit ? $"{column.Header} ({unit})" : column.Header;
+                    return widths[i] ? [name, name + " ±"] : new[] { name };
+                }
+            ),
+        ];
         foreach (var row in table.Rows)
         {
-            yield return [row.Name, .. row.Cells.SelectMany((cell, i) =>
-            {
-                var value = cell.Text ?? Number(cell.Value);
-                return widths[i] ? [value, Number(cell.HalfWidth)] : new[] { value };
-            })];
+            yield return
+            [
+                row.Name,
+                .. row.Cells.SelectMany(
+                    (cell, i) =>
+                    {
+                        var value = cell.Text ?? Number(cell.Value);
+                        return widths[i] ? [value, Number(cell.HalfWidth)] : new[] { value };
+                    }
+                ),
+            ];
         }
     }
 
@@ -54,8 +68,13 @@ internal static class ReportCsv
         {
             for (var i = 0; i < series.X.Count; i++)
             {
-                yield return [series.Name, Number(series.X[i]), Number(series.Y[i]),
-                    .. bands ? [Number(series.Low?[i]), Number(series.High?[i])] : Array.Empty<string>()];
+                yield return
+                [
+                    series.Name,
+                    Number(series.X[i]),
+                    Number(series.Y[i]),
+                    .. bands ? [Number(series.Low?[i]), Number(series.High?[i])] : Array.Empty<string>(),
+                ];
             }
         }
     }
@@ -80,5 +99,6 @@ internal static class ReportCsv
         return text.ToString();
     }
 
-    private static string Quote(string field) => field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : "\"" + field.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"";
+    private static string Quote(string field) =>
+        field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : "\"" + field.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"";
 }

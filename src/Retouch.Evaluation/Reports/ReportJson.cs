@@ -8,7 +8,12 @@ namespace Retouch.Evaluation.Reports;
 /// <summary>A report's content as JSON. Numbers without a JSON form are the strings "NaN", "Infinity" and "-Infinity".</summary>
 internal static class ReportJson
 {
-    private static readonly JsonWriterOptions Options = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Options = new()
+    {
+        Indented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public static string Of(ReportDocument document, IReadOnlyList<string> csv)
     {
@@ -27,16 +32,23 @@ internal static class ReportJson
                 json.WriteEndObject();
             }
 
-            json.WriteArray("highlights", document.Highlights, item =>
-                json.WriteTexts(("label", item.Label), ("value", item.Value), ("detail", item.Detail)));
+            json.WriteArray(
+                "highlights",
+                document.Highlights,
+                item => json.WriteTexts(("label", item.Label), ("value", item.Value), ("detail", item.Detail))
+            );
             json.WriteArray("arms", document.Arms, arm => json.WriteTexts(("name", arm.Name), ("summary", arm.Summary)));
-            json.WriteArray("sections", document.Sections, section =>
-            {
-                json.WriteStartObject();
-                json.WriteString("title", section.Title);
-                json.WriteArray("blocks", section.Blocks, block => Write(json, block));
-                json.WriteEndObject();
-            });
+            json.WriteArray(
+                "sections",
+                document.Sections,
+                section =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("title", section.Title);
+                    json.WriteArray("blocks", section.Blocks, block => Write(json, block));
+                    json.WriteEndObject();
+                }
+            );
             json.WriteArray("csv", csv, json.WriteStringValue);
             json.WriteEndObject();
         }
@@ -91,26 +103,38 @@ internal static class ReportJson
         json.WriteString("kind", "table");
         json.WriteString("title", table.Title);
         json.WriteString("rowHeader", table.RowHeader);
-        json.WriteArray("columns", table.Columns, column =>
-            json.WriteTexts(("header", column.Header), ("unit", column.Unit), ("better", column.Better.ToString().ToLowerInvariant())));
-        json.WriteArray("rows", table.Rows, row =>
-        {
-            json.WriteStartObject();
-            json.WriteString("name", row.Name);
-            json.WriteBoolean("isReference", row.IsReference);
-            json.WriteArray("cells", row.Cells, cell =>
+        json.WriteArray(
+            "columns",
+            table.Columns,
+            column =>
+                json.WriteTexts(("header", column.Header), ("unit", column.Unit), ("better", column.Better.ToString().ToLowerInvariant()))
+        );
+        json.WriteArray(
+            "rows",
+            table.Rows,
+            row =>
             {
                 json.WriteStartObject();
-                if (cell.Text is { } text)
-                    json.WriteString("text", text);
-                if (cell.Value is { } value)
-                    json.WriteReal("value", value);
-                if (cell.HalfWidth is { } half)
-                    json.WriteReal("halfWidth", half);
+                json.WriteString("name", row.Name);
+                json.WriteBoolean("isReference", row.IsReference);
+                json.WriteArray(
+                    "cells",
+                    row.Cells,
+                    cell =>
+                    {
+                        json.WriteStartObject();
+                        if (cell.Text is { } text)
+                            json.WriteString("text", text);
+                        if (cell.Value is { } value)
+                            json.WriteReal("value", value);
+                        if (cell.HalfWidth is { } half)
+                            json.WriteReal("halfWidth", half);
+                        json.WriteEndObject();
+                    }
+                );
                 json.WriteEndObject();
-            });
-            json.WriteEndObject();
-        });
+            }
+        );
         json.WriteString("intervalNote", table.IntervalNote);
         json.WriteString("note", table.Note);
     }
@@ -121,21 +145,25 @@ internal static class ReportJson
         json.WriteString("title", chart.Title);
         json.WriteString("x", chart.X.Label);
         json.WriteString("y", chart.Y.Label);
-        json.WriteArray("series", chart.Series, series =>
-        {
-            json.WriteStartObject();
-            json.WriteString("name", series.Name);
-            json.WriteBoolean("isReference", series.IsReference);
-            json.WriteReals("x", series.X);
-            json.WriteReals("y", series.Y);
-            if (series.Low is not null)
+        json.WriteArray(
+            "series",
+            chart.Series,
+            series =>
             {
-                json.WriteReals("low", series.Low);
-                json.WriteReals("high", series.High!);
-            }
+                json.WriteStartObject();
+                json.WriteString("name", series.Name);
+                json.WriteBoolean("isReference", series.IsReference);
+                json.WriteReals("x", series.X);
+                json.WriteReals("y", series.Y);
+                if (series.Low is not null)
+                {
+                    json.WriteReals("low", series.Low);
+                    json.WriteReals("high", series.High!);
+                }
 
-            json.WriteEndObject();
-        });
+                json.WriteEndObject();
+            }
+        );
         json.WriteString("note", chart.Note);
     }
 
@@ -145,16 +173,20 @@ internal static class ReportJson
         json.WriteString("title", chart.Title);
         json.WriteString("unit", chart.Unit);
         json.WriteArray("categories", chart.Categories, json.WriteStringValue);
-        json.WriteArray("series", chart.Series, series =>
-        {
-            json.WriteStartObject();
-            json.WriteString("name", series.Name);
-            json.WriteBoolean("isReference", series.IsReference);
-            json.WriteReals("values", series.Values);
-            if (series.HalfWidths is not null)
-                json.WriteReals("halfWidths", series.HalfWidths);
-            json.WriteEndObject();
-        });
+        json.WriteArray(
+            "series",
+            chart.Series,
+            series =>
+            {
+                json.WriteStartObject();
+                json.WriteString("name", series.Name);
+                json.WriteBoolean("isReference", series.IsReference);
+                json.WriteReals("values", series.Values);
+                if (series.HalfWidths is not null)
+                    json.WriteReals("halfWidths", series.HalfWidths);
+                json.WriteEndObject();
+            }
+        );
         json.WriteString("note", chart.Note);
     }
 
@@ -163,17 +195,25 @@ internal static class ReportJson
         json.WriteString("kind", "pictures");
         json.WriteString("title", grid.Title);
         json.WriteArray("samples", grid.Samples, json.WriteStringValue);
-        json.WriteArray("columns", grid.Columns, column =>
-        {
-            json.WriteStartObject();
-            json.WriteString("name", column.Name);
-            json.WriteArray("sizes", column.Pictures, picture =>
+        json.WriteArray(
+            "columns",
+            grid.Columns,
+            column =>
             {
-                var header = PngHeader.Read(picture);
-                json.WriteStringValue($"{header.Width}x{header.Height}");
-            });
-            json.WriteEndObject();
-        });
+                json.WriteStartObject();
+                json.WriteString("name", column.Name);
+                json.WriteArray(
+                    "sizes",
+                    column.Pictures,
+                    picture =>
+                    {
+                        var header = PngHeader.Read(picture);
+                        json.WriteStringValue($"{header.Width}x{header.Height}");
+                    }
+                );
+                json.WriteEndObject();
+            }
+        );
         json.WriteString("note", grid.Note);
     }
 }
@@ -203,13 +243,18 @@ internal static class JsonParts
         WriteReal(json, value);
     }
 
-    public static void WriteReals(this Utf8JsonWriter json, string name, IEnumerable<double> values) => json.WriteArray(name, values, json.WriteReal);
+    public static void WriteReals(this Utf8JsonWriter json, string name, IEnumerable<double> values) =>
+        json.WriteArray(name, values, json.WriteReal);
 
     private static void WriteReal(this Utf8JsonWriter json, double value)
     {
         if (double.IsFinite(value))
             json.WriteNumberValue(value);
         else
-            json.WriteStringValue(double.IsNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+            json.WriteStringValue(
+                double.IsNaN(value) ? "NaN"
+                : value > 0 ? "Infinity"
+                : "-Infinity"
+            );
     }
 }

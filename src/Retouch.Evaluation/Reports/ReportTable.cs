@@ -67,7 +67,8 @@ public sealed record TableRow(string Name, params IReadOnlyList<TableCell> Cells
 /// <param name="RowHeader">What the rows are.</param>
 /// <param name="Columns">At least one.</param>
 /// <param name="Rows">Each with one cell per column.</param>
-public sealed record ReportTable(string Title, string RowHeader, IReadOnlyList<TableColumn> Columns, IReadOnlyList<TableRow> Rows) : ReportBlock
+public sealed record ReportTable(string Title, string RowHeader, IReadOnlyList<TableColumn> Columns, IReadOnlyList<TableRow> Rows)
+    : ReportBlock
 {
     /// <summary>What ± means here: the level, what was resampled, how many.</summary>
     public string? IntervalNote { get; init; }
@@ -99,8 +100,12 @@ internal static class TableMarks
     {
         var marks = new CellMark[table.Rows.Count];
         var better = table.Columns[column].Better;
-        int[] contestants = [.. Enumerable.Range(0, marks.Length)
-            .Where(row => !table.Rows[row].IsReference && table.Rows[row].Cells[column].Value is { } value && double.IsFinite(value))];
+        int[] contestants =
+        [
+            .. Enumerable
+                .Range(0, marks.Length)
+                .Where(row => !table.Rows[row].IsReference && table.Rows[row].Cells[column].Value is { } value && double.IsFinite(value)),
+        ];
         if (better == Better.Neither || contestants.Length < 2)
             return marks;
         var sign = better == Better.Lower ? 1 : -1;

@@ -11,8 +11,14 @@ internal static class TableHtml
         var marks = table.Columns.Select((_, column) => TableMarks.Of(table, column)).ToArray();
         var decimals = table.Columns.Select((_, column) => TableMarks.Decimals(table, column)).ToArray();
         // The caption that is seen stays put when a wide table is scrolled; the table's own is for reading aloud.
-        html.Open("figure", ("class", "table")).Element("figcaption", table.Title, ("aria-hidden", "true")).Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", table.Title));
-        html.Open("table").Element("caption", table.Title, ("class", "only-read")).Open("thead").Open("tr").Element("th", table.RowHeader, ("scope", "col"));
+        html.Open("figure", ("class", "table"))
+            .Element("figcaption", table.Title, ("aria-hidden", "true"))
+            .Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", table.Title));
+        html.Open("table")
+            .Element("caption", table.Title, ("class", "only-read"))
+            .Open("thead")
+            .Open("tr")
+            .Element("th", table.RowHeader, ("scope", "col"));
         for (var column = 0; column < table.Columns.Count; column++)
             WriteHeader(html, table, column);
         html.Close().Close().Raw("\n").Open("tbody").Raw("\n");
@@ -33,9 +39,10 @@ internal static class TableHtml
     /// <summary>A number as a table or a bar shows it, with a minus sign as wide as a plus.</summary>
     public static string Number(double value, int? decimals)
     {
-        var text = !double.IsFinite(value) || decimals is null
-            ? Figures.Significant(value, 3)
-            : value.ToString((Math.Abs(value) < 10000 ? "F" : "N") + decimals, CultureInfo.InvariantCulture);
+        var text =
+            !double.IsFinite(value) || decimals is null
+                ? Figures.Significant(value, 3)
+                : value.ToString((Math.Abs(value) < 10000 ? "F" : "N") + decimals, CultureInfo.InvariantCulture);
         return text.Replace('-', '−');
     }
 
@@ -46,7 +53,8 @@ internal static class TableHtml
         if (better != Better.Neither)
         {
             html.Open("span", ("class", "aim"), ("title", better == Better.Lower ? "lower is better" : "higher is better"))
-                .Text(better == Better.Lower ? "\u00A0↓" : "\u00A0↑").Close();
+                .Text(better == Better.Lower ? "\u00A0↓" : "\u00A0↑")
+                .Close();
         }
 
         if (table.Columns[column].Unit is { } unit)
@@ -64,15 +72,24 @@ internal static class TableHtml
 
         if (cell.Value is not { } value)
         {
-            html.Open("td", ("class", "number missing")).Element("span", "–", ("aria-label", "not measured"), ("role", "img"), ("class", "digits")).Close();
+            html.Open("td", ("class", "number missing"))
+                .Element("span", "–", ("aria-label", "not measured"), ("role", "img"), ("class", "digits"))
+                .Close();
             return;
         }
 
-        html.Open("td", ("class", mark == CellMark.None ? "number" : "number marked")).Element("span", Number(value, decimals), ("class", "digits"));
+        html.Open("td", ("class", mark == CellMark.None ? "number" : "number marked"))
+            .Element("span", Number(value, decimals), ("class", "digits"));
         if (cell.HalfWidth is { } half)
             html.Element("span", "\u202F±\u202F" + Number(half, decimals), ("class", "interval"));
         if (mark != CellMark.None)
-            html.Element("span", mark == CellMark.Best ? "●" : "○", ("class", "mark"), ("role", "img"), ("aria-label", mark == CellMark.Best ? "best" : "among the best"));
+            html.Element(
+                "span",
+                mark == CellMark.Best ? "●" : "○",
+                ("class", "mark"),
+                ("role", "img"),
+                ("aria-label", mark == CellMark.Best ? "best" : "among the best")
+            );
         html.Close();
     }
 
@@ -90,8 +107,14 @@ internal static class TableHtml
         if (table.IntervalNote is { } note)
             parts.Add("± " + note);
         // A mark on a single measurement promises more than it knows.
-        if (Enumerable.Range(0, table.Columns.Count).Any(column =>
-            marks[column].Any(mark => mark != CellMark.None) && table.Rows.Any(row => !row.IsReference && row.Cells[column] is { Value: not null, HalfWidth: null })))
+        if (
+            Enumerable
+                .Range(0, table.Columns.Count)
+                .Any(column =>
+                    marks[column].Any(mark => mark != CellMark.None)
+                    && table.Rows.Any(row => !row.IsReference && row.Cells[column] is { Value: not null, HalfWidth: null })
+                )
+        )
             parts.Add("A marked column without ± compares single measurements, which chance may order otherwise the next time.");
         return parts.Count == 0 ? null : string.Join(" ", parts);
     }

@@ -24,7 +24,13 @@ public static class FeatureMaps
     /// <param name="taps">Which taps, ascending.</param>
     /// <param name="channels">How many channels of each.</param>
     /// <param name="device">Where to compute.</param>
-    public static IReadOnlyList<FeatureMapPicture> Draw(Tensor image, IAutoencoder autoencoder, IReadOnlyList<int> taps, int channels, Device device)
+    public static IReadOnlyList<FeatureMapPicture> Draw(
+        Tensor image,
+        IAutoencoder autoencoder,
+        IReadOnlyList<int> taps,
+        int channels,
+        Device device
+    )
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(autoencoder);
@@ -51,7 +57,14 @@ public static class FeatureMaps
             foreach (var channel in Enumerable.Range(0, (int)maps.Shape[1]).OrderByDescending(Outliers).Take(channels))
             {
                 var at = channel * size;
-                pictures.Add(new FeatureMapPicture(tap, channel, Outliers(channel), Draw(values.AsSpan(at, size), masks.AsSpan(at, size), width, height, (int)image.Shape[3], (int)image.Shape[2])));
+                pictures.Add(
+                    new FeatureMapPicture(
+                        tap,
+                        channel,
+                        Outliers(channel),
+                        Draw(values.AsSpan(at, size), masks.AsSpan(at, size), width, height, (int)image.Shape[3], (int)image.Shape[2])
+                    )
+                );
             }
         }
 
@@ -59,11 +72,19 @@ public static class FeatureMaps
     }
 
     /// <summary>Draws one map, each of its pixels as a block.</summary>
-    internal static Picture Draw(ReadOnlySpan<float> values, ReadOnlySpan<float> kept, int width, int height, int shownWidth, int shownHeight)
+    internal static Picture Draw(
+        ReadOnlySpan<float> values,
+        ReadOnlySpan<float> kept,
+        int width,
+        int height,
+        int shownWidth,
+        int shownHeight
+    )
     {
         var sorted = values.ToArray();
         Array.Sort(sorted);
-        double low = sorted[(int)(Tail * (sorted.Length - 1))], high = sorted[(int)((1 - Tail) * (sorted.Length - 1))];
+        double low = sorted[(int)(Tail * (sorted.Length - 1))],
+            high = sorted[(int)((1 - Tail) * (sorted.Length - 1))];
         var picture = new Picture(shownWidth, shownHeight);
         for (var y = 0; y < shownHeight; y++)
         {

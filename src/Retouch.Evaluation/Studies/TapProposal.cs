@@ -6,7 +6,13 @@ namespace Retouch.Evaluation.Studies;
 /// <param name="Threshold">τ, in σ.</param>
 /// <param name="Weight">w_LPL: the loss is about a fifth of the total at first.</param>
 /// <param name="Reasons">Why, a sentence each.</param>
-public sealed record TapProposal(IReadOnlyList<int> Taps, IReadOnlyList<double> Weights, double Threshold, double Weight, IReadOnlyList<string> Reasons)
+public sealed record TapProposal(
+    IReadOnlyList<int> Taps,
+    IReadOnlyList<double> Weights,
+    double Threshold,
+    double Weight,
+    IReadOnlyList<string> Reasons
+)
 {
     /// <summary>The part of the features' variance that an estimate may miss and still be worth comparing.</summary>
     private const double MostError = 0.5;
@@ -42,21 +48,29 @@ public sealed record TapProposal(IReadOnlyList<int> Taps, IReadOnlyList<double> 
         var levels = under.Length > 0 ? under : [study.Levels.MinBy(static l => l.Sigma)!];
         // Levels lie at equal distances of time, so this is the part of samples whose time falls under the gate.
         var open = (double)levels.Length / study.Levels.Count;
-        reasons.Add(under.Length == 0
-            ? $"At no level does ẑ0 explain {1 - MostError:P0} of the features' variance: the gate is set to the least noise measured. The denoiser may need more training first."
+        reasons.Add(
+            under.Length == 0
+                ? $"At no level does ẑ0 explain {1 - MostError:P0} of the features' variance: the gate is set to the least noise "
+                    + $"measured. The denoiser may need more training first."
             : under.Length == study.Levels.Count
                 ? "ẑ0 explains half of the features' variance at every level measured: the gate lets all of them in."
-                : $"Up to σ = {threshold:G3} ẑ0 explains at least {1 - MostError:P0} of the features' variance at the taps.");
-        reasons.Add(open < FewOpen
-            ? $"Of times drawn uniformly the gate lets in about {open:P0}: few steps have a perceptual loss at all. A larger τ lets in more, and compares estimates that are mostly wrong; or train the denoiser further first."
-            : $"Of times drawn uniformly the gate lets in about {open:P0}.");
+            : $"Up to σ = {threshold:G3} ẑ0 explains at least {1 - MostError:P0} of the features' variance at the taps."
+        );
+        reasons.Add(
+            open < FewOpen
+                ? $"Of times drawn uniformly the gate lets in about {open:P0}: few steps have a perceptual loss at all. A larger τ "
+                    + $"lets in more, and compares estimates that are mostly wrong; or train the denoiser further first."
+                : $"Of times drawn uniformly the gate lets in about {open:P0}."
+        );
         double[] losses = [.. taps.Select(t => levels.Average(l => l.Perceptual[t]))];
         double[] weights = [.. losses.Select(l => l > 0 ? losses[0] / l : 1)];
         // Under the gate only; over the whole batch the loss counts as often as the gate is open.
         var perceptual = open * losses.Zip(weights, static (l, w) => l * w).Sum();
         var diffusion = study.Levels.Average(static l => l.Loss);
         var weight = perceptual > 0 ? Share / (1 - Share) * diffusion / perceptual : 1;
-        reasons.Add($"With these weights each tap contributes alike; with w = {weight:G3} the loss is about {Share:P0} of the total at first.");
+        reasons.Add(
+            $"With these weights each tap contributes alike; with w = {weight:G3} the loss is about {Share:P0} of the total at first."
+        );
         return new TapProposal(taps, [.. weights.Select(static w => Round(w))], Round(threshold), Round(weight), reasons);
     }
 

@@ -12,10 +12,21 @@ namespace Retouch.Evaluation.Studies;
 /// <param name="Magnitude">Mean absolute value.</param>
 /// <param name="Deviation">Standard deviation within a map, averaged over maps.</param>
 /// <param name="Peak">The largest distance from a map's mean in its deviations.</param>
-/// <param name="Outliers">Share of pixels that the loss's mask takes for outliers, before its windows; of maps that are not constant.</param>
+/// <param name="Outliers">Share of pixels that the loss's mask takes for outliers, before its windows; of maps that are not
+/// constant.</param>
 /// <param name="OutlierEnergy">Share of the maps' variance that those pixels hold.</param>
-/// <param name="Constant">Share of maps whose pixels are all alike, as where a ReLU lets nothing through: there is nothing to compare in them.</param>
-public sealed record TapFacts(int Tap, DecoderTap Place, double Magnitude, double Deviation, double Peak, double Outliers, double OutlierEnergy, double Constant);
+/// <param name="Constant">Share of maps whose pixels are all alike, as where a ReLU lets nothing through: there is nothing to compare in
+/// them.</param>
+public sealed record TapFacts(
+    int Tap,
+    DecoderTap Place,
+    double Magnitude,
+    double Deviation,
+    double Peak,
+    double Outliers,
+    double OutlierEnergy,
+    double Constant
+);
 
 /// <summary>How much the estimate of the clean latent is worth at one noise level.</summary>
 /// <param name="Time">In [0, 1].</param>
@@ -26,7 +37,14 @@ public sealed record TapFacts(int Tap, DecoderTap Place, double Magnitude, doubl
 /// <param name="Perceptual">Per tap, the latent perceptual loss with shared statistics and outlier mask, before any weight.</param>
 /// <param name="Bands">Power of the decoded error over that of the decoded picture: low, middle and high third of the frequencies.</param>
 public sealed record LevelFacts(
-    double Time, double Sigma, double LatentError, double Loss, IReadOnlyList<double> FeatureErrors, IReadOnlyList<double> Perceptual, IReadOnlyList<double> Bands);
+    double Time,
+    double Sigma,
+    double LatentError,
+    double Loss,
+    IReadOnlyList<double> FeatureErrors,
+    IReadOnlyList<double> Perceptual,
+    IReadOnlyList<double> Bands
+);
 
 /// <summary>What a decoder's taps and a denoiser's estimates are worth on some pictures.</summary>
 /// <param name="Pictures">How many.</param>
@@ -35,7 +53,8 @@ public sealed record LevelFacts(
 public sealed record TapStudyResult(int Pictures, IReadOnlyList<TapFacts> Taps, IReadOnlyList<LevelFacts> Levels);
 
 /// <summary>
-/// A look at the user's autoencoder, denoiser and pictures before post-training: what the features of each tap are like, and how far the estimate ẑ0 can be trusted at which noise. Both
+/// A look at the user's autoencoder, denoiser and pictures before post-training: what the features of each tap are like, and how far the
+/// estimate ẑ0 can be trusted at which noise. Both
 /// decide where the latent perceptual loss ([LPL] eq. 2) may look.
 /// </summary>
 public static class TapStudy
@@ -53,7 +72,15 @@ public static class TapStudy
     /// <param name="progress">Told times done and in all.</param>
     /// <param name="cancellation">Ends it between two times.</param>
     public static TapStudyResult Measure(
-        Tensor images, Condition condition, LatentDiffusionPipeline pipeline, IReadOnlyList<double> times, ulong seed, Device device, Action<int, int>? progress = null, CancellationToken cancellation = default)
+        Tensor images,
+        Condition condition,
+        LatentDiffusionPipeline pipeline,
+        IReadOnlyList<double> times,
+        ulong seed,
+        Device device,
+        Action<int, int>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(condition);
@@ -84,10 +111,17 @@ public static class TapStudy
             var estimate = formulation.Recover(noisy, pipeline.Denoiser.Predict(noisy.Value, level.Model, told));
             var decoded = autoencoder.DecodeWithTaps(estimate.Z0, request);
             var errors = target.Features.Zip(decoded.Features, Compare).ToArray();
-            levels.Add(new LevelFacts(
-                time, formulation.PointAt(model).Sigma, (estimate.Z0.Value - clean.Value).Square().Mean().Item() / variance, estimate.Residual.Square().Mean().Item(),
-                [.. errors.Select(static e => e.Relative)], [.. errors.Select(static e => e.Loss)],
-                [.. Bands(spectrum, (decoded.Rgb! - target.Rgb!) / 2).Zip(power, static (e, p) => e / p)]));
+            levels.Add(
+                new LevelFacts(
+                    time,
+                    formulation.PointAt(model).Sigma,
+                    (estimate.Z0.Value - clean.Value).Square().Mean().Item() / variance,
+                    estimate.Residual.Square().Mean().Item(),
+                    [.. errors.Select(static e => e.Relative)],
+                    [.. errors.Select(static e => e.Loss)],
+                    [.. Bands(spectrum, (decoded.Rgb! - target.Rgb!) / 2).Zip(power, static (e, p) => e / p)]
+                )
+            );
             progress?.Invoke(levels.Count, times.Count);
         }
 
@@ -111,7 +145,15 @@ public static class TapStudy
         var varied = (x.Amax([2L, 3], keepdim: true) - x.Amin([2L, 3], keepdim: true)).Sign();
         var outliers = ((1 - kept) * varied).Sum().Item() / Math.Max(varied.Sum().Item() * x.Shape[2] * x.Shape[3], 1);
         return new TapFacts(
-            tap, place, x.Abs().Mean().Item(), variance.Sqrt().Mean().Item(), Math.Sqrt(peak), outliers, 1 - ((squares * kept).Sum().Item() / Math.Max(squares.Sum().Item(), double.Epsilon)), 1 - varied.Mean().Item());
+            tap,
+            place,
+            x.Abs().Mean().Item(),
+            variance.Sqrt().Mean().Item(),
+            Math.Sqrt(peak),
+            outliers,
+            1 - ((squares * kept).Sum().Item() / Math.Max(squares.Sum().Item(), double.Epsilon)),
+            1 - varied.Mean().Item()
+        );
     }
 
     private static (double Relative, double Loss) Compare(Tensor target, Tensor estimate)
@@ -120,13 +162,30 @@ public static class TapStudy
         var (a, b) = (target.To(DType.Float32), estimate.To(DType.Float32));
         var spread = (a - a.Mean([2L, 3], keepdim: true)).Square().Mean().Item();
         var settings = new FeatureSettings(
-            Normalisation.Standardise, StatisticsSource.Estimate, Through: 0, LatentPerceptualRules.DefaultFloor, FeatureDifference.Squared, Mask with { Source = MaskSource.Estimate }, Kept: false);
+            Normalisation.Standardise,
+            StatisticsSource.Estimate,
+            Through: 0,
+            LatentPerceptualRules.DefaultFloor,
+            FeatureDifference.Squared,
+            Mask with
+            {
+                Source = MaskSource.Estimate,
+            },
+            Kept: false
+        );
         return ((a - b).Square().Mean().Item() / spread, FeatureLoss.Compare(a, b, settings).Loss.Mean().Item());
     }
 
     private static double[] Bands(PowerSpectrum spectrum, Tensor images)
     {
         var profile = spectrum.Profile(spectrum.Power(images)).Mean([0L]).To(Device.Cpu).ToArray<double>();
-        return [.. Enumerable.Range(0, 3).Select(band => profile.Where((_, k) => SpectrumError.Band(k + 1, profile.Length) == band).DefaultIfEmpty(double.NaN).Average())];
+        return
+        [
+            .. Enumerable
+                .Range(0, 3)
+                .Select(band =>
+                    profile.Where((_, k) => SpectrumError.Band(k + 1, profile.Length) == band).DefaultIfEmpty(double.NaN).Average()
+                ),
+        ];
     }
 }

@@ -14,7 +14,14 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="SecondsPerStep">Measured over three steps.</param>
 /// <param name="TrainingSeconds">Of one run.</param>
 /// <param name="DrawingSeconds">Of one run: all its pictures, from a measured sampler step.</param>
-internal sealed record EstimatedTraining(string Name, int Runs, long Steps, double SecondsPerStep, double TrainingSeconds, double DrawingSeconds);
+internal sealed record EstimatedTraining(
+    string Name,
+    int Runs,
+    long Steps,
+    double SecondsPerStep,
+    double TrainingSeconds,
+    double DrawingSeconds
+);
 
 /// <summary>What an ablation would do.</summary>
 /// <param name="Trainings">The trainings.</param>
@@ -32,12 +39,32 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
             trainings.Add(Of(training, folder is not null && DemoFolder.ReadPhase(folder.Run(training)) is { Finished: true } ? 0 : 1, 0));
         foreach (var arm in plan.Arms)
         {
-            var left = plan.Spec.Seeds.Count(seed => folder is null || !AblationWork.IsMeasured(folder, AblationFolder.ModelOf(arm, seed), plan.Spec.Evaluation, plan.Variants(arm), arm.Training.Data));
-            trainings.Add(Of(arm.Training, left, plan.Variants(arm).Sum(static v => v.Steps * (v.Guidance == 1 ? 1 : 2)) * (double)plan.Spec.Evaluation.Samples));
+            var left = plan.Spec.Seeds.Count(seed =>
+                folder is null
+                || !AblationWork.IsMeasured(
+                    folder,
+                    AblationFolder.ModelOf(arm, seed),
+                    plan.Spec.Evaluation,
+                    plan.Variants(arm),
+                    arm.Training.Data
+                )
+            );
+            trainings.Add(
+                Of(
+                    arm.Training,
+                    left,
+                    plan.Variants(arm).Sum(static v => v.Steps * (v.Guidance == 1 ? 1 : 2)) * (double)plan.Spec.Evaluation.Samples
+                )
+            );
         }
 
         var runs = trainings.Skip(plan.Pretrainings.Count()).Sum(static t => t.Runs);
-        return new AblationEstimate(trainings, runs, plan.Arms.Count * plan.Spec.Seeds.Count, trainings.Sum(static t => t.Runs * (t.TrainingSeconds + t.DrawingSeconds)));
+        return new AblationEstimate(
+            trainings,
+            runs,
+            plan.Arms.Count * plan.Spec.Seeds.Count,
+            trainings.Sum(static t => t.Runs * (t.TrainingSeconds + t.DrawingSeconds))
+        );
 
         EstimatedTraining Of(PlannedTraining training, int runs, double passes)
         {
@@ -46,15 +73,36 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
             var root = training;
             while (root.From is { } parent)
                 root = parent;
-            var options = training.Options with { Model = training.From is null ? training.Options.Model : root.Options.Model with { CheckpointActivations = training.Options.Model.CheckpointActivations } };
+            var options = training.Options with
+            {
+                Model = training.From is null
+                    ? training.Options.Model
+                    : root.Options.Model with
+                    {
+                        CheckpointActivations = training.Options.Model.CheckpointActivations,
+                    },
+            };
             // A step on cached latents does not depend on the pictures: a few do for measuring, without encoding everything.
             if (options.Data is { Folder: null, Shards: null })
-                options = options with { Data = options.Data with { SceneCount = Math.Min(options.Data.SceneCount ?? int.MaxValue, Math.Max(16, options.Batch.Size)) } };
+                options = options with
+                {
+                    Data = options.Data with
+                    {
+                        SceneCount = Math.Min(options.Data.SceneCount ?? int.MaxValue, Math.Max(16, options.Batch.Size)),
+                    },
+                };
             double step;
             using (var run = TrainingRun.Start(options, null, console.Time))
                 step = run.Plan(console.Cancellation).SecondsPerStep;
             var sampler = options.Model.Path is { } path && passes > 0 ? PassSeconds(path, options) : 0;
-            return new EstimatedTraining(training.Name, runs, training.Options.Steps, step, training.Options.Steps * step, passes * sampler);
+            return new EstimatedTraining(
+                training.Name,
+                runs,
+                training.Options.Steps,
+                step,
+                training.Options.Steps * step,
+                passes * sampler
+            );
         }
 
         double PassSeconds(string model, TrainingOptions options)
@@ -62,13 +110,25 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
             var key = $"{model} {options.Data.Size}";
             if (steps.TryGetValue(key, out var known))
                 return known;
-            const int Pictures = 8, Steps = 2;
+            const int Pictures = 8,
+                Steps = 2;
             var device = Device.Parse(options.Device);
             using var pipeline = LatentDiffusionPipeline.Load(model, device);
             var start = console.Time.GetTimestamp();
             _ = PipelineSampler.Sample(
-                pipeline, new PipelineSampling { Seeds = PipelineSampling.SeedsFrom(0, Pictures), Width = options.Data.Size, Height = options.Data.Size, Steps = Steps, Guidance = new(1), BatchSize = Pictures },
-                device, cancellation: console.Cancellation);
+                pipeline,
+                new PipelineSampling
+                {
+                    Seeds = PipelineSampling.SeedsFrom(0, Pictures),
+                    Width = options.Data.Size,
+                    Height = options.Data.Size,
+                    Steps = Steps,
+                    Guidance = new(1),
+                    BatchSize = Pictures,
+                },
+                device,
+                cancellation: console.Cancellation
+            );
             return steps[key] = console.Time.GetElapsedTime(start).TotalSeconds / (Pictures * Steps);
         }
     }
@@ -76,14 +136,19 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
     /// <summary>Prints the estimate for people.</summary>
     public void Print(TextWriter writer)
     {
-        writer.WriteLine($"{"",-34}{"runs left",10}{"steps",8}{"a step",10}{"training",12}{"drawing",12}");
+        writer.WriteLine($"{"", -34}{"runs left", 10}{"steps", 8}{"a step", 10}{"training", 12}{"drawing", 12}");
         foreach (var t in Trainings)
         {
-            writer.WriteLine($"{t.Name,-34}{t.Runs,10}{t.Steps,8}{Text(t.SecondsPerStep),10}{Text(t.TrainingSeconds),12}{Text(t.DrawingSeconds),12}");
+            writer.WriteLine(
+                $"{t.Name, -34}{t.Runs, 10}{t.Steps, 8}{Text(t.SecondsPerStep), 10}{Text(t.TrainingSeconds), 12}"
+                    + $"{Text(t.DrawingSeconds), 12}"
+            );
         }
 
         writer.WriteLine();
-        writer.WriteLine($"{Left} of {Total} runs are left: about {Text(Seconds)} on this machine, without encoding pictures and measuring.");
+        writer.WriteLine(
+            $"{Left} of {Total} runs are left: about {Text(Seconds)} on this machine, without encoding pictures and measuring."
+        );
         static string Text(double seconds) => Figures.Duration(TimeSpan.FromSeconds(seconds));
     }
 }

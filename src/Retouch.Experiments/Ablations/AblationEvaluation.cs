@@ -32,8 +32,13 @@ internal sealed record AblationEvaluation
     [Description("Scales of classifier-free guidance; several are an axis.")]
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
-    /// <summary>Decays of the weights' averages that are drawn from; 0 is the weights themselves, null the first average of the options.</summary>
-    [Description("Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the options' first average.")]
+    /// <summary>
+    /// Decays of the weights' averages that are drawn from; 0 is the weights themselves, null the first average of the options.
+    /// </summary>
+    [Description(
+        "Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the "
+            + "options' first average."
+    )]
     public IReadOnlyList<double>? Decays { get; init; }
 
     /// <summary>The seed of the first picture.</summary>
@@ -86,7 +91,13 @@ internal sealed record AblationEvaluation
         Add(SqueezeNet, SqueezeNetFeatures.Open);
         Add(Clip, ClipFeatures.Open);
         Add(RetouchFeatures, Retouch.Evaluation.Features.RetouchFeatures.Open);
-        return new EvaluationOptions { Metrics = Flags(), Networks = networks, Bootstrap = Bootstrap, Device = device };
+        return new EvaluationOptions
+        {
+            Metrics = Flags(),
+            Networks = networks,
+            Bootstrap = Bootstrap,
+            Device = device,
+        };
     }
 
     /// <summary>How intervals are made.</summary>
@@ -97,32 +108,51 @@ internal sealed record AblationEvaluation
         foreach (var metric in Metrics.Where(static m => Flag(m) == Evaluation.Metrics.None))
             require(false, $"evaluation.metrics: '{metric}' is none of fwd, spectrum, sharpness, swd, fid, fd, kid, prdc");
         require(Metrics.Count > 0, "evaluation.metrics is empty");
-        require(Metrics.Contains(Decisive.Split('.', '@')[0]), $"evaluation.decisive is '{Decisive}', which evaluation.metrics does not measure");
+        require(
+            Metrics.Contains(Decisive.Split('.', '@')[0]),
+            $"evaluation.decisive is '{Decisive}', which evaluation.metrics does not measure"
+        );
         require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}; it lies between 4 and 100000");
         require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}; it is at least 2");
-        require(SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000), "evaluation.samplerSteps: each lies between 1 and 1000");
+        require(
+            SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000),
+            "evaluation.samplerSteps: each lies between 1 and 1000"
+        );
         require(Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)), "evaluation.guidance: each is at least 0");
-        require(Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)), "evaluation.decays: each lies in [0, 1)");
+        require(
+            Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)),
+            "evaluation.decays: each lies in [0, 1)"
+        );
         require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
         require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
-        var (needs, has) = (Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc), Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip);
-        require(needs == Evaluation.Metrics.None || has is not null, "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, squeezeNet, retouchFeatures or clip");
-        require(has is null || needs != Evaluation.Metrics.None, "evaluation names a feature network that no metric uses; ask for fid, fd, kid or prdc");
+        var (needs, has) = (
+            Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc),
+            Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip
+        );
+        require(
+            needs == Evaluation.Metrics.None || has is not null,
+            "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
+        );
+        require(
+            has is null || needs != Evaluation.Metrics.None,
+            "evaluation names a feature network that no metric uses; ask for fid, fd, kid or prdc"
+        );
     }
 
     private Metrics Flags() => Metrics.Aggregate(Evaluation.Metrics.None, static (all, m) => all | Flag(m));
 
     // Paired metrics compare with an original, which a drawn picture has not.
-    private static Metrics Flag(string name) => name switch
-    {
-        "fwd" => Evaluation.Metrics.Fwd,
-        "spectrum" => Evaluation.Metrics.Spectrum,
-        "sharpness" => Evaluation.Metrics.Sharpness,
-        "swd" => Evaluation.Metrics.Swd,
-        "fid" => Evaluation.Metrics.Fid,
-        "fd" => Evaluation.Metrics.Fd,
-        "kid" => Evaluation.Metrics.Kid,
-        "prdc" => Evaluation.Metrics.Prdc,
-        _ => Evaluation.Metrics.None,
-    };
+    private static Metrics Flag(string name) =>
+        name switch
+        {
+            "fwd" => Evaluation.Metrics.Fwd,
+            "spectrum" => Evaluation.Metrics.Spectrum,
+            "sharpness" => Evaluation.Metrics.Sharpness,
+            "swd" => Evaluation.Metrics.Swd,
+            "fid" => Evaluation.Metrics.Fid,
+            "fd" => Evaluation.Metrics.Fd,
+            "kid" => Evaluation.Metrics.Kid,
+            "prdc" => Evaluation.Metrics.Prdc,
+            _ => Evaluation.Metrics.None,
+        };
 }

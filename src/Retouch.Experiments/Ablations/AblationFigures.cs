@@ -50,7 +50,15 @@ internal sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IRea
 /// <param name="Seeds">Seeds that both have.</param>
 /// <param name="Agree">Seeds whose difference has the sign of the mean.</param>
 /// <param name="Verdict">better, worse or not shown: whether both intervals leave 0 out.</param>
-internal sealed record AblationDifference(string Row, string Against, string Figure, SeedEstimate Estimate, int Seeds, int Agree, string Verdict);
+internal sealed record AblationDifference(
+    string Row,
+    string Against,
+    string Figure,
+    SeedEstimate Estimate,
+    int Seeds,
+    int Agree,
+    string Verdict
+);
 
 /// <summary>All that was measured, put together.</summary>
 /// <param name="Rows">Models that arms start from, then arms.</param>
@@ -65,39 +73,91 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
         foreach (var start in e.Before ? AblationWork.Starts(plan) : [])
         {
             foreach (var variant in start.Variants)
-                Add(start.Name, Suffix(start.Variants, variant), null, variant, start.Data, [(0, folder.Pictures(start.Folder, variant, e))]);
+                Add(
+                    start.Name,
+                    Suffix(start.Variants, variant),
+                    null,
+                    variant,
+                    start.Data,
+                    [(0, folder.Pictures(start.Folder, variant, e))]
+                );
         }
 
         foreach (var arm in plan.Arms)
         {
             var variants = plan.Variants(arm);
             foreach (var variant in variants)
-                Add(arm.Name, Suffix(variants, variant), arm, variant, arm.Training.Data, [.. plan.Spec.Seeds.Select(seed => (seed, folder.Pictures(AblationFolder.ModelOf(arm, seed), variant, e)))]);
+                Add(
+                    arm.Name,
+                    Suffix(variants, variant),
+                    arm,
+                    variant,
+                    arm.Training.Data,
+                    [.. plan.Spec.Seeds.Select(seed => (seed, folder.Pictures(AblationFolder.ModelOf(arm, seed), variant, e)))]
+                );
         }
 
         List<AblationDifference> differences = [];
         foreach (var row in rows.Where(static row => row.Arm is { } arm && arm.Against != arm.Name))
         {
             if (rows.FirstOrDefault(other => other.Arm?.Name == row.Arm!.Against && other.Variant == row.Variant) is { } other)
-                differences.AddRange(row.Figures.Select(figure => Compare(row, other, figure.Name, e.Bootstrap)).OfType<AblationDifference>());
+                differences.AddRange(
+                    row.Figures.Select(figure => Compare(row, other, figure.Name, e.Bootstrap)).OfType<AblationDifference>()
+                );
         }
 
         return new AblationFigures(rows, differences);
 
-        void Add(string model, string suffix, PlannedArm? arm, Variant variant, PlannedData data, IReadOnlyList<(ulong Seed, string Pictures)> runs)
+        void Add(
+            string model,
+            string suffix,
+            PlannedArm? arm,
+            Variant variant,
+            PlannedData data,
+            IReadOnlyList<(ulong Seed, string Pictures)> runs
+        )
         {
-            var there = runs.Select(run => (run.Seed, run.Pictures, Measured: MeasuredPictures.Read(AblationFolder.Figures(run.Pictures, data, e)))).Where(static run => run.Measured is not null).ToArray();
+            var there = runs.Select(run =>
+                    (run.Seed, run.Pictures, Measured: MeasuredPictures.Read(AblationFolder.Figures(run.Pictures, data, e)))
+                )
+                .Where(static run => run.Measured is not null)
+                .ToArray();
             if (there.Length == 0)
                 return;
             MeasuredPictures[] measured = [.. there.Select(static run => run.Measured!)];
-            var figures = measured[0].Figures.Select(figure => new AblationFigure(figure.Name, figure.Better, SeedBootstrap.Mean(
-                [.. measured.Select(m => m.Find(figure.Name)!.Value)], [.. measured.Select(m => m.Find(figure.Name)!.Replicates)], e.Bootstrap)));
-            rows.Add(new AblationRow(model + suffix, arm is null ? [] : [.. there.Select(static run => run.Seed)], [.. figures]) { Model = model, Arm = arm, Variant = variant, Data = data, Pictures = there[0].Pictures, Measured = measured });
+            var figures = measured[0]
+                .Figures.Select(figure => new AblationFigure(
+                    figure.Name,
+                    figure.Better,
+                    SeedBootstrap.Mean(
+                        [.. measured.Select(m => m.Find(figure.Name)!.Value)],
+                        [.. measured.Select(m => m.Find(figure.Name)!.Replicates)],
+                        e.Bootstrap
+                    )
+                ));
+            rows.Add(
+                new AblationRow(model + suffix, arm is null ? [] : [.. there.Select(static run => run.Seed)], [.. figures])
+                {
+                    Model = model,
+                    Arm = arm,
+                    Variant = variant,
+                    Data = data,
+                    Pictures = there[0].Pictures,
+                    Measured = measured,
+                }
+            );
         }
     }
 
     /// <summary>The rows as runs for TensorBoard.</summary>
-    public IReadOnlyList<FigureRun> Runs() => [.. Rows.Select(static row => new FigureRun(row.Name, row.Arm?.Training.Options.Steps ?? 0, [.. row.Figures.Select(static f => (f.Name, f.Estimate.Value, f.Estimate.Interval))]))];
+    public IReadOnlyList<FigureRun> Runs() =>
+        [
+            .. Rows.Select(static row => new FigureRun(
+                row.Name,
+                row.Arm?.Training.Options.Steps ?? 0,
+                [.. row.Figures.Select(static f => (f.Name, f.Estimate.Value, f.Estimate.Interval))]
+            )),
+        ];
 
     /// <summary>The difference of two rows, over the seeds that both have; null where there are none.</summary>
     public static AblationDifference? Compare(AblationRow row, AblationRow other, string figure, BootstrapOptions bootstrap)
@@ -108,9 +168,25 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
         MeasuredFigure[] Of(AblationRow of) => [.. common.Select(seed => of.Measured[of.Seeds.ToList().IndexOf(seed)].Find(figure)!)];
         var (mine, theirs) = (Of(row), Of(other));
         var estimate = SeedBootstrap.Difference(
-            [.. mine.Select(static m => m.Value)], [.. mine.Select(static m => m.Replicates)], [.. theirs.Select(static m => m.Value)], [.. theirs.Select(static m => m.Replicates)], bootstrap);
-        var verdict = named.Better == Preference.None || estimate.Side == 0 ? "not shown" : estimate.Side < 0 == (named.Better == Preference.Lower) ? "better" : "worse";
-        return new AblationDifference(row.Name, other.Name, figure, estimate, common.Length, estimate.Seeds.Count(d => Math.Sign(d) == Math.Sign(estimate.Value)), verdict);
+            [.. mine.Select(static m => m.Value)],
+            [.. mine.Select(static m => m.Replicates)],
+            [.. theirs.Select(static m => m.Value)],
+            [.. theirs.Select(static m => m.Replicates)],
+            bootstrap
+        );
+        var verdict =
+            named.Better == Preference.None || estimate.Side == 0 ? "not shown"
+            : estimate.Side < 0 == (named.Better == Preference.Lower) ? "better"
+            : "worse";
+        return new AblationDifference(
+            row.Name,
+            other.Name,
+            figure,
+            estimate,
+            common.Length,
+            estimate.Seeds.Count(d => Math.Sign(d) == Math.Sign(estimate.Value)),
+            verdict
+        );
     }
 
     private static string Suffix(IReadOnlyList<Variant> all, Variant one)

@@ -3,7 +3,9 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>Where the parts of an ablation lie. Names follow from what decides the content, so that nothing is ever taken for something else.</summary>
+/// <summary>
+/// Where the parts of an ablation lie. Names follow from what decides the content, so that nothing is ever taken for something else.
+/// </summary>
 internal sealed class AblationFolder(string shown)
 {
     /// <summary>As the user wrote it, for commands to copy.</summary>
@@ -28,21 +30,36 @@ internal sealed class AblationFolder(string shown)
         while (root.From is { } from)
             root = from;
         var (data, model) = (training.Options.Data, root.Options.Model);
-        return In("latents", string.Create(CultureInfo.InvariantCulture, $"{training.Data.Key}-{AblationPlan.Hash($"{model.Autoencoder ?? model.Path}|{data.SceneCount}")}"));
+        return In(
+            "latents",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{training.Data.Key}-{AblationPlan.Hash($"{model.Autoencoder ?? model.Path}|{data.SceneCount}")}"
+            )
+        );
     }
 
     /// <summary>The run of a pre-training.</summary>
     public string Run(PlannedTraining training) => In("pretraining", training.Key);
 
     /// <summary>The run of an arm.</summary>
-    public string Run(PlannedArm arm, ulong seed) => In("arms", arm.Training.Key, string.Create(CultureInfo.InvariantCulture, $"seed-{seed}"), "run");
+    public string Run(PlannedArm arm, ulong seed) =>
+        In("arms", arm.Training.Key, string.Create(CultureInfo.InvariantCulture, $"seed-{seed}"), "run");
 
     /// <summary>Pictures drawn, and beside them what was measured on them.</summary>
     /// <param name="model">arms/KEY/seed-N, or before/KEY.</param>
     /// <param name="variant">How they were drawn.</param>
     /// <param name="evaluation">How many, and from which seed.</param>
     public string Pictures(string model, Variant variant, AblationEvaluation evaluation) =>
-        In(model, "pictures", string.Create(CultureInfo.InvariantCulture, $"decay-{variant.Decay}-steps-{variant.Steps}-guidance-{variant.Guidance}-from-{evaluation.FirstSeed}-count-{evaluation.Samples}"));
+        In(
+            model,
+            "pictures",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"decay-{variant.Decay}-steps-{variant.Steps}-guidance-{variant.Guidance}-from-{evaluation.FirstSeed}-count-"
+                    + $"{evaluation.Samples}"
+            )
+        );
 
     /// <summary>What was measured on pictures.</summary>
     public static string Figures(string pictures, PlannedData data, AblationEvaluation evaluation)
@@ -53,7 +70,8 @@ internal sealed class AblationFolder(string shown)
     }
 
     /// <summary>The folder of an arm and seed, relative.</summary>
-    public static string ModelOf(PlannedArm arm, ulong seed) => string.Create(CultureInfo.InvariantCulture, $"arms/{arm.Training.Key}/seed-{seed}");
+    public static string ModelOf(PlannedArm arm, ulong seed) =>
+        string.Create(CultureInfo.InvariantCulture, $"arms/{arm.Training.Key}/seed-{seed}");
 
     /// <summary>A path below the folder.</summary>
     public string In(params ReadOnlySpan<string> parts) => System.IO.Path.Combine([Path, .. parts]);

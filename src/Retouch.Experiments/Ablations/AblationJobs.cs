@@ -9,7 +9,14 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="IsDone">Whether its result is there.</param>
 /// <param name="Needs">Work that must be done before.</param>
 /// <param name="Run">Does it.</param>
-internal sealed record AblationJob(string Id, string Title, bool IsArm, Func<bool> IsDone, IReadOnlyList<AblationJob> Needs, Action<DemoConsole> Run);
+internal sealed record AblationJob(
+    string Id,
+    string Title,
+    bool IsArm,
+    Func<bool> IsDone,
+    IReadOnlyList<AblationJob> Needs,
+    Action<DemoConsole> Run
+);
 
 /// <summary>Turns a plan into pieces of work.</summary>
 internal static class AblationJobs
@@ -17,16 +24,34 @@ internal static class AblationJobs
     /// <summary>All of them, in the order in which one process does them: every arm with the first seed, then with the next.</summary>
     public static IReadOnlyList<AblationJob> Of(AblationPlan plan, AblationFolder folder)
     {
-        var data = plan.Data.ToDictionary(static d => d.Key, d => new AblationJob(
-            $"data-{d.Key}", $"Pictures of {d.Size} pixels", false, () => AblationPictures.IsWhole(d, folder), [], console => AblationPictures.Prepare(d, folder, console)));
+        var data = plan.Data.ToDictionary(
+            static d => d.Key,
+            d => new AblationJob(
+                $"data-{d.Key}",
+                $"Pictures of {d.Size} pixels",
+                false,
+                () => AblationPictures.IsWhole(d, folder),
+                [],
+                console => AblationPictures.Prepare(d, folder, console)
+            )
+        );
         var pretrainings = new Dictionary<string, AblationJob>();
         foreach (var training in plan.Pretrainings)
         {
             var run = folder.Run(training);
             pretrainings[training.Key] = new AblationJob(
-                $"pretraining-{training.Key}", $"Training what arms start from: {training.Name}", false, () => DemoFolder.ReadPhase(run) is { Finished: true },
+                $"pretraining-{training.Key}",
+                $"Training what arms start from: {training.Name}",
+                false,
+                () => DemoFolder.ReadPhase(run) is { Finished: true },
                 [data[training.Data.Key], .. From(training)],
-                console => console.Train($"Training what arms start from: {training.Name}", AblationWork.Options(training, folder, training.Options.Seed), run));
+                console =>
+                    console.Train(
+                        $"Training what arms start from: {training.Name}",
+                        AblationWork.Options(training, folder, training.Options.Seed),
+                        run
+                    )
+            );
         }
 
         List<AblationJob> jobs = [.. data.Values, .. pretrainings.Values];
@@ -34,9 +59,16 @@ internal static class AblationJobs
         {
             foreach (var start in AblationWork.Starts(plan))
             {
-                jobs.Add(new AblationJob(
-                    $"before-{start.Key}", $"The model before: {start.Name}", false, () => AblationWork.IsMeasured(folder, start.Folder, plan.Spec.Evaluation, start.Variants, start.Data),
-                    [data[start.Data.Key], .. start.Training is { } t ? [pretrainings[t.Key]] : Array.Empty<AblationJob>()], console => AblationWork.Measure(start, plan, folder, console)));
+                jobs.Add(
+                    new AblationJob(
+                        $"before-{start.Key}",
+                        $"The model before: {start.Name}",
+                        false,
+                        () => AblationWork.IsMeasured(folder, start.Folder, plan.Spec.Evaluation, start.Variants, start.Data),
+                        [data[start.Data.Key], .. start.Training is { } t ? [pretrainings[t.Key]] : Array.Empty<AblationJob>()],
+                        console => AblationWork.Measure(start, plan, folder, console)
+                    )
+                );
             }
         }
 
@@ -45,11 +77,23 @@ internal static class AblationJobs
             foreach (var arm in plan.Arms)
             {
                 var variants = plan.Variants(arm);
-                jobs.Add(new AblationJob(
-                    $"arm-{arm.Training.Key}-seed-{seed}", $"{arm.Name}, seed {seed}", true,
-                    () => AblationWork.IsMeasured(folder, AblationFolder.ModelOf(arm, seed), plan.Spec.Evaluation, variants, arm.Training.Data),
-                    [data[arm.Training.Data.Key], .. From(arm.Training)],
-                    console => AblationWork.Do(arm, seed, plan, folder, console)));
+                jobs.Add(
+                    new AblationJob(
+                        $"arm-{arm.Training.Key}-seed-{seed}",
+                        $"{arm.Name}, seed {seed}",
+                        true,
+                        () =>
+                            AblationWork.IsMeasured(
+                                folder,
+                                AblationFolder.ModelOf(arm, seed),
+                                plan.Spec.Evaluation,
+                                variants,
+                                arm.Training.Data
+                            ),
+                        [data[arm.Training.Data.Key], .. From(arm.Training)],
+                        console => AblationWork.Do(arm, seed, plan, folder, console)
+                    )
+                );
             }
         }
 

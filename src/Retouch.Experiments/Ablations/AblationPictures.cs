@@ -5,7 +5,9 @@ using Retouch.Experiments.Demo;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>Writes the real pictures that arms are measured against, and, where these are a part of the user's folder, the others to train on.</summary>
+/// <summary>
+/// Writes the real pictures that arms are measured against, and, where these are a part of the user's folder, the others to train on.
+/// </summary>
 internal static class AblationPictures
 {
     private const int Fewest = 20;
@@ -28,12 +30,20 @@ internal static class AblationPictures
         var source = ImageFolder.Open(data.HeldOut ?? data.Folder!);
         if (!data.Splits)
         {
-            DemoPictures.Write(folder.HeldOut(data), source, DemoPictures.Spread([.. Enumerable.Range(0, source.Count)], data.References), data.Size, console);
+            DemoPictures.Write(
+                folder.HeldOut(data),
+                source,
+                DemoPictures.Spread([.. Enumerable.Range(0, source.Count)], data.References),
+                data.Size,
+                console
+            );
             return;
         }
 
         if (source.Count < Fewest)
-            throw new InputException($"'{data.Folder}' holds {source.Count} pictures; at least {Fewest} are needed to train on some and measure on others.");
+            throw new InputException(
+                $"'{data.Folder}' holds {source.Count} pictures; at least {Fewest} are needed to train on some and measure on others."
+            );
         int[] all = [.. Enumerable.Range(0, source.Count)];
         bool IsHeld(int k) => k % data.Every == data.Every - 1;
         DemoPictures.Write(folder.HeldOut(data), source, DemoPictures.Spread([.. all.Where(IsHeld)], data.References), data.Size, console);

@@ -48,7 +48,10 @@ internal sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyVal
 /// <param name="Guidance">Scale of guidance.</param>
 internal sealed record Variant(double Decay, int Steps, double Guidance);
 
-/// <summary>All that is to be done, with names that follow from what decides the result: what has been done under the same name need not be done again.</summary>
+/// <summary>
+/// All that is to be done, with names that follow from what decides the result: what has been done under the same name need not be done
+/// again.
+/// </summary>
 internal sealed class AblationPlan
 {
     private readonly Dictionary<string, PlannedTraining> _pretrainings = [];
@@ -63,17 +66,28 @@ internal sealed class AblationPlan
         (Spec, _model) = (spec, model);
         List<PlannedArm> arms = [.. spec.Arms.Select(arm => Arm(arm.Name, [.. arm.Set], arm.From, arm.Against))];
         if (spec.Axes.Count > 0)
-            arms.AddRange(Combinations(spec.Axes).Select(settings => Arm(NameOf(settings), [.. settings.Where(static s => s.Key != "from")], FromOf(settings), null)));
+            arms.AddRange(
+                Combinations(spec.Axes)
+                    .Select(settings => Arm(NameOf(settings), [.. settings.Where(static s => s.Key != "from")], FromOf(settings), null))
+            );
         Arms = arms;
         var names = arms.Select(static arm => arm.Name).ToHashSet(StringComparer.Ordinal);
         if (names.Count != arms.Count || names.Contains(""))
-            throw new UsageException($"Each arm has a name of its own; there are {string.Join(", ", arms.Select(static arm => $"'{arm.Name}'"))}.");
+            throw new UsageException(
+                $"Each arm has a name of its own; there are {string.Join(", ", arms.Select(static arm => $"'{arm.Name}'"))}."
+            );
         foreach (var arm in arms)
         {
-            var other = arms.FirstOrDefault(a => a.Name == arm.Against)
-                ?? throw new UsageException($"Arm '{arm.Name}' is compared with '{arm.Against}', which is no arm; there are {string.Join(", ", names)}.");
+            var other =
+                arms.FirstOrDefault(a => a.Name == arm.Against)
+                ?? throw new UsageException(
+                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is no arm; there are {string.Join(", ", names)}."
+                );
             if (other.Training.Data.Key != arm.Training.Data.Key)
-                throw new UsageException($"Arm '{arm.Name}' is compared with '{arm.Against}', which is measured on other pictures; name one on the same with \"against\".");
+                throw new UsageException(
+                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is measured on other pictures; name one on the "
+                        + $"same with \"against\"."
+                );
         }
     }
 
@@ -84,17 +98,25 @@ internal sealed class AblationPlan
     public IReadOnlyList<PlannedArm> Arms { get; }
 
     /// <summary>The trainings that arms start from, and those that these start from; in an order in which they can be done.</summary>
-    public IEnumerable<PlannedTraining> Pretrainings => Arms.SelectMany(static arm => Chain(arm.Training.From)).DistinctBy(static t => t.Key);
+    public IEnumerable<PlannedTraining> Pretrainings =>
+        Arms.SelectMany(static arm => Chain(arm.Training.From)).DistinctBy(static t => t.Key);
 
     /// <summary>All sets of pictures.</summary>
-    public IEnumerable<PlannedData> Data => Arms.Select(static a => a.Training.Data).Concat(Pretrainings.Select(static t => t.Data)).DistinctBy(static d => d.Key);
+    public IEnumerable<PlannedData> Data =>
+        Arms.Select(static a => a.Training.Data).Concat(Pretrainings.Select(static t => t.Data)).DistinctBy(static d => d.Key);
 
     /// <summary>The ways of drawing from an arm.</summary>
     public IReadOnlyList<Variant> Variants(PlannedArm arm)
     {
         var usual = arm.Training.Options.Averages is [var first, ..] ? first.Decay : 0;
         var e = Spec.Evaluation;
-        return [.. from decay in e.Decays ?? [usual] from guidance in e.Guidance from steps in e.SamplerSteps select new Variant(decay, steps, guidance)];
+        return
+        [
+            .. from decay in e.Decays ?? [usual]
+            from guidance in e.Guidance
+            from steps in e.SamplerSteps
+            select new Variant(decay, steps, guidance),
+        ];
     }
 
     /// <summary>Eight digits that stand for a text.</summary>
@@ -104,16 +126,32 @@ internal sealed class AblationPlan
 
     private static IEnumerable<KeyValuePair<string, JsonNode?>[]> Combinations(JsonObject axes)
     {
-        IEnumerable<KeyValuePair<string, JsonNode?>[]> all = [[]];
+        IEnumerable<KeyValuePair<string, JsonNode?>[]> all =
+        [
+            [],
+        ];
         foreach (var (path, values) in axes)
             all = all.SelectMany(_ => values!.AsArray(), (some, value) => (KeyValuePair<string, JsonNode?>[])[.. some, new(path, value)]);
         return all;
     }
 
-    private static string? FromOf(KeyValuePair<string, JsonNode?>[] settings) => settings.FirstOrDefault(static s => s.Key == "from").Value?.ToString();
+    private static string? FromOf(KeyValuePair<string, JsonNode?>[] settings) =>
+        settings.FirstOrDefault(static s => s.Key == "from").Value?.ToString();
 
-    private static string NameOf(KeyValuePair<string, JsonNode?>[] settings) => string.Join(", ", settings.Select(static s =>
-        s.Key == "from" ? $"from {s.Value}" : $"{s.Key.Split('.')[^1]} {(s.Value is JsonValue text && text.TryGetValue<string>(out var plain) ? plain : s.Value?.ToJsonString() ?? "default")}"));
+    private static string NameOf(KeyValuePair<string, JsonNode?>[] settings) =>
+        string.Join(
+            ", ",
+            settings.Select(static s =>
+                s.Key == "from"
+                    ? $"from {s.Value}"
+                    : $"{s.Key.Split('.')[^1]} "
+                        + (
+                            s.Value is JsonValue text && text.TryGetValue<string>(out var plain)
+                                ? plain
+                                : s.Value?.ToJsonString() ?? "default"
+                        )
+            )
+        );
 
     private PlannedArm Arm(string name, IReadOnlyList<KeyValuePair<string, JsonNode?>> settings, string? from, string? against)
     {
@@ -122,7 +160,9 @@ internal sealed class AblationPlan
             OptionsFile.Set(options, path, value?.DeepClone());
         from ??= Spec.Pretraining.Count == 1 ? Spec.Pretraining.Keys.First() : null;
         if (from is null && Spec.Pretraining.Count > 1)
-            throw new UsageException($"Arm '{name}': there are several pre-trainings ({string.Join(", ", Spec.Pretraining.Keys)}); name one with \"from\".");
+            throw new UsageException(
+                $"Arm '{name}': there are several pre-trainings ({string.Join(", ", Spec.Pretraining.Keys)}); name one with \"from\"."
+            );
         var first = Spec.Baseline ?? (Spec.Arms.Count > 0 ? Spec.Arms[0].Name : NameOf(Combinations(Spec.Axes).First()));
         return new PlannedArm(Training(name, options, from, isArm: true), settings, against ?? first);
     }
@@ -132,7 +172,9 @@ internal sealed class AblationPlan
         if (_pretrainings.TryGetValue(name, out var known))
             return known;
         if (!Spec.Pretraining.TryGetValue(name, out var asked))
-            throw new UsageException($"There is no pre-training '{name}'; there are {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}.");
+            throw new UsageException(
+                $"There is no pre-training '{name}'; there are {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}."
+            );
         var options = (JsonObject)Spec.Options.DeepClone();
         AblationSpec.Lay(asked.Options, options);
         // What is made anew does not start from the model that the arms share.
@@ -166,7 +208,14 @@ internal sealed class AblationPlan
         if (isArm && Spec.Evaluation.Decays is { } decays)
         {
             var like = bound.Averages is [var first, ..] ? first : new WeightAverageOptions();
-            bound = bound with { Averages = [.. bound.Averages.Where(a => decays.Contains(a.Decay)), .. decays.Where(d => d > 0 && bound.Averages.All(a => a.Decay != d)).Select(d => like with { Decay = d })] };
+            bound = bound with
+            {
+                Averages =
+                [
+                    .. bound.Averages.Where(a => decays.Contains(a.Decay)),
+                    .. decays.Where(d => d > 0 && bound.Averages.All(a => a.Decay != d)).Select(d => like with { Decay = d }),
+                ],
+            };
         }
 
         try
@@ -191,7 +240,10 @@ internal sealed class AblationPlan
             throw new UsageException($"{origin}: data.shards cannot be split; name pictures to measure against by heldOut.folder.");
         if (data.Pairs is not null && data.Folder is null && Spec.HeldOut.Folder is null)
             throw new UsageException($"{origin}: data.pairs cannot be split; name pictures to measure against by heldOut.folder.");
-        var folder = data.Folder is { } f ? Path.GetFullPath(f) : data.Shards is { } shards ? string.Join(' ', shards) : null;
+        var folder =
+            data.Folder is { } f ? Path.GetFullPath(f)
+            : data.Shards is { } shards ? string.Join(' ', shards)
+            : null;
         var held = Spec.HeldOut.Folder is { } h ? Path.GetFullPath(h) : null;
         var count = Spec.Evaluation.References ?? Spec.Evaluation.Samples;
         var said = string.Create(CultureInfo.InvariantCulture, $"{folder}|{held}|{Spec.HeldOut.Every}|{data.SceneSeed ?? 0}|{count}");

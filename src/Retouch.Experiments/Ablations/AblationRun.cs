@@ -14,7 +14,15 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Ran">What this process did of them.</param>
 /// <param name="Failed">What could not be done, and why.</param>
 /// <param name="Seconds">This start, all in all.</param>
-internal sealed record AblationOutcome(string? Report, string? Json, int Done, int Total, IReadOnlyList<string> Ran, IReadOnlyList<string> Failed, double Seconds)
+internal sealed record AblationOutcome(
+    string? Report,
+    string? Json,
+    int Done,
+    int Total,
+    IReadOnlyList<string> Ran,
+    IReadOnlyList<string> Failed,
+    double Seconds
+)
 {
     /// <summary>The figures.</summary>
     public AblationFigures? Figures { get; init; }
@@ -58,7 +66,15 @@ internal static class AblationRun
 
         var results = AblationFigures.Read(plan, folder);
         AblationJob[] all = [.. jobs.Where(static job => job.IsArm)];
-        var outcome = new AblationOutcome(null, null, all.Count(static job => job.IsDone()), all.Length, ran, [.. failed.Select(static f => $"{f.Key}: {f.Value}")], 0);
+        var outcome = new AblationOutcome(
+            null,
+            null,
+            all.Count(static job => job.IsDone()),
+            all.Length,
+            ran,
+            [.. failed.Select(static f => $"{f.Key}: {f.Value}")],
+            0
+        );
         if (results.Rows.Any(static row => row.Arm is not null))
         {
             var document = AblationReport.Build(plan, folder, results, outcome, ReportOrigin.Machine(load));
@@ -71,7 +87,8 @@ internal static class AblationRun
         return outcome with { Seconds = seconds };
     }
 
-    private static bool Fails(AblationJob job, Dictionary<string, string> failed) => failed.ContainsKey(job.Title) || job.Needs.Any(n => Fails(n, failed));
+    private static bool Fails(AblationJob job, Dictionary<string, string> failed) =>
+        failed.ContainsKey(job.Title) || job.Needs.Any(n => Fails(n, failed));
 
     private static bool TryDo(AblationJob job, ClaimFolder claims, Dictionary<string, string> failed, List<string> ran, DemoConsole console)
     {

@@ -29,7 +29,9 @@ internal sealed record AblationSpec
     public IReadOnlyList<ArmSpec> Arms { get; init; } = [];
 
     /// <summary>Option paths, each with its values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
-    [Description("Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training.")]
+    [Description(
+        "Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training."
+    )]
     public JsonObject Axes { get; init; } = [];
 
     /// <summary>The arm that others are compared with where they name none; null is the first.</summary>
@@ -112,13 +114,22 @@ internal sealed record AblationSpec
         foreach (var (path, values) in Axes)
             Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {values?.ToJsonString() ?? "null"}; it is a list of values");
         foreach (var (name, pretraining) in Pretraining)
-            Require(pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)), $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training");
+            Require(
+                pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),
+                $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training"
+            );
         Require(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
         Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
-        Require(HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every, "heldOut.every is for splitting data.folder; with heldOut.folder it would do nothing");
+        Require(
+            HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
+            "heldOut.every is for splitting data.folder; with heldOut.folder it would do nothing"
+        );
         Evaluation.Validate(Require);
         if (problems.Count > 0)
-            throw new UsageException($"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems)}");
+            throw new UsageException(
+                $"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
+                    + $"{string.Join("\n  ", problems)}"
+            );
     }
 
     private bool Circles(string name)
@@ -166,7 +177,9 @@ internal sealed record PretrainingSpec
 internal sealed record HeldOutSpec
 {
     /// <summary>A folder of pictures that nothing is trained on; null splits <c>data.folder</c>, or draws test scenes.</summary>
-    [Description("A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn.")]
+    [Description(
+        "A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn."
+    )]
     public string? Folder { get; init; }
 
     /// <summary>Every how manieth picture of <c>data.folder</c> is held out.</summary>

@@ -18,7 +18,15 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Arms">The arms that start from it.</param>
 /// <param name="Data">What it is measured against.</param>
 /// <param name="Variants">How it is drawn from; the decay does not matter.</param>
-internal sealed record StartModel(string Key, string Name, PlannedTraining? Training, string? Model, IReadOnlyList<PlannedArm> Arms, PlannedData Data, IReadOnlyList<Variant> Variants)
+internal sealed record StartModel(
+    string Key,
+    string Name,
+    PlannedTraining? Training,
+    string? Model,
+    IReadOnlyList<PlannedArm> Arms,
+    PlannedData Data,
+    IReadOnlyList<Variant> Variants
+)
 {
     /// <summary>Relative.</summary>
     public string Folder => $"before/{Key}";
@@ -31,23 +39,37 @@ internal static class AblationWork
 
     /// <summary>The models that arms start from, one for each set of pictures they are measured on.</summary>
     public static IReadOnlyList<StartModel> Starts(AblationPlan plan) =>
-    [
-        .. plan.Arms.Where(static arm => arm.Training.From is not null || arm.Training.Options.Model is { Path: not null, Scheduler: null })
-            .GroupBy(static arm => $"{arm.Training.From?.Key ?? arm.Training.Options.Model.Path}|{arm.Training.Data.Key}")
-            .Select(group =>
-            {
-                var arm = group.First();
-                var from = arm.Training.From;
-                Variant[] variants = [.. plan.Variants(arm).Select(static v => v with { Decay = 0 }).Distinct()];
-                return new StartModel(
-                    $"{from?.Key ?? "model"}-{AblationPlan.Hash(group.Key)}", from is null ? "before" : $"before ({from.Name})", from, from is null ? arm.Training.Options.Model.Path : null, [.. group],
-                    arm.Training.Data, variants);
-            }),
-    ];
+        [
+            .. plan
+                .Arms.Where(static arm =>
+                    arm.Training.From is not null || arm.Training.Options.Model is { Path: not null, Scheduler: null }
+                )
+                .GroupBy(static arm => $"{arm.Training.From?.Key ?? arm.Training.Options.Model.Path}|{arm.Training.Data.Key}")
+                .Select(group =>
+                {
+                    var arm = group.First();
+                    var from = arm.Training.From;
+                    Variant[] variants = [.. plan.Variants(arm).Select(static v => v with { Decay = 0 }).Distinct()];
+                    return new StartModel(
+                        $"{from?.Key ?? "model"}-{AblationPlan.Hash(group.Key)}",
+                        from is null ? "before" : $"before ({from.Name})",
+                        from,
+                        from is null ? arm.Training.Options.Model.Path : null,
+                        [.. group],
+                        arm.Training.Data,
+                        variants
+                    );
+                }),
+        ];
 
     /// <summary>Whether all that is asked for has been measured.</summary>
-    public static bool IsMeasured(AblationFolder folder, string model, AblationEvaluation evaluation, IReadOnlyList<Variant> variants, PlannedData data) =>
-        variants.All(v => File.Exists(AblationFolder.Figures(folder.Pictures(model, v, evaluation), data, evaluation)));
+    public static bool IsMeasured(
+        AblationFolder folder,
+        string model,
+        AblationEvaluation evaluation,
+        IReadOnlyList<Variant> variants,
+        PlannedData data
+    ) => variants.All(v => File.Exists(AblationFolder.Figures(folder.Pictures(model, v, evaluation), data, evaluation)));
 
     /// <summary>The options that a training runs with.</summary>
     public static TrainingOptions Options(PlannedTraining training, AblationFolder folder, ulong seed)
@@ -58,7 +80,12 @@ internal static class AblationWork
         if (training.Data.Splits)
             options = options with { Data = options.Data with { Folder = folder.Train(training.Data) } };
         // Arms see the same pictures through the same autoencoder: they are encoded once.
-        return options.Data is { CacheLatents: true, Cache: null } ? options with { Data = options.Data with { Cache = folder.Latents(training) } } : options;
+        return options.Data is { CacheLatents: true, Cache: null }
+            ? options with
+            {
+                Data = options.Data with { Cache = folder.Latents(training) },
+            }
+            : options;
     }
 
     /// <summary>Does all of an arm with one seed.</summary>
@@ -71,7 +98,15 @@ internal static class AblationWork
         foreach (var variant in variants)
         {
             var model = RunFolder.Open(run).ModelFolder(variant.Decay > 0 ? variant.Decay : null);
-            Draw($"Drawing: {arm.Name}, seed {seed}", model, folder.Pictures(target, variant, plan.Spec.Evaluation), variant, arm.Training, plan, console);
+            Draw(
+                $"Drawing: {arm.Name}, seed {seed}",
+                model,
+                folder.Pictures(target, variant, plan.Spec.Evaluation),
+                variant,
+                arm.Training,
+                plan,
+                console
+            );
         }
 
         Measure($"Measuring: {arm.Name}, seed {seed}", target, variants, arm.Training, plan, folder, console);
@@ -82,11 +117,27 @@ internal static class AblationWork
     {
         var model = start.Training is { } training ? DemoConsole.ModelOf(folder.Run(training)) : start.Model!;
         foreach (var variant in start.Variants)
-            Draw($"Drawing: {start.Name}", model, folder.Pictures(start.Folder, variant, plan.Spec.Evaluation), variant, start.Arms[0].Training, plan, console);
+            Draw(
+                $"Drawing: {start.Name}",
+                model,
+                folder.Pictures(start.Folder, variant, plan.Spec.Evaluation),
+                variant,
+                start.Arms[0].Training,
+                plan,
+                console
+            );
         Measure($"Measuring: {start.Name}", start.Folder, start.Variants, start.Arms[0].Training, plan, folder, console);
     }
 
-    private static void Draw(string title, string model, string target, Variant variant, PlannedTraining training, AblationPlan plan, DemoConsole console)
+    private static void Draw(
+        string title,
+        string model,
+        string target,
+        Variant variant,
+        PlannedTraining training,
+        AblationPlan plan,
+        DemoConsole console
+    )
     {
         if (DemoFolder.IsWhole(target))
             return;
@@ -96,16 +147,34 @@ internal static class AblationWork
         var size = training.Options.Data.Size;
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(plan.Spec.Evaluation.FirstSeed, plan.Spec.Evaluation.Samples), Width = size, Height = size, Steps = variant.Steps,
-            Guidance = new(variant.Guidance), BatchSize = DrawnTogether,
+            Seeds = PipelineSampling.SeedsFrom(plan.Spec.Evaluation.FirstSeed, plan.Spec.Evaluation.Samples),
+            Width = size,
+            Height = size,
+            Steps = variant.Steps,
+            Guidance = new(variant.Guidance),
+            BatchSize = DrawnTogether,
         };
         using var progress = console.Progress();
-        var pictures = PipelineSampler.Sample(pipeline, request, device, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), console.Cancellation);
+        var pictures = PipelineSampler.Sample(
+            pipeline,
+            request,
+            device,
+            (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
+            console.Cancellation
+        );
         // All at once: metadata of a part would pass for a folder that is whole.
         new SampledFolder(target, pipeline, request).Add(pictures);
     }
 
-    private static void Measure(string title, string target, IReadOnlyList<Variant> variants, PlannedTraining training, AblationPlan plan, AblationFolder folder, DemoConsole console)
+    private static void Measure(
+        string title,
+        string target,
+        IReadOnlyList<Variant> variants,
+        PlannedTraining training,
+        AblationPlan plan,
+        AblationFolder folder,
+        DemoConsole console
+    )
     {
         if (IsMeasured(folder, target, plan.Spec.Evaluation, variants, training.Data))
             return;
@@ -117,7 +186,13 @@ internal static class AblationWork
             string[] pictures = [.. variants.Select(v => folder.Pictures(target, v, plan.Spec.Evaluation))];
             ImageSet[] sets = [.. pictures.Select(static p => ImageSet.From("drawn", ImageFolder.Open(p)))];
             using var progress = console.Measuring();
-            var result = Evaluator.Evaluate(ImageSet.From("held-out", ImageFolder.Open(folder.HeldOut(training.Data))), sets, options, progress.Report, console.Cancellation);
+            var result = Evaluator.Evaluate(
+                ImageSet.From("held-out", ImageFolder.Open(folder.HeldOut(training.Data))),
+                sets,
+                options,
+                progress.Report,
+                console.Cancellation
+            );
             for (var k = 0; k < sets.Length; k++)
                 MeasuredPictures.Of(result.Sets[k], result).Save(AblationFolder.Figures(pictures[k], training.Data, plan.Spec.Evaluation));
         }

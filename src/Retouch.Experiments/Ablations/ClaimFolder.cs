@@ -7,10 +7,10 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>
-/// Lets processes share work in a folder without a server and without locks. A claim on a piece of work is a file <c>ID.N</c> that only one process can make
-/// (created exclusively); the highest N holds. The owner writes a beat into it that counts up. Where the owner let go, is dead (same machine), or its beat has stood still
-/// for long (any machine; measured by the observer's own clock, so that clocks need not agree), whoever makes <c>ID.N+1</c> takes over. An owner that was only asleep finds
-/// that file at its next beat and stops.
+/// Lets processes share work in a folder without a server and without locks. A claim on a piece of work is a file <c>ID.N</c> that only one
+/// process can make (created exclusively); the highest N holds. The owner writes a beat into it that counts up. Where the owner let go, is
+/// dead (same machine), or its beat has stood still for long (any machine; measured by the observer's own clock, so that clocks need not
+/// agree), whoever makes <c>ID.N+1</c> takes over. An owner that was only asleep finds that file at its next beat and stops.
 /// </summary>
 /// <param name="folder">Shared by all.</param>
 /// <param name="time">The clock.</param>
@@ -50,7 +50,8 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
         return new Claim(folder, id, newest + 1, newest > 0 && Owner(folder, id, newest) is not { Released: true }, time, BeatEvery);
     }
 
-    internal static string FileOf(string folder, string id, int generation) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{id}.{generation}"));
+    internal static string FileOf(string folder, string id, int generation) =>
+        Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{id}.{generation}"));
 
     /// <summary>The highest claim on a piece of work; 0 where there was none.</summary>
     internal static int Newest(string folder, string id)
@@ -58,8 +59,12 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
         if (!Directory.Exists(folder))
             return 0;
         var start = id.Length + 1;
-        return Directory.EnumerateFiles(folder, id + ".*").Select(static f => Path.GetFileName(f))
-            .Select(name => int.TryParse(name.AsSpan(start), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0).DefaultIfEmpty(0).Max();
+        return Directory
+            .EnumerateFiles(folder, id + ".*")
+            .Select(static f => Path.GetFileName(f))
+            .Select(name => int.TryParse(name.AsSpan(start), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0)
+            .DefaultIfEmpty(0)
+            .Max();
     }
 
     /// <summary>What a claim says; null while it is being written.</summary>

@@ -5,7 +5,9 @@ namespace Retouch.Experiments.Ablations;
 /// <summary>Who holds a claim, as its file says.</summary>
 internal sealed record ClaimOwner
 {
-    /// <summary>The machine, this boot of it, and the process numbers' namespace: within one of these a process can be looked up by its number.</summary>
+    /// <summary>
+    /// The machine, this boot of it, and the process numbers' namespace: within one of these a process can be looked up by its number.
+    /// </summary>
     public string Machine { get; init; } = "";
 
     /// <summary>The process's number.</summary>
@@ -21,7 +23,13 @@ internal sealed record ClaimOwner
     public bool Released { get; init; }
 
     /// <summary>This process.</summary>
-    public static ClaimOwner Me { get; } = new() { Machine = ThisMachine(), Process = Environment.ProcessId, Started = StartOf(Environment.ProcessId) ?? "" };
+    public static ClaimOwner Me { get; } =
+        new()
+        {
+            Machine = ThisMachine(),
+            Process = Environment.ProcessId,
+            Started = StartOf(Environment.ProcessId) ?? "",
+        };
 
     /// <summary>Whether the owner is known to be dead; null where it cannot be looked up from here.</summary>
     public bool? IsDead => Machine != Me.Machine || Started.Length == 0 ? null : StartOf(Process) != Started;
@@ -31,7 +39,8 @@ internal sealed record ClaimOwner
     {
         try
         {
-            // The command's name stands in parentheses and may hold anything; after it come the state (field 3) and, as field 22, the start.
+            // The command's name stands in parentheses and may hold anything; after it come the state (field 3) and, as field 22, the
+            // start.
             var stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/stat"));
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : fields[19];

@@ -22,21 +22,34 @@ internal sealed record MeasuredFigure(string Name, double Value, Preference Bett
 /// <param name="ReferenceProfile">That of the real pictures.</param>
 /// <param name="Warnings">What limits the figures.</param>
 internal sealed record MeasuredPictures(
-    int Count, int References, IReadOnlyList<MeasuredFigure> Figures, IReadOnlyList<double>? Profile, IReadOnlyList<double>? ReferenceProfile, IReadOnlyList<string> Warnings)
+    int Count,
+    int References,
+    IReadOnlyList<MeasuredFigure> Figures,
+    IReadOnlyList<double>? Profile,
+    IReadOnlyList<double>? ReferenceProfile,
+    IReadOnlyList<string> Warnings
+)
 {
     private static readonly JsonSerializerOptions Json = new()
     {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, Converters = { new JsonStringEnumConverter() },
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new JsonStringEnumConverter() },
     };
 
     /// <summary>From an evaluation's set.</summary>
-    public static MeasuredPictures Of(SetResult set, EvaluationResult result) => new(
-        set.Count, result.Reference.Count,
-        [.. set.Figures.Select((figure, k) => new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]))],
-        set.Profile, result.Reference.Profile, result.Warnings)
-    {
-        Protocol = [.. ProtocolText.Of(result).Where(static said => said.Key != ProtocolText.Pictures)],
-    };
+    public static MeasuredPictures Of(SetResult set, EvaluationResult result) =>
+        new(
+            set.Count,
+            result.Reference.Count,
+            [.. set.Figures.Select((figure, k) => new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]))],
+            set.Profile,
+            result.Reference.Profile,
+            result.Warnings
+        )
+        {
+            Protocol = [.. ProtocolText.Of(result).Where(static said => said.Key != ProtocolText.Pictures)],
+        };
 
     /// <summary>What decides the figures, as an evaluation says it; null in files that say nothing of it.</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Protocol { get; init; }

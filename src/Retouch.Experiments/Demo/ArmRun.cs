@@ -24,5 +24,6 @@ internal sealed record ArmRun(DemoArm Arm, string Folder, PhaseRecord Phase, IRe
     public string Options => File.ReadAllText(RunFolder.Open(Folder).OptionsFile);
 
     /// <summary>Reads an arm back.</summary>
-    public static ArmRun Read(DemoArm arm, string folder, PhaseRecord phase) => new(arm, folder, phase, MetricsReader.Read(RunFolder.Open(folder).MetricsFile));
+    public static ArmRun Read(DemoArm arm, string folder, PhaseRecord phase) =>
+        new(arm, folder, phase, MetricsReader.Read(RunFolder.Open(folder).MetricsFile));
 }

@@ -11,40 +11,84 @@ internal static class DemoCharts
     private static readonly string[] Bands = ["low", "mid", "high"];
 
     /// <summary>The latent loss of every arm, the one term all have.</summary>
-    public static LineChart LatentLoss(IReadOnlyList<ArmRun> runs) => new(
-        "The diffusion loss in latent space", new ChartAxis("step"), new ChartAxis("loss"), [.. runs.Select(run => Series(run, "loss/latent/raw", run.Arm.Name))])
-    {
-        Smoothing = Smoothing,
-        Note = "All arms see the same pictures, noise and times at the same step: the same bumps are the same batches.",
-    };
+    public static LineChart LatentLoss(IReadOnlyList<ArmRun> runs) =>
+        new(
+            "The diffusion loss in latent space",
+            new ChartAxis("step"),
+            new ChartAxis("loss"),
+            [.. runs.Select(run => Series(run, "loss/latent/raw", run.Arm.Name))]
+        )
+        {
+            Smoothing = Smoothing,
+            Note = "All arms see the same pictures, noise and times at the same step: the same bumps are the same batches.",
+        };
 
     /// <summary>The decoded term of every arm that has one, before its weight.</summary>
-    public static IEnumerable<LineChart> DecodedLosses(IReadOnlyList<ArmRun> runs) => runs.Where(static run => Term(run.Arm) is not null).Select(static run =>
-        new LineChart($"{run.Arm.Name}: its own term, before the weight", new ChartAxis("step"), new ChartAxis("loss"), [Series(run, $"loss/{Term(run.Arm)}/raw", run.Arm.Name)]) { Smoothing = Smoothing });
+    public static IEnumerable<LineChart> DecodedLosses(IReadOnlyList<ArmRun> runs) =>
+        runs.Where(static run => Term(run.Arm) is not null)
+            .Select(static run => new LineChart(
+                $"{run.Arm.Name}: its own term, before the weight",
+                new ChartAxis("step"),
+                new ChartAxis("loss"),
+                [Series(run, $"loss/{Term(run.Arm)}/raw", run.Arm.Name)]
+            )
+            {
+                Smoothing = Smoothing,
+            });
 
     /// <summary>What part of the total each term is, for the arms with two.</summary>
-    public static IEnumerable<LineChart> Shares(IReadOnlyList<ArmRun> runs) => runs.Where(static run => Term(run.Arm) is not null).Select(static run =>
-        new LineChart(
-            $"{run.Arm.Name}: shares of the loss", new ChartAxis("step"), new ChartAxis("share of the total"),
-            [Series(run, "loss/latent/share", "latent term"), Series(run, $"loss/{Term(run.Arm)}/share", run.Arm.Name)]) { Stacked = true });
+    public static IEnumerable<LineChart> Shares(IReadOnlyList<ArmRun> runs) =>
+        runs.Where(static run => Term(run.Arm) is not null)
+            .Select(static run => new LineChart(
+                $"{run.Arm.Name}: shares of the loss",
+                new ChartAxis("step"),
+                new ChartAxis("share of the total"),
+                [Series(run, "loss/latent/share", "latent term"), Series(run, $"loss/{Term(run.Arm)}/share", run.Arm.Name)]
+            )
+            {
+                Stacked = true,
+            });
 
     /// <summary>How strongly the decoded term pulls at the network's output, as a ratio to the latent term.</summary>
     public static LineChart? GradientRatio(IReadOnlyList<ArmRun> runs)
     {
-        ChartSeries[] series = [.. runs.Where(static run => Term(run.Arm) is not null).Select(static run => Series(run, $"{Term(run.Arm)}/gradient_ratio", run.Arm.Name)).Where(static s => s.X.Count > 0)];
-        return series.Length == 0 ? null : new LineChart("Pull of the decoder's term, relative to the latent loss", new ChartAxis("step"), new ChartAxis("ratio of gradient norms", Log: true), series)
-        {
-            Smoothing = Smoothing,
-            Note = "Norm of the weighted term's gradient at the network's output over that of the latent loss: at 1 both pull alike. LPL is silent at steps where no sample lies under its noise gate.",
-        };
+        ChartSeries[] series =
+        [
+            .. runs.Where(static run => Term(run.Arm) is not null)
+                .Select(static run => Series(run, $"{Term(run.Arm)}/gradient_ratio", run.Arm.Name))
+                .Where(static s => s.X.Count > 0),
+        ];
+        return series.Length == 0
+            ? null
+            : new LineChart(
+                "Pull of the decoder's term, relative to the latent loss",
+                new ChartAxis("step"),
+                new ChartAxis("ratio of gradient norms", Log: true),
+                series
+            )
+            {
+                Smoothing = Smoothing,
+                Note =
+                    "Norm of the weighted term's gradient at the network's output over that of the latent loss: at 1 both pull "
+                    + "alike. LPL is silent at steps where no sample lies under its noise gate.",
+            };
     }
 
     /// <summary>The mean radial power spectra.</summary>
     public static LineChart Spectra(DemoMeasurement measured)
     {
-        List<ChartSeries> series = [Profile("held-out", measured.Arms.Reference.Profile!, reference: true), Profile(DemoArm.Base.Name, measured.AgainstBefore.Sets[0].Profile!)];
+        List<ChartSeries> series =
+        [
+            Profile("held-out", measured.Arms.Reference.Profile!, reference: true),
+            Profile(DemoArm.Base.Name, measured.AgainstBefore.Sets[0].Profile!),
+        ];
         series.AddRange(measured.Arms.Sets.Select(static set => Profile(set.Name, set.Profile!)));
-        return new LineChart("Radial power spectra", new ChartAxis("frequency, cycles a picture", Log: true), new ChartAxis("power", Log: true), series)
+        return new LineChart(
+            "Radial power spectra",
+            new ChartAxis("frequency, cycles a picture", Log: true),
+            new ChartAxis("power", Log: true),
+            series
+        )
         {
             Note = "Mean over the pictures of a set. A curve that falls below the real one at the right lacks fine detail.",
         };
@@ -56,8 +100,11 @@ internal static class DemoCharts
         var real = measured.Arms.Reference.Profile!;
         ChartSeries Ratio(string name, SetResult set) => Profile(name, SpectrumError.LogRatio(set.Profile!, real));
         return new LineChart(
-            "Spectrum against real pictures", new ChartAxis("frequency, cycles a picture"), new ChartAxis("log₁₀ of the ratio"),
-            [Ratio(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Ratio(set.Name, set))])
+            "Spectrum against real pictures",
+            new ChartAxis("frequency, cycles a picture"),
+            new ChartAxis("log₁₀ of the ratio"),
+            [Ratio(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Ratio(set.Name, set))]
+        )
         {
             Note = "0 is the real spectrum; −0.3 is half its power.",
         };
@@ -66,10 +113,20 @@ internal static class DemoCharts
     /// <summary>The spectrum's error in three bands.</summary>
     public static BarChart SpectrumBands(DemoMeasurement measured)
     {
-        BarSeries Bars(string name, SetResult set) => new(name, [.. Bands.Select(band => set.Of("spectrum." + band).Value)]) { HalfWidths = [.. Bands.Select(band => set.Of("spectrum." + band).Half())] };
+        BarSeries Bars(string name, SetResult set) =>
+            new(name, [.. Bands.Select(band => set.Of("spectrum." + band).Value)])
+            {
+                HalfWidths = [.. Bands.Select(band => set.Of("spectrum." + band).Half())],
+            };
         return new BarChart(
-            "Error of the spectrum by band", "root mean square of log₁₀ of the ratio", ["low frequencies", "middle", "high"],
-            [Bars(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Bars(set.Name, set))]) { Note = "Shorter is closer to real pictures. Whiskers are 95 % bootstrap intervals." };
+            "Error of the spectrum by band",
+            "root mean square of log₁₀ of the ratio",
+            ["low frequencies", "middle", "high"],
+            [Bars(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Bars(set.Name, set))]
+        )
+        {
+            Note = "Shorter is closer to real pictures. Whiskers are 95 % bootstrap intervals.",
+        };
     }
 
     private static string? Term(DemoArm arm) => arm.Key is "latent" ? null : arm.Key;

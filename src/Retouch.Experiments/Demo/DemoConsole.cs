@@ -12,7 +12,13 @@ namespace Retouch.Experiments.Demo;
 /// <param name="Display">Makes the progress display of one phase.</param>
 /// <param name="Time">The clock.</param>
 /// <param name="Cancellation">The first Ctrl-C.</param>
-internal sealed record DemoConsole(TextWriter Error, bool Terminal, Func<IProgressLine> Display, TimeProvider Time, CancellationToken Cancellation)
+internal sealed record DemoConsole(
+    TextWriter Error,
+    bool Terminal,
+    Func<IProgressLine> Display,
+    TimeProvider Time,
+    CancellationToken Cancellation
+)
 {
     /// <summary>Says what begins now.</summary>
     public void Heading(string text)
@@ -48,8 +54,11 @@ internal sealed record DemoConsole(TextWriter Error, bool Terminal, Func<IProgre
         ProcessMemory.Release();
         ProcessMemory.ResetPeak();
         var start = Time.GetTimestamp();
-        PhaseRecord Record(bool finished) => new(finished, before.Seconds + Time.GetElapsedTime(start).TotalSeconds, Math.Max(before.PeakBytes, ProcessMemory.Peak()));
-        using var training = File.Exists(Path.Combine(run, "options.json")) ? TrainingRun.Resume(run, null, Time) : TrainingRun.Start(options, run, Time);
+        PhaseRecord Record(bool finished) =>
+            new(finished, before.Seconds + Time.GetElapsedTime(start).TotalSeconds, Math.Max(before.PeakBytes, ProcessMemory.Peak()));
+        using var training = File.Exists(Path.Combine(run, "options.json"))
+            ? TrainingRun.Resume(run, null, Time)
+            : TrainingRun.Start(options, run, Time);
         try
         {
             using var progress = Progress();

@@ -43,7 +43,9 @@ internal sealed class DemoFolder
     {
         var folder = new DemoFolder(path);
         if (File.Exists(folder.Path) || (Directory.Exists(folder.Path) && Directory.EnumerateFileSystemEntries(folder.Path).Any()))
-            throw new UsageException($"'{path}' is not empty. Choose another folder with --output, or go on with the demo in it by --output {path} --resume.");
+            throw new UsageException(
+                $"'{path}' is not empty. Choose another folder with --output, or go on with the demo in it by --output {path} --resume."
+            );
         OptionsFile.Save(settings, folder.SettingsFile);
         return folder;
     }
@@ -54,7 +56,9 @@ internal sealed class DemoFolder
     {
         var folder = new DemoFolder(path);
         if (!File.Exists(folder.SettingsFile))
-            throw new InputException($"'{path}' holds no demo: it has no demo.json. Give the folder that --output named, or start anew without --resume.");
+            throw new InputException(
+                $"'{path}' holds no demo: it has no demo.json. Give the folder that --output named, or start anew without --resume."
+            );
         return (folder, OptionsFile.Bind<DemoSettings>(OptionsFile.Read(folder.SettingsFile), folder.SettingsFile));
     }
 

@@ -9,9 +9,15 @@ namespace Retouch.Experiments.Demo;
 /// <summary>What was measured.</summary>
 /// <param name="Arms">The arms; the first is the latent loss alone, the baseline of all differences.</param>
 /// <param name="AgainstBefore">The model before and the arms; the first is the baseline.</param>
-/// <param name="OtherReal">Other real pictures, measured like samples: where a perfect model would be. Null where there are too few.</param>
+/// <param name="OtherReal">Other real pictures, measured like samples: where a perfect model would be. Null where there are too
+/// few.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder: what no denoiser over it can exceed.</param>
-internal sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult AgainstBefore, SetResult? OtherReal, SetResult Reconstruction)
+internal sealed record DemoMeasurement(
+    EvaluationResult Arms,
+    EvaluationResult AgainstBefore,
+    SetResult? OtherReal,
+    SetResult Reconstruction
+)
 {
     /// <summary>Measures everything.</summary>
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, DemoConsole console)
@@ -30,7 +36,9 @@ internal sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult A
         foreach (var warning in result.Warnings)
             console.Say("warning: " + warning);
         var against = Measure(reference, [before, .. arms], Usual);
-        var other = DemoFolder.IsWhole(folder.OtherReal) ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0] : null;
+        var other = DemoFolder.IsWhole(folder.OtherReal)
+            ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0]
+            : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), Device.Cpu);
         var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, Device.Cpu);
         return new DemoMeasurement(result, against, other, Measure(reference, [again], Usual | Metrics.Psnr).Sets[0]);

@@ -12,8 +12,8 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>
-/// Writes the real pictures of a demo into its folder: those to measure against, as many more as a yardstick, and, where they are the user's, those
-/// to train on. No picture is in two of them.
+/// Writes the real pictures of a demo into its folder: those to measure against, as many more as a yardstick, and, where they are the
+/// user's, those to train on. No picture is in two of them.
 /// </summary>
 internal static class DemoPictures
 {
@@ -44,14 +44,19 @@ internal static class DemoPictures
         console.Heading($"Reading the pictures of {data}");
         var source = ImageFolder.Open(data);
         if (source.Count < Fewest)
-            throw new InputException($"'{data}' holds {source.Count} pictures; the demo needs at least {Fewest} to train on some and measure on others.");
+            throw new InputException(
+                $"'{data}' holds {source.Count} pictures; the demo needs at least {Fewest} to train on some and measure on others."
+            );
         var step = Math.Max(1, (source.Count + Most - 1) / Most);
         int[] taken = [.. Enumerable.Range(0, source.Count).Where(k => k % step == 0)];
         if (step > 1)
-            console.Say($"Of {Figures.Count(source.Count)} pictures every {step}th is taken: {Figures.Count(taken.Length)} are enough for a demo.");
+            console.Say(
+                $"Of {Figures.Count(source.Count)} pictures every {step}th is taken: {Figures.Count(taken.Length)} are enough for a demo."
+            );
         int[] held = [.. taken.Where((_, k) => k % HeldOutEvery == HeldOutEvery - 1)];
         // Both halves see every class: neighbours in the list mostly share one.
-        int[] first = held, second = [];
+        int[] first = held,
+            second = [];
         if (held.Length >= 8)
             (first, second) = ([.. held.Where(static (_, k) => k % 2 == 0)], [.. held.Where(static (_, k) => k % 2 == 1)]);
         Write(folder.HeldOut, source, Spread(first, settings.Samples), settings.Size, console);
@@ -69,7 +74,12 @@ internal static class DemoPictures
     {
         if (DemoFolder.IsWhole(target))
             return;
-        var framing = new Framing { Width = size, Height = size, ShrinkOnLoad = false };
+        var framing = new Framing
+        {
+            Width = size,
+            Height = size,
+            ShrinkOnLoad = false,
+        };
         var lines = new string?[indices.Length];
         var bad = new string?[indices.Length];
         const int Chunk = 64;
@@ -77,30 +87,51 @@ internal static class DemoPictures
         for (var start = 0; start < indices.Length; start += Chunk)
         {
             console.Cancellation.ThrowIfCancellationRequested();
-            Parallel.For(start, Math.Min(start + Chunk, indices.Length), k =>
-            {
-                var sample = source[indices[k]];
-                try
+            Parallel.For(
+                start,
+                Math.Min(start + Chunk, indices.Length),
+                k =>
                 {
-                    var png = PictureFile.Encode(framing.Apply(source.Load(indices[k], framing.MinSide), seed: 0, sample.Id).Picture, PictureFormat.Png);
-                    var name = string.Create(CultureInfo.InvariantCulture, $"{k:D5}.png");
-                    AtomicFile.Write(Path.Combine(target, name), stream => stream.Write(png));
-                    var label = sample.Label is { } known ? source.Classes[known] : source.Classes.Count > 0 ? "unlabelled" : "pictures";
-                    lines[k] = JsonSerializer.Serialize(new { file_name = name, label, text = sample.Caption ?? sample.Id });
+                    var sample = source[indices[k]];
+                    try
+                    {
+                        var png = PictureFile.Encode(
+                            framing.Apply(source.Load(indices[k], framing.MinSide), seed: 0, sample.Id).Picture,
+                            PictureFormat.Png
+                        );
+                        var name = string.Create(CultureInfo.InvariantCulture, $"{k:D5}.png");
+                        AtomicFile.Write(Path.Combine(target, name), stream => stream.Write(png));
+                        var label =
+                            sample.Label is { } known ? source.Classes[known]
+                            : source.Classes.Count > 0 ? "unlabelled"
+                            : "pictures";
+                        lines[k] = JsonSerializer.Serialize(
+                            new
+                            {
+                                file_name = name,
+                                label,
+                                text = sample.Caption ?? sample.Id,
+                            }
+                        );
+                    }
+                    catch (InputException e)
+                    {
+                        bad[k] = e.Message;
+                    }
                 }
-                catch (InputException e)
-                {
-                    bad[k] = e.Message;
-                }
-            });
+            );
             progress.Report(new TrainingProgress(Math.Min(start + Chunk, indices.Length), indices.Length) { Unit = "picture" });
         }
 
         var unusable = bad.OfType<string>().ToArray();
         if (unusable.Length > 0)
-            progress.Note($"{unusable.Length} of {indices.Length} pictures cannot be used and are left out, the first because: {unusable[0]}");
+            progress.Note(
+                $"{unusable.Length} of {indices.Length} pictures cannot be used and are left out, the first because: {unusable[0]}"
+            );
         if (indices.Length - unusable.Length < 2)
-            throw new InputException($"Fewer than 2 of {indices.Length} pictures can be used. The first failed because: {unusable.FirstOrDefault()}");
+            throw new InputException(
+                $"Fewer than 2 of {indices.Length} pictures can be used. The first failed because: {unusable.FirstOrDefault()}"
+            );
         // Written last: a folder without it was cut short.
         var text = new StringBuilder();
         foreach (var line in lines.OfType<string>())

@@ -15,13 +15,21 @@ namespace Retouch.Experiments.Demo;
 /// <param name="AutoencoderStepSeconds">Measured.</param>
 /// <param name="DenoiserStepSeconds">Measured.</param>
 /// <param name="EncodingSeconds">Estimated: encoding the pictures once for the denoiser.</param>
-internal sealed record PretrainingPlan(long AutoencoderSteps, long DenoiserSteps, double AutoencoderStepSeconds, double DenoiserStepSeconds, double EncodingSeconds)
+internal sealed record PretrainingPlan(
+    long AutoencoderSteps,
+    long DenoiserSteps,
+    double AutoencoderStepSeconds,
+    double DenoiserStepSeconds,
+    double EncodingSeconds
+)
 {
     /// <summary>All of it.</summary>
     public double Seconds => (AutoencoderSteps * AutoencoderStepSeconds) + EncodingSeconds + (DenoiserSteps * DenoiserStepSeconds);
 }
 
-/// <summary>Puts the pipeline that all arms start from into the demo's folder: the one that comes with the program, or one that is trained first.</summary>
+/// <summary>
+/// Puts the pipeline that all arms start from into the demo's folder: the one that comes with the program, or one that is trained first.
+/// </summary>
 internal static class DemoPretraining
 {
     private const double DefaultMinutes = 15;
@@ -37,9 +45,16 @@ internal static class DemoPretraining
             return;
         if (!settings.Pretrains)
         {
-            using var given = LatentDiffusionPipeline.Load(settings.Model ?? DemoRecipes.Model(), Device.Cpu, dtype: null, autoencoderType: null);
+            using var given = LatentDiffusionPipeline.Load(
+                settings.Model ?? DemoRecipes.Model(),
+                Device.Cpu,
+                dtype: null,
+                autoencoderType: null
+            );
             if (settings.Model is not null && given.NativeSize != settings.Size)
-                throw new UsageException($"'{settings.Model}' is for pictures of {given.NativeSize} pixels; give --size {given.NativeSize}.");
+                throw new UsageException(
+                    $"'{settings.Model}' is for pictures of {given.NativeSize} pixels; give --size {given.NativeSize}."
+                );
             given.Save(folder.Base);
             return;
         }
@@ -47,9 +62,17 @@ internal static class DemoPretraining
         var start = Path.Combine(settings.Model ?? DemoRecipes.Model(), "vae");
         var plan = Plan(settings, folder, start, console);
         var autoencoder = folder.Run("pretraining", "autoencoder");
-        console.Train($"Training the autoencoder: {Figures.Count(plan.AutoencoderSteps)} steps", Autoencoder(settings, folder, start, plan.AutoencoderSteps), autoencoder);
+        console.Train(
+            $"Training the autoencoder: {Figures.Count(plan.AutoencoderSteps)} steps",
+            Autoencoder(settings, folder, start, plan.AutoencoderSteps),
+            autoencoder
+        );
         var denoiser = folder.Run("pretraining", "denoiser");
-        console.Train($"Training the denoiser: {Figures.Count(plan.DenoiserSteps)} steps", Denoiser(settings, folder, DemoConsole.ModelOf(autoencoder), plan.DenoiserSteps), denoiser);
+        console.Train(
+            $"Training the denoiser: {Figures.Count(plan.DenoiserSteps)} steps",
+            Denoiser(settings, folder, DemoConsole.ModelOf(autoencoder), plan.DenoiserSteps),
+            denoiser
+        );
         using var pipeline = LatentDiffusionPipeline.Load(DemoConsole.ModelOf(denoiser), Device.Cpu, dtype: null, autoencoderType: null);
         pipeline.Save(folder.Base, DType.Float16);
     }
@@ -73,11 +96,19 @@ internal static class DemoPretraining
         const int Enough = 64;
         var measured = DemoRecipes.Read("denoiser")["model"]!["config"]!.DeepClone().AsObject();
         measured["sample_size"] = denoiser.Model.Config!["sample_size"]!.DeepClone();
-        var second = StepSeconds(denoiser with
-        {
-            Model = denoiser.Model with { Config = measured },
-            Data = new DataOptions { SceneCount = Enough, SceneSeed = 1, Size = settings.Size, CacheLatents = true },
-        });
+        var second = StepSeconds(
+            denoiser with
+            {
+                Model = denoiser.Model with { Config = measured },
+                Data = new DataOptions
+                {
+                    SceneCount = Enough,
+                    SceneSeed = 1,
+                    Size = settings.Size,
+                    CacheLatents = true,
+                },
+            }
+        );
         var pictures = settings.Data is null ? denoiser.Data.SceneCount ?? 0 : ImageFolder.Open(folder.TrainingPictures).Count;
         var encoding = first / autoencoder.Batch.Size * EncodingPart * pictures;
         var plan = new PretrainingPlan(autoencoder.Steps, denoiser.Steps, first, second, encoding);
@@ -93,7 +124,9 @@ internal static class DemoPretraining
 
         console.Say($"autoencoder  {Figures.Count(plan.AutoencoderSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(first))}");
         console.Say($"denoiser     {Figures.Count(plan.DenoiserSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(second))}");
-        console.Say($"together     about {Figures.Duration(TimeSpan.FromSeconds(plan.Seconds))}; the post-training and its comparison follow");
+        console.Say(
+            $"together     about {Figures.Duration(TimeSpan.FromSeconds(plan.Seconds))}; the post-training and its comparison follow"
+        );
         OptionsFile.Save(plan, file);
         return plan;
     }
@@ -130,7 +163,11 @@ internal static class DemoPretraining
     private static TrainingOptions Finish(JsonObject options, string name, DemoSettings settings, long? steps)
     {
         var bound = OptionsFile.Bind<TrainingOptions>(options, name);
-        OptionsFile.Set(options, "seed", JsonValue.Create(settings.Data is null ? bound.Seed : SplitMix64.Derive(settings.Seed, bound.Seed)));
+        OptionsFile.Set(
+            options,
+            "seed",
+            JsonValue.Create(settings.Data is null ? bound.Seed : SplitMix64.Derive(settings.Seed, bound.Seed))
+        );
         OptionsFile.Set(options, "steps", JsonValue.Create(steps ?? bound.Steps));
         return DemoRecipes.Bind(options, name);
     }

@@ -18,7 +18,12 @@ internal sealed record DemoArm(string Key, string Name, string Summary, string O
     public static IReadOnlyList<DemoArm> All { get; } =
     [
         new("latent", "latent only", "the usual diffusion loss, in latent space", "{}"),
-        new("lpl", "+ LPL", "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth", """{ "perceptual": { "weight": "auto", "autoWarmUp": 50 } }"""),
+        new(
+            "lpl",
+            "+ LPL",
+            "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth",
+            """{ "perceptual": { "weight": "auto", "autoWarmUp": 50 } }"""
+        ),
         new("pixel", "+ pixel loss", "the squared error behind the decoder beside it", """{ "pixel": { "weight": 8 } }"""),
     ];
 }
@@ -35,7 +40,10 @@ internal static class DemoRecipes
         var model = Path.Combine(Folder, "model");
         return Directory.Exists(model)
             ? model
-            : throw new EnvironmentException($"The demo's pretrained networks are missing: there is no '{model}'. Build from a complete checkout, or name a pipeline with --model.");
+            : throw new EnvironmentException(
+                $"The demo's pretrained networks are missing: there is no '{model}'. Build from a complete checkout, or name a "
+                    + $"pipeline with --model."
+            );
     }
 
     /// <summary>A recipe, to be changed.</summary>

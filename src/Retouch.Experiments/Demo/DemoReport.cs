@@ -14,32 +14,64 @@ internal static class DemoReport
     /// <param name="runs">The arms.</param>
     /// <param name="measured">The figures.</param>
     /// <param name="machine">What is to be said of the machine at that time.</param>
-    public static ReportDocument Build(DemoSettings settings, DemoFolder folder, IReadOnlyList<ArmRun> runs, DemoMeasurement measured, ReportSection machine)
+    public static ReportDocument Build(
+        DemoSettings settings,
+        DemoFolder folder,
+        IReadOnlyList<ArmRun> runs,
+        DemoMeasurement measured,
+        ReportSection machine
+    )
     {
-        List<ReportBlock> losses = [DemoCharts.LatentLoss(runs), new BlockRow([.. DemoCharts.DecodedLosses(runs)]), new BlockRow([.. DemoCharts.Shares(runs)])];
+        List<ReportBlock> losses =
+        [
+            DemoCharts.LatentLoss(runs),
+            new BlockRow([.. DemoCharts.DecodedLosses(runs)]),
+            new BlockRow([.. DemoCharts.Shares(runs)]),
+        ];
         if (DemoCharts.GradientRatio(runs) is { } ratio)
             losses.Add(ratio);
-        return new ReportDocument("Post-training through the decoder: a comparison", [
-            new ReportSection("What was compared", Compared(settings, runs)),
-            new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
-            new ReportSection("Figures", DemoTables.Quality(measured), DemoTables.Differences(measured), DemoTables.Bands(measured), DemoTables.Cost(runs)),
-            new ReportSection("Spectra", new BlockRow(DemoCharts.Spectra(measured), DemoCharts.SpectrumRatio(measured)), DemoCharts.SpectrumBands(measured)),
-            new ReportSection("Training", losses),
-            new ReportSection("How to do it again", Again(settings, folder, runs)),
-            machine,
-        ])
+        return new ReportDocument(
+            "Post-training through the decoder: a comparison",
+            [
+                new ReportSection("What was compared", Compared(settings, runs)),
+                new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
+                new ReportSection(
+                    "Figures",
+                    DemoTables.Quality(measured),
+                    DemoTables.Differences(measured),
+                    DemoTables.Bands(measured),
+                    DemoTables.Cost(runs)
+                ),
+                new ReportSection(
+                    "Spectra",
+                    new BlockRow(DemoCharts.Spectra(measured), DemoCharts.SpectrumRatio(measured)),
+                    DemoCharts.SpectrumBands(measured)
+                ),
+                new ReportSection("Training", losses),
+                new ReportSection("How to do it again", Again(settings, folder, runs)),
+                machine,
+            ]
+        )
         {
             Subtitle = Subtitle(settings, runs),
             Verdict = DemoVerdict.Of(measured),
             Highlights = [.. Highlights(runs, measured)],
-            Arms = [.. DemoArm.All.Select(static arm => new ReportArm(arm.Name, arm.Summary)), new ReportArm(DemoArm.Base.Name, DemoArm.Base.Summary)],
+            Arms =
+            [
+                .. DemoArm.All.Select(static arm => new ReportArm(arm.Name, arm.Summary)),
+                new ReportArm(DemoArm.Base.Name, DemoArm.Base.Summary),
+            ],
         };
     }
 
     private static string Subtitle(DemoSettings settings, IReadOnlyList<ArmRun> runs)
     {
         var data = settings.Data is { } folder ? $"the pictures of {folder}" : "procedural scenes";
-        return string.Create(CultureInfo.InvariantCulture, $"{data} at {settings.Size} pixels; {runs.Count} arms of {settings.Steps} steps at batch {settings.Batch}; {settings.Samples} pictures each, {settings.SamplerSteps} sampler steps, guidance {settings.Guidance}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{data} at {settings.Size} pixels; {runs.Count} arms of {settings.Steps} steps at batch {settings.Batch}; "
+                + $"{settings.Samples} pictures each, {settings.SamplerSteps} sampler steps, guidance {settings.Guidance}"
+        );
     }
 
     private static IEnumerable<Highlight> Highlights(IReadOnlyList<ArmRun> runs, DemoMeasurement measured)
@@ -48,18 +80,26 @@ internal static class DemoReport
         {
             var figure = set.Of(DemoVerdict.Decisive);
             yield return new Highlight(
-                $"{set.Name}: Fréchet wavelet distance", Figures.Significant(figure.Value, 3),
-                $"{Figures.Significant(figure.Interval.Low, 3)} to {Figures.Significant(figure.Interval.High, 3)}; {Figures.Duration(TimeSpan.FromSeconds(runs.First(run => run.Arm.Name == set.Name).StepSeconds))} a step");
+                $"{set.Name}: Fréchet wavelet distance",
+                Figures.Significant(figure.Value, 3),
+                $"{Figures.Significant(figure.Interval.Low, 3)} to {Figures.Significant(figure.Interval.High, 3)}; "
+                    + $"{Figures.Duration(TimeSpan.FromSeconds(runs.First(run => run.Arm.Name == set.Name).StepSeconds))} a step"
+            );
         }
     }
 
     private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs) =>
-    [
-        new Prose(
-            $"A small latent diffusion model was trained on for {Figures.Count(settings.Steps)} steps in {runs.Count} ways, from the same weights, with the same pictures, noise and times at every step. "
-            + "They differ in the loss alone. Every model then drew pictures from the same seeds and classes, which are measured against real pictures that no training saw.",
-            $"**Fréchet wavelet distance** compares the statistics of wavelet packets with those of real pictures and is the figure that decides here; it was chosen before the result was known. **Spectrum error** compares how much of each frequency there is. Both are better when lower."),
-    ];
+        [
+            new Prose(
+                $"A small latent diffusion model was trained on for {Figures.Count(settings.Steps)} steps in {runs.Count} ways, "
+                    + $"from the same weights, with the same pictures, noise and times at every step. "
+                    + "They differ in the loss alone. Every model then drew pictures from the same seeds and classes, which are "
+                    + "measured against real pictures that no training saw.",
+                $"**Fréchet wavelet distance** compares the statistics of wavelet packets with those of real pictures and is the "
+                    + $"figure that decides here; it was chosen before the result was known. **Spectrum error** compares how much of "
+                    + $"each frequency there is. Both are better when lower."
+            ),
+        ];
 
     private static List<ReportBlock> Again(DemoSettings settings, DemoFolder folder, IReadOnlyList<ArmRun> runs)
     {
@@ -69,12 +109,23 @@ internal static class DemoReport
         {
             var model = $"again/{run.Arm.Key}/{Path.GetFileName(DemoConsole.ModelOf(run.Folder))}";
             commands.Append(CultureInfo.InvariantCulture, $"# {run.Arm.Name}\n");
-            commands.Append(CultureInfo.InvariantCulture, $"retouch train --options {root}/arms/{run.Arm.Key}/options.json --output again/{run.Arm.Key}\n");
-            commands.Append(CultureInfo.InvariantCulture, $"retouch sample --model {model} --output again/{run.Arm.Key}-pictures --count {settings.Samples} --seed {DemoSampling.FirstSeed} --steps {settings.SamplerSteps} --guidance {settings.Guidance} --size {settings.Size}\n\n");
+            commands.Append(
+                CultureInfo.InvariantCulture,
+                $"retouch train --options {root}/arms/{run.Arm.Key}/options.json --output again/{run.Arm.Key}\n"
+            );
+            commands.Append(
+                CultureInfo.InvariantCulture,
+                $"retouch sample --model {model} --output again/{run.Arm.Key}-pictures --count {settings.Samples} --seed "
+                    + $"{DemoSampling.FirstSeed} --steps {settings.SamplerSteps} --guidance {settings.Guidance} --size "
+                    + $"{settings.Size}\n\n"
+            );
         }
 
         var all = string.Join(' ', DemoArm.All.Select(static arm => $"again/{arm.Key}-pictures"));
-        commands.Append(CultureInfo.InvariantCulture, $"# the figures\nretouch compare {all} --reference {root}/held-out --seed {settings.Seed}\n");
+        commands.Append(
+            CultureInfo.InvariantCulture,
+            $"# the figures\nretouch compare {all} --reference {root}/held-out --seed {settings.Seed}\n"
+        );
         List<ReportBlock> blocks = [new CodeBlock("Commands", commands.ToString())];
         blocks.AddRange(runs.Select(static run => new CodeBlock($"Options of {run.Arm.Name}", run.Options, Collapsed: true)));
         return blocks;

@@ -26,7 +26,15 @@ internal sealed record DemoArmResult(string Name, string Model, double Seconds, 
 /// <param name="Before">The model before post-training.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder.</param>
 internal sealed record DemoResult(
-    string Verdict, string Report, string Json, double Seconds, IReadOnlyList<DemoArmResult> Arms, EvaluationResult Evaluation, SetResult Before, SetResult Reconstruction);
+    string Verdict,
+    string Report,
+    string Json,
+    double Seconds,
+    IReadOnlyList<DemoArmResult> Arms,
+    EvaluationResult Evaluation,
+    SetResult Before,
+    SetResult Reconstruction
+);
 
 /// <summary>The demo from its settings to its report. Each part is skipped where an earlier start has finished it.</summary>
 internal static class DemoRun
@@ -45,22 +53,52 @@ internal static class DemoRun
         foreach (var arm in DemoArm.All)
         {
             var run = folder.Run("arms", arm.Key);
-            var phase = console.Train($"Post-training, arm {runs.Count + 1} of {DemoArm.All.Count}: {arm.Name} ({arm.Summary})", options[runs.Count], run);
+            var phase = console.Train(
+                $"Post-training, arm {runs.Count + 1} of {DemoArm.All.Count}: {arm.Name} ({arm.Summary})",
+                options[runs.Count],
+                run
+            );
             runs.Add(ArmRun.Read(arm, run, phase));
         }
 
-        DemoSampling.Draw($"Drawing {settings.Samples} pictures from the model before post-training", folder.Base, folder.Samples(DemoArm.Base.Key), settings, console);
+        DemoSampling.Draw(
+            $"Drawing {settings.Samples} pictures from the model before post-training",
+            folder.Base,
+            folder.Samples(DemoArm.Base.Key),
+            settings,
+            console
+        );
         foreach (var run in runs)
-            DemoSampling.Draw($"Drawing {settings.Samples} pictures: {run.Arm.Name}", DemoConsole.ModelOf(run.Folder), folder.Samples(run.Arm.Key), settings, console);
+            DemoSampling.Draw(
+                $"Drawing {settings.Samples} pictures: {run.Arm.Name}",
+                DemoConsole.ModelOf(run.Folder),
+                folder.Samples(run.Arm.Key),
+                settings,
+                console
+            );
         var measured = DemoMeasurement.Take(settings, folder, console);
         var document = DemoReport.Build(settings, folder, runs, measured, ReportOrigin.Machine(load));
         var files = ReportWriter.Write(document, folder.Path);
         var seconds = console.Time.GetElapsedTime(start).TotalSeconds;
         console.Heading($"Done in {Figures.Duration(TimeSpan.FromSeconds(seconds))}");
         return new DemoResult(
-            document.Verdict!.Headline, files.Html, files.Json, seconds,
-            [.. runs.Select(static run => new DemoArmResult(run.Arm.Name, DemoConsole.ModelOf(run.Folder), run.Phase.Seconds, run.StepSeconds, run.Phase.PeakBytes))],
-            measured.Arms, measured.AgainstBefore.Sets[0], measured.Reconstruction);
+            document.Verdict!.Headline,
+            files.Html,
+            files.Json,
+            seconds,
+            [
+                .. runs.Select(static run => new DemoArmResult(
+                    run.Arm.Name,
+                    DemoConsole.ModelOf(run.Folder),
+                    run.Phase.Seconds,
+                    run.StepSeconds,
+                    run.Phase.PeakBytes
+                )),
+            ],
+            measured.Arms,
+            measured.AgainstBefore.Sets[0],
+            measured.Reconstruction
+        );
     }
 
     /// <summary>Encodes the pictures once for all arms, so that no arm's seconds contain it.</summary>

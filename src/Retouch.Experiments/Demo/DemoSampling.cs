@@ -24,11 +24,21 @@ internal static class DemoSampling
         using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples), Width = settings.Size, Height = settings.Size, Steps = settings.SamplerSteps,
-            Guidance = new(settings.Guidance), BatchSize = 32,
+            Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples),
+            Width = settings.Size,
+            Height = settings.Size,
+            Steps = settings.SamplerSteps,
+            Guidance = new(settings.Guidance),
+            BatchSize = 32,
         };
         using var progress = console.Progress();
-        var pictures = PipelineSampler.Sample(pipeline, request, Device.Cpu, (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }), console.Cancellation);
+        var pictures = PipelineSampler.Sample(
+            pipeline,
+            request,
+            Device.Cpu,
+            (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
+            console.Cancellation
+        );
         // All at once: metadata of a part would pass for a folder that is whole.
         new SampledFolder(target, pipeline, request).Add(pictures);
     }

@@ -17,7 +17,9 @@ internal sealed record DemoSettings
     /// <summary>The pipeline to start from; null for the one that comes with the program.</summary>
     public string? Model { get; init; }
 
-    /// <summary>Minutes that training the networks may take, where they are trained at all; null follows the recipes to their end.</summary>
+    /// <summary>
+    /// Minutes that training the networks may take, where they are trained at all; null follows the recipes to their end.
+    /// </summary>
     public double? Minutes { get; init; }
 
     /// <summary>Post-training steps of every arm.</summary>
@@ -53,8 +55,14 @@ internal sealed record DemoSettings
         }
 
         Require(Size is >= 16 and <= 512 && Size % 8 == 0, $"--size is {Size}; it lies between 16 and 512 and is divisible by 8");
-        Require(Data is not null || Retrain || Model is not null || Size == 64, "--size: the pretrained networks are for 64 pixels; other sizes need --data, --retrain or --model");
-        Require(!(Retrain && Data is not null), "--retrain makes the networks on the procedural scenes; --data trains them on your pictures: give one of them");
+        Require(
+            Data is not null || Retrain || Model is not null || Size == 64,
+            "--size: the pretrained networks are for 64 pixels; other sizes need --data, --retrain or --model"
+        );
+        Require(
+            !(Retrain && Data is not null),
+            "--retrain makes the networks on the procedural scenes; --data trains them on your pictures: give one of them"
+        );
         Require(Minutes is null || Pretrains, "--minutes bounds the training of the networks, which only --data and --retrain do");
         Require(Minutes is null or > 0 and <= 10_000, $"--minutes is {Minutes}; it is above 0, at most 10000");
         Require(Model is null || !Retrain, "--model is the pipeline to start from; with --retrain there is none");

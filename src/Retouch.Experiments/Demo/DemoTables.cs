@@ -8,12 +8,21 @@ namespace Retouch.Experiments.Demo;
 internal static class DemoTables
 {
     private static readonly (string Figure, string Header, Better Better)[] Whole =
-        [("fwd", "wavelet distance", Better.Lower), ("spectrum", "spectrum error", Better.Lower), ("spectrum.bias.high", "bias of high frequencies", Better.Neither), ("sharpness", "sharpness", Better.Neither)];
+    [
+        ("fwd", "wavelet distance", Better.Lower),
+        ("spectrum", "spectrum error", Better.Lower),
+        ("spectrum.bias.high", "bias of high frequencies", Better.Neither),
+        ("sharpness", "sharpness", Better.Neither),
+    ];
 
     private static readonly (string Figure, string Header, Better Better)[] ByBand =
     [
-        ("fwd.low", "wavelets, low", Better.Lower), ("fwd.mid", "middle", Better.Lower), ("fwd.high", "high", Better.Lower),
-        ("spectrum.low", "spectrum, low", Better.Lower), ("spectrum.mid", "middle", Better.Lower), ("spectrum.high", "high", Better.Lower),
+        ("fwd.low", "wavelets, low", Better.Lower),
+        ("fwd.mid", "middle", Better.Lower),
+        ("fwd.high", "high", Better.Lower),
+        ("spectrum.low", "spectrum, low", Better.Lower),
+        ("spectrum.mid", "middle", Better.Lower),
+        ("spectrum.high", "high", Better.Lower),
     ];
 
     /// <summary>Every set's figures.</summary>
@@ -24,56 +33,119 @@ internal static class DemoTables
         var psnr = measured.Reconstruction.Of("psnr");
         return Table("Against the held-out pictures", Whole, measured) with
         {
-            IntervalNote = $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row ({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures count as fixed.",
-            Note = "Spectrum error is the root mean square of log₁₀ of the ratio to the real spectrum; the bias is its mean over the upper third of the frequencies, below 0 where fine detail is missing. "
+            IntervalNote =
+                $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row "
+                + $"({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures count as fixed.",
+            Note =
+                "Spectrum error is the root mean square of log₁₀ of the ratio to the real spectrum; the bias is its mean over the "
+                + "upper third of the frequencies, below 0 where fine detail is missing. "
                 + $"Sharpness is the variance of the Laplacian; the held-out pictures have {Figures.Significant(real)}. "
-                + $"The autoencoder gives the held-out pictures back at {Figures.Significant(psnr.Value, 3)} dB (± {Figures.Significant(psnr.Half(), 2)}): no arm can be finer than it.",
+                + $"The autoencoder gives the held-out pictures back at {Figures.Significant(psnr.Value, 3)} dB (± "
+                + $"{Figures.Significant(psnr.Half(), 2)}): no arm can be finer than it.",
         };
     }
 
     /// <summary>The same by band.</summary>
     public static ReportTable Bands(DemoMeasurement measured) =>
-        Table("By frequency band", ByBand, measured) with { Note = "Wavelet distances of the packets, and spectrum errors of the rings, of the low, middle and high third." };
+        Table("By frequency band", ByBand, measured) with
+        {
+            Note = "Wavelet distances of the packets, and spectrum errors of the rings, of the low, middle and high third.",
+        };
 
     /// <summary>The paired differences to the latent loss alone.</summary>
     public static ReportTable Differences(DemoMeasurement measured)
     {
-        (string Figure, string Header)[] figures = [("fwd", "wavelet distance"), ("spectrum", "spectrum error"), ("spectrum.high", "its high band")];
-        var rows = measured.Arms.Sets.Skip(1).Select(set => new TableRow(set.Name, [.. figures.SelectMany(figure => Cells(measured.Arms.DifferenceOf(set.Name, figure.Figure)))]));
-        return new ReportTable("Difference to the latent loss alone", "arm", [.. figures.SelectMany(static f => (TableColumn[])[new(f.Header), new("that is")])], [.. rows])
+        (string Figure, string Header)[] figures =
+        [
+            ("fwd", "wavelet distance"),
+            ("spectrum", "spectrum error"),
+            ("spectrum.high", "its high band"),
+        ];
+        var rows = measured
+            .Arms.Sets.Skip(1)
+            .Select(set => new TableRow(
+                set.Name,
+                [.. figures.SelectMany(figure => Cells(measured.Arms.DifferenceOf(set.Name, figure.Figure)))]
+            ));
+        return new ReportTable(
+            "Difference to the latent loss alone",
+            "arm",
+            [.. figures.SelectMany(static f => (TableColumn[])[new(f.Header), new("that is")])],
+            [.. rows]
+        )
         {
-            IntervalNote = "is half the width of the 95 % interval of the difference. Paired: the same seeds and classes are drawn together, so that what the pictures share cancels.",
+            IntervalNote =
+                "is half the width of the 95 % interval of the difference. Paired: the same seeds and classes are drawn together, "
+                + "so that what the pictures share cancels.",
             Note = "Below 0 is closer to real pictures; \"not shown\" where the interval holds 0.",
         };
     }
 
     /// <summary>What each arm cost.</summary>
-    public static ReportTable Cost(IReadOnlyList<ArmRun> runs) => new(
-        "What it cost", "arm", [new("whole run") { Unit = "s", Decimals = 0 }, new("a step") { Unit = "s", Decimals = 3 }, new("a step, of latent only") { Unit = "×", Decimals = 2 }, new("peak memory") { Unit = "MiB", Decimals = 0 }],
-        [.. runs.Select(run => new TableRow(run.Arm.Name, run.Phase.Seconds, run.StepSeconds, run.StepSeconds / runs[0].StepSeconds, run.Phase.PeakBytes / 1048576.0))])
-    {
-        Note = "The whole run includes encoding the pictures, checkpoints and saving; a step is the median. Peak memory is the most this process had resident during the arm, everything included; what earlier work left for reuse was given back before.",
-    };
+    public static ReportTable Cost(IReadOnlyList<ArmRun> runs) =>
+        new(
+            "What it cost",
+            "arm",
+            [
+                new("whole run") { Unit = "s", Decimals = 0 },
+                new("a step") { Unit = "s", Decimals = 3 },
+                new("a step, of latent only") { Unit = "×", Decimals = 2 },
+                new("peak memory") { Unit = "MiB", Decimals = 0 },
+            ],
+            [
+                .. runs.Select(run => new TableRow(
+                    run.Arm.Name,
+                    run.Phase.Seconds,
+                    run.StepSeconds,
+                    run.StepSeconds / runs[0].StepSeconds,
+                    run.Phase.PeakBytes / 1048576.0
+                )),
+            ]
+        )
+        {
+            Note =
+                "The whole run includes encoding the pictures, checkpoints and saving; a step is the median. Peak memory is the "
+                + "most this process had resident during the arm, everything included; what earlier work left for reuse was given "
+                + "back before.",
+        };
 
     private static ReportTable Table(string title, (string Figure, string Header, Better Better)[] columns, DemoMeasurement measured)
     {
         // Very small pictures have no packets in some bands.
         var present = columns.Where(column => measured.Arms.Sets[0].Figures.Any(figure => figure.Name == column.Figure)).ToArray();
         TableRow Row(string name, SetResult set, bool reference) =>
-            new(name, [.. present.Select(column => TableCell.Of(set.Of(column.Figure).Value, set.Of(column.Figure).Half()))]) { IsReference = reference };
+            new(name, [.. present.Select(column => TableCell.Of(set.Of(column.Figure).Value, set.Of(column.Figure).Half()))])
+            {
+                IsReference = reference,
+            };
 
-        List<TableRow> rows = [Row(DemoArm.Base.Name, measured.AgainstBefore.Sets[0], reference: true), .. measured.Arms.Sets.Select(set => Row(set.Name, set, reference: false))];
+        List<TableRow> rows =
+        [
+            Row(DemoArm.Base.Name, measured.AgainstBefore.Sets[0], reference: true),
+            .. measured.Arms.Sets.Select(set => Row(set.Name, set, reference: false)),
+        ];
         if (measured.OtherReal is { } other)
             rows.Add(Row("other real pictures", other, reference: true));
         rows.Add(Row("through the autoencoder", measured.Reconstruction, reference: true));
-        return new ReportTable(title, "pictures", [.. present.Select(static column => new TableColumn(column.Header, column.Better))], rows);
+        return new ReportTable(
+            title,
+            "pictures",
+            [.. present.Select(static column => new TableColumn(column.Header, column.Better))],
+            rows
+        );
     }
 
-    private static IEnumerable<TableCell> Cells(Difference? difference) => difference is null
-        ? [TableCell.Missing, TableCell.Missing]
-        :
-        [
-            TableCell.Of(difference.Value, (difference.Interval.High - difference.Interval.Low) / 2),
-            difference.Verdict switch { Evaluation.Verdict.Better => "closer", Evaluation.Verdict.Worse => "further", _ => "not shown" },
-        ];
+    private static IEnumerable<TableCell> Cells(Difference? difference) =>
+        difference is null
+            ? [TableCell.Missing, TableCell.Missing]
+            :
+            [
+                TableCell.Of(difference.Value, (difference.Interval.High - difference.Interval.Low) / 2),
+                difference.Verdict switch
+                {
+                    Evaluation.Verdict.Better => "closer",
+                    Evaluation.Verdict.Worse => "further",
+                    _ => "not shown",
+                },
+            ];
 }

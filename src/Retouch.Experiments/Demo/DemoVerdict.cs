@@ -22,32 +22,63 @@ internal static class DemoVerdict
     {
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, Decisive)!).ToArray();
-        var caution = $"The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, not that of another training run.";
+        var caution =
+            $"The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, not that of another "
+            + $"training run.";
         var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured.AgainstBefore)} {caution}";
         if (result.Protocol.Fwd is { } wavelets && result.Sets.Any(set => set.Count <= wavelets.Features))
-            return new Said(VerdictTone.Unclear, $"Too few pictures to judge: the wavelet distance needs more than {wavelets.Features} a model (--samples).", detail);
+            return new Said(
+                VerdictTone.Unclear,
+                $"Too few pictures to judge: the wavelet distance needs more than {wavelets.Features} a model (--samples).",
+                detail
+            );
 
         if (differences.All(d => Math.Abs(d.Value) < Negligible * Find(result, d.Baseline).Value))
-            return new Said(VerdictTone.Unclear, $"The arms end alike: none is {Figures.Percent(Negligible)} closer to real pictures, or further off, than the latent loss alone.", detail);
+            return new Said(
+                VerdictTone.Unclear,
+                $"The arms end alike: none is {Figures.Percent(Negligible)} closer to real pictures, or further off, than the "
+                    + $"latent loss alone.",
+                detail
+            );
 
         var better = differences.Where(static d => d.Verdict == Shown.Better).OrderBy(static d => d.Value).ToArray();
         var worse = differences.Where(static d => d.Verdict == Shown.Worse).ToArray();
         var open = differences.Except(better).Except(worse).ToArray();
         if (better.Length > 0)
         {
-            List<string> parts = [$"{Join(better, result)} {(better.Length > 1 ? "come" : "comes")} closer to real pictures than the latent loss alone after the same steps"];
+            List<string> parts =
+            [
+                $"{Join(better, result)} {(better.Length > 1 ? "come" : "comes")} closer to real pictures than the latent loss "
+                    + $"alone after the same steps",
+            ];
             if (worse.Length > 0)
                 parts.Add($"{Join(worse, result)} {(worse.Length > 1 ? "end" : "ends")} further off");
             if (open.Length > 0)
                 parts.Add($"{string.Join(" and ", open.Select(static d => d.Set))} cannot be told from it");
-            return new Said(VerdictTone.Better, string.Join("; ", parts) + ".", (better.Length > 1 ? Between(result, better) + " " : "") + detail);
+            return new Said(
+                VerdictTone.Better,
+                string.Join("; ", parts) + ".",
+                (better.Length > 1 ? Between(result, better) + " " : "") + detail
+            );
         }
 
         if (worse.Length == differences.Length)
-            return new Said(VerdictTone.Worse, $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps.", detail);
+            return new Said(
+                VerdictTone.Worse,
+                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps.",
+                detail
+            );
         if (worse.Length > 0)
-            return new Said(VerdictTone.Worse, $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} cannot be told from it.", detail);
-        return new Said(VerdictTone.Unclear, "No arm can be told from the latent loss alone: the differences are within what chance would explain.", detail);
+            return new Said(
+                VerdictTone.Worse,
+                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} cannot be told from it.",
+                detail
+            );
+        return new Said(
+            VerdictTone.Unclear,
+            "No arm can be told from the latent loss alone: the differences are within what chance would explain.",
+            detail
+        );
     }
 
     private static string Numbers(Difference difference, EvaluationResult result)
@@ -58,7 +89,8 @@ internal static class DemoVerdict
             Shown.Worse => "its spectrum is further from the real one",
             _ => "for its spectrum no difference is shown",
         };
-        return $"**{difference.Set}**: wavelet distance {Text(Find(result, difference.Set).Value)} against {Text(Find(result, difference.Baseline).Value)}, "
+        return $"**{difference.Set}**: wavelet distance {Text(Find(result, difference.Set).Value)} against "
+            + $"{Text(Find(result, difference.Baseline).Value)}, "
             + $"difference {Text(difference.Value)} [{Text(difference.Interval.Low)}, {Text(difference.Interval.High)}]; {spectrum}.";
     }
 
@@ -69,21 +101,32 @@ internal static class DemoVerdict
 
     private static string Before(EvaluationResult result)
     {
-        var said = result.Sets.Skip(1).GroupBy(set => result.DifferenceOf(set.Name, Decisive)!.Verdict).OrderBy(static group => group.Key).Select(static group =>
-            $"{string.Join(", ", group.Select(static set => set.Name))} {(group.Key, group.Count() > 1) switch
+        var said = result
+            .Sets.Skip(1)
+            .GroupBy(set => result.DifferenceOf(set.Name, Decisive)!.Verdict)
+            .OrderBy(static group => group.Key)
+            .Select(static group =>
+                $"{string.Join(", ", group.Select(static set => set.Name))} {(group.Key, group.Count() > 1) switch
             {
                 (Shown.Better, true) => "are closer",
                 (Shown.Better, false) => "is closer",
                 (Shown.Worse, true) => "are further off",
                 (Shown.Worse, false) => "is further off",
                 _ => "cannot be told from it",
-            }}");
+            }}"
+            );
         return $"Against the model before post-training: {string.Join("; ", said)}.";
     }
 
     // A difference that the intervals show can still be a small one: its size is part of the sentence.
-    private static string Join(IReadOnlyList<Difference> differences, EvaluationResult result) => string.Join(" and ", differences.Select(d =>
-        $"{d.Set} (wavelet distance {Figures.Percent(Math.Abs(d.Value) / Find(result, d.Baseline).Value)} {(d.Value < 0 ? "lower" : "higher")})"));
+    private static string Join(IReadOnlyList<Difference> differences, EvaluationResult result) =>
+        string.Join(
+            " and ",
+            differences.Select(d =>
+                $"{d.Set} (wavelet distance {Figures.Percent(Math.Abs(d.Value) / Find(result, d.Baseline).Value)} "
+                + $"{(d.Value < 0 ? "lower" : "higher")})"
+            )
+        );
 
     private static Figure Find(EvaluationResult result, string set) => result.Sets.First(s => s.Name == set).Of(Decisive);
 

@@ -13,9 +13,10 @@ using Retouch.Torch.Nn;
 namespace Retouch.Experiments.Inspection;
 
 /// <summary>
-/// The most that forward and backward pass hold beside weights and gradients, in float32, from the layers' sizes alone: each weight matrix or kernel keeps its input and makes
-/// an output that what follows keeps, at the resolution that its place in the network tells; attention keeps its scores where libtorch has no fused operator, and the largest of
-/// all is held for a moment besides, once or twice. It is an estimate: docs/results/activations.md says what it was compared with and how close it came.
+/// The most that forward and backward pass hold beside weights and gradients, in float32, from the layers' sizes alone: each weight matrix
+/// or kernel keeps its input and makes an output that what follows keeps, at the resolution that its place in the network tells; attention
+/// keeps its scores where libtorch has no fused operator, and the largest of all is held for a moment besides, once or twice. It is an
+/// estimate: docs/results/activations.md says what it was compared with and how close it came.
 /// </summary>
 internal static partial class ActivationEstimate
 {
@@ -34,16 +35,22 @@ internal static partial class ActivationEstimate
         return (long)(kept + Math.Max(moment, decoder));
     }
 
-    /// <summary>Tokens that a prompt is made of where nothing else is said: CLIP's 77, PixArt's 300, CLIP's and T5's 333 of SD 3, one for a class.</summary>
-    public static int TextTokens(IDenoiser network) => network switch
-    {
-        PixArtTransformer2D => PixArtPromptEncoder.SigmaTokens,
-        Sd3Transformer2D => 77 + 256,
-        MmDitTransformer2D => 1,
-        _ => 77,
-    };
+    /// <summary>
+    /// Tokens that a prompt is made of where nothing else is said: CLIP's 77, PixArt's 300, CLIP's and T5's 333 of SD 3, one for a class.
+    /// </summary>
+    public static int TextTokens(IDenoiser network) =>
+        network switch
+        {
+            PixArtTransformer2D => PixArtPromptEncoder.SigmaTokens,
+            Sd3Transformer2D => 77 + 256,
+            MmDitTransformer2D => 1,
+            _ => 77,
+        };
 
-    /// <summary>Bytes for a batch of an autoencoder: a frozen decoder keeps one map for each normalisation (or, without them, layer), a trained network both ends of each layer.</summary>
+    /// <summary>
+    /// Bytes for a batch of an autoencoder: a frozen decoder keeps one map for each normalisation (or, without them, layer), a trained
+    /// network both ends of each layer.
+    /// </summary>
     /// <param name="network">The autoencoder.</param>
     /// <param name="side">Side of the latent.</param>
     /// <param name="batch">Pictures.</param>
@@ -71,11 +78,18 @@ internal static partial class ActivationEstimate
             if (name.EndsWith(".to_q.weight", StringComparison.Ordinal))
             {
                 var scores = Math.Pow(side * scale, 4) * batch * Float;
-                (kept, largest) = (kept + (Attention.KeepsScores(scores) ? scores : 0), Attention.KeepsScores(scores) ? Math.Max(largest, scores) : largest);
+                (kept, largest) = (
+                    kept + (Attention.KeepsScores(scores) ? scores : 0),
+                    Attention.KeepsScores(scores) ? Math.Max(largest, scores) : largest
+                );
             }
 
-            // Layers from map to map at two resolutions, and those beside a residual block, whose input is kept already and whose output is added at once.
-            var before = name.Contains(".upsamplers.", StringComparison.Ordinal) ? scale / 2 : name.Contains(".downsamplers.", StringComparison.Ordinal) ? scale * 2 : scale;
+            // Layers from map to map at two resolutions, and those beside a residual block, whose input is kept already and whose output is
+            // added at once.
+            var before =
+                name.Contains(".upsamplers.", StringComparison.Ordinal) ? scale / 2
+                : name.Contains(".downsamplers.", StringComparison.Ordinal) ? scale * 2
+                : scale;
             var (input, output) = (Map(shape[1], before), Map(shape[0], scale));
             largest = Math.Max(largest, input + output);
             var remembered = shape.Length == 2 ? !name.Contains(".to_out.", StringComparison.Ordinal) : network is AutoencoderTiny;
@@ -93,7 +107,9 @@ internal static partial class ActivationEstimate
     private static (double Kept, double Moment) Denoiser(IDenoiser network, int batch, StepShape options)
     {
         var side = (double)network.SampleSize;
-        var patch = network.Parameters.All.FirstOrDefault(static p => p.Name.EndsWith("pos_embed.proj.weight", StringComparison.Ordinal))?.Shape[^1] ?? 1;
+        var patch =
+            network.Parameters.All.FirstOrDefault(static p => p.Name.EndsWith("pos_embed.proj.weight", StringComparison.Ordinal))?.Shape[^1]
+            ?? 1;
         var levels = 1 + network.Parameters.All.Select(static p => Numbered(p.Name, "down_blocks")).Max() ?? 0;
         var words = (double)(options.Text ?? TextTokens(network));
         // What a unit of recomputation takes in is kept; the rest of it is there only while its gradients are computed.
@@ -132,13 +148,17 @@ internal static partial class ActivationEstimate
         }
     }
 
-    /// <summary>The unit of recomputation that a layer is part of: a block of a transformer, a residual block of a U-Net with its attention; null for what is never recomputed.</summary>
+    /// <summary>
+    /// The unit of recomputation that a layer is part of: a block of a transformer, a residual block of a U-Net with its attention; null
+    /// for what is never recomputed.
+    /// </summary>
     private static string? UnitOf(string name)
     {
         if (Numbered(name, "resnets") is { } residual)
             return $"{name[..name.IndexOf("resnets", StringComparison.Ordinal)]}{residual}";
         if (Numbered(name, "attentions") is { } attention)
-            return $"{name[..name.IndexOf("attentions", StringComparison.Ordinal)]}{(name.StartsWith("mid_block", StringComparison.Ordinal) ? attention + 1 : attention)}";
+            return $"{name[..name.IndexOf("attentions", StringComparison.Ordinal)]}"
+                + $"{(name.StartsWith("mid_block", StringComparison.Ordinal) ? attention + 1 : attention)}";
         return Numbered(name, "transformer_blocks") is { } block ? $"{block}" : null;
     }
 
@@ -154,7 +174,10 @@ internal static partial class ActivationEstimate
     {
         for (var k = 0; k < taps.Count; k++)
         {
-            if (name.StartsWith(taps[k].Name + ".", StringComparison.Ordinal) || (Numbered(name, "layers") is { } layer && Numbered(taps[k].Name + ".", "layers") >= layer))
+            if (
+                name.StartsWith(taps[k].Name + ".", StringComparison.Ordinal)
+                || (Numbered(name, "layers") is { } layer && Numbered(taps[k].Name + ".", "layers") >= layer)
+            )
                 return k;
         }
 
@@ -170,17 +193,18 @@ internal static partial class ActivationEstimate
         return stage > 0 && name.Contains(".resnets.", StringComparison.Ordinal) ? taps[stage - 1].Scale : taps[stage].Scale;
     }
 
-    private static double Heads(IDenoiser network, string name, int levels) => network switch
-    {
-        DiTTransformer2D dit => dit.Config.NumAttentionHeads,
-        PixArtTransformer2D pixart => pixart.Config.NumAttentionHeads,
-        Sd3Transformer2D sd3 => sd3.Config.NumAttentionHeads,
-        MmDitTransformer2D mmdit => mmdit.Config.NumAttentionHeads,
-        // Stored as attention_head_dim, meant as heads.
-        UNet2DCondition { Config.AttentionHeadDim: [var everywhere] } => everywhere,
-        UNet2DCondition unet => unet.Config.AttentionHeadDim[(int)Math.Round(-Math.Log2(Relative(name, levels)))],
-        _ => 1,
-    };
+    private static double Heads(IDenoiser network, string name, int levels) =>
+        network switch
+        {
+            DiTTransformer2D dit => dit.Config.NumAttentionHeads,
+            PixArtTransformer2D pixart => pixart.Config.NumAttentionHeads,
+            Sd3Transformer2D sd3 => sd3.Config.NumAttentionHeads,
+            MmDitTransformer2D mmdit => mmdit.Config.NumAttentionHeads,
+            // Stored as attention_head_dim, meant as heads.
+            UNet2DCondition { Config.AttentionHeadDim: [var everywhere] } => everywhere,
+            UNet2DCondition unet => unet.Config.AttentionHeadDim[(int)Math.Round(-Math.Log2(Relative(name, levels)))],
+            _ => 1,
+        };
 
     /// <summary>Side of a U-Net's map relative to its input's.</summary>
     private static double Relative(string name, int levels)

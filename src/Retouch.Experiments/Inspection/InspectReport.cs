@@ -10,7 +10,15 @@ namespace Retouch.Experiments.Inspection;
 /// <param name="Run">A training run's own facts; null for anything else.</param>
 /// <param name="Training">Memory that training takes; null where there is nothing to train.</param>
 internal sealed record InspectReport(
-    string Path, string Kind, long BytesOnDisk, IReadOnlyList<ComponentReport> Components, TensorFileReport? Tensors, SchedulerReport? Scheduler, RunReport? Run, TrainingMemory? Training)
+    string Path,
+    string Kind,
+    long BytesOnDisk,
+    IReadOnlyList<ComponentReport> Components,
+    TensorFileReport? Tensors,
+    SchedulerReport? Scheduler,
+    RunReport? Run,
+    TrainingMemory? Training
+)
 {
     /// <summary>The pipeline beneath adapters; null for anything else.</summary>
     public string? Model { get; init; }
@@ -29,7 +37,15 @@ internal sealed record InspectReport(
 /// <param name="Taps">Places of a decoder where features can be taken.</param>
 /// <param name="Problems">Keys that are missing, unexpected or of another shape, or what else is wrong.</param>
 internal sealed record ComponentReport(
-    string Name, string Class, long Parameters, IReadOnlyDictionary<string, long> Types, long BytesOnDisk, int Files, IReadOnlyList<TapReport> Taps, IReadOnlyList<string> Problems);
+    string Name,
+    string Class,
+    long Parameters,
+    IReadOnlyDictionary<string, long> Types,
+    long BytesOnDisk,
+    int Files,
+    IReadOnlyList<TapReport> Taps,
+    IReadOnlyList<string> Problems
+);
 
 /// <summary>A tap.</summary>
 /// <param name="Index">Its number, as options name it.</param>
@@ -44,7 +60,13 @@ internal sealed record TapReport(int Index, string Name, int Channels, int Scale
 /// <param name="Types">Elements by type.</param>
 /// <param name="LoraRanks">Ranks of the low-rank pairs, how many of each; null where there are none.</param>
 /// <param name="Largest">The largest tensors: key and shape.</param>
-internal sealed record TensorFileReport(int Count, long Elements, IReadOnlyDictionary<string, long> Types, IReadOnlyDictionary<string, int>? LoraRanks, IReadOnlyList<string> Largest);
+internal sealed record TensorFileReport(
+    int Count,
+    long Elements,
+    IReadOnlyDictionary<string, long> Types,
+    IReadOnlyDictionary<string, int>? LoraRanks,
+    IReadOnlyList<string> Largest
+);
 
 /// <summary>A scheduler's configuration.</summary>
 /// <param name="Class">Its class.</param>
@@ -66,8 +88,8 @@ internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep
 /// <param name="Optimiser">AdamW's two moments of the trained one, float32.</param>
 /// <param name="Averages">One average of its weights, float32.</param>
 /// <param name="EstimatedActivations">
-/// An estimate, from the sizes of the layers: the most that forward and backward pass hold of the trained network and of a decoder that the latent perceptual loss looks through.
-/// <c>train --dry-run</c> measures.
+/// An estimate, from the sizes of the layers: the most that forward and backward pass hold of the trained network and of a decoder that the
+/// latent perceptual loss looks through. <c>train --dry-run</c> measures.
 /// </param>
 /// <param name="EstimatedRecomputed">The same with <c>model.checkpointActivations</c>; null where nothing is recomputed.</param>
 /// <param name="Total">The sum, without recomputation.</param>
@@ -76,5 +98,17 @@ internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
 /// <param name="FitsGpu">Whether it fits onto the first GPU; null without one.</param>
 internal sealed record TrainingMemory(
-    string Trained, int Batch, long Weights, long Gradients, long Optimiser, long Averages, long EstimatedActivations, long? EstimatedRecomputed, long Total,
-    long? AvailableMainMemory, long? AvailableGpuMemory, bool? FitsMainMemory, bool? FitsGpu);
+    string Trained,
+    int Batch,
+    long Weights,
+    long Gradients,
+    long Optimiser,
+    long Averages,
+    long EstimatedActivations,
+    long? EstimatedRecomputed,
+    long Total,
+    long? AvailableMainMemory,
+    long? AvailableGpuMemory,
+    bool? FitsMainMemory,
+    bool? FitsGpu
+);

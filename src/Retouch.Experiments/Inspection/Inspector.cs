@@ -20,7 +20,6 @@ namespace Retouch.Experiments.Inspection;
 /// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
 internal sealed class Inspector(int batch, string? variant)
 {
-
     /// <exception cref="InputException">There is nothing, or nothing that is known.</exception>
     public InspectReport Inspect(string path)
     {
@@ -45,13 +44,31 @@ internal sealed class Inspector(int batch, string? variant)
         using var file = TensorFile.Open(path);
         var shapes = file.Names.ToDictionary(static n => n, file.ShapeOf, StringComparer.Ordinal);
         long Elements(string name) => shapes[name].Aggregate(1L, static (a, b) => a * b);
-        var types = file.Names.GroupBy(file.DTypeOf).ToDictionary(static g => g.Key.ToString(), g => g.Sum(Elements), StringComparer.Ordinal);
+        var types = file
+            .Names.GroupBy(file.DTypeOf)
+            .ToDictionary(static g => g.Key.ToString(), g => g.Sum(Elements), StringComparer.Ordinal);
         // The first factor of a pair has as many rows as the rank.
-        var ranks = shapes.Where(static s => IsFirstFactor(s.Key) && s.Value.Length >= 2).GroupBy(static s => $"{s.Value[0]}")
-            .OrderBy(static g => g.Key, StringComparer.Ordinal).ToDictionary(static g => g.Key, static g => g.Count(), StringComparer.Ordinal);
-        var largest = shapes.Keys.OrderByDescending(Elements).ThenBy(static n => n, StringComparer.Ordinal).Take(5).Select(n => $"{n} [{string.Join(", ", shapes[n])}]");
+        var ranks = shapes
+            .Where(static s => IsFirstFactor(s.Key) && s.Value.Length >= 2)
+            .GroupBy(static s => $"{s.Value[0]}")
+            .OrderBy(static g => g.Key, StringComparer.Ordinal)
+            .ToDictionary(static g => g.Key, static g => g.Count(), StringComparer.Ordinal);
+        var largest = shapes
+            .Keys.OrderByDescending(Elements)
+            .ThenBy(static n => n, StringComparer.Ordinal)
+            .Take(5)
+            .Select(n => $"{n} [{string.Join(", ", shapes[n])}]");
         var tensors = new TensorFileReport(shapes.Count, shapes.Keys.Sum(Elements), types, ranks.Count > 0 ? ranks : null, [.. largest]);
-        return new InspectReport(path, ranks.Count > 0 ? "LoRA file" : "tensor file", new FileInfo(path).Length, [], tensors, null, null, null);
+        return new InspectReport(
+            path,
+            ranks.Count > 0 ? "LoRA file" : "tensor file",
+            new FileInfo(path).Length,
+            [],
+            tensors,
+            null,
+            null,
+            null
+        );
     }
 
     private InspectReport InspectPipeline(string folder, string kind, RunReport? run)
@@ -61,7 +78,12 @@ internal sealed class Inspector(int batch, string? variant)
         var summaries = new List<ComponentSummary>();
         try
         {
-            foreach (var name in index.Where(static p => p.Value is JsonArray { Count: 2 }).Select(static p => p.Key).Where(n => Path.GetFileName(n) == n && n != "scheduler"))
+            foreach (
+                var name in index
+                    .Where(static p => p.Value is JsonArray { Count: 2 })
+                    .Select(static p => p.Key)
+                    .Where(n => Path.GetFileName(n) == n && n != "scheduler")
+            )
             {
                 var part = Path.Combine(folder, name);
                 if (!File.Exists(Path.Combine(part, "config.json")) && name != "vae")
@@ -80,7 +102,16 @@ internal sealed class Inspector(int batch, string? variant)
             }
 
             var scheduler = Path.Combine(folder, "scheduler", "scheduler_config.json");
-            return new InspectReport(folder, kind, SizeOf(folder), reports, null, File.Exists(scheduler) ? ReadScheduler(scheduler) : null, run, Memory(summaries));
+            return new InspectReport(
+                folder,
+                kind,
+                SizeOf(folder),
+                reports,
+                null,
+                File.Exists(scheduler) ? ReadScheduler(scheduler) : null,
+                run,
+                Memory(summaries)
+            );
         }
         finally
         {
@@ -90,19 +121,34 @@ internal sealed class Inspector(int batch, string? variant)
 
     private InspectReport InspectAdapters(string folder)
     {
-        var report = InspectFile(Path.Combine(folder, LoraFile.Name)) with { Path = folder, Kind = "adapters", BytesOnDisk = SizeOf(folder) };
+        var report = InspectFile(Path.Combine(folder, LoraFile.Name)) with
+        {
+            Path = folder,
+            Kind = "adapters",
+            BytesOnDisk = SizeOf(folder),
+        };
         try
         {
             var root = AdapterFolder.RootOf(folder);
-            var part = ((string[])["transformer", "unet"]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists) ?? throw new InputException($"'{root}' has no transformer/ or unet/.");
+            var part =
+                ((string[])["transformer", "unet"]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists)
+                ?? throw new InputException($"'{root}' has no transformer/ or unet/.");
             using var summary = ComponentSummary.Of(part, variant);
             foreach (var encoder in LoraFile.PartsOf(folder))
             {
                 using var text = encoder is null ? null : ComponentFolder.Describe(Path.Combine(root, encoder));
-                LoraFile.Check(folder, text is null ? LoraTarget.Denoiser((IDenoiser)summary.Network!) : LoraTarget.TextEncoder(ComponentRegistry.Of(text.Network).Parameters(text.Network), encoder!));
+                LoraFile.Check(
+                    folder,
+                    text is null
+                        ? LoraTarget.Denoiser((IDenoiser)summary.Network!)
+                        : LoraTarget.TextEncoder(ComponentRegistry.Of(text.Network).Parameters(text.Network), encoder!)
+                );
             }
 
-            return report with { Model = root };
+            return report with
+            {
+                Model = root,
+            };
         }
         catch (InputException e)
         {
@@ -114,7 +160,11 @@ internal sealed class Inspector(int batch, string? variant)
     {
         var run = RunFolder.Open(folder);
         var records = File.Exists(run.MetricsFile) ? MetricsReader.Read(run.MetricsFile) : [];
-        var report = new RunReport(new CheckpointStore(folder).Steps, records.Count > 0 ? records[^1].Step : null, records.Count > 0 ? records[^1].Find("loss/total") : null);
+        var report = new RunReport(
+            new CheckpointStore(folder).Steps,
+            records.Count > 0 ? records[^1].Step : null,
+            records.Count > 0 ? records[^1].Find("loss/total") : null
+        );
         var model = run.ModelFolder(null);
         if (File.Exists(Path.Combine(model, PipelineLayout.IndexName)))
             return InspectPipeline(model, "training run", report) with { Path = folder, BytesOnDisk = SizeOf(folder) };
@@ -123,18 +173,36 @@ internal sealed class Inspector(int batch, string? variant)
         if (!File.Exists(Path.Combine(model, "config.json")))
             return new InspectReport(folder, "training run", SizeOf(folder), [], null, null, report, null);
         using var summary = ComponentSummary.Of(model, variant);
-        return new InspectReport(folder, "training run", SizeOf(folder), [Report(Path.GetFileName(model), summary)], null, null, report, Memory([summary]));
+        return new InspectReport(
+            folder,
+            "training run",
+            SizeOf(folder),
+            [Report(Path.GetFileName(model), summary)],
+            null,
+            null,
+            report,
+            Memory([summary])
+        );
     }
 
-    private static ComponentReport Report(string name, ComponentSummary summary) => new(
-        name, summary.ClassName, summary.Parameters.Count, summary.Types.ToDictionary(static t => t.Key.ToString(), static t => t.Value, StringComparer.Ordinal), summary.Bytes, summary.Files.Count,
-        [.. summary.Taps.Select(static (t, k) => new TapReport(k, t.Name, t.Channels, t.Scale))], summary.Problems);
+    private static ComponentReport Report(string name, ComponentSummary summary) =>
+        new(
+            name,
+            summary.ClassName,
+            summary.Parameters.Count,
+            summary.Types.ToDictionary(static t => t.Key.ToString(), static t => t.Value, StringComparer.Ordinal),
+            summary.Bytes,
+            summary.Files.Count,
+            [.. summary.Taps.Select(static (t, k) => new TapReport(k, t.Name, t.Channels, t.Scale))],
+            summary.Problems
+        );
 
     private static SchedulerReport ReadScheduler(string path)
     {
         var json = ConfigDocument.Read(path).Json;
         var formulation = FormulationFactory.FromSchedulerConfig(json, path);
-        var prediction = formulation is FlowFormulation ? "flow (velocity)" : new JsonMembers(json, path).Text("prediction_type", "epsilon");
+        var prediction =
+            formulation is FlowFormulation ? "flow (velocity)" : new JsonMembers(json, path).Text("prediction_type", "epsilon");
         return new SchedulerReport(new JsonMembers(json, path).Text("_class_name"), prediction, formulation.TrainSteps);
     }
 
@@ -149,18 +217,38 @@ internal sealed class Inspector(int batch, string? variant)
         var decoder = (IAutoencoder?)autoencoder?.Network;
         // What the latent perceptual loss looks at unless told otherwise.
         int[]? taps = decoder is null ? null : [.. Enumerable.Range(0, Math.Max(1, decoder.Taps.Count - 1))];
-        long Step(IDenoiser network, bool checkpoint) => ActivationEstimate.OfStep(network, decoder, batch, new StepShape(checkpoint, Taps: taps));
-        var activations = trained.Network is IDenoiser denoising ? Step(denoising, checkpoint: false) : ActivationEstimate.OfAutoencoder((IAutoencoder)trained.Network, Side, batch, frozen: false);
+        long Step(IDenoiser network, bool checkpoint) =>
+            ActivationEstimate.OfStep(network, decoder, batch, new StepShape(checkpoint, Taps: taps));
+        var activations = trained.Network is IDenoiser denoising
+            ? Step(denoising, checkpoint: false)
+            : ActivationEstimate.OfAutoencoder((IAutoencoder)trained.Network, Side, batch, frozen: false);
         long? recomputed = trained.Network is IDenoiser recomputing ? Step(recomputing, checkpoint: true) : null;
         var weights = summaries.Sum(static s => s.Parameters.Count) * sizeof(float);
         var own = trained.Parameters.Count * sizeof(float);
         var total = weights + (4 * own) + activations;
         var (main, gpu) = (MachineChecks.AvailableBytes(), TorchRuntime.CudaDeviceCount > 0 ? TorchRuntime.CudaMemory()?.Free : null);
-        return new TrainingMemory(trained.ClassName, batch, weights, own, 2 * own, own, activations, recomputed, total, main, gpu, main is null ? null : total <= main, gpu is null ? null : total <= gpu);
+        return new TrainingMemory(
+            trained.ClassName,
+            batch,
+            weights,
+            own,
+            2 * own,
+            own,
+            activations,
+            recomputed,
+            total,
+            main,
+            gpu,
+            main is null ? null : total <= main,
+            gpu is null ? null : total <= gpu
+        );
     }
 
     private static bool IsFirstFactor(string key) =>
-        key.Contains(".lora_A.", StringComparison.Ordinal) || key.Contains("lora_down", StringComparison.Ordinal) || key.Contains(".lora.down", StringComparison.Ordinal);
+        key.Contains(".lora_A.", StringComparison.Ordinal)
+        || key.Contains("lora_down", StringComparison.Ordinal)
+        || key.Contains(".lora.down", StringComparison.Ordinal);
 
-    private static long SizeOf(string folder) => Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(static f => f.Length) : 0;
+    private static long SizeOf(string folder) =>
+        Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(static f => f.Length) : 0;
 }

@@ -17,12 +17,22 @@ internal static class MachineChecks
     /// <summary>A number of bytes in GiB, for people.</summary>
     public static string Gibibytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / Gibi:0.0} GiB");
 
-    private static Check Framework() => new(".NET", CheckState.Ok, $"{Environment.Version} in {RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/')}");
+    private static Check Framework() =>
+        new(".NET", CheckState.Ok, $"{Environment.Version} in {RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/')}");
 
     private static Check OperatingSystem() =>
         System.OperatingSystem.IsLinux()
-            ? new("System", CheckState.Ok, $"{DistributionName() ?? RuntimeInformation.OSDescription} ({RuntimeInformation.OSArchitecture})")
-            : new("System", CheckState.Missing, RuntimeInformation.OSDescription, "Retouch runs on Linux; use a Debian machine or container.");
+            ? new(
+                "System",
+                CheckState.Ok,
+                $"{DistributionName() ?? RuntimeInformation.OSDescription} ({RuntimeInformation.OSArchitecture})"
+            )
+            : new(
+                "System",
+                CheckState.Missing,
+                RuntimeInformation.OSDescription,
+                "Retouch runs on Linux; use a Debian machine or container."
+            );
 
     private static string? DistributionName()
     {
@@ -36,16 +46,27 @@ internal static class MachineChecks
     private static Check Processor()
     {
         var name = "unknown processor";
-        if (File.Exists("/proc/cpuinfo")
-            && File.ReadLines("/proc/cpuinfo").FirstOrDefault(static line => line.StartsWith("model name", StringComparison.Ordinal)) is { } line)
+        if (
+            File.Exists("/proc/cpuinfo")
+            && File.ReadLines("/proc/cpuinfo").FirstOrDefault(static line => line.StartsWith("model name", StringComparison.Ordinal))
+                is { } line
+        )
         {
             name = line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
         }
 
-        var vectors = Avx512F.IsSupported ? ", AVX-512" : Avx2.IsSupported ? ", AVX2" : "";
+        var vectors =
+            Avx512F.IsSupported ? ", AVX-512"
+            : Avx2.IsSupported ? ", AVX2"
+            : "";
         var detail = $"{name}, {Environment.ProcessorCount} cores usable{vectors}";
         return RuntimeInformation.ProcessArchitecture == Architecture.X64 && !Avx2.IsSupported
-            ? new("Processor", CheckState.Slow, detail + ", no AVX2", "Use a processor with AVX2; without it everything takes several times longer.")
+            ? new(
+                "Processor",
+                CheckState.Slow,
+                detail + ", no AVX2",
+                "Use a processor with AVX2; without it everything takes several times longer."
+            )
             : new("Processor", CheckState.Ok, detail);
     }
 
@@ -56,12 +77,18 @@ internal static class MachineChecks
         var free = Math.Min(total, AvailableMemory() ?? total);
         var detail = string.Create(CultureInfo.InvariantCulture, $"{total:0.0} GiB, {free:0.0} GiB available");
         return free < LittleMemory
-            ? new("Memory", CheckState.Slow, detail, "Less than 4 GiB: small models only. Close other programs or raise the container's limit.")
+            ? new(
+                "Memory",
+                CheckState.Slow,
+                detail,
+                "Less than 4 GiB: small models only. Close other programs or raise the container's limit."
+            )
             : new("Memory", CheckState.Ok, detail);
     }
 
     /// <summary>Main memory that this process may take now, in bytes; null where the system does not say.</summary>
-    public static long? AvailableBytes() => AvailableMemory() is { } free ? Math.Min((long)(free * Gibi), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null;
+    public static long? AvailableBytes() =>
+        AvailableMemory() is { } free ? Math.Min((long)(free * Gibi), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null;
 
     private static double? AvailableMemory()
     {
@@ -69,7 +96,9 @@ internal static class MachineChecks
         if (!File.Exists(file))
             return null;
         var line = File.ReadLines(file).FirstOrDefault(static line => line.StartsWith("MemAvailable:", StringComparison.Ordinal));
-        return line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var kibi, ..] && double.TryParse(kibi, CultureInfo.InvariantCulture, out var value)
+        return
+            line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var kibi, ..]
+            && double.TryParse(kibi, CultureInfo.InvariantCulture, out var value)
             ? value * 1024 / Gibi
             : null;
     }
@@ -88,7 +117,12 @@ internal static class MachineChecks
             var free = new DriveInfo(folder).AvailableFreeSpace / Gibi;
             var detail = string.Create(CultureInfo.InvariantCulture, $"{folder}, {free:0.0} GiB free");
             return free < LittleSpace
-                ? new("Cache", CheckState.Slow, detail, "Less than 5 GiB: caches of latents may not fit. Free some space or set RETOUCH_CACHE to another folder.")
+                ? new(
+                    "Cache",
+                    CheckState.Slow,
+                    detail,
+                    "Less than 5 GiB: caches of latents may not fit. Free some space or set RETOUCH_CACHE to another folder."
+                )
                 : new("Cache", CheckState.Ok, detail);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)

@@ -7,17 +7,27 @@ namespace Retouch.Experiments.Machine;
 internal static class ReportOrigin
 {
     /// <summary>The load average of the machine over 1, 5 and 15 minutes, in words; to be asked before the work begins.</summary>
-    public static string LoadAverage() => File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
+    public static string LoadAverage() =>
+        File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
 
     /// <summary>Processor, libraries, load.</summary>
     /// <param name="load">The load average before.</param>
-    public static ReportSection Machine(string load) => new("Machine", new KeyValues(null,
-    [
-        .. MachineChecks.All().Where(static check => check.Name is "Processor" or "Memory" or "System").Select(static check => KeyValuePair.Create(check.Name, check.Detail)),
-        KeyValuePair.Create(".NET", Environment.Version.ToString()),
-        KeyValuePair.Create("libtorch", $"{TorchRuntime.Version}, {TorchRuntime.Threads} threads"),
-        KeyValuePair.Create("Load average at the start (1, 5, 15 min)", load),
-    ]));
+    public static ReportSection Machine(string load) =>
+        new(
+            "Machine",
+            new KeyValues(
+                null,
+                [
+                    .. MachineChecks
+                        .All()
+                        .Where(static check => check.Name is "Processor" or "Memory" or "System")
+                        .Select(static check => KeyValuePair.Create(check.Name, check.Detail)),
+                    KeyValuePair.Create(".NET", Environment.Version.ToString()),
+                    KeyValuePair.Create("libtorch", $"{TorchRuntime.Version}, {TorchRuntime.Threads} threads"),
+                    KeyValuePair.Create("Load average at the start (1, 5, 15 min)", load),
+                ]
+            )
+        );
 
     /// <summary>How to do it again, and the machine.</summary>
     /// <param name="command">The whole command, as a shell reads it.</param>

@@ -18,14 +18,26 @@ internal static class EvaluationReport
     /// <param name="reference">The real pictures; null where there are only saved statistics.</param>
     /// <param name="sets">The sets, in the result's order.</param>
     /// <param name="origin">How it came about.</param>
-    public static ReportDocument Build(EvaluationResult result, ImageSet? reference, IReadOnlyList<ImageSet> sets, IReadOnlyList<ReportSection> origin)
+    public static ReportDocument Build(
+        EvaluationResult result,
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        IReadOnlyList<ReportSection> origin
+    )
     {
         var names = ShortNames([.. result.Sets.Select(static set => set.Name)]);
-        string Named(string path) => path == result.Reference.Name ? "the real pictures" : result.Sets.Select(static s => s.Name).ToList().IndexOf(path) is >= 0 and var k ? names[k] : path;
+        string Named(string path) =>
+            path == result.Reference.Name ? "the real pictures"
+            : result.Sets.Select(static s => s.Name).ToList().IndexOf(path) is >= 0 and var k ? names[k]
+            : path;
         List<ReportBlock> figures = [];
         if (result.Warnings.Count > 0)
             figures.Add(new Prose([.. ProtocolText.Warnings(result.Warnings, Named).Select(static w => $"**Mind:** {w}")]));
-        figures.AddRange([.. EvaluationTables.Quality(result, names, byBand: false), .. EvaluationTables.Differences(result, names), .. EvaluationTables.Quality(result, names, byBand: true)]);
+        figures.AddRange([
+            .. EvaluationTables.Quality(result, names, byBand: false),
+            .. EvaluationTables.Differences(result, names),
+            .. EvaluationTables.Quality(result, names, byBand: true),
+        ]);
         var spectra = Spectra(result, names).ToArray();
         ReportSection?[] sections =
         [
@@ -35,22 +47,36 @@ internal static class EvaluationReport
             new("How it was measured", new KeyValues(null, [.. ProtocolText.Of(result)])),
             .. origin,
         ];
-        return new ReportDocument(sets.Count == 1 ? $"Measured: {names[0]}" : $"Compared: {string.Join(", ", names)}", [.. sections.OfType<ReportSection>()])
+        return new ReportDocument(
+            sets.Count == 1 ? $"Measured: {names[0]}" : $"Compared: {string.Join(", ", names)}",
+            [.. sections.OfType<ReportSection>()]
+        )
         {
-            Subtitle = $"{string.Join(", ", result.Sets.Select(static s => s.Count).Distinct())} pictures a set, {result.Protocol.Width} x {result.Protocol.Height} pixels, against {result.Reference.Count} of {result.Reference.Name}",
+            Subtitle =
+                $"{string.Join(", ", result.Sets.Select(static s => s.Count).Distinct())} pictures a set, {result.Protocol.Width} "
+                + $"x {result.Protocol.Height} pixels, against {result.Reference.Count} of {result.Reference.Name}",
             Verdict = Verdict(result, names),
             Arms = [.. names.Select((name, k) => new ReportArm(name, result.Sets[k].Name))],
         };
     }
 
     /// <summary>The figures as runs for TensorBoard.</summary>
-    public static IReadOnlyList<FigureRun> Runs(EvaluationResult result) => [.. result.Sets.Select(static set => new FigureRun(set.Name, 0, [.. set.Figures.Select(static f => (f.Name, f.Value, f.Interval))]))];
+    public static IReadOnlyList<FigureRun> Runs(EvaluationResult result) =>
+        [
+            .. result.Sets.Select(static set => new FigureRun(
+                set.Name,
+                0,
+                [.. set.Figures.Select(static f => (f.Name, f.Value, f.Interval))]
+            )),
+        ];
 
     /// <summary>The last folder of each path, as far as these differ; else the whole paths.</summary>
     internal static IReadOnlyList<string> ShortNames(IReadOnlyList<string> paths)
     {
         string[] last = [.. paths.Select(static path => path.TrimEnd('/').Split('/')[^1])];
-        return last.Distinct(StringComparer.Ordinal).Count() == last.Length && last.All(static name => name.Length > 0) ? last : [.. paths.Select((path, k) => paths.Count(p => p == path) > 1 ? $"{k + 1}. {path}" : path)];
+        return last.Distinct(StringComparer.Ordinal).Count() == last.Length && last.All(static name => name.Length > 0)
+            ? last
+            : [.. paths.Select((path, k) => paths.Count(p => p == path) > 1 ? $"{k + 1}. {path}" : path)];
     }
 
     private static Retouch.Evaluation.Reports.Verdict? Verdict(EvaluationResult result, IReadOnlyList<string> names)
@@ -61,13 +87,36 @@ internal static class EvaluationReport
         List<string> parts = [];
         for (var k = 1; k < result.Sets.Count; k++)
         {
-            string Of(Said said) => string.Join(", ", whole.Where(d => d.Set == result.Sets[k].Name && d.Verdict == said).Select(static d => FigureNames.Header(d.Figure)));
+            string Of(Said said) =>
+                string.Join(
+                    ", ",
+                    whole.Where(d => d.Set == result.Sets[k].Name && d.Verdict == said).Select(static d => FigureNames.Header(d.Figure))
+                );
             var (better, worse) = (Of(Said.Better), Of(Said.Worse));
-            parts.Add($"{names[k]} is {(better.Length + worse.Length == 0 ? "not shown to differ" : string.Join(" and ", ((string[])[better.Length > 0 ? $"better in {better}" : "", worse.Length > 0 ? $"worse in {worse}" : ""]).Where(static s => s.Length > 0)))}");
+            parts.Add(
+                $"{names[k]} is "
+                    + (
+                        better.Length + worse.Length == 0
+                            ? "not shown to differ"
+                            : string.Join(
+                                " and ",
+                                (
+                                    (string[])[better.Length > 0 ? $"better in {better}" : "", worse.Length > 0 ? $"worse in {worse}" : ""]
+                                ).Where(static s => s.Length > 0)
+                            )
+                    )
+            );
         }
 
         var (some, others) = (whole.Any(static d => d.Verdict == Said.Better), whole.Any(static d => d.Verdict == Said.Worse));
-        return new Retouch.Evaluation.Reports.Verdict(some && others ? VerdictTone.Mixed : some == others ? VerdictTone.Unclear : some ? VerdictTone.Better : VerdictTone.Worse, $"Against {names[0]}: {string.Join("; ", parts)}.", "By the intervals over pictures, figure by figure.");
+        return new Retouch.Evaluation.Reports.Verdict(
+            some && others ? VerdictTone.Mixed
+                : some == others ? VerdictTone.Unclear
+                : some ? VerdictTone.Better
+                : VerdictTone.Worse,
+            $"Against {names[0]}: {string.Join("; ", parts)}.",
+            "By the intervals over pictures, figure by figure."
+        );
     }
 
     private static IEnumerable<ReportBlock> Spectra(EvaluationResult result, IReadOnlyList<string> names)
@@ -76,21 +125,43 @@ internal static class EvaluationReport
             yield break;
         double[] rings = [.. Enumerable.Range(1, real.Count).Select(static k => (double)k)];
         yield return new BlockRow(
-            new LineChart("Radial power spectra", new ChartAxis("frequency, cycles a picture", Log: true), new ChartAxis("power", Log: true),
-                [new ChartSeries("real", rings, real) { IsReference = true }, .. result.Sets.Select((set, k) => new ChartSeries(names[k], rings, set.Profile!))])
+            new LineChart(
+                "Radial power spectra",
+                new ChartAxis("frequency, cycles a picture", Log: true),
+                new ChartAxis("power", Log: true),
+                [
+                    new ChartSeries("real", rings, real) { IsReference = true },
+                    .. result.Sets.Select((set, k) => new ChartSeries(names[k], rings, set.Profile!)),
+                ]
+            )
             {
                 Note = "Mean over the pictures of a set.",
             },
-            new LineChart("Spectrum against real pictures", new ChartAxis("frequency, cycles a picture"), new ChartAxis("log₁₀ of the ratio"),
-                [.. result.Sets.Select((set, k) => new ChartSeries(names[k], rings, SpectrumError.LogRatio(set.Profile!, real)))])
+            new LineChart(
+                "Spectrum against real pictures",
+                new ChartAxis("frequency, cycles a picture"),
+                new ChartAxis("log₁₀ of the ratio"),
+                [.. result.Sets.Select((set, k) => new ChartSeries(names[k], rings, SpectrumError.LogRatio(set.Profile!, real)))]
+            )
             {
                 Note = "0 is the real spectrum; −0.3 is half its power.",
-            });
+            }
+        );
         if (result.Sets.All(static s => s.SpectrumMap is not null))
         {
-            yield return new PictureGrid("Where in the plane of frequencies", ["log₁₀ of the ratio to the real power"], [.. result.Sets.Select((set, k) => new PictureColumn(names[k], [PictureFile.Encode(SpectrumMap.Draw(set.SpectrumMap!), PictureFormat.Png)]))])
+            yield return new PictureGrid(
+                "Where in the plane of frequencies",
+                ["log₁₀ of the ratio to the real power"],
+                [
+                    .. result.Sets.Select(
+                        (set, k) => new PictureColumn(names[k], [PictureFile.Encode(SpectrumMap.Draw(set.SpectrumMap!), PictureFormat.Png)])
+                    ),
+                ]
+            )
             {
-                Note = "Frequency 0 in the middle. White: as much power as the real pictures have; red: more; blue: less; full colour at a factor of ten.",
+                Note =
+                    "Frequency 0 in the middle. White: as much power as the real pictures have; red: more; blue: less; full "
+                    + "colour at a factor of ten.",
             };
         }
     }
@@ -103,12 +174,22 @@ internal static class EvaluationReport
         string[] samples = [.. Enumerable.Range(0, count).Select(k => paired ? sets[0].Id(k) : $"picture {k + 1}")];
         for (var from = 0; from < sets.Count; from += ColumnsOfPictures)
         {
-            List<PictureColumn> columns = [.. sets.Skip(from).Take(ColumnsOfPictures).Select((set, k) => new PictureColumn(names[from + k], Read(set, count)))];
+            List<PictureColumn> columns =
+            [
+                .. sets.Skip(from).Take(ColumnsOfPictures).Select((set, k) => new PictureColumn(names[from + k], Read(set, count))),
+            ];
             if (reference is not null && reference.Count >= count)
                 columns.Add(new PictureColumn("real", Read(reference, count)));
             yield return new PictureGrid(paired ? "Pictures of the same names" : "The first pictures of each set", samples, columns)
             {
-                Note = $"The first ones, not chosen by looks.{(paired ? "" : " They do not belong together.")}{(reference is null ? "" : withReal ? " The real ones have the same names." : " The real ones have nothing in common with them.")}",
+                Note =
+                    $"The first ones, not chosen by "
+                    + $"looks.{(paired ? "" : " They do not belong together.")}"
+                    + (
+                        reference is null ? ""
+                        : withReal ? " The real ones have the same names."
+                        : " The real ones have nothing in common with them."
+                    ),
             };
         }
     }
@@ -116,6 +197,11 @@ internal static class EvaluationReport
     private static byte[][] Read(ImageSet set, int count)
     {
         using var scope = TensorScope.Enter();
-        return [.. PictureTensors.ToPictures((set.Read(0, count) * 2) - 1).Select(static picture => PictureFile.Encode(picture, PictureFormat.Png))];
+        return
+        [
+            .. PictureTensors
+                .ToPictures((set.Read(0, count) * 2) - 1)
+                .Select(static picture => PictureFile.Encode(picture, PictureFormat.Png)),
+        ];
     }
 }

@@ -14,39 +14,113 @@ internal static class EvaluationTables
     /// <param name="names">What the report calls the sets.</param>
     /// <param name="byBand">Figures by band, instead of the whole ones.</param>
     public static IEnumerable<ReportTable> Quality(EvaluationResult result, IReadOnlyList<string> names, bool byBand) =>
-        result.Sets[0].Figures.Where(figure => FigureNames.IsPart(figure.Name) == byBand).Chunk(FigureNames.MostColumns).Select(columns => Quality(result, names, byBand, columns));
+        result
+            .Sets[0]
+            .Figures.Where(figure => FigureNames.IsPart(figure.Name) == byBand)
+            .Chunk(FigureNames.MostColumns)
+            .Select(columns => Quality(result, names, byBand, columns));
 
     private static ReportTable Quality(EvaluationResult result, IReadOnlyList<string> names, bool byBand, Figure[] columns)
     {
-        var rows = result.Sets.Select((set, k) => new TableRow(names[k], [.. columns.Select(c => set.Figures.First(f => f.Name == c.Name)).Select(static f => TableCell.Of(f.Value, (f.Interval.High - f.Interval.Low) / 2))])).ToList();
+        var rows = result
+            .Sets.Select(
+                (set, k) =>
+                    new TableRow(
+                        names[k],
+                        [
+                            .. columns
+                                .Select(c => set.Figures.First(f => f.Name == c.Name))
+                                .Select(static f => TableCell.Of(f.Value, (f.Interval.High - f.Interval.Low) / 2)),
+                        ]
+                    )
+            )
+            .ToList();
         if (columns.Any(static c => c.Reference is not null))
-            rows.Add(new TableRow("the real pictures themselves", [.. columns.Select(static c => c.Reference is { } own ? own : TableCell.Missing)]) { IsReference = true });
+            rows.Add(
+                new TableRow(
+                    "the real pictures themselves",
+                    [.. columns.Select(static c => c.Reference is { } own ? own : TableCell.Missing)]
+                )
+                {
+                    IsReference = true,
+                }
+            );
         var bootstrap = result.Protocol.Bootstrap;
-        return new ReportTable(byBand ? "By frequency band" : "Against the real pictures", "set", [.. columns.Select(static c => new TableColumn(FigureNames.Header(c.Name), FigureNames.Of(c.Better)))], rows)
+        return new ReportTable(
+            byBand ? "By frequency band" : "Against the real pictures",
+            "set",
+            [.. columns.Select(static c => new TableColumn(FigureNames.Header(c.Name), FigureNames.Of(c.Better)))],
+            rows
+        )
         {
-            IntervalNote = $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval ({Figures.Count(bootstrap.Resamples)} resamples of a set's pictures; the real ones count as fixed).",
+            IntervalNote =
+                $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval "
+                + $"({Figures.Count(bootstrap.Resamples)} resamples of a set's pictures; the real ones count as fixed).",
         };
     }
 
     /// <summary>Every other set less the first, in tables that fit a page; none where there is one set.</summary>
     public static IEnumerable<ReportTable> Differences(EvaluationResult result, IReadOnlyList<string> names)
     {
-        string[] columns = [.. result.Sets[0].Figures.Where(static f => f.Better != Preference.None && !FigureNames.IsPart(f.Name)).Select(static f => f.Name).Where(name => result.Differences.Any(d => d.Figure == name))];
-        return columns.Chunk(FigureNames.MostColumns / 2).Select((part, k) => Differences(result, names, part, k == 0 ? columns.Length * (result.Sets.Count - 1) : null));
+        string[] columns =
+        [
+            .. result
+                .Sets[0]
+                .Figures.Where(static f => f.Better != Preference.None && !FigureNames.IsPart(f.Name))
+                .Select(static f => f.Name)
+                .Where(name => result.Differences.Any(d => d.Figure == name)),
+        ];
+        return columns
+            .Chunk(FigureNames.MostColumns / 2)
+            .Select((part, k) => Differences(result, names, part, k == 0 ? columns.Length * (result.Sets.Count - 1) : null));
     }
 
     private static ReportTable Differences(EvaluationResult result, IReadOnlyList<string> names, string[] columns, int? count)
     {
-        var rows = result.Sets.Select((set, k) => (set.Name, Shown: names[k])).Skip(1).Select(set => new TableRow(set.Shown, [.. columns.SelectMany(column => Cells(result.Differences.FirstOrDefault(d => d.Set == set.Name && d.Figure == column)))]));
+        var rows = result
+            .Sets.Select((set, k) => (set.Name, Shown: names[k]))
+            .Skip(1)
+            .Select(set => new TableRow(
+                set.Shown,
+                [.. columns.SelectMany(column => Cells(result.Differences.FirstOrDefault(d => d.Set == set.Name && d.Figure == column)))]
+            ));
         var paired = result.Differences.All(static d => d.Paired);
-        return new ReportTable($"Differences to {names[0]}", "set", [.. columns.SelectMany(static name => (TableColumn[])[new(FigureNames.Header(name)), new("that is")])], [.. rows])
+        return new ReportTable(
+            $"Differences to {names[0]}",
+            "set",
+            [.. columns.SelectMany(static name => (TableColumn[])[new(FigureNames.Header(name)), new("that is")])],
+            [.. rows]
+        )
         {
-            IntervalNote = $"is half the width of the {Figures.Percent(result.Protocol.Bootstrap.Confidence)} bootstrap interval of the difference{(paired ? ", paired: pictures of the same name are drawn together" : "; the sets' pictures do not belong together by name and are drawn independently")}.",
-            Note = count is not { } all ? null : $"A difference is better or worse where its interval leaves 0 out. {all} {(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about {Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by chance. The intervals hold the chance of which pictures were drawn, not that of another training.",
+            IntervalNote =
+                $"is half the width of the {Figures.Percent(result.Protocol.Bootstrap.Confidence)} bootstrap interval of the "
+                + $"difference"
+                + (
+                    paired
+                        ? ", paired: pictures of the same name are drawn together"
+                        : "; the sets' pictures do not belong together by name and are drawn independently"
+                )
+                + $".",
+            Note = count is not { } all
+                ? null
+                : $"A difference is better or worse where its interval leaves 0 out. {all} "
+                    + $"{(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about "
+                    + $"{Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by "
+                    + $"chance. The intervals hold the chance of which pictures were drawn, not that of another training.",
         };
     }
 
-    private static IEnumerable<TableCell> Cells(Difference? d) => d is null
-        ? [TableCell.Missing, TableCell.Missing]
-        : [TableCell.Of(d.Value, (d.Interval.High - d.Interval.Low) / 2), d.Verdict switch { Verdict.Better => "better", Verdict.Worse => "worse", _ => "not shown" }];
+    private static IEnumerable<TableCell> Cells(Difference? d) =>
+        d is null
+            ? [TableCell.Missing, TableCell.Missing]
+            :
+            [
+                TableCell.Of(d.Value, (d.Interval.High - d.Interval.Low) / 2),
+                d.Verdict switch
+                {
+                    Verdict.Better => "better",
+                    Verdict.Worse => "worse",
+                    _ => "not shown",
+                },
+            ];
 }

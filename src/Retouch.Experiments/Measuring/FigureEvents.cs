@@ -36,7 +36,18 @@ internal static class FigureEvents
 
             using var writer = TensorBoardWriter.Create(target, time);
             writer.Text(runs[k].Step, "name", runs[k].Name);
-            writer.Scalars(runs[k].Step, runs[k].Figures.SelectMany(static f => (KeyValuePair<string, double>[])[new($"figures/{f.Name}", f.Value), new($"interval, low end/{f.Name}", f.Interval.Low), new($"interval, high end/{f.Name}", f.Interval.High)]));
+            writer.Scalars(
+                runs[k].Step,
+                runs[k]
+                    .Figures.SelectMany(static f =>
+                        (KeyValuePair<string, double>[])
+                            [
+                                new($"figures/{f.Name}", f.Value),
+                                new($"interval, low end/{f.Name}", f.Interval.Low),
+                                new($"interval, high end/{f.Name}", f.Interval.High),
+                            ]
+                    )
+            );
         }
 
         return root;

@@ -12,26 +12,49 @@ internal static class FigureNames
     // How names go on after the point: with a part of the figure, or with the network that it is measured by.
     private static readonly (string Figure, string Said, bool IsPart)[] Parts =
     [
-        ("fwd", "wavelets", true), ("spectrum", "spectrum", true), ("swd", "Wasserstein", true), ("fd", "Fréchet distance", false), ("kd", "kernel distance", false),
-        ("precision", "precision", false), ("recall", "recall", false), ("density", "density", false), ("coverage", "coverage", false),
+        ("fwd", "wavelets", true),
+        ("spectrum", "spectrum", true),
+        ("swd", "Wasserstein", true),
+        ("fd", "Fréchet distance", false),
+        ("kd", "kernel distance", false),
+        ("precision", "precision", false),
+        ("recall", "recall", false),
+        ("density", "density", false),
+        ("coverage", "coverage", false),
     ];
 
     /// <summary>A figure's name for people.</summary>
-    public static string Header(string name) => name switch
-    {
-        "fwd" => "wavelet distance",
-        "spectrum" => "spectrum error",
-        "swd" => "sliced Wasserstein distance",
-        "fid" => "FID",
-        _ => Parts.Aggregate(name, static (said, part) => said.StartsWith(part.Figure + ".", StringComparison.Ordinal) ? part.IsPart ? $"{part.Said}, {said[(part.Figure.Length + 1)..]}" : $"{part.Said} ({said[(part.Figure.Length + 1)..]})" : said),
-    };
+    public static string Header(string name) =>
+        name switch
+        {
+            "fwd" => "wavelet distance",
+            "spectrum" => "spectrum error",
+            "swd" => "sliced Wasserstein distance",
+            "fid" => "FID",
+            _ => Parts.Aggregate(
+                name,
+                static (said, part) =>
+                    said.StartsWith(part.Figure + ".", StringComparison.Ordinal)
+                        ? part.IsPart
+                            ? $"{part.Said}, {said[(part.Figure.Length + 1)..]}"
+                            : $"{part.Said} ({said[(part.Figure.Length + 1)..]})"
+                        : said
+            ),
+        };
 
     /// <summary>Whether a figure is a part of another: of a frequency band, not of a network.</summary>
-    public static bool IsPart(string name) => name.Split('.') is [var whole, _, ..] && Parts.Any(part => part.IsPart && part.Figure == whole);
+    public static bool IsPart(string name) =>
+        name.Split('.') is [var whole, _, ..] && Parts.Any(part => part.IsPart && part.Figure == whole);
 
     /// <summary>Half the width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;
 
     /// <summary>Which way a table marks the better value.</summary>
-    public static Better Of(Preference preference) => preference switch { Preference.Lower => Better.Lower, Preference.Higher => Better.Higher, _ => Better.Neither };
+    public static Better Of(Preference preference) =>
+        preference switch
+        {
+            Preference.Lower => Better.Lower,
+            Preference.Higher => Better.Higher,
+            _ => Better.Neither,
+        };
 }

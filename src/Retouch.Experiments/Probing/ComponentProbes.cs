@@ -28,7 +28,10 @@ internal static class ComponentProbes
                 Probe(autoencoder, tensors);
                 break;
             case DiTTransformer2D denoiser:
-                tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64)));
+                tensors.Output(
+                    "sample",
+                    denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64))
+                );
                 break;
             case UNet2DCondition denoiser:
                 Probe(denoiser, tensors);
@@ -47,13 +50,24 @@ internal static class ComponentProbes
                     tensors.Output("last_hidden_state_masked", text.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")));
                 break;
             case MmDitTransformer2D denoiser:
-                tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64)));
+                tensors.Output(
+                    "sample",
+                    denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Input("class_labels").To(DType.Int64))
+                );
                 break;
             case PixArtTransformer2D denoiser:
                 Probe(denoiser, tensors);
                 break;
             case Sd3Transformer2D denoiser:
-                tensors.Output("sample", denoiser.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), tensors.Leaf("pooled_projections")));
+                tensors.Output(
+                    "sample",
+                    denoiser.Forward(
+                        tensors.Leaf("sample"),
+                        tensors.Input("timestep"),
+                        tensors.Leaf("encoder_hidden_states"),
+                        tensors.Leaf("pooled_projections")
+                    )
+                );
                 break;
             default:
                 throw new InputException($"Networks of the kind {network.GetType().Name} cannot be probed.");
@@ -83,10 +97,15 @@ internal static class ComponentProbes
     {
         var mask = tensors.Has("encoder_attention_mask") ? tensors.Input("encoder_attention_mask") : null;
         var size = tensors.Has("resolution") ? tensors.Input("resolution") : null;
-        tensors.Output("sample", network.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), mask, size));
+        tensors.Output(
+            "sample",
+            network.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), mask, size)
+        );
     }
 
-    /// <summary>The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).</summary>
+    /// <summary>
+    /// The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).
+    /// </summary>
     private static void Probe(KlAutoencoder network, ProbeTensors tensors)
     {
         CheckInputs(tensors);
@@ -116,7 +135,9 @@ internal static class ComponentProbes
         }
     }
 
-    /// <summary>As for the full ones, but nothing is drawn; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.</summary>
+    /// <summary>
+    /// As for the full ones, but nothing is drawn; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.
+    /// </summary>
     private static void Probe(AutoencoderTiny network, ProbeTensors tensors)
     {
         CheckInputs(tensors);
@@ -152,6 +173,9 @@ internal static class ComponentProbes
         tensors.Output("last_hidden_state", output.LastHiddenState);
         tensors.Output(output.Projected is null ? "pooler_output" : "text_embeds", output.Projected ?? output.Pooled);
         if (tensors.Has("attention_mask"))
-            tensors.Output("last_hidden_state_masked", network.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")).LastHiddenState);
+            tensors.Output(
+                "last_hidden_state_masked",
+                network.Forward(tensors.Input("input_ids"), tensors.Input("attention_mask")).LastHiddenState
+            );
     }
 }

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Experiments.Probing;
 
 /// <summary>
-/// Named tensors of a probe: <c>in.*</c> of a file go in, <c>out.*</c>, <c>mid.*</c> and <c>grad.*</c> come out. A cotangent among the inputs
-/// (<c>in.cot_NAME</c> for <c>out.NAME</c>, <c>in.cotangent</c> for the first output) asks for gradients of Σ⟨output, cotangent⟩.
+/// Named tensors of a probe: <c>in.*</c> of a file go in, <c>out.*</c>, <c>mid.*</c> and <c>grad.*</c> come out. A cotangent among the
+/// inputs (<c>in.cot_NAME</c> for <c>out.NAME</c>, <c>in.cotangent</c> for the first output) asks for gradients of Σ⟨output, cotangent⟩.
 /// </summary>
 /// <param name="source">The file.</param>
 /// <param name="origin">Its name, for messages.</param>
@@ -31,7 +31,10 @@ internal sealed class ProbeTensors(ITensorSource source, string origin, Device d
     public Tensor Input(string name)
     {
         if (!Has(name))
-            throw new InputException($"'{origin}' has no tensor 'in.{name}', which this network takes. It has {string.Join(", ", _names.Order(StringComparer.Ordinal).Take(20).DefaultIfEmpty("none"))}.");
+            throw new InputException(
+                $"'{origin}' has no tensor 'in.{name}', which this network takes. It has "
+                    + $"{string.Join(", ", _names.Order(StringComparer.Ordinal).Take(20).DefaultIfEmpty("none"))}."
+            );
         return source.Read($"in.{name}").To(device);
     }
 
@@ -55,9 +58,19 @@ internal sealed class ProbeTensors(ITensorSource source, string origin, Device d
     /// <exception cref="InputException">A cotangent has another shape than its output.</exception>
     public List<KeyValuePair<string, Tensor>> Gradients()
     {
-        var terms = _outputs.Select((output, k) => (output, Cotangent: Has($"cot_{output.Key}") ? $"cot_{output.Key}" : k == 0 && Has("cotangent") ? "cotangent" : null))
+        var terms = _outputs
+            .Select(
+                (output, k) =>
+                    (
+                        output,
+                        Cotangent: Has($"cot_{output.Key}") ? $"cot_{output.Key}"
+                        : k == 0 && Has("cotangent") ? "cotangent"
+                        : null
+                    )
+            )
             .Where(static t => t.Cotangent is not null && t.output.Value.RequiresGrad)
-            .Select(t => Product(t.output, t.Cotangent!)).ToList();
+            .Select(t => Product(t.output, t.Cotangent!))
+            .ToList();
         if (terms.Count == 0)
             return [];
         Autograd.Backward(terms.Aggregate(static (a, b) => a + b));
@@ -68,7 +81,10 @@ internal sealed class ProbeTensors(ITensorSource source, string origin, Device d
     {
         var cotangent = Input(name);
         if (!cotangent.Shape.AsSpan().SequenceEqual(output.Value.Shape))
-            throw new InputException($"'{origin}': in.{name} is [{string.Join(", ", cotangent.Shape)}], but out.{output.Key} is [{string.Join(", ", output.Value.Shape)}].");
+            throw new InputException(
+                $"'{origin}': in.{name} is [{string.Join(", ", cotangent.Shape)}], but out.{output.Key} is "
+                    + $"[{string.Join(", ", output.Value.Shape)}]."
+            );
         return (output.Value.To(DType.Float32) * cotangent).Sum();
     }
 }

@@ -12,8 +12,8 @@ using Retouch.Samplers;
 namespace Retouch.Experiments.Sampling;
 
 /// <summary>
-/// A folder that pictures are drawn into: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder is a data set again.
-/// The metadata names only pictures that are whole on the disk, at any moment.
+/// A folder that pictures are drawn into: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder
+/// is a data set again. The metadata names only pictures that are whole on the disk, at any moment.
 /// </summary>
 internal sealed class SampledFolder
 {
@@ -21,7 +21,9 @@ internal sealed class SampledFolder
 
     private static readonly JsonSerializerOptions Lines = new()
     {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
     private readonly string _folder;
@@ -66,7 +68,9 @@ internal sealed class SampledFolder
     /// <summary>Whether there is no such folder, or nothing in it.</summary>
     public static bool IsNew(string folder) => !Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any();
 
-    /// <summary>Takes the pictures over that an interrupted run of the same request left; what it had not noted in the metadata is drawn again.</summary>
+    /// <summary>
+    /// Takes the pictures over that an interrupted run of the same request left; what it had not noted in the metadata is drawn again.
+    /// </summary>
     /// <exception cref="UsageException">The folder holds pictures of another request.</exception>
     /// <exception cref="InputException">A picture that the metadata name is gone or broken.</exception>
     public void TakeOver()
@@ -76,7 +80,10 @@ internal sealed class SampledFolder
         {
             var expected = Count < _request.Seeds.Count ? Line(Count, _request.Width, _request.Height) : null;
             if (line != expected)
-                throw new UsageException($"Line {Count + 1} of '{path}' is of another request:\n  {line}\nThis one asks for\n  {expected ?? "no more pictures"}\nRepeat the options of the interrupted run, or choose another folder.");
+                throw new UsageException(
+                    $"Line {Count + 1} of '{path}' is of another request:\n  {line}\nThis one asks for\n  "
+                        + $"{expected ?? "no more pictures"}\nRepeat the options of the interrupted run, or choose another folder."
+                );
             PictureFile.Probe(Path.Combine(_folder, NameOf(Count)));
             _metadata.Append(line).Append('\n');
             Count++;
@@ -106,10 +113,19 @@ internal sealed class SampledFolder
         return JsonSerializer.Serialize(
             new
             {
-                FileName = NameOf(index), Text = text, Label = label, Seed = _request.Seeds[index], Sampler = _sampler, _request.Steps, Guidance = guidance.Scale,
-                GuidanceRescale = guidance.Rescale > 0 ? guidance.Rescale : (double?)null, Width = width, Height = height,
+                FileName = NameOf(index),
+                Text = text,
+                Label = label,
+                Seed = _request.Seeds[index],
+                Sampler = _sampler,
+                _request.Steps,
+                Guidance = guidance.Scale,
+                GuidanceRescale = guidance.Rescale > 0 ? guidance.Rescale : (double?)null,
+                Width = width,
+                Height = height,
                 Lora = Adapters.Count > 0 ? Adapters : null,
             },
-            Lines);
+            Lines
+        );
     }
 }

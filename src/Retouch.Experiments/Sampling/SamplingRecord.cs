@@ -9,7 +9,10 @@ using Retouch.Samplers;
 
 namespace Retouch.Experiments.Sampling;
 
-/// <summary>What decides the pictures of a folder and does not stand in its metadata, as a file beside them: with it an interrupted run is gone on with only as what it was.</summary>
+/// <summary>
+/// What decides the pictures of a folder and does not stand in its metadata, as a file beside them: with it an interrupted run is gone on
+/// with only as what it was.
+/// </summary>
 /// <param name="Model">The model's folder, for people.</param>
 /// <param name="ModelFiles">Hash of the names, lengths and times of the files of the model and of what is laid over it.</param>
 /// <param name="Negative">The negative prompt, or null.</param>
@@ -19,7 +22,11 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
 {
     public const string FileName = "sampling.json";
 
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     /// <summary>The record of a run that is about to begin.</summary>
     /// <param name="model">The model's folder; where it holds adapters, the model under them counts too.</param>
@@ -29,7 +36,12 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
     public static SamplingRecord Of(string model, IReadOnlyList<LaidOver> adapters, string? negative, Guidance guidance)
     {
         var root = Path.GetFullPath(model);
-        IEnumerable<string> places = [root, .. AdapterFolder.Stack(root).Select(static a => a.Base), .. adapters.Select(static a => a.Path)];
+        IEnumerable<string> places =
+        [
+            root,
+            .. AdapterFolder.Stack(root).Select(static a => a.Base),
+            .. adapters.Select(static a => a.Path),
+        ];
         var stamps = string.Join('\n', places.SelectMany((place, k) => StampsOf(place).Select(stamp => $"{k} {stamp}")));
         return new(root, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(stamps))), negative, guidance.From, guidance.To);
     }
@@ -43,7 +55,10 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
-            throw new UsageException($"'{folder}' is not empty and has no {FileName}: it is no run of 'retouch sample' that could be gone on with. Choose another folder with --output.");
+            throw new UsageException(
+                $"'{folder}' is not empty and has no {FileName}: it is no run of 'retouch sample' that could be gone on with. "
+                    + $"Choose another folder with --output."
+            );
         SamplingRecord? before;
         try
         {
@@ -55,15 +70,31 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
         }
 
         if (before is null || before.ModelFiles != ModelFiles)
-            throw new UsageException($"'{folder}' was drawn from '{before?.Model}', and the files of '{Model}' are not those (names, lengths or times differ). Give that model, or choose another folder.");
+            throw new UsageException(
+                $"'{folder}' was drawn from '{before?.Model}', and the files of '{Model}' are not those (names, lengths or times "
+                    + $"differ). Give that model, or choose another folder."
+            );
         if (before with { Model = Model } != this)
-            throw new UsageException($"'{folder}' was drawn with the negative prompt \"{before.Negative}\" and guidance from {before.GuideFrom} to {before.GuideTo}. Repeat the options of the interrupted run, or choose another folder.");
+            throw new UsageException(
+                $"'{folder}' was drawn with the negative prompt \"{before.Negative}\" and guidance from {before.GuideFrom} to "
+                    + $"{before.GuideTo}. Repeat the options of the interrupted run, or choose another folder."
+            );
     }
 
     // Hashing gigabytes of weights for a few pictures would take longer than drawing them.
     private static IEnumerable<string> StampsOf(string place)
     {
-        var files = Directory.Exists(place) ? Directory.EnumerateFiles(place, "*", SearchOption.AllDirectories).Where(File.Exists) : [place];
-        return files.Select(static f => new FileInfo(f)).Select(f => string.Create(CultureInfo.InvariantCulture, $"{Path.GetRelativePath(place, f.FullName)} {f.Length} {f.LastWriteTimeUtc.Ticks}")).Order(StringComparer.Ordinal);
+        var files = Directory.Exists(place)
+            ? Directory.EnumerateFiles(place, "*", SearchOption.AllDirectories).Where(File.Exists)
+            : [place];
+        return files
+            .Select(static f => new FileInfo(f))
+            .Select(f =>
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{Path.GetRelativePath(place, f.FullName)} {f.Length} {f.LastWriteTimeUtc.Ticks}"
+                )
+            )
+            .Order(StringComparer.Ordinal);
     }
 }

@@ -29,25 +29,93 @@ internal static class FeatureStudy
             var original = PictureFile.Encode(PictureTensors.ToPictures(image)[0], PictureFormat.Png);
             var maps = FeatureMaps.Draw(image, material.Autoencoder, all, channels, material.Device);
             rows.AddRange(maps.Select(m => new Row(k + 1, m.Tap, m.Channel, m.Outliers)));
-            grids.Add(new PictureGrid($"Picture {k + 1}", [.. Enumerable.Range(0, channels).Select(static c => c == 0 ? "the channel of each tap with the most outliers" : $"the one with the {Ordinal(c + 1)} most")],
-                [new PictureColumn("picture", [.. Enumerable.Repeat(original, channels)]),
-                    .. all.Select(t => new PictureColumn($"tap {t}", [.. maps.Where(m => m.Tap == t).Select(static m => PictureFile.Encode(m.Map, PictureFormat.Png))]))]));
+            grids.Add(
+                new PictureGrid(
+                    $"Picture {k + 1}",
+                    [
+                        .. Enumerable
+                            .Range(0, channels)
+                            .Select(static c =>
+                                c == 0 ? "the channel of each tap with the most outliers" : $"the one with the {Ordinal(c + 1)} most"
+                            ),
+                    ],
+                    [
+                        new PictureColumn("picture", [.. Enumerable.Repeat(original, channels)]),
+                        .. all.Select(t => new PictureColumn(
+                            $"tap {t}",
+                            [.. maps.Where(m => m.Tap == t).Select(static m => PictureFile.Encode(m.Map, PictureFormat.Png))]
+                        )),
+                    ]
+                )
+            );
         }
 
-        var document = new ReportDocument("Feature maps of the decoder", [
-            new ReportSection("Taps", new ReportTable("The maps shown", "tap", [new("channels"), new("times the latent's side"), new("outliers, mean") { Unit = "%" }, new("outliers, most") { Unit = "%" }],
-                [.. all.Select(t => new TableRow($"tap {t}", taps[t].Channels, taps[t].Scale, 100 * rows.Where(r => r.Tap == t).Average(static r => r.Outliers), 100 * rows.Where(r => r.Tap == t).Max(static r => r.Outliers)))])
-            {
-                Note = string.Join("; ", taps.Select(static (t, k) => $"tap {k} is {t.Name}")) + ".",
-            }),
-            new ReportSection("Maps", [new Prose("Grey from the 1st to the 99th percentile of each map; **red** pixels are outliers by the loss's rule (two deviations beyond the 2nd and the 98th percentile), before its windows. A map whose pixels are all alike is grey."), .. grids]),
-            new ReportSection("How it was measured", material.Protocol([new("Channels", $"{channels} of each tap and picture, those with the most outliers")])),
-        ]) { Subtitle = material.Subtitle };
-        static string Ordinal(int n) => n switch { 2 => "2nd", 3 => "3rd", _ => $"{n}th" };
-        return (document, rows, writer =>
+        var document = new ReportDocument(
+            "Feature maps of the decoder",
+            [
+                new ReportSection(
+                    "Taps",
+                    new ReportTable(
+                        "The maps shown",
+                        "tap",
+                        [
+                            new("channels"),
+                            new("times the latent's side"),
+                            new("outliers, mean") { Unit = "%" },
+                            new("outliers, most") { Unit = "%" },
+                        ],
+                        [
+                            .. all.Select(t => new TableRow(
+                                $"tap {t}",
+                                taps[t].Channels,
+                                taps[t].Scale,
+                                100 * rows.Where(r => r.Tap == t).Average(static r => r.Outliers),
+                                100 * rows.Where(r => r.Tap == t).Max(static r => r.Outliers)
+                            )),
+                        ]
+                    )
+                    {
+                        Note = string.Join("; ", taps.Select(static (t, k) => $"tap {k} is {t.Name}")) + ".",
+                    }
+                ),
+                new ReportSection(
+                    "Maps",
+                    [
+                        new Prose(
+                            "Grey from the 1st to the 99th percentile of each map; **red** pixels are outliers by the loss's rule "
+                                + "(two deviations beyond the 2nd and the 98th percentile), before its windows. A map whose pixels are "
+                                + "all alike is grey."
+                        ),
+                        .. grids,
+                    ]
+                ),
+                new ReportSection(
+                    "How it was measured",
+                    material.Protocol([new("Channels", $"{channels} of each tap and picture, those with the most outliers")])
+                ),
+            ]
+        )
         {
-            foreach (var tap in rows.GroupBy(static r => r.Tap))
-                writer.WriteLine($"tap {tap.Key}: outliers in the {channels} worst channels {Figures.Percent(tap.Average(static r => r.Outliers))} on average");
-        });
+            Subtitle = material.Subtitle,
+        };
+        static string Ordinal(int n) =>
+            n switch
+            {
+                2 => "2nd",
+                3 => "3rd",
+                _ => $"{n}th",
+            };
+        return (
+            document,
+            rows,
+            writer =>
+            {
+                foreach (var tap in rows.GroupBy(static r => r.Tap))
+                    writer.WriteLine(
+                        $"tap {tap.Key}: outliers in the {channels} worst channels "
+                            + $"{Figures.Percent(tap.Average(static r => r.Outliers))} on average"
+                    );
+            }
+        );
     }
 }

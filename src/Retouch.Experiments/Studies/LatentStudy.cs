@@ -16,34 +16,105 @@ internal static class LatentStudy
     private sealed record Row(string Space, string Interpolation, int Factor, double Mse, double DecoderFeatureDistance, double? Lpips);
 
     /// <summary>Measures and writes up.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(StudyMaterial material, IReadOnlyList<int> factors, PerceptualSimilarity? lpips, CancellationToken cancellation)
+    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+        StudyMaterial material,
+        IReadOnlyList<int> factors,
+        PerceptualSimilarity? lpips,
+        CancellationToken cancellation
+    )
     {
-        var results = LatentStructure.Measure(material.Images, material.Autoencoder, factors, Examples, lpips, material.Device, cancellation);
-        Row[] rows = [.. results.Select(static r => new Row(r.Space.ToString().ToLowerInvariant(), r.Interpolation.ToString().ToLowerInvariant(), r.Factor, r.Mse, r.Features, r.Lpips))];
-        TableColumn[] columns = [new("squared error", Better.Lower), new("decoder-feature distance", Better.Lower), .. lpips is null ? Array.Empty<TableColumn>() : [new TableColumn("LPIPS", Better.Lower)]];
-        var tables = factors.Select(factor => new ReportTable($"Shrunk {factor} times and enlarged again", "what, how", columns,
-            [.. rows.Where(row => row.Factor == factor).Select(row => new TableRow($"{row.Space}, {row.Interpolation}", [row.Mse, row.DecoderFeatureDistance, .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>()]))])
+        var results = LatentStructure.Measure(
+            material.Images,
+            material.Autoencoder,
+            factors,
+            Examples,
+            lpips,
+            material.Device,
+            cancellation
+        );
+        Row[] rows =
+        [
+            .. results.Select(static r => new Row(
+                r.Space.ToString().ToLowerInvariant(),
+                r.Interpolation.ToString().ToLowerInvariant(),
+                r.Factor,
+                r.Mse,
+                r.Features,
+                r.Lpips
+            )),
+        ];
+        TableColumn[] columns =
+        [
+            new("squared error", Better.Lower),
+            new("decoder-feature distance", Better.Lower),
+            .. lpips is null ? Array.Empty<TableColumn>() : [new TableColumn("LPIPS", Better.Lower)],
+        ];
+        var tables = factors.Select(factor => new ReportTable(
+            $"Shrunk {factor} times and enlarged again",
+            "what, how",
+            columns,
+            [
+                .. rows.Where(row => row.Factor == factor)
+                    .Select(row => new TableRow(
+                        $"{row.Space}, {row.Interpolation}",
+                        [row.Mse, row.DecoderFeatureDistance, .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>()]
+                    )),
+            ]
+        )
         {
-            Note = "Squared error of pictures in [−1, 1]: pixels against the original, latents against the decoding of the latent as it was. The decoder-feature distance compares latents through all taps of the "
-                + "autoencoder's own decoder, channel vectors divided by their length; it has LPIPS's form, not its network, and its numbers are not LPIPS's.",
+            Note =
+                "Squared error of pictures in [−1, 1]: pixels against the original, latents against the decoding of the latent as "
+                + "it was. The decoder-feature distance compares latents through all taps of the "
+                + "autoencoder's own decoder, channel vectors divided by their length; it has LPIPS's form, not its network, and "
+                + "its numbers are not LPIPS's.",
         });
         using var scope = TensorScope.Enter();
         var originals = PictureTensors.ToPictures(material.Images.Narrow(0, 0, Math.Min(Examples, material.Images.Shape[0])).Contiguous());
         string[] names = [.. originals.Select(static (_, k) => $"picture {k + 1}")];
         static byte[] Png(Picture p) => PictureFile.Encode(p, PictureFormat.Png);
-        var grids = results.GroupBy(static r => (r.Space, r.Factor)).Select(group => new PictureGrid($"{group.Key.Space}, {group.Key.Factor}×", names,
-            [new PictureColumn("original", [.. originals.Select(Png)]), .. group.Select(r => new PictureColumn(r.Interpolation.ToString().ToLowerInvariant(), [.. r.Examples.Select(Png)]))]));
-        var document = new ReportDocument("Interpolated pictures and interpolated latents", [
-            new ReportSection("What was done", new Prose("Pictures were shrunk and enlarged again; then the same was done to their latents, which were decoded. Where a latent were only a small picture, both would fare alike.")),
-            new ReportSection("Errors", [.. tables]),
-            new ReportSection("Pictures", [.. grids]),
-            new ReportSection("How it was measured", material.Protocol([])),
-        ]) { Subtitle = material.Subtitle };
-        return (document, rows, writer =>
+        var grids = results
+            .GroupBy(static r => (r.Space, r.Factor))
+            .Select(group => new PictureGrid(
+                $"{group.Key.Space}, {group.Key.Factor}×",
+                names,
+                [
+                    new PictureColumn("original", [.. originals.Select(Png)]),
+                    .. group.Select(r => new PictureColumn(r.Interpolation.ToString().ToLowerInvariant(), [.. r.Examples.Select(Png)])),
+                ]
+            ));
+        var document = new ReportDocument(
+            "Interpolated pictures and interpolated latents",
+            [
+                new ReportSection(
+                    "What was done",
+                    new Prose(
+                        "Pictures were shrunk and enlarged again; then the same was done to their latents, which were decoded. "
+                            + "Where a latent were only a small picture, both would fare alike."
+                    )
+                ),
+                new ReportSection("Errors", [.. tables]),
+                new ReportSection("Pictures", [.. grids]),
+                new ReportSection("How it was measured", material.Protocol([])),
+            ]
+        )
         {
-            writer.WriteLine($"{"",-26}{"squared error",16}{"decoder features",18}{(lpips is null ? "" : "LPIPS"),10}".TrimEnd());
-            foreach (var row in rows)
-                writer.WriteLine($"{$"{row.Space}, {row.Interpolation}, {row.Factor}x",-26}{Figures.Significant(row.Mse, 3),16}{Figures.Significant(row.DecoderFeatureDistance, 3),18}{(row.Lpips is { } l ? Figures.Significant(l, 3) : ""),10}".TrimEnd());
-        });
+            Subtitle = material.Subtitle,
+        };
+        return (
+            document,
+            rows,
+            writer =>
+            {
+                writer.WriteLine($"{"", -26}{"squared error", 16}{"decoder features", 18}{(lpips is null ? "" : "LPIPS"), 10}".TrimEnd());
+                foreach (var row in rows)
+                    writer.WriteLine(
+                        (
+                            $"{$"{row.Space}, {row.Interpolation}, {row.Factor}x", -26}{Figures.Significant(row.Mse, 3), 16}"
+                            + $"{Figures.Significant(row.DecoderFeatureDistance, 3), 18}"
+                            + $"{(row.Lpips is { } l ? Figures.Significant(l, 3) : ""), 10}"
+                        ).TrimEnd()
+                    );
+            }
+        );
     }
 }

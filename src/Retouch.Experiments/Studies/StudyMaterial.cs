@@ -18,8 +18,26 @@ internal sealed class StudyMaterial : IDisposable
     private readonly string _model;
     private readonly string _pictures;
 
-    private StudyMaterial(IDisposable owner, IAutoencoder autoencoder, LatentDiffusionPipeline? pipeline, Tensor images, IReadOnlyList<int?> labels, Device device, string model, string told) =>
-        (_owner, Autoencoder, Pipeline, Images, Labels, Device, _model, _pictures) = (owner, autoencoder, pipeline, images, labels, device, model, told);
+    private StudyMaterial(
+        IDisposable owner,
+        IAutoencoder autoencoder,
+        LatentDiffusionPipeline? pipeline,
+        Tensor images,
+        IReadOnlyList<int?> labels,
+        Device device,
+        string model,
+        string told
+    ) =>
+        (_owner, Autoencoder, Pipeline, Images, Labels, Device, _model, _pictures) = (
+            owner,
+            autoencoder,
+            pipeline,
+            images,
+            labels,
+            device,
+            model,
+            told
+        );
 
     /// <summary>The autoencoder.</summary>
     public IAutoencoder Autoencoder { get; }
@@ -40,10 +58,19 @@ internal sealed class StudyMaterial : IDisposable
     public string Subtitle => $"{_model}; {Images.Shape[0]} pictures of {Images.Shape[3]} pixels";
 
     /// <summary>What decides the figures: the model, the pictures, and what is added.</summary>
-    public KeyValues Protocol(IReadOnlyList<KeyValuePair<string, string>> more) => new(null,
-    [
-        new("Model", _model), new("Autoencoder", $"{Autoencoder.GetType().Name}, {Autoencoder.Downsampling} times smaller; latents are the posterior's mean"), new("Pictures", _pictures), .. more,
-    ]);
+    public KeyValues Protocol(IReadOnlyList<KeyValuePair<string, string>> more) =>
+        new(
+            null,
+            [
+                new("Model", _model),
+                new(
+                    "Autoencoder",
+                    $"{Autoencoder.GetType().Name}, {Autoencoder.Downsampling} times smaller; latents are the posterior's mean"
+                ),
+                new("Pictures", _pictures),
+                .. more,
+            ]
+        );
 
     /// <summary>Reads model and pictures.</summary>
     public static StudyMaterial Open(string? model, string? data, int size, int count, ulong seed, string deviceName, bool needsDenoiser)
@@ -53,21 +80,48 @@ internal sealed class StudyMaterial : IDisposable
         IPictureSource source = data is null ? new ProceduralScenes(seed, size, count, SceneSplit.Validation) : ImageFolder.Open(data);
         var framing = new Framing { Width = size, Height = size };
         // Every how manieth picture, so that all classes are seen.
-        int[] taken = [.. Enumerable.Range(0, Math.Min(count, source.Count)).Select(k => (int)((long)k * source.Count / Math.Min(count, source.Count)))];
+        int[] taken =
+        [
+            .. Enumerable
+                .Range(0, Math.Min(count, source.Count))
+                .Select(k => (int)((long)k * source.Count / Math.Min(count, source.Count))),
+        ];
         Picture[] pictures = [.. taken.Select(k => framing.Apply(source.Load(k, framing.MinSide), seed, source[k].Id).Picture)];
-        var (shown, told) = (model ?? "the demo's model", data is null
-            ? $"{pictures.Length} procedural scenes of {size} pixels, seed {seed}"
-            : $"{pictures.Length} of {source.Count} of {data}, at equal distances; shorter side to {size} by Lanczos' filter as Pillow does it, cut from the middle");
+        var (shown, told) = (
+            model ?? "the demo's model",
+            data is null
+                ? $"{pictures.Length} procedural scenes of {size} pixels, seed {seed}"
+                : $"{pictures.Length} of {source.Count} of {data}, at equal distances; shorter side to {size} by Lanczos' filter as "
+                    + $"Pillow does it, cut from the middle"
+        );
         if (needsDenoiser || File.Exists(Path.Combine(path, PipelineLayout.IndexName)))
         {
             var pipeline = LatentDiffusionPipeline.Load(path, device);
-            return new StudyMaterial(pipeline, pipeline.Autoencoder, pipeline, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, shown, told);
+            return new StudyMaterial(
+                pipeline,
+                pipeline.Autoencoder,
+                pipeline,
+                Keep(pictures),
+                [.. taken.Select(k => source[k].Label)],
+                device,
+                shown,
+                told
+            );
         }
 
         var component = ComponentFolder.Load(path, device);
         if (component.Network is not IAutoencoder autoencoder)
             throw new InputException($"'{path}' holds a {component.ClassName}, where a pipeline or an autoencoder belongs.");
-        return new StudyMaterial(component, autoencoder, null, Keep(pictures), [.. taken.Select(k => source[k].Label)], device, shown, told);
+        return new StudyMaterial(
+            component,
+            autoencoder,
+            null,
+            Keep(pictures),
+            [.. taken.Select(k => source[k].Label)],
+            device,
+            shown,
+            told
+        );
     }
 
     /// <summary>What the denoiser is told of each picture.</summary>
@@ -77,9 +131,15 @@ internal sealed class StudyMaterial : IDisposable
         if (Pipeline!.Denoiser.ClassCount is not { } classes)
             return new Condition();
         if (Labels.Contains(null))
-            throw new InputException($"The denoiser draws one of {classes} classes, and at least one picture has none. Put pictures into class subfolders or give labels in metadata.jsonl.");
+            throw new InputException(
+                $"The denoiser draws one of {classes} classes, and at least one picture has none. Put pictures into class "
+                    + $"subfolders or give labels in metadata.jsonl."
+            );
         if (Labels.Max() is { } last && last >= classes)
-            throw new InputException($"The denoiser knows {classes} classes, and a picture is of class {last}, counted from 0. Give pictures of the classes that the model was trained on, or a model that was trained on these.");
+            throw new InputException(
+                $"The denoiser knows {classes} classes, and a picture is of class {last}, counted from 0. Give pictures of the "
+                    + $"classes that the model was trained on, or a model that was trained on these."
+            );
         return new Condition(Tensor.From(Labels.Select(static label => (long)label!.Value).ToArray()));
     }
 

@@ -14,63 +14,134 @@ internal static class TapReport
     private sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
     /// <summary>Measures and writes up; the options go into a file beside the report.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(StudyMaterial material, int levels, ulong seed, string output, CancellationToken cancellation)
+    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+        StudyMaterial material,
+        int levels,
+        ulong seed,
+        string output,
+        CancellationToken cancellation
+    )
     {
         double[] times = [.. Enumerable.Range(0, levels).Select(k => (k + 0.5) / levels)];
-        var study = TapStudy.Measure(material.Images, material.Condition(), material.Pipeline!, times, seed, material.Device, cancellation: cancellation);
+        var study = TapStudy.Measure(
+            material.Images,
+            material.Condition(),
+            material.Pipeline!,
+            times,
+            seed,
+            material.Device,
+            cancellation: cancellation
+        );
         var proposal = TapProposal.Of(study);
         var options = Fragment(proposal).ToJsonString(new() { WriteIndented = true });
         var file = Path.Combine(output, OptionsName);
         AtomicFile.WriteText(file, options + "\n");
-        var document = new ReportDocument("Taps and estimates before post-training", [
-            new ReportSection("What follows", new Prose([.. proposal.Reasons]), new CodeBlock("Options", options), new CodeBlock("Command", $"retouch train --options {file} --model MODEL --data PICTURES --output RUN")),
-            new ReportSection("Taps", Taps(study)),
-            new ReportSection("Estimates by noise", Charts(study, proposal)),
-            new ReportSection("How it was measured", material.Protocol([new("Noise levels", $"{levels}, at equal distances of time; the same noise at each, seed {seed}")])),
-        ]) { Subtitle = material.Subtitle };
-        return (document, new Result(study, proposal, options), writer =>
+        var document = new ReportDocument(
+            "Taps and estimates before post-training",
+            [
+                new ReportSection(
+                    "What follows",
+                    new Prose([.. proposal.Reasons]),
+                    new CodeBlock("Options", options),
+                    new CodeBlock("Command", $"retouch train --options {file} --model MODEL --data PICTURES --output RUN")
+                ),
+                new ReportSection("Taps", Taps(study)),
+                new ReportSection("Estimates by noise", Charts(study, proposal)),
+                new ReportSection(
+                    "How it was measured",
+                    material.Protocol([new("Noise levels", $"{levels}, at equal distances of time; the same noise at each, seed {seed}")])
+                ),
+            ]
+        )
         {
-            writer.WriteLine($"{"tap",-5}{"channels",10}{"scale",7}{"magnitude",12}{"deviation",12}{"peak",9}{"outliers",11}{"their energy",14}{"constant",10}");
-            foreach (var t in study.Taps)
-                writer.WriteLine($"{t.Tap,-5}{t.Place.Channels,10}{t.Place.Scale,7}{Figures.Significant(t.Magnitude, 3),12}{Figures.Significant(t.Deviation, 3),12}{Figures.Significant(t.Peak, 3),9}{Figures.Percent(t.Outliers),11}{Figures.Percent(t.OutlierEnergy),14}{Figures.Percent(t.Constant),10}");
-            writer.WriteLine();
-            writer.WriteLine($"{"sigma",-10}{"latent error",14}{"feature error by tap",22}");
-            foreach (var l in study.Levels)
-                writer.WriteLine($"{Figures.Significant(l.Sigma, 3),-10}{Figures.Significant(l.LatentError, 3),14}  {string.Join("  ", l.FeatureErrors.Select(static e => Figures.Significant(e, 3)))}");
-            writer.WriteLine();
-            foreach (var reason in proposal.Reasons)
-                writer.WriteLine(reason);
-            writer.WriteLine(options);
-            writer.WriteLine($"options: {file}");
-        });
+            Subtitle = material.Subtitle,
+        };
+        return (
+            document,
+            new Result(study, proposal, options),
+            writer =>
+            {
+                writer.WriteLine(
+                    $"{"tap", -5}{"channels", 10}{"scale", 7}{"magnitude", 12}{"deviation", 12}{"peak", 9}{"outliers", 11}"
+                        + $"{"their energy", 14}{"constant", 10}"
+                );
+                foreach (var t in study.Taps)
+                    writer.WriteLine(
+                        $"{t.Tap, -5}{t.Place.Channels, 10}{t.Place.Scale, 7}{Figures.Significant(t.Magnitude, 3), 12}"
+                            + $"{Figures.Significant(t.Deviation, 3), 12}{Figures.Significant(t.Peak, 3), 9}"
+                            + $"{Figures.Percent(t.Outliers), 11}{Figures.Percent(t.OutlierEnergy), 14}{Figures.Percent(t.Constant), 10}"
+                    );
+                writer.WriteLine();
+                writer.WriteLine($"{"sigma", -10}{"latent error", 14}{"feature error by tap", 22}");
+                foreach (var l in study.Levels)
+                    writer.WriteLine(
+                        $"{Figures.Significant(l.Sigma, 3), -10}{Figures.Significant(l.LatentError, 3), 14}  "
+                            + $"{string.Join("  ", l.FeatureErrors.Select(static e => Figures.Significant(e, 3)))}"
+                    );
+                writer.WriteLine();
+                foreach (var reason in proposal.Reasons)
+                    writer.WriteLine(reason);
+                writer.WriteLine(options);
+                writer.WriteLine($"options: {file}");
+            }
+        );
     }
 
     /// <summary>The proposal as training options.</summary>
-    internal static JsonObject Fragment(TapProposal proposal) => new()
-    {
-        ["objective"] = new JsonObject
+    internal static JsonObject Fragment(TapProposal proposal) =>
+        new()
         {
-            ["perceptual"] = new JsonObject
+            ["objective"] = new JsonObject
             {
-                ["taps"] = new JsonArray([.. proposal.Taps.Select(static t => (JsonNode)t)]),
-                ["depthWeighting"] = "custom",
-                ["depthWeights"] = new JsonArray([.. proposal.Weights.Select(static w => (JsonNode)w)]),
-                ["threshold"] = proposal.Threshold,
-                ["weight"] = proposal.Weight,
+                ["perceptual"] = new JsonObject
+                {
+                    ["taps"] = new JsonArray([.. proposal.Taps.Select(static t => (JsonNode)t)]),
+                    ["depthWeighting"] = "custom",
+                    ["depthWeights"] = new JsonArray([.. proposal.Weights.Select(static w => (JsonNode)w)]),
+                    ["threshold"] = proposal.Threshold,
+                    ["weight"] = proposal.Weight,
+                },
             },
-        },
-    };
+        };
 
-    private static ReportTable Taps(TapStudyResult study) => new("Features on real pictures", "tap",
-        [new("channels"), new("times the latent's side"), new("magnitude"), new("deviation"), new("peak, in deviations"), new("outliers") { Unit = "%" }, new("their share of the variance") { Unit = "%" }, new("constant maps") { Unit = "%" }],
-        [.. study.Taps.Select(static t => new TableRow($"tap {t.Tap}", t.Place.Channels, t.Place.Scale, t.Magnitude, t.Deviation, t.Peak, 100 * t.Outliers, 100 * t.OutlierEnergy, 100 * t.Constant))])
-    {
-        Note = "Outliers by the loss's rule, before its windows, in maps that are not constant: in those there is nothing to compare.",
-    };
+    private static ReportTable Taps(TapStudyResult study) =>
+        new(
+            "Features on real pictures",
+            "tap",
+            [
+                new("channels"),
+                new("times the latent's side"),
+                new("magnitude"),
+                new("deviation"),
+                new("peak, in deviations"),
+                new("outliers") { Unit = "%" },
+                new("their share of the variance") { Unit = "%" },
+                new("constant maps") { Unit = "%" },
+            ],
+            [
+                .. study.Taps.Select(static t => new TableRow(
+                    $"tap {t.Tap}",
+                    t.Place.Channels,
+                    t.Place.Scale,
+                    t.Magnitude,
+                    t.Deviation,
+                    t.Peak,
+                    100 * t.Outliers,
+                    100 * t.OutlierEnergy,
+                    100 * t.Constant
+                )),
+            ]
+        )
+        {
+            Note = "Outliers by the loss's rule, before its windows, in maps that are not constant: in those there is nothing to compare.",
+        };
 
     private static ReportBlock[] Charts(TapStudyResult study, TapProposal proposal)
     {
-        LevelFacts[] levels = [.. study.Levels.OrderBy(static l => l.Sigma).DistinctBy(static l => l.Sigma).Where(static l => double.IsFinite(l.Sigma))];
+        LevelFacts[] levels =
+        [
+            .. study.Levels.OrderBy(static l => l.Sigma).DistinctBy(static l => l.Sigma).Where(static l => double.IsFinite(l.Sigma)),
+        ];
         double[] x = [.. levels.Select(static l => l.Sigma)];
         var axis = new ChartAxis("σ, noise to signal", Log: true);
         ChartSeries Tap(int t, Func<LevelFacts, IReadOnlyList<double>> of) => new($"tap {t}", x, [.. levels.Select(l => of(l)[t])]);
@@ -84,15 +155,39 @@ internal static class TapReport
         string[] bands = ["low frequencies", "middle", "high"];
         return
         [
-            new LineChart("Error of the estimate, by noise", axis, new ChartAxis("squared error over variance", Log: true),
-                [new ChartSeries("ẑ0", x, [.. levels.Select(static l => l.LatentError)]), .. study.Taps.Select(t => Tap(t.Tap, static l => l.FeatureErrors))])
+            new LineChart(
+                "Error of the estimate, by noise",
+                axis,
+                new ChartAxis("squared error over variance", Log: true),
+                [
+                    new ChartSeries("ẑ0", x, [.. levels.Select(static l => l.LatentError)]),
+                    .. study.Taps.Select(t => Tap(t.Tap, static l => l.FeatureErrors)),
+                ]
+            )
             {
                 Note = "At 1 an estimate is worth as much as the mean. \"tap\" lines are of the features that the decoder makes of ẑ0.",
             },
-            new LineChart("Error of the decoded estimate, by frequency band", axis, new ChartAxis("power of the error over that of the picture", Log: true),
-                [.. bands.Select((band, b) => new ChartSeries(band, x, [.. levels.Select(l => l.Bands[b])]))]),
-            new LineChart("The perceptual loss of each tap, before weights", axis, new ChartAxis("loss", Log: true), [.. study.Taps.Select(t => Tap(t.Tap, static l => l.Perceptual))]),
-            new LineChart("Shares of the taps in the loss, with the weights proposed", axis, new ChartAxis("share"), [.. proposal.Taps.Select((t, k) => new ChartSeries($"tap {t}", x, [.. shares.Select(s => s[k])]))]) { Stacked = true },
+            new LineChart(
+                "Error of the decoded estimate, by frequency band",
+                axis,
+                new ChartAxis("power of the error over that of the picture", Log: true),
+                [.. bands.Select((band, b) => new ChartSeries(band, x, [.. levels.Select(l => l.Bands[b])]))]
+            ),
+            new LineChart(
+                "The perceptual loss of each tap, before weights",
+                axis,
+                new ChartAxis("loss", Log: true),
+                [.. study.Taps.Select(t => Tap(t.Tap, static l => l.Perceptual))]
+            ),
+            new LineChart(
+                "Shares of the taps in the loss, with the weights proposed",
+                axis,
+                new ChartAxis("share"),
+                [.. proposal.Taps.Select((t, k) => new ChartSeries($"tap {t}", x, [.. shares.Select(s => s[k])]))]
+            )
+            {
+                Stacked = true,
+            },
         ];
     }
 }

@@ -5,15 +5,19 @@ namespace Retouch.Torch.Diagnostics;
 
 /// <summary>What one boxed call costs from managed code and from a C++ loop, side by side.</summary>
 /// <param name="Operator">The operator that was called.</param>
-/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of <see cref="Held"/> calls.</param>
-/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, results freed as many at a time.</param>
+/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of <see cref="Held"/>
+/// calls.</param>
+/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, results freed as many at a
+/// time.</param>
 /// <param name="Ratio">Median over rounds of the ratio managed to native, taken round by round.</param>
 public sealed record CallOverhead(string Operator, double ManagedNanoseconds, double NativeNanoseconds, double Ratio)
 {
     /// <summary>Results that both sides hold before they free them: about what a block of a network makes.</summary>
     public const int Held = 100;
 
-    /// <summary>Measures a few operators of different signatures in rounds that alternate, so that a drift of the machine's speed cancels out.</summary>
+    /// <summary>
+    /// Measures a few operators of different signatures in rounds that alternate, so that a drift of the machine's speed cancels out.
+    /// </summary>
     /// <param name="calls">Calls a round.</param>
     /// <param name="rounds">Rounds of each.</param>
     public static IReadOnlyList<CallOverhead> Measure(int calls = 20_000, int rounds = 15)
@@ -25,12 +29,7 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         var w = Ops.Ones([8L, 8]);
         var image = Ops.Ones([1L, 4, 8, 8]);
         var kernel = Ops.Ones([4L, 4, 3, 3]);
-        return
-        [
-            Add(a, b, calls, rounds),
-            Linear(a, w, calls, rounds),
-            Conv(image, kernel, calls, rounds),
-        ];
+        return [Add(a, b, calls, rounds), Linear(a, w, calls, rounds), Conv(image, kernel, calls, rounds)];
     }
 
     private static unsafe CallOverhead Add(Tensor a, Tensor b, int calls, int rounds)
@@ -46,13 +45,28 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         var arguments = stackalloc Value[] { Value.Of(a), Value.Of(w), default };
         var native = new Pointer(arguments);
         var handle = new OperatorHandle("aten::linear", "");
-        return Compare("aten::linear [4, 8] × [8, 8]", () => a.Linear(w), n => handle.InvokeNatively(native.Value, 3, n, Held), calls, rounds);
+        return Compare(
+            "aten::linear [4, 8] × [8, 8]",
+            () => a.Linear(w),
+            n => handle.InvokeNatively(native.Value, 3, n, Held),
+            calls,
+            rounds
+        );
     }
 
     private static unsafe CallOverhead Conv(Tensor image, Tensor kernel, int calls, int rounds)
     {
         var ones = stackalloc long[] { 1, 1 };
-        var arguments = stackalloc Value[] { Value.Of(image), Value.Of(kernel), default, Value.Of(ones, 2, true), Value.Of(ones, 2, true), Value.Of(ones, 2, true), Value.Of(1L) };
+        var arguments = stackalloc Value[]
+        {
+            Value.Of(image),
+            Value.Of(kernel),
+            default,
+            Value.Of(ones, 2, true),
+            Value.Of(ones, 2, true),
+            Value.Of(ones, 2, true),
+            Value.Of(1L),
+        };
         var native = new Pointer(arguments);
         var handle = new OperatorHandle("aten::conv2d", "");
         return Compare(
@@ -60,7 +74,8 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
             () => image.Conv2d(kernel, null, [1L, 1], [1L, 1], [1L, 1], 1),
             n => handle.InvokeNatively(native.Value, 7, n, Held),
             calls,
-            rounds);
+            rounds
+        );
     }
 
     private static CallOverhead Compare(string name, Func<Tensor> managed, Action<long> native, int calls, int rounds)

@@ -5,7 +5,8 @@ namespace Retouch.Torch.Diagnostics;
 /// stands in its place (<c>using var phase = clock?.Enter("backward");</c>).
 /// </summary>
 /// <param name="time">The clock.</param>
-/// <param name="device">Waited for where a phase begins or ends, so that work queued on an accelerator counts where it was asked for.</param>
+/// <param name="device">Waited for where a phase begins or ends, so that work queued on an accelerator counts where it was asked
+/// for.</param>
 public sealed class PhaseClock(TimeProvider time, Device device)
 {
     private readonly Dictionary<string, TimeSpan> _spent = new(StringComparer.Ordinal);

@@ -11,7 +11,8 @@ internal static unsafe partial class Native
     private const string Library = "retouch_torch";
 
     /// <summary>Finds and loads the shim; does nothing when it is loaded.</summary>
-    /// <exception cref="Core.Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong version.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong
+    /// version.</exception>
     public static void Load() => NativeLoader.EnsureLoaded();
 
     [LibraryImport(Library, EntryPoint = "rt_abi_version")]
@@ -45,7 +46,15 @@ internal static unsafe partial class Native
     public static partial void TensorInfoGet(nint tensor, TensorInfo* info);
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_from_blob")]
-    public static partial int TensorFromBlob(void* data, long* sizes, int dim, int dtype, delegate* unmanaged<nint, void> release, nint context, nint* tensor);
+    public static partial int TensorFromBlob(
+        void* data,
+        long* sizes,
+        int dim,
+        int dtype,
+        delegate* unmanaged<nint, void> release,
+        nint context,
+        nint* tensor
+    );
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_set_requires_grad")]
     public static partial int TensorSetRequiresGrad(nint tensor, int value);
@@ -69,11 +78,29 @@ internal static unsafe partial class Native
     public static partial int Backward(nint* outputs, int n, nint* grads, int retain, int create);
 
     [LibraryImport(Library, EntryPoint = "rt_grad")]
-    public static partial int Grad(nint* outputs, int n, nint* inputs, int m, nint* grads, int retain, int create, int allowUnused, nint* results);
+    public static partial int Grad(
+        nint* outputs,
+        int n,
+        nint* inputs,
+        int m,
+        nint* grads,
+        int retain,
+        int create,
+        int allowUnused,
+        nint* results
+    );
 
     [LibraryImport(Library, EntryPoint = "rt_custom_function")]
     public static partial int CustomFunction(
-        nint* inputs, int n, nint* outputs, int m, delegate* unmanaged<nint, nint*, int, nint*, int, int> backward, delegate* unmanaged<nint, void> release, nint context, nint* results);
+        nint* inputs,
+        int n,
+        nint* outputs,
+        int m,
+        delegate* unmanaged<nint, nint*, int, nint*, int, int> backward,
+        delegate* unmanaged<nint, void> release,
+        nint context,
+        nint* results
+    );
 
     [LibraryImport(Library, EntryPoint = "rt_autocast_set")]
     public static partial int AutocastSet(int deviceType, int enabled, int dtype);

@@ -23,12 +23,15 @@ public sealed record NativeFile(nint Handle, string Path)
     {
         var file = $"lib{name}.so";
         var chosen = Environment.GetEnvironmentVariable(FolderVariable);
-        var path = Folders(chosen).Select(folder => System.IO.Path.Combine(folder, file)).FirstOrDefault(File.Exists)
+        var path =
+            Folders(chosen).Select(folder => System.IO.Path.Combine(folder, file)).FirstOrDefault(File.Exists)
             ?? throw new EnvironmentException(
-                (string.IsNullOrEmpty(chosen)
-                    ? $"The native library {file} is neither beside the program nor in artifacts/native/current above it."
-                    : $"{FolderVariable}={chosen} holds no {file}.")
-                + " Run './retouch doctor' in the source tree: it builds what is missing and says what it cannot.");
+                (
+                    string.IsNullOrEmpty(chosen)
+                        ? $"The native library {file} is neither beside the program nor in artifacts/native/current above it."
+                        : $"{FolderVariable}={chosen} holds no {file}."
+                ) + " Run './retouch doctor' in the source tree: it builds what is missing and says what it cannot."
+            );
         nint handle;
         try
         {
@@ -36,12 +39,17 @@ public sealed record NativeFile(nint Handle, string Path)
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            throw new EnvironmentException($"The native library '{path}' cannot be loaded: {Reason(e.Message)} {remedy} Then run './retouch doctor'.", e);
+            throw new EnvironmentException(
+                $"The native library '{path}' cannot be loaded: {Reason(e.Message)} {remedy} Then run './retouch doctor'.",
+                e
+            );
         }
 
         return NativeLibrary.TryGetExport(handle, export, out _)
             ? new(handle, path)
-            : throw new EnvironmentException($"'{path}' is not the native library it is named after. Delete it and run './retouch doctor' to build it anew.");
+            : throw new EnvironmentException(
+                $"'{path}' is not the native library it is named after. Delete it and run './retouch doctor' to build it anew."
+            );
     }
 
     private static IEnumerable<string> Folders(string? chosen)
@@ -58,7 +66,9 @@ public sealed record NativeFile(nint Handle, string Path)
             yield return System.IO.Path.Combine(folder.FullName, "artifacts", "native", "current");
     }
 
-    /// <summary>.NET explains at length how to debug loading and lists what it tried; the loader's own sentence names the culprit.</summary>
+    /// <summary>
+    /// .NET explains at length how to debug loading and lists what it tried; the loader's own sentence names the culprit.
+    /// </summary>
     private static string Reason(string message)
     {
         string[] telling = ["cannot open shared object", "undefined symbol", "file too short", "invalid ELF"];

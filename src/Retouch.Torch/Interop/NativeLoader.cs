@@ -41,11 +41,17 @@ internal static partial class NativeLoader
     {
         ChooseWaitPolicy();
         var (library, path) = NativeFile.Load(
-            Name, "rt_abi_version", "Install libtorch (Debian: libtorch-dev, libopenblas0) or point RETOUCH_LIBTORCH to one.");
+            Name,
+            "rt_abi_version",
+            "Install libtorch (Debian: libtorch-dev, libopenblas0) or point RETOUCH_LIBTORCH to one."
+        );
         NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, (name, _, _) => name == Name ? library : 0);
         var version = Native.GetAbiVersion();
         if (version != Native.AbiVersion)
-            throw new EnvironmentException($"'{path}' speaks version {version} of the native interface, this program needs {Native.AbiVersion}. Run './retouch doctor' to build it anew.");
+            throw new EnvironmentException(
+                $"'{path}' speaks version {version} of the native interface, this program needs {Native.AbiVersion}. Run "
+                    + $"'./retouch doctor' to build it anew."
+            );
         ChooseThreads();
         LoadedFrom = path;
         s_library = library;
@@ -53,9 +59,9 @@ internal static partial class NativeLoader
 
     /// <summary>
     /// Idle OpenMP threads that spin steal the core from whatever else computes there (data loading, a second trainer), which was seen to
-    /// slow a step twentyfold; they sleep instead, unless the user chose otherwise. OpenBLAS' own threads call sched_yield for 2²⁶ cycles after
-    /// every product, which took a sixth of the processor time of a step on two cores; 2¹⁰ cycles are enough for a product that follows at once.
-    /// Both must stand in the C environment before the libraries load.
+    /// slow a step twentyfold; they sleep instead, unless the user chose otherwise. OpenBLAS' own threads call sched_yield for 2²⁶ cycles
+    /// after every product, which took a sixth of the processor time of a step on two cores; 2¹⁰ cycles are enough for a product that
+    /// follows at once. Both must stand in the C environment before the libraries load.
     /// </summary>
     private static void ChooseWaitPolicy()
     {
@@ -69,7 +75,10 @@ internal static partial class NativeLoader
     /// </summary>
     private static void ChooseThreads()
     {
-        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OMP_NUM_THREADS")) && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("MKL_NUM_THREADS")))
+        if (
+            string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"))
+            && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("MKL_NUM_THREADS"))
+        )
             Native.ThreadsSet(Environment.ProcessorCount);
     }
 

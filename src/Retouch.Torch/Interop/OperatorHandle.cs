@@ -24,7 +24,9 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
             throw TorchException.FromNative(overload.Length == 0 ? name : $"{name}.{overload}");
     }
 
-    /// <summary>The same call made <paramref name="times"/> times by a loop in C++ that frees its results <paramref name="hold"/> at a time.</summary>
+    /// <summary>
+    /// The same call made <paramref name="times"/> times by a loop in C++ that frees its results <paramref name="hold"/> at a time.
+    /// </summary>
     public void InvokeNatively(Value* arguments, int count, long times, long hold)
     {
         if (Native.CallRepeat(Handle, arguments, count, times, hold) != 0)
@@ -36,9 +38,15 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
         Native.Load();
         nint found = 0;
         if (Native.OperatorFind(name, overload, &found) != 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
-            throw new Core.Errors.EnvironmentException($"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch doctor' in the source tree to build it anew.");
+            throw new Core.Errors.EnvironmentException(
+                $"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch "
+                    + $"doctor' in the source tree to build it anew."
+            );
         if (found == 0)
-            throw new TorchException($"libtorch {TorchRuntime.Version} has no operator {name}{(overload.Length == 0 ? "" : "." + overload)}; use a newer libtorch (RETOUCH_LIBTORCH).");
+            throw new TorchException(
+                $"libtorch {TorchRuntime.Version} has no operator {name}{(overload.Length == 0 ? "" : "." + overload)}; use a "
+                    + $"newer libtorch (RETOUCH_LIBTORCH)."
+            );
         return _handle = found;
     }
 }

@@ -10,10 +10,13 @@ internal unsafe struct Value
 {
     [FieldOffset(0)]
     private int _tag;
+
     [FieldOffset(4)]
     private int _length;
+
     [FieldOffset(8)]
     private long _integer;
+
     [FieldOffset(8)]
     private double _real;
 
@@ -56,12 +59,13 @@ internal unsafe struct Value
 
     public static Value Of(bool? value) => value is { } v ? Of(v) : None;
 
-    public static Value Of(Scalar scalar) => scalar.Kind switch
-    {
-        Scalar.ScalarKind.Integer => Of(scalar.Integer),
-        Scalar.ScalarKind.Real => Of(scalar.Real),
-        _ => Default,
-    };
+    public static Value Of(Scalar scalar) =>
+        scalar.Kind switch
+        {
+            Scalar.ScalarKind.Integer => Of(scalar.Integer),
+            Scalar.ScalarKind.Real => Of(scalar.Real),
+            _ => Default,
+        };
 
     public static Value Of(Scalar? scalar) => scalar is { } s ? Of(s) : None;
 
@@ -75,36 +79,75 @@ internal unsafe struct Value
 
     public static Value Of(MemoryFormat? format) => format is { } f ? Of(f) : None;
 
-    public static Value Of(Device device) => new() { _tag = (int)Tag.Device, _integer = ((long)device.Type << 32) | (uint)device.NativeIndex };
+    public static Value Of(Device device) =>
+        new() { _tag = (int)Tag.Device, _integer = ((long)device.Type << 32) | (uint)device.NativeIndex };
 
     public static Value Of(Device? device) => device is { } d ? Of(d) : None;
 
-    public static Value Of(Generator? generator) => generator is null ? None : new() { _tag = (int)Tag.Generator, _integer = generator.Handle };
+    public static Value Of(Generator? generator) =>
+        generator is null ? None : new() { _tag = (int)Tag.Generator, _integer = generator.Handle };
 
     // An empty list where the schema has a default asks for the default: C# cannot write a span as a default argument.
     public static Value Of(long* items, int length, bool hasDefault) =>
-        length == 0 && hasDefault ? Default : new() { _tag = (int)Tag.IntList, _length = length, _integer = (nint)items };
+        length == 0 && hasDefault
+            ? Default
+            : new()
+            {
+                _tag = (int)Tag.IntList,
+                _length = length,
+                _integer = (nint)items,
+            };
 
     public static Value Of(double* items, int length, bool hasDefault) =>
-        length == 0 && hasDefault ? Default : new() { _tag = (int)Tag.DoubleList, _length = length, _integer = (nint)items };
+        length == 0 && hasDefault
+            ? Default
+            : new()
+            {
+                _tag = (int)Tag.DoubleList,
+                _length = length,
+                _integer = (nint)items,
+            };
 
-    public static Value OfBools(long* items, int length) => new() { _tag = (int)Tag.BoolList, _length = length, _integer = (nint)items };
+    public static Value OfBools(long* items, int length) =>
+        new()
+        {
+            _tag = (int)Tag.BoolList,
+            _length = length,
+            _integer = (nint)items,
+        };
 
     public static Value OfText(string? text, byte* bytes, int length) =>
-        text is null ? None : new() { _tag = (int)Tag.String, _length = length, _integer = (nint)bytes };
+        text is null
+            ? None
+            : new()
+            {
+                _tag = (int)Tag.String,
+                _length = length,
+                _integer = (nint)bytes,
+            };
 
     public static Value List(ReadOnlySpan<Tensor> tensors, Span<nint> handles, nint* pointer)
     {
         for (var k = 0; k < tensors.Length; k++)
             handles[k] = tensors[k].Handle;
-        return new() { _tag = (int)Tag.TensorList, _length = tensors.Length, _integer = (nint)pointer };
+        return new()
+        {
+            _tag = (int)Tag.TensorList,
+            _length = tensors.Length,
+            _integer = (nint)pointer,
+        };
     }
 
     public static Value OptionalList(ReadOnlySpan<Tensor?> tensors, Span<nint> handles, nint* pointer)
     {
         for (var k = 0; k < tensors.Length; k++)
             handles[k] = tensors[k]?.Handle ?? 0;
-        return new() { _tag = (int)Tag.OptionalTensorList, _length = tensors.Length, _integer = (nint)pointer };
+        return new()
+        {
+            _tag = (int)Tag.OptionalTensorList,
+            _length = tensors.Length,
+            _integer = (nint)pointer,
+        };
     }
 
     public static long[] Widen(ReadOnlySpan<bool> flags)
@@ -123,7 +166,9 @@ internal unsafe struct Value
     }
 
     public readonly Tensor TakeTensor() =>
-        _tag == (int)Tag.Tensor && _integer != 0 ? new Tensor((nint)_integer) : throw new TorchException("The operator returned no tensor.");
+        _tag == (int)Tag.Tensor && _integer != 0
+            ? new Tensor((nint)_integer)
+            : throw new TorchException("The operator returned no tensor.");
 
     public readonly Tensor[] TakeTensors()
     {
@@ -136,7 +181,8 @@ internal unsafe struct Value
         return tensors;
     }
 
-    public readonly long AsLong() => _tag is (int)Tag.Int or (int)Tag.Bool ? _integer : throw new TorchException("The operator returned no integer.");
+    public readonly long AsLong() =>
+        _tag is (int)Tag.Int or (int)Tag.Bool ? _integer : throw new TorchException("The operator returned no integer.");
 
     public readonly bool AsBool() => _tag == (int)Tag.Bool ? _integer != 0 : throw new TorchException("The operator returned no boolean.");
 

@@ -4,7 +4,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Retouch.Torch.Io;
 
-/// <summary>A file mapped into memory, for tensors that share its pages. The mapping is freed with its last user: whoever opened it, or a tensor over it.</summary>
+/// <summary>
+/// A file mapped into memory, for tensors that share its pages. The mapping is freed with its last user: whoever opened it, or a tensor
+/// over it.
+/// </summary>
 internal sealed unsafe partial class MappedFile
 {
     private const long LargeEnough = 1 << 18;
@@ -45,7 +48,9 @@ internal sealed unsafe partial class MappedFile
     /// <summary>A part of the file; valid as long as there is a user. The caller has checked that it lies inside.</summary>
     public ReadOnlySpan<byte> Slice(long offset, int length) => new(_start + offset, length);
 
-    /// <summary>A tensor over a part of the file, a further user; where its numbers do not stand on multiples of their size, a copy.</summary>
+    /// <summary>
+    /// A tensor over a part of the file, a further user; where its numbers do not stand on multiples of their size, a copy.
+    /// </summary>
     public Tensor Over(long offset, ReadOnlySpan<long> shape, DType dtype)
     {
         // libtorch's vector instructions expect numbers on multiples of their size.
@@ -59,7 +64,9 @@ internal sealed unsafe partial class MappedFile
         return Tensor.Over(_start + offset, shape, dtype, () => Release(start, bytes));
     }
 
-    /// <summary>A tensor with memory of its own. It is read past the mapping, whose pages would otherwise stay in memory beside the copy.</summary>
+    /// <summary>
+    /// A tensor with memory of its own. It is read past the mapping, whose pages would otherwise stay in memory beside the copy.
+    /// </summary>
     /// <param name="offset">Its first byte.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="dtype">Its type.</param>
@@ -69,7 +76,7 @@ internal sealed unsafe partial class MappedFile
         var copy = Ops.Empty(shape, dtype: dtype);
         var target = (byte*)Interop.TensorInfo.Of(copy.Handle).Data;
         var length = copy.Count * dtype.Size();
-        for (var done = 0L; done < length;)
+        for (var done = 0L; done < length; )
         {
             var read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(piece, length - done)), offset + done);
             if (read == 0)
@@ -80,7 +87,10 @@ internal sealed unsafe partial class MappedFile
         return copy;
     }
 
-    /// <summary>Takes a tensor away, and the memory of the pages that only it looked at: they stay in the system's cache, but no longer count as this process's.</summary>
+    /// <summary>
+    /// Takes a tensor away, and the memory of the pages that only it looked at: they stay in the system's cache, but no longer count as
+    /// this process's.
+    /// </summary>
     private void Release(nint start, long length)
     {
         if (OperatingSystem.IsLinux() && length >= LargeEnough)

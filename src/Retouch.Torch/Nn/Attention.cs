@@ -13,7 +13,8 @@ public static class Attention
     private static readonly Lazy<bool> Fused = new(static () => TorchRuntime.HasOperator("aten::scaled_dot_product_attention"));
 
     /// <summary>
-    /// softmax(q·kᵀ/√d + mask)·v. Without the fused operator, a large score matrix is computed in parts, and computed again in the backward pass instead of being kept.
+    /// softmax(q·kᵀ/√d + mask)·v. Without the fused operator, a large score matrix is computed in parts, and computed again in the backward
+    /// pass instead of being kept.
     /// </summary>
     /// <param name="query">[batch, heads, tokens, d].</param>
     /// <param name="key">[batch, heads, sources, d].</param>
@@ -25,7 +26,9 @@ public static class Attention
         if (Fused.Value)
             return Ops.ScaledDotProductAttention(query, key, value, mask);
         var recorded = Autograd.IsEnabled && (query.RequiresGrad || key.RequiresGrad || value.RequiresGrad);
-        return RowBytes(key) * query.Shape[0] * query.Shape[1] * query.Shape[2] > (recorded ? LargeRecordedBytes : LargeBytes) && mask is null or { RequiresGrad: false }
+        return
+            RowBytes(key) * query.Shape[0] * query.Shape[1] * query.Shape[2] > (recorded ? LargeRecordedBytes : LargeBytes)
+            && mask is null or { RequiresGrad: false }
             ? InParts(query, key, value, mask, PartBytes)
             : AtOnce(query, key, value, mask);
     }
@@ -43,7 +46,9 @@ public static class Attention
         return scores.Softmax(-1).Matmul(value);
     }
 
-    /// <summary>With a part of the score matrix in memory: some heads of a sample, or some tokens of a head. Rows do not depend on each other.</summary>
+    /// <summary>
+    /// With a part of the score matrix in memory: some heads of a sample, or some tokens of a head. Rows do not depend on each other.
+    /// </summary>
     /// <param name="query">As above.</param>
     /// <param name="key">As above.</param>
     /// <param name="value">As above.</param>

@@ -13,8 +13,8 @@ public interface ITensorSource
     Tensor Read(string name);
 
     /// <summary>
-    /// The tensor under a key, on the CPU, with memory of its own. Files read it so that nothing of theirs stays in memory beside it; a source over another one hands this on,
-    /// or the copy is made through the file's mapping.
+    /// The tensor under a key, on the CPU, with memory of its own. Files read it so that nothing of theirs stays in memory beside it; a
+    /// source over another one hands this on, or the copy is made through the file's mapping.
     /// </summary>
     Tensor ReadOwned(string name) => Read(name).Clone();
 }

@@ -13,19 +13,21 @@ public static class Inits
     public static Init Ones { get; } = static (tensor, _) => tensor.FillInPlace(1);
 
     /// <summary>Uniform in ±<paramref name="bound"/>.</summary>
-    public static Init Uniform(double bound) => (tensor, generator) =>
-    {
-        using var scope = TensorScope.Enter();
-        tensor.CopyInPlace(Ops.Rand(tensor.Shape, generator).Mul(2 * bound).Sub(bound));
-    };
+    public static Init Uniform(double bound) =>
+        (tensor, generator) =>
+        {
+            using var scope = TensorScope.Enter();
+            tensor.CopyInPlace(Ops.Rand(tensor.Shape, generator).Mul(2 * bound).Sub(bound));
+        };
 
     /// <summary>Normal with mean zero.</summary>
     /// <param name="deviation">Standard deviation.</param>
-    public static Init Normal(double deviation) => (tensor, generator) =>
-    {
-        using var scope = TensorScope.Enter();
-        tensor.CopyInPlace(Ops.Randn(tensor.Shape, generator).Mul(deviation));
-    };
+    public static Init Normal(double deviation) =>
+        (tensor, generator) =>
+        {
+            using var scope = TensorScope.Enter();
+            tensor.CopyInPlace(Ops.Randn(tensor.Shape, generator).Mul(deviation));
+        };
 
     /// <summary>PyTorch's default of linear and convolution layers (weights and biases): uniform in ±1/√fan_in.</summary>
     public static Init FanIn(long fanIn) => Uniform(1 / Math.Sqrt(fanIn));

@@ -44,7 +44,17 @@ public sealed class Conv2d
     /// <param name="bias">Whether there is a bias.</param>
     /// <param name="weightInit">Start of the weight; uniform in ±1/√(inputs·kernel²) by default.</param>
     /// <param name="biasInit">Start of the bias; as the weight by default.</param>
-    public Conv2d(ParameterPath path, long inputs, long outputs, long kernel, long stride = 1, long padding = 0, bool bias = true, Init? weightInit = null, Init? biasInit = null)
+    public Conv2d(
+        ParameterPath path,
+        long inputs,
+        long outputs,
+        long kernel,
+        long stride = 1,
+        long padding = 0,
+        bool bias = true,
+        Init? weightInit = null,
+        Init? biasInit = null
+    )
     {
         var fan = Inits.FanIn(inputs * kernel * kernel);
         _weight = path.Parameter("weight", [outputs, inputs, kernel, kernel], weightInit ?? fan);
@@ -62,7 +72,10 @@ public sealed class Conv2d
     }
 }
 
-/// <summary>Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out], when there is one.</summary>
+/// <summary>
+/// Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3],
+/// <c>bias</c> [out], when there is one.
+/// </summary>
 public sealed class UpsampleConv2d
 {
     private readonly Parameter _weight;
@@ -80,12 +93,15 @@ public sealed class UpsampleConv2d
     }
 
     /// <summary>
-    /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low resolution do the
-    /// work of one 3×3 at the high one; there is no second derivative then.
+    /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low
+    /// resolution do the work of one 3×3 at the high one; there is no second derivative then.
     /// </summary>
     public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias?.Value);
 
-    /// <summary>[N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>], each pixel from its nearest; doubling takes the way of <see cref="Forward(Tensor)"/>.</summary>
+    /// <summary>
+    /// [N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>], each pixel from its nearest; doubling takes the way
+    /// of <see cref="Forward(Tensor)"/>.
+    /// </summary>
     /// <param name="x">Maps.</param>
     /// <param name="height">Rows put out.</param>
     /// <param name="width">Columns put out.</param>
@@ -113,7 +129,10 @@ public sealed class GroupNorm
     public GroupNorm(ParameterPath path, long groups, long channels, double eps)
     {
         if (groups < 1 || channels % groups != 0)
-            throw new Core.Errors.InputException($"{path.Name}: {channels} channels cannot be split into {groups} groups. Check norm_num_groups and the channel counts in config.json.");
+            throw new Core.Errors.InputException(
+                $"{path.Name}: {channels} channels cannot be split into {groups} groups. Check norm_num_groups and the channel "
+                    + $"counts in config.json."
+            );
         _weight = path.Parameter("weight", [channels], Inits.Ones);
         _bias = path.Parameter("bias", [channels], Inits.Zeros);
         _groups = groups;
@@ -123,7 +142,10 @@ public sealed class GroupNorm
     /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
     public Tensor Forward(Tensor x) => x.To(_weight.Value.DType).GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
 
-    /// <summary>Normalisation followed by y·sigmoid(y), in one pass and with one map kept for the backward pass. The shape stays. There is no second derivative.</summary>
+    /// <summary>
+    /// Normalisation followed by y·sigmoid(y), in one pass and with one map kept for the backward pass. The shape stays. There is no second
+    /// derivative.
+    /// </summary>
     public Tensor ForwardSilu(Tensor x) => x.GroupNormSilu(_weight.Value, _bias.Value, _groups, _eps);
 }
 
@@ -148,7 +170,8 @@ public sealed class LayerNorm
     }
 
     /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
-    public Tensor Forward(Tensor x) => (_weight is null ? x : x.To(_weight.Value.DType)).LayerNorm([_channels], _weight?.Value, _bias?.Value, _eps);
+    public Tensor Forward(Tensor x) =>
+        (_weight is null ? x : x.To(_weight.Value.DType)).LayerNorm([_channels], _weight?.Value, _bias?.Value, _eps);
 }
 
 /// <summary>A table of vectors. Key: <c>weight</c> [rows, width].</summary>

@@ -1,6 +1,8 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>The low-rank part beside one frozen weight: s·B(A(x)) is added to what the layer gives (Hu et al., "LoRA", 2021, equation 3).</summary>
+/// <summary>
+/// The low-rank part beside one frozen weight: s·B(A(x)) is added to what the layer gives (Hu et al., "LoRA", 2021, equation 3).
+/// </summary>
 /// <param name="down">A: [rank, in], or [rank, in, k, k] for a convolution.</param>
 /// <param name="up">B: [out, rank], or [out, rank, 1, 1].</param>
 /// <param name="scale">s = alpha/rank.</param>

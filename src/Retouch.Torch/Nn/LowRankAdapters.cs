@@ -31,7 +31,8 @@ public sealed record AdapterOptions
     public double? Alpha { get; init; }
 
     /// <summary>
-    /// <see cref="Attention"/>, <see cref="AllLinear"/>, <see cref="All"/>, or ends of module paths, whole parts of them: <c>ff.net.2</c> stands for every layer of that name.
+    /// <see cref="Attention"/>, <see cref="AllLinear"/>, <see cref="All"/>, or ends of module paths, whole parts of them: <c>ff.net.2</c>
+    /// stands for every layer of that name.
     /// </summary>
     public IReadOnlyList<string> Targets { get; init; } = [Attention];
 
@@ -46,12 +47,22 @@ public sealed record AdapterOptions
 public readonly record struct AdaptedLayer(string Path, int Rank, double Alpha);
 
 /// <summary>
-/// Low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021) of a network whose own weights are frozen. The adapters' parameters are a store
-/// of their own: what is trained, averaged and saved. Disposing takes them off the network.
+/// Low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021) of a network whose own weights are frozen. The
+/// adapters' parameters are a store of their own: what is trained, averaged and saved. Disposing takes them off the network.
 /// </summary>
 public sealed class LowRankAdapters : IDisposable
 {
-    private static readonly string[] AttentionNames = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"];
+    private static readonly string[] AttentionNames =
+    [
+        "to_q",
+        "to_k",
+        "to_v",
+        "to_out.0",
+        "add_q_proj",
+        "add_k_proj",
+        "add_v_proj",
+        "to_add_out",
+    ];
 
     private readonly ParameterStore _network;
     private readonly List<(Parameter Weight, LowRankAdapter Adapter)> _attached = [];
@@ -65,8 +76,16 @@ public sealed class LowRankAdapters : IDisposable
             var (outputs, inner) = (weight.Shape[0], weight.Shape[1..]);
             var fan = inner.Aggregate(1L, static (a, b) => a * b);
             var path = new ParameterPath(Parameters, layer.Path);
-            var down = (path / "lora_A").Parameter("weight", [layer.Rank, .. inner], start == AdapterInit.Gaussian ? Inits.Normal(1.0 / layer.Rank) : Inits.FanIn(fan));
-            var up = (path / "lora_B").Parameter("weight", inner.Length == 1 ? [outputs, layer.Rank] : [outputs, layer.Rank, 1, 1], Inits.Zeros);
+            var down = (path / "lora_A").Parameter(
+                "weight",
+                [layer.Rank, .. inner],
+                start == AdapterInit.Gaussian ? Inits.Normal(1.0 / layer.Rank) : Inits.FanIn(fan)
+            );
+            var up = (path / "lora_B").Parameter(
+                "weight",
+                inner.Length == 1 ? [outputs, layer.Rank] : [outputs, layer.Rank, 1, 1],
+                Inits.Zeros
+            );
             _attached.Add((weight, new LowRankAdapter(down, up, layer.Alpha / layer.Rank, this)));
         }
 
@@ -74,7 +93,9 @@ public sealed class LowRankAdapters : IDisposable
             weight.Adapter = adapter;
     }
 
-    /// <summary>What is trained, by <c>PATH.lora_A.weight</c> and <c>PATH.lora_B.weight</c>; without memory until it is initialised or loaded.</summary>
+    /// <summary>
+    /// What is trained, by <c>PATH.lora_A.weight</c> and <c>PATH.lora_B.weight</c>; without memory until it is initialised or loaded.
+    /// </summary>
     public ParameterStore Parameters { get; } = new();
 
     /// <summary>The adapted layers and the scale of each, in the network's order.</summary>
@@ -98,12 +119,24 @@ public sealed class LowRankAdapters : IDisposable
         {
             var found = layers.Where(l => Fits(l, target)).Select(static l => l.LayerPath).ToList();
             if (found.Count == 0)
-                throw new UsageException($"No layer is called '{target}'. Layers of this network end in {string.Join(", ", layers.Select(static l => LastName(l.LayerPath)).Distinct().Order(StringComparer.Ordinal).Take(20))}; {AdapterOptions.Attention}, {AdapterOptions.AllLinear} and {AdapterOptions.All} stand for many.");
+                throw new UsageException(
+                    $"No layer is called '{target}'. Layers of this network end in "
+                        + string.Join(
+                            ", ",
+                            layers.Select(static l => LastName(l.LayerPath)).Distinct().Order(StringComparer.Ordinal).Take(20)
+                        )
+                        + $"; "
+                        + $"{AdapterOptions.Attention}, {AdapterOptions.AllLinear} and {AdapterOptions.All} stand for many."
+                );
             chosen.UnionWith(found);
         }
 
         var alpha = options.Alpha ?? options.Rank;
-        return Attach(network, [.. layers.Where(l => chosen.Contains(l.LayerPath)).Select(l => new AdaptedLayer(l.LayerPath, options.Rank, alpha))], options.Start);
+        return Attach(
+            network,
+            [.. layers.Where(l => chosen.Contains(l.LayerPath)).Select(l => new AdaptedLayer(l.LayerPath, options.Rank, alpha))],
+            options.Start
+        );
     }
 
     /// <summary>Attaches adapters to given layers, and freezes the network.</summary>
@@ -112,7 +145,11 @@ public sealed class LowRankAdapters : IDisposable
     /// <param name="start">How A starts where the adapters are initialised.</param>
     /// <exception cref="UsageException">There are none, a rank or an alpha is not positive, or a path is no layer.</exception>
     /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
-    public static LowRankAdapters Attach(ParameterStore network, IReadOnlyList<AdaptedLayer> layers, AdapterInit start = AdapterInit.KaimingUniform)
+    public static LowRankAdapters Attach(
+        ParameterStore network,
+        IReadOnlyList<AdaptedLayer> layers,
+        AdapterInit start = AdapterInit.KaimingUniform
+    )
     {
         ArgumentNullException.ThrowIfNull(network);
         ArgumentNullException.ThrowIfNull(layers);
@@ -129,7 +166,10 @@ public sealed class LowRankAdapters : IDisposable
         return new LowRankAdapters(network, layers, start);
     }
 
-    /// <summary>Runs the network without them until the result is disposed: the frozen reference of a preference objective. A backward pass that recomputes belongs inside.</summary>
+    /// <summary>
+    /// Runs the network without them until the result is disposed: the frozen reference of a preference objective. A backward pass that
+    /// recomputes belongs inside.
+    /// </summary>
     public Pause Off()
     {
         var before = IsOn;
@@ -166,13 +206,14 @@ public sealed class LowRankAdapters : IDisposable
 
     private static List<Parameter> Adaptable(ParameterStore network) => [.. network.All.Where(static p => p.IsAdaptable)];
 
-    private static bool Fits(Parameter weight, string target) => target switch
-    {
-        AdapterOptions.All => true,
-        AdapterOptions.AllLinear => weight.Shape.Length == 2,
-        AdapterOptions.Attention => Array.Exists(AttentionNames, name => Ends(weight.LayerPath, name)),
-        _ => Ends(weight.LayerPath, target),
-    };
+    private static bool Fits(Parameter weight, string target) =>
+        target switch
+        {
+            AdapterOptions.All => true,
+            AdapterOptions.AllLinear => weight.Shape.Length == 2,
+            AdapterOptions.Attention => Array.Exists(AttentionNames, name => Ends(weight.LayerPath, name)),
+            _ => Ends(weight.LayerPath, target),
+        };
 
     private static bool Ends(string path, string name) => path == name || path.EndsWith($".{name}", StringComparison.Ordinal);
 

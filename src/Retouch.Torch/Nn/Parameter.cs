@@ -1,6 +1,9 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>A tensor of a network under its checkpoint key. It exists from construction on; its memory does only once the store has it allocated or loaded.</summary>
+/// <summary>
+/// A tensor of a network under its checkpoint key. It exists from construction on; its memory does only once the store has it allocated or
+/// loaded.
+/// </summary>
 public sealed class Parameter
 {
     private Tensor? _value;
@@ -30,7 +33,8 @@ public sealed class Parameter
 
     /// <summary>The tensor.</summary>
     /// <exception cref="InvalidOperationException">The store has neither initialised nor loaded it yet.</exception>
-    public Tensor Value => _value ?? throw new InvalidOperationException($"Parameter '{Name}' has no value yet; initialise or load its store first.");
+    public Tensor Value =>
+        _value ?? throw new InvalidOperationException($"Parameter '{Name}' has no value yet; initialise or load its store first.");
 
     /// <summary>The tensor, and those of the adapter beside it while that is on: what a layer of this weight computes with.</summary>
     public IEnumerable<Tensor> Leaves => Adapter is { IsOn: true } adapter ? [Value, adapter.Down.Value, adapter.Up.Value] : [Value];

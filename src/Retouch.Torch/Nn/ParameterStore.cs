@@ -27,7 +27,8 @@ public sealed class ParameterStore : IDisposable
     public Parameter? Find(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>
-    /// Gives every tensor memory and its starting value. Values are drawn in float32 on the CPU, in the order of construction, so they do not depend on the device.
+    /// Gives every tensor memory and its starting value. Values are drawn in float32 on the CPU, in the order of construction, so they do
+    /// not depend on the device.
     /// </summary>
     public void Initialise(Generator generator, Device device, DType dtype = DType.Float32)
     {
@@ -41,7 +42,9 @@ public sealed class ParameterStore : IDisposable
         }
     }
 
-    /// <summary>Reads every tensor from <paramref name="source"/>, converting the type. Nothing is changed when anything is wrong.</summary>
+    /// <summary>
+    /// Reads every tensor from <paramref name="source"/>, converting the type. Nothing is changed when anything is wrong.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type; null keeps the stored one, as integers do anyway.</param>
@@ -54,7 +57,10 @@ public sealed class ParameterStore : IDisposable
         {
             const int Shown = 20;
             var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
-            throw new InputException($"'{origin}' does not fit the network that its config.json describes ({problems.Count} keys):\n  {string.Join("\n  ", problems.Take(Shown))}{more}\nUse the config.json that belongs to these weights.");
+            throw new InputException(
+                $"'{origin}' does not fit the network that its config.json describes ({problems.Count} keys):\n  "
+                    + $"{string.Join("\n  ", problems.Take(Shown))}{more}\nUse the config.json that belongs to these weights."
+            );
         }
 
         using var quiet = Autograd.NoGrad();
@@ -76,7 +82,8 @@ public sealed class ParameterStore : IDisposable
         foreach (var parameter in _all)
         {
             using var scope = TensorScope.Enter();
-            var source = other.Find(parameter.Name) ?? throw new ArgumentException($"The other store has no '{parameter.Name}'.", nameof(other));
+            var source =
+                other.Find(parameter.Name) ?? throw new ArgumentException($"The other store has no '{parameter.Name}'.", nameof(other));
             parameter.Set(source.Value.Detach().Clone());
         }
     }
@@ -100,7 +107,10 @@ public sealed class ParameterStore : IDisposable
         const int MostTensors = 20_000;
         const long MostElements = 1L << 40;
         if (_all.Count >= MostTensors || shape.Aggregate((Int128)1, static (a, b) => a * b) > MostElements)
-            throw new InputException($"The configuration describes a network that is larger than any ('{name}' [{string.Join(", ", shape)}] is tensor {_all.Count}). Check its numbers of layers, blocks and channels.");
+            throw new InputException(
+                $"The configuration describes a network that is larger than any ('{name}' [{string.Join(", ", shape)}] is tensor "
+                    + $"{_all.Count}). Check its numbers of layers, blocks and channels."
+            );
         var parameter = new Parameter(name, shape, init, isBuffer);
         if (!_byName.TryAdd(name, parameter))
             throw new InvalidOperationException($"Two parameters are called '{name}'.");
@@ -117,7 +127,10 @@ public sealed class ParameterStore : IDisposable
             if (!stored.Remove(parameter.Name))
                 problems.Add($"missing: {parameter.Name} [{string.Join(", ", parameter.Shape)}]");
             else if (!source.ShapeOf(parameter.Name).AsSpan().SequenceEqual(parameter.Shape))
-                problems.Add($"wrong shape: {parameter.Name} is [{string.Join(", ", source.ShapeOf(parameter.Name))}], the network has [{string.Join(", ", parameter.Shape)}]");
+                problems.Add(
+                    $"wrong shape: {parameter.Name} is [{string.Join(", ", source.ShapeOf(parameter.Name))}], the network has "
+                        + $"[{string.Join(", ", parameter.Shape)}]"
+                );
         }
 
         problems.AddRange(stored.Order(StringComparer.Ordinal).Select(static name => $"unexpected: {name}"));

@@ -1,6 +1,9 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>x/√(mean(x²) + eps)·weight over the last dimension (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019). Key: <c>weight</c> [C].</summary>
+/// <summary>
+/// x/√(mean(x²) + eps)·weight over the last dimension (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019). Key:
+/// <c>weight</c> [C].
+/// </summary>
 /// <param name="path">Where it stands.</param>
 /// <param name="channels">Size of the last dimension.</param>
 /// <param name="eps">Added to the mean square.</param>

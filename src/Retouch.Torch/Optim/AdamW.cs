@@ -24,8 +24,9 @@ public sealed record AdamWOptions
 }
 
 /// <summary>
-/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages, as one pass over memory: on the CPU by the shim's fused kernel,
-/// elsewhere by libtorch's operators over lists of tensors. Parameters, moments and averages are float32 (or float64) masters.
+/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages, as one pass over memory: on the CPU by the shim's
+/// fused kernel, elsewhere by libtorch's operators over lists of tensors. Parameters, moments and averages are float32 (or float64)
+/// masters.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
@@ -79,13 +80,27 @@ public sealed class AdamW : IDisposable
         using var quiet = Autograd.NoGrad();
         Steps++;
         var values = _parameters.Select(static p => p.Value).ToArray();
-        // A parameter that took no part has gradient zero, as in PyTorch after zero_grad(set_to_none=False): moments decay, weight decay applies.
+        // A parameter that took no part has gradient zero, as in PyTorch after zero_grad(set_to_none=False): moments decay, weight decay
+        // applies.
         var gradients = _parameters.Select(static p => (p.Value.Grad ?? p.Value.ZerosLike()).Contiguous()).ToArray();
         var decays = averages.Select(a => a.NextDecay()).ToArray();
         if (_onCpu)
         {
             Ops.AdamwEmaInPlace(
-                values, gradients, _first, _second, [.. averages.SelectMany(static a => a.Shadows)], decays, learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps, gradientScale);
+                values,
+                gradients,
+                _first,
+                _second,
+                [.. averages.SelectMany(static a => a.Shadows)],
+                decays,
+                learningRate,
+                _options.Beta1,
+                _options.Beta2,
+                _options.Epsilon,
+                _options.WeightDecay,
+                Steps,
+                gradientScale
+            );
             return;
         }
 

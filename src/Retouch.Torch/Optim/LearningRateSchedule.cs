@@ -47,7 +47,9 @@ public sealed record LearningRateSchedule
         {
             LearningRateShape.Linear => Math.Max(0, 1 - progress),
             LearningRateShape.Cosine => Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * progress))),
-            LearningRateShape.Polynomial => progress >= 1 ? End / baseRate : (((baseRate - End) * Math.Pow(1 - progress, Power)) + End) / baseRate,
+            LearningRateShape.Polynomial => progress >= 1
+                ? End / baseRate
+                : (((baseRate - End) * Math.Pow(1 - progress, Power)) + End) / baseRate,
             _ => 1,
         };
     }

@@ -37,8 +37,8 @@ public sealed record WeightAverageOptions
 }
 
 /// <summary>
-/// An exponential moving average of weights: shadow ← shadow + (1 − decay)·(weight − shadow). Several run beside one training, each with its own decay ([LPL] found
-/// 0.99975 best, where 0.9999 is usual).
+/// An exponential moving average of weights: shadow ← shadow + (1 − decay)·(weight − shadow). Several run beside one training, each with
+/// its own decay ([LPL] found 0.99975 best, where 0.9999 is usual).
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {
@@ -71,7 +71,8 @@ public sealed class WeightAverage : IDisposable
         var s = step - 1;
         if (s <= 0)
             return 0;
-        var rising = Options.Warmup == AverageWarmup.Ratio ? (1.0 + s) / (10.0 + s) : 1 - Math.Pow(1 + (s / Options.InverseGamma), -Options.Power);
+        var rising =
+            Options.Warmup == AverageWarmup.Ratio ? (1.0 + s) / (10.0 + s) : 1 - Math.Pow(1 + (s / Options.InverseGamma), -Options.Power);
         return Math.Min(Options.Decay, rising);
     }
 

@@ -8,13 +8,17 @@ using Retouch.Torch.Nn;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// A checkpoint that PyTorch pickled (<c>.bin</c>, <c>.pth</c>, <c>.pt</c>, <c>.ckpt</c>), as an archive (PyTorch 1.6 and later) or as the stream before it. Only tensors are
-/// read, nothing is ever run, and the file is mapped into memory: a tensor that is read takes no memory of its own until something writes to it.
+/// A checkpoint that PyTorch pickled (<c>.bin</c>, <c>.pth</c>, <c>.pt</c>, <c>.ckpt</c>), as an archive (PyTorch 1.6 and later) or as the
+/// stream before it. Only tensors are read, nothing is ever run, and the file is mapped into memory: a tensor that is read takes no memory
+/// of its own until something writes to it.
 /// </summary>
 public sealed class PickleFile : ITensorFile
 {
     private const int MostPickled = 1 << 30;
-    private static readonly BigInteger StreamMagic = BigInteger.Parse("119547037146038801333356", System.Globalization.CultureInfo.InvariantCulture);
+    private static readonly BigInteger StreamMagic = BigInteger.Parse(
+        "119547037146038801333356",
+        System.Globalization.CultureInfo.InvariantCulture
+    );
 
     /// <summary>Names under which training programs keep the weights beside other things.</summary>
     private static readonly string[] Wrappers = ["state_dict", "model_state_dict", "model", "module", "params_ema", "params"];
@@ -24,7 +28,12 @@ public sealed class PickleFile : ITensorFile
     private readonly Dictionary<string, (long Offset, long Length)> _storages;
     private bool _disposed;
 
-    private PickleFile(string path, MappedFile file, Dictionary<string, PickleTensor> tensors, Dictionary<string, (long Offset, long Length)> storages)
+    private PickleFile(
+        string path,
+        MappedFile file,
+        Dictionary<string, PickleTensor> tensors,
+        Dictionary<string, (long Offset, long Length)> storages
+    )
     {
         FilePath = path;
         _file = file;
@@ -38,7 +47,9 @@ public sealed class PickleFile : ITensorFile
     /// <inheritdoc/>
     public IEnumerable<string> Names => _tensors.Keys;
 
-    /// <summary>Opens a file and reads what it says of its tensors. Weights that lie under <c>state_dict</c> or the like are found there.</summary>
+    /// <summary>
+    /// Opens a file and reads what it says of its tensors. Weights that lie under <c>state_dict</c> or the like are found there.
+    /// </summary>
     /// <exception cref="InputException">The file is missing, broken, hostile, or holds more than tensors.</exception>
     public static PickleFile Open(string path)
     {
@@ -59,7 +70,10 @@ public sealed class PickleFile : ITensorFile
             file?.Release();
             throw e switch
             {
-                PickleException => new InputException($"'{path}' is no usable checkpoint of PyTorch: {e.Message}. Download or export it again.", e),
+                PickleException => new InputException(
+                    $"'{path}' is no usable checkpoint of PyTorch: {e.Message}. Download or export it again.",
+                    e
+                ),
                 IOException or UnauthorizedAccessException => new InputException($"Cannot read '{path}': {e.Message}", e),
                 _ => e,
             };
@@ -72,7 +86,9 @@ public sealed class PickleFile : ITensorFile
     /// <inheritdoc/>
     public DType DTypeOf(string name) => Find(name).DType;
 
-    /// <summary>The tensor under a key, over the mapped file where it is contiguous: read-only memory then, so clone what is to be written to.</summary>
+    /// <summary>
+    /// The tensor under a key, over the mapped file where it is contiguous: read-only memory then, so clone what is to be written to.
+    /// </summary>
     /// <exception cref="InputException">There is no such key.</exception>
     public Tensor Read(string name) => Read(name, owned: false);
 
@@ -99,24 +115,31 @@ public sealed class PickleFile : ITensorFile
             return owned ? _file.Copy(start, tensor.Shape, tensor.DType) : _file.Over(start, tensor.Shape, tensor.DType);
         using var scope = TensorScope.Enter();
         var reach = 1 + tensor.Shape.Zip(tensor.Strides).Sum(static p => (p.First - 1) * p.Second);
-        return scope.Keep(_file.Over(start, [reach], tensor.DType).AsStrided(tensor.Shape, tensor.Strides, 0).Clone(MemoryFormat.Contiguous));
+        return scope.Keep(
+            _file.Over(start, [reach], tensor.DType).AsStrided(tensor.Shape, tensor.Strides, 0).Clone(MemoryFormat.Contiguous)
+        );
     }
 
     private PickleTensor Find(string name) =>
-        _tensors.TryGetValue(name, out var tensor) ? tensor : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {_tensors.Count} others.");
+        _tensors.TryGetValue(name, out var tensor)
+            ? tensor
+            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {_tensors.Count} others.");
 
     private static (object? Root, Dictionary<string, (long Offset, long Length)> Storages) ReadArchive(MappedFile file, string path)
     {
         var entries = ZipDirectory.Read(file);
         const string Program = "/data.pkl";
-        var name = entries.Keys.FirstOrDefault(static n => n.EndsWith(Program, StringComparison.Ordinal) && n.IndexOf('/', StringComparison.Ordinal) == n.Length - Program.Length)
-            ?? throw new PickleException("it is an archive without a data.pkl");
+        var name =
+            entries.Keys.FirstOrDefault(static n =>
+                n.EndsWith(Program, StringComparison.Ordinal) && n.IndexOf('/', StringComparison.Ordinal) == n.Length - Program.Length
+            ) ?? throw new PickleException("it is an archive without a data.pkl");
         var root = name[..^Program.Length];
         if (entries.ContainsKey($"{root}/constants.pkl"))
             throw new PickleException("it is a TorchScript program rather than weights");
-        ReadOnlySpan<byte> Whole(string entry) => entries[entry] is { } place && place.Length <= MostPickled
-            ? file.Slice(place.Offset, (int)place.Length)
-            : throw new PickleException($"'{entry}' is compressed or too long");
+        ReadOnlySpan<byte> Whole(string entry) =>
+            entries[entry] is { } place && place.Length <= MostPickled
+                ? file.Slice(place.Offset, (int)place.Length)
+                : throw new PickleException($"'{entry}' is compressed or too long");
         if (entries.ContainsKey($"{root}/byteorder") && !Whole($"{root}/byteorder").StartsWith("little"u8))
             throw new PickleException("it was written on a big-endian machine");
         var storages = new Dictionary<string, (long, long)>(StringComparer.Ordinal);
@@ -126,7 +149,10 @@ public sealed class PickleFile : ITensorFile
         return (Unpickler.Read(Whole(name), path, out _), storages);
     }
 
-    /// <summary>Magic number, version, facts about the machine, the object, the storages' keys, the storages: pickles first, then a length and numbers each.</summary>
+    /// <summary>
+    /// Magic number, version, facts about the machine, the object, the storages' keys, the storages: pickles first, then a length and
+    /// numbers each.
+    /// </summary>
     private static (object? Root, Dictionary<string, (long Offset, long Length)> Storages) ReadStream(MappedFile file, string path)
     {
         var position = 0;
@@ -140,7 +166,11 @@ public sealed class PickleFile : ITensorFile
         // A pickle starts with its protocol; anything else is not looked at further.
         const byte Protocol = 0x80;
         if (file.Slice(0, 1)[0] != Protocol)
-            throw new PickleException(IsTar(file) ? "it is the tar of a PyTorch before 0.2, which is not read; save it again with a newer one" : "it is neither an archive nor a stream of PyTorch");
+            throw new PickleException(
+                IsTar(file)
+                    ? "it is the tar of a PyTorch before 0.2, which is not read; save it again with a newer one"
+                    : "it is neither an archive nor a stream of PyTorch"
+            );
         if (Next() is not BigInteger magic || magic != StreamMagic)
             throw new PickleException("it does not start with the number that PyTorch's streams start with");
         if (Next() is not long and not 1001L)
@@ -187,7 +217,11 @@ public sealed class PickleFile : ITensorFile
 
         if (found.Count > 0)
             return found;
-        var names = dictionary.Items.Select(static p => p.Key).OfType<string>().Take(10).Select(static n => n.Length > 60 ? n[..60] + "…" : n);
+        var names = dictionary
+            .Items.Select(static p => p.Key)
+            .OfType<string>()
+            .Take(10)
+            .Select(static n => n.Length > 60 ? n[..60] + "…" : n);
         throw new PickleException($"it holds no tensors by name, but {string.Join(", ", names.DefaultIfEmpty("nothing"))}");
     }
 

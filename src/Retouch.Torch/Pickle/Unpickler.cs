@@ -6,8 +6,8 @@ using System.Text;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// The machine that a pickle is a program for (protocols 0 to 5, Python's <c>pickletools</c> documents the operations), without the part that makes it dangerous:
-/// names are looked up in <see cref="PickleGlobals"/> and nowhere else.
+/// The machine that a pickle is a program for (protocols 0 to 5, Python's <c>pickletools</c> documents the operations), without the part
+/// that makes it dangerous: names are looked up in <see cref="PickleGlobals"/> and nowhere else.
 /// </summary>
 internal ref struct Unpickler
 {
@@ -53,35 +53,99 @@ internal ref struct Unpickler
         object? value;
         switch ((char)operation)
         {
-            case 'N': value = null; break;
-            case '\x88': value = true; break;
-            case '\x89': value = false; break;
-            case 'K': value = (long)Byte(); break;
-            case 'M': value = (long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2)); break;
-            case 'J': value = (long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)); break;
-            case '\x8a': value = Long(Byte()); break;
-            case '\x8b': value = Long(Length4()); break;
-            case 'I': value = Line() switch { "00" => false, "01" => true, var text => Number(text) }; break;
-            case 'L': value = Number(Line().TrimEnd('L')); break;
-            case 'F': value = double.TryParse(Line(), CultureInfo.InvariantCulture, out var number) ? number : throw new PickleException("a number is none"); break;
-            case 'G': value = BinaryPrimitives.ReadDoubleBigEndian(Take(8)); break;
-            case 'V': value = Line(); break;
-            case 'X': value = Encoding.UTF8.GetString(Take(Length4())); break;
-            case '\x8c': value = Encoding.UTF8.GetString(Take(Byte())); break;
-            case '\x8d': value = Encoding.UTF8.GetString(Take(Length8())); break;
-            case 'T': value = Encoding.Latin1.GetString(Take(Length4())); break;
-            case 'U': value = Encoding.Latin1.GetString(Take(Byte())); break;
-            case 'B': value = Take(Length4()).ToArray(); break;
-            case 'C': value = Take(Byte()).ToArray(); break;
-            case '\x8e': value = Take(Length8()).ToArray(); break;
-            case '}': value = new PickleDict(); break;
-            case ']' or '\x8f': value = new List<object?>(); break;
-            case ')': value = new PickleTuple([]); break;
-            case 'c': value = PickleGlobals.Find(Line(), Line(), _origin); break;
-            case 'h': value = Recall(Byte()); break;
-            case 'j': value = Recall(BinaryPrimitives.ReadUInt32LittleEndian(Take(4))); break;
-            case 'g': value = Recall(Number(Line())); break;
-            default: return false;
+            case 'N':
+                value = null;
+                break;
+            case '\x88':
+                value = true;
+                break;
+            case '\x89':
+                value = false;
+                break;
+            case 'K':
+                value = (long)Byte();
+                break;
+            case 'M':
+                value = (long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2));
+                break;
+            case 'J':
+                value = (long)BinaryPrimitives.ReadInt32LittleEndian(Take(4));
+                break;
+            case '\x8a':
+                value = Long(Byte());
+                break;
+            case '\x8b':
+                value = Long(Length4());
+                break;
+            case 'I':
+                value = Line() switch
+                {
+                    "00" => false,
+                    "01" => true,
+                    var text => Number(text),
+                };
+                break;
+            case 'L':
+                value = Number(Line().TrimEnd('L'));
+                break;
+            case 'F':
+                value = double.TryParse(Line(), CultureInfo.InvariantCulture, out var number)
+                    ? number
+                    : throw new PickleException("a number is none");
+                break;
+            case 'G':
+                value = BinaryPrimitives.ReadDoubleBigEndian(Take(8));
+                break;
+            case 'V':
+                value = Line();
+                break;
+            case 'X':
+                value = Encoding.UTF8.GetString(Take(Length4()));
+                break;
+            case '\x8c':
+                value = Encoding.UTF8.GetString(Take(Byte()));
+                break;
+            case '\x8d':
+                value = Encoding.UTF8.GetString(Take(Length8()));
+                break;
+            case 'T':
+                value = Encoding.Latin1.GetString(Take(Length4()));
+                break;
+            case 'U':
+                value = Encoding.Latin1.GetString(Take(Byte()));
+                break;
+            case 'B':
+                value = Take(Length4()).ToArray();
+                break;
+            case 'C':
+                value = Take(Byte()).ToArray();
+                break;
+            case '\x8e':
+                value = Take(Length8()).ToArray();
+                break;
+            case '}':
+                value = new PickleDict();
+                break;
+            case ']' or '\x8f':
+                value = new List<object?>();
+                break;
+            case ')':
+                value = new PickleTuple([]);
+                break;
+            case 'c':
+                value = PickleGlobals.Find(Line(), Line(), _origin);
+                break;
+            case 'h':
+                value = Recall(Byte());
+                break;
+            case 'j':
+                value = Recall(BinaryPrimitives.ReadUInt32LittleEndian(Take(4)));
+                break;
+            case 'g':
+                value = Recall(Number(Line()));
+                break;
+            default:
+                return false;
         }
 
         _stack.Add(value);
@@ -93,35 +157,86 @@ internal ref struct Unpickler
     {
         switch ((char)operation)
         {
-            case '\x80': Byte(); return true;
-            case '\x95': Take(8); return true;
-            case '(': _marks.Add(_stack.Count); return true;
-            case '0': Pop(); return true;
-            case '1': PopMarked(); return true;
-            case '2': _stack.Add(Top()); return true;
-            case '\x85': _stack.Add(Tuple(1)); return true;
-            case '\x86': _stack.Add(Tuple(2)); return true;
-            case '\x87': _stack.Add(Tuple(3)); return true;
-            case 't': _stack.Add(new PickleTuple(PopMarked())); return true;
-            case 'l' or '\x91': _stack.Add(PopMarked().ToList()); return true;
-            case 'd': _stack.Add(Fill(new PickleDict(), PopMarked())); return true;
-            case 'a': var item = Pop(); List().Add(item); return true;
-            case 'e' or '\x90': var items = PopMarked(); List().AddRange(items); return true;
-            case 's': object?[] pair = [.. ((PickleTuple)Tuple(2)).Items]; Fill(Dictionary(), pair); return true;
-            case 'u': var pairs = PopMarked(); Fill(Dictionary(), pairs); return true;
-            case 'p': _memo[Number(Line())] = Top(); return true;
-            case 'q': _memo[Byte()] = Top(); return true;
-            case 'r': _memo[BinaryPrimitives.ReadUInt32LittleEndian(Take(4))] = Top(); return true;
-            case '\x94': _memo[_memo.Count] = Top(); return true;
-            case '\x93': _stack.Add(Global()); return true;
-            case 'Q': _stack.Add(PickleGlobals.Storage(Pop())); return true;
-            case 'R': _stack.Add(Call()); return true;
+            case '\x80':
+                Byte();
+                return true;
+            case '\x95':
+                Take(8);
+                return true;
+            case '(':
+                _marks.Add(_stack.Count);
+                return true;
+            case '0':
+                Pop();
+                return true;
+            case '1':
+                PopMarked();
+                return true;
+            case '2':
+                _stack.Add(Top());
+                return true;
+            case '\x85':
+                _stack.Add(Tuple(1));
+                return true;
+            case '\x86':
+                _stack.Add(Tuple(2));
+                return true;
+            case '\x87':
+                _stack.Add(Tuple(3));
+                return true;
+            case 't':
+                _stack.Add(new PickleTuple(PopMarked()));
+                return true;
+            case 'l' or '\x91':
+                _stack.Add(PopMarked().ToList());
+                return true;
+            case 'd':
+                _stack.Add(Fill(new PickleDict(), PopMarked()));
+                return true;
+            case 'a':
+                var item = Pop();
+                List().Add(item);
+                return true;
+            case 'e' or '\x90':
+                var items = PopMarked();
+                List().AddRange(items);
+                return true;
+            case 's':
+                object?[] pair = [.. ((PickleTuple)Tuple(2)).Items];
+                Fill(Dictionary(), pair);
+                return true;
+            case 'u':
+                var pairs = PopMarked();
+                Fill(Dictionary(), pairs);
+                return true;
+            case 'p':
+                _memo[Number(Line())] = Top();
+                return true;
+            case 'q':
+                _memo[Byte()] = Top();
+                return true;
+            case 'r':
+                _memo[BinaryPrimitives.ReadUInt32LittleEndian(Take(4))] = Top();
+                return true;
+            case '\x94':
+                _memo[_memo.Count] = Top();
+                return true;
+            case '\x93':
+                _stack.Add(Global());
+                return true;
+            case 'Q':
+                _stack.Add(PickleGlobals.Storage(Pop()));
+                return true;
+            case 'R':
+                _stack.Add(Call());
+                return true;
             case 'b':
                 // The attributes of a state_dict (its version numbers) are of no use here, and nothing else has any.
                 Pop();
                 Dictionary();
                 return true;
-            default: return false;
+            default:
+                return false;
         }
     }
 
@@ -135,7 +250,11 @@ internal ref struct Unpickler
     private PickleGlobal Global()
     {
         var (name, module) = (Pop() as string, Pop() as string);
-        return PickleGlobals.Find(module ?? throw new PickleException("a name is no text"), name ?? throw new PickleException("a name is no text"), _origin);
+        return PickleGlobals.Find(
+            module ?? throw new PickleException("a name is no text"),
+            name ?? throw new PickleException("a name is no text"),
+            _origin
+        );
     }
 
     private static PickleDict Fill(PickleDict dictionary, object?[] items)
@@ -147,7 +266,8 @@ internal ref struct Unpickler
         return dictionary;
     }
 
-    private readonly object? Recall(long key) => _memo.TryGetValue(key, out var value) ? value : throw new PickleException($"it recalls {key}, which it never noted");
+    private readonly object? Recall(long key) =>
+        _memo.TryGetValue(key, out var value) ? value : throw new PickleException($"it recalls {key}, which it never noted");
 
     private readonly object? Top() => _stack.Count > Floor() ? _stack[^1] : throw new PickleException("its stack is empty");
 
@@ -181,9 +301,11 @@ internal ref struct Unpickler
         return new PickleTuple(items);
     }
 
-    private readonly List<object?> List() => Top() as List<object?> ?? throw new PickleException("items are added to something that is no list");
+    private readonly List<object?> List() =>
+        Top() as List<object?> ?? throw new PickleException("items are added to something that is no list");
 
-    private readonly PickleDict Dictionary() => Top() as PickleDict ?? throw new PickleException("members are set of something that is no dictionary");
+    private readonly PickleDict Dictionary() =>
+        Top() as PickleDict ?? throw new PickleException("members are set of something that is no dictionary");
 
     private byte Byte() => Take(1)[0];
 
@@ -198,7 +320,10 @@ internal ref struct Unpickler
 
     private int Length4() => BinaryPrimitives.ReadInt32LittleEndian(Take(4));
 
-    private int Length8() => BinaryPrimitives.ReadInt64LittleEndian(Take(8)) is var length and >= 0 and <= int.MaxValue ? (int)length : throw new PickleException("it ends in the middle of an operation");
+    private int Length8() =>
+        BinaryPrimitives.ReadInt64LittleEndian(Take(8)) is var length and >= 0 and <= int.MaxValue
+            ? (int)length
+            : throw new PickleException("it ends in the middle of an operation");
 
     private string Line()
     {
@@ -210,7 +335,10 @@ internal ref struct Unpickler
         return line;
     }
 
-    private static long Number(string text) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw new PickleException("a number is none");
+    private static long Number(string text) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : throw new PickleException("a number is none");
 
     /// <summary>A whole number of any length, in two's complement.</summary>
     private object Long(int count)

@@ -5,8 +5,8 @@ using Retouch.Torch.Io;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// Where the entries of a zip archive lie in it (PKWARE's APPNOTE, with its 64-bit extensions). Only entries that are stored as they are can be mapped;
-/// PyTorch stores all of them so. <c>ZipArchive</c> would not say where they are.
+/// Where the entries of a zip archive lie in it (PKWARE's APPNOTE, with its 64-bit extensions). Only entries that are stored as they are
+/// can be mapped; PyTorch stores all of them so. <c>ZipArchive</c> would not say where they are.
 /// </summary>
 internal static class ZipDirectory
 {
@@ -51,11 +51,19 @@ internal static class ZipDirectory
         var count = (long)BinaryPrimitives.ReadUInt16LittleEndian(record[10..]);
         var size = (long)BinaryPrimitives.ReadUInt32LittleEndian(record[12..]);
         var start = (long)BinaryPrimitives.ReadUInt32LittleEndian(record[16..]);
-        if (at >= LocatorLength && Part(file, at - LocatorLength, LocatorLength, at) is var locator && BinaryPrimitives.ReadUInt32LittleEndian(locator) == Locator64Signature)
+        if (
+            at >= LocatorLength
+            && Part(file, at - LocatorLength, LocatorLength, at) is var locator
+            && BinaryPrimitives.ReadUInt32LittleEndian(locator) == Locator64Signature
+        )
         {
             var large = Part(file, BinaryPrimitives.ReadInt64LittleEndian(locator[8..]), End64Length, at);
             Expect(large, End64Signature);
-            (count, size, start) = (BinaryPrimitives.ReadInt64LittleEndian(large[32..]), BinaryPrimitives.ReadInt64LittleEndian(large[40..]), BinaryPrimitives.ReadInt64LittleEndian(large[48..]));
+            (count, size, start) = (
+                BinaryPrimitives.ReadInt64LittleEndian(large[32..]),
+                BinaryPrimitives.ReadInt64LittleEndian(large[40..]),
+                BinaryPrimitives.ReadInt64LittleEndian(large[48..])
+            );
         }
 
         if (start < 0 || size < 0 || start > at || size > at - start || count < 0 || count > size / EntryLength)
@@ -77,10 +85,17 @@ internal static class ZipDirectory
         throw new PickleException("its archive has no end; the file is cut short");
     }
 
-    /// <summary>Stored and whole length and the place of the local header; those that do not fit 32 bits stand in the extra field 1.</summary>
+    /// <summary>
+    /// Stored and whole length and the place of the local header; those that do not fit 32 bits stand in the extra field 1.
+    /// </summary>
     private static (long Stored, long Length, long Local) Sizes(ReadOnlySpan<byte> entry, ReadOnlySpan<byte> extra)
     {
-        Span<long> values = [BinaryPrimitives.ReadUInt32LittleEndian(entry[24..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[20..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[42..])];
+        Span<long> values =
+        [
+            BinaryPrimitives.ReadUInt32LittleEndian(entry[24..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(entry[20..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(entry[42..]),
+        ];
         while (extra.Length >= 4)
         {
             var (id, size) = (BinaryPrimitives.ReadUInt16LittleEndian(extra), BinaryPrimitives.ReadUInt16LittleEndian(extra[2..]));
@@ -105,7 +120,11 @@ internal static class ZipDirectory
     {
         var header = Part(file, local, LocalLength, file.Length);
         Expect(header, LocalSignature);
-        var start = local + LocalLength + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
+        var start =
+            local
+            + LocalLength
+            + BinaryPrimitives.ReadUInt16LittleEndian(header[26..])
+            + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
         if (length < 0 || start > file.Length || length > file.Length - start)
             throw new PickleException("an entry of its archive reaches past its end; the file is cut short or was changed");
         return start;
@@ -114,7 +133,9 @@ internal static class ZipDirectory
     private static int Short(ReadOnlySpan<byte> record, int at) => BinaryPrimitives.ReadUInt16LittleEndian(record[at..]);
 
     private static ReadOnlySpan<byte> Part(MappedFile file, long offset, int length, long end) =>
-        offset >= 0 && offset <= end && length <= end - offset ? file.Slice(offset, length) : throw new PickleException("the directory of its archive is broken; the file is cut short or was changed");
+        offset >= 0 && offset <= end && length <= end - offset
+            ? file.Slice(offset, length)
+            : throw new PickleException("the directory of its archive is broken; the file is cut short or was changed");
 
     private static void Expect(ReadOnlySpan<byte> record, uint signature)
     {

@@ -4,7 +4,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Safetensors;
 
-/// <summary>A safetensors file, mapped into memory: a tensor that is read takes no memory of its own until something writes to it.</summary>
+/// <summary>
+/// A safetensors file, mapped into memory: a tensor that is read takes no memory of its own until something writes to it.
+/// </summary>
 public sealed class SafetensorsFile : ITensorFile
 {
     private readonly MappedFile? _map;
@@ -55,7 +57,10 @@ public sealed class SafetensorsFile : ITensorFile
     /// <inheritdoc/>
     public DType DTypeOf(string name) => Find(name).DType;
 
-    /// <summary>The tensor under a key, over the mapped file: read-only memory, so clone what is to be written to. It stays valid after the file is closed.</summary>
+    /// <summary>
+    /// The tensor under a key, over the mapped file: read-only memory, so clone what is to be written to. It stays valid after the file is
+    /// closed.
+    /// </summary>
     /// <exception cref="InputException">There is no such key.</exception>
     public Tensor Read(string name)
     {
@@ -82,5 +87,7 @@ public sealed class SafetensorsFile : ITensorFile
     }
 
     private SafetensorsEntry Find(string name) =>
-        Entries.TryGetValue(name, out var entry) ? entry : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {Entries.Count} others.");
+        Entries.TryGetValue(name, out var entry)
+            ? entry
+            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {Entries.Count} others.");
 }

@@ -14,7 +14,8 @@ namespace Retouch.Torch.Safetensors;
 public sealed record SafetensorsEntry(string Name, DType DType, long[] Shape, long Offset, long Length);
 
 /// <summary>
-/// The header of a safetensors file: eight bytes of length, then JSON. Everything in it is checked before anything is believed, since such files come from strangers.
+/// The header of a safetensors file: eight bytes of length, then JSON. Everything in it is checked before anything is believed, since such
+/// files come from strangers.
 /// </summary>
 internal static class SafetensorsHeader
 {
@@ -26,15 +27,27 @@ internal static class SafetensorsHeader
 
     private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal)
     {
-        ["BOOL"] = DType.Bool, ["U8"] = DType.UInt8, ["I8"] = DType.Int8, ["I16"] = DType.Int16, ["I32"] = DType.Int32, ["I64"] = DType.Int64,
-        ["F16"] = DType.Float16, ["BF16"] = DType.BFloat16, ["F32"] = DType.Float32, ["F64"] = DType.Float64,
+        ["BOOL"] = DType.Bool,
+        ["U8"] = DType.UInt8,
+        ["I8"] = DType.Int8,
+        ["I16"] = DType.Int16,
+        ["I32"] = DType.Int32,
+        ["I64"] = DType.Int64,
+        ["F16"] = DType.Float16,
+        ["BF16"] = DType.BFloat16,
+        ["F32"] = DType.Float32,
+        ["F64"] = DType.Float64,
     };
 
     public static string NameOf(DType dtype) => Types.First(pair => pair.Value == dtype).Key;
 
     /// <summary>Reads and checks the header of a file of <paramref name="fileLength"/> bytes.</summary>
     /// <exception cref="InputException">The header is broken or lies.</exception>
-    public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Read(Stream stream, long fileLength, string origin)
+    public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Read(
+        Stream stream,
+        long fileLength,
+        string origin
+    )
     {
         Span<byte> prefix = stackalloc byte[8];
         if (fileLength < 8 || stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false) < 8)
@@ -51,11 +64,19 @@ internal static class SafetensorsHeader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or DecoderFallbackException)
         {
-            throw new InputException($"'{origin}' is no usable safetensors file: its header is not valid JSON ({e.Message}). Download or export it again.", e);
+            throw new InputException(
+                $"'{origin}' is no usable safetensors file: its header is not valid JSON ({e.Message}). Download or export it again.",
+                e
+            );
         }
     }
 
-    private static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Read(JsonElement root, long dataStart, long fileLength, string origin)
+    private static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Read(
+        JsonElement root,
+        long dataStart,
+        long fileLength,
+        string origin
+    )
     {
         if (root.ValueKind != JsonValueKind.Object)
             throw Broken(origin, "its header is no JSON object");
@@ -81,8 +102,12 @@ internal static class SafetensorsHeader
     private static SafetensorsEntry Entry(JsonProperty member, long dataStart, long fileLength, string origin)
     {
         var name = member.Name;
-        if (member.Value.ValueKind != JsonValueKind.Object
-            || !member.Value.TryGetProperty("dtype", out var type) || !member.Value.TryGetProperty("shape", out var shape) || !member.Value.TryGetProperty("data_offsets", out var offsets))
+        if (
+            member.Value.ValueKind != JsonValueKind.Object
+            || !member.Value.TryGetProperty("dtype", out var type)
+            || !member.Value.TryGetProperty("shape", out var shape)
+            || !member.Value.TryGetProperty("data_offsets", out var offsets)
+        )
         {
             throw Broken(origin, $"tensor '{name}' lacks dtype, shape or data_offsets");
         }
@@ -91,11 +116,17 @@ internal static class SafetensorsHeader
             throw Broken(origin, $"tensor '{name}' has element type '{type}', which is not supported");
         if (shape.GetArrayLength() > MaxDim)
             throw Broken(origin, $"tensor '{name}' has {shape.GetArrayLength()} dimensions");
-        var sizes = shape.EnumerateArray().Select(s => s.TryGetInt64(out var v) && v >= 0 ? v : throw Broken(origin, $"tensor '{name}' has size {s}")).ToArray();
+        var sizes = shape
+            .EnumerateArray()
+            .Select(s => s.TryGetInt64(out var v) && v >= 0 ? v : throw Broken(origin, $"tensor '{name}' has size {s}"))
+            .ToArray();
         if (offsets.GetArrayLength() != 2 || !offsets[0].TryGetInt64(out var begin) || !offsets[1].TryGetInt64(out var end))
             throw Broken(origin, $"tensor '{name}' has unusable data_offsets");
         if (begin < 0 || end < begin || end > fileLength - dataStart)
-            throw Broken(origin, $"tensor '{name}' claims bytes {begin} to {end} of {fileLength - dataStart}; the file is cut short or was changed");
+            throw Broken(
+                origin,
+                $"tensor '{name}' claims bytes {begin} to {end} of {fileLength - dataStart}; the file is cut short or was changed"
+            );
         // An empty dimension makes the whole tensor empty, however large the others claim to be.
         Int128 bytes = dtype.Size();
         foreach (var size in sizes)
@@ -117,7 +148,12 @@ internal static class SafetensorsHeader
         foreach (var entry in entries.OrderBy(static e => e.Offset).ThenBy(static e => e.Length))
         {
             if (entry.Offset != next)
-                throw Broken(origin, entry.Offset < next ? $"tensor '{entry.Name}' overlaps another" : $"{entry.Offset - next} bytes before tensor '{entry.Name}' belong to nothing");
+                throw Broken(
+                    origin,
+                    entry.Offset < next
+                        ? $"tensor '{entry.Name}' overlaps another"
+                        : $"{entry.Offset - next} bytes before tensor '{entry.Name}' belong to nothing"
+                );
             next += entry.Length;
         }
 

@@ -11,39 +11,59 @@ public static class SafetensorsWriter
     /// <summary>Writes tensors in the order given, each as it is (any device).</summary>
     /// <param name="path">The file; replaced as a whole or not at all.</param>
     /// <param name="tensors">Keys and tensors.</param>
-    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the default.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the
+    /// default.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(
+        string path,
+        IEnumerable<KeyValuePair<string, Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null
+    )
     {
-        WriteLazily(path, tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)), metadata);
+        WriteLazily(
+            path,
+            tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)),
+            metadata
+        );
     }
 
     /// <summary>Writes tensors that are made one by one, each freed before the next: no more than one of them needs memory.</summary>
     /// <param name="path">The file; replaced as a whole or not at all.</param>
     /// <param name="tensors">Keys, types, shapes, and what makes the tensors.</param>
-    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the default.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the
+    /// default.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
     public static void WriteLazily(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         // Wider types first keeps every tensor aligned without padding, as the format's own writer does.
-        var list = tensors.Select(static (tensor, k) => (Tensor: tensor, Order: k)).OrderByDescending(static t => t.Tensor.DType.Size()).ThenBy(static t => t.Order).Select(static t => t.Tensor).ToList();
+        var list = tensors
+            .Select(static (tensor, k) => (Tensor: tensor, Order: k))
+            .OrderByDescending(static t => t.Tensor.DType.Size())
+            .ThenBy(static t => t.Order)
+            .Select(static t => t.Tensor)
+            .ToList();
         var header = Header(list, metadata ?? new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
-        AtomicFile.Write(path, stream =>
-        {
-            Span<byte> prefix = stackalloc byte[8];
-            BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
-            stream.Write(prefix);
-            stream.Write(header);
-            foreach (var lazy in list)
+        AtomicFile.Write(
+            path,
+            stream =>
             {
-                using var scope = TensorScope.Enter();
-                using var quiet = Autograd.NoGrad();
-                var tensor = lazy.Make();
-                if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
-                    throw new InvalidOperationException($"'{lazy.Name}' was announced as {lazy.DType} [{string.Join(", ", lazy.Shape)}] and is {tensor}.");
-                tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
+                Span<byte> prefix = stackalloc byte[8];
+                BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
+                stream.Write(prefix);
+                stream.Write(header);
+                foreach (var lazy in list)
+                {
+                    using var scope = TensorScope.Enter();
+                    using var quiet = Autograd.NoGrad();
+                    var tensor = lazy.Make();
+                    if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
+                        throw new InvalidOperationException(
+                            $"'{lazy.Name}' was announced as {lazy.DType} [{string.Join(", ", lazy.Shape)}] and is {tensor}."
+                        );
+                    tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
+                }
             }
-        });
+        );
     }
 
     private static byte[] Header(IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string> metadata)

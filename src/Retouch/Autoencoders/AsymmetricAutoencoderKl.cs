@@ -4,8 +4,8 @@ using Retouch.Torch;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// A KL autoencoder whose decoder is larger than its encoder and can keep parts of a given image (Zhu et al. 2023, "Designing a Better Asymmetric VQGAN for
-/// StableDiffusion"), as diffusers' AsymmetricAutoencoderKL.
+/// A KL autoencoder whose decoder is larger than its encoder and can keep parts of a given image (Zhu et al. 2023, "Designing a Better
+/// Asymmetric VQGAN for StableDiffusion"), as diffusers' AsymmetricAutoencoderKL.
 /// </summary>
 public sealed class AsymmetricAutoencoderKl : KlAutoencoder
 {
@@ -29,15 +29,21 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
         _scaling = Config.Encoder;
     }
 
-    /// <summary>Latents to an image that keeps a given one where the mask is 0 (inpainting). Gradients flow to all that require them.</summary>
+    /// <summary>
+    /// Latents to an image that keeps a given one where the mask is 0 (inpainting). Gradients flow to all that require them.
+    /// </summary>
     /// <param name="latent">Scaled and shifted.</param>
     /// <param name="image">[batch, 3, height·downsampling, width·downsampling] in [−1, 1].</param>
-    /// <param name="mask">[batch, 1, height·downsampling, width·downsampling]: 1 where the latent is painted, 0 where the image is kept.</param>
+    /// <param name="mask">[batch, 1, height·downsampling, width·downsampling]: 1 where the latent is painted, 0 where the image is
+    /// kept.</param>
     /// <returns>[batch, 3, …], about [−1, 1], not clamped.</returns>
     /// <exception cref="InputException">The shapes do not fit each other, or the levels of the configuration allow no mask.</exception>
-    public Tensor Decode(Latent latent, Tensor image, Tensor mask) => DecodeWithTaps(latent, image, mask, new TapRequest([], Rgb: true)).Rgb!;
+    public Tensor Decode(Latent latent, Tensor image, Tensor mask) =>
+        DecodeWithTaps(latent, image, mask, new TapRequest([], Rgb: true)).Rgb!;
 
-    /// <summary>Runs the masked decoder as deep as the deepest tap asked for. The features are those of each block, before the image's are put in.</summary>
+    /// <summary>
+    /// Runs the masked decoder as deep as the deepest tap asked for. The features are those of each block, before the image's are put in.
+    /// </summary>
     /// <inheritdoc cref="Decode(Latent, Tensor, Tensor)"/>
     /// <param name="latent">Scaled and shifted.</param>
     /// <param name="image">As for <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
@@ -52,7 +58,10 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
         AutoencoderShapes.CheckLatents(latent.Value, LatentChannels);
         AutoencoderShapes.CheckTaps(request, Taps.Count);
         if (!Config.TakesMasks)
-            throw new InputException("This autoencoder cannot decode with a mask: its up_block_out_channels are not those of four levels that double up to the widest.");
+            throw new InputException(
+                "This autoencoder cannot decode with a mask: its up_block_out_channels are not those of four levels that double "
+                    + "up to the widest."
+            );
         var shape = latent.Value.Shape;
         CheckSize(image, [shape[0], Config.OutChannels, shape[2] * Downsampling, shape[3] * Downsampling], "the image");
         CheckSize(mask, [shape[0], 1, shape[2] * Downsampling, shape[3] * Downsampling], "the mask");
@@ -67,7 +76,9 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
     private static void CheckSize(Tensor x, long[] expected, string what)
     {
         if (!x.Shape.AsSpan().SequenceEqual(expected))
-            throw new InputException($"For these latents {what} must be [{string.Join(", ", expected)}], it is [{string.Join(", ", x.Shape)}].");
+            throw new InputException(
+                $"For these latents {what} must be [{string.Join(", ", expected)}], it is [{string.Join(", ", x.Shape)}]."
+            );
     }
 
     private static AsymmetricAutoencoderKlConfig Checked(AsymmetricAutoencoderKlConfig config)

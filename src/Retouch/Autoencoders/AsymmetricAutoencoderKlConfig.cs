@@ -4,13 +4,28 @@ using Retouch.Core.Json;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>The shape of an <see cref="AsymmetricAutoencoderKl"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>
+/// The shape of an <see cref="AsymmetricAutoencoderKl"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// </summary>
 public sealed record AsymmetricAutoencoderKlConfig
 {
     private static readonly string[] Known =
     [
-        "_class_name", "act_fn", "block_out_channels", "down_block_out_channels", "down_block_types", "force_upcast", "in_channels", "latent_channels", "layers_per_down_block",
-        "layers_per_up_block", "norm_num_groups", "out_channels", "scaling_factor", "up_block_out_channels", "up_block_types",
+        "_class_name",
+        "act_fn",
+        "block_out_channels",
+        "down_block_out_channels",
+        "down_block_types",
+        "force_upcast",
+        "in_channels",
+        "latent_channels",
+        "layers_per_down_block",
+        "layers_per_up_block",
+        "norm_num_groups",
+        "out_channels",
+        "scaling_factor",
+        "up_block_out_channels",
+        "up_block_types",
     ];
 
     /// <summary>Channels of the images that are encoded.</summary>
@@ -47,17 +62,25 @@ public sealed record AsymmetricAutoencoderKlConfig
     public JsonObject Extra { get; init; } = [];
 
     /// <summary>The encoder's shape, as that of an autoencoder with equal halves.</summary>
-    public AutoencoderKlConfig Encoder => new()
-    {
-        InChannels = InChannels, OutChannels = OutChannels, LatentChannels = LatentChannels, BlockOutChannels = DownBlockOutChannels, LayersPerBlock = LayersPerDownBlock,
-        NormNumGroups = NormNumGroups, ScalingFactor = ScalingFactor, ForceUpcast = ForceUpcast,
-    };
+    public AutoencoderKlConfig Encoder =>
+        new()
+        {
+            InChannels = InChannels,
+            OutChannels = OutChannels,
+            LatentChannels = LatentChannels,
+            BlockOutChannels = DownBlockOutChannels,
+            LayersPerBlock = LayersPerDownBlock,
+            NormNumGroups = NormNumGroups,
+            ScalingFactor = ScalingFactor,
+            ForceUpcast = ForceUpcast,
+        };
 
     /// <summary>The decoder's shape, as that of an autoencoder with equal halves.</summary>
     public AutoencoderKlConfig Decoder => Encoder with { BlockOutChannels = UpBlockOutChannels, LayersPerBlock = LayersPerUpBlock };
 
     /// <summary>Whether the mask encoder, which is made for four levels, has a map for each level of the decoder.</summary>
-    internal bool TakesMasks => UpBlockOutChannels.Count == 4 && MaskConditionEncoder.Widths(Decoder).Take(4).SequenceEqual(UpBlockOutChannels);
+    internal bool TakesMasks =>
+        UpBlockOutChannels.Count == 4 && MaskConditionEncoder.Widths(Decoder).Take(4).SequenceEqual(UpBlockOutChannels);
 
     /// <summary>Reads a <c>config.json</c>; missing members take diffusers' defaults.</summary>
     /// <param name="json">The object.</param>
@@ -82,7 +105,10 @@ public sealed record AsymmetricAutoencoderKlConfig
             NormNumGroups = encoder.NormNumGroups,
             ScalingFactor = encoder.ScalingFactor,
             ForceUpcast = members.Boolean("force_upcast", false),
-            Extra = new JsonObject(json.Where(static pair => !Known.Contains(pair.Key)).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))),
+            Extra = new JsonObject(
+                json.Where(static pair => !Known.Contains(pair.Key))
+                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+            ),
         };
         config.Validate(origin);
         return config;
@@ -111,7 +137,10 @@ public sealed record AsymmetricAutoencoderKlConfig
         };
         foreach (var (name, value) in Extra)
             json[name] = value?.DeepClone();
-        return new JsonObject(json.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+        return new JsonObject(
+            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
+                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+        );
     }
 
     /// <summary>Checks what no single member can show.</summary>
@@ -122,7 +151,10 @@ public sealed record AsymmetricAutoencoderKlConfig
         Encoder.Validate(origin);
         Decoder.Validate(origin);
         if (DownBlockOutChannels.Count != UpBlockOutChannels.Count)
-            throw new InputException($"'{origin}': down_block_out_channels has {DownBlockOutChannels.Count} levels, up_block_out_channels {UpBlockOutChannels.Count}; they must have the same number.");
+            throw new InputException(
+                $"'{origin}': down_block_out_channels has {DownBlockOutChannels.Count} levels, up_block_out_channels "
+                    + $"{UpBlockOutChannels.Count}; they must have the same number."
+            );
     }
 
     /// <summary>One half, read by the rules of the autoencoder with equal halves.</summary>
@@ -131,7 +163,16 @@ public sealed record AsymmetricAutoencoderKlConfig
     /// <param name="half"><c>down</c> or <c>up</c>.</param>
     private static AutoencoderKlConfig Half(JsonObject json, string origin, string half)
     {
-        string[] shared = ["act_fn", "in_channels", "out_channels", "latent_channels", "norm_num_groups", "scaling_factor", $"{half}_block_types"];
+        string[] shared =
+        [
+            "act_fn",
+            "in_channels",
+            "out_channels",
+            "latent_channels",
+            "norm_num_groups",
+            "scaling_factor",
+            $"{half}_block_types",
+        ];
         var part = new JsonObject(shared.Where(json.ContainsKey).Select(name => KeyValuePair.Create(name, json[name]?.DeepClone())))
         {
             ["block_out_channels"] = json[$"{half}_block_out_channels"]?.DeepClone(),

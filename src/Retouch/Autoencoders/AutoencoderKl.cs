@@ -3,8 +3,9 @@ using Retouch.Core.Errors;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1), as diffusers' AutoencoderKL: any number of levels, with or without
-/// middle attention and 1×1 convolutions around the latents. It computes in the type of its weights; posteriors, latents and images are float32.
+/// The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1), as diffusers' AutoencoderKL: any number of levels, with or
+/// without middle attention and 1×1 convolutions around the latents. It computes in the type of its weights; posteriors, latents and images
+/// are float32.
 /// </summary>
 public sealed class AutoencoderKl : KlAutoencoder
 {

@@ -9,9 +9,24 @@ public sealed record AutoencoderKlConfig
 {
     private static readonly string[] Known =
     [
-        "_class_name", "act_fn", "block_out_channels", "down_block_types", "force_upcast", "in_channels", "latent_channels", "latents_mean", "latents_std",
-        "layers_per_block", "mid_block_add_attention", "norm_num_groups", "out_channels", "scaling_factor", "shift_factor", "up_block_types",
-        "use_post_quant_conv", "use_quant_conv",
+        "_class_name",
+        "act_fn",
+        "block_out_channels",
+        "down_block_types",
+        "force_upcast",
+        "in_channels",
+        "latent_channels",
+        "latents_mean",
+        "latents_std",
+        "layers_per_block",
+        "mid_block_add_attention",
+        "norm_num_groups",
+        "out_channels",
+        "scaling_factor",
+        "shift_factor",
+        "up_block_types",
+        "use_post_quant_conv",
+        "use_quant_conv",
     ];
 
     /// <summary>Channels of the images that are encoded.</summary>
@@ -79,7 +94,8 @@ public sealed record AutoencoderKlConfig
             InChannels = members.Integer("in_channels", 3),
             OutChannels = members.Integer("out_channels", 3),
             LatentChannels = members.Integer("latent_channels", 4),
-            BlockOutChannels = List<int>(members, json, "block_out_channels", "a list of whole numbers of at least 1", static c => c >= 1) ?? [64],
+            BlockOutChannels =
+                List<int>(members, json, "block_out_channels", "a list of whole numbers of at least 1", static c => c >= 1) ?? [64],
             LayersPerBlock = members.Integer("layers_per_block", 1),
             NormNumGroups = members.Integer("norm_num_groups", 32),
             MidBlockAddAttention = members.Boolean("mid_block_add_attention", true),
@@ -90,7 +106,10 @@ public sealed record AutoencoderKlConfig
             LatentsMean = List<double>(members, json, "latents_mean", "a list of numbers", double.IsFinite),
             LatentsStd = List<double>(members, json, "latents_std", "a list of positive numbers", static s => s > 0),
             ForceUpcast = members.Boolean("force_upcast", true),
-            Extra = new JsonObject(json.Where(static pair => !Known.Contains(pair.Key)).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))),
+            Extra = new JsonObject(
+                json.Where(static pair => !Known.Contains(pair.Key))
+                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+            ),
         };
         CheckBlocks(members, json, "down_block_types", "DownEncoderBlock2D", config.BlockOutChannels.Count);
         CheckBlocks(members, json, "up_block_types", "UpDecoderBlock2D", config.BlockOutChannels.Count);
@@ -125,7 +144,10 @@ public sealed record AutoencoderKlConfig
         };
         foreach (var (name, value) in Extra)
             json[name] = value?.DeepClone();
-        return new JsonObject(json.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+        return new JsonObject(
+            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
+                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+        );
     }
 
     /// <summary>Checks what no single member can show.</summary>
@@ -149,7 +171,10 @@ public sealed record AutoencoderKlConfig
 
     private static void CheckBlocks(JsonMembers members, JsonObject json, string name, string type, int levels)
     {
-        if (json[name] is not null && (json[name] is not JsonArray list || list.Count != levels || list.Any(node => node?.ToString() != type)))
+        if (
+            json[name] is not null
+            && (json[name] is not JsonArray list || list.Count != levels || list.Any(node => node?.ToString() != type))
+        )
             throw members.Wrong(name, $"{type} {levels} times, once for each of block_out_channels");
     }
 
@@ -159,7 +184,12 @@ public sealed record AutoencoderKlConfig
             return null;
         if (json[name] is not JsonArray array)
             throw members.Wrong(name, expected);
-        return [.. array.Select(node => node is JsonValue value && value.TryGetValue<T>(out var read) && allowed(read) ? read : throw members.Wrong(name, expected))];
+        return
+        [
+            .. array.Select(node =>
+                node is JsonValue value && value.TryGetValue<T>(out var read) && allowed(read) ? read : throw members.Wrong(name, expected)
+            ),
+        ];
     }
 
     private static JsonArray Array<T>(IEnumerable<T> values) => new([.. values.Select(static v => (JsonNode?)JsonValue.Create(v))]);

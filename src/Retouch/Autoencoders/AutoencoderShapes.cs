@@ -6,7 +6,8 @@ namespace Retouch.Autoencoders;
 /// <summary>What every autoencoder asks of what it is given.</summary>
 internal static class AutoencoderShapes
 {
-    /// <exception cref="InputException">The images are not [batch, channels, height, width] with sides divisible by <paramref name="multiple"/>.</exception>
+    /// <exception cref="InputException">The images are not [batch, channels, height, width] with sides divisible by
+    /// <paramref name="multiple"/>.</exception>
     public static void CheckImages(Tensor images, int channels, int multiple) => Check(images, channels, "images", multiple);
 
     /// <exception cref="InputException">The latents are not [batch, channels, height, width].</exception>
@@ -20,14 +21,27 @@ internal static class AutoencoderShapes
         for (var k = 0; k < request.Taps.Count; k++)
         {
             if (request.Taps[k] < 0 || request.Taps[k] >= count || (k > 0 && request.Taps[k] <= request.Taps[k - 1]))
-                throw new ArgumentException($"Taps must ascend and lie between 0 and {count - 1}; asked for [{string.Join(", ", request.Taps)}].", nameof(request));
+                throw new ArgumentException(
+                    $"Taps must ascend and lie between 0 and {count - 1}; asked for [{string.Join(", ", request.Taps)}].",
+                    nameof(request)
+                );
         }
     }
 
     private static void Check(Tensor x, int channels, string what, int multiple)
     {
         var shape = x.Shape;
-        if (shape.Length != 4 || shape[1] != channels || shape[2] < 1 || shape[3] < 1 || shape[2] % multiple != 0 || shape[3] % multiple != 0)
-            throw new InputException($"The autoencoder takes {what} of shape [batch, {channels}, height, width]{(multiple > 1 ? $" with sides divisible by {multiple}" : "")}, these are [{string.Join(", ", shape)}].");
+        if (
+            shape.Length != 4
+            || shape[1] != channels
+            || shape[2] < 1
+            || shape[3] < 1
+            || shape[2] % multiple != 0
+            || shape[3] % multiple != 0
+        )
+            throw new InputException(
+                $"The autoencoder takes {what} of shape [batch, {channels}, height, "
+                    + $"width]{(multiple > 1 ? $" with sides divisible by {multiple}" : "")}, these are [{string.Join(", ", shape)}]."
+            );
     }
 }

@@ -5,8 +5,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The tiny autoencoder of Boer Bohan (TAESD, 2023), distilled from a full one so that it shares its latents, as diffusers' AutoencoderTiny. It is
-/// deterministic: there is no posterior to draw from. It computes in the type of its weights; latents and images are float32.
+/// The tiny autoencoder of Boer Bohan (TAESD, 2023), distilled from a full one so that it shares its latents, as diffusers'
+/// AutoencoderTiny. It is deterministic: there is no posterior to draw from. It computes in the type of its weights; latents and images are
+/// float32.
 /// </summary>
 public sealed class AutoencoderTiny : IAutoencoder
 {
@@ -36,7 +37,9 @@ public sealed class AutoencoderTiny : IAutoencoder
     /// <inheritdoc/>
     public int Downsampling => Config.Downsampling;
 
-    /// <summary>The decoder's taps: what each resolution's last residual block puts out, from the latent's resolution (scale 1) to the image's.</summary>
+    /// <summary>
+    /// The decoder's taps: what each resolution's last residual block puts out, from the latent's resolution (scale 1) to the image's.
+    /// </summary>
     public IReadOnlyList<DecoderTap> Taps => _decoder.Taps;
 
     /// <inheritdoc/>
@@ -49,16 +52,20 @@ public sealed class AutoencoderTiny : IAutoencoder
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked for.</exception>
+    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked
+    /// for.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         if (dtype == DType.Float16 && Config.ForceUpcast)
-            throw new InputException($"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16.");
+            throw new InputException(
+                $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
+            );
         Parameters.Load(source, device, dtype ?? (Config.ForceUpcast ? DType.Float32 : null), origin);
     }
 
     /// <summary>Images to latents, unscaled; gradients flow where the weights require them.</summary>
-    /// <param name="images">[batch, channels, height, width] in [−1, 1]. Sides that <see cref="Downsampling"/> does not divide are rounded up in the latent.</param>
+    /// <param name="images">[batch, channels, height, width] in [−1, 1]. Sides that <see cref="Downsampling"/> does not divide are rounded
+    /// up in the latent.</param>
     /// <returns>[batch, latent channels, ⌈height/downsampling⌉, ⌈width/downsampling⌉], float32.</returns>
     /// <exception cref="InputException">The images do not fit the network.</exception>
     public Tensor EncodeMoments(Tensor images)
@@ -108,7 +115,9 @@ public sealed class AutoencoderTiny : IAutoencoder
         return scope.Keep((latent / Config.ScalingFactor) + Config.ShiftFactor);
     }
 
-    /// <summary>Unscaled latents to [0, 1], for storing them as pictures: z/(2·magnitude) + shift, clamped (diffusers' <c>scale_latents</c>).</summary>
+    /// <summary>
+    /// Unscaled latents to [0, 1], for storing them as pictures: z/(2·magnitude) + shift, clamped (diffusers' <c>scale_latents</c>).
+    /// </summary>
     /// <param name="encoded">What <see cref="EncodeMoments"/> gave.</param>
     public Tensor ToUnitRange(Tensor encoded)
     {
@@ -156,9 +165,11 @@ public sealed class AutoencoderTiny : IAutoencoder
         var lowest = config.NumEncoderBlocks.Count - 1;
         for (var level = 0; level <= lowest; level++)
         {
-            all.Add(level == 0
-                ? new TinyConv(layers / all.Count, config.InChannels, config.EncoderChannels)
-                : new TinyConv(layers / all.Count, config.EncoderChannels, config.EncoderChannels, stride: 2, bias: false));
+            all.Add(
+                level == 0
+                    ? new TinyConv(layers / all.Count, config.InChannels, config.EncoderChannels)
+                    : new TinyConv(layers / all.Count, config.EncoderChannels, config.EncoderChannels, stride: 2, bias: false)
+            );
             for (var k = 0; k < config.NumEncoderBlocks[level]; k++)
                 all.Add(new TinyBlock(layers / all.Count, config.EncoderChannels, config.UseMidblockGroupNorm && level == lowest));
         }
@@ -177,13 +188,17 @@ public sealed class AutoencoderTiny : IAutoencoder
         for (var level = 0; level < levels; level++)
         {
             var last = layers / (index + 1 + blocks[level]);
-            var stage = DecoderStage.Create(last, _ => new TinyStage(
-            [
-                .. level == 0
-                    ? (TinyLayer[])[new TinyConv(layers / index, config.LatentChannels, channels), new TinyRelu(layers / (index + 1))]
-                    : [new TinyUpsample(layers / index, layers / (index + 1), channels, channels)],
-                .. Enumerable.Range(index + 2, blocks[level]).Select(k => new TinyBlock(layers / k, channels, config.UseMidblockGroupNorm && level == 0)),
-            ]));
+            var stage = DecoderStage.Create(
+                last,
+                _ => new TinyStage([
+                    .. level == 0
+                        ? (TinyLayer[])[new TinyConv(layers / index, config.LatentChannels, channels), new TinyRelu(layers / (index + 1))]
+                        : [new TinyUpsample(layers / index, layers / (index + 1), channels, channels)],
+                    .. Enumerable
+                        .Range(index + 2, blocks[level])
+                        .Select(k => new TinyBlock(layers / k, channels, config.UseMidblockGroupNorm && level == 0)),
+                ])
+            );
             stages.Add(stage);
             taps.Add(new DecoderTap(last.Name, channels, 1 << level));
             index += 2 + blocks[level];
@@ -194,7 +209,10 @@ public sealed class AutoencoderTiny : IAutoencoder
         return new DecoderStages(stages, head, taps);
     }
 
-    /// <summary>Layers of one resolution, run one after the other. Whoever runs a stage shows its output; the layers before the last are shown here, the head's all.</summary>
+    /// <summary>
+    /// Layers of one resolution, run one after the other. Whoever runs a stage shows its output; the layers before the last are shown here,
+    /// the head's all.
+    /// </summary>
     private sealed class TinyStage(TinyLayer[] layers, bool head = false) : IKlBlock
     {
         public Tensor Forward(Tensor x)

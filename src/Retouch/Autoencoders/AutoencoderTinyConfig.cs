@@ -9,9 +9,24 @@ public sealed record AutoencoderTinyConfig
 {
     private static readonly string[] Known =
     [
-        "_class_name", "act_fn", "block_out_channels", "decoder_block_out_channels", "encoder_block_out_channels", "force_upcast", "in_channels", "latent_channels",
-        "latent_magnitude", "latent_shift", "num_decoder_blocks", "num_encoder_blocks", "out_channels", "scaling_factor", "shift_factor", "upsample_fn",
-        "upsampling_scaling_factor", "use_midblock_gn",
+        "_class_name",
+        "act_fn",
+        "block_out_channels",
+        "decoder_block_out_channels",
+        "encoder_block_out_channels",
+        "force_upcast",
+        "in_channels",
+        "latent_channels",
+        "latent_magnitude",
+        "latent_shift",
+        "num_decoder_blocks",
+        "num_encoder_blocks",
+        "out_channels",
+        "scaling_factor",
+        "shift_factor",
+        "upsample_fn",
+        "upsampling_scaling_factor",
+        "use_midblock_gn",
     ];
 
     /// <summary>Channels of the images that are encoded.</summary>
@@ -41,7 +56,9 @@ public sealed record AutoencoderTinyConfig
     /// <summary>Where zero lies in that range.</summary>
     public double LatentShift { get; init; } = 0.5;
 
-    /// <summary>What latents are multiplied with for the denoiser; 1 in the published ones, whose latents have unit variance already.</summary>
+    /// <summary>
+    /// What latents are multiplied with for the denoiser; 1 in the published ones, whose latents have unit variance already.
+    /// </summary>
     public double ScalingFactor { get; init; } = 1;
 
     /// <summary>What is taken off the encoder's output before scaling.</summary>
@@ -51,8 +68,8 @@ public sealed record AutoencoderTinyConfig
     public bool ForceUpcast { get; init; }
 
     /// <summary>
-    /// Whether the blocks of the lowest resolution normalise first, as the network for FLUX.2's latents (taef2) does. diffusers has no such blocks; the member
-    /// stands in <c>config.json</c> only where it is true.
+    /// Whether the blocks of the lowest resolution normalise first, as the network for FLUX.2's latents (taef2) does. diffusers has no such
+    /// blocks; the member stands in <c>config.json</c> only where it is true.
     /// </summary>
     public bool UseMidblockGroupNorm { get; init; }
 
@@ -91,7 +108,10 @@ public sealed record AutoencoderTinyConfig
             ShiftFactor = members.Number("shift_factor", 0),
             ForceUpcast = members.Boolean("force_upcast", false),
             UseMidblockGroupNorm = members.Boolean("use_midblock_gn", false),
-            Extra = new JsonObject(json.Where(static pair => !Known.Contains(pair.Key)).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))),
+            Extra = new JsonObject(
+                json.Where(static pair => !Known.Contains(pair.Key))
+                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+            ),
         };
         config = config with
         {
@@ -129,7 +149,10 @@ public sealed record AutoencoderTinyConfig
             json["use_midblock_gn"] = true;
         foreach (var (name, value) in Extra)
             json[name] = value?.DeepClone();
-        return new JsonObject(json.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+        return new JsonObject(
+            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
+                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+        );
     }
 
     /// <summary>Checks what no single member can show.</summary>
@@ -138,9 +161,14 @@ public sealed record AutoencoderTinyConfig
     public void Validate(string origin = "config.json")
     {
         if (NumEncoderBlocks.Count is 0 or > 8 || NumEncoderBlocks.Count != NumDecoderBlocks.Count)
-            throw new InputException($"'{origin}': num_encoder_blocks has {NumEncoderBlocks.Count} levels and num_decoder_blocks {NumDecoderBlocks.Count}; they must have the same number, from 1 to 8.");
+            throw new InputException(
+                $"'{origin}': num_encoder_blocks has {NumEncoderBlocks.Count} levels and num_decoder_blocks "
+                    + $"{NumDecoderBlocks.Count}; they must have the same number, from 1 to 8."
+            );
         if (ScalingFactor is 0 || !double.IsFinite(ScalingFactor) || !double.IsFinite(ShiftFactor))
-            throw new InputException($"'{origin}': with scaling_factor {ScalingFactor} and shift_factor {ShiftFactor} latents cannot be scaled back.");
+            throw new InputException(
+                $"'{origin}': with scaling_factor {ScalingFactor} and shift_factor {ShiftFactor} latents cannot be scaled back."
+            );
         if (LatentMagnitude is not > 0)
             throw new InputException($"'{origin}': latent_magnitude is {LatentMagnitude}, expected a number above 0.");
     }
@@ -153,7 +181,14 @@ public sealed record AutoencoderTinyConfig
             return null;
         if (json[name] is not JsonArray array)
             throw members.Wrong(name, Expected);
-        return [.. array.Select(node => node is JsonValue value && value.TryGetValue<int>(out var read) && read is >= 1 and <= Most ? read : throw members.Wrong(name, Expected))];
+        return
+        [
+            .. array.Select(node =>
+                node is JsonValue value && value.TryGetValue<int>(out var read) && read is >= 1 and <= Most
+                    ? read
+                    : throw members.Wrong(name, Expected)
+            ),
+        ];
     }
 
     /// <summary>The one number of channels that a half has: its convolutions between levels keep it.</summary>
@@ -162,8 +197,14 @@ public sealed record AutoencoderTinyConfig
         var expected = $"the same number of channels {levels} times, once for each level";
         if (json[name] is null)
             return 64;
-        if (json[name] is not JsonArray { Count: > 0 } array || array.Count != levels || array[0] is not JsonValue first || !first.TryGetValue<int>(out var channels) || channels < 1
-            || array.Any(node => node is not JsonValue value || !value.TryGetValue<int>(out var other) || other != channels))
+        if (
+            json[name] is not JsonArray { Count: > 0 } array
+            || array.Count != levels
+            || array[0] is not JsonValue first
+            || !first.TryGetValue<int>(out var channels)
+            || channels < 1
+            || array.Any(node => node is not JsonValue value || !value.TryGetValue<int>(out var other) || other != channels)
+        )
         {
             throw members.Wrong(name, expected);
         }

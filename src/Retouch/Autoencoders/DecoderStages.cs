@@ -21,13 +21,16 @@ internal sealed record DecoderStage(ParameterPath Path, IKlBlock Block, IReadOnl
     {
         if (checkpoint)
             return Autograd.Checkpoint(inputs => [Block.Forward(inputs[0])], [x], [.. Parameters.Select(static p => p.Value)])[0];
-        // A node at the entrance adds up the block's own gradients before those of a tap, as recomputation does: the sums are then equal to the bit.
+        // A node at the entrance adds up the block's own gradients before those of a tap, as recomputation does: the sums are then equal to
+        // the bit.
         using var entrance = x.Alias();
         return Block.Forward(entrance);
     }
 }
 
-/// <summary>The stages of a decoder, one for each tap, and the head that makes the image; run as deep as what is asked for lies, and no deeper.</summary>
+/// <summary>
+/// The stages of a decoder, one for each tap, and the head that makes the image; run as deep as what is asked for lies, and no deeper.
+/// </summary>
 /// <param name="stages">From the latent's resolution to the image's.</param>
 /// <param name="head">From the last stage's features to the image.</param>
 /// <param name="taps">What each stage puts out.</param>
@@ -35,10 +38,13 @@ internal sealed class DecoderStages(IReadOnlyList<DecoderStage> stages, DecoderS
 {
     public IReadOnlyList<DecoderTap> Taps => taps;
 
-    /// <summary>Runs the stages. What comes out belongs to the caller's scope; <paramref name="x"/> is freed where nothing else needs it.</summary>
+    /// <summary>
+    /// Runs the stages. What comes out belongs to the caller's scope; <paramref name="x"/> is freed where nothing else needs it.
+    /// </summary>
     /// <param name="x">The first stage's input.</param>
     /// <param name="request">Checked against <see cref="Taps"/>.</param>
-    /// <param name="mix">Changes what goes into a stage (by number; the head's is the number of stages), or returns it as it is; null changes nothing.</param>
+    /// <param name="mix">Changes what goes into a stage (by number; the head's is the number of stages), or returns it as it is; null
+    /// changes nothing.</param>
     public DecodedTaps Forward(Tensor x, TapRequest request, Func<int, Tensor, Tensor>? mix = null)
     {
         var last = request.Rgb ? stages.Count - 1 : request.Taps[^1];

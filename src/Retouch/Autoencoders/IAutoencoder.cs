@@ -12,7 +12,9 @@ public interface IAutoencoder : IDisposable
     /// <summary>How many pixels of the image one pixel of the latent stands for, in each direction.</summary>
     int Downsampling { get; }
 
-    /// <summary>The decoder's taps, from the latent's resolution to the image's; of a KL decoder the mid block, then every up block.</summary>
+    /// <summary>
+    /// The decoder's taps, from the latent's resolution to the image's; of a KL decoder the mid block, then every up block.
+    /// </summary>
     IReadOnlyList<DecoderTap> Taps { get; }
 
     /// <summary>All tensors, by checkpoint key.</summary>

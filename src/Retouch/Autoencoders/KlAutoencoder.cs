@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// What autoencoders with a normal posterior have in common (Kingma and Welling 2014; Rombach et al. 2022, section 3.1): they compute in the type of their weights;
-/// posteriors, latents and images are float32.
+/// What autoencoders with a normal posterior have in common (Kingma and Welling 2014; Rombach et al. 2022, section 3.1): they compute in
+/// the type of their weights; posteriors, latents and images are float32.
 /// </summary>
 public abstract class KlAutoencoder : IAutoencoder
 {
@@ -24,11 +24,17 @@ public abstract class KlAutoencoder : IAutoencoder
         var root = Parameters.Root;
         _encoder = new KlEncoder(root / "encoder", encoder);
         Decoder = new KlDecoder(root / "decoder", decoder, masked);
-        _quant = encoder.UseQuantConv ? new Conv2d(root / "quant_conv", 2 * encoder.LatentChannels, 2 * encoder.LatentChannels, kernel: 1) : null;
-        _postQuant = encoder.UsePostQuantConv ? new Conv2d(root / "post_quant_conv", encoder.LatentChannels, encoder.LatentChannels, kernel: 1) : null;
+        _quant = encoder.UseQuantConv
+            ? new Conv2d(root / "quant_conv", 2 * encoder.LatentChannels, 2 * encoder.LatentChannels, kernel: 1)
+            : null;
+        _postQuant = encoder.UsePostQuantConv
+            ? new Conv2d(root / "post_quant_conv", encoder.LatentChannels, encoder.LatentChannels, kernel: 1)
+            : null;
     }
 
-    /// <summary>Sets the factor that brings latents to unit variance, for an autoencoder that was trained here (Rombach et al. 2022, appendix G).</summary>
+    /// <summary>
+    /// Sets the factor that brings latents to unit variance, for an autoencoder that was trained here (Rombach et al. 2022, appendix G).
+    /// </summary>
     /// <param name="factor">1 over the latents' standard deviation, above 0.</param>
     public abstract void SetScalingFactor(double factor);
 
@@ -51,16 +57,21 @@ public abstract class KlAutoencoder : IAutoencoder
 
     private protected DType Precision => Parameters.All[0].Value.DType;
 
-    /// <summary>Fills the network from a checkpoint, whose attention keys may have their names of before 2023. Gradients are off afterwards.</summary>
+    /// <summary>
+    /// Fills the network from a checkpoint, whose attention keys may have their names of before 2023. Gradients are off afterwards.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked for.</exception>
+    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked
+    /// for.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         if (dtype == DType.Float16 && Scaling.ForceUpcast)
-            throw new InputException($"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16.");
+            throw new InputException(
+                $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
+            );
         Parameters.Load(new LegacyAttentionKeys(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
     }
 
@@ -113,7 +124,9 @@ public abstract class KlAutoencoder : IAutoencoder
     {
         ArgumentNullException.ThrowIfNull(encoded);
         using var scope = TensorScope.Enter();
-        var centred = Scaling.LatentsMean is null ? encoded - (Scaling.ShiftFactor ?? 0) : (encoded - ByChannel(Scaling.LatentsMean, encoded)) / ByChannel(Scaling.LatentsStd!, encoded);
+        var centred = Scaling.LatentsMean is null
+            ? encoded - (Scaling.ShiftFactor ?? 0)
+            : (encoded - ByChannel(Scaling.LatentsMean, encoded)) / ByChannel(Scaling.LatentsStd!, encoded);
         return scope.Keep(centred * Scaling.ScalingFactor);
     }
 
@@ -124,7 +137,11 @@ public abstract class KlAutoencoder : IAutoencoder
         ArgumentNullException.ThrowIfNull(latent);
         using var scope = TensorScope.Enter();
         var spread = latent / Scaling.ScalingFactor;
-        return scope.Keep(Scaling.LatentsMean is null ? spread + (Scaling.ShiftFactor ?? 0) : (spread * ByChannel(Scaling.LatentsStd!, latent)) + ByChannel(Scaling.LatentsMean, latent));
+        return scope.Keep(
+            Scaling.LatentsMean is null
+                ? spread + (Scaling.ShiftFactor ?? 0)
+                : (spread * ByChannel(Scaling.LatentsStd!, latent)) + ByChannel(Scaling.LatentsMean, latent)
+        );
     }
 
     /// <inheritdoc/>
@@ -153,7 +170,9 @@ public abstract class KlAutoencoder : IAutoencoder
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>What the decoder starts from: unscaled, through the 1×1 convolution where there is one. It belongs to the caller's scope.</summary>
+    /// <summary>
+    /// What the decoder starts from: unscaled, through the 1×1 convolution where there is one. It belongs to the caller's scope.
+    /// </summary>
     private protected Tensor DecoderInput(Latent latent)
     {
         using var scope = TensorScope.Enter();

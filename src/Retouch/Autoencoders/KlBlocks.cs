@@ -40,8 +40,8 @@ internal static class KlBlocks
 }
 
 /// <summary>
-/// x + conv2(silu(norm2(conv1(silu(norm1(x)))))), with a 1×1 convolution on the bypass where the channels change. Keys: <c>norm1</c>, <c>conv1</c>,
-/// <c>norm2</c>, <c>conv2</c>, <c>conv_shortcut</c>.
+/// x + conv2(silu(norm2(conv1(silu(norm1(x)))))), with a 1×1 convolution on the bypass where the channels change. Keys: <c>norm1</c>,
+/// <c>conv1</c>, <c>norm2</c>, <c>conv2</c>, <c>conv_shortcut</c>.
 /// </summary>
 internal sealed class KlResidualBlock : IKlBlock
 {
@@ -63,7 +63,8 @@ internal sealed class KlResidualBlock : IKlBlock
     /// <summary>[N, inputs, H, W] to [N, outputs, H, W].</summary>
     public Tensor Forward(Tensor x)
     {
-        Tensor hidden, result;
+        Tensor hidden,
+            result;
         using (var active = _norm1.ForwardSilu(x))
             hidden = _conv1.Forward(active);
         using (hidden)
@@ -76,7 +77,10 @@ internal sealed class KlResidualBlock : IKlBlock
     }
 }
 
-/// <summary>Self-attention with one head over the pixels, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c>.</summary>
+/// <summary>
+/// Self-attention with one head over the pixels, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>, <c>to_v</c>,
+/// <c>to_out.0</c>.
+/// </summary>
 internal sealed class KlAttention : IKlBlock
 {
     private readonly GroupNorm _norm;
@@ -99,12 +103,18 @@ internal sealed class KlAttention : IKlBlock
     {
         using var scope = TensorScope.Enter();
         var tokens = _norm.Forward(x).Flatten(2).Transpose(1, 2).Contiguous();
-        var mixed = Attention.ScaledDotProduct(_query.Forward(tokens).Unsqueeze(1), _key.Forward(tokens).Unsqueeze(1), _value.Forward(tokens).Unsqueeze(1));
+        var mixed = Attention.ScaledDotProduct(
+            _query.Forward(tokens).Unsqueeze(1),
+            _key.Forward(tokens).Unsqueeze(1),
+            _value.Forward(tokens).Unsqueeze(1)
+        );
         return scope.Keep(_out.Forward(mixed.Squeeze(1)).Transpose(1, 2).Reshape(x.Shape).Add(x));
     }
 }
 
-/// <summary>Residual block, attention, residual block at the lowest resolution. Keys: <c>resnets.0</c>, <c>attentions.0</c>, <c>resnets.1</c>.</summary>
+/// <summary>
+/// Residual block, attention, residual block at the lowest resolution. Keys: <c>resnets.0</c>, <c>attentions.0</c>, <c>resnets.1</c>.
+/// </summary>
 internal sealed class KlMidBlock : IKlBlock
 {
     private readonly IKlBlock[] _blocks;

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// Latents to images, stopping where nothing deeper is wanted. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>, <c>conv_norm_out</c>, <c>conv_out</c>;
-/// with a mask encoder <c>condition_encoder</c> too.
+/// Latents to images, stopping where nothing deeper is wanted. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>,
+/// <c>conv_norm_out</c>, <c>conv_out</c>; with a mask encoder <c>condition_encoder</c> too.
 /// </summary>
 internal sealed class KlDecoder
 {
@@ -31,12 +31,28 @@ internal sealed class KlDecoder
         {
             place = path / "up_blocks" / k;
             var upsample = k < channels.Length - 1;
-            stages.Add(DecoderStage.Create(place, p => new KlUpBlock(p, channels[Math.Max(k - 1, 0)], channels[k], config.LayersPerBlock + 1, config.NormNumGroups, upsample)));
+            stages.Add(
+                DecoderStage.Create(
+                    place,
+                    p => new KlUpBlock(
+                        p,
+                        channels[Math.Max(k - 1, 0)],
+                        channels[k],
+                        config.LayersPerBlock + 1,
+                        config.NormNumGroups,
+                        upsample
+                    )
+                )
+            );
             taps.Add(new DecoderTap(place.Name, channels[k], 1 << Math.Min(k + 1, channels.Length - 1)));
         }
 
         _condition = masked ? new MaskConditionEncoder(path / "condition_encoder", config) : null;
-        _stages = new DecoderStages(stages, DecoderStage.Create(path, p => new KlHead(p, channels[^1], config.OutChannels, config.NormNumGroups)), taps);
+        _stages = new DecoderStages(
+            stages,
+            DecoderStage.Create(path, p => new KlHead(p, channels[^1], config.OutChannels, config.NormNumGroups)),
+            taps
+        );
     }
 
     public IReadOnlyList<DecoderTap> Taps => _stages.Taps;
@@ -53,7 +69,11 @@ internal sealed class KlDecoder
     {
         using var scope = TensorScope.Enter();
         var kept = _condition!.Forward((1 - mask) * image);
-        var decoded = _stages.Forward(_convPath.Observe(_convIn.Forward(z)), request, (stage, x) => stage == 0 ? x : MaskConditionEncoder.Mix(x, kept, mask));
+        var decoded = _stages.Forward(
+            _convPath.Observe(_convIn.Forward(z)),
+            request,
+            (stage, x) => stage == 0 ? x : MaskConditionEncoder.Mix(x, kept, mask)
+        );
         if (decoded.Rgb is not null)
             scope.Keep(decoded.Rgb);
         scope.Keep(decoded.Features);

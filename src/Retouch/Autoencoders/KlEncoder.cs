@@ -3,7 +3,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>Images to the moments of the posterior. Keys: <c>conv_in</c>, <c>down_blocks.*</c>, <c>mid_block</c>, <c>conv_norm_out</c>, <c>conv_out</c>.</summary>
+/// <summary>
+/// Images to the moments of the posterior. Keys: <c>conv_in</c>, <c>down_blocks.*</c>, <c>mid_block</c>, <c>conv_norm_out</c>,
+/// <c>conv_out</c>.
+/// </summary>
 internal sealed class KlEncoder
 {
     private readonly ParameterPath _convPath;
@@ -20,10 +23,24 @@ internal sealed class KlEncoder
         for (var k = 0; k < channels.Count; k++)
         {
             var place = path / "down_blocks" / k;
-            stages.Add((place, new KlDownBlock(place, channels[Math.Max(k - 1, 0)], channels[k], config.LayersPerBlock, config.NormNumGroups, k < channels.Count - 1)));
+            stages.Add(
+                (
+                    place,
+                    new KlDownBlock(
+                        place,
+                        channels[Math.Max(k - 1, 0)],
+                        channels[k],
+                        config.LayersPerBlock,
+                        config.NormNumGroups,
+                        k < channels.Count - 1
+                    )
+                )
+            );
         }
 
-        stages.Add((path / "mid_block", new KlMidBlock(path / "mid_block", channels[^1], config.NormNumGroups, config.MidBlockAddAttention)));
+        stages.Add(
+            (path / "mid_block", new KlMidBlock(path / "mid_block", channels[^1], config.NormNumGroups, config.MidBlockAddAttention))
+        );
         _stages = [.. stages];
         _head = new KlHead(path, channels[^1], 2 * config.LatentChannels, config.NormNumGroups);
     }

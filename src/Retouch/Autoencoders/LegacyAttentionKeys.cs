@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// A checkpoint seen under today's keys. Autoencoders saved before diffusers 0.15 call the projections of their middle attention <c>query</c>, <c>key</c>,
-/// <c>value</c> and <c>proj_attn</c>.
+/// A checkpoint seen under today's keys. Autoencoders saved before diffusers 0.15 call the projections of their middle attention
+/// <c>query</c>, <c>key</c>, <c>value</c> and <c>proj_attn</c>.
 /// </summary>
 internal sealed class LegacyAttentionKeys(ITensorSource source) : ITensorSource
 {
@@ -27,7 +27,9 @@ internal sealed class LegacyAttentionKeys(ITensorSource source) : ITensorSource
 
     public Tensor ReadOwned(string name) => source.ReadOwned(_stored[name]);
 
-    /// <summary>Today's key to the stored one. A checkpoint that has both keeps the old one under its own name, to be reported as unexpected.</summary>
+    /// <summary>
+    /// Today's key to the stored one. A checkpoint that has both keeps the old one under its own name, to be reported as unexpected.
+    /// </summary>
     private static Dictionary<string, string> Index(IEnumerable<string> names)
     {
         var stored = names.ToHashSet(StringComparer.Ordinal);
@@ -37,6 +39,7 @@ internal sealed class LegacyAttentionKeys(ITensorSource source) : ITensorSource
                 var today = Renamed.Aggregate(name, static (n, pair) => n.Replace(pair.Old, pair.New, StringComparison.Ordinal));
                 return stored.Contains(today) ? name : today;
             },
-            StringComparer.Ordinal);
+            StringComparer.Ordinal
+        );
     }
 }

@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The features of what a masked decode keeps of an image, one map for each resolution and width of the decoder (Zhu et al. 2023, "Designing a Better
-/// Asymmetric VQGAN for StableDiffusion"): two 3×3 convolutions at the image's resolution, then 4×4 ones that halve it. Keys: <c>layers.*</c>.
+/// The features of what a masked decode keeps of an image, one map for each resolution and width of the decoder (Zhu et al. 2023,
+/// "Designing a Better Asymmetric VQGAN for StableDiffusion"): two 3×3 convolutions at the image's resolution, then 4×4 ones that halve it.
+/// Keys: <c>layers.*</c>.
 /// </summary>
 internal sealed class MaskConditionEncoder
 {
@@ -19,18 +20,24 @@ internal sealed class MaskConditionEncoder
         var inputs = config.OutChannels;
         _layers =
         [
-            .. Widths(config).Select((outputs, k) =>
-            {
-                var layer = k < 2 ? new Conv2d(layers / k, inputs, outputs, kernel: 3, padding: 1) : new Conv2d(layers / k, inputs, outputs, kernel: 4, stride: 2, padding: 1);
-                inputs = outputs;
-                return layer;
-            }),
+            .. Widths(config)
+                .Select(
+                    (outputs, k) =>
+                    {
+                        var layer =
+                            k < 2
+                                ? new Conv2d(layers / k, inputs, outputs, kernel: 3, padding: 1)
+                                : new Conv2d(layers / k, inputs, outputs, kernel: 4, stride: 2, padding: 1);
+                        inputs = outputs;
+                        return layer;
+                    }
+                ),
         ];
     }
 
     /// <summary>
-    /// Channels of its layers: the network is made for a downsampling by 8, doubles its width from the image's down to the latents' resolution, and never
-    /// exceeds the decoder's widest level.
+    /// Channels of its layers: the network is made for a downsampling by 8, doubles its width from the image's down to the latents'
+    /// resolution, and never exceeds the decoder's widest level.
     /// </summary>
     /// <param name="config">The decoder's shape.</param>
     public static IEnumerable<int> Widths(AutoencoderKlConfig config)

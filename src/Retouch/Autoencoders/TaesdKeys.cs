@@ -6,8 +6,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The two halves of a tiny autoencoder under the keys of their author, seen under diffusers'. There each half is a list of layers, counted from 0; the decoder's
-/// has the squashing of the latents in front, which diffusers does not count.
+/// The two halves of a tiny autoencoder under the keys of their author, seen under diffusers'. There each half is a list of layers, counted
+/// from 0; the decoder's has the squashing of the latents in front, which diffusers does not count.
 /// </summary>
 internal sealed class TaesdKeys : ITensorSource
 {
@@ -25,15 +25,32 @@ internal sealed class TaesdKeys : ITensorSource
             }
         }
 
-        var (first, last) = (Shape("encoder", Layers("encoder").FirstOrDefault(), origin), Shape("encoder", Layers("encoder").LastOrDefault(), origin));
-        var (start, image) = (Shape("decoder", Layers("decoder").FirstOrDefault(), origin), Shape("decoder", Layers("decoder").LastOrDefault(), origin));
+        var (first, last) = (
+            Shape("encoder", Layers("encoder").FirstOrDefault(), origin),
+            Shape("encoder", Layers("encoder").LastOrDefault(), origin)
+        );
+        var (start, image) = (
+            Shape("decoder", Layers("decoder").FirstOrDefault(), origin),
+            Shape("decoder", Layers("decoder").LastOrDefault(), origin)
+        );
         var (down, up) = (Blocks("encoder"), Blocks("decoder"));
-        if (first[1] > int.MaxValue || last[0] > int.MaxValue || down.Exists(static b => b is < 1 or > 64) || up.Exists(static b => b is < 1 or > 64))
+        if (
+            first[1] > int.MaxValue
+            || last[0] > int.MaxValue
+            || down.Exists(static b => b is < 1 or > 64)
+            || up.Exists(static b => b is < 1 or > 64)
+        )
             throw new InputException($"'{origin}' is no tiny autoencoder: its layers do not alternate between convolutions and blocks.");
         Config = new AutoencoderTinyConfig
         {
-            InChannels = (int)first[1], OutChannels = (int)image[0], LatentChannels = (int)last[0], EncoderChannels = (int)first[0], DecoderChannels = (int)start[0],
-            NumEncoderBlocks = down, NumDecoderBlocks = up, UseMidblockGroupNorm = _stored.Keys.Any(static k => k.Contains(".pool.", StringComparison.Ordinal)),
+            InChannels = (int)first[1],
+            OutChannels = (int)image[0],
+            LatentChannels = (int)last[0],
+            EncoderChannels = (int)first[0],
+            DecoderChannels = (int)start[0],
+            NumEncoderBlocks = down,
+            NumDecoderBlocks = up,
+            UseMidblockGroupNorm = _stored.Keys.Any(static k => k.Contains(".pool.", StringComparison.Ordinal)),
         };
         Config.Validate(origin);
     }
@@ -74,9 +91,12 @@ internal sealed class TaesdKeys : ITensorSource
         var prefix = $"{half}.layers.";
         return
         [
-            .. _stored.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && k.EndsWith("." + rest, StringComparison.Ordinal))
-                .Select(k => k[prefix.Length..^(rest.Length + 1)]).Where(static k => int.TryParse(k, CultureInfo.InvariantCulture, out _))
-                .Select(static k => int.Parse(k, CultureInfo.InvariantCulture)).Order(),
+            .. _stored
+                .Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && k.EndsWith("." + rest, StringComparison.Ordinal))
+                .Select(k => k[prefix.Length..^(rest.Length + 1)])
+                .Where(static k => int.TryParse(k, CultureInfo.InvariantCulture, out _))
+                .Select(static k => int.Parse(k, CultureInfo.InvariantCulture))
+                .Order(),
         ];
     }
 

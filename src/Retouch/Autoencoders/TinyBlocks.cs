@@ -52,8 +52,9 @@ internal sealed class TinyUpsample(ParameterPath upsample, ParameterPath conv, i
 }
 
 /// <summary>
-/// relu(x + conv₄(relu(conv₂(relu(conv₀(x)))))), all 3×3 and of the same width. Keys: <c>conv.0</c>, <c>conv.2</c>, <c>conv.4</c>. With normalisation, x is
-/// x + conv₃(relu(groupnorm₁(conv₀(x)))) first, 1×1 through four times the channels in four groups; keys <c>pool.0</c>, <c>pool.1</c>, <c>pool.3</c>.
+/// relu(x + conv₄(relu(conv₂(relu(conv₀(x)))))), all 3×3 and of the same width. Keys: <c>conv.0</c>, <c>conv.2</c>, <c>conv.4</c>. With
+/// normalisation, x is x + conv₃(relu(groupnorm₁(conv₀(x)))) first, 1×1 through four times the channels in four groups; keys <c>pool.0</c>,
+/// <c>pool.1</c>, <c>pool.3</c>.
 /// </summary>
 internal sealed class TinyBlock : TinyLayer
 {

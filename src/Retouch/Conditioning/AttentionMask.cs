@@ -2,7 +2,10 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning;
 
-/// <summary>Masks as text encoders add them to attention scores. What is masked gets the type's lowest number rather than −∞, so that a row without any key stays finite.</summary>
+/// <summary>
+/// Masks as text encoders add them to attention scores. What is masked gets the type's lowest number rather than −∞, so that a row without
+/// any key stays finite.
+/// </summary>
 internal static class AttentionMask
 {
     /// <summary>0 where a key counts, the type's lowest number where it does not.</summary>
@@ -27,11 +30,12 @@ internal static class AttentionMask
         return scope.Keep(Ops.Full([tokens, tokens], Lowest(dtype), dtype: dtype, device: device).Triu(1));
     }
 
-    private static double Lowest(DType dtype) => dtype switch
-    {
-        DType.Float16 => -65504,
-        DType.BFloat16 => -3.3895313892515355e38,
-        DType.Float64 => double.MinValue,
-        _ => float.MinValue,
-    };
+    private static double Lowest(DType dtype) =>
+        dtype switch
+        {
+            DType.Float16 => -65504,
+            DType.BFloat16 => -3.3895313892515355e38,
+            DType.Float64 => double.MinValue,
+            _ => float.MinValue,
+        };
 }

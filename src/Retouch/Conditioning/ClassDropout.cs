@@ -2,10 +2,16 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning;
 
-/// <summary>Drops class labels in training, so that one network learns the conditional and the unconditional score (Ho and Salimans 2022, algorithm 1).</summary>
+/// <summary>
+/// Drops class labels in training, so that one network learns the conditional and the unconditional score (Ho and Salimans 2022, algorithm
+/// 1).
+/// </summary>
 public static class ClassDropout
 {
-    /// <summary>Replaces each label by <paramref name="nullLabel"/> with <paramref name="probability"/>, independently. One uniform number a label is drawn, whatever the probability.</summary>
+    /// <summary>
+    /// Replaces each label by <paramref name="nullLabel"/> with <paramref name="probability"/>, independently. One uniform number a label
+    /// is drawn, whatever the probability.
+    /// </summary>
     /// <param name="labels">int64 [batch], on any device.</param>
     /// <param name="probability">In [0, 1]; 0.1 is usual.</param>
     /// <param name="nullLabel">The label that stands for "no class".</param>

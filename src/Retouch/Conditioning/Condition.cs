@@ -2,11 +2,15 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning;
 
-/// <summary>What a denoiser is told besides the noisy latent and the time. Which members it needs is the architecture's; the rest are null.</summary>
+/// <summary>
+/// What a denoiser is told besides the noisy latent and the time. Which members it needs is the architecture's; the rest are null.
+/// </summary>
 /// <param name="ClassLabels">int64 [batch]; the number of classes stands for "no class" (classifier-free guidance).</param>
 public sealed record Condition(Tensor? ClassLabels = null)
 {
-    /// <summary>Token embeddings of the prompt, [batch, tokens, width]: one text encoder's, or several put together as the model's pipeline does.</summary>
+    /// <summary>
+    /// Token embeddings of the prompt, [batch, tokens, width]: one text encoder's, or several put together as the model's pipeline does.
+    /// </summary>
     public Tensor? Text { get; init; }
 
     /// <summary>Which tokens count, int64 [batch, tokens], 1 for a token and 0 for padding; null where all of them do.</summary>
@@ -16,7 +20,8 @@ public sealed record Condition(Tensor? ClassLabels = null)
     public Tensor? Pooled { get; init; }
 
     /// <summary>
-    /// SDXL's micro-conditioning (Podell et al. 2023, section 2.2), [batch, 6] in pixels: original height and width, top and left of the crop, target height and width.
+    /// SDXL's micro-conditioning (Podell et al. 2023, section 2.2), [batch, 6] in pixels: original height and width, top and left of the
+    /// crop, target height and width.
     /// </summary>
     public Tensor? TimeIds { get; init; }
 
@@ -57,14 +62,21 @@ public sealed record Condition(Tensor? ClassLabels = null)
         return Of([.. parts[0].Members.Select((first, k) => first is null ? null : Ops.Cat([.. parts.Select(p => p.Members[k]!)]))]);
     }
 
-    /// <summary>The name of a member that only one of the two has, or that differs in shape beyond the batch; null where they fit each other.</summary>
+    /// <summary>
+    /// The name of a member that only one of the two has, or that differs in shape beyond the batch; null where they fit each other.
+    /// </summary>
     public string? Mismatch(Condition other)
     {
         ArgumentNullException.ThrowIfNull(other);
         string[] names = [nameof(ClassLabels), nameof(Text), nameof(TextMask), nameof(Pooled), nameof(TimeIds)];
-        return names.Where((_, k) => Members[k] is { } mine
-            ? other.Members[k] is not { } theirs || !mine.Shape.AsSpan(1).SequenceEqual(theirs.Shape.AsSpan(1))
-            : other.Members[k] is not null).FirstOrDefault();
+        return names
+            .Where(
+                (_, k) =>
+                    Members[k] is { } mine
+                        ? other.Members[k] is not { } theirs || !mine.Shape.AsSpan(1).SequenceEqual(theirs.Shape.AsSpan(1))
+                        : other.Members[k] is not null
+            )
+            .FirstOrDefault();
     }
 
     /// <summary>The same on another device.</summary>
@@ -80,7 +92,13 @@ public sealed record Condition(Tensor? ClassLabels = null)
     public void Free() => Array.ForEach(Members, static t => t?.Dispose());
 
     private static Condition Of(Tensor?[] members) =>
-        new(members[0]) { Text = members[1], TextMask = members[2], Pooled = members[3], TimeIds = members[4] };
+        new(members[0])
+        {
+            Text = members[1],
+            TextMask = members[2],
+            Pooled = members[3],
+            TimeIds = members[4],
+        };
 
     private Condition Map(Func<Tensor, Tensor> change) => Of([.. Members.Select(t => t is null ? null : change(t))]);
 }

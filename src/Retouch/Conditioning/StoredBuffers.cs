@@ -3,8 +3,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Conditioning;
 
 /// <summary>
-/// Tensors that older files of transformers hold beside the network's own: counted positions, a second copy of a shared table. Nothing computes with
-/// them; they are kept so that a file that is loaded and saved has the tensors it had.
+/// Tensors that older files of transformers hold beside the network's own: counted positions, a second copy of a shared table. Nothing
+/// computes with them; they are kept so that a file that is loaded and saved has the tensors it had.
 /// </summary>
 internal static class StoredBuffers
 {

@@ -17,13 +17,22 @@ internal static class TokenInputs
     {
         var shape = ids.Shape;
         if (shape.Length != 2 || shape[0] < 1 || shape[1] < 1 || ids.DType != DType.Int64)
-            throw new InputException($"{encoder} takes token ids, int64 [batch, tokens]; these are {ids.DType} [{string.Join(", ", shape)}].");
+            throw new InputException(
+                $"{encoder} takes token ids, int64 [batch, tokens]; these are {ids.DType} [{string.Join(", ", shape)}]."
+            );
         if (shape[1] > longest)
             throw new InputException($"{encoder} takes at most {longest} tokens (max_position_embeddings); these are {shape[1]}.");
         if (mask is not null && (!mask.Shape.AsSpan().SequenceEqual(shape) || mask.DType.IsFloatingPoint()))
-            throw new InputException($"{encoder} takes a mask of integers shaped as the ids, [{string.Join(", ", shape)}]; this is {mask.DType} [{string.Join(", ", mask.Shape)}].");
-        // On an accelerator the check would wait for the device; ids come from a tokenizer, whose vocabulary was compared with the network's.
+            throw new InputException(
+                $"{encoder} takes a mask of integers shaped as the ids, [{string.Join(", ", shape)}]; this is {mask.DType} "
+                    + $"[{string.Join(", ", mask.Shape)}]."
+            );
+        // On an accelerator the check would wait for the device; ids come from a tokenizer, whose vocabulary was compared with the
+        // network's.
         if (ids.Device.Type == DeviceType.Cpu && Array.FindIndex(ids.ToArray<long>(), id => id < 0 || id >= vocabulary) is var at and >= 0)
-            throw new InputException($"{encoder} has embeddings for the ids 0 to {vocabulary - 1}; token {at % shape[1]} of prompt {at / shape[1]} has another. The tokenizer belongs to another model.");
+            throw new InputException(
+                $"{encoder} has embeddings for the ids 0 to {vocabulary - 1}; token {at % shape[1]} of prompt {at / shape[1]} has "
+                    + $"another. The tokenizer belongs to another model."
+            );
     }
 }

@@ -67,6 +67,7 @@ public sealed class BatchPlan
     private readonly Dictionary<long, int[]> orders = [];
     private readonly int[]? groups;
     private readonly Dictionary<int, int[]> members = [];
+
     // Samples of an epoch that batches are made of.
     private readonly int usable;
 
@@ -90,13 +91,14 @@ public sealed class BatchPlan
         if (options.End == EpochEnd.DropRest && count < globalBatch)
         {
             throw new UsageException(
-                $"A batch of {globalBatch} does not fit into {count} pictures; make the batch smaller, add pictures or let batches wrap.");
+                $"A batch of {globalBatch} does not fit into {count} pictures; make the batch smaller, add pictures or let batches wrap."
+            );
         }
     }
 
     /// <summary>
-    /// A plan whose batches are each of one group, for pictures of several sizes. The order is shuffled within the groups, and so are the batches; the rest of every group is left out of
-    /// an epoch, another rest each time.
+    /// A plan whose batches are each of one group, for pictures of several sizes. The order is shuffled within the groups, and so are the
+    /// batches; the rest of every group is left out of an epoch, another rest each time.
     /// </summary>
     /// <param name="groups">The group of each sample.</param>
     /// <param name="options">How they are put into batches; with <see cref="EpochEnd.DropRest"/>.</param>
@@ -121,7 +123,8 @@ public sealed class BatchPlan
     public int GroupOf(int index) => groups?[index] ?? 0;
 
     /// <summary>Another sample of the same group.</summary>
-    internal int Another(int index, ref SplitMix64 random) => groups is null ? random.NextInt(Count) : members[groups[index]][random.NextInt(members[groups[index]].Length)];
+    internal int Another(int index, ref SplitMix64 random) =>
+        groups is null ? random.NextInt(Count) : members[groups[index]][random.NextInt(members[groups[index]].Length)];
 
     /// <summary>The seed of the order.</summary>
     public ulong Seed => options.Seed;
@@ -136,7 +139,9 @@ public sealed class BatchPlan
         if (cursor.Epoch < 0 || cursor.Position < 0 || cursor.Position > usable)
         {
             throw new InputException(
-                $"The data cursor (epoch {cursor.Epoch}, position {cursor.Position}) does not fit {Count} pictures; resume with the data it was saved with.");
+                $"The data cursor (epoch {cursor.Epoch}, position {cursor.Position}) does not fit {Count} pictures; resume with "
+                    + $"the data it was saved with."
+            );
         }
 
         var (epoch, position) = cursor;
@@ -162,9 +167,10 @@ public sealed class BatchPlan
     }
 
     /// <summary>How many batches lie before a cursor that <see cref="At"/> gave.</summary>
-    public long BatchesBefore(DataCursor cursor) => options.End == EpochEnd.DropRest
-        ? (cursor.Epoch * BatchesPerEpoch) + (cursor.Position / globalBatch)
-        : ((cursor.Epoch * Count) + cursor.Position) / globalBatch;
+    public long BatchesBefore(DataCursor cursor) =>
+        options.End == EpochEnd.DropRest
+            ? (cursor.Epoch * BatchesPerEpoch) + (cursor.Position / globalBatch)
+            : ((cursor.Epoch * Count) + cursor.Position) / globalBatch;
 
     /// <summary>The cursor behind a number of batches; of a plan that wraps.</summary>
     public DataCursor After(long batches)

@@ -32,7 +32,8 @@ internal static class FolderLabels
     {
         var classes = Enumerable.Range(0, labels.Max()!.Value + 1).Select(label => label.ToString()).ToArray();
         var pairs = labels.Zip(folders).Where(pair => pair.First is not null).Distinct().ToArray();
-        var paired = pairs.All(pair => pair.Second is not null)
+        var paired =
+            pairs.All(pair => pair.Second is not null)
             && pairs.DistinctBy(pair => pair.First).Count() == pairs.Length
             && pairs.DistinctBy(pair => pair.Second, StringComparer.Ordinal).Count() == pairs.Length;
         if (paired)

@@ -36,24 +36,34 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
     private void Add(FolderScan scan, string file, Dictionary<string, int> indices)
     {
         var folder = file.Contains('/') ? file[..(file.LastIndexOf('/') + 1)] : "";
-        JsonLines.Read(scan.FullPath(file), "{\"file_name\": ..., \"text\": ...}", (entry, where) =>
-        {
-            var name = JsonLines.Text(entry, "file_name", where)
-                ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
-            if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
-                throw new InputException($"'{name}' in {where} is none of the pictures of the folder; correct the name or take the line out.");
-            if ((JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)) is { } caption)
-                Captions[index] = OneLine(caption);
-            if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
-                Labels[index] = Label(label, where);
-        });
+        JsonLines.Read(
+            scan.FullPath(file),
+            "{\"file_name\": ..., \"text\": ...}",
+            (entry, where) =>
+            {
+                var name =
+                    JsonLines.Text(entry, "file_name", where)
+                    ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
+                if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
+                    throw new InputException(
+                        $"'{name}' in {where} is none of the pictures of the folder; correct the name or take the line out."
+                    );
+                if ((JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)) is { } caption)
+                    Captions[index] = OneLine(caption);
+                if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
+                    Labels[index] = Label(label, where);
+            }
+        );
     }
 
     /// <summary>A class as metadata name it: an int, or a string.</summary>
-    public static object Label(JsonElement label, string where) => label.ValueKind switch
-    {
-        JsonValueKind.String => label.GetString()!,
-        JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
-        _ => throw new InputException($"The member 'label' is {label.GetRawText()} in {where}; give a name or a number from 0 to {MaxLabel}."),
-    };
+    public static object Label(JsonElement label, string where) =>
+        label.ValueKind switch
+        {
+            JsonValueKind.String => label.GetString()!,
+            JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
+            _ => throw new InputException(
+                $"The member 'label' is {label.GetRawText()} in {where}; give a name or a number from 0 to {MaxLabel}."
+            ),
+        };
 }

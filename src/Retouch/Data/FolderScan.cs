@@ -29,9 +29,11 @@ internal sealed class FolderScan
         ArgumentException.ThrowIfNullOrEmpty(root);
         if (!Directory.Exists(root))
         {
-            throw new InputException(File.Exists(root)
-                ? $"'{root}' is a file; give the folder that holds the pictures."
-                : $"There is no folder '{root}'; check the path.");
+            throw new InputException(
+                File.Exists(root)
+                    ? $"'{root}' is a file; give the folder that holds the pictures."
+                    : $"There is no folder '{root}'; check the path."
+            );
         }
 
         var scan = new FolderScan(Path.GetFullPath(root));
@@ -40,7 +42,9 @@ internal sealed class FolderScan
         {
             throw new InputException(
                 $"'{root}' holds no pictures: looked in it and in {scan.visited.Count - 1} subfolders for files that end in "
-                + $"{string.Join(", ", PictureFile.Extensions)}, found {scan.others + scan.texts.Count + scan.metadata.Count} other files.");
+                    + $"{string.Join(", ", PictureFile.Extensions)}, found {scan.others + scan.texts.Count + scan.metadata.Count} "
+                    + $"other files."
+            );
         }
 
         scan.pictures.Sort(StringComparer.Ordinal);

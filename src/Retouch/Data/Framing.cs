@@ -55,26 +55,32 @@ public sealed record Framing
         {
             throw new InputException(
                 $"The picture '{name}' has {source.FullWidth} x {source.FullHeight} pixels, less than the {Width} x {Height} asked for. "
-                + "Take it out, ask for less, or allow enlarging.");
+                    + "Take it out, ask for less, or allow enlarging."
+            );
         }
 
         var random = new SplitMix64(seed);
         // Both are always drawn, so that the flips of a run do not depend on how it crops.
-        double across = random.NextDouble(), down = random.NextDouble(), chance = random.NextDouble();
+        double across = random.NextDouble(),
+            down = random.NextDouble(),
+            chance = random.NextDouble();
 
         var picture = Cover(source.Picture);
-        int spareX = picture.Width - Width, spareY = picture.Height - Height;
-        var (left, top) = Crop == CropMode.Center
-            ? (spareX / 2, spareY / 2)
-            : ((int)(across * (spareX + 1)), (int)(down * (spareY + 1)));
+        int spareX = picture.Width - Width,
+            spareY = picture.Height - Height;
+        var (left, top) = Crop == CropMode.Center ? (spareX / 2, spareY / 2) : ((int)(across * (spareX + 1)), (int)(down * (spareY + 1)));
         picture = picture.Crop(left, top, Width, Height);
         var flipped = chance < FlipProbability;
-        return new FramedPicture(flipped ? picture.FlipHorizontal() : picture, new FrameRecord(source.FullWidth, source.FullHeight, left, top, flipped));
+        return new FramedPicture(
+            flipped ? picture.FlipHorizontal() : picture,
+            new FrameRecord(source.FullWidth, source.FullHeight, left, top, flipped)
+        );
     }
 
     private Picture Cover(Picture picture)
     {
-        int w = picture.Width, h = picture.Height;
+        int w = picture.Width,
+            h = picture.Height;
         // The side that needs the larger factor decides; the other is cut to an integer, as torchvision does.
         return (long)Width * h >= (long)Height * w
             ? picture.Resize(Width, Math.Max(Height, (int)((long)h * Width / w)), Filter)

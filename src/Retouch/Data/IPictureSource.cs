@@ -27,7 +27,10 @@ public interface IPictureSource
     /// <summary>What is known of sample <paramref name="index"/>, 0 to <see cref="Count"/> - 1.</summary>
     Sample this[int index] { get; }
 
-    /// <summary>A short text that changes where the pixels of sample <paramref name="index"/> may have changed; what was made of them is kept under it.</summary>
+    /// <summary>
+    /// A short text that changes where the pixels of sample <paramref name="index"/> may have changed; what was made of them is kept under
+    /// it.
+    /// </summary>
     string Stamp(int index);
 
     /// <summary>Width and height of a sample's picture in its file, upright.</summary>

@@ -7,8 +7,8 @@ namespace Retouch.Data;
 /// <summary>
 /// The pictures of a folder and its subfolders, in the ordinal order of their relative paths.
 /// <list type="bullet">
-/// <item>Captions: the <c>text</c> or <c>caption</c> column of a <c>metadata.jsonl</c> beside them (as in Hugging Face's imagefolder), else a
-/// <c>.txt</c> file of the same name.</item>
+/// <item>Captions: the <c>text</c> or <c>caption</c> column of a <c>metadata.jsonl</c> beside them (as in Hugging Face's imagefolder), else
+/// a <c>.txt</c> file of the same name.</item>
 /// <item>Labels: the <c>label</c> column, else the subfolder directly below the root, in ordinal order, if every picture lies in one and
 /// there are at least two.</item>
 /// </list>
@@ -53,12 +53,14 @@ public sealed class ImageFolder : IPictureSource
     public string FilePath(int index) => scan.FullPath(scan.Pictures[index]);
 
     /// <summary>Length and time of the file.</summary>
-    public string Stamp(int index) => new FileInfo(FilePath(index)) is { Exists: true } file
-        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
-        : "gone";
+    public string Stamp(int index) =>
+        new FileInfo(FilePath(index)) is { Exists: true } file
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
+            : "gone";
 
     /// <inheritdoc/>
-    public (int Width, int Height) SizeOf(int index) => PictureFile.Probe(FilePath(index), reading) is var info ? (info.Width, info.Height) : default;
+    public (int Width, int Height) SizeOf(int index) =>
+        PictureFile.Probe(FilePath(index), reading) is var info ? (info.Width, info.Height) : default;
 
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)

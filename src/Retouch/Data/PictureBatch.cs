@@ -46,7 +46,8 @@ public sealed class PictureBatch
     public Tensor ToTensor() => PictureTensors.FromPlanes(Pixels, Count, Height, Width);
 
     /// <summary>The picture of one sample.</summary>
-    public Picture PictureAt(int sample) => PlanarPixels.ToPicture(Pixels.AsSpan(sample * Picture.Channels * Width * Height), Width, Height);
+    public Picture PictureAt(int sample) =>
+        PlanarPixels.ToPicture(Pixels.AsSpan(sample * Picture.Channels * Width * Height), Width, Height);
 
     // Each slot is written by one thread; slots do not overlap.
     internal void Set(int slot, LoadedSample loaded)

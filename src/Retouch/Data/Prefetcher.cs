@@ -48,7 +48,9 @@ public sealed class Prefetcher : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         if (options.Workers is < 1 or > 256 || options.Ahead is < 1 or > 1024)
-            throw new UsageException($"{options.Workers} workers reading {options.Ahead} batches ahead: 1 to 256 and 1 to 1024 are possible.");
+            throw new UsageException(
+                $"{options.Workers} workers reading {options.Ahead} batches ahead: 1 to 256 and 1 to 1024 are possible."
+            );
         this.plan = plan;
         this.loader = loader;
         this.options = options;
@@ -74,9 +76,7 @@ public sealed class Prefetcher : IDisposable
     public PictureBatch? Next(CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        while (pending.Count < options.Ahead && Schedule())
-        {
-        }
+        while (pending.Count < options.Ahead && Schedule()) { }
 
         if (!pending.TryPeek(out var batch))
             return null;
@@ -110,7 +110,9 @@ public sealed class Prefetcher : IDisposable
             return false;
         cursor = planned.Next;
         var framing = loader.FramingOf(planned.Samples[0].Index);
-        var batch = new PendingBatch(new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next, loader.ReadsPairs));
+        var batch = new PendingBatch(
+            new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next, loader.ReadsPairs)
+        );
         pending.Enqueue(batch);
         for (var i = 0; i < planned.Samples.Count; i++)
             slots.Add(new Slot(batch, i, planned.Samples[i]));

@@ -71,14 +71,16 @@ public sealed class Quarantine
                 var more = pictures.Count > Shown ? $"\n  … and {pictures.Count - Shown} more" : "";
                 throw new InputException(
                     $"{pictures.Count} of {count} pictures cannot be used, more than the {maxShare * 100:0.##} % allowed:\n  "
-                    + $"{string.Join("\n  ", pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data or raise the share.");
+                        + $"{string.Join("\n  ", pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data "
+                        + $"or raise the share."
+                );
             }
         }
     }
 
     /// <summary>
-    /// Writes a JSON line a picture, with <c>file</c> and <c>reason</c>, atomically; an empty file when there are none. What the file lists already stays: a run that
-    /// is resumed in the middle of an epoch does not meet all of its pictures again.
+    /// Writes a JSON line a picture, with <c>file</c> and <c>reason</c>, atomically; an empty file when there are none. What the file lists
+    /// already stays: a run that is resumed in the middle of an epoch does not meet all of its pictures again.
     /// </summary>
     public void Save(string path)
     {

@@ -3,7 +3,9 @@ namespace Retouch.Data;
 /// <summary>Paths without links.</summary>
 internal static class RealPath
 {
-    /// <summary>The path of an existing folder with every link along it resolved; where a link cannot be resolved, the path as it is.</summary>
+    /// <summary>
+    /// The path of an existing folder with every link along it resolved; where a link cannot be resolved, the path as it is.
+    /// </summary>
     public static string Of(string path)
     {
         var full = Path.GetFullPath(path);

@@ -50,7 +50,8 @@ public sealed class SampleLoader
     public IReadOnlyList<BucketSize>? Sizes { get; init; }
 
     /// <summary>The framing of a sample: with the size of its group.</summary>
-    public Framing FramingOf(int index) => Sizes is { } sizes && sizes[plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
+    public Framing FramingOf(int index) =>
+        Sizes is { } sizes && sizes[plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
 
     /// <summary>Whether each sample is a pair.</summary>
     public bool ReadsPairs => source is IPairSource;
@@ -73,7 +74,9 @@ public sealed class SampleLoader
         }
 
         throw new InputException(
-            $"No replacement for '{source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be unusable. Clean the data.");
+            $"No replacement for '{source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be "
+                + $"unusable. Clean the data."
+        );
     }
 
     private LoadedSample? TryLoad(int index, Framing framing, ulong seed)
@@ -102,10 +105,16 @@ public sealed class SampleLoader
         var (a, b) = (winner.Framed.Record, framed.Record);
         // Sides may differ by the rounding of a resize, not by shape: then the two would show different parts of the scene.
         const double Tolerance = 0.01;
-        if (Math.Abs(((double)a.OriginalWidth * b.OriginalHeight) - ((double)b.OriginalWidth * a.OriginalHeight)) > Tolerance * a.OriginalWidth * b.OriginalHeight)
+        if (
+            Math.Abs(((double)a.OriginalWidth * b.OriginalHeight) - ((double)b.OriginalWidth * a.OriginalHeight))
+            > Tolerance * a.OriginalWidth * b.OriginalHeight
+        )
         {
             throw new InputException(
-                $"The winner '{winner.Sample.Id}' has {a.OriginalWidth} x {a.OriginalHeight} pixels and the loser '{sample.Id}' {b.OriginalWidth} x {b.OriginalHeight}: of another shape, so that they would be cut differently. Bring them to one shape.");
+                $"The winner '{winner.Sample.Id}' has {a.OriginalWidth} x {a.OriginalHeight} pixels and the loser '{sample.Id}' "
+                    + $"{b.OriginalWidth} x {b.OriginalHeight}: of another shape, so that they would be cut differently. Bring them to "
+                    + $"one shape."
+            );
         }
 
         return new LoadedSample(sample, framed);

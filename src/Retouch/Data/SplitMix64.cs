@@ -34,8 +34,7 @@ public struct SplitMix64(ulong seed)
         var bound = (ulong)end;
         var rejected = (ulong.MaxValue % bound + 1) % bound;
         ulong drawn;
-        do
-            drawn = Next();
+        do drawn = Next();
         while (drawn > ulong.MaxValue - rejected);
         return (int)(drawn % bound);
     }

@@ -3,7 +3,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
 
-/// <summary>The feed-forward network of a transformer block, four times as wide inside. Keys: <c>net.0.proj.*</c>, <c>net.2.*</c>.</summary>
+/// <summary>
+/// The feed-forward network of a transformer block, four times as wide inside. Keys: <c>net.0.proj.*</c>, <c>net.2.*</c>.
+/// </summary>
 /// <param name="path">Where it stands.</param>
 /// <param name="width">Width of a token.</param>
 /// <param name="approximate">Whether GELU is the tanh form.</param>

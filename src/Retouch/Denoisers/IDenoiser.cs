@@ -17,7 +17,9 @@ public interface IDenoiser : IDisposable
     /// <summary>Number of classes, or null when it takes none; a label equal to it means "no class".</summary>
     int? ClassCount { get; }
 
-    /// <summary>Channels of the prompt's token embeddings that it takes (<see cref="Condition.Text"/>), or null when it takes no prompt.</summary>
+    /// <summary>
+    /// Channels of the prompt's token embeddings that it takes (<see cref="Condition.Text"/>), or null when it takes no prompt.
+    /// </summary>
     int? TextWidth { get; }
 
     /// <summary>All tensors, by checkpoint key.</summary>

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Attention of a transformer block, of tokens to each other or to a context. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c> (weight, bias),
-/// and <c>norm_q.weight</c>, <c>norm_k.weight</c> where queries and keys are normalised.
+/// Attention of a transformer block, of tokens to each other or to a context. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c>
+/// (weight, bias), and <c>norm_q.weight</c>, <c>norm_k.weight</c> where queries and keys are normalised.
 /// </summary>
 internal sealed class MultiHeadAttention
 {
@@ -25,7 +25,15 @@ internal sealed class MultiHeadAttention
     /// <param name="upcast">Whether the product is computed in float32 whatever the weights' type.</param>
     /// <param name="normEps">Added to the mean square where queries and keys of each head are normalised; null where they are not.</param>
     /// <param name="outputInit">Start of the output layer's weight; as the others by default.</param>
-    public MultiHeadAttention(ParameterPath path, int heads, int headDim, bool bias = true, bool upcast = false, double? normEps = null, Init? outputInit = null)
+    public MultiHeadAttention(
+        ParameterPath path,
+        int heads,
+        int headDim,
+        bool bias = true,
+        bool upcast = false,
+        double? normEps = null,
+        Init? outputInit = null
+    )
     {
         (_heads, _upcast) = (heads, upcast);
         var width = (long)heads * headDim;
@@ -62,7 +70,9 @@ internal sealed class MultiHeadAttention
         var query = Heads(_query.Forward(x), _heads, _queryNorm);
         var (key, value) = (Heads(_key.Forward(source), _heads, _keyNorm), Heads(_value.Forward(source), _heads));
         var mixed = _upcast
-            ? Attention.ScaledDotProduct(query.To(DType.Float32), key.To(DType.Float32), value.To(DType.Float32), mask?.To(DType.Float32)).To(query.DType)
+            ? Attention
+                .ScaledDotProduct(query.To(DType.Float32), key.To(DType.Float32), value.To(DType.Float32), mask?.To(DType.Float32))
+                .To(query.DType)
             : Attention.ScaledDotProduct(query, key, value, mask);
         return scope.Keep(_output.Forward(Merge(mixed)));
     }

@@ -5,8 +5,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Cuts latents into squares, makes a token of each by one linear map, and adds where it stands: the first half of the channels tells the column,
-/// the second the row, as sines then cosines. The position table is computed, not stored. Keys: <c>proj.weight</c> [width, channels, patch, patch], <c>proj.bias</c>.
+/// Cuts latents into squares, makes a token of each by one linear map, and adds where it stands: the first half of the channels tells the
+/// column, the second the row, as sines then cosines. The position table is computed, not stored. Keys: <c>proj.weight</c> [width,
+/// channels, patch, patch], <c>proj.bias</c>.
 /// </summary>
 public sealed class PatchEmbedding : IDisposable
 {
@@ -23,13 +24,22 @@ public sealed class PatchEmbedding : IDisposable
     /// <param name="channels">Channels of the latents.</param>
     /// <param name="width">Width of a token; a multiple of 4.</param>
     /// <param name="patch">Side of a square.</param>
-    /// <param name="baseSide">Tokens a side at the resolution that positions are counted in; other resolutions cover the same range more finely or coarsely.</param>
+    /// <param name="baseSide">Tokens a side at the resolution that positions are counted in; other resolutions cover the same range more
+    /// finely or coarsely.</param>
     /// <param name="interpolation">Divides positions; 1 leaves them.</param>
     public PatchEmbedding(ParameterPath path, int channels, int width, int patch, int baseSide, double interpolation = 1)
     {
         (_path, _width, _patch, _baseSide, _interpolation) = (path, width, patch, baseSide, interpolation);
         // The map is linear, so it starts as a linear layer over the square's pixels would.
-        _projection = new Conv2d(path / "proj", channels, width, patch, stride: patch, weightInit: Inits.XavierUniform((long)channels * patch * patch, width), biasInit: Inits.Zeros);
+        _projection = new Conv2d(
+            path / "proj",
+            channels,
+            width,
+            patch,
+            stride: patch,
+            weightInit: Inits.XavierUniform((long)channels * patch * patch, width),
+            biasInit: Inits.Zeros
+        );
     }
 
     /// <summary>Latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by row.</summary>
@@ -39,7 +49,9 @@ public sealed class PatchEmbedding : IDisposable
         var squares = _projection.Forward(latents);
         // In one piece from here on: sums keep the layout of what they start from, and every normalisation after them would copy.
         var tokens = squares.Flatten(2).Transpose(1, 2).Contiguous();
-        return _path.Observe(scope.Keep(tokens + Table(latents.Shape[2] / _patch, latents.Shape[3] / _patch, squares.Device, squares.DType)));
+        return _path.Observe(
+            scope.Keep(tokens + Table(latents.Shape[2] / _patch, latents.Shape[3] / _patch, squares.Device, squares.DType))
+        );
     }
 
     /// <summary>Sine and cosine features of a grid's positions, made in float64.</summary>
@@ -99,7 +111,10 @@ public sealed class PatchEmbedding : IDisposable
     {
         var shape = latents.Shape;
         if (shape.Length != 4 || shape[1] != channels || shape[2] % patch != 0 || shape[3] % patch != 0)
-            throw new InputException($"{network} takes latents [batch, {channels}, height, width] with sides divisible by {patch}, not [{string.Join(", ", shape)}].");
+            throw new InputException(
+                $"{network} takes latents [batch, {channels}, height, width] with sides divisible by {patch}, not "
+                    + $"[{string.Join(", ", shape)}]."
+            );
     }
 
     /// <summary>Frees the position table.</summary>

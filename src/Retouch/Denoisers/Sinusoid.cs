@@ -6,8 +6,8 @@ namespace Retouch.Denoisers;
 public static class Sinusoid
 {
     /// <summary>
-    /// Angles are t·10000^(−k/(half − <paramref name="frequencyShift"/>)) for k below half = channels/2. Computed in float32 in the order of operations
-    /// that pretrained networks saw: a time near 1000 turns rounding of a frequency into a visible phase.
+    /// Angles are t·10000^(−k/(half − <paramref name="frequencyShift"/>)) for k below half = channels/2. Computed in float32 in the order
+    /// of operations that pretrained networks saw: a time near 1000 turns rounding of a frequency into a visible phase.
     /// </summary>
     /// <param name="time">[batch], any type.</param>
     /// <param name="channels">Features; even.</param>

@@ -3,7 +3,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
 
-/// <summary>Two linear layers with a SiLU between them, which turn features of the time into a vector. Keys: <c>linear_1.*</c>, <c>linear_2.*</c>.</summary>
+/// <summary>
+/// Two linear layers with a SiLU between them, which turn features of the time into a vector. Keys: <c>linear_1.*</c>, <c>linear_2.*</c>.
+/// </summary>
 /// <param name="path">Where it stands.</param>
 /// <param name="features">Size of the input.</param>
 /// <param name="width">Size of the output.</param>

@@ -16,7 +16,9 @@ internal static class TransformerShape
         if (sampleSize % patchSize != 0)
             throw new InputException($"'{origin}': sample_size {sampleSize} is no multiple of patch_size {patchSize}.");
         if (width % 4 != 0)
-            throw new InputException($"'{origin}': num_attention_heads times attention_head_dim is {width}; the position table needs a multiple of 4.");
+            throw new InputException(
+                $"'{origin}': num_attention_heads times attention_head_dim is {width}; the position table needs a multiple of 4."
+            );
     }
 
     /// <summary>The outputs are the latents' channels, once or with a learned variance beside them.</summary>
@@ -24,7 +26,10 @@ internal static class TransformerShape
     public static void CheckOutputs(string origin, int inChannels, int outputs)
     {
         if (outputs != inChannels && outputs != 2 * inChannels)
-            throw new InputException($"'{origin}': out_channels is {outputs}; it must equal in_channels ({inChannels}), or be twice that where a variance is learned.");
+            throw new InputException(
+                $"'{origin}': out_channels is {outputs}; it must equal in_channels ({inChannels}), or be twice that where a "
+                    + $"variance is learned."
+            );
     }
 
     /// <summary>The feed-forward networks' nonlinearity is one that is computed here.</summary>

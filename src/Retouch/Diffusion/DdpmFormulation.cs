@@ -29,13 +29,17 @@ public sealed class DdpmFormulation : Formulation
 
     /// <param name="schedule">Variances.</param>
     /// <param name="prediction">What the network puts out.</param>
-    /// <param name="density">Where training looks; uniform over the steps where null. Other densities are taken of (step + ½)/steps.</param>
+    /// <param name="density">Where training looks; uniform over the steps where null. Other densities are taken of (step +
+    /// ½)/steps.</param>
     /// <exception cref="UsageException">ε is asked for at a step without any signal.</exception>
     public DdpmFormulation(NoiseSchedule schedule, PredictionType prediction = PredictionType.Epsilon, TimestepDensity? density = null)
     {
         ArgumentNullException.ThrowIfNull(schedule);
         if (prediction == PredictionType.Epsilon && schedule.AlphasCumprod[^1] <= 0)
-            throw new UsageException("A network that predicts ε says nothing about the image at a step of pure noise: with a zero terminal SNR, use v_prediction or sample, or leave the schedule as it is.");
+            throw new UsageException(
+                "A network that predicts ε says nothing about the image at a step of pure noise: with a zero terminal SNR, use "
+                    + "v_prediction or sample, or leave the schedule as it is."
+            );
         (Schedule, Prediction, Density) = (schedule, prediction, density ?? TimestepDensity.Uniform);
         _sigmas = new double[schedule.Steps];
         for (var k = 0; k < _sigmas.Length; k++)
@@ -73,7 +77,10 @@ public sealed class DdpmFormulation : Formulation
     /// <exception cref="ArgumentOutOfRangeException">Outside the schedule.</exception>
     public NoisePoint FinitePointAt(double model) => PointAt(model) is { A: > 0 } point ? point : OfSigma(LargestSigma, model);
 
-    /// <summary>The level of a given σ; its time is interpolated in ln σ and kept within the schedule, as Karras et al. 2022 sampling of DDPM networks needs.</summary>
+    /// <summary>
+    /// The level of a given σ; its time is interpolated in ln σ and kept within the schedule, as Karras et al. 2022 sampling of DDPM
+    /// networks needs.
+    /// </summary>
     /// <param name="sigma">Finite, at least 0.</param>
     public NoisePoint PointOfSigma(double sigma)
     {

@@ -3,8 +3,8 @@ using Retouch.Core.Errors;
 namespace Retouch.Diffusion;
 
 /// <summary>
-/// A shift that grows with the picture, as Stable Diffusion 3 and Flux configure it: μ lies on a line through two sizes, the shift is e^μ (or μ).
-/// A flow with it is trained without any shift and sampled with the one of the size.
+/// A shift that grows with the picture, as Stable Diffusion 3 and Flux configure it: μ lies on a line through two sizes, the shift is e^μ
+/// (or μ). A flow with it is trained without any shift and sampled with the one of the size.
 /// </summary>
 public sealed record DynamicShift
 {
@@ -41,8 +41,12 @@ public sealed record DynamicShift
     public void Validate()
     {
         if (BaseTokens < 1 || MaxTokens <= BaseTokens)
-            throw new UsageException($"A shift between {BaseTokens} and {MaxTokens} tokens: both must be at least 1 and differ, the base being the smaller.");
+            throw new UsageException(
+                $"A shift between {BaseTokens} and {MaxTokens} tokens: both must be at least 1 and differ, the base being the smaller."
+            );
         if (!double.IsFinite(BaseShift) || !double.IsFinite(MaxShift) || (!Exponential && !(BaseShift > 0 && MaxShift > 0)))
-            throw new UsageException($"A shift from {BaseShift} to {MaxShift}: both must be numbers, and above 0 where time_shift_type is linear.");
+            throw new UsageException(
+                $"A shift from {BaseShift} to {MaxShift}: both must be numbers, and above 0 where time_shift_type is linear."
+            );
     }
 }

@@ -52,8 +52,8 @@ public abstract class Formulation
     }
 
     /// <summary>
-    /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent mixed again, with the noise that the network sees in it. It differs from z_t by b_t·(ε̂ − ε): for
-    /// v by a_t·b_t·(v̂ − v), for flow by t·(1 − t)·(v̂ − v).
+    /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent mixed again, with the noise that the network sees in it. It differs from z_t by
+    /// b_t·(ε̂ − ε): for v by a_t·b_t·(v̂ − v), for flow by t·(1 − t)·(v̂ − v).
     /// </summary>
     public Tensor Remix(NoisedLatent noisy, CleanEstimate estimate)
     {
@@ -91,14 +91,18 @@ public abstract class Formulation
         ArgumentNullException.ThrowIfNull(weighting);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return scope.Keep(weighting.Kind switch
-        {
-            LossWeightingKind.Uniform => Ops.OnesLike(level.Sigma),
-            LossWeightingKind.MinSnr => MinSnrWeights(level, weighting.Gamma),
-            _ => this is FlowFormulation
-                ? weighting.OfFlowTime(level.B)
-                : throw new UsageException($"The loss weighting {weighting.Kind} is made for rectified flow; use uniform or min-SNR with a DDPM schedule."),
-        });
+        return scope.Keep(
+            weighting.Kind switch
+            {
+                LossWeightingKind.Uniform => Ops.OnesLike(level.Sigma),
+                LossWeightingKind.MinSnr => MinSnrWeights(level, weighting.Gamma),
+                _ => this is FlowFormulation
+                    ? weighting.OfFlowTime(level.B)
+                    : throw new UsageException(
+                        $"The loss weighting {weighting.Kind} is made for rectified flow; use uniform or min-SNR with a DDPM schedule."
+                    ),
+            }
+        );
     }
 
     /// <summary>[batch] to [batch, 1, 1, 1].</summary>
@@ -112,8 +116,8 @@ public abstract class Formulation
     protected abstract (Tensor Z0, Tensor Noise) Read(Tensor noisy, NoiseLevel level, Tensor output);
 
     /// <summary>
-    /// min(SNR, γ) weights of the error of ẑ0 (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023), carried over to the
-    /// network's own output: times |∂ẑ0/∂output|². Written so that neither a_t = 0 nor b_t = 0 gives 0·∞.
+    /// min(SNR, γ) weights of the error of ẑ0 (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023), carried
+    /// over to the network's own output: times |∂ẑ0/∂output|². Written so that neither a_t = 0 nor b_t = 0 gives 0·∞.
     /// </summary>
     protected abstract Tensor MinSnrWeights(NoiseLevel level, double gamma);
 
@@ -129,7 +133,10 @@ public abstract class Formulation
         ArgumentNullException.ThrowIfNull(prediction);
         // A shape that merely broadcasts would train on nonsense in silence.
         if (!prediction.Value.Shape.AsSpan().SequenceEqual(noisy.Shape))
-            throw new ArgumentException($"The network put out [{string.Join(", ", prediction.Value.Shape)}] for latents [{string.Join(", ", noisy.Shape)}].", nameof(prediction));
+            throw new ArgumentException(
+                $"The network put out [{string.Join(", ", prediction.Value.Shape)}] for latents [{string.Join(", ", noisy.Shape)}].",
+                nameof(prediction)
+            );
         // Gradients are checked by differences in float64, which stays.
         return prediction.Value.DType == DType.Float64 ? prediction.Value : prediction.Value.To(DType.Float32);
     }

@@ -15,17 +15,34 @@ public static class FormulationFactory
     /// <summary>Scheduler classes over a DDPM schedule of variances: they differ in how they sample, not in the formulation.</summary>
     private static readonly string[] DdpmClasses =
     [
-        "DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
-        "DPMSolverSinglestepScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler",
+        "DDPMScheduler",
+        "DDIMScheduler",
+        "PNDMScheduler",
+        "EulerDiscreteScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "DPMSolverMultistepScheduler",
+        "DPMSolverSinglestepScheduler",
+        "HeunDiscreteScheduler",
+        "LMSDiscreteScheduler",
+        "UniPCMultistepScheduler",
+        "DEISMultistepScheduler",
     ];
 
     private static readonly string[] FlowClasses = ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"];
 
     private static readonly (string Name, PredictionType Type)[] PredictionNames =
-        [("epsilon", PredictionType.Epsilon), ("v_prediction", PredictionType.VPrediction), ("sample", PredictionType.Sample)];
+    [
+        ("epsilon", PredictionType.Epsilon),
+        ("v_prediction", PredictionType.VPrediction),
+        ("sample", PredictionType.Sample),
+    ];
 
     private static readonly (string Name, BetaSchedule Shape)[] ShapeNames =
-        [("linear", BetaSchedule.Linear), ("scaled_linear", BetaSchedule.ScaledLinear), ("squaredcos_cap_v2", BetaSchedule.SquaredCosCapV2)];
+    [
+        ("linear", BetaSchedule.Linear),
+        ("scaled_linear", BetaSchedule.ScaledLinear),
+        ("squaredcos_cap_v2", BetaSchedule.SquaredCosCapV2),
+    ];
 
     /// <summary>The formulation that a model was trained with.</summary>
     /// <param name="json">The object; missing members take diffusers' defaults, those about sampling are passed over.</param>
@@ -43,7 +60,9 @@ public static class FormulationFactory
                 return Flow(members, "shift", density);
             if (!DdpmClasses.Contains(name))
                 throw members.Wrong("_class_name", $"one of {string.Join(", ", [.. DdpmClasses, .. FlowClasses])}");
-            return members.Text("prediction_type", "epsilon") == "flow_prediction" ? Flow(members, "flow_shift", density) : Ddpm(json, members, density);
+            return members.Text("prediction_type", "epsilon") == "flow_prediction"
+                ? Flow(members, "flow_shift", density)
+                : Ddpm(json, members, density);
         }
         catch (UsageException e)
         {
@@ -53,7 +72,8 @@ public static class FormulationFactory
 
     /// <summary>The members that diffusers needs to train on or sample from a model with this formulation.</summary>
     /// <param name="formulation">The formulation.</param>
-    /// <param name="original">The configuration that the model came with: its other members, and its class where that fits, are kept.</param>
+    /// <param name="original">The configuration that the model came with: its other members, and its class where that fits, are
+    /// kept.</param>
     public static JsonObject ToSchedulerConfig(Formulation formulation, JsonObject? original = null)
     {
         ArgumentNullException.ThrowIfNull(formulation);
@@ -79,16 +99,17 @@ public static class FormulationFactory
         return json;
     }
 
-    private static JsonObject Fresh(bool isFlow) => isFlow
-        ? new() { ["_class_name"] = DefaultFlowClass }
-        // diffusers would clip ẑ0 to [−1, 1] by default, which latents do not lie in.
-        : new()
-        {
-            ["_class_name"] = DefaultDdpmClass,
-            ["clip_sample"] = false,
-            ["set_alpha_to_one"] = false,
-            ["timestep_spacing"] = "trailing",
-        };
+    private static JsonObject Fresh(bool isFlow) =>
+        isFlow
+            ? new() { ["_class_name"] = DefaultFlowClass }
+            // diffusers would clip ẑ0 to [−1, 1] by default, which latents do not lie in.
+            : new()
+            {
+                ["_class_name"] = DefaultDdpmClass,
+                ["clip_sample"] = false,
+                ["set_alpha_to_one"] = false,
+                ["timestep_spacing"] = "trailing",
+            };
 
     private static FlowFormulation Flow(JsonMembers members, string shift, TimestepDensity? density)
     {
@@ -97,8 +118,10 @@ public static class FormulationFactory
             return new(density, members.Number(shift, 1), steps);
         var dynamic = new DynamicShift
         {
-            BaseTokens = members.Integer("base_image_seq_len", 256), MaxTokens = members.Integer("max_image_seq_len", 4096),
-            BaseShift = members.Number("base_shift", 0.5), MaxShift = members.Number("max_shift", 1.15),
+            BaseTokens = members.Integer("base_image_seq_len", 256),
+            MaxTokens = members.Integer("max_image_seq_len", 4096),
+            BaseShift = members.Number("base_shift", 0.5),
+            MaxShift = members.Number("max_shift", 1.15),
             Exponential = Named([(ExponentialShift, true), (LinearShift, false)], "time_shift_type", ExponentialShift, members),
         };
         dynamic.Validate();
@@ -117,7 +140,11 @@ public static class FormulationFactory
 
         // The shift for all sizes, which is not looked at, stays as it is.
         (json["base_image_seq_len"], json["max_image_seq_len"]) = (dynamic.BaseTokens, dynamic.MaxTokens);
-        (json["base_shift"], json["max_shift"], json["time_shift_type"]) = (dynamic.BaseShift, dynamic.MaxShift, dynamic.Exponential ? ExponentialShift : LinearShift);
+        (json["base_shift"], json["max_shift"], json["time_shift_type"]) = (
+            dynamic.BaseShift,
+            dynamic.MaxShift,
+            dynamic.Exponential ? ExponentialShift : LinearShift
+        );
     }
 
     private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, TimestepDensity? density)
@@ -126,13 +153,25 @@ public static class FormulationFactory
         var zeroTerminal = members.Boolean("rescale_betas_zero_snr", false);
         if (json["trained_betas"] is JsonArray given)
         {
-            float[] betas = [.. given.Select(node => node is JsonValue v && v.TryGetValue<float>(out var beta) ? beta : throw members.Wrong("trained_betas", "a list of numbers"))];
+            float[] betas =
+            [
+                .. given.Select(node =>
+                    node is JsonValue v && v.TryGetValue<float>(out var beta)
+                        ? beta
+                        : throw members.Wrong("trained_betas", "a list of numbers")
+                ),
+            ];
             return new(NoiseSchedule.FromBetas(betas, zeroTerminal), prediction, density);
         }
 
         var shape = Named(ShapeNames, "beta_schedule", "linear", members);
         var schedule = NoiseSchedule.Create(
-            shape, members.Number("beta_start", 0.0001), members.Number("beta_end", 0.02), members.Integer("num_train_timesteps", 1000), zeroTerminal);
+            shape,
+            members.Number("beta_start", 0.0001),
+            members.Number("beta_end", 0.02),
+            members.Integer("num_train_timesteps", 1000),
+            zeroTerminal
+        );
         return new(schedule, prediction, density);
     }
 

@@ -29,16 +29,18 @@ public sealed record LossWeighting(LossWeightingKind Kind, double Gamma = 5)
 
     /// <summary>min(SNR, γ) on the error of ẑ0.</summary>
     /// <exception cref="UsageException">γ is not above 0.</exception>
-    public static LossWeighting MinSnr(double gamma = 5) => gamma > 0 && double.IsFinite(gamma)
-        ? new(LossWeightingKind.MinSnr, gamma)
-        : throw new UsageException($"min-SNR's γ is {gamma}; it must be a number above 0 (the paper's is 5).");
+    public static LossWeighting MinSnr(double gamma = 5) =>
+        gamma > 0 && double.IsFinite(gamma)
+            ? new(LossWeightingKind.MinSnr, gamma)
+            : throw new UsageException($"min-SNR's γ is {gamma}; it must be a number above 0 (the paper's is 5).");
 
     /// <summary>The weightings that depend on a flow's t alone.</summary>
     /// <param name="t">In (0, 1].</param>
-    internal Tensor OfFlowTime(Tensor t) => Kind switch
-    {
-        LossWeightingKind.SigmaSqrt => t.Square().Reciprocal(),
-        LossWeightingKind.CosMap => (2 / Math.PI) * (1 - (2 * t) + (2 * t.Square())).Reciprocal(),
-        _ => throw new InvalidOperationException($"{Kind} is no function of t alone."),
-    };
+    internal Tensor OfFlowTime(Tensor t) =>
+        Kind switch
+        {
+            LossWeightingKind.SigmaSqrt => t.Square().Reciprocal(),
+            LossWeightingKind.CosMap => (2 / Math.PI) * (1 - (2 * t) + (2 * t.Square())).Reciprocal(),
+            _ => throw new InvalidOperationException($"{Kind} is no function of t alone."),
+        };
 }

@@ -17,7 +17,8 @@ public enum BetaSchedule
 }
 
 /// <summary>
-/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s), computed in float32 as diffusers computes them, so that both are its numbers to the bit.
+/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s), computed in float32 as diffusers computes them, so that both are its
+/// numbers to the bit.
 /// </summary>
 public sealed class NoiseSchedule
 {
@@ -31,7 +32,10 @@ public sealed class NoiseSchedule
         foreach (var beta in betas)
         {
             if (!(beta is > 0 and <= 1))
-                throw new UsageException($"A noise schedule with a β of {beta}: all must lie above 0 and not above 1 (latent diffusion's run from 0.00085 to 0.012).");
+                throw new UsageException(
+                    $"A noise schedule with a β of {beta}: all must lie above 0 and not above 1 (latent diffusion's run from "
+                        + $"0.00085 to 0.012)."
+                );
         }
 
         (Shape, BetaStart, BetaEnd, ZeroTerminalSnr) = (shape, start, end, zeroTerminalSnr);
@@ -69,7 +73,13 @@ public sealed class NoiseSchedule
     public static NoiseSchedule ScaledLinear(double start = 0.00085, double end = 0.012, int steps = 1000, bool zeroTerminalSnr = false)
     {
         using var scope = TensorScope.Enter();
-        return new(Line(Math.Sqrt(start), Math.Sqrt(end), steps).Square().ToArray<float>(), BetaSchedule.ScaledLinear, start, end, zeroTerminalSnr);
+        return new(
+            Line(Math.Sqrt(start), Math.Sqrt(end), steps).Square().ToArray<float>(),
+            BetaSchedule.ScaledLinear,
+            start,
+            end,
+            zeroTerminalSnr
+        );
     }
 
     /// <summary>DDPM's schedule, also DiT's: β from 0.0001 to 0.02 in a line.</summary>
@@ -97,22 +107,28 @@ public sealed class NoiseSchedule
     }
 
     /// <summary>Variances given one by one.</summary>
-    public static NoiseSchedule FromBetas(ReadOnlySpan<float> betas, bool zeroTerminalSnr = false) => new(betas.ToArray(), null, 0, 0, zeroTerminalSnr);
+    public static NoiseSchedule FromBetas(ReadOnlySpan<float> betas, bool zeroTerminalSnr = false) =>
+        new(betas.ToArray(), null, 0, 0, zeroTerminalSnr);
 
     /// <summary>A schedule by the name of its shape.</summary>
-    public static NoiseSchedule Create(BetaSchedule shape, double start, double end, int steps, bool zeroTerminalSnr = false) => shape switch
-    {
-        BetaSchedule.Linear => Linear(start, end, steps, zeroTerminalSnr),
-        BetaSchedule.ScaledLinear => ScaledLinear(start, end, steps, zeroTerminalSnr),
-        BetaSchedule.SquaredCosCapV2 => SquaredCos(steps, zeroTerminalSnr),
-        _ => throw new ArgumentOutOfRangeException(nameof(shape), shape, "Unknown schedule."),
-    };
+    public static NoiseSchedule Create(BetaSchedule shape, double start, double end, int steps, bool zeroTerminalSnr = false) =>
+        shape switch
+        {
+            BetaSchedule.Linear => Linear(start, end, steps, zeroTerminalSnr),
+            BetaSchedule.ScaledLinear => ScaledLinear(start, end, steps, zeroTerminalSnr),
+            BetaSchedule.SquaredCosCapV2 => SquaredCos(steps, zeroTerminalSnr),
+            _ => throw new ArgumentOutOfRangeException(nameof(shape), shape, "Unknown schedule."),
+        };
 
-    private static Tensor Line(double start, double end, int steps) => steps >= 2
-        ? Ops.Linspace(start, end, steps, dtype: DType.Float32)
-        : throw new UsageException($"A noise schedule of {steps} steps: at least 2 are needed, published models have 1000.");
+    private static Tensor Line(double start, double end, int steps) =>
+        steps >= 2
+            ? Ops.Linspace(start, end, steps, dtype: DType.Float32)
+            : throw new UsageException($"A noise schedule of {steps} steps: at least 2 are needed, published models have 1000.");
 
-    /// <summary>Shifts and stretches √ᾱ_t so that the last is 0 and the first stays (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed", 2024, algorithm 1).</summary>
+    /// <summary>
+    /// Shifts and stretches √ᾱ_t so that the last is 0 and the first stays (Lin et al., "Common Diffusion Noise Schedules and Sample Steps
+    /// are Flawed", 2024, algorithm 1).
+    /// </summary>
     private static Tensor RescaleToZeroTerminalSnr(Tensor betas)
     {
         var roots = (1 - betas).Cumprod(0).Sqrt();

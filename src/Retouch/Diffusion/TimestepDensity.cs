@@ -23,7 +23,8 @@ public sealed record TimestepDensity
     private const double LeastModeScale = -1;
     private static readonly double MostModeScale = 2 / (Math.PI - 2);
 
-    private TimestepDensity(TimestepDensityKind kind, double mean, double deviation, double scale) => (Kind, Mean, Deviation, Scale) = (kind, mean, deviation, scale);
+    private TimestepDensity(TimestepDensityKind kind, double mean, double deviation, double scale) =>
+        (Kind, Mean, Deviation, Scale) = (kind, mean, deviation, scale);
 
     /// <summary>The same everywhere.</summary>
     public static TimestepDensity Uniform { get; } = new(TimestepDensityKind.Uniform, 0, 1, 0);
@@ -44,16 +45,20 @@ public sealed record TimestepDensity
     /// <param name="mean">Of x; below 0 favours images, above 0 noise.</param>
     /// <param name="deviation">Of x, above 0.</param>
     /// <exception cref="UsageException">No such density.</exception>
-    public static TimestepDensity LogitNormal(double mean = 0, double deviation = 1) => double.IsFinite(mean) && double.IsFinite(deviation) && deviation > 0
-        ? new(TimestepDensityKind.LogitNormal, mean, deviation, 0)
-        : throw new UsageException($"A logit-normal density of mean {mean} and deviation {deviation}: both must be numbers, the deviation above 0.");
+    public static TimestepDensity LogitNormal(double mean = 0, double deviation = 1) =>
+        double.IsFinite(mean) && double.IsFinite(deviation) && deviation > 0
+            ? new(TimestepDensityKind.LogitNormal, mean, deviation, 0)
+            : throw new UsageException(
+                $"A logit-normal density of mean {mean} and deviation {deviation}: both must be numbers, the deviation above 0."
+            );
 
     /// <summary>t = 1 − u − s·(cos²(π·u/2) − 1 + u), u uniform (eq. 20).</summary>
     /// <param name="scale">s, from −1 to 2/(π − 2) ≈ 1.75; the paper's best is 1.29.</param>
     /// <exception cref="UsageException">No such density.</exception>
-    public static TimestepDensity Mode(double scale = 1.29) => scale >= LeastModeScale && scale <= MostModeScale
-        ? new(TimestepDensityKind.Mode, 0, 1, scale)
-        : throw new UsageException($"Mode sampling with scale {scale}: it must lie between −1 and {MostModeScale:F3}.");
+    public static TimestepDensity Mode(double scale = 1.29) =>
+        scale >= LeastModeScale && scale <= MostModeScale
+            ? new(TimestepDensityKind.Mode, 0, 1, scale)
+            : throw new UsageException($"Mode sampling with scale {scale}: it must lie between −1 and {MostModeScale:F3}.");
 
     /// <summary>Draws times.</summary>
     /// <param name="count">How many.</param>
@@ -64,24 +69,29 @@ public sealed record TimestepDensity
         using var scope = TensorScope.Enter();
         return Kind switch
         {
-            TimestepDensityKind.LogitNormal => Array.ConvertAll(Ops.Randn([count], generator, dtype: DType.Float64).ToArray<double>(), FromNormal),
+            TimestepDensityKind.LogitNormal => Array.ConvertAll(
+                Ops.Randn([count], generator, dtype: DType.Float64).ToArray<double>(),
+                FromNormal
+            ),
             TimestepDensityKind.Mode => Array.ConvertAll(Ops.Rand([count], generator, dtype: DType.Float64).ToArray<double>(), FromUniform),
             _ => Ops.Rand([count], generator, dtype: DType.Float64).ToArray<double>(),
         };
     }
 
     /// <summary>The time that a standard normal variable is turned into (logit-normal only).</summary>
-    public double FromNormal(double normal) => Kind == TimestepDensityKind.LogitNormal
-        ? 1 / (1 + Math.Exp(-(Mean + (Deviation * normal))))
-        : throw new InvalidOperationException($"{Kind} is made from a uniform variable.");
+    public double FromNormal(double normal) =>
+        Kind == TimestepDensityKind.LogitNormal
+            ? 1 / (1 + Math.Exp(-(Mean + (Deviation * normal))))
+            : throw new InvalidOperationException($"{Kind} is made from a uniform variable.");
 
     /// <summary>The time that a uniform variable is turned into (not logit-normal).</summary>
-    public double FromUniform(double uniform) => Kind switch
-    {
-        TimestepDensityKind.Uniform => uniform,
-        TimestepDensityKind.Mode => 1 - uniform - (Scale * (Math.Pow(Math.Cos(Math.PI * uniform / 2), 2) - 1 + uniform)),
-        _ => throw new InvalidOperationException("A logit-normal time is made from a normal variable."),
-    };
+    public double FromUniform(double uniform) =>
+        Kind switch
+        {
+            TimestepDensityKind.Uniform => uniform,
+            TimestepDensityKind.Mode => 1 - uniform - (Scale * (Math.Pow(Math.Cos(Math.PI * uniform / 2), 2) - 1 + uniform)),
+            _ => throw new InvalidOperationException("A logit-normal time is made from a normal variable."),
+        };
 
     /// <summary>The probability density at t, which integrates to 1 over [0, 1].</summary>
     public double Density(double t)

@@ -4,8 +4,8 @@ using Retouch.Torch;
 namespace Retouch.Diffusion;
 
 /// <summary>
-/// One step of a sampler, from a noise level to a smaller one. The rules are written in a_t and b_t alone, so that each serves every formulation; for
-/// variance-preserving schedules they are the published ones, for rectified flow they are the same rules on its own path.
+/// One step of a sampler, from a noise level to a smaller one. The rules are written in a_t and b_t alone, so that each serves every
+/// formulation; for variance-preserving schedules they are the published ones, for rectified flow they are the same rules on its own path.
 /// </summary>
 /// <param name="From">Where z is.</param>
 /// <param name="To">Where it goes.</param>
@@ -25,8 +25,9 @@ public readonly record struct Transition(NoisePoint From, NoisePoint To)
     public double PosteriorVariance => ForwardVariance * (To.B * To.B) / (From.B * From.B);
 
     /// <summary>
-    /// a_s·ẑ0 + √(b_s² − d²)·ε̂ + d·noise with d = η·√(posterior variance): DDIM (Song et al. 2021, eq. 12 and 16). Without noise it is also Euler's step of
-    /// the probability-flow equation, in σ for DDPM networks (Karras et al. 2022, algorithm 1) and in t for flows: ẑ0 + s·v̂ = z_t + (s − t)·v̂.
+    /// a_s·ẑ0 + √(b_s² − d²)·ε̂ + d·noise with d = η·√(posterior variance): DDIM (Song et al. 2021, eq. 12 and 16). Without noise it is
+    /// also Euler's step of the probability-flow equation, in σ for DDPM networks (Karras et al. 2022, algorithm 1) and in t for flows: ẑ0
+    /// + s·v̂ = z_t + (s − t)·v̂.
     /// </summary>
     /// <param name="estimate">ẑ0 and ε̂ at z_t.</param>
     /// <param name="eta">η, from 0 (deterministic) to 1 (ancestral).</param>
@@ -63,8 +64,8 @@ public readonly record struct Transition(NoisePoint From, NoisePoint To)
     }
 
     /// <summary>
-    /// Heun's rule: the mean of two directions over the step. For variance-preserving schedules in σ, where z/a moves by ε̂ (Karras et al. 2022, algorithm 1
-    /// without churn); for flows in t, where z moves by v̂ = ε̂ − ẑ0.
+    /// Heun's rule: the mean of two directions over the step. For variance-preserving schedules in σ, where z/a moves by ε̂ (Karras et al.
+    /// 2022, algorithm 1 without churn); for flows in t, where z moves by v̂ = ε̂ − ẑ0.
     /// </summary>
     /// <param name="noisy">z_t.</param>
     /// <param name="here">The estimate at z_t.</param>
@@ -77,9 +78,9 @@ public readonly record struct Transition(NoisePoint From, NoisePoint To)
         ArgumentNullException.ThrowIfNull(there);
         using var scope = TensorScope.Enter();
         var noises = here.Noise + there.Noise;
-        return scope.Keep(inTime
-            ? noisy + ((noises - here.Z0.Value - there.Z0.Value) * ((To.B - From.B) / 2))
-            : Along(noisy, noises * 0.5));
+        return scope.Keep(
+            inTime ? noisy + ((noises - here.Z0.Value - there.Z0.Value) * ((To.B - From.B) / 2)) : Along(noisy, noises * 0.5)
+        );
     }
 
     /// <summary>a_s·(z_t/a_t + (σ_s − σ_t)·direction): a step in σ along any ε̂. Of ε̂ at z_t itself it is DDIM without noise.</summary>
@@ -94,8 +95,9 @@ public readonly record struct Transition(NoisePoint From, NoisePoint To)
     }
 
     /// <summary>
-    /// DPM-Solver++(2M): (b_s/b_t)·z_t − a_s·(e^−h − 1)·D, h the growth of λ = ln(a/b), D = ẑ0 + h/(2·h')·(ẑ0 − ẑ0'), primes meaning the step before
-    /// (Lu et al., "DPM-Solver++", 2022, algorithm 2). Of first order on the first step, and where no noise is left, since λ is infinite there.
+    /// DPM-Solver++(2M): (b_s/b_t)·z_t − a_s·(e^−h − 1)·D, h the growth of λ = ln(a/b), D = ẑ0 + h/(2·h')·(ẑ0 − ẑ0'), primes meaning the
+    /// step before (Lu et al., "DPM-Solver++", 2022, algorithm 2). Of first order on the first step, and where no noise is left, since λ is
+    /// infinite there.
     /// </summary>
     /// <param name="noisy">z_t.</param>
     /// <param name="z0">ẑ0.</param>

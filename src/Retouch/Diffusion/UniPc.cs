@@ -3,7 +3,9 @@ using Retouch.Torch;
 
 namespace Retouch.Diffusion;
 
-/// <summary>B(h) of UniPC (Zhao et al. 2023, section 3.1): any function of order h gives the order of accuracy; these two are published.</summary>
+/// <summary>
+/// B(h) of UniPC (Zhao et al. 2023, section 3.1): any function of order h gives the order of accuracy; these two are published.
+/// </summary>
 public enum UniPcVariant
 {
     /// <summary>B(h) = e^h − 1, better with many steps or guidance (the default of diffusers).</summary>
@@ -19,9 +21,9 @@ public enum UniPcVariant
 public readonly record struct PastEstimate(NoisePoint At, Tensor Z0);
 
 /// <summary>
-/// One step of UniPC in its data prediction (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models", 2023,
-/// algorithms 1 and 2, appendix on data prediction), in λ = ln(a/b): z_t = (b_t/b_s)·z_s − a_t·(e^−h − 1)·m_s − a_t·B(−h)·Σ ρ_k·D_k, where
-/// D_k = (m_k − m_s)/r_k, r_k = (λ_k − λ_s)/h, and ρ solves Σ_k ρ_k·r_k^(i−1) = i!·φ_{i+1}(−h)·(−h)/B(−h) for every i.
+/// One step of UniPC in its data prediction (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion
+/// Models", 2023, algorithms 1 and 2, appendix on data prediction), in λ = ln(a/b): z_t = (b_t/b_s)·z_s − a_t·(e^−h − 1)·m_s − a_t·B(−h)·Σ
+/// ρ_k·D_k, where D_k = (m_k − m_s)/r_k, r_k = (λ_k − λ_s)/h, and ρ solves Σ_k ρ_k·r_k^(i−1) = i!·φ_{i+1}(−h)·(−h)/B(−h) for every i.
 /// </summary>
 public static class UniPc
 {
@@ -40,14 +42,24 @@ public static class UniPc
         return Update(to, noisy, past, ratios, weights, null, variant);
     }
 
-    /// <summary>The corrector UniC: the same step again, now that ẑ0 is known where it leads. Raises the order by one, without another call of the network.</summary>
+    /// <summary>
+    /// The corrector UniC: the same step again, now that ẑ0 is known where it leads. Raises the order by one, without another call of the
+    /// network.
+    /// </summary>
     /// <param name="to">Where it goes.</param>
     /// <param name="arrived">ẑ0 there, at the predicted latent.</param>
     /// <param name="noisy">z_s at the newest level of the past.</param>
     /// <param name="past">Newest first; as many as the order are looked at.</param>
     /// <param name="order">Of the predictor that went there.</param>
     /// <param name="variant">B(h).</param>
-    public static Tensor Correct(NoisePoint to, Tensor arrived, Tensor noisy, IReadOnlyList<PastEstimate> past, int order, UniPcVariant variant)
+    public static Tensor Correct(
+        NoisePoint to,
+        Tensor arrived,
+        Tensor noisy,
+        IReadOnlyList<PastEstimate> past,
+        int order,
+        UniPcVariant variant
+    )
     {
         double[] ratios = [.. Ratios(to, past, order), 1];
         var weights = order == 1 ? [0.5] : Weights(ratios, Growth(to, past), variant);
@@ -81,7 +93,15 @@ public static class UniPc
         return matrix.Solve(Vector<double>.Build.Dense(right)).ToArray();
     }
 
-    private static Tensor Update(NoisePoint to, Tensor noisy, IReadOnlyList<PastEstimate> past, double[] ratios, double[] weights, Tensor? arrived, UniPcVariant variant)
+    private static Tensor Update(
+        NoisePoint to,
+        Tensor noisy,
+        IReadOnlyList<PastEstimate> past,
+        double[] ratios,
+        double[] weights,
+        Tensor? arrived,
+        UniPcVariant variant
+    )
     {
         var (from, newest) = (past[0].At, past[0].Z0);
         using var scope = TensorScope.Enter();

@@ -28,7 +28,9 @@ internal static class BmpReader
         var header = ReadHeader(data, maxPixels);
         var stride = ((long)header.Width * header.Bits + 31) / 32 * 4;
         if (header.Start + stride * header.Height > data.Length)
-            throw new PictureRefusedException($"it is truncated: {header.Height} rows of {stride} bytes do not fit into {data.Length} bytes");
+            throw new PictureRefusedException(
+                $"it is truncated: {header.Height} rows of {stride} bytes do not fit into {data.Length} bytes"
+            );
 
         var picture = new Picture(header.Width, header.Height);
         var palette = data.Slice(header.PaletteStart, header.PaletteCount * 4);
@@ -76,14 +78,19 @@ internal static class BmpReader
         if (width < 1 || height == 0)
             throw new PictureRefusedException($"its BMP header gives it {width} x {Math.Abs(height)} pixels");
         if (width * Math.Abs(height) > maxPixels)
-            throw new PictureRefusedException($"its header announces {width} x {Math.Abs(height)} pixels, more than the {maxPixels} allowed");
+            throw new PictureRefusedException(
+                $"its header announces {width} x {Math.Abs(height)} pixels, more than the {maxPixels} allowed"
+            );
         if (bits is not (8 or 24 or 32))
             throw new PictureRefusedException($"it is a BMP of {bits} bits a pixel; 8, 24 and 32 are read");
         if (compression != Uncompressed && !(compression == BitFields && bits == 32 && HasByteMasks(data)))
             throw new PictureRefusedException($"it is a BMP with compression {compression}; only uncompressed ones are read");
 
         var paletteStart = FileHeader + (int)headerSize;
-        var paletteCount = bits != 8 ? 0 : colors == 0 ? 256 : (int)Math.Min(colors, 256);
+        var paletteCount =
+            bits != 8 ? 0
+            : colors == 0 ? 256
+            : (int)Math.Min(colors, 256);
         if (start < paletteStart + 4L * paletteCount || start > data.Length)
             throw new PictureRefusedException("its BMP header points outside the file");
         return new Header(width, (int)Math.Abs(height), height < 0, bits, start, paletteStart, paletteCount);

@@ -21,7 +21,9 @@ public static class Cropping
         if (left < 0 || top < 0 || width < 1 || height < 1 || left > picture.Width - width || top > picture.Height - height)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(left), $"{width} x {height} pixels at ({left}, {top}) do not lie within {picture.Width} x {picture.Height}.");
+                nameof(left),
+                $"{width} x {height} pixels at ({left}, {top}) do not lie within {picture.Width} x {picture.Height}."
+            );
         }
 
         if (width == picture.Width && height == picture.Height)

@@ -12,9 +12,7 @@ public sealed class Picture
     /// <param name="width">Pixels in a row, at least 1.</param>
     /// <param name="height">Rows, at least 1.</param>
     public Picture(int width, int height)
-        : this(width, height, new byte[ByteCount(width, height)])
-    {
-    }
+        : this(width, height, new byte[ByteCount(width, height)]) { }
 
     /// <summary>Takes over <paramref name="pixels"/> without a copy; the caller does not write to them afterwards.</summary>
     /// <param name="width">Pixels in a row, at least 1.</param>
@@ -25,7 +23,10 @@ public sealed class Picture
     {
         ArgumentNullException.ThrowIfNull(pixels);
         if (pixels.Length != ByteCount(width, height))
-            throw new ArgumentException($"{width} x {height} RGB pixels are {ByteCount(width, height)} bytes, not {pixels.Length}.", nameof(pixels));
+            throw new ArgumentException(
+                $"{width} x {height} RGB pixels are {ByteCount(width, height)} bytes, not {pixels.Length}.",
+                nameof(pixels)
+            );
         Width = width;
         Height = height;
         this.pixels = pixels;
@@ -51,7 +52,6 @@ public sealed class Picture
             var at = Offset(x, y);
             return new Rgb(pixels[at], pixels[at + 1], pixels[at + 2]);
         }
-
         set
         {
             var at = Offset(x, y);

@@ -23,8 +23,7 @@ public static class PictureFile
     public static string LibraryPath => ImagesLibrary.LoadedFrom;
 
     /// <summary>Whether the name of a file ends like that of a picture; upper case counts as well.</summary>
-    public static bool HasPictureExtension(string path) =>
-        Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
+    public static bool HasPictureExtension(string path) => Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads a picture.</summary>
     /// <exception cref="InputException">There is no such file, or it is no picture that can be read.</exception>
@@ -47,7 +46,12 @@ public static class PictureFile
     public static PictureInfo Probe(ReadOnlySpan<byte> data, string name, PictureReading? reading = null)
     {
         reading = Checked(reading);
-        return Refusing(data, name, reading, static (d, r) => BmpReader.Recognises(d) ? BmpReader.Probe(d, r.MaxPixels) : NativePictures.Probe(d, r));
+        return Refusing(
+            data,
+            name,
+            reading,
+            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Probe(d, r.MaxPixels) : NativePictures.Probe(d, r)
+        );
     }
 
     /// <summary>Reads a picture in memory.</summary>
@@ -55,7 +59,12 @@ public static class PictureFile
     public static LoadedPicture Decode(ReadOnlySpan<byte> data, string name, PictureReading? reading = null)
     {
         reading = Checked(reading);
-        return Refusing(data, name, reading, static (d, r) => BmpReader.Recognises(d) ? BmpReader.Read(d, r.MaxPixels) : NativePictures.Decode(d, r));
+        return Refusing(
+            data,
+            name,
+            reading,
+            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Read(d, r.MaxPixels) : NativePictures.Decode(d, r)
+        );
     }
 
     /// <summary>The content of a file with this picture.</summary>
@@ -87,7 +96,9 @@ public static class PictureFile
             ".png" => PictureFormat.Png,
             ".jpg" or ".jpeg" => PictureFormat.Jpeg,
             ".webp" => PictureFormat.WebP,
-            var other => throw new UsageException($"Cannot write '{path}': '{other}' is no format that is written; use .png, .jpg or .webp."),
+            var other => throw new UsageException(
+                $"Cannot write '{path}': '{other}' is no format that is written; use .png, .jpg or .webp."
+            ),
         };
         var encoded = Encode(picture, format, quality);
         AtomicFile.Write(path, stream => stream.Write(encoded));
@@ -112,7 +123,12 @@ public static class PictureFile
         }
     }
 
-    private static T Refusing<T>(ReadOnlySpan<byte> data, string name, PictureReading reading, Func<ReadOnlySpan<byte>, PictureReading, T> read)
+    private static T Refusing<T>(
+        ReadOnlySpan<byte> data,
+        string name,
+        PictureReading reading,
+        Func<ReadOnlySpan<byte>, PictureReading, T> read
+    )
     {
         if (data.IsEmpty)
             throw Refusal(name, "the file is empty");

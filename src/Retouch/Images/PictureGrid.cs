@@ -39,7 +39,8 @@ public static class PictureGrid
         var grid = Picture.Filled(
             2 * layout.Margin + columns * cellWidth + (columns - 1) * layout.Gap,
             2 * layout.Margin + rows * cellHeight + (rows - 1) * layout.Gap,
-            layout.Background);
+            layout.Background
+        );
         for (var i = 0; i < pictures.Count; i++)
         {
             var picture = pictures[i];

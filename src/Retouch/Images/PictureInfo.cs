@@ -28,7 +28,14 @@ public enum PictureFormat
 /// <param name="HasProfile">Whether it carries an ICC profile.</param>
 /// <param name="BitsPerSample">8, 16 or more.</param>
 public sealed record PictureInfo(
-    PictureFormat Format, int Width, int Height, int Orientation, bool HasAlpha, bool HasProfile, int BitsPerSample);
+    PictureFormat Format,
+    int Width,
+    int Height,
+    int Orientation,
+    bool HasAlpha,
+    bool HasProfile,
+    int BitsPerSample
+);
 
 /// <summary>How a picture is read.</summary>
 public sealed record PictureReading

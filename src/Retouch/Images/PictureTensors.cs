@@ -12,26 +12,34 @@ public static class PictureTensors
         ArgumentNullException.ThrowIfNull(pictures);
         if (pictures.Count == 0)
             throw new ArgumentException("At least one picture is needed.", nameof(pictures));
-        int width = pictures[0].Width, height = pictures[0].Height;
+        int width = pictures[0].Width,
+            height = pictures[0].Height;
         var planes = new byte[checked(pictures.Count * width * height * Picture.Channels)];
         for (var i = 0; i < pictures.Count; i++)
         {
             if ((pictures[i].Width, pictures[i].Height) != (width, height))
-                throw new ArgumentException($"Picture {i} has {pictures[i].Width} x {pictures[i].Height} pixels, the first {width} x {height}.", nameof(pictures));
+                throw new ArgumentException(
+                    $"Picture {i} has {pictures[i].Width} x {pictures[i].Height} pixels, the first {width} x {height}.",
+                    nameof(pictures)
+                );
             pictures[i].CopyToPlanes(planes.AsSpan(i * width * height * Picture.Channels));
         }
 
         return FromPlanes(planes, pictures.Count, height, width);
     }
 
-    /// <summary>The pictures of [B, 3, H, W] in [-1, 1], any device and float type; what lies outside is clamped, levels are rounded.</summary>
+    /// <summary>
+    /// The pictures of [B, 3, H, W] in [-1, 1], any device and float type; what lies outside is clamped, levels are rounded.
+    /// </summary>
     /// <exception cref="ArgumentException">The tensor has another shape.</exception>
     public static IReadOnlyList<Picture> ToPictures(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Dim != 4 || images.Shape[1] != Picture.Channels)
             throw new ArgumentException($"Pictures are [B, 3, H, W], not [{string.Join(", ", images.Shape)}].", nameof(images));
-        int count = (int)images.Shape[0], height = (int)images.Shape[2], width = (int)images.Shape[3];
+        int count = (int)images.Shape[0],
+            height = (int)images.Shape[2],
+            width = (int)images.Shape[3];
         var values = images.ToArray<float>();
         var planes = new byte[values.Length];
         for (var i = 0; i < values.Length; i++)
@@ -41,8 +49,12 @@ public static class PictureTensors
             planes[i] = level >= 0 ? (byte)Math.Round(Math.Min(level, 255f), MidpointRounding.ToEven) : (byte)0;
         }
 
-        return [.. Enumerable.Range(0, count).Select(i =>
-            PlanarPixels.ToPicture(planes.AsSpan(i * width * height * Picture.Channels), width, height))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => PlanarPixels.ToPicture(planes.AsSpan(i * width * height * Picture.Channels), width, height)),
+        ];
     }
 
     /// <summary>Planar bytes, [B, RGB, H, W], as float32 in [-1, 1] of the same shape, on the CPU.</summary>

@@ -18,7 +18,14 @@ public readonly record struct PngHeader(int Width, int Height, int Channels)
             throw new ArgumentException("These bytes are not a PNG picture.", nameof(png));
         var width = BinaryPrimitives.ReadInt32BigEndian(png[16..]);
         var height = BinaryPrimitives.ReadInt32BigEndian(png[20..]);
-        var channels = png[25] switch { 0 => 1, 2 or 3 => 3, 4 => 2, 6 => 4, _ => 0 };
+        var channels = png[25] switch
+        {
+            0 => 1,
+            2 or 3 => 3,
+            4 => 2,
+            6 => 4,
+            _ => 0,
+        };
         return width > 0 && height > 0 && channels > 0
             ? new(width, height, channels)
             : throw new ArgumentException("The PNG picture's header is invalid.", nameof(png));

@@ -47,9 +47,7 @@ public static class Resampling
     {
         ArgumentNullException.ThrowIfNull(picture);
         var longSide = (int)((long)side * Math.Max(picture.Width, picture.Height) / picture.ShortSide);
-        return picture.Width <= picture.Height
-            ? picture.Resize(side, longSide, filter)
-            : picture.Resize(longSide, side, filter);
+        return picture.Width <= picture.Height ? picture.Resize(side, longSide, filter) : picture.Resize(longSide, side, filter);
     }
 
     private static Picture ResizeRows(Picture from, int width, Kernel kernel)
@@ -63,7 +61,9 @@ public static class Resampling
             {
                 var weights = kernel.At(x, out var first);
                 var taps = source.Slice(first * 3, weights.Length * 3);
-                int r = 1 << (FractionBits - 1), g = r, b = r;
+                int r = 1 << (FractionBits - 1),
+                    g = r,
+                    b = r;
                 for (var i = 0; i < weights.Length; i++)
                 {
                     var weight = weights[i];
@@ -148,14 +148,15 @@ public static class Resampling
             return new Kernel(firsts, starts, [.. weights]);
         }
 
-        private static double Support(ResizeFilter filter) => filter switch
-        {
-            ResizeFilter.Box => 0.5,
-            ResizeFilter.Bilinear => 1.0,
-            ResizeFilter.Bicubic => 2.0,
-            ResizeFilter.Lanczos => 3.0,
-            _ => throw new ArgumentOutOfRangeException(nameof(filter)),
-        };
+        private static double Support(ResizeFilter filter) =>
+            filter switch
+            {
+                ResizeFilter.Box => 0.5,
+                ResizeFilter.Bilinear => 1.0,
+                ResizeFilter.Bicubic => 2.0,
+                ResizeFilter.Lanczos => 3.0,
+                _ => throw new ArgumentOutOfRangeException(nameof(filter)),
+            };
 
         private static double Weight(ResizeFilter filter, double x)
         {

@@ -12,8 +12,10 @@ namespace Retouch.Objectives;
 internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? Gradient);
 
 /// <summary>
-/// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The value of
-/// a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder activations are
+/// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The
+/// value of
+/// a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder
+/// activations are
 /// then freed, and the main graph receives the stored gradient. Values and gradients are those of one big graph.
 /// </summary>
 /// <param name="autoencoder">Whose decoder runs.</param>
@@ -51,12 +53,18 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     }
 
     private static DecodeNeed Restrict(DecodeNeed need, ObjectiveInputs inputs, SampleRole role) =>
-        inputs.Pairs is null && role == SampleRole.Imitated ? need : need with { Active = [.. need.Active.Select((a, i) => a && inputs.Concerns(role, i))] };
+        inputs.Pairs is null && role == SampleRole.Imitated
+            ? need
+            : need with
+            {
+                Active = [.. need.Active.Select((a, i) => a && inputs.Concerns(role, i))],
+            };
 
     /// <summary>Micro-batches of samples in which the same objectives take part.</summary>
     private IEnumerable<(int[] Samples, int[] Active)> Groups(int batch, int[] members, DecodeNeed[] needs)
     {
-        var groups = Enumerable.Range(0, batch)
+        var groups = Enumerable
+            .Range(0, batch)
             .GroupBy(i => string.Join(',', members.Where(k => needs[k].Active[i])))
             .Where(static g => g.Key.Length > 0);
         foreach (var group in groups)
@@ -76,7 +84,12 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         {
             using var quiet = Autograd.NoGrad();
             using var phase = clock?.Enter(DecodePhases.Target);
-            targets[group.Key] = Decoded.Run(autoencoder, Pick(inputs.LatentsOf(group.Key).Detach(), index), [.. group.Select(static m => m.Need)], checkpoint: false);
+            targets[group.Key] = Decoded.Run(
+                autoencoder,
+                Pick(inputs.LatentsOf(group.Key).Detach(), index),
+                [.. group.Select(static m => m.Need)],
+                checkpoint: false
+            );
         }
 
         var images = inputs.Images is null ? null : Pick(inputs.Images, index);
@@ -91,8 +104,15 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         Tensor[] losses;
         using (clock?.Enter(DecodePhases.Features))
         {
-            losses = [.. members.Select(m => m.Objective.PerSample(new DecodedSamples(
-                estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images), health))];
+            losses =
+            [
+                .. members.Select(m =>
+                    m.Objective.PerSample(
+                        new DecodedSamples(estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images),
+                        health
+                    )
+                ),
+            ];
             health.Flush();
         }
 
@@ -104,8 +124,15 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
     }
 
-    /// <summary>The reference's losses against the targets that are decoded already, one entry a member; null for members that do not compare.</summary>
-    private Tensor?[] References(ObjectiveInputs inputs, Tensor index, Tensor? images, Member[] members, Dictionary<DecodeSource, Decoded> targets)
+    /// <summary>The reference's losses against the targets that are decoded already, one entry a member; null for members that do not
+    /// compare.</summary>
+    private Tensor?[] References(
+        ObjectiveInputs inputs,
+        Tensor index,
+        Tensor? images,
+        Member[] members,
+        Dictionary<DecodeSource, Decoded> targets
+    )
     {
         var losses = new Tensor?[members.Length];
         if (!Array.Exists(members, static m => m.Need.Reference))
@@ -126,7 +153,12 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         for (var k = 0; k < members.Length; k++)
         {
             if (members[k] is { Need: { Reference: true } need, Objective: var objective })
-                losses[k] = scope.Keep(objective.PerSample(new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images), unheard));
+                losses[k] = scope.Keep(
+                    objective.PerSample(
+                        new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images),
+                        unheard
+                    )
+                );
         }
 
         return losses;
@@ -178,7 +210,12 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                 return new DecodedLoss(new SampleLosses(scope.Keep(_values), _reference, active, samples), main, null);
             // The graph outlives every scope that is open now; it frees its copy itself.
             var kept = Gradient.Share().Escape();
-            var values = Autograd.Function([main], [_values], g => [g[0] is { } flow ? flow.View([-1L, 1, 1, 1]) * kept : null], kept.Dispose)[0];
+            var values = Autograd.Function(
+                [main],
+                [_values],
+                g => [g[0] is { } flow ? flow.View([-1L, 1, 1, 1]) * kept : null],
+                kept.Dispose
+            )[0];
             return new DecodedLoss(new SampleLosses(scope.Keep(values), _reference, active, samples), main, scope.Keep(Gradient));
         }
     }

@@ -9,7 +9,8 @@ namespace Retouch.Objectives;
 /// </summary>
 internal static class GradientNorms
 {
-    /// <summary>The squared norm of each term's gradient at the prediction, unweighted; null for terms without one, and where nothing is recorded.</summary>
+    /// <summary>The squared norm of each term's gradient at the prediction, unweighted; null for terms without one, and where nothing is
+    /// recorded.</summary>
     public static double?[] Squared(ObjectiveInputs inputs, IReadOnlyList<Term> terms)
     {
         var prediction = inputs.Prediction.Value;
@@ -33,7 +34,8 @@ internal static class GradientNorms
     }
 
     /// <summary>
-    /// The term that others are compared with: the diffusion loss, or, without one, the preference on the same errors; −1 where there is neither.
+    /// The term that others are compared with: the diffusion loss, or, without one, the preference on the same errors; −1 where there is
+    /// neither.
     /// </summary>
     public static int Anchor(IReadOnlyList<IObjective> objectives)
     {
@@ -54,6 +56,12 @@ internal static class GradientNorms
             return null;
         if (Autograd.Grad([term.Raw], [decoded.Losses.Values], retainGraph: true, allowUnused: true)[0] is not { } flow)
             return null;
-        return Autograd.Grad([decoded.Source], [prediction], [flow.View([-1L, 1, 1, 1]) * decoded.Gradient], retainGraph: true, allowUnused: true)[0];
+        return Autograd.Grad(
+            [decoded.Source],
+            [prediction],
+            [flow.View([-1L, 1, 1, 1]) * decoded.Gradient],
+            retainGraph: true,
+            allowUnused: true
+        )[0];
     }
 }

@@ -25,13 +25,14 @@ public enum HealthKind
 public readonly record struct HealthFigure(HealthKind Kind, double Sum, double Count)
 {
     /// <summary>The figure; NaN where its denominator is 0, since then nothing was seen.</summary>
-    public double Value => Kind switch
-    {
-        HealthKind.Total => Sum,
-        HealthKind.Ratio => Count == 0 ? double.NaN : Sum / Count,
-        HealthKind.Norm => Count == 0 ? double.NaN : Math.Sqrt(Sum) / Count,
-        _ => Count == 0 ? double.NaN : Math.Sqrt(Sum / Count),
-    };
+    public double Value =>
+        Kind switch
+        {
+            HealthKind.Total => Sum,
+            HealthKind.Ratio => Count == 0 ? double.NaN : Sum / Count,
+            HealthKind.Norm => Count == 0 ? double.NaN : Math.Sqrt(Sum) / Count,
+            _ => Count == 0 ? double.NaN : Math.Sqrt(Sum / Count),
+        };
 
     /// <summary>Whether anything was seen of it.</summary>
     public bool IsKnown => Kind == HealthKind.Total || Count != 0;
@@ -40,13 +41,15 @@ public readonly record struct HealthFigure(HealthKind Kind, double Sum, double C
     public HealthFigure Plus(HealthFigure other) => this with { Sum = Sum + other.Sum, Count = Count + other.Count };
 }
 
-/// <summary>Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the optimiser.</summary>
+/// <summary>Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the
+/// optimiser.</summary>
 public sealed class HealthLog
 {
     private readonly List<(string Name, HealthKind Kind, Tensor Sum, Tensor? Count)> _pending = [];
     private readonly SortedDictionary<string, HealthFigure> _sums = new(StringComparer.Ordinal);
 
-    /// <summary>Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one transfer.</summary>
+    /// <summary>Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one
+    /// transfer.</summary>
     public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, HealthKind.Ratio, sum, count));
 
     /// <summary>Adds to a ratio.</summary>
@@ -56,7 +59,8 @@ public sealed class HealthLog
     public void Total(string name, Tensor sum) => _pending.Add((name, HealthKind.Total, sum, null));
 
     /// <summary>Adds to a figure.</summary>
-    public void Add(string name, HealthFigure figure) => _sums[name] = _sums.TryGetValue(name, out var before) ? before.Plus(figure) : figure;
+    public void Add(string name, HealthFigure figure) =>
+        _sums[name] = _sums.TryGetValue(name, out var before) ? before.Plus(figure) : figure;
 
     /// <summary>Reads what was added as tensors; to be called before their scope ends.</summary>
     public void Flush()

@@ -64,7 +64,8 @@ public interface IDecodedObjective : IObjective
     /// <param name="active">How many of them (of pairs: how many pairs) were decoded.</param>
     double Divisor(ObjectiveInputs inputs, SampleRole role, int active);
 
-    /// <summary>From the samples' losses to that of the batch: a scalar in their graph. Here their sum over <see cref="Divisor"/>.</summary>
+    /// <summary>From the samples' losses to that of the batch: a scalar in their graph. Here their sum over <see
+    /// cref="Divisor"/>.</summary>
     /// <param name="inputs">The step.</param>
     /// <param name="losses">Of all samples of the batch.</param>
     /// <param name="health">Takes figures that are worth logging.</param>
@@ -86,7 +87,8 @@ public interface IDecodedObjective : IObjective
 /// <param name="Rgb">Whether the image of both is wanted.</param>
 public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSource? Target, IReadOnlyList<int> Taps, bool Rgb)
 {
-    /// <summary>Whether the losses of the reference are wanted too: its own latents of the same source, against the same decoded target.</summary>
+    /// <summary>Whether the losses of the reference are wanted too: its own latents of the same source, against the same decoded
+    /// target.</summary>
     public bool Reference { get; init; }
 }
 

@@ -16,6 +16,6 @@ public sealed record LossTerm(string Name, double Raw, double Weighted, double S
 public sealed record LossTerms(Tensor Total, IReadOnlyList<LossTerm> Terms, IReadOnlyDictionary<string, HealthFigure> Figures)
 {
     /// <summary>The figures of which something was seen, as numbers.</summary>
-    public IReadOnlyDictionary<string, double> Health { get; } = Figures.Where(static f => f.Value.IsKnown)
-        .ToDictionary(static f => f.Key, static f => f.Value.Value, StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, double> Health { get; } =
+        Figures.Where(static f => f.Value.IsKnown).ToDictionary(static f => f.Key, static f => f.Value.Value, StringComparer.Ordinal);
 }

@@ -1,9 +1,12 @@
 namespace Retouch.Objectives;
 
 /// <summary>
-/// A weight that is measured over a warm-up of optimiser steps and frozen then. As a share: w = share/(1 − Σ shares) · Σ others/Σ term. As a gradient ratio:
-/// w = ratio · √(Σ‖g_latent‖²/Σ‖g_term‖²), gradients at the network's output. Sums run over all samples of the steps so far, so that cutting a step into
-/// micro-batches changes nothing; the weight of a step is made of the steps before it, and 0 in the first. Steps in which the term is zero (no
+/// A weight that is measured over a warm-up of optimiser steps and frozen then. As a share: w = share/(1 − Σ shares) · Σ others/Σ term. As
+/// a gradient ratio:
+/// w = ratio · √(Σ‖g_latent‖²/Σ‖g_term‖²), gradients at the network's output. Sums run over all samples of the steps so far, so that
+/// cutting a step into
+/// micro-batches changes nothing; the weight of a step is made of the steps before it, and 0 in the first. Steps in which the term is zero
+/// (no
 /// sample under the gate) or not finite do not count.
 /// </summary>
 internal sealed class MeasuredWeight

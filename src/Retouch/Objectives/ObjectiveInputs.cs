@@ -9,8 +9,15 @@ namespace Retouch.Objectives;
 /// <param name="Noisy">What the network saw.</param>
 /// <param name="Prediction">What it put out; gradient norms are compared here.</param>
 /// <param name="Estimate">The prediction, read.</param>
-/// <param name="Images">The images [batch, 3, height, width] in [−1, 1], for objectives that compare with them; null when they were not loaded.</param>
-public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy, Prediction Prediction, CleanEstimate Estimate, Tensor? Images = null)
+/// <param name="Images">The images [batch, 3, height, width] in [−1, 1], for objectives that compare with them; null when they were not
+/// loaded.</param>
+public sealed record ObjectiveInputs(
+    Formulation Formulation,
+    NoisedLatent Noisy,
+    Prediction Prediction,
+    CleanEstimate Estimate,
+    Tensor? Images = null
+)
 {
     private Tensor? _remix;
 
@@ -26,7 +33,8 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>Samples of the batch.</summary>
     public int Batch => checked((int)Noisy.Value.Shape[0]);
 
-    /// <summary>a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent with the noise that the network sees in it, in the graph of the prediction.</summary>
+    /// <summary>a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent with the noise that the network sees in it, in the graph of the
+    /// prediction.</summary>
     // Kept while its scope lives, so that all objectives of an evaluation share it.
     public Tensor Remix => _remix is { IsDisposed: false } ? _remix : _remix = Formulation.Remix(Noisy, Estimate);
 
@@ -43,9 +51,10 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>Whether a term of this role is about a sample.</summary>
     /// <param name="role">The term's.</param>
     /// <param name="sample">0 to <see cref="Batch"/> − 1.</param>
-    public bool Concerns(SampleRole role, int sample) => role == SampleRole.Paired
-        ? sample < 2 * (Pairs?.Count ?? 0)
-        : Pairs is not { Count: var pairs } || sample < pairs || sample >= 2 * pairs;
+    public bool Concerns(SampleRole role, int sample) =>
+        role == SampleRole.Paired
+            ? sample < 2 * (Pairs?.Count ?? 0)
+            : Pairs is not { Count: var pairs } || sample < pairs || sample >= 2 * pairs;
 
     /// <summary>By how many a mean over all samples of a role divides: a pair counts once.</summary>
     public int DivisorOf(SampleRole role) => role == SampleRole.Paired ? Pairs?.Count ?? 0 : CountOf(role);
@@ -66,14 +75,15 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     }
 
     /// <summary>The latents of a source, [batch, channels, height, width].</summary>
-    public Tensor LatentsOf(DecodeSource source) => source switch
-    {
-        DecodeSource.Clean => Noisy.Clean.Value,
-        DecodeSource.Estimate => Estimate.Z0.Value,
-        DecodeSource.Noisy => Noisy.Value,
-        DecodeSource.Remix => Remix,
-        _ => throw new ArgumentOutOfRangeException(nameof(source), source, "Unknown source."),
-    };
+    public Tensor LatentsOf(DecodeSource source) =>
+        source switch
+        {
+            DecodeSource.Clean => Noisy.Clean.Value,
+            DecodeSource.Estimate => Estimate.Z0.Value,
+            DecodeSource.Noisy => Noisy.Value,
+            DecodeSource.Remix => Remix,
+            _ => throw new ArgumentOutOfRangeException(nameof(source), source, "Unknown source."),
+        };
 }
 
 /// <summary>Where in a run a batch is evaluated.</summary>

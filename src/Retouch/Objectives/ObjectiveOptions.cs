@@ -9,9 +9,13 @@ namespace Retouch.Objectives;
 public sealed record ObjectiveOptions
 {
     /// <summary>
-    /// Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors the model to the winners, and is 0 by default.
+    /// Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors
+    /// the model to the winners, and is 0 by default.
     /// </summary>
-    [Description("Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors the model to the winners, and is 0 by default.")]
+    [Description(
+        "Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences "
+            + "it anchors the model to the winners, and is 0 by default."
+    )]
     public double? LatentWeight { get; init; }
 
     /// <summary>How the diffusion loss weights noise levels against each other.</summary>
@@ -31,7 +35,9 @@ public sealed record ObjectiveOptions
     public PixelOptions? Pixel { get; init; }
 
     /// <summary>The preference loss on pairs; null leaves it out. The other terms then look at winners and single samples only.</summary>
-    [Description("The preference loss on pairs (data.pairs); null leaves it out. The other terms then look at winners and single samples only.")]
+    [Description(
+        "The preference loss on pairs (data.pairs); null leaves it out. The other terms then look at winners and single samples only."
+    )]
     public PreferenceOptions? Preference { get; init; }
 
     /// <summary>How many samples are decoded at a time: less memory, same gradients. Default: all at once.</summary>
@@ -46,8 +52,12 @@ public sealed record ObjectiveOptions
     public bool NeedsDecoder => Perceptual is not null || Pixel is { Space: PixelSpace.Pixel } || Preference is { NeedsDecoder: true };
 
     /// <summary>Whether the images of a batch are needed, so that a cache of latents alone does not do.</summary>
-    public bool NeedsImages => Preference is { NeedsImages: true }
-        || (Pixel is { Space: PixelSpace.Pixel } p && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image);
+    public bool NeedsImages =>
+        Preference is { NeedsImages: true }
+        || (
+            Pixel is { Space: PixelSpace.Pixel } p
+            && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image
+        );
 
     /// <summary>Whether single samples matter to any term.</summary>
     public bool Imitates => DiffusionWeight > 0 || Perceptual is not null || Pixel is not null;
@@ -62,11 +72,31 @@ public sealed record ObjectiveOptions
     {
         var problems = new Problems(path);
         problems.When(!double.IsFinite(DiffusionWeight) || DiffusionWeight < 0, "latentWeight", "must be a number, at least 0");
-        problems.When(DiffusionWeight == 0 && Perceptual is null && Pixel is null && Preference is null, "latentWeight", "is 0 and there is no other objective, so that nothing would be trained");
-        problems.When(DiffusionWeight == 0 && LatentWeighting != LossWeightingKind.Uniform, "latentWeighting", "does nothing while latentWeight is 0");
-        problems.When(LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation), "latentWeighting", $"{LatentWeighting} is made for rectified flow; use uniform or min-SNR");
-        problems.When(MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr, "minSnrGamma", "does nothing unless latentWeighting is min-SNR");
-        problems.When(MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity, "minSnrGamma", "must be a number above 0");
+        problems.When(
+            DiffusionWeight == 0 && Perceptual is null && Pixel is null && Preference is null,
+            "latentWeight",
+            "is 0 and there is no other objective, so that nothing would be trained"
+        );
+        problems.When(
+            DiffusionWeight == 0 && LatentWeighting != LossWeightingKind.Uniform,
+            "latentWeighting",
+            "does nothing while latentWeight is 0"
+        );
+        problems.When(
+            LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation),
+            "latentWeighting",
+            $"{LatentWeighting} is made for rectified flow; use uniform or min-SNR"
+        );
+        problems.When(
+            MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr,
+            "minSnrGamma",
+            "does nothing unless latentWeighting is min-SNR"
+        );
+        problems.When(
+            MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity,
+            "minSnrGamma",
+            "must be a number above 0"
+        );
         problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
         problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "does nothing while no objective decodes");
         problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");
@@ -75,12 +105,23 @@ public sealed record ObjectiveOptions
         problems.When(
             weights.Any(static w => w.Share is not null) && DiffusionWeight == 0 && weights.All(static w => w.Fixed is null),
             "latentWeight",
-            "a weight that is a share needs a term of fixed weight to be scaled against");
+            "a weight that is a share needs a term of fixed weight to be scaled against"
+        );
         problems.When(
-            weights.Any(static w => w.GradientRatio is not null) && DiffusionWeight == 0 && Preference is not { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
+            weights.Any(static w => w.GradientRatio is not null)
+                && DiffusionWeight == 0
+                && Preference is not { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
             "latentWeight",
-            "a weight that is a gradient ratio is measured by the diffusion loss (or a preference on the network's output); give that a weight, or the term a number");
-        return [.. problems.List, .. Perceptual?.Validate(path + ".perceptual") ?? [], .. Pixel?.Validate(path + ".pixel") ?? [], .. Preference?.Validate(path + ".preference") ?? []];
+            "a weight that is a gradient ratio is measured by the diffusion loss (or a preference on the network's output); "
+                + "give that a weight, or the term a number"
+        );
+        return
+        [
+            .. problems.List,
+            .. Perceptual?.Validate(path + ".perceptual") ?? [],
+            .. Pixel?.Validate(path + ".pixel") ?? [],
+            .. Preference?.Validate(path + ".preference") ?? [],
+        ];
     }
 
     /// <summary>The weights of all terms but the diffusion loss.</summary>

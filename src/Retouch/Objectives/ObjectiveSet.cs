@@ -24,19 +24,31 @@ public sealed class ObjectiveSet
 
     /// <param name="options">What is minimised.</param>
     /// <param name="autoencoder">Whose decoder is used; may be null when no objective decodes.</param>
-    /// <param name="average">Averages a number over the processes of a distributed run, so that all weight a term alike; null for a single process.</param>
+    /// <param name="average">Averages a number over the processes of a distributed run, so that all weight a term alike; null for a single
+    /// process.</param>
     /// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
     /// <param name="resolution">Training size over the model's own, which thresholds and windows of features follow.</param>
     /// <exception cref="UsageException">The options do not fit each other or the decoder; the message lists all problems.</exception>
-    public ObjectiveSet(ObjectiveOptions options, IAutoencoder? autoencoder, Func<double, double>? average = null, PhaseClock? clock = null, double resolution = 1)
+    public ObjectiveSet(
+        ObjectiveOptions options,
+        IAutoencoder? autoencoder,
+        Func<double, double>? average = null,
+        PhaseClock? clock = null,
+        double resolution = 1
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         var problems = options.Validate("objectives");
         if (problems.Count > 0)
             throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
-            throw new UsageException("objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'.");
-        List<ILatentObjective> latent = options.DiffusionWeight > 0 ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))] : [];
+            throw new UsageException(
+                "objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'."
+            );
+        List<ILatentObjective> latent =
+            options.DiffusionWeight > 0
+                ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))]
+                : [];
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
             decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!, resolution: resolution));
@@ -71,11 +83,14 @@ public sealed class ObjectiveSet
         {
             ArgumentNullException.ThrowIfNull(value);
             foreach (var (name, weight) in _measured)
-                weight.State = value.TryGetValue(name, out var state) ? state : throw new InputException($"The saved state has no weight of the term '{name}'.");
+                weight.State = value.TryGetValue(name, out var state)
+                    ? state
+                    : throw new InputException($"The saved state has no weight of the term '{name}'.");
         }
     }
 
-    /// <summary>What a person should know of the weights since this was last asked: one that was frozen, one that drowns the diffusion loss.</summary>
+    /// <summary>What a person should know of the weights since this was last asked: one that was frozen, one that drowns the diffusion
+    /// loss.</summary>
     public IReadOnlyList<string> TakeNotes()
     {
         string[] notes = [.. _notes];
@@ -111,8 +126,13 @@ public sealed class ObjectiveSet
         var sum = terms.Select((_, k) => weights[k] * raw[k]).Sum();
         return new LossTerms(
             scope.Keep(total),
-            [.. terms.Select((t, k) => new LossTerm(t.Objective.Name, raw[k], weights[k] * raw[k], sum == 0 ? 0 : weights[k] * raw[k] / sum))],
-            health.Read());
+            [
+                .. terms.Select(
+                    (t, k) => new LossTerm(t.Objective.Name, raw[k], weights[k] * raw[k], sum == 0 ? 0 : weights[k] * raw[k] / sum)
+                ),
+            ],
+            health.Read()
+        );
     }
 
     /// <summary>Logs how strongly terms pull and lets weights that are measured take note of it.</summary>
@@ -164,10 +184,20 @@ public sealed class ObjectiveSet
         foreach (var (name, weight) in _measured)
         {
             if (weight.Commit())
-                _notes.Add(string.Create(CultureInfo.InvariantCulture, $"the weight of {name} is {weight.Value:G4} from now on ({_all.First(o => o.Name == name).Weight})"));
+                _notes.Add(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"the weight of {name} is {weight.Value:G4} from now on ({_all.First(o => o.Name == name).Weight})"
+                    )
+                );
         }
 
-        _notes.AddRange(_watch.Commit(_all.Where((o, k) => k != _anchor && o.Weight.Fixed is not null).ToDictionary(static o => o.Name, static o => o.Weight.Fixed!.Value)));
+        _notes.AddRange(
+            _watch.Commit(
+                _all.Where((o, k) => k != _anchor && o.Weight.Fixed is not null)
+                    .ToDictionary(static o => o.Name, static o => o.Weight.Fixed!.Value)
+            )
+        );
     }
 }
 

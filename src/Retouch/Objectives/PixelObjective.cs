@@ -43,10 +43,16 @@ public sealed class PixelObjective : IDecodedObjective
     {
         ArgumentNullException.ThrowIfNull(inputs);
         if (NeedsImages && inputs.Images is null)
-            throw new UsageException("pixel.target: 'image' compares with the images, which this step does not have; train from images instead of cached latents, or set target to 'decoding'.");
+            throw new UsageException(
+                "pixel.target: 'image' compares with the images, which this step does not have; train from images instead of "
+                    + "cached latents, or set target to 'decoding'."
+            );
         var all = Enumerable.Repeat(true, inputs.Batch).ToArray();
         var source = _estimate == PixelEstimate.Remix ? DecodeSource.Remix : DecodeSource.Estimate;
-        DecodeSource? target = NeedsImages ? null : _estimate == PixelEstimate.Remix ? DecodeSource.Noisy : DecodeSource.Clean;
+        DecodeSource? target =
+            NeedsImages ? null
+            : _estimate == PixelEstimate.Remix ? DecodeSource.Noisy
+            : DecodeSource.Clean;
         return new DecodeNeed(all, source, target, [], Rgb: true);
     }
 
@@ -65,7 +71,10 @@ public sealed class PixelObjective : IDecodedObjective
         var estimate = Widen(decoded.Estimate.Rgb!);
         var target = Widen(NeedsImages ? decoded.Images! : decoded.Target!.Rgb!);
         if (!estimate.Shape.AsSpan().SequenceEqual(target.Shape))
-            throw new InputException($"The decoded images are [{string.Join(", ", estimate.Shape)}], the targets [{string.Join(", ", target.Shape)}]; the images must have the size that was encoded.");
+            throw new InputException(
+                $"The decoded images are [{string.Join(", ", estimate.Shape)}], the targets [{string.Join(", ", target.Shape)}]; "
+                    + $"the images must have the size that was encoded."
+            );
         var loss = (estimate - target).Square().Mean([1L, 2, 3]);
         using var quiet = Autograd.NoGrad();
         health.Total($"{Name}/nonfinite", loss.Isfinite().LogicalNot().Sum());
@@ -75,7 +84,8 @@ public sealed class PixelObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 }
 
-/// <summary>The control of the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> sends through the decoder, measured before it.</summary>
+/// <summary>The control of the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> sends through the decoder,
+/// measured before it.</summary>
 /// <param name="weight">λ.</param>
 public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjective
 {

@@ -32,10 +32,12 @@ public enum PixelSpace
     Latent,
 }
 
-/// <summary>Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would do nothing.</summary>
+/// <summary>Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would
+/// do nothing.</summary>
 public sealed record PixelOptions
 {
-    /// <summary>λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.</summary>
+    /// <summary>λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio
+    /// 0.3.</summary>
     [Description("λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.")]
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio);
 

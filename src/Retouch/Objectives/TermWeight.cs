@@ -5,8 +5,10 @@ using System.Text.Json.Serialization;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// The weight of a term: a number; a gradient ratio, so that the term's gradient at the network's output is that many times the diffusion loss's; or a share of
-/// the total loss. The last two are measured over a warm-up of optimiser steps and frozen then. In JSON: <c>3</c>, <c>{"gradientRatio": 0.3}</c>,
+/// The weight of a term: a number; a gradient ratio, so that the term's gradient at the network's output is that many times the diffusion
+/// loss's; or a share of
+/// the total loss. The last two are measured over a warm-up of optimiser steps and frozen then. In JSON: <c>3</c>, <c>{"gradientRatio":
+/// 0.3}</c>,
 /// <c>{"share": 0.2}</c>, the last two with <c>"warmUp"</c> beside; <c>"auto"</c> is a share of 0.2 after 200 steps.
 /// </summary>
 [JsonConverter(typeof(TermWeightConverter))]
@@ -27,7 +29,8 @@ public readonly record struct TermWeight
     /// <summary>The wanted part of the total, in (0, 1); null for other weights.</summary>
     public double? Share { get; private init; }
 
-    /// <summary>The wanted norm of the term's gradient at the network's output over that of the diffusion loss, above 0; null for other weights.</summary>
+    /// <summary>The wanted norm of the term's gradient at the network's output over that of the diffusion loss, above 0; null for other
+    /// weights.</summary>
     public double? GradientRatio { get; private init; }
 
     /// <summary>Optimiser steps until a measured weight is frozen; null for <see cref="DefaultWarmUp"/>.</summary>
@@ -65,9 +68,14 @@ public readonly record struct TermWeight
         problems.When(
             Fixed is { } value && (!double.IsFinite(value) || value <= 0),
             member,
-            "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; leave the objective out to do without it");
+            "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; leave the objective out to do without it"
+        );
         problems.When(Share is not (null or (> 0 and < 1)), member + ".share", "must lie in (0, 1)");
-        problems.When(GradientRatio is { } ratio && (!double.IsFinite(ratio) || ratio <= 0), member + ".gradientRatio", "must be a number above 0");
+        problems.When(
+            GradientRatio is { } ratio && (!double.IsFinite(ratio) || ratio <= 0),
+            member + ".gradientRatio",
+            "must be a number above 0"
+        );
         problems.When(WarmUp is < 1, member + ".warmUp", "must be at least 1");
     }
 }
@@ -75,7 +83,9 @@ public readonly record struct TermWeight
 /// <summary>Reads and writes a <see cref="TermWeight"/>.</summary>
 public sealed class TermWeightConverter : JsonConverter<TermWeight>
 {
-    private const string Forms = "A weight is a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, the last two with \"warmUp\": steps if wanted.";
+    private const string Forms =
+        "A weight is a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, "
+        + "the last two with \"warmUp\": steps if wanted.";
 
     /// <inheritdoc/>
     public override TermWeight Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -86,7 +96,8 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
             return TermWeight.Auto;
         if (reader.TokenType != JsonTokenType.StartObject)
             throw new JsonException(Forms);
-        double? share = null, ratio = null;
+        double? share = null,
+            ratio = null;
         int? warmUp = null;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {

@@ -1,9 +1,11 @@
 using System.Globalization;
+using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Objectives;
 
 /// <summary>
-/// Watches fixed weights over the first optimiser steps and says once where one drowns the diffusion loss: a gradient more than ten times as large, or more than
+/// Watches fixed weights over the first optimiser steps and says once where one drowns the diffusion loss: a gradient more than ten times
+/// as large, or more than
 /// half of the loss.
 /// </summary>
 internal sealed class WeightWatch
@@ -11,6 +13,7 @@ internal sealed class WeightWatch
     /// <summary>Steps that are averaged before anything is said.</summary>
     public const int Steps = 20;
 
+    private const double Wanted = LatentPerceptualOptions.DefaultGradientRatio;
     private const double LargestRatio = 10;
     private const double LargestShare = 0.5;
     private readonly Dictionary<string, (double Term, double Latent, double Weighted, double Total)> _sums = new(StringComparer.Ordinal);
@@ -46,14 +49,19 @@ internal sealed class WeightWatch
             var share = sums.Total > 0 ? sums.Weighted / sums.Total : 0;
             if (ratio <= LargestRatio && share <= LargestShare)
                 continue;
-            var fitting = ratio > 0
-                ? string.Create(CultureInfo.InvariantCulture, $" {weight * LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio / ratio:G2} would make the gradient {LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio} times as large; {{\"gradientRatio\": {LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio}}} measures it.")
-                : "";
-            notes.Add(string.Create(
-                CultureInfo.InvariantCulture,
-                $"the weight {weight:R} of {name} makes {share:P0} of the loss and a gradient {ratio:G2} times that of the diffusion loss, over the first {Steps} steps.{fitting}"));
+            var note = Said($"the weight {weight:R} of {name} makes {share:P0} of the loss ");
+            note += Said($"and a gradient {ratio:G2} times that of the diffusion loss, over the first {Steps} steps.");
+            if (ratio > 0)
+            {
+                note += Said($" {weight * Wanted / ratio:G2} would make the gradient {Wanted} times as large;");
+                note += Said($" {{\"gradientRatio\": {Wanted}}} measures it.");
+            }
+
+            notes.Add(note);
         }
 
         return notes;
     }
+
+    private static string Said(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -8,12 +8,13 @@ namespace Retouch.Samplers;
 
 /// <summary>Classifier-free guidance (Ho and Salimans 2022): away from what the network predicts without the condition.</summary>
 /// <param name="Scale">1 follows the condition as it is, and then the network runs once instead of twice; above 1 exaggerates it.</param>
-/// <param name="Rescale">φ of Lin et al. 2024, eq. 16: how far the guided output is brought back to the deviation of the conditional one, 0 to 1.</param>
+/// <param name="Rescale">φ of Lin et al. 2024, eq. 16: how far the guided output is brought back to the deviation of the conditional one, 0
+/// to 1.</param>
 public sealed record Guidance(double Scale = 1, double Rescale = 0)
 {
     /// <summary>
-    /// Below this share of the noisiest time the condition is followed as it is (Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample
-    /// and Distribution Quality in Diffusion Models", 2024), from 0; such steps run the network once.
+    /// Below this share of the noisiest time the condition is followed as it is (Kynkäänniemi et al., "Applying Guidance in a Limited
+    /// Interval Improves Sample and Distribution Quality in Diffusion Models", 2024), from 0; such steps run the network once.
     /// </summary>
     public double From { get; init; }
 
@@ -34,7 +35,9 @@ public sealed record Guidance(double Scale = 1, double Rescale = 0)
         if (Rescale > 0 && !IsActive)
             throw new UsageException("A guidance rescale does nothing while the guidance scale is 1.");
         if (!(From >= 0 && From < To && To <= 1))
-            throw new UsageException($"Guidance from {From} to {To} of the noisiest time: both lie between 0 and 1, the first below the second.");
+            throw new UsageException(
+                $"Guidance from {From} to {To} of the noisiest time: both lie between 0 and 1, the first below the second."
+            );
         if (IsLimited && !IsActive)
             throw new UsageException("A guidance interval does nothing while the guidance scale is 1.");
     }
@@ -66,7 +69,10 @@ public sealed record Guidance(double Scale = 1, double Rescale = 0)
             return denoiser.Predict(noisy, time, condition);
         ArgumentNullException.ThrowIfNull(unconditional);
         using var scope = TensorScope.Enter();
-        var both = denoiser.Predict(Ops.Cat([noisy, noisy]), Ops.Cat([time, time]), condition.Concat(unconditional)).Value.To(DType.Float32).Chunk(2);
+        var both = denoiser
+            .Predict(Ops.Cat([noisy, noisy]), Ops.Cat([time, time]), condition.Concat(unconditional))
+            .Value.To(DType.Float32)
+            .Chunk(2);
         return new Prediction(scope.Keep(Combine(both[0], both[1])));
     }
 

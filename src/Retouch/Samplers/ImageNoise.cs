@@ -3,8 +3,8 @@ using Retouch.Torch;
 namespace Retouch.Samplers;
 
 /// <summary>
-/// Normal noise for a batch of pictures, each drawn by a generator of its own on the CPU: a picture depends on its seed, not on what is drawn beside it
-/// nor on the device.
+/// Normal noise for a batch of pictures, each drawn by a generator of its own on the CPU: a picture depends on its seed, not on what is
+/// drawn beside it nor on the device.
 /// </summary>
 public sealed class ImageNoise : IDisposable
 {

@@ -70,7 +70,12 @@ public sealed class Sampler
     /// <returns>[seeds, channels, height, width] on the request's device.</returns>
     /// <exception cref="UsageException">The request makes no sense.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Latent Sample(IDenoiser denoiser, SamplingRequest request, Action<SamplingProgress>? progress = null, CancellationToken cancellation = default)
+    public Latent Sample(
+        IDenoiser denoiser,
+        SamplingRequest request,
+        Action<SamplingProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(denoiser);
         ArgumentNullException.ThrowIfNull(request);
@@ -78,7 +83,9 @@ public sealed class Sampler
         var plan = SamplingPlan.Create(_formulation, _options, request.Steps, DynamicShift.Tokens(request.Height, request.Width));
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var unconditional = request.Guidance.IsActive ? request.Unconditional ?? NoClass(denoiser, request.Seeds.Count, request.Device) : null;
+        var unconditional = request.Guidance.IsActive
+            ? request.Unconditional ?? NoClass(denoiser, request.Seeds.Count, request.Device)
+            : null;
         var batches = (request.Seeds.Count + size - 1) / size;
         List<Tensor> results = [];
         for (var batch = 0; batch < batches; batch++)
@@ -87,13 +94,23 @@ public sealed class Sampler
             var count = Math.Min(size, request.Seeds.Count - first);
             var done = batch * plan.Steps.Count;
             var (told, untold) = (request.Condition.Narrow(first, count), unconditional?.Narrow(first, count));
-            using var noise = new ImageNoise([.. request.Seeds.Skip(first).Take(count)], [denoiser.LatentChannels, request.Height, request.Width], request.Device);
+            using var noise = new ImageNoise(
+                [.. request.Seeds.Skip(first).Take(count)],
+                [denoiser.LatentChannels, request.Height, request.Width],
+                request.Device
+            );
             var loop = new SamplingLoop(_formulation, _options, plan);
-            results.Add(loop.Run(
-                (z, level) => request.Guidance.AppliesAt(level) ? request.Guidance.Predict(denoiser, z, level.Model, told, untold) : denoiser.Predict(z, level.Model, told),
-                noise.Draw,
-                progress is null ? null : state => progress(new(first, state, done + state.Step, batches * plan.Steps.Count)),
-                cancellation).Value);
+            results.Add(
+                loop.Run(
+                    (z, level) =>
+                        request.Guidance.AppliesAt(level)
+                            ? request.Guidance.Predict(denoiser, z, level.Model, told, untold)
+                            : denoiser.Predict(z, level.Model, told),
+                    noise.Draw,
+                    progress is null ? null : state => progress(new(first, state, done + state.Step, batches * plan.Steps.Count)),
+                    cancellation
+                ).Value
+            );
         }
 
         return new Latent(scope.Keep(results.Count == 1 ? results[0] : Ops.Cat([.. results])));
@@ -104,7 +121,10 @@ public sealed class Sampler
         request.Guidance.Validate();
         var pictures = request.Seeds.Count;
         if (pictures < 1 || request.Height < 1 || request.Width < 1 || request.BatchSize is < 1)
-            throw new UsageException($"{pictures} pictures with latents of {request.Height} by {request.Width}, {request.BatchSize ?? pictures} at a time: all must be at least 1.");
+            throw new UsageException(
+                $"{pictures} pictures with latents of {request.Height} by {request.Width}, {request.BatchSize ?? pictures} at a "
+                    + $"time: all must be at least 1."
+            );
         foreach (var condition in (Condition?[])[request.Condition, request.Unconditional])
         {
             if (condition?.Batch is { } told && told != pictures)
@@ -112,11 +132,18 @@ public sealed class Sampler
         }
 
         if (request.Guidance.IsActive && request.Unconditional is { } untold && request.Condition.Mismatch(untold) is { } member)
-            throw new UsageException($"The condition and what guidance moves away from differ in {member}: both need the same members, of the same shape (texts padded alike).");
+            throw new UsageException(
+                $"The condition and what guidance moves away from differ in {member}: both need the same members, of the same "
+                    + $"shape (texts padded alike)."
+            );
         return request.BatchSize ?? pictures;
     }
 
-    private static Condition NoClass(IDenoiser denoiser, int pictures, Device device) => denoiser.ClassCount is { } classes
-        ? new Condition(Ops.Full([pictures], (long)classes, dtype: DType.Int64).To(device))
-        : throw new UsageException("Guidance needs an unconditional condition (the empty prompt's) for a network without classes; give one, or set the guidance scale to 1.");
+    private static Condition NoClass(IDenoiser denoiser, int pictures, Device device) =>
+        denoiser.ClassCount is { } classes
+            ? new Condition(Ops.Full([pictures], (long)classes, dtype: DType.Int64).To(device))
+            : throw new UsageException(
+                "Guidance needs an unconditional condition (the empty prompt's) for a network without classes; give one, or set "
+                    + "the guidance scale to 1."
+            );
 }

@@ -9,8 +9,15 @@ public static class SamplerNames
 
     private static readonly (string Name, SamplerKind Kind)[] Kinds =
     [
-        ("ddim", SamplerKind.Ddim), ("ddpm", SamplerKind.Ddpm), ("euler", SamplerKind.Euler), ("euler-a", SamplerKind.EulerAncestral), ("heun", SamplerKind.Heun),
-        ("dpmpp-2m", SamplerKind.DpmSolverPlusPlus), ("unipc", SamplerKind.UniPc), ("pndm", SamplerKind.Pndm), ("lms", SamplerKind.Lms),
+        ("ddim", SamplerKind.Ddim),
+        ("ddpm", SamplerKind.Ddpm),
+        ("euler", SamplerKind.Euler),
+        ("euler-a", SamplerKind.EulerAncestral),
+        ("heun", SamplerKind.Heun),
+        ("dpmpp-2m", SamplerKind.DpmSolverPlusPlus),
+        ("unipc", SamplerKind.UniPc),
+        ("pndm", SamplerKind.Pndm),
+        ("lms", SamplerKind.Lms),
     ];
 
     /// <summary>All names. Those of methods that step in σ may end in <c>-karras</c>.</summary>
@@ -30,7 +37,10 @@ public static class SamplerNames
                 return (kind, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule);
         }
 
-        throw new UsageException($"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but ddim, ddpm and pndm with {KarrasEnding} for Karras' noise levels.");
+        throw new UsageException(
+            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but ddim, ddpm and pndm with {KarrasEnding} "
+                + $"for Karras' noise levels."
+        );
     }
 
     /// <summary>The name of options, with the spacing of their levels where it is not the schedule's.</summary>

@@ -18,15 +18,23 @@ public sealed record SamplingState(int Step, int Steps, Latent Noisy, Latent Est
 /// <param name="plan">Its steps.</param>
 public sealed class SamplingLoop(Formulation formulation, SamplerOptions options, SamplingPlan plan)
 {
-    /// <summary>The network: z_t [batch, channels, height, width] and its level to a prediction. Its tensors are freed after each step.</summary>
+    /// <summary>
+    /// The network: z_t [batch, channels, height, width] and its level to a prediction. Its tensors are freed after each step.
+    /// </summary>
     public delegate Prediction Predictor(Tensor noisy, NoiseLevel level);
 
     /// <summary>Draws latents from noise, without a graph; intermediates are freed step by step.</summary>
     /// <param name="predict">The network.</param>
-    /// <param name="drawNoise">Normal noise of the latents' shape, on their device: once to start, then once for each step that takes some.</param>
+    /// <param name="drawNoise">Normal noise of the latents' shape, on their device: once to start, then once for each step that takes
+    /// some.</param>
     /// <param name="observe">Called after each step.</param>
     /// <param name="cancellation">Looked at before each step.</param>
-    public Latent Run(Predictor predict, Func<Tensor> drawNoise, Action<SamplingState>? observe = null, CancellationToken cancellation = default)
+    public Latent Run(
+        Predictor predict,
+        Func<Tensor> drawNoise,
+        Action<SamplingState>? observe = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(predict);
         ArgumentNullException.ThrowIfNull(drawNoise);

@@ -10,7 +10,10 @@ namespace Retouch.Samplers;
 /// <param name="Note">What is different from the configuration, for the user to know; null where nothing is.</param>
 public sealed record SchedulerSampling(SamplerOptions Options, string? Note = null);
 
-/// <summary>Reads from a diffusers <c>scheduler_config.json</c> how pictures are drawn. What it asks for is done or refused by name; members it does not know are passed over.</summary>
+/// <summary>
+/// Reads from a diffusers <c>scheduler_config.json</c> how pictures are drawn. What it asks for is done or refused by name; members it does
+/// not know are passed over.
+/// </summary>
 public static class SchedulerConfig
 {
     /// <summary>Classes by the method they are, and what is said where it is only a relative.</summary>
@@ -34,7 +37,8 @@ public static class SchedulerConfig
     /// <summary>Reads how a model is sampled.</summary>
     /// <param name="json">scheduler_config.json.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="kind">Another method than the configuration's; what it says of steps and levels is taken over where that method knows it.</param>
+    /// <param name="kind">Another method than the configuration's; what it says of steps and levels is taken over where that method knows
+    /// it.</param>
     /// <exception cref="InputException">A member is of another kind, or asks for what is not supported.</exception>
     public static SchedulerSampling Read(JsonObject json, string origin = "scheduler_config.json", SamplerKind? kind = null)
     {
@@ -43,30 +47,44 @@ public static class SchedulerConfig
         if (!Classes.TryGetValue(name, out var own))
             throw members.Wrong("_class_name", $"one of {string.Join(", ", Classes.Keys)}");
         var method = kind ?? own.Kind;
-        var isFlow = name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction";
+        var isFlow =
+            name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction";
         if (kind is null)
             Refuse(members, own.Note is null ? own.Kind : null, isFlow);
         var options = isFlow ? OfFlow(members, method) : OfSchedule(members, method, name);
         // An order is one solver's own; another takes its usual one.
         if (method != own.Kind)
             options = options with { SolverOrder = 2, LowerOrderFinal = true };
-        return new(options, kind is null && own.Note is { } relative ? $"{name} is sampled with {relative}, which solves the same equation." : null);
+        return new(
+            options,
+            kind is null && own.Note is { } relative ? $"{name} is sampled with {relative}, which solves the same equation." : null
+        );
     }
 
-    private static SamplerOptions OfFlow(JsonMembers members, SamplerKind kind) => SamplerOptions.StepsInLambda(kind)
-        ? new() { Kind = kind, SolverOrder = members.Integer("solver_order", 2), UniPcVariant = Variant(members, kind), LowerOrderFinal = members.Boolean("lower_order_final", true) }
-        : new() { Kind = kind };
+    private static SamplerOptions OfFlow(JsonMembers members, SamplerKind kind) =>
+        SamplerOptions.StepsInLambda(kind)
+            ? new()
+            {
+                Kind = kind,
+                SolverOrder = members.Integer("solver_order", 2),
+                UniPcVariant = Variant(members, kind),
+                LowerOrderFinal = members.Boolean("lower_order_final", true),
+            }
+            : new() { Kind = kind };
 
     private static SamplerOptions OfSchedule(JsonMembers members, SamplerKind kind, string name)
     {
         var (inSigma, inLambda) = (SamplerOptions.StepsInSigma(kind), SamplerOptions.StepsInLambda(kind));
-        var spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : members.Text("timestep_spacing", inSigma ? "linspace" : "leading") switch
-        {
-            "leading" => TimestepSpacing.Leading,
-            "trailing" => TimestepSpacing.Trailing,
-            "linspace" => TimestepSpacing.Linspace,
-            _ => throw members.Wrong("timestep_spacing", "one of leading, trailing, linspace"),
-        };
+        var spacing =
+            kind == SamplerKind.Pndm
+                ? TimestepSpacing.Leading
+                : members.Text("timestep_spacing", inSigma ? "linspace" : "leading") switch
+                {
+                    "leading" => TimestepSpacing.Leading,
+                    "trailing" => TimestepSpacing.Trailing,
+                    "linspace" => TimestepSpacing.Linspace,
+                    _ => throw members.Wrong("timestep_spacing", "one of leading, trailing, linspace"),
+                };
         // Only where it is written down: diffusers' default for it is wrong for latents.
         var clips = kind is SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Heun && members.Boolean("clip_sample", false);
         return new()
@@ -91,7 +109,11 @@ public static class SchedulerConfig
     private static SigmaSpacing Sigmas(JsonMembers members)
     {
         (string Member, SigmaSpacing Spacing)[] all =
-            [("use_karras_sigmas", SigmaSpacing.Karras), ("use_exponential_sigmas", SigmaSpacing.Exponential), ("use_beta_sigmas", SigmaSpacing.Beta)];
+        [
+            ("use_karras_sigmas", SigmaSpacing.Karras),
+            ("use_exponential_sigmas", SigmaSpacing.Exponential),
+            ("use_beta_sigmas", SigmaSpacing.Beta),
+        ];
         var chosen = all.Where(s => members.Boolean(s.Member, false)).ToArray();
         return chosen.Length switch
         {
@@ -101,7 +123,9 @@ public static class SchedulerConfig
         };
     }
 
-    /// <summary>Refuses what would be sampled in another way than it says. Of a relative's members only those about the steps are looked at.</summary>
+    /// <summary>
+    /// Refuses what would be sampled in another way than it says. Of a relative's members only those about the steps are looked at.
+    /// </summary>
     private static void Refuse(JsonMembers members, SamplerKind? kind, bool isFlow)
     {
         Only("thresholding", false, "dynamic thresholding is for pixels and is not supported");
@@ -118,7 +142,12 @@ public static class SchedulerConfig
         if (isFlow)
         {
             if (Sigmas(members) != SigmaSpacing.Schedule)
-                throw members.Wrong(members.Boolean("use_karras_sigmas", false) ? "use_karras_sigmas" : members.Boolean("use_beta_sigmas", false) ? "use_beta_sigmas" : "use_exponential_sigmas", "false: a flow is sampled on its shifted times");
+                throw members.Wrong(
+                    members.Boolean("use_karras_sigmas", false) ? "use_karras_sigmas"
+                        : members.Boolean("use_beta_sigmas", false) ? "use_beta_sigmas"
+                        : "use_exponential_sigmas",
+                    "false: a flow is sampled on its shifted times"
+                );
             if (members.Text("final_sigmas_type", "zero") != "zero")
                 throw members.Wrong("final_sigmas_type", "zero for a flow");
         }

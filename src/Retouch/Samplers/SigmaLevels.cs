@@ -7,15 +7,21 @@ internal static class SigmaLevels
 {
     /// <summary>From the largest to the smallest, both included; a single level is the largest.</summary>
     public static double[] Create(SigmaSpacing spacing, double least, double most, int steps) =>
-        [.. Enumerable.Range(0, steps).Select(k => steps == 1 ? 0 : (double)k / (steps - 1)).Select(part => At(spacing, least, most, part))];
+        [
+            .. Enumerable
+                .Range(0, steps)
+                .Select(k => steps == 1 ? 0 : (double)k / (steps - 1))
+                .Select(part => At(spacing, least, most, part)),
+        ];
 
-    private static double At(SigmaSpacing spacing, double least, double most, double part) => spacing switch
-    {
-        SigmaSpacing.Karras => Math.Pow(Between(Math.Pow(most, 1 / Rho), Math.Pow(least, 1 / Rho), part), Rho),
-        SigmaSpacing.Exponential => Math.Exp(Between(Math.Log(most), Math.Log(least), part)),
-        SigmaSpacing.Beta => least + ((most - least) * Quantile(1 - part)),
-        _ => throw new ArgumentOutOfRangeException(nameof(spacing), spacing, "Those of the schedule are not computed here."),
-    };
+    private static double At(SigmaSpacing spacing, double least, double most, double part) =>
+        spacing switch
+        {
+            SigmaSpacing.Karras => Math.Pow(Between(Math.Pow(most, 1 / Rho), Math.Pow(least, 1 / Rho), part), Rho),
+            SigmaSpacing.Exponential => Math.Exp(Between(Math.Log(most), Math.Log(least), part)),
+            SigmaSpacing.Beta => least + ((most - least) * Quantile(1 - part)),
+            _ => throw new ArgumentOutOfRangeException(nameof(spacing), spacing, "Those of the schedule are not computed here."),
+        };
 
     // Karras et al. 2022, eq. 5.
     private const double Rho = 7;

@@ -25,7 +25,8 @@ public sealed class PictureBatches(Prefetcher prefetcher, Device device) : IBatc
     /// <inheritdoc/>
     public TrainingBatch Next(CancellationToken cancellation)
     {
-        var batch = prefetcher.Next(cancellation) ?? throw new InvalidOperationException("The data has ended, but training reads on and on.");
+        var batch =
+            prefetcher.Next(cancellation) ?? throw new InvalidOperationException("The data has ended, but training reads on and on.");
         return new TrainingBatch(batch.ToTensor().To(device), null, batch.Samples, batch.Frames, batch.Next) { Pairs = batch.Pairs };
     }
 

@@ -13,7 +13,8 @@ using Retouch.Training.Tasks;
 namespace Retouch.Training;
 
 /// <summary>The figures of one space.</summary>
-/// <param name="Accuracy">Implicit accuracy: the share of pairs and draws in which the model moved from the reference towards the winner more than towards the loser; an even one counts half.</param>
+/// <param name="Accuracy">Implicit accuracy: the share of pairs and draws in which the model moved from the reference towards the winner
+/// more than towards the loser; an even one counts half.</param>
 /// <param name="Winner">Mean error of winners.</param>
 /// <param name="Loser">Mean error of losers.</param>
 /// <param name="ReferenceWinner">The reference's error of winners.</param>
@@ -40,7 +41,16 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="RetouchException">A model or the pairs cannot be used.</exception>
     public static PairMeasurement Measure(
-        string model, string reference, IPairSource pairs, int size, int draws, ulong seed, Device device, TimeProvider time, CancellationToken cancellation)
+        string model,
+        string reference,
+        IPairSource pairs,
+        int size,
+        int draws,
+        ulong seed,
+        Device device,
+        TimeProvider time,
+        CancellationToken cancellation
+    )
     {
         ArgumentNullException.ThrowIfNull(pairs);
         if (draws < 1)
@@ -55,8 +65,21 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
         using var task = new DenoiserTask(pipeline, options, device, DType.Float32, reference: new FrozenReference(before.CopyDenoiser()));
         task.Check(pairs);
         const int Batch = 16;
-        var plan = new BatchPlan(pairs.Count, new BatchPlanOptions { BatchSize = Math.Min(Batch, pairs.Count), Shuffle = false, End = EpochEnd.Short });
-        var framing = new Framing { Width = size, Height = size, ShrinkOnLoad = false };
+        var plan = new BatchPlan(
+            pairs.Count,
+            new BatchPlanOptions
+            {
+                BatchSize = Math.Min(Batch, pairs.Count),
+                Shuffle = false,
+                End = EpochEnd.Short,
+            }
+        );
+        var framing = new Framing
+        {
+            Width = size,
+            Height = size,
+            ShrinkOnLoad = false,
+        };
         var sums = new Dictionary<string, HealthFigure>(StringComparer.Ordinal);
         for (var draw = 0; draw < draws; draw++)
         {
@@ -74,7 +97,13 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
 
         double Figure(string name) => sums[name].Value;
         PairFigures Of(string n) =>
-            new(Figure($"{n}/accuracy"), Figure($"{n}/winner"), Figure($"{n}/loser"), Figure($"{n}/reference_winner"), Figure($"{n}/reference_loser"));
+            new(
+                Figure($"{n}/accuracy"),
+                Figure($"{n}/winner"),
+                Figure($"{n}/loser"),
+                Figure($"{n}/reference_winner"),
+                Figure($"{n}/reference_loser")
+            );
         return new PairMeasurement(pairs.Count, draws, Of("preference_latent"), Of("preference_pixel"), Figure("preference/drift"));
     }
 
@@ -83,12 +112,17 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
     {
         ArgumentNullException.ThrowIfNull(writer);
         writer.WriteLine($"{Pairs} pairs, {Draws} draws of time and noise each; drift from the reference {Figures.Significant(Drift)}");
-        writer.WriteLine($"{"",-8}{"accuracy",10}{"winner",12}{"reference",12}{"loser",12}{"reference",12}");
+        writer.WriteLine($"{"", -8}{"accuracy", 10}{"winner", 12}{"reference", 12}{"loser", 12}{"reference", 12}");
         foreach (var (name, f) in new[] { ("latent", Latent), ("pixel", Pixel) })
         {
-            writer.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{name,-8}{f.Accuracy,10:0.000}{Figures.Significant(f.Winner),12}{Figures.Significant(f.ReferenceWinner),12}{Figures.Significant(f.Loser),12}{Figures.Significant(f.ReferenceLoser),12}"));
+            writer.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{name, -8}{f.Accuracy, 10:0.000}{Figures.Significant(f.Winner), 12}"
+                        + $"{Figures.Significant(f.ReferenceWinner), 12}{Figures.Significant(f.Loser), 12}"
+                        + $"{Figures.Significant(f.ReferenceLoser), 12}"
+                )
+            );
         }
     }
 }

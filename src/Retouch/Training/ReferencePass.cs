@@ -27,7 +27,8 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
     /// <param name="steps">Steps that they are needed for.</param>
     /// <param name="progress">Shows how far it is; null where nobody looks.</param>
     /// <param name="cancellation">Stops between micro-batches; what is there by then stays.</param>
-    /// <exception cref="Core.Errors.InputException">The folder's errors were computed with something else; the differences are named.</exception>
+    /// <exception cref="Core.Errors.InputException">The folder's errors were computed with something else; the differences are
+    /// named.</exception>
     public void Run(IPictureSource pairs, string? folder, long steps, IProgressLine? progress, CancellationToken cancellation)
     {
         var store = folder is null ? null : RowStore.Open(folder, Key(task.Pipeline, options, pairs));
@@ -61,7 +62,10 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
         }
     }
 
-    /// <summary>All that the errors depend on. What only the loss or the optimiser reads is not in it: runs that differ in β or the rate share their reference.</summary>
+    /// <summary>
+    /// All that the errors depend on. What only the loss or the optimiser reads is not in it: runs that differ in β or the rate share their
+    /// reference.
+    /// </summary>
     private static JsonObject Key(LatentDiffusionPipeline pipeline, TrainingOptions options, IPictureSource pairs)
     {
         static JsonNode? Json<T>(T part) => JsonNode.Parse(OptionsFile.Write(part));
@@ -79,13 +83,31 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
             ["device"] = Device.Parse(options.Device).Type.ToString(),
             ["precision"] = options.Precision,
             ["batch"] = Json(options.Batch),
-            ["data"] = Json(options.Data with { Folder = null, Pairs = null, PairConflicts = default, Workers = 1, Cache = null, MaxBadShare = Quarantine.DefaultMaxShare }),
+            ["data"] = Json(
+                options.Data with
+                {
+                    Folder = null,
+                    Pairs = null,
+                    PairConflicts = default,
+                    Workers = 1,
+                    Cache = null,
+                    MaxBadShare = Quarantine.DefaultMaxShare,
+                }
+            ),
             ["times"] = Json(options.Times),
             ["conditioning"] = Json(options.Conditioning),
-            ["preference"] = Json(options.Objective!.Preference! with
-            {
-                Link = usual.Link, Beta = null, PixelBeta = null, Scaling = null, Weight = usual.Weight, PixelWeight = null, Divergence = usual.Divergence,
-            }),
+            ["preference"] = Json(
+                options.Objective!.Preference! with
+                {
+                    Link = usual.Link,
+                    Beta = null,
+                    PixelBeta = null,
+                    Scaling = null,
+                    Weight = usual.Weight,
+                    PixelWeight = null,
+                    Divergence = usual.Divergence,
+                }
+            ),
         };
     }
 
@@ -96,7 +118,9 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
         for (var k = 0; k < pairs.Count; k++)
         {
             var loser = pairs is IPairSource both ? both.Loser(k).Id : "";
-            hash.AppendData(Encoding.UTF8.GetBytes(new JsonArray(pairs[k].Id, loser, pairs.Stamp(k), pairs[k].Label, pairs[k].Caption).ToJsonString()));
+            hash.AppendData(
+                Encoding.UTF8.GetBytes(new JsonArray(pairs[k].Id, loser, pairs.Stamp(k), pairs[k].Label, pairs[k].Caption).ToJsonString())
+            );
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -32,7 +32,9 @@ public sealed class RunFolder
     {
         var full = System.IO.Path.GetFullPath(path);
         if (File.Exists(full) || (Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
-            throw new UsageException($"The run folder '{full}' is not empty. Choose another with --output, or go on with the run in it by --resume {path}.");
+            throw new UsageException(
+                $"The run folder '{full}' is not empty. Choose another with --output, or go on with the run in it by --resume {path}."
+            );
         return new RunFolder(full);
     }
 
@@ -50,7 +52,9 @@ public sealed class RunFolder
         }
     }
 
-    /// <summary>Keeps other processes from training in this folder until the result is disposed; a killed process lets go by itself.</summary>
+    /// <summary>
+    /// Keeps other processes from training in this folder until the result is disposed; a killed process lets go by itself.
+    /// </summary>
     /// <exception cref="UsageException">Another process trains in it.</exception>
     /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
     public IDisposable Lock()
@@ -66,7 +70,10 @@ public sealed class RunFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot write to the run folder '{Path}': {e.Message} Free some space or mend its permissions.", e);
+            throw new EnvironmentException(
+                $"Cannot write to the run folder '{Path}': {e.Message} Free some space or mend its permissions.",
+                e
+            );
         }
     }
 
@@ -75,7 +82,9 @@ public sealed class RunFolder
     public static RunFolder Open(string path)
     {
         var run = new RunFolder(System.IO.Path.GetFullPath(path));
-        return File.Exists(run.OptionsFile) ? run : throw new InputException($"'{run.Path}' is no run: it has no options.json. Give the folder that --output named.");
+        return File.Exists(run.OptionsFile)
+            ? run
+            : throw new InputException($"'{run.Path}' is no run: it has no options.json. Give the folder that --output named.");
     }
 
     /// <summary>Where the result is written: of the trained weights, or of an average by its decay.</summary>

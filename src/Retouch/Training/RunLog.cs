@@ -34,7 +34,10 @@ internal sealed class RunLog : IDisposable
     public void AppendPicture(long step, string tag, Picture picture)
     {
         var png = PictureFile.Encode(picture, PictureFormat.Png);
-        AtomicFile.Write(Path.Combine(_run.SamplesFolder, string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}.png")), stream => stream.Write(png));
+        AtomicFile.Write(
+            Path.Combine(_run.SamplesFolder, string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}.png")),
+            stream => stream.Write(png)
+        );
         _events?.Image(step, tag, png);
     }
 

@@ -13,7 +13,15 @@ namespace Retouch.Training;
 internal sealed class SingleSamples(IPictureSource source, int count, ulong seed, Framing framing, double maxBadShare)
 {
     // It wraps, so that the pairs' cursor says where these go on too.
-    private readonly BatchPlan _plan = new(source.Count, new BatchPlanOptions { BatchSize = count, Seed = seed, End = EpochEnd.Wrap });
+    private readonly BatchPlan _plan = new(
+        source.Count,
+        new BatchPlanOptions
+        {
+            BatchSize = count,
+            Seed = seed,
+            End = EpochEnd.Wrap,
+        }
+    );
 
     /// <summary>Their pictures.</summary>
     public IPictureSource Source => source;
@@ -23,7 +31,12 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
 
     /// <summary>Reads on behind a number of batches.</summary>
     public Prefetcher After(long batches, int workers, TimeProvider time) =>
-        new(_plan, new SampleLoader(source, _plan, framing, Quarantine), new PrefetchOptions { Workers = workers, Start = _plan.After(batches) }, time);
+        new(
+            _plan,
+            new SampleLoader(source, _plan, framing, Quarantine),
+            new PrefetchOptions { Workers = workers, Start = _plan.After(batches) },
+            time
+        );
 }
 
 /// <summary>Pairs, with single samples behind them in each batch.</summary>
@@ -44,7 +57,10 @@ internal sealed class MixedBatches(Prefetcher pairs, Prefetcher singles, Device 
         var second = singles.Next(CancellationToken.None) ?? throw new InvalidOperationException(Ended);
         using var scope = TensorScope.Enter();
         var images = scope.Keep(Ops.Cat([first.ToTensor(), second.ToTensor()], 0).To(device));
-        return new TrainingBatch(images, null, [.. first.Samples, .. second.Samples], [.. first.Frames, .. second.Frames], first.Next) { Pairs = first.Pairs };
+        return new TrainingBatch(images, null, [.. first.Samples, .. second.Samples], [.. first.Frames, .. second.Frames], first.Next)
+        {
+            Pairs = first.Pairs,
+        };
     }
 
     /// <inheritdoc/>

@@ -52,23 +52,31 @@ public sealed record StepCost(
     double LastLoss,
     IReadOnlyList<PhaseShare> Phases,
     int Threads,
-    string Torch)
+    string Torch
+)
 {
     /// <summary>Prints the figures for people.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
         static string Text(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{1000 * seconds:0.0} ms");
-        writer.WriteLine($"objective       {Objective}, denoiser {Figures.Count(DenoiserParameters)}, autoencoder {Figures.Count(AutoencoderParameters)} parameters, {Threads} thread(s), libtorch {Torch}");
+        writer.WriteLine(
+            $"objective       {Objective}, denoiser {Figures.Count(DenoiserParameters)}, autoencoder "
+                + $"{Figures.Count(AutoencoderParameters)} parameters, {Threads} thread(s), libtorch {Torch}"
+        );
         writer.WriteLine($"step            {Text(MedianSeconds)} (median of {Steps}; {Text(MinSeconds)} to {Text(MaxSeconds)})");
         writer.WriteLine($"processor time  {Text(CpuSecondsPerStep)}");
         writer.WriteLine($"memory          {Figures.Bytes(PeakResidentBytes)} at most, {Figures.Bytes(AddedBytes)} of it while stepping");
         foreach (var phase in Phases)
-            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {phase.Phase,-16} {Text(phase.SecondsPerStep),10} {phase.Share,7:P1}"));
+            writer.WriteLine(
+                string.Create(CultureInfo.InvariantCulture, $"  {phase.Phase, -16} {Text(phase.SecondsPerStep), 10} {phase.Share, 7:P1}")
+            );
     }
 }
 
-/// <summary>Times training steps of a DiT with made-up weights on made-up latents: the same task, objectives and optimiser that training uses.</summary>
+/// <summary>
+/// Times training steps of a DiT with made-up weights on made-up latents: the same task, objectives and optimiser that training uses.
+/// </summary>
 public static class StepBenchmark
 {
     private const ulong WeightsPurpose = 0x77656967687473;
@@ -82,13 +90,25 @@ public static class StepBenchmark
     /// <param name="time">The clock.</param>
     /// <param name="cancellation">Stops between steps.</param>
     public static StepCost Run(
-        string objective, TrainingOptions options, AutoencoderKlConfig autoencoder, DiTConfig denoiser, int warmUp, TimeProvider time, CancellationToken cancellation)
+        string objective,
+        TrainingOptions options,
+        AutoencoderKlConfig autoencoder,
+        DiTConfig denoiser,
+        int warmUp,
+        TimeProvider time,
+        CancellationToken cancellation
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
         var device = Device.Parse(options.Device);
-        var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
+        var precision = options.Precision switch
+        {
+            "bfloat16" => DType.BFloat16,
+            "float16" => DType.Float16,
+            _ => DType.Float32,
+        };
         var clock = new PhaseClock(time, device);
         using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
         task.Network.RequireGrad(true);
@@ -131,8 +151,23 @@ public static class StepBenchmark
         Array.ForEach(averages, static a => a.Dispose());
         Array.Sort(seconds);
         return new StepCost(
-            objective, seconds.Length, Median(seconds), seconds[0], seconds[^1], processor.TotalSeconds / seconds.Length, before, peak, Math.Max(peak - before, 0),
-            task.Network.Count, task.FrozenCount, first, last, phases, TorchRuntime.Threads, TorchRuntime.Version);
+            objective,
+            seconds.Length,
+            Median(seconds),
+            seconds[0],
+            seconds[^1],
+            processor.TotalSeconds / seconds.Length,
+            before,
+            peak,
+            Math.Max(peak - before, 0),
+            task.Network.Count,
+            task.FrozenCount,
+            first,
+            last,
+            phases,
+            TorchRuntime.Threads,
+            TorchRuntime.Version
+        );
     }
 
     private static double Median(double[] sorted) => (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
@@ -146,7 +181,12 @@ public static class StepBenchmark
             take();
         clock.Running = false;
         var total = clock.Spent.Values.Sum(static t => t.TotalSeconds);
-        return [.. clock.Spent.Select(p => new PhaseShare(p.Key, p.Value.TotalSeconds / steps, p.Value.TotalSeconds / total)).OrderByDescending(static p => p.SecondsPerStep)];
+        return
+        [
+            .. clock
+                .Spent.Select(p => new PhaseShare(p.Key, p.Value.TotalSeconds / steps, p.Value.TotalSeconds / total))
+                .OrderByDescending(static p => p.SecondsPerStep),
+        ];
     }
 
     private static LatentDiffusionPipeline MakeUp(ulong seed, AutoencoderKlConfig autoencoder, DiTConfig denoiser, Device device)
@@ -166,7 +206,11 @@ public static class StepBenchmark
 
         var scheduler = new JsonObject
         {
-            ["_class_name"] = "DDIMScheduler", ["beta_start"] = 0.00085, ["beta_end"] = 0.012, ["beta_schedule"] = "scaled_linear", ["prediction_type"] = "v_prediction",
+            ["_class_name"] = "DDIMScheduler",
+            ["beta_start"] = 0.00085,
+            ["beta_end"] = 0.012,
+            ["beta_schedule"] = "scaled_linear",
+            ["prediction_type"] = "v_prediction",
         };
         return LatentDiffusionPipeline.Create(vae, network, scheduler);
     }
@@ -199,7 +243,13 @@ public static class StepBenchmark
             for (var k = 0; k < chosen.Length; k++)
                 chosen[k] = (long)(SplitMix64.Derive(_drawn++) % Pictures);
             var samples = Array.ConvertAll(chosen, i => new Sample($"made up {i}", (int)(i % _classes), null));
-            return new TrainingBatch(null, _moments.IndexSelect(0, Tensor.From(chosen)).To(_device), samples, new FrameRecord[_batch], default);
+            return new TrainingBatch(
+                null,
+                _moments.IndexSelect(0, Tensor.From(chosen)).To(_device),
+                samples,
+                new FrameRecord[_batch],
+                default
+            );
         }
 
         public void Dispose() => _moments.Dispose();

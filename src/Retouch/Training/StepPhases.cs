@@ -1,6 +1,9 @@
 namespace Retouch.Training;
 
-/// <summary>Names of the phases of a training step that <see cref="Torch.Diagnostics.PhaseClock"/> tells apart here; the objectives have more (<see cref="Objectives.DecodePhases"/>).</summary>
+/// <summary>
+/// Names of the phases of a training step that <see cref="Torch.Diagnostics.PhaseClock"/> tells apart here; the objectives have more
+/// (<see cref="Objectives.DecodePhases"/>).
+/// </summary>
 public static class StepPhases
 {
     /// <summary>All that no other phase claims.</summary>

@@ -15,7 +15,13 @@ namespace Retouch.Training;
 /// <param name="optimiser">Of the task's network.</param>
 /// <param name="averages">Of the same parameters.</param>
 /// <param name="clock">Told the phases of the step; null where nobody asks.</param>
-internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, AdamW optimiser, IReadOnlyList<WeightAverage> averages, PhaseClock? clock = null)
+internal sealed class StepRunner(
+    ITrainingTask task,
+    TrainingOptions options,
+    AdamW optimiser,
+    IReadOnlyList<WeightAverage> averages,
+    PhaseClock? clock = null
+)
 {
     /// <summary>Takes a step; null when interrupted while waiting for data.</summary>
     /// <param name="data">Where batches come from.</param>
@@ -70,7 +76,8 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
             throw notFinite();
         var clip = options.Optimiser.ClipNorm;
         var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
-        var rate = options.Optimiser.LearningRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.LearningRate);
+        var rate =
+            options.Optimiser.LearningRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.LearningRate);
         optimiser.Step(rate, scale, averages);
         record.Values.Add(new("gradient/norm", norm));
         record.Values.Add(new("gradient/clip", scale));
@@ -83,15 +90,26 @@ internal sealed class StepRunner(ITrainingTask task, TrainingOptions options, Ad
         var perSample = loss.PerSample.ToArray<double>();
         var times = loss.Times?.ToArray<double>();
         var bad = Enumerable.Range(0, perSample.Length).Where(k => !double.IsFinite(perSample[k])).ToArray();
-        return [.. (bad.Length > 0 ? bad : [.. Enumerable.Range(0, batch.Count)])
-            .Select(k => times is null ? batch.Samples[k].Id : string.Create(CultureInfo.InvariantCulture, $"{batch.Samples[k].Id} (timestep {times[k]:0.#})"))];
+        return
+        [
+            .. (bad.Length > 0 ? bad : [.. Enumerable.Range(0, batch.Count)]).Select(k =>
+                times is null
+                    ? batch.Samples[k].Id
+                    : string.Create(CultureInfo.InvariantCulture, $"{batch.Samples[k].Id} (timestep {times[k]:0.#})")
+            ),
+        ];
     }
 
     private static InputException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
     {
-        var terms = loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted)).Select(static t => t.Name).ToArray();
+        var terms = loss
+            .Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
+            .Select(static t => t.Name)
+            .ToArray();
         return new InputException(
-            $"The {what} is not finite at step {step + 1}: {(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}, samples {string.Join(", ", samples)}. "
-            + $"{kept()} Lower the learning rate or the term's weight, or train in float32.");
+            $"The {what} is not finite at step {step + 1}: "
+                + $"{(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}, samples {string.Join(", ", samples)}. "
+                + $"{kept()} Lower the learning rate or the term's weight, or train in float32."
+        );
     }
 }

@@ -20,8 +20,9 @@ public enum RandomPurpose
 }
 
 /// <summary>
-/// The randomness of one micro-batch: each purpose has a stream of its own, derived from (seed, step, micro-batch, rank). Nothing is carried from step to step, so a
-/// resumed run draws what the uninterrupted one would have drawn, and switching one option does not shift the others' numbers.
+/// The randomness of one micro-batch: each purpose has a stream of its own, derived from (seed, step, micro-batch, rank). Nothing is
+/// carried from step to step, so a resumed run draws what the uninterrupted one would have drawn, and switching one option does not shift
+/// the others' numbers.
 /// </summary>
 /// <param name="Seed">The run's seed.</param>
 /// <param name="Step">Optimiser steps done before this one.</param>

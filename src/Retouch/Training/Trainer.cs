@@ -11,8 +11,8 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Training;
 
 /// <summary>
-/// The one training loop, for autoencoders and denoisers: accumulate, clip, step, average, log, sample, checkpoint. It goes on bit-exactly from a checkpoint on the
-/// CPU, also in the middle of an epoch.
+/// The one training loop, for autoencoders and denoisers: accumulate, clip, step, average, log, sample, checkpoint. It goes on bit-exactly
+/// from a checkpoint on the CPU, also in the middle of an epoch.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -69,7 +69,10 @@ public sealed class Trainer : IDisposable
         if (_checkpoints.ReadNewest(note) is not var (state, folder))
             return false;
         if (state.Step > _options.Steps)
-            throw new UsageException($"The run has done {state.Step} steps already; {_options.Steps} in all cannot be had from it. Give --steps {state.Step} or more.");
+            throw new UsageException(
+                $"The run has done {state.Step} steps already; {_options.Steps} in all cannot be had from it. Give --steps "
+                    + $"{state.Step} or more."
+            );
         using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
             _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
         _task.Network.RequireGrad(true);
@@ -91,7 +94,8 @@ public sealed class Trainer : IDisposable
     /// <param name="cancellation">When cancelled, the step in hand is finished, a checkpoint written, and the exception thrown.</param>
     /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
     /// <exception cref="InputException">The loss is not finite, or too many pictures are unusable. The last checkpoint is kept.</exception>
-    /// <exception cref="DivergedException">The task says that going on makes no sense. The last checkpoint from before that is kept.</exception>
+    /// <exception cref="DivergedException">The task says that going on makes no sense. The last checkpoint from before that is
+    /// kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
         using var log = new RunLog(_run, _step, _options, _time);
@@ -123,8 +127,19 @@ public sealed class Trainer : IDisposable
             record.Values.AddRange(review?.Figures ?? []);
             if (_step % _options.Log.Every == 0 || _step == _options.Steps || review?.Stop is not null)
                 log.Append(_step, record.Values);
-            KeyValuePair<string, double>[] shown = [.. _task.Shown.Where(s => figures.ContainsKey(s.Value)).Select(s => KeyValuePair.Create(s.Key, figures[s.Value]))];
-            progress.Report(new TrainingProgress(_step, _options.Steps) { Loss = record.Loss, Terms = record.Shares, Figures = shown, MemoryBytes = memory });
+            KeyValuePair<string, double>[] shown =
+            [
+                .. _task.Shown.Where(s => figures.ContainsKey(s.Value)).Select(s => KeyValuePair.Create(s.Key, figures[s.Value])),
+            ];
+            progress.Report(
+                new TrainingProgress(_step, _options.Steps)
+                {
+                    Loss = record.Loss,
+                    Terms = record.Shares,
+                    Figures = shown,
+                    MemoryBytes = memory,
+                }
+            );
             if (review?.Note is { } note)
                 progress.Note($"Step {_step}: {note}");
             if (review?.Stop is { } stop)
@@ -163,7 +178,9 @@ public sealed class Trainer : IDisposable
     private string KeptBefore()
     {
         var last = _checkpoints.Steps.LastOrDefault(-1);
-        return last >= 0 ? $"The checkpoint of step {last}, from before that, is kept; its model is written by --resume {_run.Path} --steps {last}." : "No checkpoint was written yet.";
+        return last >= 0
+            ? $"The checkpoint of step {last}, from before that, is kept; its model is written by --resume {_run.Path} --steps {last}."
+            : "No checkpoint was written yet.";
     }
 
     private void WriteSamples(RunLog log, CancellationToken cancellation)
@@ -196,16 +213,29 @@ public sealed class Trainer : IDisposable
     {
         // An update can overflow although its gradient did not; such weights must not push out the last good ones.
         if (!_optimiser.IsFinite())
-            throw new InputException($"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, bound the gradient with optimiser.clipNorm, or train in float32.");
+            throw new InputException(
+                $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, bound the gradient with "
+                    + $"optimiser.clipNorm, or train in float32."
+            );
         log.FlushToDisk();
-        var state = new TrainingState { Step = _step, Cursor = _cursor, Seconds = seconds, Task = _task.SaveState() };
-        _checkpoints.Write(state, _options.Checkpoints.Keep, folder =>
+        var state = new TrainingState
         {
-            SafetensorsWriter.Write(Path.Combine(folder, "weights.safetensors"), _task.Network.Tensors());
-            SafetensorsWriter.Write(Path.Combine(folder, "optimiser.safetensors"), _optimiser.State());
-            foreach (var average in _averages)
-                SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
-        });
+            Step = _step,
+            Cursor = _cursor,
+            Seconds = seconds,
+            Task = _task.SaveState(),
+        };
+        _checkpoints.Write(
+            state,
+            _options.Checkpoints.Keep,
+            folder =>
+            {
+                SafetensorsWriter.Write(Path.Combine(folder, "weights.safetensors"), _task.Network.Tensors());
+                SafetensorsWriter.Write(Path.Combine(folder, "optimiser.safetensors"), _optimiser.State());
+                foreach (var average in _averages)
+                    SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
+            }
+        );
         _saved = _step;
         _owed = false;
         CheckpointWritten?.Invoke();

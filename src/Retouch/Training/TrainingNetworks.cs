@@ -8,7 +8,10 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training;
 
-/// <summary>The networks that a run begins with: those of a folder, or new ones by a configuration, whose initial weights follow from the run's seed.</summary>
+/// <summary>
+/// The networks that a run begins with: those of a folder, or new ones by a configuration, whose initial weights follow from the run's
+/// seed.
+/// </summary>
 internal sealed class TrainingNetworks(TrainingOptions options, Device device)
 {
     private const ulong WeightsPurpose = 0x77656967687473;
@@ -24,14 +27,20 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
             var component = ComponentFolder.Load(start, device);
             return component.Network is KlAutoencoder
                 ? component
-                : throw new InputException($"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here.");
+                : throw new InputException(
+                    $"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here."
+                );
         }
 
         const string Origin = "model.config";
         // Without a class it is the usual one.
-        var made = model.Config!.ContainsKey("_class_name") ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin) : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
+        var made = model.Config!.ContainsKey("_class_name")
+            ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin)
+            : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
         if (made is not KlAutoencoder fresh)
-            throw new UsageException("model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL.");
+            throw new UsageException(
+                "model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL."
+            );
         Initialise(fresh.Parameters);
         return Component.Create(fresh);
     }
@@ -54,9 +63,16 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
         if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
             throw new UsageException("model.config describes no denoiser, but task is denoiser.");
         Initialise(denoiser.Parameters);
-        var autoencoder = ComponentFolder.Load(model.Autoencoder!, device).Network as IAutoencoder
+        var autoencoder =
+            ComponentFolder.Load(model.Autoencoder!, device).Network as IAutoencoder
             ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
-        return LatentDiffusionPipeline.Create(autoencoder, denoiser, model.Scheduler!, Enumerable.Range(0, classes.Count).ToDictionary(static k => k, k => classes[k]), model.PromptsFrom);
+        return LatentDiffusionPipeline.Create(
+            autoencoder,
+            denoiser,
+            model.Scheduler!,
+            Enumerable.Range(0, classes.Count).ToDictionary(static k => k, k => classes[k]),
+            model.PromptsFrom
+        );
     }
 
     private void Initialise(Torch.Nn.ParameterStore store)

@@ -17,12 +17,24 @@ namespace Retouch.Training;
 /// <param name="SecondsPerStep">Median of the measured steps.</param>
 /// <param name="EstimatedSeconds">Steps left times seconds a step; without sampling and checkpoints.</param>
 /// <param name="StateBytes">What grows with the trained network: weights, gradients, two moments, averages.</param>
-/// <param name="PeakBytes">The most main memory that the process held while measuring: networks, data and libraries included, sampling not.</param>
+/// <param name="PeakBytes">The most main memory that the process held while measuring: networks, data and libraries included, sampling
+/// not.</param>
 /// <param name="CheckpointBytes">One checkpoint on the disk.</param>
-/// <param name="DiskBytes">All checkpoints that stay, one more while it is written, and the models at the end (trained network only).</param>
+/// <param name="DiskBytes">All checkpoints that stay, one more while it is written, and the models at the end (trained network
+/// only).</param>
 public sealed record TrainingPlan(
-    long TrainedParameters, int Pictures, double StepsPerEpoch, long Steps, long StepsLeft, double SecondsPerStep, double EstimatedSeconds, long StateBytes, long PeakBytes,
-    long CheckpointBytes, long DiskBytes)
+    long TrainedParameters,
+    int Pictures,
+    double StepsPerEpoch,
+    long Steps,
+    long StepsLeft,
+    double SecondsPerStep,
+    double EstimatedSeconds,
+    long StateBytes,
+    long PeakBytes,
+    long CheckpointBytes,
+    long DiskBytes
+)
 {
     /// <summary>Numbers of the frozen denoiser that adapters stand beside; null where the network itself is trained.</summary>
     public long? FrozenParameters { get; init; }
@@ -37,8 +49,12 @@ public sealed record TrainingPlan(
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        void Line(string name, string value) => writer.WriteLine($"{name,-20} {value}");
-        Line("trained parameters", Figures.Count(TrainedParameters) + (FrozenParameters is { } frozen ? $" (adapters; the denoiser's {Figures.Count(frozen)} are frozen)" : ""));
+        void Line(string name, string value) => writer.WriteLine($"{name, -20} {value}");
+        Line(
+            "trained parameters",
+            Figures.Count(TrainedParameters)
+                + (FrozenParameters is { } frozen ? $" (adapters; the denoiser's {Figures.Count(frozen)} are frozen)" : "")
+        );
         Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps an epoch)");
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps; sampling comes on top)");
@@ -46,10 +62,21 @@ public sealed record TrainingPlan(
         if (ReferenceSeconds is { } reference)
             Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
-        Line($"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}", $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling and checkpoints");
+        Line(
+            $"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}",
+            $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling and checkpoints"
+        );
     }
 
-    internal static TrainingPlan Measure(ITrainingTask task, TrainingOptions options, IPictureSource source, long done, IBatchSource data, TimeProvider time, CancellationToken cancellation)
+    internal static TrainingPlan Measure(
+        ITrainingTask task,
+        TrainingOptions options,
+        IPictureSource source,
+        long done,
+        IBatchSource data,
+        TimeProvider time,
+        CancellationToken cancellation
+    )
     {
         const int Measured = StepsTaken - 1;
         using var owned = data;
@@ -84,8 +111,18 @@ public sealed record TrainingPlan(
             var models = parameters * sizeof(float) * (1 + averages.Length);
             var batches = source.Count < options.Batch.Size ? (double)source.Count / options.Batch.Size : source.Count / options.Batch.Size;
             return new TrainingPlan(
-                parameters, source.Count, batches / options.Batch.Accumulate, options.Steps, left, median, median * left, parameters * sizeof(float) * (4 + averages.Length), ProcessMemory.Peak(), checkpoint,
-                (checkpoint * (options.Checkpoints.Keep + 1)) + models)
+                parameters,
+                source.Count,
+                batches / options.Batch.Accumulate,
+                options.Steps,
+                left,
+                median,
+                median * left,
+                parameters * sizeof(float) * (4 + averages.Length),
+                ProcessMemory.Peak(),
+                checkpoint,
+                (checkpoint * (options.Checkpoints.Keep + 1)) + models
+            )
             {
                 FrozenParameters = (task as DenoiserTask)?.Adapted?.Frozen,
             };

@@ -21,7 +21,14 @@ namespace Retouch.Training;
 /// <param name="LastLoss">Total loss of the last step.</param>
 /// <param name="Models">Folders in the diffusers layout, or of adapters: the trained weights, then each average.</param>
 /// <param name="Quarantined">Pictures that could not be read.</param>
-public sealed record TrainingOutcome(string Run, long Steps, double Seconds, double LastLoss, IReadOnlyList<string> Models, int Quarantined);
+public sealed record TrainingOutcome(
+    string Run,
+    long Steps,
+    double Seconds,
+    double LastLoss,
+    IReadOnlyList<string> Models,
+    int Quarantined
+);
 
 /// <summary>A run from its options to its result: builds networks, data and trainer, and puts them together.</summary>
 public sealed class TrainingRun : IDisposable
@@ -49,19 +56,50 @@ public sealed class TrainingRun : IDisposable
         _resumed = resumed;
         _device = Device.Parse(options.Device);
         if (_device.Type == DeviceType.Cuda && _device.Index >= TorchRuntime.CudaDeviceCount)
-            throw new EnvironmentException($"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use --device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH).");
-        var framing = new Framing { Width = options.Data.Size, Height = options.Data.Size, Crop = options.Data.Crop, FlipProbability = options.Data.Flip, AllowEnlarging = options.Data.AllowEnlarging };
+            throw new EnvironmentException(
+                $"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use "
+                    + $"--device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH)."
+            );
+        var framing = new Framing
+        {
+            Width = options.Data.Size,
+            Height = options.Data.Size,
+            Crop = options.Data.Crop,
+            FlipProbability = options.Data.Flip,
+            AllowEnlarging = options.Data.AllowEnlarging,
+        };
         // A loser that is no JPEG would not be shrunk while it is decoded: the two would differ by more than they should.
-        framing = framing with { ShrinkOnLoad = options.Data.Pairs is null };
+        framing = framing with
+        {
+            ShrinkOnLoad = options.Data.Pairs is null,
+        };
         _source = OpenSource(options.Data, framing);
-        var batches = new BatchPlanOptions { BatchSize = options.Batch.Size, Seed = SplitMix64.Derive(options.Seed, DataPurpose), End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest };
+        var batches = new BatchPlanOptions
+        {
+            BatchSize = options.Batch.Size,
+            Seed = SplitMix64.Derive(options.Seed, DataPurpose),
+            End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest,
+        };
         var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
-        _plan = sizes is null ? new BatchPlan(_source.Count, batches) : new BatchPlan(Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
+        _plan = sizes is null
+            ? new BatchPlan(_source.Count, batches)
+            : new BatchPlan(Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
         _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
         _loader = new SampleLoader(_source, _plan, framing, _quarantine) { Sizes = sizes };
         if (options.Batch.Extra > 0)
-            _singles = new SingleSamples(ImageFolder.Open(options.Data.Folder!), options.Batch.Extra, SplitMix64.Derive(options.Seed, SinglesPurpose), framing, options.Data.MaxBadShare);
-        var precision = options.Precision switch { "bfloat16" => DType.BFloat16, "float16" => DType.Float16, _ => DType.Float32 };
+            _singles = new SingleSamples(
+                ImageFolder.Open(options.Data.Folder!),
+                options.Batch.Extra,
+                SplitMix64.Derive(options.Seed, SinglesPurpose),
+                framing,
+                options.Data.MaxBadShare
+            );
+        var precision = options.Precision switch
+        {
+            "bfloat16" => DType.BFloat16,
+            "float16" => DType.Float16,
+            _ => DType.Float32,
+        };
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _task = new AutoencoderTask(new TrainingNetworks(options, _device).OpenAutoencoder(), options, Shown(), _device, precision);
@@ -107,17 +145,22 @@ public sealed class TrainingRun : IDisposable
     private static int[] Group(IPictureSource source, IReadOnlyList<BucketSize> sizes, TrainingOptions options)
     {
         var pictures = new (int Width, int Height)[source.Count];
-        Parallel.For(0, pictures.Length, new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers }, k =>
-        {
-            try
+        Parallel.For(
+            0,
+            pictures.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers },
+            k =>
             {
-                pictures[k] = source.SizeOf(k);
+                try
+                {
+                    pictures[k] = source.SizeOf(k);
+                }
+                catch (InputException)
+                {
+                    pictures[k] = (options.Data.Size, options.Data.Size);
+                }
             }
-            catch (InputException)
-            {
-                pictures[k] = (options.Data.Size, options.Data.Size);
-            }
-        });
+        );
         return Buckets.Assign(pictures, sizes, options.Data.AllowEnlarging, options.Batch.Size);
     }
 
@@ -133,7 +176,11 @@ public sealed class TrainingRun : IDisposable
         if (data.Shards is { } shards)
             return TarShards.Open(shards);
         // Drawing a scene costs more than a small training step; each is drawn once.
-        return new CachedPictures(new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value), framing.MinSide, CacheBytes);
+        return new CachedPictures(
+            new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value),
+            framing.MinSide,
+            CacheBytes
+        );
     }
 
     /// <summary>Trains to the end and writes the result.</summary>
@@ -150,9 +197,16 @@ public sealed class TrainingRun : IDisposable
             ComputeReference(folder, progress, cancellation);
         using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
-            progress.Note(trainer.TryResume(progress.Note) ? $"Going on after step {trainer.Step}." : "The run has no checkpoint yet; starting at step 0.");
+            progress.Note(
+                trainer.TryResume(progress.Note)
+                    ? $"Going on after step {trainer.Step}."
+                    : "The run has no checkpoint yet; starting at step 0."
+            );
         if (_source is PairFolder { Report: var found })
-            progress.Note($"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}.");
+            progress.Note(
+                $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
+                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
+            );
         if (_task is DenoiserTask { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
@@ -192,7 +246,15 @@ public sealed class TrainingRun : IDisposable
         _task.Prepare(Sources, progress.Note, Show("caption"), cancellation);
         using var data = OpenData(default, null, cancellation, Show("picture"));
         var prompts = _task is DenoiserTask { TakesPrompts: true };
-        return (_source.Count, prompts ? Sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption)).Distinct(StringComparer.Ordinal).Count() : 0);
+        return (
+            _source.Count,
+            prompts
+                ? Sources
+                    .SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption))
+                    .Distinct(StringComparer.Ordinal)
+                    .Count()
+                : 0
+        );
     }
 
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
@@ -203,24 +265,43 @@ public sealed class TrainingRun : IDisposable
         if (PrecomputesReference)
             Reference(cancellation).Run(_source, null, TrainingPlan.StepsTaken, null, cancellation);
         var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
-        var reference = PrecomputesReference ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps : (double?)null;
-        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation) with { ReferenceSeconds = reference };
+        var reference = PrecomputesReference
+            ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps
+            : (double?)null;
+        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation) with
+        {
+            ReferenceSeconds = reference,
+        };
     }
 
     /// <inheritdoc/>
     public void Dispose() => _task.Dispose();
 
-    private IBatchSource OpenData(DataCursor cursor, IProgressLine? progress, CancellationToken cancellation, Action<int, int>? encoded = null)
+    private IBatchSource OpenData(
+        DataCursor cursor,
+        IProgressLine? progress,
+        CancellationToken cancellation,
+        Action<int, int>? encoded = null
+    )
     {
         if (!_options.Data.CacheLatents)
         {
             var pictures = new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time);
-            return _singles is null ? new PictureBatches(pictures, _device) : new MixedBatches(pictures, _singles.After(_plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
+            return _singles is null
+                ? new PictureBatches(pictures, _device)
+                : new MixedBatches(pictures, _singles.After(_plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
         }
 
         progress?.Note($"Encoding {_source.Count} pictures …");
-        var store = _options.Data.Cache is { } cache ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _loader.Framing)) : null;
-        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers) { WithPixels = _options.Objective is { NeedsImages: true }, Store = store, Progress = encoded };
+        var store = _options.Data.Cache is { } cache
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _loader.Framing))
+            : null;
+        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers)
+        {
+            WithPixels = _options.Objective is { NeedsImages: true },
+            Store = store,
+            Progress = encoded,
+        };
         return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
     }
 
@@ -229,7 +310,8 @@ public sealed class TrainingRun : IDisposable
 
     private bool PrecomputesReference => _task is DenoiserTask { PrecomputesReference: true };
 
-    private ReferencePass Reference(CancellationToken cancellation) => new((DenoiserTask)_task, _options, _plan, cursor => OpenData(cursor, null, cancellation));
+    private ReferencePass Reference(CancellationToken cancellation) =>
+        new((DenoiserTask)_task, _options, _plan, cursor => OpenData(cursor, null, cancellation));
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {

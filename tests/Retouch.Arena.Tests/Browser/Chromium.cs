@@ -17,7 +17,8 @@ public sealed class ChromiumFactAttribute : FactAttribute
 }
 
 /// <summary>
-/// A headless Chromium with one page, driven over its DevTools protocol: what a user's mouse, keyboard and fingers do comes in by the browser's own input.
+/// A headless Chromium with one page, driven over its DevTools protocol: what a user's mouse, keyboard and fingers do comes in by the
+/// browser's own input.
 /// </summary>
 internal sealed class Chromium : IAsyncDisposable
 {
@@ -32,8 +33,11 @@ internal sealed class Chromium : IAsyncDisposable
     private Chromium(Process process, string profile) => (this.process, this.profile) = (process, profile);
 
     /// <summary>The browser, or null where there is none.</summary>
-    public static string? Program { get; } = ((string?[])[Environment.GetEnvironmentVariable("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"])
-        .FirstOrDefault(static p => p is { Length: > 0 } && File.Exists(p));
+    public static string? Program { get; } =
+        (
+            (string?[])
+                [Environment.GetEnvironmentVariable("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+        ).FirstOrDefault(static p => p is { Length: > 0 } && File.Exists(p));
 
     /// <summary>What went wrong in the page so far: errors of scripts, refused resources.</summary>
     public List<string> Complaints { get; } = [];
@@ -46,10 +50,29 @@ internal sealed class Chromium : IAsyncDisposable
         var folder = Directory.CreateTempSubdirectory("retouch-chromium-").FullName;
         string[] arguments =
         [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-extensions", "--mute-audio", "--hide-scrollbars", "--remote-debugging-port=0", "--user-data-dir=" + folder, "about:blank",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-extensions",
+            "--mute-audio",
+            "--hide-scrollbars",
+            "--remote-debugging-port=0",
+            "--user-data-dir=" + folder,
+            "about:blank",
         ];
-        var started = Process.Start(new ProcessStartInfo(Program!, arguments) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false })!;
+        var started = Process.Start(
+            new ProcessStartInfo(Program!, arguments)
+            {
+                RedirectStandardError = true,
+                RedirectStandardOutput = true,
+                UseShellExecute = false,
+            }
+        )!;
         started.BeginErrorReadLine();
         started.BeginOutputReadLine();
         var browser = new Chromium(started, folder);
@@ -68,20 +91,44 @@ internal sealed class Chromium : IAsyncDisposable
     /// <summary>Sets the screen: a desktop's, or a phone's with fingers.</summary>
     public async Task Screen(int width, int height, bool dark = false, bool phone = false)
     {
-        await Call("Emulation.setDeviceMetricsOverride", new JsonObject { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = phone ? 2 : 1, ["mobile"] = phone });
+        await Call(
+            "Emulation.setDeviceMetricsOverride",
+            new JsonObject
+            {
+                ["width"] = width,
+                ["height"] = height,
+                ["deviceScaleFactor"] = phone ? 2 : 1,
+                ["mobile"] = phone,
+            }
+        );
         await Call("Emulation.setTouchEmulationEnabled", new JsonObject { ["enabled"] = phone });
-        await Call("Emulation.setEmulatedMedia", new JsonObject { ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }) });
+        await Call(
+            "Emulation.setEmulatedMedia",
+            new JsonObject
+            {
+                ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }),
+            }
+        );
     }
 
     /// <summary>Lets the page save files, into a folder.</summary>
-    public Task SaveTo(string folder) => Call("Browser.setDownloadBehavior", new JsonObject { ["behavior"] = "allow", ["downloadPath"] = folder });
+    public Task SaveTo(string folder) =>
+        Call("Browser.setDownloadBehavior", new JsonObject { ["behavior"] = "allow", ["downloadPath"] = folder });
 
     public Task Open(string address) => Call("Page.navigate", new JsonObject { ["url"] = address });
 
     /// <summary>The value of an expression in the page, as text; "null" where it is nothing.</summary>
     public async Task<string> Evaluate(string expression)
     {
-        var reply = await Call("Runtime.evaluate", new JsonObject { ["expression"] = expression, ["awaitPromise"] = true, ["returnByValue"] = true });
+        var reply = await Call(
+            "Runtime.evaluate",
+            new JsonObject
+            {
+                ["expression"] = expression,
+                ["awaitPromise"] = true,
+                ["returnByValue"] = true,
+            }
+        );
         Assert.Null(reply["exceptionDetails"]?.ToJsonString());
         return reply["result"]?["value"]?.ToString() ?? "null";
     }
@@ -101,11 +148,29 @@ internal sealed class Chromium : IAsyncDisposable
     /// <summary>Presses a key.</summary>
     public async Task Press(string key, int modifiers = 0)
     {
-        var text = key.Length == 1 && modifiers == 0 ? key : key == "Enter" ? "\r" : null;
-        var (code, number) = key switch { "Enter" => ("Enter", 13), "Tab" => ("Tab", 9), "ArrowLeft" => (key, 37), "ArrowRight" => (key, 39), "ArrowDown" => (key, 40), _ => (key, 0) };
+        var text =
+            key.Length == 1 && modifiers == 0 ? key
+            : key == "Enter" ? "\r"
+            : null;
+        var (code, number) = key switch
+        {
+            "Enter" => ("Enter", 13),
+            "Tab" => ("Tab", 9),
+            "ArrowLeft" => (key, 37),
+            "ArrowRight" => (key, 39),
+            "ArrowDown" => (key, 40),
+            _ => (key, 0),
+        };
         foreach (var type in (string[])[text is null ? "rawKeyDown" : "keyDown", "keyUp"])
         {
-            var arguments = new JsonObject { ["type"] = type, ["key"] = key, ["code"] = code, ["modifiers"] = modifiers, ["windowsVirtualKeyCode"] = number };
+            var arguments = new JsonObject
+            {
+                ["type"] = type,
+                ["key"] = key,
+                ["code"] = code,
+                ["modifiers"] = modifiers,
+                ["windowsVirtualKeyCode"] = number,
+            };
             if (text is not null && type == "keyDown")
                 arguments["text"] = text;
             await Call("Input.dispatchKeyEvent", arguments);
@@ -119,30 +184,93 @@ internal sealed class Chromium : IAsyncDisposable
     {
         var (x, y) = await Middle(selector);
         foreach (var type in (string[])["mousePressed", "mouseReleased"])
-            await Call("Input.dispatchMouseEvent", new JsonObject { ["type"] = type, ["x"] = x, ["y"] = y, ["button"] = "left", ["clickCount"] = 1 });
+            await Call(
+                "Input.dispatchMouseEvent",
+                new JsonObject
+                {
+                    ["type"] = type,
+                    ["x"] = x,
+                    ["y"] = y,
+                    ["button"] = "left",
+                    ["clickCount"] = 1,
+                }
+            );
     }
 
     /// <summary>Turns the wheel over an element.</summary>
     public async Task Wheel(string selector, double turn)
     {
         var (x, y) = await Middle(selector);
-        await Call("Input.dispatchMouseEvent", new JsonObject { ["type"] = "mouseWheel", ["x"] = x, ["y"] = y, ["deltaX"] = 0, ["deltaY"] = turn });
+        await Call(
+            "Input.dispatchMouseEvent",
+            new JsonObject
+            {
+                ["type"] = "mouseWheel",
+                ["x"] = x,
+                ["y"] = y,
+                ["deltaX"] = 0,
+                ["deltaY"] = turn,
+            }
+        );
     }
 
     /// <summary>Drags from the middle of an element.</summary>
     public async Task Drag(string selector, double dx, double dy)
     {
         var (x, y) = await Middle(selector);
-        await Call("Input.dispatchMouseEvent", new JsonObject { ["type"] = "mousePressed", ["x"] = x, ["y"] = y, ["button"] = "left", ["clickCount"] = 1 });
-        await Call("Input.dispatchMouseEvent", new JsonObject { ["type"] = "mouseMoved", ["x"] = x + dx, ["y"] = y + dy, ["button"] = "left" });
-        await Call("Input.dispatchMouseEvent", new JsonObject { ["type"] = "mouseReleased", ["x"] = x + dx, ["y"] = y + dy, ["button"] = "left", ["clickCount"] = 1 });
+        await Call(
+            "Input.dispatchMouseEvent",
+            new JsonObject
+            {
+                ["type"] = "mousePressed",
+                ["x"] = x,
+                ["y"] = y,
+                ["button"] = "left",
+                ["clickCount"] = 1,
+            }
+        );
+        await Call(
+            "Input.dispatchMouseEvent",
+            new JsonObject
+            {
+                ["type"] = "mouseMoved",
+                ["x"] = x + dx,
+                ["y"] = y + dy,
+                ["button"] = "left",
+            }
+        );
+        await Call(
+            "Input.dispatchMouseEvent",
+            new JsonObject
+            {
+                ["type"] = "mouseReleased",
+                ["x"] = x + dx,
+                ["y"] = y + dy,
+                ["button"] = "left",
+                ["clickCount"] = 1,
+            }
+        );
     }
 
     /// <summary>Moves two fingers apart over an element, each by some pixels.</summary>
     public async Task Pinch(string selector, double apart)
     {
         var (x, y) = await Middle(selector);
-        JsonArray Fingers(double d) => new(new JsonObject { ["x"] = x - d, ["y"] = y, ["id"] = 0 }, new JsonObject { ["x"] = x + d, ["y"] = y, ["id"] = 1 });
+        JsonArray Fingers(double d) =>
+            new(
+                new JsonObject
+                {
+                    ["x"] = x - d,
+                    ["y"] = y,
+                    ["id"] = 0,
+                },
+                new JsonObject
+                {
+                    ["x"] = x + d,
+                    ["y"] = y,
+                    ["id"] = 1,
+                }
+            );
         await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchStart", ["touchPoints"] = Fingers(20) });
         await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchMove", ["touchPoints"] = Fingers(20 + apart) });
         await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchEnd", ["touchPoints"] = new JsonArray() });
@@ -152,7 +280,10 @@ internal sealed class Chromium : IAsyncDisposable
     public async Task Tap(string selector)
     {
         var (x, y) = await Middle(selector);
-        await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchStart", ["touchPoints"] = new JsonArray(new JsonObject { ["x"] = x, ["y"] = y }) });
+        await Call(
+            "Input.dispatchTouchEvent",
+            new JsonObject { ["type"] = "touchStart", ["touchPoints"] = new JsonArray(new JsonObject { ["x"] = x, ["y"] = y }) }
+        );
         await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchEnd", ["touchPoints"] = new JsonArray() });
     }
 
@@ -186,7 +317,12 @@ internal sealed class Chromium : IAsyncDisposable
 
     private async Task<(double X, double Y)> Middle(string selector)
     {
-        var box = JsonNode.Parse(await Evaluate($"(() => {{ const b = document.querySelector({JsonSerializer.Serialize(selector)}).getBoundingClientRect(); return JSON.stringify([b.x + b.width / 2, b.y + b.height / 2]); }})()"))!;
+        var box = JsonNode.Parse(
+            await Evaluate(
+                $"(() => {{ const b = document.querySelector({JsonSerializer.Serialize(selector)}).getBoundingClientRect(); "
+                    + $"return JSON.stringify([b.x + b.width / 2, b.y + b.height / 2]); }})()"
+            )
+        )!;
         return ((double)box[0]!, (double)box[1]!);
     }
 
@@ -201,7 +337,10 @@ internal sealed class Chromium : IAsyncDisposable
 
         using var http = new HttpClient();
         var pages = JsonNode.Parse(await http.GetStringAsync($"http://127.0.0.1:{File.ReadAllLines(file)[0]}/json/list"))!.AsArray();
-        await socket.ConnectAsync(new(pages.First(static p => (string?)p!["type"] == "page")!["webSocketDebuggerUrl"]!.ToString()), CancellationToken.None);
+        await socket.ConnectAsync(
+            new(pages.First(static p => (string?)p!["type"] == "page")!["webSocketDebuggerUrl"]!.ToString()),
+            CancellationToken.None
+        );
         foreach (var domain in (string[])["Page", "Runtime", "Log", "Network"])
             await Call(domain + ".enable");
     }
@@ -210,13 +349,20 @@ internal sealed class Chromium : IAsyncDisposable
     {
         var id = ++calls;
         using var patience = new CancellationTokenSource(Patience);
-        var message = new JsonObject { ["id"] = id, ["method"] = method, ["params"] = arguments ?? [] };
+        var message = new JsonObject
+        {
+            ["id"] = id,
+            ["method"] = method,
+            ["params"] = arguments ?? [],
+        };
         await socket.SendAsync(Encoding.UTF8.GetBytes(message.ToJsonString()), WebSocketMessageType.Text, true, patience.Token);
         while (true)
         {
             var reply = await Receive(patience.Token);
             if ((int?)reply["id"] == id)
-                return reply["error"] is null ? reply["result"]! : throw new InvalidOperationException($"{method}: {reply["error"]!.ToJsonString()}");
+                return reply["error"] is null
+                    ? reply["result"]!
+                    : throw new InvalidOperationException($"{method}: {reply["error"]!.ToJsonString()}");
             Note(reply);
         }
     }
@@ -229,8 +375,7 @@ internal sealed class Chromium : IAsyncDisposable
         {
             part = await socket.ReceiveAsync(buffer, cancellation);
             message.Write(buffer, 0, part.Count);
-        }
-        while (!part.EndOfMessage);
+        } while (!part.EndOfMessage);
         return JsonNode.Parse(message.ToArray())!;
     }
 

@@ -15,7 +15,11 @@ public class JudgingSessionTests
     private static readonly string Shots = Path.Combine(AppContext.BaseDirectory, "arena-screenshots");
 
     private static Task<ArenaServer> Serve(TestStudy study, Func<ArenaOptions, ArenaOptions>? change = null) =>
-        ArenaServer.StartAsync((change ?? (static o => o))(study.Options with { Title = "Which pictures are better?", Ratings = 1, CheckEvery = 4 }), TimeProvider.System, static _ => { });
+        ArenaServer.StartAsync(
+            (change ?? (static o => o))(study.Options with { Title = "Which pictures are better?", Ratings = 1, CheckEvery = 4 }),
+            TimeProvider.System,
+            static _ => { }
+        );
 
     private static List<JsonElement> Votes(ArenaServer server, TestStudy study)
     {
@@ -49,14 +53,20 @@ public class JudgingSessionTests
         Assert.Equal("true", await browser.Evaluate("String(document.getElementById('prompt').hidden)"));
         await browser.Press("3");
         await browser.Press("8");
-        Assert.Equal("major,none", await browser.Evaluate("[...document.querySelectorAll('.marks [aria-pressed=true]')].map(b => b.dataset.mark).join()"));
+        Assert.Equal(
+            "major,none",
+            await browser.Evaluate("[...document.querySelectorAll('.marks [aria-pressed=true]')].map(b => b.dataset.mark).join()")
+        );
         await browser.Screenshot(Path.Combine(Shots, "flaws-desktop-light.png"));
         await browser.Press("ArrowRight");
         await browser.Until($"{Ready} && document.getElementById('count').textContent.startsWith('2 ')");
         await browser.Press("z");
         await browser.Until($"{Ready} && document.getElementById('count').textContent.startsWith('1 ')");
         Assert.Equal("right", await browser.Evaluate("document.querySelector('#answers .before').dataset.answer"));
-        Assert.Equal("major,none", await browser.Evaluate("[...document.querySelectorAll('.marks [aria-pressed=true]')].map(b => b.dataset.mark).join()"));
+        Assert.Equal(
+            "major,none",
+            await browser.Evaluate("[...document.querySelectorAll('.marks [aria-pressed=true]')].map(b => b.dataset.mark).join()")
+        );
         await browser.Press("ArrowLeft");
         await browser.Until($"{Ready} && document.getElementById('count').textContent.startsWith('2 ')");
 
@@ -64,7 +74,10 @@ public class JudgingSessionTests
         for (; await browser.Evaluate("String(document.getElementById('judge').hidden)") == "false"; answers++)
         {
             await browser.Press(await browser.Evaluate("document.getElementById('answers').children.length") == "3" ? "ArrowDown" : "y");
-            await browser.Until($"document.getElementById('judge').hidden || ({Ready} && document.getElementById('count').textContent.startsWith('{answers + 2} '))");
+            await browser.Until(
+                $"document.getElementById('judge').hidden || ({Ready} && "
+                    + $"document.getElementById('count').textContent.startsWith('{answers + 2} '))"
+            );
         }
 
         await browser.Screenshot(Path.Combine(Shots, "thanks-desktop-light.png"));
@@ -75,7 +88,10 @@ public class JudgingSessionTests
         Assert.Contains(votes, static v => v.GetProperty("check").ValueKind != JsonValueKind.Null);
         var first = votes.Single(static v => v.GetProperty("answer").GetString() == "left");
         Assert.Equal(("major", "none"), (first.GetProperty("left_flaws").GetString(), first.GetProperty("right_flaws").GetString()));
-        Assert.All(votes.Where(static v => v.GetProperty("question").GetString() == "alignment"), static v => Assert.Equal("yes", v.GetProperty("answer").GetString()));
+        Assert.All(
+            votes.Where(static v => v.GetProperty("question").GetString() == "alignment"),
+            static v => Assert.Equal("yes", v.GetProperty("answer").GetString())
+        );
 
         // Nothing but this server was asked for anything, and no address names a model or a file.
         Assert.All(browser.Requests, request => Assert.StartsWith(server.Address, request));
@@ -93,7 +109,9 @@ public class JudgingSessionTests
         await Join(browser, server, "Ann");
         async Task<string> Transform()
         {
-            var both = JsonDocument.Parse(await browser.Evaluate("JSON.stringify([...document.querySelectorAll('.view img')].map(i => i.style.transform))")).RootElement;
+            var both = JsonDocument
+                .Parse(await browser.Evaluate("JSON.stringify([...document.querySelectorAll('.view img')].map(i => i.style.transform))"))
+                .RootElement;
             Assert.Equal(both[0].GetString(), both[1].GetString());
             return both[0].GetString()!;
         }
@@ -129,9 +147,20 @@ public class JudgingSessionTests
         await Join(browser, server, "Ben");
         // Everything is on the screen at once, and nothing sticks out.
         Assert.Equal("390", await browser.Evaluate("document.documentElement.scrollWidth"));
-        Assert.Equal("true", await browser.Evaluate("String([...document.querySelectorAll('#answers button, .view, #undo')].every(e => { const b = e.getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight && b.width > 0; }))"));
+        Assert.Equal(
+            "true",
+            await browser.Evaluate(
+                "String([...document.querySelectorAll('#answers button, .view, #undo')].every(e => { const b = "
+                    + "e.getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight && b.width > 0; }))"
+            )
+        );
         // Fingers need room.
-        Assert.Equal("true", await browser.Evaluate("String([...document.querySelectorAll('#answers button')].every(e => e.getBoundingClientRect().height >= 44))"));
+        Assert.Equal(
+            "true",
+            await browser.Evaluate(
+                "String([...document.querySelectorAll('#answers button')].every(e => e.getBoundingClientRect().height >= 44))"
+            )
+        );
         await browser.Screenshot(Path.Combine(Shots, "flaws-phone-dark.png"));
         await browser.Pinch("#left .view", 60);
         await browser.Until("parseInt(document.getElementById('zoom-level').value) > 150");
@@ -163,7 +192,10 @@ public class JudgingSessionTests
     public async Task AnInvitation_OpensOnceAndLeavesNoTokenInTheAddress()
     {
         using var study = new TestStudy(items: 2);
-        await using var server = await Serve(study, static o => o with { Token = "a-token-of-enough-characters", Questions = [Question.Alignment] });
+        await using var server = await Serve(
+            study,
+            static o => o with { Token = "a-token-of-enough-characters", Questions = [Question.Alignment] }
+        );
         await using var browser = await Chromium.Start();
         await browser.Screen(390, 780, phone: true);
         await Join(browser, server, "Ann");
@@ -182,8 +214,15 @@ public class JudgingSessionTests
         {
             using var rater = new RaterClient(server.Address);
             await rater.Join(name);
-            for (var more = true; more;)
-                more = await rater.Vote(t => RaterClient.Ballot(t, !t.TryGetProperty("right", out _) ? "yes" : name == "Ben" ? "left" : ((string[])["left", "right", "tie"])[(int)(t.GetProperty("assignment").GetInt64() % 3)]));
+            for (var more = true; more; )
+                more = await rater.Vote(t =>
+                    RaterClient.Ballot(
+                        t,
+                        !t.TryGetProperty("right", out _) ? "yes"
+                            : name == "Ben" ? "left"
+                            : ((string[])["left", "right", "tie"])[(int)(t.GetProperty("assignment").GetInt64() % 3)]
+                    )
+                );
         }
 
         await using var browser = await Chromium.Start();
@@ -201,7 +240,7 @@ public class JudgingSessionTests
         await browser.Until("document.getElementById('exported').textContent.includes(' pairs with ')");
         await browser.Screenshot(Path.Combine(Shots, "export-desktop-light.png"));
         var saved = Path.Combine(study.Folder, "preferences.zip");
-        for (var clock = Stopwatch.StartNew(); !File.Exists(saved) && clock.Elapsed < TimeSpan.FromSeconds(45);)
+        for (var clock = Stopwatch.StartNew(); !File.Exists(saved) && clock.Elapsed < TimeSpan.FromSeconds(45); )
             await Task.Delay(20);
         using (var archive = ZipFile.OpenRead(saved))
             Assert.Contains(archive.Entries, static e => e.FullName == "metadata.jsonl");

@@ -13,7 +13,22 @@ public sealed class ArenaCommandTests : IDisposable
     [Fact]
     public async Task AStudy_FromTheCommandLine_ServedJudgedReadAndExported()
     {
-        using var process = ArenaProcess.Start("arena", study.Folder, "--port", "0", "--raters", "Ann", "Ben", "--questions", "appeal", "--ratings", "2", "--check-every", "0", "--json");
+        using var process = ArenaProcess.Start(
+            "arena",
+            study.Folder,
+            "--port",
+            "0",
+            "--raters",
+            "Ann",
+            "Ben",
+            "--questions",
+            "appeal",
+            "--ratings",
+            "2",
+            "--check-every",
+            "0",
+            "--json"
+        );
         try
         {
             var document = new System.Text.StringBuilder();
@@ -30,7 +45,10 @@ public sealed class ArenaCommandTests : IDisposable
             {
                 var link = new Uri(invitation.GetProperty("link").GetString()!);
                 using var rater = new RaterClient(link.GetLeftPart(UriPartial.Authority));
-                Assert.Equal(invitation.GetProperty("name").GetString(), (await rater.Open(link.PathAndQuery)).GetProperty("rater").GetString());
+                Assert.Equal(
+                    invitation.GetProperty("name").GetString(),
+                    (await rater.Open(link.PathAndQuery)).GetProperty("rater").GetString()
+                );
                 var votes = 0;
                 for (; await rater.Vote(static t => RaterClient.Ballot(t, "left")); votes++)
                     Assert.True(votes < 3);

@@ -20,7 +20,10 @@ public sealed class StudyMaterialTests : IDisposable
     public void Pictures_AreMatchedByPromptAndSeedWhateverTheirNames()
     {
         File.Move(In("secret-beta", "000.png"), In("secret-beta", "zzz.png"));
-        File.WriteAllText(In("secret-beta", "metadata.jsonl"), File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("000.png", "./zzz.png"));
+        File.WriteAllText(
+            In("secret-beta", "metadata.jsonl"),
+            File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("000.png", "./zzz.png")
+        );
         var material = Read();
         Assert.True(material.MatchedBySeed);
         Assert.Equal(["prompt number 0 #1000", "prompt number 1 #1001", "prompt number 2 #1002"], material.Items.Select(i => i.Key));
@@ -44,9 +47,15 @@ public sealed class StudyMaterialTests : IDisposable
     [Fact]
     public void ASeedUsedTwice_MakesNamesDecide()
     {
-        File.WriteAllText(In("secret-beta", "metadata.jsonl"), File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0"));
+        File.WriteAllText(
+            In("secret-beta", "metadata.jsonl"),
+            File.ReadAllText(In("secret-beta", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0")
+        );
         Assert.Contains("cannot be compared", Assert.Throws<InputException>(Read).Message);
-        File.WriteAllText(In("secret-alpha", "metadata.jsonl"), File.ReadAllText(In("secret-alpha", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0"));
+        File.WriteAllText(
+            In("secret-alpha", "metadata.jsonl"),
+            File.ReadAllText(In("secret-alpha", "metadata.jsonl")).Replace("1001", "1000").Replace("number 1", "number 0")
+        );
         Assert.False(Read().MatchedBySeed);
     }
 
@@ -103,7 +112,10 @@ public sealed class StudyMaterialTests : IDisposable
     {
         Directory.Delete(In("secret-beta"), recursive: true);
         var material = Read();
-        Assert.Contains("no two models", Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Questions = [Question.Appeal] })).Message);
+        Assert.Contains(
+            "no two models",
+            Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Questions = [Question.Appeal] })).Message
+        );
         // One model's pictures can still be asked about their prompts.
         Assert.Equal([Question.Alignment], StudyPlan.For(material, study.Options).Questions);
         Directory.Delete(In("secret-alpha"), recursive: true);

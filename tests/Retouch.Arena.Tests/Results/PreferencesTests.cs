@@ -5,14 +5,18 @@ namespace Retouch.Arena.Tests.Results;
 /// <summary>Verdicts become preferences; what contradicts itself does not.</summary>
 public class PreferencesTests
 {
-    private static ItemResult Verdict(string first, string second, string verdict, string item = "item") => new("appeal", item, "a pear", first, second, 0, 0, 0, verdict);
+    private static ItemResult Verdict(string first, string second, string verdict, string item = "item") =>
+        new("appeal", item, "a pear", first, second, 0, 0, 0, verdict);
 
     private static string Own(string model, string item) => model + item;
 
     [Fact]
     public void LosersOfOneWinner_AreMerged()
     {
-        var (kept, contradictions) = Preferences.Of([Verdict("a", "c", "first"), Verdict("a", "b", "first"), Verdict("b", "c", "tie"), Verdict("b", "d", "short")], Own);
+        var (kept, contradictions) = Preferences.Of(
+            [Verdict("a", "c", "first"), Verdict("a", "b", "first"), Verdict("b", "c", "tie"), Verdict("b", "d", "short")],
+            Own
+        );
         var preference = Assert.Single(kept);
         Assert.Equal(("item", "a pear", "a"), (preference.Item, preference.Caption, preference.Winner));
         Assert.Equal(["b", "c"], preference.Losers);
@@ -22,7 +26,16 @@ public class PreferencesTests
     [Fact]
     public void ACircle_IsLeftOutAndReported_AndWhatHangsOnItStays()
     {
-        var (kept, contradictions) = Preferences.Of([Verdict("a", "b", "first"), Verdict("b", "c", "first"), Verdict("a", "c", "second"), Verdict("a", "d", "first"), Verdict("a", "b", "second", "other")], Own);
+        var (kept, contradictions) = Preferences.Of(
+            [
+                Verdict("a", "b", "first"),
+                Verdict("b", "c", "first"),
+                Verdict("a", "c", "second"),
+                Verdict("a", "d", "first"),
+                Verdict("a", "b", "second", "other"),
+            ],
+            Own
+        );
         Assert.Equal("item: in a circle, a beats b, b beats c, c beats a", Assert.Single(contradictions));
         Assert.Equal([("item", "a", "d"), ("other", "b", "a")], kept.Select(static p => (p.Item, p.Winner, Assert.Single(p.Losers))));
     }
@@ -44,5 +57,6 @@ public class PreferencesTests
     [InlineData(4, 0, 0, "short")]
     [InlineData(3, 0, 3, "tie")]
     [InlineData(4, 0, 3, "first")]
-    public void AVerdict_IsWhatMoreThanHalfSay(int forFirst, int ties, int forSecond, string verdict) => Assert.Equal(verdict, ItemResult.Decide(forFirst, ties, forSecond, needed: 5));
+    public void AVerdict_IsWhatMoreThanHalfSay(int forFirst, int ties, int forSecond, string verdict) =>
+        Assert.Equal(verdict, ItemResult.Decide(forFirst, ties, forSecond, needed: 5));
 }

@@ -9,7 +9,13 @@ namespace Retouch.Arena.Tests.Results;
 /// <summary>From known votes to figures worked out by hand, and to files.</summary>
 public sealed class StudyReportsTests : IDisposable
 {
-    private static readonly string[] Items = ["prompt number 0 #1000", "prompt number 1 #1001", "prompt number 2 #1002", "prompt number 3 #1003"];
+    private static readonly string[] Items =
+    [
+        "prompt number 0 #1000",
+        "prompt number 1 #1001",
+        "prompt number 2 #1002",
+        "prompt number 3 #1003",
+    ];
 
     private readonly TestStudy study = new(4, "a", "b", "c");
     private readonly StudyFile file;
@@ -30,16 +36,34 @@ public sealed class StudyReportsTests : IDisposable
         study.Dispose();
     }
 
-    /// <summary>One rating a character: &gt; for the first model, &lt; for the second, = for a tie, y and n; each from another rater, sides alternating.</summary>
+    /// <summary>
+    /// One rating a character: &gt; for the first model, &lt; for the second, = for a tie, y and n; each from another rater, sides
+    /// alternating.
+    /// </summary>
     private void Rate(Question question, int item, string first, string? second, string ratings, TaskKind kind = TaskKind.Judge)
     {
         for (var k = 0; k < ratings.Length; k++)
         {
             var swapped = (sent++ & 1) == 1;
             var rater = raters[k].Id;
-            var given = file.Assignments.Add(rater, file.Assignments.Of(rater).Count, new(question, kind, Items[item], first, second), swapped);
-            var answer = ratings[k] switch { '=' => Answer.Tie, 'y' => Answer.Yes, 'n' => Answer.No, '>' => swapped ? Answer.Right : Answer.Left, _ => swapped ? Answer.Left : Answer.Right };
-            Assert.Equal(ReceiptKind.Kept, file.Votes.Cast(rater, new(given.Id, $"key-{sent:D6}", answer, Milliseconds: 1000 * (k + 1))).Kind);
+            var given = file.Assignments.Add(
+                rater,
+                file.Assignments.Of(rater).Count,
+                new(question, kind, Items[item], first, second),
+                swapped
+            );
+            var answer = ratings[k] switch
+            {
+                '=' => Answer.Tie,
+                'y' => Answer.Yes,
+                'n' => Answer.No,
+                '>' => swapped ? Answer.Right : Answer.Left,
+                _ => swapped ? Answer.Left : Answer.Right,
+            };
+            Assert.Equal(
+                ReceiptKind.Kept,
+                file.Votes.Cast(rater, new(given.Id, $"key-{sent:D6}", answer, Milliseconds: 1000 * (k + 1))).Kind
+            );
         }
     }
 
@@ -115,11 +139,14 @@ public sealed class StudyReportsTests : IDisposable
         var path = Path.Combine(study.Folder, "votes.jsonl");
         Assert.Equal(4, StudyReports.WriteVotes(study.Options.VotesFile, path, TimeProvider.System));
         var lines = File.ReadLines(path).Select(static l => JsonDocument.Parse(l).RootElement).ToList();
-        Assert.All(lines.Take(3), static l =>
-        {
-            Assert.Equal("b", l.GetProperty("preferred").GetString());
-            Assert.Equal("b", l.GetProperty(l.GetProperty("answer").GetString()!).GetString());
-        });
+        Assert.All(
+            lines.Take(3),
+            static l =>
+            {
+                Assert.Equal("b", l.GetProperty("preferred").GetString());
+                Assert.Equal("b", l.GetProperty(l.GetProperty("answer").GetString()!).GetString());
+            }
+        );
         Assert.Equal(("prompt number 0", "yes"), (lines[3].GetProperty("prompt").GetString(), lines[3].GetProperty("answer").GetString()));
     }
 
@@ -134,18 +161,38 @@ public sealed class StudyReportsTests : IDisposable
         Rate(Question.Appeal, 2, "a", "b", "===");
         Rate(Question.Appeal, 3, "a", "b", ">>");
         var output = Path.Combine(study.Folder, "out", "set");
-        var made = StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new() { Ties = true, Link = link }, TimeProvider.System);
+        var made = StudyReports.WritePreferences(
+            study.Options.VotesFile,
+            study.Folder,
+            output,
+            new() { Ties = true, Link = link },
+            TimeProvider.System
+        );
         Assert.Equal((2, 3, 1, 1), (made.Preferences, made.Pairs, made.Ties, made.Short));
         Assert.Equal(
             [
                 """{"winner":"images/a/000.png","loser":["images/b/000.png","images/c/000.png"],"caption":"prompt number 0"}""",
                 """{"winner":"images/c/001.png","loser":["images/b/001.png"],"caption":"prompt number 1"}""",
             ],
-            File.ReadAllLines(Path.Combine(output, "metadata.jsonl")));
-        Assert.Equal("""{"pictures":["images/a/002.png","images/b/002.png"],"caption":"prompt number 2"}""", Assert.Single(File.ReadAllLines(Path.Combine(output, "ties.jsonl"))));
+            File.ReadAllLines(Path.Combine(output, "metadata.jsonl"))
+        );
+        Assert.Equal(
+            """{"pictures":["images/a/002.png","images/b/002.png"],"caption":"prompt number 2"}""",
+            Assert.Single(File.ReadAllLines(Path.Combine(output, "ties.jsonl")))
+        );
         Assert.Equal(7, Directory.GetFiles(output, "*.png", SearchOption.AllDirectories).Length);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(study.Folder, "c", "001.png")), File.ReadAllBytes(Path.Combine(output, "images", "c", "001.png")));
-        Assert.Contains("not empty", Assert.Throws<UsageException>(() => StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)).Message);
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(study.Folder, "c", "001.png")),
+            File.ReadAllBytes(Path.Combine(output, "images", "c", "001.png"))
+        );
+        Assert.Contains(
+            "not empty",
+            Assert
+                .Throws<UsageException>(() =>
+                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                )
+                .Message
+        );
     }
 
     [Fact]
@@ -154,7 +201,14 @@ public sealed class StudyReportsTests : IDisposable
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         study.Add("b", "000.png", TestStudy.Paint(7, 7));
         var output = Path.Combine(study.Folder, "set");
-        Assert.Contains("has changed", Assert.Throws<InputException>(() => StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)).Message);
+        Assert.Contains(
+            "has changed",
+            Assert
+                .Throws<InputException>(() =>
+                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                )
+                .Message
+        );
         Assert.Empty(Directory.GetDirectories(study.Folder, "set*"));
     }
 
@@ -164,7 +218,22 @@ public sealed class StudyReportsTests : IDisposable
         Rate(Question.Appeal, 0, "a", "b", "===");
         Rate(Question.Appeal, 1, "a", "b", ">");
         var output = Path.Combine(study.Folder, "set");
-        Assert.Contains("1 lack ratings, 1 are ties", Assert.Throws<InputException>(() => StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)).Message);
-        Assert.Throws<UsageException>(() => StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new() { Question = Question.Alignment }, TimeProvider.System));
+        Assert.Contains(
+            "1 lack ratings, 1 are ties",
+            Assert
+                .Throws<InputException>(() =>
+                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                )
+                .Message
+        );
+        Assert.Throws<UsageException>(() =>
+            StudyReports.WritePreferences(
+                study.Options.VotesFile,
+                study.Folder,
+                output,
+                new() { Question = Question.Alignment },
+                TimeProvider.System
+            )
+        );
     }
 }

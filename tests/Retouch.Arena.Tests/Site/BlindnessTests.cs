@@ -29,7 +29,11 @@ public class BlindnessTests
             if (task.TryGetProperty("finished", out _))
                 break;
             var paired = task.TryGetProperty("right", out var right);
-            foreach (var name in paired ? (string[])[task.GetProperty("left").GetString()!, right.GetString()!] : [task.GetProperty("left").GetString()!])
+            foreach (
+                var name in paired
+                    ? (string[])[task.GetProperty("left").GetString()!, right.GetString()!]
+                    : [task.GetProperty("left").GetString()!]
+            )
             {
                 using var picture = await rater.Get($"/pictures/{name}");
                 seen.Append(name).Append(Headers(picture));
@@ -57,13 +61,26 @@ public class BlindnessTests
         var options = study.Options with { Questions = [Question.Appeal], CheckEvery = 0 };
         async Task<List<string>> Lefts(string name)
         {
-            await using var server = await ArenaServer.StartAsync(options with { Votes = Path.Combine(study.Folder, name + ".sqlite"), Seed = 5 }, TimeProvider.System, static _ => { });
+            await using var server = await ArenaServer.StartAsync(
+                options with
+                {
+                    Votes = Path.Combine(study.Folder, name + ".sqlite"),
+                    Seed = 5,
+                },
+                TimeProvider.System,
+                static _ => { }
+            );
             using var rater = new RaterClient(server.Address);
             await rater.Join("A");
-            for (var more = true; more;)
+            for (var more = true; more; )
                 more = await rater.Vote(static t => RaterClient.Ballot(t, "left"));
             StudyReports.WriteVotes(server.VotesFile, Path.Combine(study.Folder, "votes.jsonl"), TimeProvider.System);
-            return [.. File.ReadLines(Path.Combine(study.Folder, "votes.jsonl")).Select(l => JsonDocument.Parse(l).RootElement).Select(v => $"{v.GetProperty("item")} {v.GetProperty("left")}")];
+            return
+            [
+                .. File.ReadLines(Path.Combine(study.Folder, "votes.jsonl"))
+                    .Select(l => JsonDocument.Parse(l).RootElement)
+                    .Select(v => $"{v.GetProperty("item")} {v.GetProperty("left")}"),
+            ];
         }
 
         var first = await Lefts("one");
@@ -79,7 +96,7 @@ public class BlindnessTests
 
     private static IEnumerable<string> Chunks(byte[] png)
     {
-        for (var at = 8; at < png.Length;)
+        for (var at = 8; at < png.Length; )
         {
             var length = System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(at));
             yield return Encoding.ASCII.GetString(png, at + 4, 4);

@@ -15,7 +15,16 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
 
     public async Task InitializeAsync()
     {
-        server = await ArenaServer.StartAsync(study.Options with { CheckEvery = 0, Ratings = 1, Questions = [Question.Appeal, Question.Flaws] }, TimeProvider.System, static _ => { });
+        server = await ArenaServer.StartAsync(
+            study.Options with
+            {
+                CheckEvery = 0,
+                Ratings = 1,
+                Questions = [Question.Appeal, Question.Flaws],
+            },
+            TimeProvider.System,
+            static _ => { }
+        );
         owner = new RaterClient(server.Address);
         await owner.Open(new Uri(server.OwnerLink).PathAndQuery, "/api/owner/session");
     }
@@ -32,8 +41,10 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     {
         using var rater = new RaterClient(server.Address);
         await rater.Join("Ann");
-        for (var more = true; more;)
-            more = await rater.Vote(t => RaterClient.Ballot(t, ((string[])["left", "right", "tie"])[(int)(t.GetProperty("assignment").GetInt64() % 3)]));
+        for (var more = true; more; )
+            more = await rater.Vote(t =>
+                RaterClient.Ballot(t, ((string[])["left", "right", "tie"])[(int)(t.GetProperty("assignment").GetInt64() % 3)])
+            );
     }
 
     private async Task<string> Refused(string query, HttpStatusCode status)
@@ -57,15 +68,34 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
         var query = $"?question={question}&ratings=1&ties={(ties ? 1 : 0)}";
         var told = await RaterClient.Json(await owner.Get("/api/owner/preferences" + query));
         var output = Path.Combine(study.Folder, "set");
-        var written = StudyReports.WritePreferences(server.VotesFile, study.Folder, output, new PreferenceOptions { Question = Questions.Parse(question), Ratings = 1, Ties = ties }, TimeProvider.System);
+        var written = StudyReports.WritePreferences(
+            server.VotesFile,
+            study.Folder,
+            output,
+            new PreferenceOptions
+            {
+                Question = Questions.Parse(question),
+                Ratings = 1,
+                Ties = ties,
+            },
+            TimeProvider.System
+        );
         Assert.True(written.Pairs > 0);
-        Assert.Equal((written.Preferences, written.Pairs, written.Ties), (told.GetProperty("preferences").GetInt32(), told.GetProperty("pairs").GetInt32(), told.GetProperty("ties").GetInt32()));
+        Assert.Equal(
+            (written.Preferences, written.Pairs, written.Ties),
+            (told.GetProperty("preferences").GetInt32(), told.GetProperty("pairs").GetInt32(), told.GetProperty("ties").GetInt32())
+        );
         var bytes = await (await owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync();
         Assert.Equal(bytes, await (await owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync());
         using var archive = new ZipArchive(new MemoryStream(bytes));
-        var expected = Directory.GetFiles(output, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(output, f).Replace('\\', '/'), File.ReadAllBytes);
+        var expected = Directory
+            .GetFiles(output, "*", SearchOption.AllDirectories)
+            .ToDictionary(f => Path.GetRelativePath(output, f).Replace('\\', '/'), File.ReadAllBytes);
         Assert.Equal(ties, expected.ContainsKey("ties.jsonl"));
-        Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), archive.Entries.Select(static e => e.FullName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            expected.Keys.Order(StringComparer.Ordinal),
+            archive.Entries.Select(static e => e.FullName).Order(StringComparer.Ordinal)
+        );
         foreach (var entry in archive.Entries)
         {
             using var content = new MemoryStream();

@@ -5,7 +5,9 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Site;
 
-/// <summary>What must not be possible: reading other files, voting for others, voting from other sites, breaking the server with odd requests.</summary>
+/// <summary>
+/// What must not be possible: reading other files, voting for others, voting from other sites, breaking the server with odd requests.
+/// </summary>
 public sealed class SecurityTests : IAsyncLifetime, IDisposable
 {
     private const string AccessToken = "a-token-of-enough-characters";
@@ -13,7 +15,8 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     private readonly List<string> log = [];
     private ArenaServer server = null!;
 
-    public async Task InitializeAsync() => server = await ArenaServer.StartAsync(study.Options with { CheckEvery = 0 }, TimeProvider.System, log.Add);
+    public async Task InitializeAsync() =>
+        server = await ArenaServer.StartAsync(study.Options with { CheckEvery = 0 }, TimeProvider.System, log.Add);
 
     public async Task DisposeAsync()
     {
@@ -36,7 +39,8 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         return await reader.ReadToEndAsync();
     }
 
-    private Task<string> RawGet(string path, string host = "127.0.0.1", string more = "") => Raw($"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n");
+    private Task<string> RawGet(string path, string host = "127.0.0.1", string more = "") =>
+        Raw($"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n");
 
     [Theory]
     [InlineData("/pictures/../arena.sqlite")]
@@ -189,7 +193,13 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         var chunk = new string('x', 5000);
         var chunks = string.Concat(Enumerable.Repeat($"1388\r\n{chunk}\r\n", 4)) + "0\r\n\r\n";
         var cookie = rater.Cookies.GetCookieHeader(new(server.Address));
-        Assert.StartsWith("HTTP/1.1 413 ", await Raw($"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {cookie}\r\nX-Arena-Token: {rater.Token}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"));
+        Assert.StartsWith(
+            "HTTP/1.1 413 ",
+            await Raw(
+                $"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {cookie}\r\nX-Arena-Token: "
+                    + $"{rater.Token}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+            )
+        );
         Assert.Equal(0, Votes());
     }
 
@@ -209,7 +219,17 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     {
         using var rater = new RaterClient(server.Address);
         await rater.Join("A");
-        foreach (var path in (string[])["/results", "/results?token=" + AccessToken, "/api/owner/results", "/results/votes.jsonl", "/api/owner/preferences?question=appeal", "/results/preferences.zip?question=appeal"])
+        foreach (
+            var path in (string[])
+                [
+                    "/results",
+                    "/results?token=" + AccessToken,
+                    "/api/owner/results",
+                    "/results/votes.jsonl",
+                    "/api/owner/preferences?question=appeal",
+                    "/results/preferences.zip?question=appeal",
+                ]
+        )
         {
             using var reply = await rater.Get(path);
             Assert.Equal(HttpStatusCode.Forbidden, reply.StatusCode);
@@ -244,7 +264,19 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         using var other = new TestStudy();
         await using var guarded = await ArenaServer.StartAsync(other.Options with { Token = AccessToken }, TimeProvider.System, log.Add);
         using var rater = new RaterClient(guarded.Address);
-        foreach (var path in (string[])["/", "/api/session", "/join", "/join?token=", "/join?token=wrong", "/join?rater=", "/join?rater=wrong", $"/join?token={AccessToken}x"])
+        foreach (
+            var path in (string[])
+                [
+                    "/",
+                    "/api/session",
+                    "/join",
+                    "/join?token=",
+                    "/join?token=wrong",
+                    "/join?rater=",
+                    "/join?rater=wrong",
+                    $"/join?token={AccessToken}x",
+                ]
+        )
         {
             using var refused = await rater.Get(path);
             Assert.Contains(refused.StatusCode, (HttpStatusCode[])[HttpStatusCode.Forbidden, HttpStatusCode.Unauthorized]);

@@ -5,12 +5,25 @@ namespace Retouch.Arena.Tests.Statistics;
 /// <summary>Strengths against closed forms, and against climbing the likelihood step by step.</summary>
 public class BradleyTerryTests
 {
-    private static readonly double[,] Four = { { 0, 7, 9.5, 4 }, { 3, 0, 6, 8 }, { 1.5, 4, 0, 5 }, { 2, 1, 5.5, 0 } };
+    private static readonly double[,] Four =
+    {
+        { 0, 7, 9.5, 4 },
+        { 3, 0, 6, 8 },
+        { 1.5, 4, 0, 5 },
+        { 2, 1, 5.5, 0 },
+    };
 
     [Fact]
     public void TwoModels_DifferByTheLogOfTheirWins()
     {
-        var strengths = BradleyTerry.Fit(new double[,] { { 0, 12 }, { 4, 0 } }, prior: 0)!;
+        var strengths = BradleyTerry.Fit(
+            new double[,]
+            {
+                { 0, 12 },
+                { 4, 0 },
+            },
+            prior: 0
+        )!;
         Assert.Equal(Math.Log(3), strengths[0] - strengths[1], 9);
         Assert.Equal(0, strengths.Sum(), 9);
     }
@@ -18,7 +31,14 @@ public class BradleyTerryTests
     [Fact]
     public void Prior_IsTiesAddedToEveryPair()
     {
-        var strengths = BradleyTerry.Fit(new double[,] { { 0, 12 }, { 4, 0 } }, prior: 2)!;
+        var strengths = BradleyTerry.Fit(
+            new double[,]
+            {
+                { 0, 12 },
+                { 4, 0 },
+            },
+            prior: 2
+        )!;
         Assert.Equal(Math.Log(13.0 / 5), strengths[0] - strengths[1], 9);
     }
 
@@ -52,16 +72,55 @@ public class BradleyTerryTests
     [Fact]
     public void Strengths_WithoutAMaximum_AreNull()
     {
-        Assert.Null(BradleyTerry.Fit(new double[,] { { 0, 5 }, { 0, 0 } }, prior: 0));
-        Assert.NotNull(BradleyTerry.Fit(new double[,] { { 0, 5 }, { 0, 0 } }, prior: 1));
+        Assert.Null(
+            BradleyTerry.Fit(
+                new double[,]
+                {
+                    { 0, 5 },
+                    { 0, 0 },
+                },
+                prior: 0
+            )
+        );
+        Assert.NotNull(
+            BradleyTerry.Fit(
+                new double[,]
+                {
+                    { 0, 5 },
+                    { 0, 0 },
+                },
+                prior: 1
+            )
+        );
         // Two groups that never met have no common scale, prior or not.
-        Assert.Null(BradleyTerry.Fit(new double[,] { { 0, 2, 0, 0 }, { 1, 0, 0, 0 }, { 0, 0, 0, 3 }, { 0, 0, 2, 0 } }, prior: 1));
+        Assert.Null(
+            BradleyTerry.Fit(
+                new double[,]
+                {
+                    { 0, 2, 0, 0 },
+                    { 1, 0, 0, 0 },
+                    { 0, 0, 0, 3 },
+                    { 0, 0, 2, 0 },
+                },
+                prior: 1
+            )
+        );
     }
 
     [Fact]
     public void Ranking_PutsTheStrongestFirstWithAnIntervalThatHoldsIt()
     {
-        var items = Enumerable.Range(0, 40).Select(k => new double[,] { { 0, k % 4 == 0 ? 0 : 1, 1 }, { k % 4 == 0 ? 1 : 0, 0, k % 3 == 0 ? 0.5 : 1 }, { 0, k % 3 == 0 ? 0.5 : 0, 0 } }).ToList();
+        var items = Enumerable
+            .Range(0, 40)
+            .Select(k =>
+                new double[,]
+                {
+                    { 0, k % 4 == 0 ? 0 : 1, 1 },
+                    { k % 4 == 0 ? 1 : 0, 0, k % 3 == 0 ? 0.5 : 1 },
+                    { 0, k % 3 == 0 ? 0.5 : 0, 0 },
+                }
+            )
+            .ToList();
         var ranking = Ranking.Of(["a", "b", "c"], items, seed: 7);
         Assert.Equal(["a", "b", "c"], ranking.Select(r => r.Model));
         Assert.All(ranking, r => Assert.True(r.Strength.Low < r.Strength.Value && r.Strength.Value < r.Strength.High));
@@ -75,7 +134,16 @@ public class BradleyTerryTests
         double Width(int items)
         {
             // Two models, three quarters of the items won: the standard error of the log-odds is 1/√(n p (1−p)).
-            var wins = Enumerable.Range(0, items).Select(k => new double[,] { { 0, k % 4 == 0 ? 0 : 1 }, { k % 4 == 0 ? 1 : 0, 0 } }).ToList();
+            var wins = Enumerable
+                .Range(0, items)
+                .Select(k =>
+                    new double[,]
+                    {
+                        { 0, k % 4 == 0 ? 0 : 1 },
+                        { k % 4 == 0 ? 1 : 0, 0 },
+                    }
+                )
+                .ToList();
             var strength = Ranking.Of(["a", "b"], wins, seed: 1, resamples: 2000)[0].Strength;
             return strength.High - strength.Low;
         }
@@ -106,8 +174,7 @@ public class BradleyTerryTests
                             (s, better) = (tried, true);
                     }
                 }
-            }
-            while (better);
+            } while (better);
         }
 
         var mean = s.Average();

@@ -72,7 +72,15 @@ public class ShareTests
                 var t = n - w - l;
                 var share = Share.Improvement(w, t, l);
                 if (share.Low <= win - loss && win - loss <= share.High)
-                    covered += Math.Exp(logFactorial[n] - logFactorial[w] - logFactorial[l] - logFactorial[t] + w * Math.Log(win) + l * Math.Log(loss) + t * Math.Log(1 - win - loss));
+                    covered += Math.Exp(
+                        logFactorial[n]
+                            - logFactorial[w]
+                            - logFactorial[l]
+                            - logFactorial[t]
+                            + w * Math.Log(win)
+                            + l * Math.Log(loss)
+                            + t * Math.Log(1 - win - loss)
+                    );
             }
         }
 

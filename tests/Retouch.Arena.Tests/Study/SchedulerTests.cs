@@ -71,7 +71,12 @@ public sealed class SchedulerTests : IDisposable
         var raters = Enumerable.Range(0, 4).Select(k => file.Raters.Add($"rater {k}")!).ToList();
         JudgeAll(scheduler, raters[0], most: 8);
         // The second rater begins with what the first has not seen.
-        Assert.Equal(7, JudgeAll(scheduler, raters[1], most: 7).Except(file.Votes.Standing().Where(v => v.Given.Rater == raters[0].Id).Select(v => v.Given.Task)).Count());
+        Assert.Equal(
+            7,
+            JudgeAll(scheduler, raters[1], most: 7)
+                .Except(file.Votes.Standing().Where(v => v.Given.Rater == raters[0].Id).Select(v => v.Given.Task))
+                .Count()
+        );
         foreach (var rater in raters)
             JudgeAll(scheduler, rater);
         Assert.All(file.Votes.Tally(), t => Assert.Equal(2, t.Ratings));
@@ -108,7 +113,14 @@ public sealed class SchedulerTests : IDisposable
     public void ALimit_IsSharedAmongTheQuestions(int limit, int flaws, int appeal, int alignment)
     {
         var tasks = JudgeAll(With(study.Options with { PerRater = limit, CheckEvery = 0 }), file.Raters.Add("Ann")!);
-        Assert.Equal((flaws, appeal, alignment), (tasks.Count(t => t.Question == Question.Flaws), tasks.Count(t => t.Question == Question.Appeal), tasks.Count(t => t.Question == Question.Alignment)));
+        Assert.Equal(
+            (flaws, appeal, alignment),
+            (
+                tasks.Count(t => t.Question == Question.Flaws),
+                tasks.Count(t => t.Question == Question.Appeal),
+                tasks.Count(t => t.Question == Question.Alignment)
+            )
+        );
     }
 
     [Fact]
@@ -117,7 +129,10 @@ public sealed class SchedulerTests : IDisposable
         var plan = StudyPlan.For(material, study.Options with { Baseline = "b", Questions = [Question.Appeal] });
         Assert.Equal(10, plan.Tasks.Count);
         Assert.All(plan.Tasks, t => Assert.Contains("b", new[] { t.First, t.Second }));
-        Assert.Contains("none of the models", Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Baseline = "x" })).Message);
+        Assert.Contains(
+            "none of the models",
+            Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Baseline = "x" })).Message
+        );
     }
 
     [Fact]

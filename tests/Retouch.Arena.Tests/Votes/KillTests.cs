@@ -42,10 +42,12 @@ public class KillTests
             var kept = File.ReadLines(lines).Select(static l => JsonDocument.Parse(l).RootElement).ToList();
             Assert.Equal(Raters * VotesEach, kept.Count);
             // What each rater said is what is kept of that rater.
-            static string Tally(IEnumerable<(string Rater, string Answer)> votes) => string.Join('\n', votes.CountBy(static v => v).Select(static v => $"{v.Key} {v.Value}").Order(StringComparer.Ordinal));
+            static string Tally(IEnumerable<(string Rater, string Answer)> votes) =>
+                string.Join('\n', votes.CountBy(static v => v).Select(static v => $"{v.Key} {v.Value}").Order(StringComparer.Ordinal));
             Assert.Equal(
                 Tally(answered.Select(static a => (a.Key.Rater, a.Value.Answer))),
-                Tally(kept.Select(static v => (v.GetProperty("rater").GetString()!, v.GetProperty("answer").GetString()!))));
+                Tally(kept.Select(static v => (v.GetProperty("rater").GetString()!, v.GetProperty("answer").GetString()!)))
+            );
         }
         finally
         {
@@ -75,7 +77,10 @@ public class KillTests
             // Now and then an answer gets lost on its way back, and the browser asks again.
             if (k % 4 == 0)
                 Assert.Equal(reply, await Retrying(() => Send(rater, ballot)));
-            Assert.True(answered.TryAdd((name, task.GetProperty("assignment").GetInt64()), (answer, reply)), "the same task was given twice");
+            Assert.True(
+                answered.TryAdd((name, task.GetProperty("assignment").GetInt64()), (answer, reply)),
+                "the same task was given twice"
+            );
         }
     }
 
@@ -89,7 +94,7 @@ public class KillTests
 
     private static async Task<T> Retrying<T>(Func<Task<T>> call)
     {
-        for (var clock = Stopwatch.StartNew(); ;)
+        for (var clock = Stopwatch.StartNew(); ; )
         {
             try
             {

@@ -35,11 +35,13 @@ public class SqliteLibraryTests
         {
             using var database = Database.Open(Path.Combine(folder.FullName, "a.sqlite"), create: true);
             database.Execute("CREATE TABLE t (a)");
-            Assert.Throws<FormatException>(() => database.Transaction<int>(() =>
-            {
-                database.Execute("INSERT INTO t VALUES (1)");
-                throw new FormatException();
-            }));
+            Assert.Throws<FormatException>(() =>
+                database.Transaction<int>(() =>
+                {
+                    database.Execute("INSERT INTO t VALUES (1)");
+                    throw new FormatException();
+                })
+            );
             Assert.Empty(database.Query("SELECT a FROM t", static row => row.Number(0)));
             database.Transaction(() => database.Execute("INSERT INTO t VALUES (2)"));
             Assert.Equal([2], database.Query("SELECT a FROM t", static row => row.Number(0)));

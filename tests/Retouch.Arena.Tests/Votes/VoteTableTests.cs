@@ -133,7 +133,10 @@ public sealed class VoteTableTests : IDisposable
     public void ASecondServer_IsRefused_AndReadersAreNot()
     {
         var path = Path.Combine(folder, "arena.sqlite");
-        Assert.Contains("serves this study already", Assert.Throws<EnvironmentException>(() => StudyFile.Serve(path, TimeProvider.System)).Message);
+        Assert.Contains(
+            "serves this study already",
+            Assert.Throws<EnvironmentException>(() => StudyFile.Serve(path, TimeProvider.System)).Message
+        );
         using var reader = StudyFile.Read(path, TimeProvider.System);
         Assert.Equal("Ann", Assert.Single(reader.Raters.All()).Name);
     }

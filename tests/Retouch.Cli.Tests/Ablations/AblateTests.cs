@@ -14,7 +14,8 @@ public sealed class AblateTests : IDisposable
           // two arms, two seeds
           "title": "A small ablation",
           "options": {
-            "steps": 3, "batch": { "size": 4 }, "data": { "sceneCount": 8, "sceneSeed": 1, "size": 32, "cacheLatents": true }, "averages": [ { "decay": 0.5 } ],
+            "steps": 3, "batch": { "size": 4 }, "data": { "sceneCount": 8, "sceneSeed": 1, "size": 32, "cacheLatents": true },
+            "averages": [ { "decay": 0.5 } ],
             "objective": {}, "checkpoints": { "every": 0, "keep": 1 }, "log": { "tensorBoard": false }
           },
           "pretraining": { "start": { "options": { "steps": 2 } } },
@@ -57,9 +58,18 @@ public sealed class AblateTests : IDisposable
         {
             Assert.StartsWith("latent only · ", difference.GetProperty("against").GetString());
             // The difference is of the same numbers that the rows show.
-            var (figure, estimate) = (difference.GetProperty("figure").GetString(), difference.GetProperty("estimate").GetProperty("value").GetDouble());
-            double Value(string member) => rows.First(r => r.GetProperty("name").GetString() == difference.GetProperty(member).GetString())
-                .GetProperty("figures").EnumerateArray().First(f => f.GetProperty("name").GetString() == figure).GetProperty("estimate").GetProperty("value").GetDouble();
+            var (figure, estimate) = (
+                difference.GetProperty("figure").GetString(),
+                difference.GetProperty("estimate").GetProperty("value").GetDouble()
+            );
+            double Value(string member) =>
+                rows.First(r => r.GetProperty("name").GetString() == difference.GetProperty(member).GetString())
+                    .GetProperty("figures")
+                    .EnumerateArray()
+                    .First(f => f.GetProperty("name").GetString() == figure)
+                    .GetProperty("estimate")
+                    .GetProperty("value")
+                    .GetDouble();
             Assert.Equal(Value("row") - Value("against"), estimate, 9);
             Assert.Equal(2, difference.GetProperty("seeds").GetInt32());
         }
@@ -67,10 +77,20 @@ public sealed class AblateTests : IDisposable
         var runs = Directory.EnumerateFiles(In("out", "arms"), "metrics.jsonl", SearchOption.AllDirectories).ToArray();
         Assert.Equal(4, runs.Length);
         // The pictures were encoded once, for the pre-training and all arms.
-        Assert.Equal(8, Directory.EnumerateFiles(In("out", "latents"), "*.safetensors", SearchOption.AllDirectories).Sum(static file => Retouch.Torch.Safetensors.SafetensorsFile.Open(file).Entries.Values.First().Shape[0]));
+        Assert.Equal(
+            8,
+            Directory
+                .EnumerateFiles(In("out", "latents"), "*.safetensors", SearchOption.AllDirectories)
+                .Sum(static file => Retouch.Torch.Safetensors.SafetensorsFile.Open(file).Entries.Values.First().Shape[0])
+        );
         // The same seed gives both arms the same data, noise and times: the first step says the same of the latent loss.
-        var losses = runs.GroupBy(run => run.Contains("seed-1", StringComparison.Ordinal)).Select(seed => seed.Select(run =>
-            JsonDocument.Parse(File.ReadLines(run).First()).RootElement.GetProperty("loss/latent/raw").GetDouble()).Distinct().ToArray()).ToArray();
+        var losses = runs.GroupBy(run => run.Contains("seed-1", StringComparison.Ordinal))
+            .Select(seed =>
+                seed.Select(run => JsonDocument.Parse(File.ReadLines(run).First()).RootElement.GetProperty("loss/latent/raw").GetDouble())
+                    .Distinct()
+                    .ToArray()
+            )
+            .ToArray();
         Assert.All(losses, loss => Assert.Single(loss));
         Assert.NotEqual(losses[0][0], losses[1][0]);
 
@@ -102,13 +122,29 @@ public sealed class AblateTests : IDisposable
     [Fact]
     public async Task TwoProcesses_ShareTheArms_AndAKilledOnesArmIsTakenOver()
     {
-        string[] arguments = ["ablate", In("spec.json"), "--model", In("tiny"), "--output", In("shared"), "--set", "steps=150", "--set-spec", "pretraining.start.options.steps=2", "--json"];
+        string[] arguments =
+        [
+            "ablate",
+            In("spec.json"),
+            "--model",
+            In("tiny"),
+            "--output",
+            In("shared"),
+            "--set",
+            "steps=150",
+            "--set-spec",
+            "pretraining.start.options.steps=2",
+            "--json",
+        ];
         using (var killed = RetouchProcess.Start(arguments))
         {
             // The first arm is claimed and trains; then its process dies without a word.
             _ = killed.StandardError.ReadToEndAsync();
             var start = TimeProvider.System.GetTimestamp();
-            while (!Directory.Exists(In("shared", "arms")) || !Directory.EnumerateFiles(In("shared", "arms"), "options.json", SearchOption.AllDirectories).Any())
+            while (
+                !Directory.Exists(In("shared", "arms"))
+                || !Directory.EnumerateFiles(In("shared", "arms"), "options.json", SearchOption.AllDirectories).Any()
+            )
             {
                 Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2), "the first arm never began");
                 await Task.Delay(20);
@@ -127,8 +163,14 @@ public sealed class AblateTests : IDisposable
         var errors = string.Concat(await reading);
         var outputs = await printing;
         Assert.True(one.ExitCode == 0 && two.ExitCode == 0, errors);
-        var ran = outputs.Select(output => JsonDocument.Parse(output).RootElement).SelectMany(result => result.GetProperty("ran").EnumerateArray().Select(arm => arm.GetString()!)).ToArray();
-        Assert.Equal(["latent only, seed 1", "latent only, seed 2", "with LPL, seed 1", "with LPL, seed 2"], ran.Order(StringComparer.Ordinal));
+        var ran = outputs
+            .Select(output => JsonDocument.Parse(output).RootElement)
+            .SelectMany(result => result.GetProperty("ran").EnumerateArray().Select(arm => arm.GetString()!))
+            .ToArray();
+        Assert.Equal(
+            ["latent only, seed 1", "latent only, seed 2", "with LPL, seed 1", "with LPL, seed 2"],
+            ran.Order(StringComparer.Ordinal)
+        );
         Assert.Contains("latent only, seed 1: another process was stopped in the middle", errors);
         Assert.All(outputs, output => Assert.Equal(4, JsonDocument.Parse(output).RootElement.GetProperty("done").GetInt32()));
     }
@@ -154,7 +196,14 @@ public sealed class AblateTests : IDisposable
 
     public static TheoryData<string> ReadySpecs() => [.. Names()];
 
-    private static string[] Names() => [.. Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "ablations"), "*.json").Select(static f => Path.GetFileNameWithoutExtension(f)).Where(static name => name != "base").Order(StringComparer.Ordinal)];
+    private static string[] Names() =>
+        [
+            .. Directory
+                .EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "ablations"), "*.json")
+                .Select(static f => Path.GetFileNameWithoutExtension(f))
+                .Where(static name => name != "base")
+                .Order(StringComparer.Ordinal),
+        ];
 
     [Theory]
     [MemberData(nameof(ReadySpecs))]
@@ -173,20 +222,67 @@ public sealed class AblateTests : IDisposable
     }
 
     [Fact]
-    public void TheReadySpecs_AreThoseOfThePaper() => Assert.Equal(
-        ["average-decay", "data-and-resolution", "depth", "depth-weights", "formulation", "initial-length", "normalisation", "sampling-steps", "threshold", "weight"], Names());
+    public void TheReadySpecs_AreThoseOfThePaper() =>
+        Assert.Equal(
+            [
+                "average-decay",
+                "data-and-resolution",
+                "depth",
+                "depth-weights",
+                "formulation",
+                "initial-length",
+                "normalisation",
+                "sampling-steps",
+                "threshold",
+                "weight",
+            ],
+            Names()
+        );
 
     [Fact]
     public void AReadySpec_RunsReducedOnAFolder()
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
-            "ablate", "depth-weights", "--model", In("tiny"), "--data", In("photos"), "--output", In("reduced"), "--seeds", "1", "--set", "steps=2", "--set", "batch.size=4", "--set", "data.size=32",
-            "--set", "averages=[]", "--set-spec", "evaluation.samples=6", "--set-spec", "evaluation.samplerSteps=[1]", "--set-spec", "evaluation.resamples=100", "--set-spec", "evaluation.decisive=spectrum", "--json"]);
+            "ablate",
+            "depth-weights",
+            "--model",
+            In("tiny"),
+            "--data",
+            In("photos"),
+            "--output",
+            In("reduced"),
+            "--seeds",
+            "1",
+            "--set",
+            "steps=2",
+            "--set",
+            "batch.size=4",
+            "--set",
+            "data.size=32",
+            "--set",
+            "averages=[]",
+            "--set-spec",
+            "evaluation.samples=6",
+            "--set-spec",
+            "evaluation.samplerSteps=[1]",
+            "--set-spec",
+            "evaluation.resamples=100",
+            "--set-spec",
+            "evaluation.decisive=spectrum",
+            "--json",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         using var result = JsonDocument.Parse(outcome.Out);
         Assert.Equal(4, result.RootElement.GetProperty("done").GetInt32());
-        Assert.Equal(3, result.RootElement.GetProperty("figures").GetProperty("differences").EnumerateArray().Count(static d => d.GetProperty("figure").GetString() == "spectrum"));
+        Assert.Equal(
+            3,
+            result
+                .RootElement.GetProperty("figures")
+                .GetProperty("differences")
+                .EnumerateArray()
+                .Count(static d => d.GetProperty("figure").GetString() == "spectrum")
+        );
         var html = File.ReadAllText(In("reduced", "report.html"));
         Assert.Contains("weighted 3.79, uniform 4.38", html);
         Assert.Contains($"every 10th of {In("photos")}, which no training saw", html);
@@ -197,8 +293,27 @@ public sealed class AblateTests : IDisposable
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
-            "ablate", "data-and-resolution", "--model", In("tiny"), "--data", In("photos"), "--output", In("out"), "--seeds", "1", "--arms", "0", "--set", "averages=[]",
-            "--set-spec", "evaluation.samples=6", "--set-spec", "evaluation.samplerSteps=[1]", "--set-spec", "evaluation.resamples=100"]);
+            "ablate",
+            "data-and-resolution",
+            "--model",
+            In("tiny"),
+            "--data",
+            In("photos"),
+            "--output",
+            In("out"),
+            "--seeds",
+            "1",
+            "--arms",
+            "0",
+            "--set",
+            "averages=[]",
+            "--set-spec",
+            "evaluation.samples=6",
+            "--set-spec",
+            "evaluation.samplerSteps=[1]",
+            "--set-spec",
+            "evaluation.resamples=100",
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Contains("left out, because they differ by these: 'other scenes, latent only', 'other scenes, with LPL'", outcome.Error);
         Assert.Contains("0 of 5 runs are done.", outcome.Out);
@@ -207,19 +322,28 @@ public sealed class AblateTests : IDisposable
     [Fact]
     public void ArmsOnPairs_ShowWhatTheySayOfThemselves()
     {
-        DegradedPairs.Write(new ProceduralScenes(1, 32, 8), new() { Degradation = Degradation.Blur, Size = 32 }, In("pairs"), CancellationToken.None);
-        string Pairs(string held) => $$"""
-            {
-              "options": {
-                "steps": 2, "batch": { "size": 2 }, "data": { "pairs": "{{In("pairs")}}", "size": 32 }, "averages": [], "objective": {}, "checkpoints": { "every": 0, "keep": 1 }, "log": { "tensorBoard": false }
-              },
-              "arms": [
-                { "name": "reference", "set": { "objective.preference": { "space": "both", "reference": "precomputed" } } },
-                { "name": "none", "set": { "objective.preference": { "method": "simpo", "beta": 5 } } }
-              ],
-              {{held}} "seeds": [ 1 ], "evaluation": { "samples": 4, "samplerSteps": [ 1 ], "resamples": 100, "decisive": "spectrum" }
-            }
-            """;
+        DegradedPairs.Write(
+            new ProceduralScenes(1, 32, 8),
+            new() { Degradation = Degradation.Blur, Size = 32 },
+            In("pairs"),
+            CancellationToken.None
+        );
+        string Pairs(string held) =>
+            $$"""
+                {
+                  "options": {
+                    "steps": 2, "batch": { "size": 2 }, "data": { "pairs": "{{In(
+                    "pairs"
+                )}}", "size": 32 }, "averages": [], "objective": {}, "checkpoints": { "every": 0, "keep": 1 },
+                "log": { "tensorBoard": false }
+                  },
+                  "arms": [
+                    { "name": "reference", "set": { "objective.preference": { "space": "both", "reference": "precomputed" } } },
+                    { "name": "none", "set": { "objective.preference": { "method": "simpo", "beta": 5 } } }
+                  ],
+                  {{held}} "seeds": [ 1 ], "evaluation": { "samples": 4, "samplerSteps": [ 1 ], "resamples": 100, "decisive": "spectrum" }
+                }
+                """;
         File.WriteAllText(In("spec.json"), Pairs(""));
         var refused = Run("none");
         Assert.Equal(2, refused.ExitCode);
@@ -228,7 +352,15 @@ public sealed class AblateTests : IDisposable
         var outcome = Run("out");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var html = File.ReadAllText(In("out", "report.html"));
-        foreach (var title in (string[])["Implicit accuracy in latent space", "Implicit accuracy in pixels", "How much worse winners are predicted than before, in pixels", "Drift from the reference"])
+        foreach (
+            var title in (string[])
+                [
+                    "Implicit accuracy in latent space",
+                    "Implicit accuracy in pixels",
+                    "How much worse winners are predicted than before, in pixels",
+                    "Drift from the reference",
+                ]
+        )
             Assert.Equal(title != "Drift from the reference", html.Contains(title, StringComparison.Ordinal));
     }
 
@@ -254,7 +386,10 @@ public sealed class AblateTests : IDisposable
         {
             var picture = new ProceduralScenes(3, 32, 24).Load(k).Picture;
             Directory.CreateDirectory(In("photos", $"class{k % 2}"));
-            File.WriteAllBytes(In("photos", $"class{k % 2}", $"{k:D2}.png"), Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png));
+            File.WriteAllBytes(
+                In("photos", $"class{k % 2}", $"{k:D2}.png"),
+                Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png)
+            );
         }
     }
 

@@ -36,7 +36,12 @@ public sealed class ClaimTests : IDisposable
         for (var round = 0; round < 20; round++)
         {
             var taken = new Claim?[8];
-            Parallel.For(0, taken.Length, new ParallelOptions { MaxDegreeOfParallelism = taken.Length }, k => taken[k] = New().TryTake($"work-{round / 2}"));
+            Parallel.For(
+                0,
+                taken.Length,
+                new ParallelOptions { MaxDegreeOfParallelism = taken.Length },
+                k => taken[k] = New().TryTake($"work-{round / 2}")
+            );
             Assert.Single(taken, static claim => claim is not null);
             // The odd rounds take over what the even ones let go.
             foreach (var claim in taken)
@@ -67,7 +72,12 @@ public sealed class ClaimTests : IDisposable
     [Fact]
     public void OnAnotherMachine_OnlyABeatThatStandsStillFrees()
     {
-        var elsewhere = new ClaimOwner { Machine = "elsewhere", Process = 1, Started = "1" };
+        var elsewhere = new ClaimOwner
+        {
+            Machine = "elsewhere",
+            Process = 1,
+            Started = "1",
+        };
         Leave("a", 1, elsewhere);
         var claims = New();
         Assert.Null(claims.TryTake("a"));
@@ -121,9 +131,7 @@ public sealed class ClaimTests : IDisposable
         {
             public bool Change(TimeSpan dueTime, TimeSpan period) => true;
 
-            public void Dispose()
-            {
-            }
+            public void Dispose() { }
 
             public ValueTask DisposeAsync() => ValueTask.CompletedTask;
         }

@@ -37,17 +37,38 @@ public sealed class DemoTests : IDisposable
         Assert.Contains($"retouch train --options {output}/arms/lpl/options.json --output again/lpl", html);
         using var report = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "report.json")));
         Assert.Equal(JsonValueKind.Object, report.RootElement.ValueKind);
-        foreach (var title in new[] { "Against the held-out pictures", "Difference to the latent loss alone", "What it cost", "Radial power spectra", "Error of the spectrum by band", "+ LPL: shares of the loss", "Pull of the decoder" })
+        foreach (
+            var title in new[]
+            {
+                "Against the held-out pictures",
+                "Difference to the latent loss alone",
+                "What it cost",
+                "Radial power spectra",
+                "Error of the spectrum by band",
+                "+ LPL: shares of the loss",
+                "Pull of the decoder",
+            }
+        )
             Assert.Contains(title, html);
 
         // The same data, noise and times: what the first step of each arm says of the latent loss is the same number.
-        var first = new[] { "latent", "lpl", "pixel" }.Select(arm => JsonDocument.Parse(File.ReadLines(Path.Combine(output, "arms", arm, "metrics.jsonl")).First()).RootElement.GetProperty("loss/latent/raw").GetDouble()).ToArray();
+        var first = new[] { "latent", "lpl", "pixel" }
+            .Select(arm =>
+                JsonDocument
+                    .Parse(File.ReadLines(Path.Combine(output, "arms", arm, "metrics.jsonl")).First())
+                    .RootElement.GetProperty("loss/latent/raw")
+                    .GetDouble()
+            )
+            .ToArray();
         Assert.Equal(first[0], first[1]);
         Assert.Equal(first[0], first[2]);
 
         // Encoded once, for all arms, and not again by the arm that is trained anew below.
         Assert.Contains("once for all arms", outcome.Error);
-        Dictionary<string, DateTime> Latents() => Directory.EnumerateFiles(Path.Combine(output, "latents"), "*", SearchOption.AllDirectories).ToDictionary(static file => file, File.GetLastWriteTimeUtc);
+        Dictionary<string, DateTime> Latents() =>
+            Directory
+                .EnumerateFiles(Path.Combine(output, "latents"), "*", SearchOption.AllDirectories)
+                .ToDictionary(static file => file, File.GetLastWriteTimeUtc);
         var latents = Latents();
         Assert.NotEmpty(latents);
 
@@ -80,18 +101,39 @@ public sealed class DemoTests : IDisposable
 
         File.WriteAllText(Path.Combine(In("mine"), "others", "broken.png"), "no picture");
         var output = In("own");
-        var outcome = RetouchProcess.Run(["demo", "--data", In("mine"), "--model", In("tiny"), "--minutes", "0.001", "--output", output, .. Short]);
+        var outcome = RetouchProcess.Run([
+            "demo",
+            "--data",
+            In("mine"),
+            "--model",
+            In("tiny"),
+            "--minutes",
+            "0.001",
+            "--output",
+            output,
+            .. Short,
+        ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Contains("1 of ", outcome.Error);
-        Assert.True(outcome.Error.IndexOf("together     about", StringComparison.Ordinal) < outcome.Error.IndexOf("Training the autoencoder", StringComparison.Ordinal), outcome.Error);
+        Assert.True(
+            outcome.Error.IndexOf("together     about", StringComparison.Ordinal)
+                < outcome.Error.IndexOf("Training the autoencoder", StringComparison.Ordinal),
+            outcome.Error
+        );
         Assert.Matches(@"wavelet distance[\s\S]*latent only[\s\S]*\+ LPL[\s\S]*\+ pixel loss[\s\S]*report: ", outcome.Out);
 
-        var held = Texts("held-out").Concat(File.Exists(Path.Combine(output, "held-out-other", "metadata.jsonl")) ? Texts("held-out-other") : []).ToArray();
+        var held = Texts("held-out")
+            .Concat(File.Exists(Path.Combine(output, "held-out-other", "metadata.jsonl")) ? Texts("held-out-other") : [])
+            .ToArray();
         var trained = Texts("training-pictures");
         Assert.Equal(4, held.Length);
         Assert.Equal(44, trained.Length);
         Assert.Empty(held.Intersect(trained));
-        string[] Texts(string name) => [.. File.ReadLines(Path.Combine(output, name, "metadata.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("text").GetString()!)];
+        string[] Texts(string name) =>
+            [
+                .. File.ReadLines(Path.Combine(output, name, "metadata.jsonl"))
+                    .Select(line => JsonDocument.Parse(line).RootElement.GetProperty("text").GetString()!),
+            ];
 
         using var denoiser = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "model", "transformer", "config.json")));
         Assert.Equal(2, denoiser.RootElement.GetProperty("num_embeds_ada_norm").GetInt32());

@@ -14,24 +14,52 @@ internal static class TinyPipeline
 
     public static void Save(string folder)
     {
-        var autoencoder = new AutoencoderKl(AutoencoderKlConfig.FromJson(JsonNode.Parse("""
-            {
-              "_class_name": "AutoencoderKL", "act_fn": "silu", "block_out_channels": [8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4, "latent_channels": 4,
-              "in_channels": 3, "out_channels": 3, "sample_size": 32, "scaling_factor": 0.5,
-              "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"], "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]
-            }
-            """)!.AsObject(), "test"));
-        var denoiser = new DiTTransformer2D(DiTConfig.FromJson(JsonNode.Parse("""
-            {
-              "_class_name": "DiTTransformer2DModel", "attention_head_dim": 8, "num_attention_heads": 2, "num_layers": 1, "in_channels": 4, "out_channels": 4, "sample_size": 8,
-              "patch_size": 2, "num_embeds_ada_norm": 10, "norm_type": "ada_norm_zero", "norm_elementwise_affine": false, "activation_fn": "gelu-approximate", "attention_bias": true
-            }
-            """)!.AsObject(), "test"));
+        var autoencoder = new AutoencoderKl(
+            AutoencoderKlConfig.FromJson(
+                JsonNode
+                    .Parse(
+                        """
+                        {
+                          "_class_name": "AutoencoderKL", "act_fn": "silu", "block_out_channels": [8, 8, 8], "layers_per_block": 1,
+                          "norm_num_groups": 4, "latent_channels": 4,
+                          "in_channels": 3, "out_channels": 3, "sample_size": 32, "scaling_factor": 0.5,
+                          "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
+                          "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]
+                        }
+                        """
+                    )!
+                    .AsObject(),
+                "test"
+            )
+        );
+        var denoiser = new DiTTransformer2D(
+            DiTConfig.FromJson(
+                JsonNode
+                    .Parse(
+                        """
+                        {
+                          "_class_name": "DiTTransformer2DModel", "attention_head_dim": 8, "num_attention_heads": 2, "num_layers": 1,
+                          "in_channels": 4, "out_channels": 4, "sample_size": 8,
+                          "patch_size": 2, "num_embeds_ada_norm": 10, "norm_type": "ada_norm_zero", "norm_elementwise_affine": false,
+                          "activation_fn": "gelu-approximate", "attention_bias": true
+                        }
+                        """
+                    )!
+                    .AsObject(),
+                "test"
+            )
+        );
         Initialise(autoencoder.Parameters, 1);
         Initialise(denoiser.Parameters, 2);
-        var scheduler = JsonNode.Parse("""
-            { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "v_prediction", "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1 }
-            """)!.AsObject();
+        var scheduler = JsonNode
+            .Parse(
+                """
+                { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+                "num_train_timesteps": 1000, "prediction_type": "v_prediction", "clip_sample": false, "set_alpha_to_one": false,
+                "steps_offset": 1 }
+                """
+            )!
+            .AsObject();
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler);
         pipeline.Save(folder);
     }

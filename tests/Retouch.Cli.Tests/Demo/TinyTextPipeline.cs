@@ -12,7 +12,8 @@ internal static class TinyTextPipeline
 {
     /// <summary>Writes one.</summary>
     /// <param name="folder">A new folder.</param>
-    /// <param name="parts">A folder for what it is made of: <c>classes</c>, <see cref="TinyPipeline"/>, and <c>text</c>, an encoder; made where missing.</param>
+    /// <param name="parts">A folder for what it is made of: <c>classes</c>, <see cref="TinyPipeline"/>, and <c>text</c>, an encoder; made
+    /// where missing.</param>
     /// <param name="seed">Of the denoiser's weights.</param>
     public static void Save(string folder, string parts, ulong seed = 3)
     {
@@ -24,11 +25,22 @@ internal static class TinyTextPipeline
         }
 
         var autoencoder = (IAutoencoder)ComponentFolder.Load(PathOf("classes/vae"), Device.Cpu).Network;
-        var denoiser = new UNet2DCondition(UNet2DConditionConfig.FromJson(JsonNode.Parse($$"""
-            { "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 8], "layers_per_block": 1,
-              "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-              "cross_attention_dim": {{TextPipelineFolder.Width}}, "attention_head_dim": 2, "norm_num_groups": 4 }
-            """)!.AsObject(), "test"));
+        var denoiser = new UNet2DCondition(
+            UNet2DConditionConfig.FromJson(
+                JsonNode
+                    .Parse(
+                        $$"""
+                        { "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4,
+                        "block_out_channels": [8, 8], "layers_per_block": 1,
+                          "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D",
+                          "CrossAttnUpBlock2D"],
+                          "cross_attention_dim": {{TextPipelineFolder.Width}}, "attention_head_dim": 2, "norm_num_groups": 4 }
+                        """
+                    )!
+                    .AsObject(),
+                "test"
+            )
+        );
         using (var generator = Generator.Create(Device.Cpu, seed))
             denoiser.Parameters.Initialise(generator, Device.Cpu);
         var scheduler = JsonNode.Parse(File.ReadAllText(PathOf("classes/scheduler/scheduler_config.json")))!.AsObject();

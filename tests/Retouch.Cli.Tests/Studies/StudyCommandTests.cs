@@ -22,14 +22,35 @@ public sealed class StudyCommandTests : IDisposable
         using var result = JsonDocument.Parse(outcome.Out);
         // The mid block and three up blocks.
         Assert.Equal(4, result.RootElement.GetProperty("study").GetProperty("taps").GetArrayLength());
-        var sigmas = result.RootElement.GetProperty("study").GetProperty("levels").EnumerateArray().Select(static l => l.GetProperty("sigma").GetDouble()).ToArray();
+        var sigmas = result
+            .RootElement.GetProperty("study")
+            .GetProperty("levels")
+            .EnumerateArray()
+            .Select(static l => l.GetProperty("sigma").GetDouble())
+            .ToArray();
         Assert.Equal(4, sigmas.Length);
         Assert.Equal(sigmas.Order(), sigmas);
         // What made it can be copied from the page.
         var page = File.ReadAllText(In("taps", "report.html"));
         Assert.Contains($"retouch study taps --size 32 --count 4 --output {In("taps")} --json --model {In("tiny")} --levels 4", page);
         Assert.Contains("Load average at the start", page);
-        var train = RetouchProcess.Run(["train", "--options", In("taps", "options.json"), "--model", In("tiny"), "--size", "32", "--steps", "2", "--batch", "2", "--set", "data.sceneCount=4", "--output", In("run")]);
+        var train = RetouchProcess.Run([
+            "train",
+            "--options",
+            In("taps", "options.json"),
+            "--model",
+            In("tiny"),
+            "--size",
+            "32",
+            "--steps",
+            "2",
+            "--batch",
+            "2",
+            "--set",
+            "data.sceneCount=4",
+            "--output",
+            In("run"),
+        ]);
         Assert.True(train.ExitCode == 0, train.Error);
         Assert.Contains("lpl", File.ReadAllText(In("run", "metrics.jsonl")));
     }
@@ -80,7 +101,18 @@ public sealed class StudyCommandTests : IDisposable
         Assert.Contains(message, outcome.Error);
     }
 
-    private RetouchProcess.Outcome Run(string name, params string[] more) => RetouchProcess.Run(["study", name, "--size", "32", .. more.Contains("--count") ? Array.Empty<string>() : ["--count", "4"], "--output", In(name), "--json", .. more]);
+    private RetouchProcess.Outcome Run(string name, params string[] more) =>
+        RetouchProcess.Run([
+            "study",
+            name,
+            "--size",
+            "32",
+            .. more.Contains("--count") ? Array.Empty<string>() : ["--count", "4"],
+            "--output",
+            In(name),
+            "--json",
+            .. more,
+        ]);
 
     private string In(params string[] parts) => Path.Combine([folder, .. parts]);
 }

@@ -18,7 +18,14 @@ public sealed partial class LiveProgressLineTests : IDisposable
         {
             line.Report(new(1, 100));
             time.Advance(2);
-            line.Report(new(2, 100) { Loss = 0.5, Terms = [new("latent", 0.4, 0.8), new("lpl", 0.1, 0.2)], MemoryBytes = 1L << 31 });
+            line.Report(
+                new(2, 100)
+                {
+                    Loss = 0.5,
+                    Terms = [new("latent", 0.4, 0.8), new("lpl", 0.1, 0.2)],
+                    MemoryBytes = 1L << 31,
+                }
+            );
         }
 
         var text = output.ToString();
@@ -62,12 +69,14 @@ public sealed partial class LiveProgressLineTests : IDisposable
     public void Colors_AreWrittenWhereTheConsoleHasThem()
     {
         // The counterpart of the test without colours: the same drawing on a console of 256 colours does use them.
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Out = new AnsiConsoleOutput(output),
-            Ansi = AnsiSupport.Yes,
-            ColorSystem = ColorSystemSupport.EightBit,
-        });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Out = new AnsiConsoleOutput(output),
+                Ansi = AnsiSupport.Yes,
+                ColorSystem = ColorSystemSupport.EightBit,
+            }
+        );
         using (var line = new LiveProgressLine(console, time))
             line.Report(new(5, 10));
         Assert.Matches(ColorCode(), output.ToString());

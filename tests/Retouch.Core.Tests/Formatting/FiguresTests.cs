@@ -1,6 +1,5 @@
 using Retouch.Core.Formatting;
 
-
 namespace Retouch.Core.Tests.Formatting;
 
 public sealed class FiguresTests

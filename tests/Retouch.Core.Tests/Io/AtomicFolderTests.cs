@@ -27,11 +27,16 @@ public sealed class AtomicFolderTests : IDisposable
     public void A_failure_while_filling_leaves_the_old_content()
     {
         AtomicFolder.Write(Target, static f => Fill(f, "old", "b.txt"));
-        Assert.Throws<InvalidDataException>(() => AtomicFolder.Write(Target, static f =>
-        {
-            Fill(f, "new", "b.txt");
-            throw new InvalidDataException();
-        }));
+        Assert.Throws<InvalidDataException>(() =>
+            AtomicFolder.Write(
+                Target,
+                static f =>
+                {
+                    Fill(f, "new", "b.txt");
+                    throw new InvalidDataException();
+                }
+            )
+        );
         var error = Assert.Throws<EnvironmentException>(() => AtomicFolder.Write(Target, static _ => throw new IOException("disk full")));
         Assert.Contains("disk full", error.Message, StringComparison.Ordinal);
         Assert.Equal("old", File.ReadAllText(Path.Combine(Target, "b.txt")));
@@ -91,11 +96,14 @@ public sealed class AtomicFolderTests : IDisposable
     [Fact]
     public void Read_only_files_can_be_part_of_it()
     {
-        AtomicFolder.Write(Target, static f =>
-        {
-            Fill(f, "old", "b.txt");
-            File.SetAttributes(Path.Combine(f, "b.txt"), FileAttributes.ReadOnly);
-        });
+        AtomicFolder.Write(
+            Target,
+            static f =>
+            {
+                Fill(f, "old", "b.txt");
+                File.SetAttributes(Path.Combine(f, "b.txt"), FileAttributes.ReadOnly);
+            }
+        );
         AtomicFolder.Write(Target, static f => Fill(f, "new", "b.txt"));
         Assert.Equal("new", File.ReadAllText(Path.Combine(Target, "b.txt")));
     }

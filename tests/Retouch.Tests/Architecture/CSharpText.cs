@@ -39,7 +39,12 @@ internal static class CSharpText
                     String(start);
                 else
                 {
-                    depth += text[at] switch { '{' => 1, '}' => -1, _ => 0 };
+                    depth += text[at] switch
+                    {
+                        '{' => 1,
+                        '}' => -1,
+                        _ => 0,
+                    };
                     Keep();
                 }
             }

@@ -8,25 +8,34 @@ internal sealed record Violation(string Path, int Line, string Message)
     public override string ToString() => $"{Path}:{Line}: {Message}";
 }
 
-/// <summary>The rules of the house that a compiler does not hold. An assembly is a wall; the folders of an assembly are its rooms.</summary>
+/// <summary>
+/// The rules of the house that a compiler does not hold. An assembly is a wall; the folders of an assembly are its rooms.
+/// </summary>
 internal static partial class HouseRules
 {
     /// <summary>
-    /// The rooms of each assembly whose rooms are ordered, in the order of the flow: a room may use the rooms before it, never one after it.
-    /// The only such list. Where it has a <see cref="Hall"/>, files may lie in the assembly's own folder, and the folders that are not listed belong to them.
+    /// The rooms of each assembly whose rooms are ordered, in the order of the flow: a room may use the rooms before it, never one after
+    /// it. The only such list. Where it has a <see cref="Hall"/>, files may lie in the assembly's own folder, and the folders that are not
+    /// listed belong to them.
     /// </summary>
     public static readonly Dictionary<string, string[]> Rooms = new()
     {
         ["Retouch.Core"] = ["Errors", "Io", "Json", "Formatting"],
         ["Retouch"] =
         [
-            "Images", "Data", "Autoencoders", "Conditioning", "Diffusion", "Denoisers", "Samplers", "Objectives", "Pipelines", "Training",
+            "Images",
+            "Data",
+            "Autoencoders",
+            "Conditioning",
+            "Diffusion",
+            "Denoisers",
+            "Samplers",
+            "Objectives",
+            "Pipelines",
+            "Training",
         ],
         ["Retouch.Evaluation"] = [Hall, "Judging", "Studies", "Reports"],
-        ["Retouch.Experiments"] =
-        [
-            "Machine", "Sampling", "Probing", "Inspection", "Measuring", "Demo", "Studies", "Ablations",
-        ],
+        ["Retouch.Experiments"] = ["Machine", "Sampling", "Probing", "Inspection", "Measuring", "Demo", "Studies", "Ablations"],
     };
 
     /// <summary>The name under which the files of an assembly's own folder stand among its rooms.</summary>
@@ -53,6 +62,9 @@ internal static partial class HouseRules
     ];
 
     public const int LongestFile = 350;
+
+    /// <summary>Characters of a line, as .editorconfig and CSharpier have it.</summary>
+    public const int LongestLine = 140;
 
     private static readonly (string Pattern, string Message)[] Banned =
     [
@@ -89,6 +101,18 @@ internal static partial class HouseRules
             yield return new(path, lines, $"{lines} lines, at most {LongestFile}: does the file still have one reason to change?");
     }
 
+    /// <summary>Checks what holds for every text file of code, whatever its language.</summary>
+    public static IEnumerable<Violation> CheckLines(string path, string text)
+    {
+        var line = 0;
+        foreach (var content in text.Split('\n'))
+        {
+            line++;
+            if (content.Length > LongestLine)
+                yield return new(path, line, $"{content.Length} characters, at most {LongestLine}");
+        }
+    }
+
     /// <summary>Checks the references of a project file below src.</summary>
     public static IEnumerable<Violation> CheckProject(string path, string text)
     {
@@ -106,7 +130,9 @@ internal static partial class HouseRules
             yield return new(path, LineOf(text, match.Index), "a project-wide using of a room hides who uses it; write it in the files");
     }
 
-    /// <summary>An assembly's root namespace is its name, but for the generator: <c>Retouch.Torch.Generator</c> is a type of the engine.</summary>
+    /// <summary>
+    /// An assembly's root namespace is its name, but for the generator: <c>Retouch.Torch.Generator</c> is a type of the engine.
+    /// </summary>
     private static string RootNamespace(string assembly) => assembly == "Retouch.Torch.Generator" ? "Retouch.Torch.Generators" : assembly;
 
     private static IEnumerable<Violation> CheckNamespace(string path, string code, string expected)
@@ -151,11 +177,21 @@ internal static partial class HouseRules
             yield break;
         }
 
-        foreach (var violation in Mentions(path, code, assembly, rooms[(own + 1)..], $"downstream of {(rooms[own] == Hall ? assembly : rooms[own])}"))
+        foreach (
+            var violation in Mentions(
+                path,
+                code,
+                assembly,
+                rooms[(own + 1)..],
+                $"downstream of {(rooms[own] == Hall ? assembly : rooms[own])}"
+            )
+        )
             yield return violation;
     }
 
-    /// <summary>Mentions of rooms: in full (<c>Retouch.Training</c>, as in a using) or from within the namespace (<c>Training.Loop</c>).</summary>
+    /// <summary>
+    /// Mentions of rooms: in full (<c>Retouch.Training</c>, as in a using) or from within the namespace (<c>Training.Loop</c>).
+    /// </summary>
     private static IEnumerable<Violation> Mentions(string path, string code, string assembly, string[] rooms, string why)
     {
         if (rooms.Length == 0)
@@ -171,8 +207,11 @@ internal static partial class HouseRules
     [GeneratedRegex(@"^[ \t]*namespace\s+(?<name>[\w.]+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex NamespaceDeclaration();
 
-    [GeneratedRegex(@"^[ \t]*((public|internal|static|sealed|abstract|partial|readonly|ref|file|unsafe)\s+)*(class|record|struct|interface|enum|delegate)\s+\w+",
-        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^[ \t]*((public|internal|static|sealed|abstract|partial|readonly|ref|file|unsafe)\s+)*"
+            + @"(class|record|struct|interface|enum|delegate)\s+\w+",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture
+    )]
     private static partial Regex TypeDeclaration();
 
     [GeneratedRegex(@"\bRetouch\s*\.\s*(?!(Torch|Core)\b)[A-Z]\w*", RegexOptions.ExplicitCapture)]

@@ -68,7 +68,10 @@ public class HouseRulesTests
     [Fact]
     public void Type_OutsideANamespace_IsCaught()
     {
-        Assert.Contains("outside a namespace", Assert.Single(HouseRules.CheckSource("src/Retouch.Cli/A.cs", "internal sealed class A;\n")).Message);
+        Assert.Contains(
+            "outside a namespace",
+            Assert.Single(HouseRules.CheckSource("src/Retouch.Cli/A.cs", "internal sealed class A;\n")).Message
+        );
         Assert.Empty(HouseRules.CheckSource("src/Retouch.Cli/Program.cs", "return 0;\n"));
     }
 
@@ -77,6 +80,14 @@ public class HouseRulesTests
     {
         Assert.Empty(Check(Sampler, new string('\n', HouseRules.LongestFile - 4) + "//"));
         Assert.Contains("351 lines", Assert.Single(Check(Sampler, new string('\n', HouseRules.LongestFile - 2) + "//")).Message);
+    }
+
+    [Fact]
+    public void Line_PastTheLongestLength_IsCaught()
+    {
+        var longest = new string('→', HouseRules.LongestLine);
+        Assert.Empty(HouseRules.CheckLines(Sampler, $"a\n{longest}\n"));
+        Assert.StartsWith($"{Sampler}:2: 141 characters", Assert.Single(HouseRules.CheckLines(Sampler, $"a\n{longest}-\n")).ToString());
     }
 
     [Theory]
@@ -132,7 +143,10 @@ public class HouseRulesTests
 
     [Fact]
     public void GlobalUsing_OfARoom_IsCaught() =>
-        Assert.Contains("global using", Assert.Single(HouseRules.CheckSource("src/Retouch/Training/Usings.cs", "global using Retouch.Images;\n")).Message);
+        Assert.Contains(
+            "global using",
+            Assert.Single(HouseRules.CheckSource("src/Retouch/Training/Usings.cs", "global using Retouch.Images;\n")).Message
+        );
 
     [Theory]
     [InlineData("Retouch.Torch", "..\\Retouch\\Retouch.csproj")]
@@ -141,8 +155,17 @@ public class HouseRulesTests
     [InlineData("Retouch", "../Retouch.Evaluation/Retouch.Evaluation.csproj")]
     [InlineData("Retouch.Arena", "..\\Retouch.Cli\\Retouch.Cli.csproj")]
     public void Project_ReferencingAgainstTheWalls_IsCaught(string name, string reference) =>
-        Assert.Contains("must not reference", Assert.Single(HouseRules.CheckProject(
-            $"src/{name}/{name}.csproj", $"<Project>\n<ProjectReference Include=\"{reference}\" />\n</Project>")).Message);
+        Assert.Contains(
+            "must not reference",
+            Assert
+                .Single(
+                    HouseRules.CheckProject(
+                        $"src/{name}/{name}.csproj",
+                        $"<Project>\n<ProjectReference Include=\"{reference}\" />\n</Project>"
+                    )
+                )
+                .Message
+        );
 
     [Fact]
     public void Project_WithProjectWideUsings_IsCaught() =>
@@ -158,5 +181,8 @@ public class HouseRulesTests
     }
 
     private static string Squeeze(string code) =>
-        string.Join('\n', System.Text.RegularExpressions.Regex.Replace(code, " +", " ").Replace(" \n", "\n").Replace("\n g", " g").Split('\n'));
+        string.Join(
+            '\n',
+            System.Text.RegularExpressions.Regex.Replace(code, " +", " ").Replace(" \n", "\n").Replace("\n g", " g").Split('\n')
+        );
 }

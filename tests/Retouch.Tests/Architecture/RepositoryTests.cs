@@ -1,6 +1,5 @@
 using Retouch.Core.Io;
 
-
 namespace Retouch.Tests.Architecture;
 
 /// <summary>The tree as it stands keeps the rules of the house.</summary>
@@ -17,8 +16,8 @@ public class RepositoryTests
         }
     }
 
-    private static IEnumerable<(string Path, string Text)> Files(string pattern) =>
-        from file in Directory.EnumerateFiles(Path.Combine(Root, "src"), pattern, SearchOption.AllDirectories)
+    private static IEnumerable<(string Path, string Text)> Files(string pattern, string folder = "src") =>
+        from file in Directory.EnumerateFiles(Path.Combine(Root, folder), pattern, SearchOption.AllDirectories)
         let path = Path.GetRelativePath(Root, file).Replace('\\', '/')
         where !path.Contains("/obj/") && !path.Contains("/bin/")
         orderby path
@@ -39,6 +38,14 @@ public class RepositoryTests
     }
 
     [Fact]
+    public void Lines_FitTheirColumns()
+    {
+        var files = new[] { "src", "tests", "bench" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
+        Assert.NotEmpty(files);
+        AssertNone(files.SelectMany(static file => HouseRules.CheckLines(file.Path, file.Text)));
+    }
+
+    [Fact]
     public void Projects_KeepTheWalls()
     {
         var files = Files("*.csproj").ToList();
@@ -51,7 +58,10 @@ public class RepositoryTests
     {
         foreach (var (assembly, rooms) in HouseRules.Rooms)
         {
-            var folders = Directory.GetDirectories(Path.Combine(Root, "src", assembly)).Select(static folder => Path.GetFileName(folder)!).Except(["obj", "bin"]);
+            var folders = Directory
+                .GetDirectories(Path.Combine(Root, "src", assembly))
+                .Select(static folder => Path.GetFileName(folder)!)
+                .Except(["obj", "bin"]);
             Assert.Empty(rooms.Except([HouseRules.Hall]).Except(folders));
             Assert.Empty(rooms.Contains(HouseRules.Hall) ? [] : folders.Except(rooms));
         }
@@ -71,7 +81,10 @@ public class RepositoryTests
     public void Engine_ReferencesOnlyTheCore() => Assert.Equal(["Retouch.Core"], ReferencedBy(typeof(Retouch.Torch.Tensor)));
 
     private static IEnumerable<string> ReferencedBy(Type type) =>
-        type.Assembly.GetReferencedAssemblies().Select(static name => name.Name!).Where(static name => name.StartsWith("Retouch", StringComparison.Ordinal));
+        type
+            .Assembly.GetReferencedAssemblies()
+            .Select(static name => name.Name!)
+            .Where(static name => name.StartsWith("Retouch", StringComparison.Ordinal));
 
     [Fact]
     public void Solution_BuildsEveryProject()

@@ -4,23 +4,26 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Architecture;
 
 /// <summary>
-/// What stands between a file and a network hands <see cref="ITensorSource.ReadOwned"/> on: by default it copies what <see cref="ITensorSource.Read"/> gives, and the pages of a
-/// mapped file would stay in memory beside the weights.
+/// What stands between a file and a network hands <see cref="ITensorSource.ReadOwned"/> on: by default it copies what
+/// <see cref="ITensorSource.Read"/> gives, and the pages of a mapped file would stay in memory beside the weights.
 /// </summary>
 public sealed class TensorSourceTests
 {
     [Fact]
     public void Every_source_reads_owned_tensors_itself()
     {
-        var sources = new[] { typeof(ITensorSource).Assembly, typeof(WeightFiles).Assembly }.SelectMany(static a => a.GetTypes())
-            .Where(static t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(ITensorSource))).ToList();
+        var sources = new[] { typeof(ITensorSource).Assembly, typeof(WeightFiles).Assembly }
+            .SelectMany(static a => a.GetTypes())
+            .Where(static t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(ITensorSource)))
+            .ToList();
         Assert.True(sources.Count >= 8);
         Assert.Empty(sources.Where(static t => !DeclaresReadOwned(t)).Select(static t => t.FullName));
         Assert.False(DeclaresReadOwned(typeof(Forgetful)));
     }
 
     private static bool DeclaresReadOwned(Type type) =>
-        type.GetInterfaceMap(typeof(ITensorSource)).TargetMethods.Any(static m => m.Name == nameof(ITensorSource.ReadOwned) && m.DeclaringType != typeof(ITensorSource));
+        type.GetInterfaceMap(typeof(ITensorSource))
+            .TargetMethods.Any(static m => m.Name == nameof(ITensorSource.ReadOwned) && m.DeclaringType != typeof(ITensorSource));
 
     private sealed class Forgetful(ITensorSource whole) : ITensorSource
     {

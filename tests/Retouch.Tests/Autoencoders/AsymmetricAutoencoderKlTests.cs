@@ -27,7 +27,14 @@ public sealed class AsymmetricAutoencoderKlTests
             golden.Check("out.moments", moments);
             AutoencoderGolden.CheckPosterior(golden, Posterior.FromMoments(moments), network.Scale);
             AutoencoderGolden.CheckDecodingAndGradients(golden, network, network.Scale, seen, image, moments, "in.cot_moments");
-            golden.Check("out.decoded_masked", network.Decode(new Latent(network.Scale(golden.Read("in.latent"))), golden.Read("in.image_for_mask"), golden.Read("in.mask")));
+            golden.Check(
+                "out.decoded_masked",
+                network.Decode(
+                    new Latent(network.Scale(golden.Read("in.latent"))),
+                    golden.Read("in.image_for_mask"),
+                    golden.Read("in.mask")
+                )
+            );
         }
 
         Assert.Equal(before, Tensor.LiveCount);
@@ -49,7 +56,10 @@ public sealed class AsymmetricAutoencoderKlTests
         var plain = network.DecodeWithTaps(latent, request);
         Assert.Equal(plain.Rgb!.ToArray<float>(), ones.Rgb!.ToArray<float>());
         Assert.Equal(plain.Features[1].ToArray<float>(), ones.Features[1].ToArray<float>());
-        Assert.Equal(network.Decode(latent, image, Ops.Zeros([1L, 1, 32, 32])).ToArray<float>(), network.Decode(other, image, Ops.Zeros([1L, 1, 32, 32])).ToArray<float>());
+        Assert.Equal(
+            network.Decode(latent, image, Ops.Zeros([1L, 1, 32, 32])).ToArray<float>(),
+            network.Decode(other, image, Ops.Zeros([1L, 1, 32, 32])).ToArray<float>()
+        );
         Assert.NotEqual(network.Decode(latent).ToArray<float>(), network.Decode(other).ToArray<float>());
     }
 
@@ -79,7 +89,9 @@ public sealed class AsymmetricAutoencoderKlTests
     [InlineData("""{ "scaling_factor": 0 }""", "scaling_factor")]
     public void What_the_network_has_not_is_refused_by_name(string json, string member)
     {
-        var error = Assert.Throws<InputException>(() => AsymmetricAutoencoderKlConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json"));
+        var error = Assert.Throws<InputException>(() =>
+            AsymmetricAutoencoderKlConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json")
+        );
         Assert.Contains("vae/config.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(member, error.Message, StringComparison.Ordinal);
     }
@@ -91,10 +103,24 @@ public sealed class AsymmetricAutoencoderKlTests
         using var golden = GoldenCase.Open(Case);
         using var network = Load(golden);
         var (latent, image) = (new Latent(golden.Read("in.latent")), golden.Read("in.image_for_mask"));
-        Assert.Contains("the mask", Assert.Throws<InputException>(() => network.Decode(latent, image, Ops.Zeros([1L, 3, 32, 32]))).Message, StringComparison.Ordinal);
-        Assert.Contains("the image", Assert.Throws<InputException>(() => network.Decode(latent, Ops.Zeros([1L, 3, 16, 32]), golden.Read("in.mask"))).Message, StringComparison.Ordinal);
-        using var flat = new AsymmetricAutoencoderKl(new AsymmetricAutoencoderKlConfig { DownBlockOutChannels = [32, 32], UpBlockOutChannels = [32, 32] });
-        Assert.Contains("up_block_out_channels", Assert.Throws<InputException>(() => flat.Decode(new Latent(Ops.Zeros([1L, 4, 4, 4])), image, golden.Read("in.mask"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the mask",
+            Assert.Throws<InputException>(() => network.Decode(latent, image, Ops.Zeros([1L, 3, 32, 32]))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "the image",
+            Assert.Throws<InputException>(() => network.Decode(latent, Ops.Zeros([1L, 3, 16, 32]), golden.Read("in.mask"))).Message,
+            StringComparison.Ordinal
+        );
+        using var flat = new AsymmetricAutoencoderKl(
+            new AsymmetricAutoencoderKlConfig { DownBlockOutChannels = [32, 32], UpBlockOutChannels = [32, 32] }
+        );
+        Assert.Contains(
+            "up_block_out_channels",
+            Assert.Throws<InputException>(() => flat.Decode(new Latent(Ops.Zeros([1L, 4, 4, 4])), image, golden.Read("in.mask"))).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static AsymmetricAutoencoderKl Load(GoldenCase golden)

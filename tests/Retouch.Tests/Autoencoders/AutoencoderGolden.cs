@@ -39,7 +39,15 @@ internal static class AutoencoderGolden
     /// <param name="image">The leaf that was encoded.</param>
     /// <param name="encoded">What came of it.</param>
     /// <param name="cotangent">Names the gradient at <paramref name="encoded"/>.</param>
-    public static void CheckDecodingAndGradients(GoldenCase golden, IAutoencoder network, Func<Tensor, Tensor> scale, HashSet<string> seen, Tensor image, Tensor encoded, string cotangent)
+    public static void CheckDecodingAndGradients(
+        GoldenCase golden,
+        IAutoencoder network,
+        Func<Tensor, Tensor> scale,
+        HashSet<string> seen,
+        Tensor image,
+        Tensor encoded,
+        string cotangent
+    )
     {
         var raw = golden.ReadLeaf("in.latent");
         var decoded = network.Decode(new Latent(scale(raw)));

@@ -27,10 +27,15 @@ public sealed class AutoencoderKlCheckpointTests
     public void Missing_members_take_the_defaults_of_diffusers()
     {
         var config = AutoencoderKlConfig.FromJson([]);
-        Assert.Equal((3, 3, 4, 1, 32), (config.InChannels, config.OutChannels, config.LatentChannels, config.LayersPerBlock, config.NormNumGroups));
+        Assert.Equal(
+            (3, 3, 4, 1, 32),
+            (config.InChannels, config.OutChannels, config.LatentChannels, config.LayersPerBlock, config.NormNumGroups)
+        );
         Assert.Equal([64], config.BlockOutChannels);
         Assert.Equal(0.18215, config.ScalingFactor);
-        Assert.True(config is { UseQuantConv: true, UsePostQuantConv: true, MidBlockAddAttention: true, ForceUpcast: true, ShiftFactor: null });
+        Assert.True(
+            config is { UseQuantConv: true, UsePostQuantConv: true, MidBlockAddAttention: true, ForceUpcast: true, ShiftFactor: null }
+        );
     }
 
     [Theory]
@@ -60,10 +65,16 @@ public sealed class AutoencoderKlCheckpointTests
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
         using var weights = SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
-        var old = new Source(weights.Names.ToDictionary(
-            static name => name.Replace("to_q.", "query.", StringComparison.Ordinal).Replace("to_k.", "key.", StringComparison.Ordinal)
-                .Replace("to_v.", "value.", StringComparison.Ordinal).Replace("to_out.0.", "proj_attn.", StringComparison.Ordinal),
-            weights.Read));
+        var old = new Source(
+            weights.Names.ToDictionary(
+                static name =>
+                    name.Replace("to_q.", "query.", StringComparison.Ordinal)
+                        .Replace("to_k.", "key.", StringComparison.Ordinal)
+                        .Replace("to_v.", "value.", StringComparison.Ordinal)
+                        .Replace("to_out.0.", "proj_attn.", StringComparison.Ordinal),
+                weights.Read
+            )
+        );
         Assert.Contains("decoder.mid_block.attentions.0.proj_attn.bias", old.Names);
         using var network = New(golden);
         network.Load(old, Device.Cpu, null, "old");
@@ -84,7 +95,16 @@ public sealed class AutoencoderKlCheckpointTests
         tensors["encoder.mid_block.attentions.0.query.bias"] = Ops.Zeros([32L]);
         using var network = New(golden);
         var error = Assert.Throws<InputException>(() => network.Load(new Source(tensors), Device.Cpu, null, "broken.safetensors"));
-        foreach (var part in new[] { "broken.safetensors", "missing: decoder.conv_in.bias [32]", "wrong shape: encoder.conv_out.bias is [3], the network has [8]", "unexpected: decoder.up_blocks.7.nothing", "unexpected: encoder.mid_block.attentions.0.query.bias" })
+        foreach (
+            var part in new[]
+            {
+                "broken.safetensors",
+                "missing: decoder.conv_in.bias [32]",
+                "wrong shape: encoder.conv_out.bias is [3], the network has [8]",
+                "unexpected: decoder.up_blocks.7.nothing",
+                "unexpected: encoder.mid_block.attentions.0.query.bias",
+            }
+        )
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(network.Parameters.All, static p => p.HasValue);
     }
@@ -95,7 +115,11 @@ public sealed class AutoencoderKlCheckpointTests
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
         using var weights = SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
         using var network = New(golden);
-        Assert.Contains("float16", Assert.Throws<InputException>(() => network.Load(weights, Device.Cpu, DType.Float16, "vae")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "float16",
+            Assert.Throws<InputException>(() => network.Load(weights, Device.Cpu, DType.Float16, "vae")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -104,7 +128,11 @@ public sealed class AutoencoderKlCheckpointTests
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
         using var network = AutoencoderKlTests.Load(golden);
-        Assert.Contains("divisible by 2", Assert.Throws<InputException>(() => network.EncodePosterior(Ops.Zeros([1L, 3, 15, 16]))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "divisible by 2",
+            Assert.Throws<InputException>(() => network.EncodePosterior(Ops.Zeros([1L, 3, 15, 16]))).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<InputException>(() => network.EncodePosterior(Ops.Zeros([1L, 4, 16, 16])));
         Assert.Throws<InputException>(() => network.Decode(new Latent(Ops.Zeros([1L, 5, 4, 4]))));
         Assert.Throws<InputException>(() => network.Decode(new Latent(Ops.Zeros([4L, 4, 4]))));

@@ -40,7 +40,10 @@ public sealed class AutoencoderKlTests
             parameter.Value.ZeroInPlace();
         var kept = with.Parameters.Tensors().Where(static p => !p.Key.Contains("attentions", StringComparison.Ordinal)).ToDictionary();
         without.Load(new AutoencoderKlCheckpointTests.Source(kept), Device.Cpu, null, "vae");
-        Assert.Equal(with.EncodeMoments(golden.Read("in.image")).ToArray<float>(), without.EncodeMoments(golden.Read("in.image")).ToArray<float>());
+        Assert.Equal(
+            with.EncodeMoments(golden.Read("in.image")).ToArray<float>(),
+            without.EncodeMoments(golden.Read("in.image")).ToArray<float>()
+        );
         var latent = new Latent(golden.Read("in.latent"));
         Assert.Equal(with.Decode(latent).ToArray<float>(), without.Decode(latent).ToArray<float>());
     }
@@ -81,15 +84,25 @@ public sealed class AutoencoderKlTests
         var (again, againGradients) = Run(checkpoint: true);
         Assert.Equal(plain, again);
         Assert.Equal(plainGradients, againGradients);
-        Assert.Equal(frozen ? 1 : 1 + network.Parameters.All.Count(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal)), plainGradients.Count);
+        Assert.Equal(
+            frozen ? 1 : 1 + network.Parameters.All.Count(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal)),
+            plainGradients.Count
+        );
 
         (List<float[]> Values, List<float[]> Gradients) Run(bool checkpoint)
         {
             var z = golden.ReadLeaf("in.latent");
             var decoded = network.DecodeWithTaps(new Latent(z), new TapRequest([0, 1, 2, 3, 4], Rgb: true, Checkpoint: checkpoint));
-            var loss = decoded.Features.Select(static f => f.Square().Mean()).Aggregate(decoded.Rgb!.Square().Sum(), static (a, b) => a + b);
+            var loss = decoded
+                .Features.Select(static f => f.Square().Mean())
+                .Aggregate(decoded.Rgb!.Square().Sum(), static (a, b) => a + b);
             Autograd.Backward(loss);
-            var gradients = network.Parameters.All.Select(static p => p.Value.Grad).Prepend(z.Grad).OfType<Tensor>().Select(static g => g.ToArray<float>()).ToList();
+            var gradients = network
+                .Parameters.All.Select(static p => p.Value.Grad)
+                .Prepend(z.Grad)
+                .OfType<Tensor>()
+                .Select(static g => g.ToArray<float>())
+                .ToList();
             foreach (var parameter in network.Parameters.All)
                 parameter.Value.Grad = null;
             return ([.. decoded.Features.Append(decoded.Rgb!).Select(static f => f.ToArray<float>())], gradients);
@@ -154,7 +167,14 @@ public sealed class AutoencoderKlTests
     public void Looking_through_a_frozen_decoder_keeps_a_fraction_of_what_training_it_does()
     {
         using var generator = Generator.Create(Device.Cpu, 5);
-        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [8, 32, 128], LayersPerBlock = 2, NormNumGroups = 8 });
+        using var network = new AutoencoderKl(
+            new AutoencoderKlConfig
+            {
+                BlockOutChannels = [8, 32, 128],
+                LayersPerBlock = 2,
+                NormNumGroups = 8,
+            }
+        );
         network.Parameters.Initialise(generator, Device.Cpu);
         long Peak(bool trained, bool checkpoint)
         {
@@ -193,7 +213,16 @@ public sealed class AutoencoderKlTests
     public void Latents_are_standardised_by_channel_where_the_configuration_says_so()
     {
         using var scope = TensorScope.Enter();
-        using var network = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [32], LatentChannels = 2, ScalingFactor = 0.5, LatentsMean = [1, -2], LatentsStd = [2, 4] });
+        using var network = new AutoencoderKl(
+            new AutoencoderKlConfig
+            {
+                BlockOutChannels = [32],
+                LatentChannels = 2,
+                ScalingFactor = 0.5,
+                LatentsMean = [1, -2],
+                LatentsStd = [2, 4],
+            }
+        );
         var raw = Tensor.From([3f, 5, 2, 6], 1, 2, 1, 2);
         var scaled = network.Scale(raw);
         Assert.Equal([0.5f, 1, 0.5f, 1], scaled.ToArray<float>());

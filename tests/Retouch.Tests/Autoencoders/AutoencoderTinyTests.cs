@@ -47,14 +47,24 @@ public sealed class AutoencoderTinyTests
         var plain = Run(checkpoint: false);
         var again = Run(checkpoint: true);
         Assert.Equal(plain, again);
-        Assert.Equal(5 + (frozen ? 1 : 1 + network.Parameters.All.Count(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal))), plain.Count);
+        Assert.Equal(
+            5 + (frozen ? 1 : 1 + network.Parameters.All.Count(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal))),
+            plain.Count
+        );
 
         List<float[]> Run(bool checkpoint)
         {
             var z = golden.ReadLeaf("in.latent");
             var decoded = network.DecodeWithTaps(new Latent(z), new TapRequest([0, 1, 2, 3], Rgb: true, Checkpoint: checkpoint));
-            Autograd.Backward(decoded.Features.Select(static f => f.Square().Mean()).Aggregate(decoded.Rgb!.Square().Sum(), static (a, b) => a + b));
-            var gradients = network.Parameters.All.Select(static p => p.Value.Grad).Prepend(z.Grad).OfType<Tensor>().Select(static g => g.ToArray<float>()).ToList();
+            Autograd.Backward(
+                decoded.Features.Select(static f => f.Square().Mean()).Aggregate(decoded.Rgb!.Square().Sum(), static (a, b) => a + b)
+            );
+            var gradients = network
+                .Parameters.All.Select(static p => p.Value.Grad)
+                .Prepend(z.Grad)
+                .OfType<Tensor>()
+                .Select(static g => g.ToArray<float>())
+                .ToList();
             foreach (var parameter in network.Parameters.All)
                 parameter.Value.Grad = null;
             return [.. decoded.Features.Append(decoded.Rgb!).Select(static f => f.ToArray<float>()), .. gradients];
@@ -87,7 +97,10 @@ public sealed class AutoencoderTinyTests
     public void Taps_end_each_resolution()
     {
         using var network = new AutoencoderTiny(new AutoencoderTinyConfig());
-        Assert.Equal(["decoder.layers.4", "decoder.layers.9", "decoder.layers.14", "decoder.layers.17"], network.Taps.Select(static t => t.Name));
+        Assert.Equal(
+            ["decoder.layers.4", "decoder.layers.9", "decoder.layers.14", "decoder.layers.17"],
+            network.Taps.Select(static t => t.Name)
+        );
         Assert.Equal([1, 2, 4, 8], network.Taps.Select(static t => t.Scale));
         Assert.All(network.Taps, static t => Assert.Equal(64, t.Channels));
         Assert.Equal(8, network.Downsampling);
@@ -141,7 +154,9 @@ public sealed class AutoencoderTinyTests
     [InlineData("""{ "latent_magnitude": 0 }""", "latent_magnitude")]
     public void What_the_network_has_not_is_refused_by_name(string json, string member)
     {
-        var error = Assert.Throws<InputException>(() => AutoencoderTinyConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json"));
+        var error = Assert.Throws<InputException>(() =>
+            AutoencoderTinyConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json")
+        );
         Assert.Contains("vae/config.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(member, error.Message, StringComparison.Ordinal);
     }

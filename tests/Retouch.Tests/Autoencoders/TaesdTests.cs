@@ -26,11 +26,19 @@ public sealed class TaesdTests : IDisposable
             foreach (var (half, shift) in new[] { ("encoder", 0), ("decoder", 1) })
             {
                 var prefix = $"{half}.layers.";
-                SafetensorsWriter.Write(_folder[$"vae/taesd_{half}.safetensors"], weights.Names.Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Select(n =>
-                {
-                    var parts = n[prefix.Length..].Split('.', 2);
-                    return KeyValuePair.Create($"{int.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture) + shift}.{parts[1]}", weights.Read(n));
-                }));
+                SafetensorsWriter.Write(
+                    _folder[$"vae/taesd_{half}.safetensors"],
+                    weights
+                        .Names.Where(n => n.StartsWith(prefix, StringComparison.Ordinal))
+                        .Select(n =>
+                        {
+                            var parts = n[prefix.Length..].Split('.', 2);
+                            return KeyValuePair.Create(
+                                $"{int.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture) + shift}.{parts[1]}",
+                                weights.Read(n)
+                            );
+                        })
+                );
             }
         }
 
@@ -52,18 +60,32 @@ public sealed class TaesdTests : IDisposable
         using var scope = TensorScope.Enter();
         SafetensorsWriter.Write(_folder["vae/x_encoder.safetensors"], [KeyValuePair.Create("0.weight", Ops.Zeros([4L, 3, 3, 3]))]);
         SafetensorsWriter.Write(_folder["vae/x_decoder.safetensors"], [KeyValuePair.Create("blocks.weight", Ops.Zeros([4L, 3, 3, 3]))]);
-        Assert.Contains("blocks.weight", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["vae"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "blocks.weight",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["vae"], Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
         SafetensorsWriter.Write(_folder["vae/x_decoder.safetensors"], [KeyValuePair.Create("1.weight", Ops.Zeros([4L]))]);
-        Assert.Contains("decoder does not start", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["vae"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "decoder does not start",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["vae"], Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [SharedFact("models/taesd")]
     public void Published_weights_give_the_published_results()
     {
-        var models = JsonNode.Parse(File.ReadAllText(SharedFactAttribute.PathOf("golden", "taesd_real", "case.json")))!["weights"]!.AsObject();
+        var models = JsonNode.Parse(File.ReadAllText(SharedFactAttribute.PathOf("golden", "taesd_real", "case.json")))![
+            "weights"
+        ]!.AsObject();
         Assert.Equal(4, models.Count);
         foreach (var (name, facts) in models)
-            Check(name, SharedFactAttribute.PathOf("golden", "taesd_real", facts!["file"]!.GetValue<string>()), (double)facts["tolerance_abs"]!);
+            Check(
+                name,
+                SharedFactAttribute.PathOf("golden", "taesd_real", facts!["file"]!.GetValue<string>()),
+                (double)facts["tolerance_abs"]!
+            );
         Check("taesd_diffusers", SharedFactAttribute.PathOf("golden", "taesd_real", "io.safetensors"), 1e-4);
     }
 

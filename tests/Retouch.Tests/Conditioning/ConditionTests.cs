@@ -10,10 +10,14 @@ public sealed class ConditionTests
     public void Every_member_goes_along()
     {
         using var scope = TensorScope.Enter();
-        static Condition Make(float first) => new(Tensor.From([(long)first]))
-        {
-            Text = Ops.Full([1, 2, 3], first), TextMask = Ops.Full([1, 2], (long)first, dtype: DType.Int64), Pooled = Ops.Full([1, 4], first), TimeIds = Ops.Full([1, 6], first),
-        };
+        static Condition Make(float first) =>
+            new(Tensor.From([(long)first]))
+            {
+                Text = Ops.Full([1, 2, 3], first),
+                TextMask = Ops.Full([1, 2], (long)first, dtype: DType.Int64),
+                Pooled = Ops.Full([1, 4], first),
+                TimeIds = Ops.Full([1, 6], first),
+            };
         var all = Condition.Cat([Make(1), Make(2), Make(3)]);
         Assert.Equal(3, all.Batch);
         Assert.Equal([1L, 2, 3], all.ClassLabels!.ToArray<long>());

@@ -14,58 +14,109 @@ public sealed class BatchPlanTests
         select (count, batch, (ulong)seed);
 
     [Fact]
-    public void Short_batches_show_every_sample_once_an_epoch() => ForAll(c =>
-    {
-        var plan = new BatchPlan(c.Count, new BatchPlanOptions { BatchSize = c.Batch, Seed = c.Seed, End = EpochEnd.Short });
-        var batches = Take(plan, default, plan.BatchesPerEpoch);
-        return batches.SelectMany(b => b.Samples).Select(s => s.Index).Order().SequenceEqual(Enumerable.Range(0, c.Count))
-            && batches.All(b => b.Epoch == 0) && batches[^1].Next == new DataCursor(1, 0);
-    });
-
-    [Fact]
-    public void Wrapping_batches_are_full_and_show_every_sample_equally_often() => ForAll(c =>
-    {
-        var plan = new BatchPlan(c.Count, new BatchPlanOptions { BatchSize = c.Batch, Seed = c.Seed, End = EpochEnd.Wrap });
-        // As many batches as samples are exactly as many epochs as a batch has samples.
-        var batches = Take(plan, default, c.Count);
-        return batches.All(b => b.Samples.Count == c.Batch)
-            && batches.SelectMany(b => b.Samples).CountBy(s => s.Index).All(p => p.Value == c.Batch)
-            && batches.SelectMany(b => b.Samples).Distinct().Count() == c.Count * c.Batch;
-    });
-
-    [Fact]
-    public void Dropping_keeps_batches_within_their_epoch() => ForAll(c =>
-    {
-        if (c.Batch > c.Count)
-            return true;
-        var plan = new BatchPlan(c.Count, new BatchPlanOptions { BatchSize = c.Batch, Seed = c.Seed });
-        var batches = Take(plan, default, 3 * plan.BatchesPerEpoch);
-        return batches.Index().All(b => b.Item.Samples.Count == c.Batch && b.Item.Samples.All(s => s.Epoch == b.Index / plan.BatchesPerEpoch))
-            && batches.SelectMany(b => b.Samples).Distinct().Count() == 3 * plan.BatchesPerEpoch * c.Batch;
-    });
-
-    [Fact]
-    public void Any_cursor_resumes_exactly() => ForAll(c =>
-    {
-        foreach (var end in new[] { EpochEnd.Wrap, EpochEnd.Short })
+    public void Short_batches_show_every_sample_once_an_epoch() =>
+        ForAll(c =>
         {
-            var options = new BatchPlanOptions { BatchSize = c.Batch, Seed = c.Seed, End = end };
-            var whole = Take(new BatchPlan(c.Count, options), default, 12);
-            var resumed = Take(new BatchPlan(c.Count, options), whole[4].Next, 7);
-            if (!resumed.SelectMany(b => b.Samples).SequenceEqual(whole[5..].SelectMany(b => b.Samples)))
-                return false;
-        }
+            var plan = new BatchPlan(
+                c.Count,
+                new BatchPlanOptions
+                {
+                    BatchSize = c.Batch,
+                    Seed = c.Seed,
+                    End = EpochEnd.Short,
+                }
+            );
+            var batches = Take(plan, default, plan.BatchesPerEpoch);
+            return batches.SelectMany(b => b.Samples).Select(s => s.Index).Order().SequenceEqual(Enumerable.Range(0, c.Count))
+                && batches.All(b => b.Epoch == 0)
+                && batches[^1].Next == new DataCursor(1, 0);
+        });
 
-        return true;
-    });
+    [Fact]
+    public void Wrapping_batches_are_full_and_show_every_sample_equally_often() =>
+        ForAll(c =>
+        {
+            var plan = new BatchPlan(
+                c.Count,
+                new BatchPlanOptions
+                {
+                    BatchSize = c.Batch,
+                    Seed = c.Seed,
+                    End = EpochEnd.Wrap,
+                }
+            );
+            // As many batches as samples are exactly as many epochs as a batch has samples.
+            var batches = Take(plan, default, c.Count);
+            return batches.All(b => b.Samples.Count == c.Batch)
+                && batches.SelectMany(b => b.Samples).CountBy(s => s.Index).All(p => p.Value == c.Batch)
+                && batches.SelectMany(b => b.Samples).Distinct().Count() == c.Count * c.Batch;
+        });
+
+    [Fact]
+    public void Dropping_keeps_batches_within_their_epoch() =>
+        ForAll(c =>
+        {
+            if (c.Batch > c.Count)
+                return true;
+            var plan = new BatchPlan(c.Count, new BatchPlanOptions { BatchSize = c.Batch, Seed = c.Seed });
+            var batches = Take(plan, default, 3 * plan.BatchesPerEpoch);
+            return batches
+                    .Index()
+                    .All(b => b.Item.Samples.Count == c.Batch && b.Item.Samples.All(s => s.Epoch == b.Index / plan.BatchesPerEpoch))
+                && batches.SelectMany(b => b.Samples).Distinct().Count() == 3 * plan.BatchesPerEpoch * c.Batch;
+        });
+
+    [Fact]
+    public void Any_cursor_resumes_exactly() =>
+        ForAll(c =>
+        {
+            foreach (var end in new[] { EpochEnd.Wrap, EpochEnd.Short })
+            {
+                var options = new BatchPlanOptions
+                {
+                    BatchSize = c.Batch,
+                    Seed = c.Seed,
+                    End = end,
+                };
+                var whole = Take(new BatchPlan(c.Count, options), default, 12);
+                var resumed = Take(new BatchPlan(c.Count, options), whole[4].Next, 7);
+                if (!resumed.SelectMany(b => b.Samples).SequenceEqual(whole[5..].SelectMany(b => b.Samples)))
+                    return false;
+            }
+
+            return true;
+        });
 
     [Theory]
     [InlineData(EpochEnd.DropRest)]
     [InlineData(EpochEnd.Wrap)]
     public void Ranks_share_the_batch_of_one_process(EpochEnd end)
     {
-        var one = new BatchPlan(23, new BatchPlanOptions { BatchSize = 6, Seed = 9, End = end });
-        BatchPlan[] three = [.. Enumerable.Range(0, 3).Select(r => new BatchPlan(23, new BatchPlanOptions { BatchSize = 2, Seed = 9, End = end, Rank = r, WorldSize = 3 }))];
+        var one = new BatchPlan(
+            23,
+            new BatchPlanOptions
+            {
+                BatchSize = 6,
+                Seed = 9,
+                End = end,
+            }
+        );
+        BatchPlan[] three =
+        [
+            .. Enumerable
+                .Range(0, 3)
+                .Select(r => new BatchPlan(
+                    23,
+                    new BatchPlanOptions
+                    {
+                        BatchSize = 2,
+                        Seed = 9,
+                        End = end,
+                        Rank = r,
+                        WorldSize = 3,
+                    }
+                )),
+        ];
         var cursor = default(DataCursor);
         for (var i = 0; i < 12; i++)
         {
@@ -81,7 +132,15 @@ public sealed class BatchPlanTests
     {
         int[] Order(ulong seed, long epoch, bool shuffle = true)
         {
-            var plan = new BatchPlan(50, new BatchPlanOptions { BatchSize = 50, Seed = seed, Shuffle = shuffle });
+            var plan = new BatchPlan(
+                50,
+                new BatchPlanOptions
+                {
+                    BatchSize = 50,
+                    Seed = seed,
+                    Shuffle = shuffle,
+                }
+            );
             return [.. plan.At(new DataCursor(epoch, 0)).Samples.Select(s => s.Index)];
         }
 
@@ -95,7 +154,8 @@ public sealed class BatchPlanTests
     {
         // 24 orders of 4 samples over 24000 epochs: chi-square with 23 degrees of freedom, below 49.7 but for one chance in a thousand.
         var plan = new BatchPlan(4, new BatchPlanOptions { BatchSize = 4, Seed = 17 });
-        var counts = Enumerable.Range(0, 24_000)
+        var counts = Enumerable
+            .Range(0, 24_000)
             .CountBy(epoch => string.Concat(plan.At(new DataCursor(epoch, 0)).Samples.Select(s => s.Index)))
             .ToDictionary();
         Assert.Equal(24, counts.Count);
@@ -107,8 +167,28 @@ public sealed class BatchPlanTests
     {
         Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 6 }));
         Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 0 }));
-        Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 1, Rank = 2, WorldSize = 2 }));
-        Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 1, WorldSize = 2, End = EpochEnd.Short }));
+        Assert.Throws<UsageException>(() =>
+            new BatchPlan(
+                5,
+                new BatchPlanOptions
+                {
+                    BatchSize = 1,
+                    Rank = 2,
+                    WorldSize = 2,
+                }
+            )
+        );
+        Assert.Throws<UsageException>(() =>
+            new BatchPlan(
+                5,
+                new BatchPlanOptions
+                {
+                    BatchSize = 1,
+                    WorldSize = 2,
+                    End = EpochEnd.Short,
+                }
+            )
+        );
         Assert.Throws<InputException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 1 }).At(new DataCursor(0, 6)));
     }
 

@@ -15,13 +15,16 @@ public sealed class BucketsTests
         Assert.Contains(new BucketSize(256, 1024), sizes);
         Assert.Contains(new BucketSize(1024, 256), sizes);
         Assert.Contains(new BucketSize(640, 384), sizes);
-        Assert.All(sizes, s =>
-        {
-            Assert.Equal((0, 0), (s.Width % 64, s.Height % 64));
-            Assert.InRange(s.Width * s.Height, (512 * 512) - (1024 * 64), 512 * 512);
-            Assert.InRange(Math.Min(s.Width, s.Height), 256, 512);
-            Assert.Contains(new BucketSize(s.Height, s.Width), sizes);
-        });
+        Assert.All(
+            sizes,
+            s =>
+            {
+                Assert.Equal((0, 0), (s.Width % 64, s.Height % 64));
+                Assert.InRange(s.Width * s.Height, (512 * 512) - (1024 * 64), 512 * 512);
+                Assert.InRange(Math.Min(s.Width, s.Height), 256, 512);
+                Assert.Contains(new BucketSize(s.Height, s.Width), sizes);
+            }
+        );
         Assert.Throws<UsageException>(() => Buckets.Sizes(512, 64, 600, 1024));
         Assert.Throws<UsageException>(() => Buckets.Sizes(40, 64, 32, 50));
     }
@@ -42,7 +45,17 @@ public sealed class BucketsTests
     public void Every_batch_is_of_one_group_and_goes_on_anywhere()
     {
         int[] groups = [.. Enumerable.Range(0, 41).Select(static k => k % 7 == 0 ? 2 : k % 2)];
-        BatchPlan Plan(int rank = 0, int world = 1, int batch = 4) => new(groups, new BatchPlanOptions { BatchSize = batch, Seed = 3, Rank = rank, WorldSize = world });
+        BatchPlan Plan(int rank = 0, int world = 1, int batch = 4) =>
+            new(
+                groups,
+                new BatchPlanOptions
+                {
+                    BatchSize = batch,
+                    Seed = 3,
+                    Rank = rank,
+                    WorldSize = world,
+                }
+            );
         var plan = Plan();
         var whole = Take(plan, default, 30);
         Assert.All(whole, b => Assert.Single(b.Samples.Select(s => plan.GroupOf(s.Index)).Distinct()));
@@ -65,7 +78,10 @@ public sealed class BucketsTests
         // Broken ones are replaced by others of their group.
         var source = new FakeSource(20, static k => k is 3 or 4, width: 40, height: 40);
         var plan = new BatchPlan([.. Enumerable.Range(0, 20).Select(static k => k % 2)], new BatchPlanOptions { BatchSize = 5, Seed = 1 });
-        var loader = new SampleLoader(source, plan, new Framing { Width = 16, Height = 16 }, new Quarantine(20, 0.5)) { Sizes = [new(16, 8), new(8, 24)] };
+        var loader = new SampleLoader(source, plan, new Framing { Width = 16, Height = 16 }, new Quarantine(20, 0.5))
+        {
+            Sizes = [new(16, 8), new(8, 24)],
+        };
         using var prefetcher = new Prefetcher(plan, loader, new PrefetchOptions { EndEpoch = 3 }, TimeProvider.System);
         var sizes = new HashSet<(int, int)>();
         while (prefetcher.Next() is { } batch)

@@ -15,7 +15,13 @@ public sealed class FramingTests
     [InlineData(40, 40, 40, 40)]
     public void Every_shape_gets_the_size(int width, int height, int toWidth, int toHeight)
     {
-        var framing = new Framing { Width = toWidth, Height = toHeight, Crop = CropMode.Random, FlipProbability = 0.5 };
+        var framing = new Framing
+        {
+            Width = toWidth,
+            Height = toHeight,
+            Crop = CropMode.Random,
+            FlipProbability = 0.5,
+        };
         for (var seed = 0UL; seed < 20; seed++)
         {
             var framed = framing.Apply(Source(width, height), seed, "x");
@@ -28,7 +34,12 @@ public sealed class FramingTests
     public void Centre_crops_of_the_resized_picture_are_what_is_asked_for()
     {
         var source = Source(97, 64);
-        var framed = new Framing { Width = 32, Height = 32, Filter = ResizeFilter.Bicubic }.Apply(source, 1, "x");
+        var framed = new Framing
+        {
+            Width = 32,
+            Height = 32,
+            Filter = ResizeFilter.Bicubic,
+        }.Apply(source, 1, "x");
         // 97 * 32 / 64 is 48.5, cut to 48.
         var expected = source.Picture.Resize(48, 32, ResizeFilter.Bicubic).Crop(8, 0, 32, 32);
         Assert.True(framed.Picture.SameAs(expected));
@@ -38,8 +49,17 @@ public sealed class FramingTests
     [Fact]
     public void Random_crops_reach_every_place_and_flips_have_their_share()
     {
-        var framing = new Framing { Width = 8, Height = 8, Crop = CropMode.Random, FlipProbability = 0.25 };
-        var records = Enumerable.Range(0, 4000).Select(seed => framing.Apply(Source(12, 8), SplitMix64.Derive((ulong)seed), "x").Record).ToList();
+        var framing = new Framing
+        {
+            Width = 8,
+            Height = 8,
+            Crop = CropMode.Random,
+            FlipProbability = 0.25,
+        };
+        var records = Enumerable
+            .Range(0, 4000)
+            .Select(seed => framing.Apply(Source(12, 8), SplitMix64.Derive((ulong)seed), "x").Record)
+            .ToList();
         Assert.Equal([0, 1, 2, 3, 4], records.Select(r => r.Left).Distinct().Order());
         // 1000 with a standard deviation of 27.
         Assert.InRange(records.Count(r => r.Flipped), 860, 1140);
@@ -49,7 +69,13 @@ public sealed class FramingTests
     [Fact]
     public void The_seed_alone_decides()
     {
-        var framing = new Framing { Width = 8, Height = 8, Crop = CropMode.Random, FlipProbability = 0.5 };
+        var framing = new Framing
+        {
+            Width = 8,
+            Height = 8,
+            Crop = CropMode.Random,
+            FlipProbability = 0.5,
+        };
         Assert.True(framing.Apply(Source(20, 30), 5, "x").Picture.SameAs(framing.Apply(Source(20, 30), 5, "x").Picture));
     }
 
@@ -67,7 +93,14 @@ public sealed class FramingTests
     public void Options_out_of_range_are_refused()
     {
         Assert.Throws<UsageException>(() => new Framing { Width = 0, Height = 8 }.Validate());
-        Assert.Throws<UsageException>(() => new Framing { Width = 8, Height = 8, FlipProbability = double.NaN }.Validate());
+        Assert.Throws<UsageException>(() =>
+            new Framing
+            {
+                Width = 8,
+                Height = 8,
+                FlipProbability = double.NaN,
+            }.Validate()
+        );
     }
 
     private static SourcePicture Source(int width, int height) => new(PictureTestFiles.Gradient(width, height), width, height);

@@ -40,11 +40,14 @@ public sealed class ImageFolderTests : IDisposable
         folder.Add("1.txt", "a cat\n on  a mat\n");
         folder.Add("2.txt", "not this");
         folder.Add("5.txt", " \n");
-        folder.Add("metadata.jsonl", """
+        folder.Add(
+            "metadata.jsonl",
+            """
             {"file_name": "2.png", "text": "a dog", "mine": [1, 2]}
 
             {"file_name": "./3.png", "caption": "ein Bär"}
-            """);
+            """
+        );
         Assert.Equal(["a cat on a mat", "a dog", "ein Bär", null, null], Samples(ImageFolder.Open(folder.Path)).Select(s => s.Caption));
     }
 
@@ -52,10 +55,13 @@ public sealed class ImageFolderTests : IDisposable
     public void Metadata_may_stand_in_subfolders_and_name_labels()
     {
         AddPictures("train/x/1.png", "train/2.png", "3.png");
-        folder.Add("train/metadata.jsonl", """
+        folder.Add(
+            "train/metadata.jsonl",
+            """
             {"file_name": "x/1.png", "label": "dog"}
             {"file_name": "2.png", "label": "cat"}
-            """);
+            """
+        );
         var source = ImageFolder.Open(folder.Path);
         Assert.Equal(["cat", "dog"], source.Classes);
         Assert.Equal([null, 0, 1], Samples(source).Select(s => s.Label));
@@ -65,10 +71,13 @@ public sealed class ImageFolderTests : IDisposable
     public void Numbered_labels_borrow_the_names_of_their_folders()
     {
         AddPictures("pear/1.png", "apple/1.png");
-        folder.Add("metadata.jsonl", """
+        folder.Add(
+            "metadata.jsonl",
+            """
             {"file_name": "pear/1.png", "label": 0}
             {"file_name": "apple/1.png", "label": 2}
-            """);
+            """
+        );
         var source = ImageFolder.Open(folder.Path);
         Assert.Equal(["pear", "1", "apple"], source.Classes);
         Assert.Equal([2, 0], Samples(source).Select(s => s.Label));
@@ -120,8 +129,16 @@ public sealed class ImageFolderTests : IDisposable
         Assert.Contains(".webp", message, StringComparison.Ordinal);
         Assert.Contains("1 subfolders", message, StringComparison.Ordinal);
         Assert.Contains("2 other files", message, StringComparison.Ordinal);
-        Assert.Contains("no folder", Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/none")).Message, StringComparison.Ordinal);
-        Assert.Contains("is a file", Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/a.txt")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no folder",
+            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/none")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "is a file",
+            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/a.txt")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [RealPicturesFact]

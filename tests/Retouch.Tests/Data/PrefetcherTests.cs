@@ -6,18 +6,38 @@ namespace Retouch.Tests.Data;
 
 public sealed class PrefetcherTests
 {
-    private static readonly Framing Framing = new() { Width = 6, Height = 6, Crop = CropMode.Random, FlipProbability = 0.5 };
+    private static readonly Framing Framing = new()
+    {
+        Width = 6,
+        Height = 6,
+        Crop = CropMode.Random,
+        FlipProbability = 0.5,
+    };
 
     [Fact]
     public void Batches_do_not_depend_on_threads_nor_on_what_is_broken_where()
     {
         static bool Broken(int index) => index % 7 == 3;
-        List<byte[]>[] runs = [.. new[] { (1, 1), (4, 3), (8, 6) }.Select(setup =>
-        {
-            var source = new FakeSource(41, Broken);
-            using var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 5, Seed = 11, End = EpochEnd.Wrap }, setup.Item1, setup.Item2, share: 1);
-            return Enumerable.Range(0, 30).Select(_ => prefetcher.Next()!.Pixels).ToList();
-        })];
+        List<byte[]>[] runs =
+        [
+            .. new[] { (1, 1), (4, 3), (8, 6) }.Select(setup =>
+            {
+                var source = new FakeSource(41, Broken);
+                using var prefetcher = Make(
+                    source,
+                    new BatchPlanOptions
+                    {
+                        BatchSize = 5,
+                        Seed = 11,
+                        End = EpochEnd.Wrap,
+                    },
+                    setup.Item1,
+                    setup.Item2,
+                    share: 1
+                );
+                return Enumerable.Range(0, 30).Select(_ => prefetcher.Next()!.Pixels).ToList();
+            }),
+        ];
         Assert.All(runs[1..], run => Assert.Equal(runs[0], run));
     }
 
@@ -73,7 +93,13 @@ public sealed class PrefetcherTests
     public void Unusable_pictures_are_replaced_named_and_counted()
     {
         var source = new FakeSource(40, index => index is 4 or 17);
-        using var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 8, End = EpochEnd.Short }, share: 0.05, end: 2, out var quarantine);
+        using var prefetcher = Make(
+            source,
+            new BatchPlanOptions { BatchSize = 8, End = EpochEnd.Short },
+            share: 0.05,
+            end: 2,
+            out var quarantine
+        );
         while (prefetcher.Next() is { } batch)
             Assert.DoesNotContain(batch.Samples, s => s.Id is "4.png" or "17.png");
         Assert.Equal([4, 17], quarantine.Pictures.Select(p => p.Index));
@@ -84,7 +110,11 @@ public sealed class PrefetcherTests
     public void Too_many_unusable_pictures_reach_the_consumer()
     {
         using var prefetcher = Make(new FakeSource(40, index => index % 4 == 0), new BatchPlanOptions { BatchSize = 40 });
-        Assert.Contains("pictures cannot be used", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "pictures cannot be used",
+            Assert.Throws<InputException>(() => prefetcher.Next()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -124,7 +154,9 @@ public sealed class PrefetcherTests
         using var prefetcher = new Prefetcher(
             new BatchPlan(10, new BatchPlanOptions { BatchSize = 2 }),
             new SampleLoader(new FakeSource(10), new BatchPlan(10, new BatchPlanOptions { BatchSize = 2 }), Framing, new Quarantine(10)),
-            new PrefetchOptions(), clock);
+            new PrefetchOptions(),
+            clock
+        );
         prefetcher.Next();
         prefetcher.Next();
         Assert.Equal(TimeSpan.FromSeconds(2), prefetcher.Waited);
@@ -140,17 +172,40 @@ public sealed class PrefetcherTests
     }
 
     private static Prefetcher Make(
-        FakeSource source, BatchPlanOptions options, int workers = 2, int ahead = 2, double share = 0.05, DataCursor start = default, long? end = null) =>
-        Make(source, options, share, end, out _, workers, ahead, start);
+        FakeSource source,
+        BatchPlanOptions options,
+        int workers = 2,
+        int ahead = 2,
+        double share = 0.05,
+        DataCursor start = default,
+        long? end = null
+    ) => Make(source, options, share, end, out _, workers, ahead, start);
 
     private static Prefetcher Make(
-        FakeSource source, BatchPlanOptions options, double share, long? end, out Quarantine quarantine, int workers = 2, int ahead = 2, DataCursor start = default)
+        FakeSource source,
+        BatchPlanOptions options,
+        double share,
+        long? end,
+        out Quarantine quarantine,
+        int workers = 2,
+        int ahead = 2,
+        DataCursor start = default
+    )
     {
         quarantine = new Quarantine(source.Count, share);
         var plan = new BatchPlan(source.Count, options);
         return new Prefetcher(
-            plan, new SampleLoader(source, plan, Framing, quarantine),
-            new PrefetchOptions { Workers = workers, Ahead = ahead, Start = start, EndEpoch = end }, TimeProvider.System);
+            plan,
+            new SampleLoader(source, plan, Framing, quarantine),
+            new PrefetchOptions
+            {
+                Workers = workers,
+                Ahead = ahead,
+                Start = start,
+                EndEpoch = end,
+            },
+            TimeProvider.System
+        );
     }
 
     /// <summary>A clock that is a second later whenever it is looked at.</summary>

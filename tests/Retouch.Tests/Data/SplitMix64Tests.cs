@@ -28,9 +28,13 @@ public sealed class SplitMix64Tests
 
     [Fact]
     public void Derived_seeds_depend_on_every_part_and_its_place() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<ulong, ulong, ulong>((seed, a, b) =>
-            SplitMix64.Derive(seed, a, b) == SplitMix64.Derive(seed, a, b)
-            && (a == b || SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed, b, a))
-            && SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed, a, b + 1)
-            && SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed + 1, a, b)));
+        Check.QuickThrowOnFailure(
+            Prop.ForAll<ulong, ulong, ulong>(
+                (seed, a, b) =>
+                    SplitMix64.Derive(seed, a, b) == SplitMix64.Derive(seed, a, b)
+                    && (a == b || SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed, b, a))
+                    && SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed, a, b + 1)
+                    && SplitMix64.Derive(seed, a, b) != SplitMix64.Derive(seed + 1, a, b)
+            )
+        );
 }

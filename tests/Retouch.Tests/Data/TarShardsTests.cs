@@ -21,8 +21,23 @@ public sealed class TarShardsTests : IDisposable
     [InlineData(TarEntryFormat.V7)]
     public void Samples_are_read_from_all_formats(TarEntryFormat format)
     {
-        var first = Write("shard-000000.tar", format, ("000001.jpg", Jpeg(1)), ("000001.txt", Utf8(" a\nred  ball ")), ("000001.json", Utf8("""{ "label": 3 }""")), ("./000002.png", Png(2)), ("000002.cls", Utf8("1\n")));
-        var second = Write("shard-000001.tar", format, ("000003.jpg", Jpeg(3)), ("000003.json", Utf8("""{ "caption": "named", "label": null }""")), ("000004.txt", Utf8("no picture")), ("000005.webm", [1]));
+        var first = Write(
+            "shard-000000.tar",
+            format,
+            ("000001.jpg", Jpeg(1)),
+            ("000001.txt", Utf8(" a\nred  ball ")),
+            ("000001.json", Utf8("""{ "label": 3 }""")),
+            ("./000002.png", Png(2)),
+            ("000002.cls", Utf8("1\n"))
+        );
+        var second = Write(
+            "shard-000001.tar",
+            format,
+            ("000003.jpg", Jpeg(3)),
+            ("000003.json", Utf8("""{ "caption": "named", "label": null }""")),
+            ("000004.txt", Utf8("no picture")),
+            ("000005.webm", [1])
+        );
         var source = TarShards.Open([first, second]);
         Assert.Equal(3, source.Count);
         Assert.Equal(new("shard-000000.tar/000001.jpg", 3, "a red ball"), source[0]);
@@ -44,7 +59,9 @@ public sealed class TarShardsTests : IDisposable
     [Fact]
     public void Names_and_folders_of_keys_are_classes()
     {
-        var named = TarShards.Open([Write("a.tar", TarEntryFormat.Ustar, ("1.png", Png(1)), ("1.cls", Utf8("dog")), ("2.png", Png(2)), ("2.cls", Utf8("cat")))]);
+        var named = TarShards.Open([
+            Write("a.tar", TarEntryFormat.Ustar, ("1.png", Png(1)), ("1.cls", Utf8("dog")), ("2.png", Png(2)), ("2.cls", Utf8("cat"))),
+        ]);
         Assert.Equal(["cat", "dog"], named.Classes);
         Assert.Equal(1, named[0].Label);
         var folders = TarShards.Open([Write("b.tar", TarEntryFormat.Pax, ("sea/1.png", Png(1)), ("sky/1.png", Png(2)))]);
@@ -61,7 +78,9 @@ public sealed class TarShardsTests : IDisposable
     [InlineData("line\nbreak.png")]
     public void Names_that_lead_elsewhere_are_refused(string name)
     {
-        var error = Assert.Throws<InputException>(() => TarShards.Open([Write("a.tar", TarEntryFormat.Pax, ("1.png", Png(1)), (name, Png(2)))]));
+        var error = Assert.Throws<InputException>(() =>
+            TarShards.Open([Write("a.tar", TarEntryFormat.Pax, ("1.png", Png(1)), (name, Png(2)))])
+        );
         Assert.Contains("a.tar", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
@@ -111,7 +130,16 @@ public sealed class TarShardsTests : IDisposable
     [Fact]
     public void Bytes_that_are_changed_at_random_give_an_error_or_samples_but_never_a_crash()
     {
-        var whole = File.ReadAllBytes(Write("whole.tar", TarEntryFormat.Pax, ("1.png", Png(1)), ("1.json", Utf8("""{ "label": 1 }""")), ("2.png", Png(2)), ("2.txt", Utf8("two"))));
+        var whole = File.ReadAllBytes(
+            Write(
+                "whole.tar",
+                TarEntryFormat.Pax,
+                ("1.png", Png(1)),
+                ("1.json", Utf8("""{ "label": 1 }""")),
+                ("2.png", Png(2)),
+                ("2.txt", Utf8("two"))
+            )
+        );
         var random = new Retouch.Data.SplitMix64(11);
         var path = _folder["fuzz.tar"];
         var refused = 0;
@@ -179,8 +207,16 @@ public sealed class TarShardsTests : IDisposable
         Refused("1.json", ("1.png", Png(1)), ("1.json", Utf8("{")));
         Refused("UTF-8", ("1.png", Png(1)), ("1.cls", [0xff, 0xfe]));
         Refused("999999", ("1.png", Png(1)), ("1.cls", Utf8("1000000")));
-        Assert.Contains("no shard", Assert.Throws<InputException>(() => TarShards.Open([_folder["none.tar"]])).Message, StringComparison.Ordinal);
-        Assert.Contains("braces", Assert.Throws<InputException>(() => TarShards.Open([_folder["{3..1}.tar"]])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no shard",
+            Assert.Throws<InputException>(() => TarShards.Open([_folder["none.tar"]])).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "braces",
+            Assert.Throws<InputException>(() => TarShards.Open([_folder["{3..1}.tar"]])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<InputException>(() => TarShards.Open([]));
         File.WriteAllBytes(_folder["zip.tar"], [0x1f, 0x8b, 8, 0, .. new byte[600]]);
         Assert.Throws<InputException>(() => TarShards.Open([_folder["zip.tar"]]));
@@ -245,5 +281,8 @@ internal sealed class SharedShardsFactAttribute : FactAttribute
     }
 
     public static string? Folder =>
-        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } data && Directory.Exists(Path.Combine(data, "webdataset")) ? Path.Combine(data, "webdataset") : null;
+        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } data
+        && Directory.Exists(Path.Combine(data, "webdataset"))
+            ? Path.Combine(data, "webdataset")
+            : null;
 }

@@ -12,7 +12,12 @@ internal static class DenoiserGolden
     /// <param name="network">With the case's weights.</param>
     /// <param name="leaves">Inputs that the case has gradients of, without prefix.</param>
     /// <param name="forward">The network's run on those.</param>
-    public static void Check(GoldenCase golden, IDenoiser network, IReadOnlyList<string> leaves, Func<IReadOnlyList<Tensor>, Tensor> forward)
+    public static void Check(
+        GoldenCase golden,
+        IDenoiser network,
+        IReadOnlyList<string> leaves,
+        Func<IReadOnlyList<Tensor>, Tensor> forward
+    )
     {
         network.Parameters.RequireGrad(true);
         var seen = new Dictionary<string, Tensor>();
@@ -45,7 +50,9 @@ internal static class DenoiserGolden
             output = forward();
         using var generator = Generator.Create(Device.Cpu, 11);
         Autograd.Backward(output, Ops.Randn(output.Shape, generator));
-        var found = network.Parameters.Trained.Where(static p => p.Value.Grad is not null).ToDictionary(static p => p.Name, static p => p.Value.Grad!.ToArray<float>());
+        var found = network
+            .Parameters.Trained.Where(static p => p.Value.Grad is not null)
+            .ToDictionary(static p => p.Name, static p => p.Value.Grad!.ToArray<float>());
         found["output"] = output.ToArray<float>();
         return found;
     }

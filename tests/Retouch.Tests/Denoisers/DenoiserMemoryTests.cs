@@ -39,7 +39,16 @@ public sealed class DenoiserMemoryTests
             for (var step = 0; step < 3; step++)
             {
                 using (var scope = TensorScope.Enter())
-                    Autograd.Backward(network.Predict(Ops.Randn([2L, network.LatentChannels, 8, 8], generator), Tensor.From([1L, 2]), For(network, generator)).Value.Square().Mean());
+                    Autograd.Backward(
+                        network
+                            .Predict(
+                                Ops.Randn([2L, network.LatentChannels, 8, 8], generator),
+                                Tensor.From([1L, 2]),
+                                For(network, generator)
+                            )
+                            .Value.Square()
+                            .Mean()
+                    );
                 if (step > 0)
                     Assert.Equal(after, Tensor.LiveCount);
                 after = Tensor.LiveCount;
@@ -53,17 +62,30 @@ public sealed class DenoiserMemoryTests
     {
         switch (kind)
         {
-            case "dit": return new DiTTransformer2D(DiTTests.Small);
-            case "unet": return new UNet2DCondition(UNetClassTests.Small);
-            case "mmdit": return new MmDitTransformer2D(MmDitTests.Tiny);
+            case "dit":
+                return new DiTTransformer2D(DiTTests.Small);
+            case "unet":
+                return new UNet2DCondition(UNetClassTests.Small);
+            case "mmdit":
+                return new MmDitTransformer2D(MmDitTests.Tiny);
         }
 
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(kind);
-        return kind switch { "pixart" => PixArtTests.Load(golden), "sd3" => Sd3Tests.Load(golden), _ => UNetTests.Load(golden) };
+        return kind switch
+        {
+            "pixart" => PixArtTests.Load(golden),
+            "sd3" => Sd3Tests.Load(golden),
+            _ => UNetTests.Load(golden),
+        };
     }
 
-    private static Condition For(IDenoiser network, Generator generator) => network.TextWidth is not { } width
-        ? new Condition(Tensor.From([1L, 3]))
-        : new Condition { Text = Ops.Randn([2L, 5, width], generator), Pooled = network is Sd3Transformer2D sd3 ? Ops.Randn([2L, sd3.Config.PooledProjectionDim], generator) : null };
+    private static Condition For(IDenoiser network, Generator generator) =>
+        network.TextWidth is not { } width
+            ? new Condition(Tensor.From([1L, 3]))
+            : new Condition
+            {
+                Text = Ops.Randn([2L, 5, width], generator),
+                Pooled = network is Sd3Transformer2D sd3 ? Ops.Randn([2L, sd3.Config.PooledProjectionDim], generator) : null,
+            };
 }

@@ -156,9 +156,21 @@ public sealed class DiTTests
         using var golden = GoldenCase.Open("dit");
         using var network = Load(golden);
         var (sample, time) = (golden.Read("in.sample"), golden.Read("in.timestep"));
-        Assert.Contains("between 0 and 10", Assert.Throws<InputException>(() => network.Forward(sample, time, Tensor.From([0L, 11, 2]))).Message, StringComparison.Ordinal);
-        Assert.Contains("divisible by 2", Assert.Throws<InputException>(() => network.Forward(sample.Narrow(2, 0, 7), time, time)).Message, StringComparison.Ordinal);
-        Assert.Contains("one time and one label", Assert.Throws<InputException>(() => network.Forward(sample, time.Narrow(0, 0, 2), time)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "between 0 and 10",
+            Assert.Throws<InputException>(() => network.Forward(sample, time, Tensor.From([0L, 11, 2]))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "divisible by 2",
+            Assert.Throws<InputException>(() => network.Forward(sample.Narrow(2, 0, 7), time, time)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "one time and one label",
+            Assert.Throws<InputException>(() => network.Forward(sample, time.Narrow(0, 0, 2), time)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition()));
     }
 
@@ -196,7 +208,15 @@ public sealed class DiTTests
             Assert.True(JsonNode.DeepEquals(value, json[name]), name);
     }
 
-    internal static DiTConfig Small => new() { NumAttentionHeads = 2, AttentionHeadDim = 8, NumLayers = 2, SampleSize = 8, NumEmbedsAdaNorm = 5 };
+    internal static DiTConfig Small =>
+        new()
+        {
+            NumAttentionHeads = 2,
+            AttentionHeadDim = 8,
+            NumLayers = 2,
+            SampleSize = 8,
+            NumEmbedsAdaNorm = 5,
+        };
 
     internal static DiTTransformer2D Load(GoldenCase golden)
     {
@@ -205,7 +225,12 @@ public sealed class DiTTests
         return network;
     }
 
-    private static Dictionary<string, float[]> Gradients(GoldenCase golden, bool checkpoint, DType precision = DType.Float32, bool backwardInside = false)
+    private static Dictionary<string, float[]> Gradients(
+        GoldenCase golden,
+        bool checkpoint,
+        DType precision = DType.Float32,
+        bool backwardInside = false
+    )
     {
         using var scope = TensorScope.Enter();
         using var network = Load(golden);

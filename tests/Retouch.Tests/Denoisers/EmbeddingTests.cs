@@ -32,7 +32,11 @@ public sealed class EmbeddingTests
         using var scope = TensorScope.Enter();
         var table = PatchEmbedding.Positions(2, 3, 8, 3).ToArray<float>();
         // Token of row 1, column 2: rows cover the range of 3 in 2 steps of 1.5.
-        Assert.Equal([Sin(2), Sin(0.02), Cos(2), Cos(0.02), Sin(1.5), Sin(0.015), Cos(1.5), Cos(0.015)], table[40..48], static (a, b) => Math.Abs(a - b) < 1e-6);
+        Assert.Equal(
+            [Sin(2), Sin(0.02), Cos(2), Cos(0.02), Sin(1.5), Sin(0.015), Cos(1.5), Cos(0.015)],
+            table[40..48],
+            static (a, b) => Math.Abs(a - b) < 1e-6
+        );
         static float Sin(double v) => (float)Math.Sin(v);
         static float Cos(double v) => (float)Math.Cos(v);
     }
@@ -46,7 +50,10 @@ public sealed class EmbeddingTests
         for (var row = 0; row < 4; row++)
         {
             for (var column = 0; column < 4; column++)
-                Assert.Equal(coarse.Select(0, row).Select(0, column).ToArray<float>(), fine.Select(0, 2 * row).Select(0, 2 * column).ToArray<float>());
+                Assert.Equal(
+                    coarse.Select(0, row).Select(0, column).ToArray<float>(),
+                    fine.Select(0, 2 * row).Select(0, 2 * column).ToArray<float>()
+                );
         }
     }
 }

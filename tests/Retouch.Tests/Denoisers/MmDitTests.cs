@@ -29,7 +29,11 @@ public sealed partial class MmDitTests
         reference.Parameters.Initialise(generator, Device.Cpu, DType.Float64);
         foreach (var parameter in reference.Parameters.Trained)
             parameter.Value.CopyInPlace(shared ? Dense(network.Parameters, parameter) : network.Parameters.Find(parameter.Name)!.Value);
-        var (noisy, time, labels) = (Ops.Randn([3, 4, 8, 12], generator).To(DType.Float64), Tensor.From([3.0f, 500, 999]), Tensor.From([0L, 5, 2]));
+        var (noisy, time, labels) = (
+            Ops.Randn([3, 4, 8, 12], generator).To(DType.Float64),
+            Tensor.From([3.0f, 500, 999]),
+            Tensor.From([0L, 5, 2])
+        );
         var y = network.Parameters.Find("class_embedder.weight")!.Value.IndexSelect(0, labels);
         var expected = reference.Forward(noisy, time, y.Unsqueeze(1), y).ToArray<double>();
         var found = network.Predict(noisy, time, new Condition(labels)).Value.ToArray<double>();
@@ -79,14 +83,20 @@ public sealed partial class MmDitTests
     public void Checkpointing_changes_no_bit(bool shared, DType precision)
     {
         using var scope = TensorScope.Enter();
-        var runs = new[] { false, true }.Select(checkpoint =>
-        {
-            using var generator = Generator.Create(Device.Cpu, 3);
-            using var network = Random(Tiny with { SharedStreams = shared }, generator, DType.Float32);
-            network.CheckpointActivations = checkpoint;
-            var noisy = Ops.Randn([2, 4, 8, 8], generator);
-            return DenoiserGolden.Gradients(network, () => network.Forward(noisy, Tensor.From([30.0f, 700]), Tensor.From([1L, 4])), precision);
-        }).ToList();
+        var runs = new[] { false, true }
+            .Select(checkpoint =>
+            {
+                using var generator = Generator.Create(Device.Cpu, 3);
+                using var network = Random(Tiny with { SharedStreams = shared }, generator, DType.Float32);
+                network.CheckpointActivations = checkpoint;
+                var noisy = Ops.Randn([2, 4, 8, 8], generator);
+                return DenoiserGolden.Gradients(
+                    network,
+                    () => network.Forward(noisy, Tensor.From([30.0f, 700]), Tensor.From([1L, 4])),
+                    precision
+                );
+            })
+            .ToList();
         Assert.True(runs[0].Count > 30);
         DenoiserGolden.CheckSame(runs[0], runs[1]);
     }
@@ -96,9 +106,17 @@ public sealed partial class MmDitTests
     public void The_described_networks_have_the_stated_numbers_of_parameters()
     {
         var docs = Path.Combine(GoldenCase.Root(), "..", "..", "docs");
-        var stated = Row().Matches(File.ReadAllText(Path.Combine(docs, "denoisers.md"))).ToDictionary(static m => m.Groups[1].Value, static m => long.Parse(m.Groups[2].Value.Replace(",", "", StringComparison.Ordinal), null));
+        var stated = Row()
+            .Matches(File.ReadAllText(Path.Combine(docs, "denoisers.md")))
+            .ToDictionary(
+                static m => m.Groups[1].Value,
+                static m => long.Parse(m.Groups[2].Value.Replace(",", "", StringComparison.Ordinal), null)
+            );
         var files = Directory.GetFiles(Path.Combine(docs, "networks"), "*.json");
-        Assert.Equal(files.Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal), stated.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            files.Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
+            stated.Keys.Order(StringComparer.Ordinal)
+        );
         foreach (var file in files)
         {
             var json = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
@@ -142,17 +160,37 @@ public sealed partial class MmDitTests
         Refused("MM-DiT takes latents", () => network.Forward(noisy.Narrow(2, 0, 7), time, Tensor.From([1L])));
         Refused("MM-DiT has positions", () => network.Forward(Ops.Cat([noisy, noisy], 2), time, Tensor.From([1L])));
         Assert.Throws<ArgumentException>(() => network.Predict(noisy, time, new Condition()));
-        foreach (var (name, value) in new (string, JsonNode)[] { ("qk_norm", "layer_norm"), ("patch_size", 3), ("num_classes", 0), ("shared_streams", "yes"), ("pos_embed_max_size", 2) })
+        foreach (
+            var (name, value) in new (string, JsonNode)[]
+            {
+                ("qk_norm", "layer_norm"),
+                ("patch_size", 3),
+                ("num_classes", 0),
+                ("shared_streams", "yes"),
+                ("pos_embed_max_size", 2),
+            }
+        )
         {
             var json = Tiny.ToJson();
             json[name] = value.DeepClone();
             Assert.Contains(name, Assert.Throws<InputException>(() => MmDitConfig.FromJson(json, "a")).Message, StringComparison.Ordinal);
         }
 
-        static void Refused(string words, Func<Tensor> run) => Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
+        static void Refused(string words, Func<Tensor> run) =>
+            Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
     }
 
-    internal static MmDitConfig Tiny => new() { NumAttentionHeads = 2, AttentionHeadDim = 8, NumLayers = 3, SampleSize = 8, PosEmbedMaxSize = 6, NumClasses = 5, ClassEmbeddingDim = 12 };
+    internal static MmDitConfig Tiny =>
+        new()
+        {
+            NumAttentionHeads = 2,
+            AttentionHeadDim = 8,
+            NumLayers = 3,
+            SampleSize = 8,
+            PosEmbedMaxSize = 6,
+            NumClasses = 5,
+            ClassEmbeddingDim = 12,
+        };
 
     /// <summary>Every parameter drawn anew, so that no gate is shut.</summary>
     private static MmDitTransformer2D Random(MmDitConfig config, Generator generator, DType type)
@@ -170,11 +208,19 @@ public sealed partial class MmDitTests
     private static Tensor Dense(ParameterStore store, Parameter wanted)
     {
         var name = wanted.Name;
-        foreach (var (theirs, ours) in new[]
-        {
-            ("add_q_proj", "to_q"), ("add_k_proj", "to_k"), ("add_v_proj", "to_v"), ("to_add_out", "to_out.0"),
-            ("norm_added_q", "norm_q"), ("norm_added_k", "norm_k"), ("ff_context", "ff"), ("norm1_context", "norm1"),
-        })
+        foreach (
+            var (theirs, ours) in new[]
+            {
+                ("add_q_proj", "to_q"),
+                ("add_k_proj", "to_k"),
+                ("add_v_proj", "to_v"),
+                ("to_add_out", "to_out.0"),
+                ("norm_added_q", "norm_q"),
+                ("norm_added_k", "norm_k"),
+                ("ff_context", "ff"),
+                ("norm1_context", "norm1"),
+            }
+        )
             name = name.Replace($".{theirs}.", $".{ours}.", StringComparison.Ordinal);
         var value = store.Find(name)!.Value;
         if (!name.Contains(".linear.", StringComparison.Ordinal) && !name.StartsWith("norm_out.", StringComparison.Ordinal))

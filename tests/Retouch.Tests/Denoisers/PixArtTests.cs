@@ -21,7 +21,12 @@ public sealed class PixArtTests
         using var golden = GoldenCase.Open("pixart");
         using var network = Load(golden);
         network.CheckpointActivations = checkpoint;
-        DenoiserGolden.Check(golden, network, ["sample", "encoder_hidden_states"], x => network.Forward(x[0], golden.Read("in.timestep"), x[1], golden.Read("in.encoder_attention_mask")));
+        DenoiserGolden.Check(
+            golden,
+            network,
+            ["sample", "encoder_hidden_states"],
+            x => network.Forward(x[0], golden.Read("in.timestep"), x[1], golden.Read("in.encoder_attention_mask"))
+        );
     }
 
     [Fact]
@@ -31,7 +36,11 @@ public sealed class PixArtTests
         using var quiet = Autograd.NoGrad();
         using var golden = GoldenCase.Open("pixart");
         using var network = Load(golden);
-        var (time, text, mask) = (golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.encoder_attention_mask"));
+        var (time, text, mask) = (
+            golden.Read("in.timestep"),
+            golden.Read("in.encoder_hidden_states"),
+            golden.Read("in.encoder_attention_mask")
+        );
         golden.Check("out.sample_no_mask", network.Forward(golden.Read("in.sample"), time, text));
         golden.Check("out.sample_b", network.Forward(golden.Read("in.sample_b"), time, text));
         golden.Check("out.sample", network.Forward(golden.Read("in.sample"), time, text, mask));
@@ -44,12 +53,24 @@ public sealed class PixArtTests
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("pixart");
-        var runs = new[] { false, true }.Select(checkpoint =>
-        {
-            using var network = Load(golden);
-            network.CheckpointActivations = checkpoint;
-            return DenoiserGolden.Gradients(network, () => network.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.encoder_attention_mask")), precision);
-        }).ToList();
+        var runs = new[] { false, true }
+            .Select(checkpoint =>
+            {
+                using var network = Load(golden);
+                network.CheckpointActivations = checkpoint;
+                return DenoiserGolden.Gradients(
+                    network,
+                    () =>
+                        network.Forward(
+                            golden.Read("in.sample"),
+                            golden.Read("in.timestep"),
+                            golden.Read("in.encoder_hidden_states"),
+                            golden.Read("in.encoder_attention_mask")
+                        ),
+                    precision
+                );
+            })
+            .ToList();
         Assert.True(runs[0].Count > 50);
         DenoiserGolden.CheckSame(runs[0], runs[1]);
     }
@@ -61,16 +82,28 @@ public sealed class PixArtTests
         using var quiet = Autograd.NoGrad();
         using var golden = GoldenCase.Open("pixart");
         using var network = Load(golden);
-        var condition = new Condition { Text = golden.Read("in.encoder_hidden_states"), TextMask = golden.Read("in.encoder_attention_mask").To(DType.Int64) };
+        var condition = new Condition
+        {
+            Text = golden.Read("in.encoder_hidden_states"),
+            TextMask = golden.Read("in.encoder_attention_mask").To(DType.Int64),
+        };
         var predicted = network.Predict(golden.Read("in.sample"), golden.Read("in.timestep").To(DType.Float32), condition).Value;
         Assert.Equal([2, 4, 16, 16], predicted.Shape);
-        var whole = network.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.encoder_attention_mask"));
+        var whole = network.Forward(
+            golden.Read("in.sample"),
+            golden.Read("in.timestep"),
+            golden.Read("in.encoder_hidden_states"),
+            golden.Read("in.encoder_attention_mask")
+        );
         Assert.Equal(whole.Narrow(1, 0, 4).ToArray<float>(), predicted.ToArray<float>());
         Assert.Null(network.ClassCount);
         Assert.Equal(16, network.SampleSize);
     }
 
-    /// <summary>The size acts through the time's embedding alone: so a network that is not told it does the same with its bias moved by a sum made here.</summary>
+    /// <summary>
+    /// The size acts through the time's embedding alone: so a network that is not told it does the same with its bias moved by a sum made
+    /// here.
+    /// </summary>
     [Fact]
     public void The_pictures_size_is_embedded_side_by_side_and_then_the_ratio()
     {
@@ -88,21 +121,37 @@ public sealed class PixArtTests
             parameter.Value.CopyInPlace(told.Parameters.Find(parameter.Name)!.Value);
         var (noisy, time, text) = (Ops.Randn([1, 4, 8, 12], generator), Tensor.From([400.0f]), Ops.Randn([1, 3, 20], generator));
         var emb = "adaln_single.emb.";
-        double[] moved = [.. Embed("resolution_embedder", 64), .. Embed("resolution_embedder", 96), .. Embed("aspect_ratio_embedder", 64.0 / 96)];
+        double[] moved =
+        [
+            .. Embed("resolution_embedder", 64),
+            .. Embed("resolution_embedder", 96),
+            .. Embed("aspect_ratio_embedder", 64.0 / 96),
+        ];
         var bias = plain.Parameters.Find(emb + "timestep_embedder.linear_2.bias")!.Value;
         var before = plain.Forward(noisy, time, text).ToArray<float>();
         bias.CopyInPlace(bias + Tensor.From(Array.ConvertAll(moved, static v => (float)v)));
         var expected = plain.Forward(noisy, time, text).ToArray<float>();
         var derived = told.Forward(noisy, time, text).ToArray<float>();
         Assert.Equal(derived, told.Forward(noisy, time, text, size: Tensor.From([64.0f, 96]).View([1, 2])).ToArray<float>());
-        Assert.Equal(derived[..(4 * 96)], told.Predict(noisy, time, new Condition { Text = text, TimeIds = Tensor.From([1.0f, 2, 3, 4, 64, 96]).View([1, 6]) }).Value.ToArray<float>());
+        Assert.Equal(
+            derived[..(4 * 96)],
+            told.Predict(noisy, time, new Condition { Text = text, TimeIds = Tensor.From([1.0f, 2, 3, 4, 64, 96]).View([1, 6]) })
+                .Value.ToArray<float>()
+        );
         for (var k = 0; k < expected.Length; k++)
             Assert.Equal(expected[k], derived[k], 2e-4);
         Assert.True(expected.Zip(before).Max(static p => Math.Abs(p.First - p.Second)) > 0.01);
 
         double[] Embed(string name, double value)
         {
-            double[] features = [.. Enumerable.Range(0, 256).Select(k => k < 128 ? Math.Cos(value * Math.Pow(10000, -k / 128.0)) : Math.Sin(value * Math.Pow(10000, -(k - 128) / 128.0)))];
+            double[] features =
+            [
+                .. Enumerable
+                    .Range(0, 256)
+                    .Select(k =>
+                        k < 128 ? Math.Cos(value * Math.Pow(10000, -k / 128.0)) : Math.Sin(value * Math.Pow(10000, -(k - 128) / 128.0))
+                    ),
+            ];
             return Layer(name + ".linear_2", [.. Layer(name + ".linear_1", features).Select(static v => v / (1 + Math.Exp(-v)))]);
         }
 
@@ -168,7 +217,8 @@ public sealed class PixArtTests
         Refused("a mask [2, 6]", () => network.Forward(sample, time, text, golden.Read("in.encoder_attention_mask").Narrow(1, 0, 5)));
         Refused("use_additional_conditions", () => network.Forward(sample, time, text, size: Tensor.From([1.0f, 2, 3, 4]).View([2, 2])));
         Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition(Tensor.From([0L, 1]))));
-        static void Refused(string words, Func<Tensor> run) => Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
+        static void Refused(string words, Func<Tensor> run) =>
+            Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -204,7 +254,15 @@ public sealed class PixArtTests
             Assert.True(JsonNode.DeepEquals(value, json[name]), name);
     }
 
-    internal static PixArtConfig Tiny => new() { NumAttentionHeads = 3, AttentionHeadDim = 8, NumLayers = 2, SampleSize = 16, CaptionChannels = 20 };
+    internal static PixArtConfig Tiny =>
+        new()
+        {
+            NumAttentionHeads = 3,
+            AttentionHeadDim = 8,
+            NumLayers = 2,
+            SampleSize = 16,
+            CaptionChannels = 20,
+        };
 
     internal static PixArtTransformer2D Load(GoldenCase golden)
     {

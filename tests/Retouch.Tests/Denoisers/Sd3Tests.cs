@@ -22,7 +22,12 @@ public sealed class Sd3Tests
         using var golden = GoldenCase.Open(name);
         using var network = Load(golden);
         network.CheckpointActivations = checkpoint;
-        DenoiserGolden.Check(golden, network, ["sample", "encoder_hidden_states", "pooled_projections"], x => network.Forward(x[0], golden.Read("in.timestep"), x[1], x[2]));
+        DenoiserGolden.Check(
+            golden,
+            network,
+            ["sample", "encoder_hidden_states", "pooled_projections"],
+            x => network.Forward(x[0], golden.Read("in.timestep"), x[1], x[2])
+        );
     }
 
     [Theory]
@@ -34,8 +39,20 @@ public sealed class Sd3Tests
         using var quiet = Autograd.NoGrad();
         using var golden = GoldenCase.Open(name);
         using var network = Load(golden);
-        golden.Check("out.sample_b", network.Forward(golden.Read("in.sample_b"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.pooled_projections")));
-        var predicted = network.Predict(golden.Read("in.sample"), golden.Read("in.timestep"), new Condition { Text = golden.Read("in.encoder_hidden_states"), Pooled = golden.Read("in.pooled_projections") });
+        golden.Check(
+            "out.sample_b",
+            network.Forward(
+                golden.Read("in.sample_b"),
+                golden.Read("in.timestep"),
+                golden.Read("in.encoder_hidden_states"),
+                golden.Read("in.pooled_projections")
+            )
+        );
+        var predicted = network.Predict(
+            golden.Read("in.sample"),
+            golden.Read("in.timestep"),
+            new Condition { Text = golden.Read("in.encoder_hidden_states"), Pooled = golden.Read("in.pooled_projections") }
+        );
         golden.Check("out.sample", predicted.Value);
         Assert.Null(network.ClassCount);
         Assert.Equal(16, network.SampleSize);
@@ -49,12 +66,24 @@ public sealed class Sd3Tests
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
-        var runs = new[] { false, true }.Select(checkpoint =>
-        {
-            using var network = Load(golden);
-            network.CheckpointActivations = checkpoint;
-            return DenoiserGolden.Gradients(network, () => network.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.pooled_projections")), precision);
-        }).ToList();
+        var runs = new[] { false, true }
+            .Select(checkpoint =>
+            {
+                using var network = Load(golden);
+                network.CheckpointActivations = checkpoint;
+                return DenoiserGolden.Gradients(
+                    network,
+                    () =>
+                        network.Forward(
+                            golden.Read("in.sample"),
+                            golden.Read("in.timestep"),
+                            golden.Read("in.encoder_hidden_states"),
+                            golden.Read("in.pooled_projections")
+                        ),
+                    precision
+                );
+            })
+            .ToList();
         Assert.True(runs[0].Count > 80);
         DenoiserGolden.CheckSame(runs[0], runs[1]);
     }
@@ -93,7 +122,12 @@ public sealed class Sd3Tests
         network.Parameters.Initialise(generator, Device.Cpu);
         var seen = new Dictionary<string, float[]>();
         network.Parameters.Observer = (name, value) => seen[name] = value.ToArray<float>();
-        var output = network.Forward(Ops.Randn([1, 4, 8, 8], generator), Tensor.From([3.0f]), Ops.Randn([1, 3, 20], generator), Ops.Randn([1, 12], generator));
+        var output = network.Forward(
+            Ops.Randn([1, 4, 8, 8], generator),
+            Tensor.From([3.0f]),
+            Ops.Randn([1, 3, 20], generator),
+            Ops.Randn([1, 12], generator)
+        );
         Assert.All(output.ToArray<float>(), static v => Assert.Equal(0, v));
         Assert.Equal(seen["pos_embed"], seen["transformer_blocks.1"]);
         Assert.Equal(seen["context_embedder"], seen["transformer_blocks.0#0"]);
@@ -105,14 +139,20 @@ public sealed class Sd3Tests
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("sd3");
         using var network = Load(golden);
-        var (sample, time, text, pooled) = (golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.pooled_projections"));
+        var (sample, time, text, pooled) = (
+            golden.Read("in.sample"),
+            golden.Read("in.timestep"),
+            golden.Read("in.encoder_hidden_states"),
+            golden.Read("in.pooled_projections")
+        );
         Refused("divisible by 2", () => network.Forward(sample.Narrow(3, 0, 7), time, text, pooled));
         Refused("up to 24 a side", () => network.Forward(Ops.Cat([sample, sample], 3), time, text, pooled));
         Refused("one time a sample", () => network.Forward(sample, time.Narrow(0, 0, 1), text, pooled));
         Refused("[2, words, 20]", () => network.Forward(sample, time, text.Narrow(2, 0, 19), pooled));
         Refused("[2, 12]", () => network.Forward(sample, time, text, pooled.Narrow(1, 0, 11)));
         Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition { Text = text }));
-        static void Refused(string words, Func<Tensor> run) => Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
+        static void Refused(string words, Func<Tensor> run) =>
+            Assert.Contains(words, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -148,10 +188,19 @@ public sealed class Sd3Tests
             Assert.True(JsonNode.DeepEquals(value, json[member]), member);
     }
 
-    internal static Sd3Config Tiny => new()
-    {
-        NumAttentionHeads = 2, AttentionHeadDim = 8, NumLayers = 2, InChannels = 4, OutChannels = 4, SampleSize = 8, PosEmbedMaxSize = 6, JointAttentionDim = 20, PooledProjectionDim = 12,
-    };
+    internal static Sd3Config Tiny =>
+        new()
+        {
+            NumAttentionHeads = 2,
+            AttentionHeadDim = 8,
+            NumLayers = 2,
+            InChannels = 4,
+            OutChannels = 4,
+            SampleSize = 8,
+            PosEmbedMaxSize = 6,
+            JointAttentionDim = 20,
+            PooledProjectionDim = 12,
+        };
 
     internal static Sd3Transformer2D Load(GoldenCase golden)
     {

@@ -12,17 +12,29 @@ namespace Retouch.Tests.Denoisers;
 public sealed class UNetClassTests
 {
     /// <summary>Three classes and "no class", self-attention over pixels: what diffusers loads too.</summary>
-    internal static UNet2DConditionConfig Small => new()
-    {
-        SampleSize = 8, BlockOutChannels = [8, 16], LayersPerBlock = [1], NormNumGroups = 4, AttentionHeadDim = [4], NumClassEmbeds = 4,
-        DownBlockTypes = ["DownBlock2D", "AttnDownBlock2D"], UpBlockTypes = ["AttnUpBlock2D", "UpBlock2D"], MidBlockType = "UNetMidBlock2D",
-    };
+    internal static UNet2DConditionConfig Small =>
+        new()
+        {
+            SampleSize = 8,
+            BlockOutChannels = [8, 16],
+            LayersPerBlock = [1],
+            NormNumGroups = 4,
+            AttentionHeadDim = [4],
+            NumClassEmbeds = 4,
+            DownBlockTypes = ["DownBlock2D", "AttnDownBlock2D"],
+            UpBlockTypes = ["AttnUpBlock2D", "UpBlock2D"],
+            MidBlockType = "UNetMidBlock2D",
+        };
 
     /// <summary>The same with transformers, whose blocks look at the picture alone.</summary>
-    private static UNet2DConditionConfig WithTransformers => Small with
-    {
-        CrossAttentionDim = null, MidBlockType = "UNetMidBlock2DCrossAttn", DownBlockTypes = ["DownBlock2D", "CrossAttnDownBlock2D"], UpBlockTypes = ["CrossAttnUpBlock2D", "UpBlock2D"],
-    };
+    private static UNet2DConditionConfig WithTransformers =>
+        Small with
+        {
+            CrossAttentionDim = null,
+            MidBlockType = "UNetMidBlock2DCrossAttn",
+            DownBlockTypes = ["DownBlock2D", "CrossAttnDownBlock2D"],
+            UpBlockTypes = ["CrossAttnUpBlock2D", "UpBlock2D"],
+        };
 
     [Fact]
     public void A_class_is_a_shift_of_the_time_and_the_last_row_is_no_class()
@@ -41,12 +53,20 @@ public sealed class UNetClassTests
         {
             // Adding a row of the table to the time's embedding is adding it to the bias that the embedding ends with.
             var row = network.Parameters.Find("class_embedding.weight")!.Value.Select(0, label);
-            plain.Parameters.Find("time_embedding.linear_2.bias")!.Value.CopyInPlace(network.Parameters.Find("time_embedding.linear_2.bias")!.Value + row);
-            var difference = network.Predict(sample, time, new Condition(Tensor.From([(long)label]))).Value - plain.Predict(sample, time, new Condition()).Value;
+            plain
+                .Parameters.Find("time_embedding.linear_2.bias")!
+                .Value.CopyInPlace(network.Parameters.Find("time_embedding.linear_2.bias")!.Value + row);
+            var difference =
+                network.Predict(sample, time, new Condition(Tensor.From([(long)label]))).Value
+                - plain.Predict(sample, time, new Condition()).Value;
             Assert.True(difference.Abs().Max().Item() < 1e-5);
         }
 
-        Assert.Contains("between 0 and 3", Assert.Throws<InputException>(() => network.Predict(sample, time, new Condition(Tensor.From([4L])))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "between 0 and 3",
+            Assert.Throws<InputException>(() => network.Predict(sample, time, new Condition(Tensor.From([4L])))).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition()));
     }
 
@@ -57,7 +77,12 @@ public sealed class UNetClassTests
         using var quiet = Autograd.NoGrad();
         using var network = Make(WithTransformers);
         Assert.Contains(network.Parameters.All, static p => p.Name == "mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight");
-        Assert.DoesNotContain(network.Parameters.All, static p => p.Name.Contains("attn2", StringComparison.Ordinal) || p.Name.Contains("norm2.weight", StringComparison.Ordinal) && p.Name.Contains("transformer", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            network.Parameters.All,
+            static p =>
+                p.Name.Contains("attn2", StringComparison.Ordinal)
+                || p.Name.Contains("norm2.weight", StringComparison.Ordinal) && p.Name.Contains("transformer", StringComparison.Ordinal)
+        );
         var output = network.Predict(Ops.Ones([1, 4, 6, 10]), Tensor.From([3L]), new Condition(Tensor.From([3L]))).Value;
         Assert.Equal([1, 4, 6, 10], output.Shape);
         Assert.True(output.Isfinite().All().Item() == 1);
@@ -71,7 +96,21 @@ public sealed class UNetClassTests
         using var store = new ParameterStore();
         var attention = new UNetPixelAttention(store.Root, 8, 2, Small);
         Fill(store);
-        Assert.Equal(["group_norm.bias", "group_norm.weight", "to_k.bias", "to_k.weight", "to_out.0.bias", "to_out.0.weight", "to_q.bias", "to_q.weight", "to_v.bias", "to_v.weight"], store.All.Select(static p => p.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            [
+                "group_norm.bias",
+                "group_norm.weight",
+                "to_k.bias",
+                "to_k.weight",
+                "to_out.0.bias",
+                "to_out.0.weight",
+                "to_q.bias",
+                "to_q.weight",
+                "to_v.bias",
+                "to_v.weight",
+            ],
+            store.All.Select(static p => p.Name).Order(StringComparer.Ordinal)
+        );
         using var generator = Generator.Create(Device.Cpu, 9);
         var x = Ops.Randn([1, 8, 2, 3], generator);
         var normal = Rows(x.GroupNorm(4, store.Find("group_norm.weight")!.Value, store.Find("group_norm.bias")!.Value, 1e-5));
@@ -83,7 +122,10 @@ public sealed class UNetClassTests
             // Heads of two channels.
             for (var head = 0; head < 8; head += 2)
             {
-                var weights = Enumerable.Range(0, 6).Select(s => Math.Exp(((q[p][head] * k[s][head]) + (q[p][head + 1] * k[s][head + 1])) / Math.Sqrt(2))).ToArray();
+                var weights = Enumerable
+                    .Range(0, 6)
+                    .Select(s => Math.Exp(((q[p][head] * k[s][head]) + (q[p][head + 1] * k[s][head + 1])) / Math.Sqrt(2)))
+                    .ToArray();
                 for (var c = head; c < head + 2; c++)
                     mixed[p][c] = Enumerable.Range(0, 6).Sum(s => weights[s] * v[s][c]) / weights.Sum();
             }
@@ -105,8 +147,16 @@ public sealed class UNetClassTests
 
         double[][] Through(string name, double[][] rows)
         {
-            var (weight, bias) = (store.Find($"{name}.weight")!.Value.ToArray<double>(), store.Find($"{name}.bias")!.Value.ToArray<double>());
-            return [.. rows.Select(row => Enumerable.Range(0, 8).Select(o => bias[o] + Enumerable.Range(0, 8).Sum(i => weight[(o * 8) + i] * row[i])).ToArray())];
+            var (weight, bias) = (
+                store.Find($"{name}.weight")!.Value.ToArray<double>(),
+                store.Find($"{name}.bias")!.Value.ToArray<double>()
+            );
+            return
+            [
+                .. rows.Select(row =>
+                    Enumerable.Range(0, 8).Select(o => bias[o] + Enumerable.Range(0, 8).Sum(i => weight[(o * 8) + i] * row[i])).ToArray()
+                ),
+            ];
         }
     }
 
@@ -123,7 +173,8 @@ public sealed class UNetClassTests
         var hidden = Norm("norm1", x).Silu().Conv2d(Of("conv1.weight"), Of("conv1.bias"), [1, 1], [1, 1]);
         var time = embedding.Matmul(Of("time_emb_proj.weight").T()) + Of("time_emb_proj.bias");
         var (scale, shift) = (time.Narrow(1, 0, 8).View([2, 8, 1, 1]), time.Narrow(1, 8, 8).View([2, 8, 1, 1]));
-        var expected = (x + ((Norm("norm2", hidden) * (scale + 1)) + shift).Silu().Conv2d(Of("conv2.weight"), Of("conv2.bias"), [1, 1], [1, 1])) / 2;
+        var expected =
+            (x + ((Norm("norm2", hidden) * (scale + 1)) + shift).Silu().Conv2d(Of("conv2.weight"), Of("conv2.bias"), [1, 1], [1, 1])) / 2;
         Assert.True((block.Forward(x, embedding) - expected).Abs().Max().Item() < 1e-5);
 
         Tensor Of(string name) => store.Find(name)!.Value;
@@ -163,14 +214,22 @@ public sealed class UNetClassTests
         Assert.All((UNet2DCondition[])[identity, projection, number], static n => Assert.Null(n.ClassCount));
         var (sample, time) = (Ops.Ones([1, 4, 8, 8]), Tensor.From([500L]));
         var nothing = plain.Predict(sample, time, new Condition()).Value;
-        Assert.Equal(nothing.ToArray<float>(), identity.Predict(sample, time, new Condition { Pooled = Ops.Zeros([1, 32]) }).Value.ToArray<float>());
-        Assert.NotEqual(nothing.ToArray<float>(), identity.Predict(sample, time, new Condition { Pooled = Ops.Ones([1, 32]) }).Value.ToArray<float>());
+        Assert.Equal(
+            nothing.ToArray<float>(),
+            identity.Predict(sample, time, new Condition { Pooled = Ops.Zeros([1, 32]) }).Value.ToArray<float>()
+        );
+        Assert.NotEqual(
+            nothing.ToArray<float>(),
+            identity.Predict(sample, time, new Condition { Pooled = Ops.Ones([1, 32]) }).Value.ToArray<float>()
+        );
         Assert.NotEqual(
             projection.Predict(sample, time, new Condition { Pooled = Ops.Ones([1, 5]) }).Value.ToArray<float>(),
-            projection.Predict(sample, time, new Condition { Pooled = Ops.Zeros([1, 5]) }).Value.ToArray<float>());
+            projection.Predict(sample, time, new Condition { Pooled = Ops.Zeros([1, 5]) }).Value.ToArray<float>()
+        );
         Assert.NotEqual(
             number.Predict(sample, time, new Condition(Tensor.From([20L]))).Value.ToArray<float>(),
-            number.Predict(sample, time, new Condition(Tensor.From([100L]))).Value.ToArray<float>());
+            number.Predict(sample, time, new Condition(Tensor.From([100L]))).Value.ToArray<float>()
+        );
         Assert.Throws<InputException>(() => projection.Predict(sample, time, new Condition { Pooled = Ops.Ones([1, 6]) }));
     }
 
@@ -198,7 +257,12 @@ public sealed class UNetClassTests
         foreach (var parameter in store.All)
         {
             using var own = Generator.Create(Device.Cpu, (ulong)parameter.Name.Sum(static c => c * 31L));
-            parameter.Value.CopyInPlace((Ops.Randn(parameter.Shape, own) * (parameter.Shape.Length == 1 ? 0.3 : 1 / Math.Sqrt(parameter.Count / parameter.Shape[0]))) + (parameter.Name.EndsWith("norm1.weight", StringComparison.Ordinal) ? 1 : 0));
+            parameter.Value.CopyInPlace(
+                (
+                    Ops.Randn(parameter.Shape, own)
+                    * (parameter.Shape.Length == 1 ? 0.3 : 1 / Math.Sqrt(parameter.Count / parameter.Shape[0]))
+                ) + (parameter.Name.EndsWith("norm1.weight", StringComparison.Ordinal) ? 1 : 0)
+            );
         }
     }
 }

@@ -65,21 +65,39 @@ public sealed class UNetConfigTests
     [Fact]
     public void Lists_by_block_and_within_blocks_survive_too()
     {
-        var json = JsonNode.Parse("""
-            { "_class_name": "UNet2DConditionModel", "block_out_channels": [32, 64], "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
-              "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "layers_per_block": [1, 2], "transformer_layers_per_block": [0, [2, 1]],
-              "reverse_transformer_layers_per_block": [[2, 1, 3], 0], "cross_attention_dim": [12, 12], "only_cross_attention": [true, false], "mid_block_type": null }
-            """)!.AsObject();
+        var json = JsonNode
+            .Parse(
+                """
+                { "_class_name": "UNet2DConditionModel", "block_out_channels": [32, 64], "down_block_types": ["DownBlock2D",
+                "CrossAttnDownBlock2D"],
+                  "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "layers_per_block": [1, 2], "transformer_layers_per_block": [0, [2,
+                  1]],
+                  "reverse_transformer_layers_per_block": [[2, 1, 3], 0], "cross_attention_dim": [12, 12], "only_cross_attention": [true,
+                  false], "mid_block_type": null }
+                """
+            )!
+            .AsObject();
         var config = UNet2DConditionConfig.FromJson(json);
         var written = config.ToJson();
         foreach (var (member, value) in json)
             Assert.True(JsonNode.DeepEquals(value, written[member]), member);
         using var network = new UNet2DCondition(config);
         Assert.Equal(
-            ["down_blocks.1.attentions.0.transformer_blocks.0", "down_blocks.1.attentions.0.transformer_blocks.1", "down_blocks.1.attentions.1.transformer_blocks.0",
-                "up_blocks.0.attentions.0.transformer_blocks.0", "up_blocks.0.attentions.0.transformer_blocks.1", "up_blocks.0.attentions.1.transformer_blocks.0",
-                "up_blocks.0.attentions.2.transformer_blocks.0", "up_blocks.0.attentions.2.transformer_blocks.1", "up_blocks.0.attentions.2.transformer_blocks.2"],
-            network.Parameters.All.Where(static p => p.Name.EndsWith("attn2.to_k.weight", StringComparison.Ordinal)).Select(static p => p.Name[..^".attn2.to_k.weight".Length]));
+            [
+                "down_blocks.1.attentions.0.transformer_blocks.0",
+                "down_blocks.1.attentions.0.transformer_blocks.1",
+                "down_blocks.1.attentions.1.transformer_blocks.0",
+                "up_blocks.0.attentions.0.transformer_blocks.0",
+                "up_blocks.0.attentions.0.transformer_blocks.1",
+                "up_blocks.0.attentions.1.transformer_blocks.0",
+                "up_blocks.0.attentions.2.transformer_blocks.0",
+                "up_blocks.0.attentions.2.transformer_blocks.1",
+                "up_blocks.0.attentions.2.transformer_blocks.2",
+            ],
+            network
+                .Parameters.All.Where(static p => p.Name.EndsWith("attn2.to_k.weight", StringComparison.Ordinal))
+                .Select(static p => p.Name[..^".attn2.to_k.weight".Length])
+        );
         Assert.Equal([64, 12], network.Parameters.Find("up_blocks.0.attentions.2.transformer_blocks.2.attn2.to_k.weight")!.Shape);
         Assert.DoesNotContain(network.Parameters.All, static p => p.Name.StartsWith("mid_block", StringComparison.Ordinal));
     }

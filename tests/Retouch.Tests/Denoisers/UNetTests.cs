@@ -67,7 +67,10 @@ public sealed class UNetTests
         network.Parameters.RequireGrad(gradients);
         golden.Check("out.odd_sample", network.Forward(golden.Read("in.odd_sample"), golden.Read("in.timestep"), ConditionOf(golden)));
         using var generator = Generator.Create(Device.Cpu, 7);
-        Assert.Equal([2, 4, 5, 11], network.Forward(Ops.Randn([2, 4, 5, 11], generator), golden.Read("in.timestep"), ConditionOf(golden)).Shape);
+        Assert.Equal(
+            [2, 4, 5, 11],
+            network.Forward(Ops.Randn([2, 4, 5, 11], generator), golden.Read("in.timestep"), ConditionOf(golden)).Shape
+        );
     }
 
     [Fact]
@@ -121,10 +124,19 @@ public sealed class UNetTests
         Refused("text [2, tokens, 20]", () => network.Forward(sample, time, condition with { Text = condition.Text!.Narrow(2, 0, 19) }));
         Refused("mask [2, 9]", () => network.Forward(sample, time, condition with { TextMask = Tensor.From([1L, 1], 2, 1) }));
         Refused("make 60 numbers", () => network.Forward(sample, time, condition with { TimeIds = condition.TimeIds!.Narrow(1, 0, 5) }));
-        Assert.Contains("no Text", Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition())).Message, StringComparison.Ordinal);
-        Assert.Contains("no Pooled", Assert.Throws<ArgumentException>(() => network.Predict(sample, time, condition with { Pooled = null })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no Text",
+            Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition())).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "no Pooled",
+            Assert.Throws<ArgumentException>(() => network.Predict(sample, time, condition with { Pooled = null })).Message,
+            StringComparison.Ordinal
+        );
 
-        static void Refused(string expected, Func<Tensor> run) => Assert.Contains(expected, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
+        static void Refused(string expected, Func<Tensor> run) =>
+            Assert.Contains(expected, Assert.Throws<InputException>(run).Message, StringComparison.Ordinal);
     }
 
     internal static UNet2DCondition Load(GoldenCase golden)
@@ -134,12 +146,13 @@ public sealed class UNetTests
         return network;
     }
 
-    internal static Condition ConditionOf(GoldenCase golden, bool leaves = false) => new()
-    {
-        Text = leaves ? golden.ReadLeaf("in.encoder_hidden_states") : golden.Read("in.encoder_hidden_states"),
-        Pooled = golden.Has("in.text_embeds") ? golden.Read("in.text_embeds") : null,
-        TimeIds = golden.Has("in.time_ids") ? golden.Read("in.time_ids") : null,
-    };
+    internal static Condition ConditionOf(GoldenCase golden, bool leaves = false) =>
+        new()
+        {
+            Text = leaves ? golden.ReadLeaf("in.encoder_hidden_states") : golden.Read("in.encoder_hidden_states"),
+            Pooled = golden.Has("in.text_embeds") ? golden.Read("in.text_embeds") : null,
+            TimeIds = golden.Has("in.time_ids") ? golden.Read("in.time_ids") : null,
+        };
 
     private static Dictionary<string, float[]> Gradients(GoldenCase golden, bool checkpoint, DType precision)
     {

@@ -9,8 +9,10 @@ public sealed class FormulationFactoryTests
 {
     private const string StableDiffusion = """
         {
-          "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
-          "num_train_timesteps": 1000, "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1, "trained_betas": null, "clip_sample": false
+          "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012, "beta_schedule": "scaled_linear",
+          "beta_start": 0.00085,
+          "num_train_timesteps": 1000, "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1, "trained_betas": null,
+          "clip_sample": false
         }
         """;
 
@@ -19,7 +21,10 @@ public sealed class FormulationFactoryTests
     {
         var json = Parse(StableDiffusion);
         var ddpm = Assert.IsType<DdpmFormulation>(FormulationFactory.FromSchedulerConfig(json));
-        Assert.Equal((PredictionType.Epsilon, BetaSchedule.ScaledLinear, 1000, false), (ddpm.Prediction, ddpm.Schedule.Shape, ddpm.TrainSteps, ddpm.Schedule.ZeroTerminalSnr));
+        Assert.Equal(
+            (PredictionType.Epsilon, BetaSchedule.ScaledLinear, 1000, false),
+            (ddpm.Prediction, ddpm.Schedule.Shape, ddpm.TrainSteps, ddpm.Schedule.ZeroTerminalSnr)
+        );
         Assert.Equal(14.6146, ddpm.PointAt(999).Sigma, 4);
         var written = FormulationFactory.ToSchedulerConfig(ddpm, json);
         foreach (var (name, value) in json)
@@ -57,13 +62,21 @@ public sealed class FormulationFactoryTests
     [Fact]
     public void A_flow_keeps_its_shift_and_a_model_that_changes_its_family_changes_its_class()
     {
-        var flow = Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(
-            Parse("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0 }""")));
+        var flow = Assert.IsType<FlowFormulation>(
+            FormulationFactory.FromSchedulerConfig(
+                Parse("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0 }""")
+            )
+        );
         Assert.Equal(3, flow.Shift);
         var written = FormulationFactory.ToSchedulerConfig(flow, Parse(StableDiffusion));
         Assert.Equal("FlowMatchEulerDiscreteScheduler", (string?)written["_class_name"]);
         Assert.False(written.ContainsKey("beta_schedule"));
-        var solver = Parse("""{ "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "flow_shift": 2.5, "use_flow_sigmas": true }""");
+        var solver = Parse(
+            """
+            { "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "flow_shift": 2.5,
+            "use_flow_sigmas": true }
+            """
+        );
         flow = Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(solver));
         Assert.Equal(2.5, flow.Shift);
         Assert.Equal("DPMSolverMultistepScheduler", (string?)FormulationFactory.ToSchedulerConfig(flow, solver)["_class_name"]);
@@ -72,9 +85,12 @@ public sealed class FormulationFactoryTests
     [Fact]
     public void A_shift_that_grows_with_the_picture_is_read_and_written_back()
     {
-        var json = Parse("""
-            { "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "use_dynamic_shifting": true, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096 }
-            """);
+        var json = Parse(
+            """
+            { "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "use_dynamic_shifting": true, "base_shift": 0.5,
+            "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096 }
+            """
+        );
         var flow = Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(json));
         // Trained unshifted; μ of 256 and 4096 tokens (32 and 128 by side of 2×2 latents) are the two numbers themselves.
         Assert.Equal(1, flow.Shift);
@@ -112,7 +128,10 @@ public sealed class FormulationFactoryTests
     [InlineData("""{ "_class_name": "DDIMScheduler", "beta_start": "low" }""", "low")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": true }""", "v_prediction")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "trained_betas": [0.1, "x"] }""", "trained_betas")]
-    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "time_shift_type": "cosine" }""", "time_shift_type")]
+    [InlineData(
+        """{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "time_shift_type": "cosine" }""",
+        "time_shift_type"
+    )]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "max_image_seq_len": 256 }""", "256")]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 0 }""", "shift")]
     [InlineData("{ }", "_class_name")]

@@ -42,7 +42,10 @@ public sealed class FormulationTests
             var (a, b) = (noisy.Level.A.View([-1L, 1, 1, 1]), noisy.Level.B.View([-1L, 1, 1, 1]));
             // The v and the z0 that the same pair (ẑ0, ε̂) makes; float32 loses at most b/a of the digits.
             var worst = noisy.Level.Sigma.Max().Item() * 1e-5;
-            var v = new DdpmFormulation(schedule, PredictionType.VPrediction).Recover(noisy, new Prediction((a * output) - (b * reference.Z0.Value)));
+            var v = new DdpmFormulation(schedule, PredictionType.VPrediction).Recover(
+                noisy,
+                new Prediction((a * output) - (b * reference.Z0.Value))
+            );
             Close(reference.Z0.Value, v.Z0.Value, worst + 1e-5);
             Close(output, v.Noise, worst + 1e-5);
             var sample = new DdpmFormulation(schedule, PredictionType.Sample).Recover(noisy, new Prediction(reference.Z0.Value));
@@ -83,7 +86,10 @@ public sealed class FormulationTests
         var output = noisy.Noise.To(DType.BFloat16).Detach();
         output.RequiresGrad = true;
         var estimate = formulation.Recover(noisy, new Prediction(output));
-        Assert.Equal([DType.Float32, DType.Float32, DType.Float32], [estimate.Z0.Value.DType, estimate.Noise.DType, estimate.Residual.DType]);
+        Assert.Equal(
+            [DType.Float32, DType.Float32, DType.Float32],
+            [estimate.Z0.Value.DType, estimate.Noise.DType, estimate.Residual.DType]
+        );
         Autograd.Backward(estimate.Z0.Value.Sum());
         // ∂ẑ0/∂ε̂ = −b/a = −σ.
         var expected = noisy.Level.Sigma.Neg().View([-1L, 1, 1, 1]).ExpandAs(output);
@@ -150,9 +156,15 @@ public sealed class FormulationTests
     [InlineData("mode")]
     public void Densities_integrate_to_one_and_are_what_is_drawn(string name)
     {
-        var density = name switch { "uniform" => TimestepDensity.Uniform, "mode" => TimestepDensity.Mode(1.29), _ => TimestepDensity.LogitNormal(-0.5, 0.7) };
+        var density = name switch
+        {
+            "uniform" => TimestepDensity.Uniform,
+            "mode" => TimestepDensity.Mode(1.29),
+            _ => TimestepDensity.LogitNormal(-0.5, 0.7),
+        };
         const int n = 20_000;
-        double Integral(double from, double to) => Enumerable.Range(0, n).Sum(k => density.Density(from + ((k + 0.5) * (to - from) / n))) * (to - from) / n;
+        double Integral(double from, double to) =>
+            Enumerable.Range(0, n).Sum(k => density.Density(from + ((k + 0.5) * (to - from) / n))) * (to - from) / n;
         Assert.Equal(1, Integral(0, 1), 4);
         using var generator = Generator.Create(Device.Cpu, 2);
         var drawn = density.Sample(n, generator);
@@ -192,21 +204,26 @@ public sealed class FormulationTests
         Assert.Equal(999, ddpm.PointOfSigma(1e9).Model);
     }
 
-    internal static Formulation Create(string name) => name switch
-    {
-        "eps" => new DdpmFormulation(NoiseSchedule.ScaledLinear()),
-        "v" => new DdpmFormulation(NoiseSchedule.ScaledLinear(), PredictionType.VPrediction),
-        "sample" => new DdpmFormulation(NoiseSchedule.Linear(), PredictionType.Sample),
-        "zero-snr v" => new DdpmFormulation(NoiseSchedule.ScaledLinear(zeroTerminalSnr: true), PredictionType.VPrediction),
-        "cosine v" => new DdpmFormulation(NoiseSchedule.SquaredCos(), PredictionType.VPrediction),
-        _ => new FlowFormulation(),
-    };
+    internal static Formulation Create(string name) =>
+        name switch
+        {
+            "eps" => new DdpmFormulation(NoiseSchedule.ScaledLinear()),
+            "v" => new DdpmFormulation(NoiseSchedule.ScaledLinear(), PredictionType.VPrediction),
+            "sample" => new DdpmFormulation(NoiseSchedule.Linear(), PredictionType.Sample),
+            "zero-snr v" => new DdpmFormulation(NoiseSchedule.ScaledLinear(zeroTerminalSnr: true), PredictionType.VPrediction),
+            "cosine v" => new DdpmFormulation(NoiseSchedule.SquaredCos(), PredictionType.VPrediction),
+            _ => new FlowFormulation(),
+        };
 
     private static NoisedLatent Mixed(Formulation formulation, double[] times, ulong seed)
     {
         using var generator = Generator.Create(Device.Cpu, seed);
         long[] shape = [times.Length, 3, 4, 4];
-        return formulation.AddNoise(new Latent(Ops.Randn(shape, generator)), Ops.Randn(shape, generator), formulation.LevelsAt(times, Device.Cpu));
+        return formulation.AddNoise(
+            new Latent(Ops.Randn(shape, generator)),
+            Ops.Randn(shape, generator),
+            formulation.LevelsAt(times, Device.Cpu)
+        );
     }
 
     private static void Close(Tensor expected, Tensor actual, double tolerance)

@@ -17,7 +17,14 @@ public sealed class BootstrapTests
         var held = 0;
         for (var trial = 0; trial < Trials; trial++)
         {
-            var replicates = Bootstrap.Replicates(ImageScores.Averages(Mean, Normal((ulong)trial, 60, mean: 2)), options with { Seed = (ulong)trial }, 0);
+            var replicates = Bootstrap.Replicates(
+                ImageScores.Averages(Mean, Normal((ulong)trial, 60, mean: 2)),
+                options with
+                {
+                    Seed = (ulong)trial,
+                },
+                0
+            );
             held += Bootstrap.Percentiles(replicates, 0, 0.9).Contains(2) ? 1 : 0;
         }
 
@@ -30,7 +37,11 @@ public sealed class BootstrapTests
     {
         var rows = Normal(1, 2000, 0);
         var deviation = Math.Sqrt(rows.Select(r => r * r).Average() - Math.Pow(rows.Average(), 2));
-        var interval = Bootstrap.Percentiles(Bootstrap.Replicates(ImageScores.Averages(Mean, rows), new BootstrapOptions { Resamples = 4000 }, 0), 0, 0.95);
+        var interval = Bootstrap.Percentiles(
+            Bootstrap.Replicates(ImageScores.Averages(Mean, rows), new BootstrapOptions { Resamples = 4000 }, 0),
+            0,
+            0.95
+        );
         var expected = 2 * 1.96 * deviation / Math.Sqrt(2000);
         TestTensors.Close(expected, interval.High - interval.Low, 0.06 * expected);
     }
@@ -45,7 +56,12 @@ public sealed class BootstrapTests
         var options = new BootstrapOptions();
         double Width(ulong stream)
         {
-            var interval = Bootstrap.DifferencePercentiles(Bootstrap.Replicates(b, options, stream), Bootstrap.Replicates(a, options, 0), 0, 0.95);
+            var interval = Bootstrap.DifferencePercentiles(
+                Bootstrap.Replicates(b, options, stream),
+                Bootstrap.Replicates(a, options, 0),
+                0,
+                0.95
+            );
             return interval.High - interval.Low;
         }
 
@@ -57,7 +73,8 @@ public sealed class BootstrapTests
     public void The_seed_decides_everything()
     {
         var scores = ImageScores.Averages(Mean, Normal(1, 50, 0));
-        double[] Run(ulong seed, ulong stream) => [.. Bootstrap.Replicates(scores, new BootstrapOptions { Seed = seed }, stream).Select(r => r[0])];
+        double[] Run(ulong seed, ulong stream) =>
+            [.. Bootstrap.Replicates(scores, new BootstrapOptions { Seed = seed }, stream).Select(r => r[0])];
         Assert.Equal(Run(3, 1), Run(3, 1));
         Assert.NotEqual(Run(3, 1), Run(4, 1));
         Assert.NotEqual(Run(3, 1), Run(3, 2));
@@ -84,11 +101,13 @@ public sealed class BootstrapTests
     [Fact]
     public void Intervals_of_the_wavelet_distance_hold_the_true_distance()
     {
-        // Gray 4 x 4 pictures of white noise: every coefficient is normal with the noise's deviation, so the true distance is known. Colours hang
-        // together, which the covariance has to see: twelve coefficients, four of them independent.
+        // Gray 4 x 4 pictures of white noise: every coefficient is normal with the noise's deviation, so the true distance is known.
+        // Colours hang together, which the covariance has to see: twelve coefficients, four of them independent.
         using var scope = TensorScope.Enter();
-        const int Trials = 150, Count = 400;
-        const double DeviationA = 0.10, DeviationB = 0.16;
+        const int Trials = 150,
+            Count = 400;
+        const double DeviationA = 0.10,
+            DeviationB = 0.16;
         var plan = WaveletPlan.For(4, 4, 1);
         using var generator = Generator.Create(Device.Cpu, 1);
         // The reference is taken as fixed: with many pictures, its own error is small.

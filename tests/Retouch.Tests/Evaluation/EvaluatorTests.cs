@@ -28,14 +28,21 @@ public sealed class EvaluatorTests
             var reference = Set("real", real);
             EvaluationProgress last = default;
             var result = Evaluator.Evaluate(
-                reference, [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))], All, p => last = p);
+                reference,
+                [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))],
+                All,
+                p => last = p
+            );
 
             Assert.Equal(new EvaluationProgress(1500, 1500), last);
             Assert.Equal(["fwd", "spectrum", "sharpness", "psnr"], result.Protocol.Metrics);
             foreach (var name in new[] { "fwd", "fwd.mid", "fwd.high", "spectrum", "spectrum.high", "psnr", "mse" })
             {
                 var difference = result.Differences.Single(d => d.Figure == name);
-                Assert.Equal((Verdict.Better, true, "sharper", "blurred"), (difference.Verdict, difference.Paired, difference.Set, difference.Baseline));
+                Assert.Equal(
+                    (Verdict.Better, true, "sharper", "blurred"),
+                    (difference.Verdict, difference.Paired, difference.Set, difference.Baseline)
+                );
                 Assert.True(difference.Interval.Contains(difference.Value), $"{difference}");
             }
 
@@ -57,11 +64,19 @@ public sealed class EvaluatorTests
         var one = Evaluator.Evaluate(reference, [other], All);
         var two = Evaluator.Evaluate(reference, [other], All with { BatchSize = 7 });
         Assert.Equal(one.Sets[0].Figures.Count, two.Sets[0].Figures.Count);
-        Assert.All(one.Sets[0].Figures.Zip(two.Sets[0].Figures), pair =>
-        {
-            TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-9 * Math.Abs(pair.First.Value), pair.First.Name);
-            TestTensors.Close(pair.First.Interval.Low, pair.Second.Interval.Low, 1e-7 * Math.Abs(pair.First.Interval.Low), pair.First.Name);
-        });
+        Assert.All(
+            one.Sets[0].Figures.Zip(two.Sets[0].Figures),
+            pair =>
+            {
+                TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-9 * Math.Abs(pair.First.Value), pair.First.Name);
+                TestTensors.Close(
+                    pair.First.Interval.Low,
+                    pair.Second.Interval.Low,
+                    1e-7 * Math.Abs(pair.First.Interval.Low),
+                    pair.First.Name
+                );
+            }
+        );
         Assert.Equal(one.Sets[0].Figures, Evaluator.Evaluate(reference, [other], All).Sets[0].Figures);
     }
 
@@ -123,12 +138,33 @@ public sealed class EvaluatorTests
         Assert.Equal((9, 20, 20, "all 9; as they are", "3"), (files.Count, files.Width, files.Height, files.Preparation, files.Id(3)));
         Assert.Equal(memory.Read(2, 5).ToArray<float>(), files.Read(2, 5).ToArray<float>());
 
-        var some = ImageSet.Open(folder.Path, new SetPreparation { Take = 4, Seed = 3, Size = 16, Filter = ResizeFilter.Box });
+        var some = ImageSet.Open(
+            folder.Path,
+            new SetPreparation
+            {
+                Take = 4,
+                Seed = 3,
+                Size = 16,
+                Filter = ResizeFilter.Box,
+            }
+        );
         Assert.Equal("4 of 9, drawn with seed 3; shorter side to 16 by box (Pillow), cut from the middle", some.Preparation);
         Assert.Equal([4L, 3, 16, 16], some.Read(0, 4).Shape);
         var expected = pictures[int.Parse(some.Id(1))].Resize(16, 16, ResizeFilter.Box);
         Assert.Equal(expected[5, 3].G / 255f, some.Read(1, 1).ToArray<float>()[(16 * 16) + (3 * 16) + 5]);
-        Assert.True(some.PairsWith(ImageSet.Open(folder.Path, new SetPreparation { Take = 4, Seed = 3, Size = 16 })));
+        Assert.True(
+            some.PairsWith(
+                ImageSet.Open(
+                    folder.Path,
+                    new SetPreparation
+                    {
+                        Take = 4,
+                        Seed = 3,
+                        Size = 16,
+                    }
+                )
+            )
+        );
         Assert.False(some.PairsWith(files));
 
         Assert.Throws<InputException>(() => ImageSet.Open(folder.Path, new SetPreparation { Take = 10 }));
@@ -160,7 +196,9 @@ public sealed class EvaluatorTests
         var psnr = Evaluator.Evaluate(originals, [set], All with { Metrics = Metrics.Psnr }).Sets[0].Figures[0];
         var expected = PixelScores.SquaredError(set.Read(0, 6), originals.Read(0, 6)).Average(PixelScores.Psnr);
         TestTensors.Close(expected, psnr.Value, 1e-9);
-        Assert.Throws<InputException>(() => new ReconstructedImages(Set("odd", TestTensors.Pictures(2, 8, 1).Narrow(3, 0, 7)), half, Device.Cpu).Read(0, 1));
+        Assert.Throws<InputException>(() =>
+            new ReconstructedImages(Set("odd", TestTensors.Pictures(2, 8, 1).Narrow(3, 0, 7)), half, Device.Cpu).Read(0, 1)
+        );
     }
 
     private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);

@@ -27,7 +27,10 @@ public sealed class FrechetDistanceTests
     public void Independent_coordinates_give_the_sum_of_squared_differences_of_means_and_deviations()
     {
         using var scope = TensorScope.Enter();
-        double[] m1 = [0, 1, -2], s1 = [1, 0.5, 3], m2 = [0.5, 1, 4], s2 = [2, 0, 3];
+        double[] m1 = [0, 1, -2],
+            s1 = [1, 0.5, 3],
+            m2 = [0.5, 1, 4],
+            s2 = [2, 0, 3];
         Tensor Diagonal(double[] s) => Ops.Eye(3, dtype: DType.Float64) * Tensor.From(s).Square();
         var d = FrechetDistance.Squared(Tensor.From(m1, 1, 3), Diagonal(s1).Unsqueeze(0), Tensor.From(m2, 1, 3), Diagonal(s2).Unsqueeze(0));
         var expected = 0.0;
@@ -39,7 +42,8 @@ public sealed class FrechetDistanceTests
     [Fact]
     public void A_linear_map_that_is_symmetric_and_positive_costs_what_it_moves()
     {
-        // x -> Mx is the optimal transport from N(0, C) to N(0, MCM) when M is symmetric positive definite (Brenier): it costs tr (I - M) C (I - M).
+        // x -> Mx is the optimal transport from N(0, C) to N(0, MCM) when M is symmetric positive definite (Brenier): it costs tr (I - M) C
+        // (I - M).
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
         var (c, m) = (Positive(generator, 6), Positive(generator, 6));

@@ -26,7 +26,10 @@ public sealed class PixelScoresTests
         TestTensors.Close(0, PixelScores.Sharpness(Tensor.From(pixels, 1, 3, 12, 12))[0], 1e-9);
 
         var x = TestTensors.Pictures(8, 32, 2);
-        Assert.All(PixelScores.Sharpness(x).Zip(PixelScores.Sharpness(TestTensors.Blurred(x, 3))), pair => Assert.True(pair.Second < 0.5 * pair.First));
+        Assert.All(
+            PixelScores.Sharpness(x).Zip(PixelScores.Sharpness(TestTensors.Blurred(x, 3))),
+            pair => Assert.True(pair.Second < 0.5 * pair.First)
+        );
     }
 
     [Theory]

@@ -43,14 +43,20 @@ public sealed class PowerSpectrumTests
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
-        using var spectrum = new SpectrumStatistics(width, height, new SpectrumOptions { Hann = hann, Signal = SpectrumSignal.Channels }, Device.Cpu);
+        using var spectrum = new SpectrumStatistics(
+            width,
+            height,
+            new SpectrumOptions { Hann = hann, Signal = SpectrumSignal.Channels },
+            Device.Cpu
+        );
         const int Count = 400;
         spectrum.Add((Ops.Randn([Count, 3, height, width], generator) * 0.1) + 0.5);
         var members = Members(Math.Min(height, width));
         var profile = spectrum.MeanProfile();
         for (var k = 0; k < profile.Length; k++)
         {
-            // A ring's mean has a relative deviation of about 1/sqrt(independent values); neighbours under a window hang together: half of them count.
+            // A ring's mean has a relative deviation of about 1/sqrt(independent values); neighbours under a window hang together: half of
+            // them count.
             var deviation = Math.Sqrt(2 / (Count * 3.0 * members[k + 1] * (hann ? 0.25 : 0.5)));
             // The window takes its mean out of the first ring too.
             TestTensors.Close(0.01, profile[k], 0.01 * ((5 * deviation) + (hann && k == 0 ? 0.3 : 0)), $"ring {k + 1}");
@@ -81,7 +87,12 @@ public sealed class PowerSpectrumTests
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
         var x = Ops.Rand([5, 3, height, width], generator, dtype: DType.Float64);
-        using var statistics = new SpectrumStatistics(width, height, new SpectrumOptions { Hann = false, Signal = SpectrumSignal.Channels }, Device.Cpu);
+        using var statistics = new SpectrumStatistics(
+            width,
+            height,
+            new SpectrumOptions { Hann = false, Signal = SpectrumSignal.Channels },
+            Device.Cpu
+        );
         statistics.Add(x);
         var full = (x - x.Mean([2L, 3], keepdim: true)).FftFft2().ViewAsReal().Square().Sum([-1L]).Mean([0L, 1]) / (height * width);
         var expected = full.FftFftshift([0L, 1]);
@@ -111,20 +122,36 @@ public sealed class PowerSpectrumTests
         using var scope = TensorScope.Enter();
         const int Size = 32;
         var x = TestTensors.Pictures(40, Size, 1);
-        // The mean of four neighbours, twice, borders joined: the power of frequency (u, v) is multiplied by cos⁴(πu)·cos⁴(πv), u and v in cycles a pixel.
+        // The mean of four neighbours, twice, borders joined: the power of frequency (u, v) is multiplied by cos⁴(πu)·cos⁴(πv), u and v in
+        // cycles a pixel.
         var blurred = x;
         for (var k = 0; k < 4; k++)
             blurred = (blurred + blurred.Roll([1L], [2L + (k % 2)])) * 0.5;
         var transfer = new double[Size * ((Size / 2) + 1)];
         for (var at = 0; at < transfer.Length; at++)
-            transfer[at] = Math.Pow(Math.Cos(Math.PI * (at % ((Size / 2) + 1)) / Size) * Math.Cos(Math.PI * (at / ((Size / 2) + 1)) / Size), 4);
+            transfer[at] = Math.Pow(
+                Math.Cos(Math.PI * (at % ((Size / 2) + 1)) / Size) * Math.Cos(Math.PI * (at / ((Size / 2) + 1)) / Size),
+                4
+            );
 
         using var spectrum = new PowerSpectrum(Size, Size, Plain, Device.Cpu);
         var profile = spectrum.Profile(spectrum.Power(x)).Mean([0L]).ToArray<double>();
         var expected = spectrum.Profile(spectrum.Power(x) * Tensor.From(transfer, 1, Size, (Size / 2) + 1)).Mean([0L]).ToArray<double>();
         using var b = Statistics(blurred, Plain);
         var scores = SpectrumError.Scores(b, profile);
-        Assert.Equal(["spectrum", "spectrum.low", "spectrum.mid", "spectrum.high", "spectrum.bias", "spectrum.bias.low", "spectrum.bias.mid", "spectrum.bias.high"], scores.Names.Select(n => n.Name));
+        Assert.Equal(
+            [
+                "spectrum",
+                "spectrum.low",
+                "spectrum.mid",
+                "spectrum.high",
+                "spectrum.bias",
+                "spectrum.bias.low",
+                "spectrum.bias.mid",
+                "spectrum.bias.high",
+            ],
+            scores.Names.Select(n => n.Name)
+        );
         var figures = scores.Figures();
         var ratio = SpectrumError.LogRatio(expected, profile);
         foreach (var (slot, rings) in new[] { (0, 0..16), (1, 0..6), (2, 6..11), (3, 11..16) })

@@ -44,7 +44,10 @@ public sealed class SeedBootstrapTests
     public void ADifference_KeepsOnlyWhatIsNotShared()
     {
         var random = new Random(2);
-        double[][] noise = [.. Enumerable.Range(0, 3).Select(_ => (double[])[.. Enumerable.Range(0, 4000).Select(_ => 100 * random.NextDouble())])];
+        double[][] noise =
+        [
+            .. Enumerable.Range(0, 3).Select(_ => (double[])[.. Enumerable.Range(0, 4000).Select(_ => 100 * random.NextDouble())]),
+        ];
         double[][] lower = [.. noise.Select(static row => (double[])[.. row.Select(static v => v - 1)])];
         var difference = SeedBootstrap.Difference([9, 19, 29], lower, [10, 20, 30], noise, Options);
         Assert.Equal(-1, difference.Value, 9);

@@ -11,8 +11,11 @@ public sealed class SlicedWassersteinTests
     public void In_one_dimension_it_is_the_cost_of_the_best_matching()
     {
         // Repeating both to the common size 12 makes the best matching the sorted one.
-        float[] a = [-1, 0, 0, 2.5f], b = [0.5f, 1, 4];
-        var expected = a.SelectMany(static x => Enumerable.Repeat(x, 3)).Zip(b.SelectMany(static x => Enumerable.Repeat(x, 4)), static (x, y) => Math.Abs((double)x - y)).Average();
+        float[] a = [-1, 0, 0, 2.5f],
+            b = [0.5f, 1, 4];
+        var expected = a.SelectMany(static x => Enumerable.Repeat(x, 3))
+            .Zip(b.SelectMany(static x => Enumerable.Repeat(x, 4)), static (x, y) => Math.Abs((double)x - y))
+            .Average();
         TestTensors.Close(expected, SlicedWasserstein.Distance(a, b, new double[4]), 1e-12);
         TestTensors.Close(expected, SlicedWasserstein.Distance(b, a, new double[3]), 1e-12);
         TestTensors.Close(0, SlicedWasserstein.Distance(a, a, new double[4]), 0);
@@ -23,7 +26,8 @@ public sealed class SlicedWassersteinTests
     [Fact]
     public void The_influence_is_the_change_when_a_value_counts_more()
     {
-        float[] a = [-1, 0.2f, 0.7f, 2.5f], b = [0.5f, 1, 4];
+        float[] a = [-1, 0.2f, 0.7f, 2.5f],
+            b = [0.5f, 1, 4];
         var influence = new double[4];
         SlicedWasserstein.Distance(a, b, influence);
         var mean = influence.Average();
@@ -60,7 +64,9 @@ public sealed class SlicedWassersteinTests
         using var scope = TensorScope.Enter();
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Swd, SlicedWasserstein = new SlicedWassersteinOptions { Directions = 48, Patches = 32 }, Bootstrap = new BootstrapOptions { Resamples = 200 },
+            Metrics = Metrics.Swd,
+            SlicedWasserstein = new SlicedWassersteinOptions { Directions = 48, Patches = 32 },
+            Bootstrap = new BootstrapOptions { Resamples = 200 },
         };
         var real = TestTensors.Pictures(60, 32, 1);
         var other = TestTensors.Pictures(60, 32, 2);
@@ -73,10 +79,17 @@ public sealed class SlicedWassersteinTests
         TestTensors.Close(figures[0].Value, (figures[1].Value + figures[2].Value) / 2, 1e-12);
 
         var shuffled = Evaluator.Evaluate(Set("real", real.Flip([0L])), [Set("other", other.Flip([0L]))], options with { BatchSize = 7 });
-        Assert.All(shuffled.Sets[0].Figures.Zip(figures), static pair => TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-5 * pair.First.Value, pair.First.Name));
+        Assert.All(
+            shuffled.Sets[0].Figures.Zip(figures),
+            static pair => TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-5 * pair.First.Value, pair.First.Name)
+        );
         TestTensors.Close(0, Evaluator.Evaluate(Set("real", real), [Set("real", real)], options).Sets[0].Figures[0].Value, 1e-7);
         var small = Set("small", TestTensors.Pictures(4, 4, 1));
-        Assert.Contains("swd", Assert.Throws<UsageException>(() => Evaluator.Evaluate(small, [small], options)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "swd",
+            Assert.Throws<UsageException>(() => Evaluator.Evaluate(small, [small], options)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);

@@ -54,7 +54,12 @@ public sealed class SpectrumMapTests
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 6);
         const int Count = 600;
-        using var statistics = new SpectrumStatistics(Size, Size, new SpectrumOptions { Hann = false, Signal = SpectrumSignal.Channels }, Device.Cpu);
+        using var statistics = new SpectrumStatistics(
+            Size,
+            Size,
+            new SpectrumOptions { Hann = false, Signal = SpectrumSignal.Channels },
+            Device.Cpu
+        );
         statistics.Add((Ops.Randn([Count, 3, Size, Size], generator) * 0.1) + 0.5);
         var map = statistics.MeanMap();
         // Each value is a mean of 1800 exponentials (of squares of normals where a frequency is its own mirror image): 6 deviations.
@@ -76,7 +81,11 @@ public sealed class SpectrumMapTests
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
-        var options = new EvaluationOptions { Metrics = Metrics.Spectrum, Bootstrap = new BootstrapOptions { Resamples = 100 } };
+        var options = new EvaluationOptions
+        {
+            Metrics = Metrics.Spectrum,
+            Bootstrap = new BootstrapOptions { Resamples = 100 },
+        };
         var real = TestTensors.Pictures(20, Size, 1);
         var set = ImageSet.From("half", ((((real - 0.5) * 0.5) + 0.5) * 2) - 1);
         var map = Evaluator.Evaluate(ImageSet.From("real", (real * 2) - 1), [set], options).Sets[0].SpectrumMap!;
@@ -92,8 +101,16 @@ public sealed class SpectrumMapTests
         Assert.Equal(expected[(Size / 2) + 2, Size / 2], seen);
         Assert.Equal((255, seen.G), ((int)seen.B, seen.R));
         TestTensors.Close(255 * (1 - Math.Log10(4)), seen.R, 3);
-        var drawn = SpectrumMap.Draw(new double[,] { { 0, 2, -2, 0.5 } });
-        Assert.Equal([Rgb.White, new Rgb(255, 0, 0), new Rgb(0, 0, 255), new Rgb(255, 128, 128)], new[] { drawn[0, 0], drawn[1, 0], drawn[2, 0], drawn[3, 0] });
+        var drawn = SpectrumMap.Draw(
+            new double[,]
+            {
+                { 0, 2, -2, 0.5 },
+            }
+        );
+        Assert.Equal(
+            [Rgb.White, new Rgb(255, 0, 0), new Rgb(0, 0, 255), new Rgb(255, 128, 128)],
+            new[] { drawn[0, 0], drawn[1, 0], drawn[2, 0], drawn[3, 0] }
+        );
     }
 
     private static double[,] Map(Tensor images, bool hann)

@@ -60,7 +60,11 @@ public sealed class StructuralSimilarityTests
         {
             for (var left = 0; left <= side - 11; left++, places++)
             {
-                double mx = 0, my = 0, vx = 0, vy = 0, cov = 0;
+                double mx = 0,
+                    my = 0,
+                    vx = 0,
+                    vy = 0,
+                    cov = 0;
                 void Each(Action<double, double, double> action)
                 {
                     for (var r = 0; r < 11; r++)
@@ -71,7 +75,10 @@ public sealed class StructuralSimilarityTests
                 }
 
                 Each((w, p, q) => (mx, my) = (mx + (w * p), my + (w * q)));
-                Each((w, p, q) => (vx, vy, cov) = (vx + (w * (p - mx) * (p - mx)), vy + (w * (q - my) * (q - my)), cov + (w * (p - mx) * (q - my))));
+                Each(
+                    (w, p, q) =>
+                        (vx, vy, cov) = (vx + (w * (p - mx) * (p - mx)), vy + (w * (q - my) * (q - my)), cov + (w * (p - mx) * (q - my)))
+                );
                 sum += ((2 * mx * my) + 1e-4) * ((2 * cov) + 9e-4) / (((mx * mx) + (my * my) + 1e-4) * (vx + vy + 9e-4));
             }
         }

@@ -23,7 +23,8 @@ public sealed class WaveletDistanceTests
     [Fact]
     public void Every_pattern_of_signs_is_the_packet_of_its_sign_changes()
     {
-        // Walsh functions ordered by the number of sign changes: the packet at (row, column) answers to row changes downwards and column changes across.
+        // Walsh functions ordered by the number of sign changes: the packet at (row, column) answers to row changes downwards and column
+        // changes across.
         using var scope = TensorScope.Enter();
         const int Level = 3;
         for (var packet = 0; packet < 64; packet++)
@@ -77,7 +78,8 @@ public sealed class WaveletDistanceTests
     public void The_value_is_the_mean_of_single_packets_distances()
     {
         using var scope = TensorScope.Enter();
-        Tensor x = TestTensors.Pictures(60, 8, 7), y = TestTensors.Pictures(50, 8, 8);
+        Tensor x = TestTensors.Pictures(60, 8, 7),
+            y = TestTensors.Pictures(50, 8, 8);
         using Statistics2 sets = new(x, y);
         var distance = WaveletDistance.Between(sets.X, sets.Y);
         var packets = WaveletPackets.Haar(x, 1);
@@ -85,7 +87,9 @@ public sealed class WaveletDistanceTests
         for (var p = 0; p < 4; p++)
         {
             var (a, b) = (packets.Select(1, p).Flatten(1), other.Select(1, p).Flatten(1));
-            var expected = FrechetDistance.Squared(a.Mean([0L]).Unsqueeze(0), a.T().Cov().Unsqueeze(0), b.Mean([0L]).Unsqueeze(0), b.T().Cov().Unsqueeze(0)).Item();
+            var expected = FrechetDistance
+                .Squared(a.Mean([0L]).Unsqueeze(0), a.T().Cov().Unsqueeze(0), b.Mean([0L]).Unsqueeze(0), b.T().Cov().Unsqueeze(0))
+                .Item();
             TestTensors.Close(expected, distance.Packets[p], 1e-9);
         }
 
@@ -114,7 +118,8 @@ public sealed class WaveletDistanceTests
     public void Neither_order_nor_batches_matter(int batch)
     {
         using var scope = TensorScope.Enter();
-        Tensor x = TestTensors.Pictures(96, 16, 7), y = TestTensors.Pictures(80, 16, 8);
+        Tensor x = TestTensors.Pictures(96, 16, 7),
+            y = TestTensors.Pictures(80, 16, 8);
         using var reference = Statistics(y, 80);
         var expected = Between(x, reference);
         using var other = Statistics(x.Flip([0L]), batch);
@@ -126,14 +131,16 @@ public sealed class WaveletDistanceTests
     {
         using var scope = TensorScope.Enter();
         const int Count = 1500;
-        Tensor x = TestTensors.Pictures(Count, 8, 17), y = TestTensors.Pictures(900, 8, 18) * 0.9;
+        Tensor x = TestTensors.Pictures(Count, 8, 17),
+            y = TestTensors.Pictures(900, 8, 18) * 0.9;
         using Statistics2 sets = new(x, y);
         var (distance, influence) = WaveletDistance.WithInfluence(sets.X, sets.Y);
         using var disposing = influence;
         TestTensors.Close(WaveletDistance.Between(sets.X, sets.Y).Value, distance.Value, 1e-10);
         var values = influence.Of(x).Chunk(WaveletInfluence.Columns).ToArray();
         var mean = values.Average(static v => v[0]);
-        double worst = 0, largest = 0;
+        double worst = 0,
+            largest = 0;
         for (var left = 0; left < 12; left++)
         {
             using var without = Statistics(Ops.Cat([x.Narrow(0, 0, left), x.Narrow(0, left + 1, Count - left - 1)], 0), Count);

@@ -5,7 +5,9 @@ using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Fuzzing;
 
-/// <summary>The short version of bench/fuzz.sh: every reader of strangers' files on broken ones; and that the fuzzer sees what it looks for.</summary>
+/// <summary>
+/// The short version of bench/fuzz.sh: every reader of strangers' files on broken ones; and that the fuzzer sees what it looks for.
+/// </summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class ReaderTests : IDisposable
 {
@@ -54,11 +56,35 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void Crashes_and_allocations_are_found_and_their_inputs_kept()
     {
-        var crash = New().Run(new FuzzTarget("crash", [[1, 2, 3]], static (_, _) => throw new FormatException("planted")), 1, 0, 20);
+        var crash = New()
+            .Run(
+                new FuzzTarget(
+                    "crash",
+                    [
+                        [1, 2, 3],
+                    ],
+                    static (_, _) => throw new FormatException("planted")
+                ),
+                1,
+                0,
+                20
+            );
         Assert.Equal(10, crash.Findings.Count);
         Assert.Contains("planted", crash.Findings[0], StringComparison.Ordinal);
         Assert.Equal(10, Directory.GetFiles(_folder["findings"]).Length);
-        var greedy = New().Run(new FuzzTarget("greedy", [[1, 2, 3]], static (_, _) => GC.KeepAlive(new byte[70 << 20])), 1, 0, 1);
+        var greedy = New()
+            .Run(
+                new FuzzTarget(
+                    "greedy",
+                    [
+                        [1, 2, 3],
+                    ],
+                    static (_, _) => GC.KeepAlive(new byte[70 << 20])
+                ),
+                1,
+                0,
+                1
+            );
         Assert.Contains("allocated 70 MiB", Assert.Single(greedy.Findings), StringComparison.Ordinal);
     }
 
@@ -66,11 +92,29 @@ public sealed class ReaderTests : IDisposable
     public void An_input_that_does_not_end_is_reported_and_nothing_waits_for_it()
     {
         using var end = new ManualResetEventSlim();
-        var result = new Fuzzer(TimeProvider.System, _folder["scratch"], _folder["findings"], TimeSpan.FromSeconds(0.3))
-            .Run(new FuzzTarget("endless", [[1, 2, 3]], (_, _) => end.Wait()), seed: 9, from: 5, count: 20);
+        var result = new Fuzzer(TimeProvider.System, _folder["scratch"], _folder["findings"], TimeSpan.FromSeconds(0.3)).Run(
+            new FuzzTarget(
+                "endless",
+                [
+                    [1, 2, 3],
+                ],
+                (_, _) => end.Wait()
+            ),
+            seed: 9,
+            from: 5,
+            count: 20
+        );
         Assert.True(result.Hangs);
         Assert.Contains("seed 9, input 5: has not ended", Assert.Single(result.Findings), StringComparison.Ordinal);
-        Assert.Equal(new Mutator([[1, 2, 3]], 9).Create(5), File.ReadAllBytes(Assert.Single(Directory.GetFiles(_folder["findings"]))));
+        Assert.Equal(
+            new Mutator(
+                [
+                    [1, 2, 3],
+                ],
+                9
+            ).Create(5),
+            File.ReadAllBytes(Assert.Single(Directory.GetFiles(_folder["findings"])))
+        );
         end.Set();
     }
 

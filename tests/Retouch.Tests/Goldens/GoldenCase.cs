@@ -7,7 +7,8 @@ namespace Retouch.Tests.Goldens;
 
 /// <summary>
 /// A folder of tests/goldens: inputs and outputs that another library computed, with the tolerances that its rounding justifies.
-/// A tensor passes when |x − reference| ≤ atol + rtol·|reference| for every element; what has no tolerance (integers, masks) is compared exactly.
+/// A tensor passes when |x − reference| ≤ atol + rtol·|reference| for every element; what has no tolerance (integers, masks) is compared
+/// exactly.
 /// </summary>
 internal sealed class GoldenCase : IDisposable
 {
@@ -35,7 +36,10 @@ internal sealed class GoldenCase : IDisposable
 
     /// <summary>Names in io.safetensors that start with a prefix, without it: <c>Names("mid.")</c> gives module paths.</summary>
     public IEnumerable<string> Names(string prefix) =>
-        _io.Names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => name[prefix.Length..]).Order(StringComparer.Ordinal);
+        _io
+            .Names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal))
+            .Select(name => name[prefix.Length..])
+            .Order(StringComparer.Ordinal);
 
     /// <summary>Opens <c>tests/goldens/&lt;name&gt;</c>.</summary>
     public static GoldenCase Open(string name) => new(Path.Combine(Root(), name));
@@ -91,7 +95,11 @@ internal sealed class GoldenCase : IDisposable
                 worst = k;
         }
 
-        Assert.True(wrong == 0, $"{name}: {wrong} of {expected.Length} elements differ; element {worst} is {found[worst]:R}, expected {expected[worst]:R} ± {atol ?? 0:R} + {rtol:R}·|expected|.");
+        Assert.True(
+            wrong == 0,
+            $"{name}: {wrong} of {expected.Length} elements differ; element {worst} is {found[worst]:R}, expected "
+                + $"{expected[worst]:R} ± {atol ?? 0:R} + {rtol:R}·|expected|."
+        );
     }
 
     /// <summary>Asserts that a mask of 0 and 1 is the case's, but for one element in a thousand.</summary>
@@ -103,7 +111,8 @@ internal sealed class GoldenCase : IDisposable
     }
 
     /// <summary>
-    /// Asserts that every gradient named in grads.json is what the case has: its L2 norm and its dot product with cos(0.37·i), i counting elements in row-major order.
+    /// Asserts that every gradient named in grads.json is what the case has: its L2 norm and its dot product with cos(0.37·i), i counting
+    /// elements in row-major order.
     /// </summary>
     /// <param name="store">The network after the backward pass of Σ⟨output, cotangent⟩.</param>
     public void CheckGradients(ParameterStore store)
@@ -156,7 +165,10 @@ internal sealed class GoldenCase : IDisposable
     {
         using var scope = TensorScope.Enter();
         var expected = _io.Read(name);
-        Assert.True(expected.Shape.AsSpan().SequenceEqual(actual.Shape), $"{name}: shape [{string.Join(", ", actual.Shape)}], expected [{string.Join(", ", expected.Shape)}]");
+        Assert.True(
+            expected.Shape.AsSpan().SequenceEqual(actual.Shape),
+            $"{name}: shape [{string.Join(", ", actual.Shape)}], expected [{string.Join(", ", expected.Shape)}]"
+        );
         return (expected.ToArray<double>(), actual.ToArray<double>());
     }
 }

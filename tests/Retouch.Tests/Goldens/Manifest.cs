@@ -4,7 +4,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Goldens;
 
-/// <summary>Configuration, keys and shapes of a published full-size network (tests/goldens/manifests, plain or gzipped), without weights.</summary>
+/// <summary>
+/// Configuration, keys and shapes of a published full-size network (tests/goldens/manifests, plain or gzipped), without weights.
+/// </summary>
 internal sealed class Manifest
 {
     private readonly JsonNode _json;
@@ -21,18 +23,25 @@ internal sealed class Manifest
     public IReadOnlyList<string> Tensors => [.. Shapes.Select(static p => $"{p.Key} [{string.Join(',', p.Value)}]")];
 
     /// <summary>Shapes by key, buffers included.</summary>
-    public IReadOnlyDictionary<string, long[]> Shapes => _json["tensors"]!.AsObject().ToDictionary(
-        static p => p.Key, static p => p.Value!.AsArray().Select(static v => (long)v!).ToArray(), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, long[]> Shapes =>
+        _json["tensors"]!
+            .AsObject()
+            .ToDictionary(static p => p.Key, static p => p.Value!.AsArray().Select(static v => (long)v!).ToArray(), StringComparer.Ordinal);
 
     /// <summary>Opens <c>tests/goldens/manifests/&lt;name&gt;.json</c> or <c>.json.gz</c>.</summary>
     public static Manifest Open(string name)
     {
         var path = Path.Combine(GoldenCase.Root(), "manifests", name + ".json");
-        using Stream stream = File.Exists(path) ? File.OpenRead(path) : new GZipStream(File.OpenRead(path + ".gz"), CompressionMode.Decompress);
+        using Stream stream = File.Exists(path)
+            ? File.OpenRead(path)
+            : new GZipStream(File.OpenRead(path + ".gz"), CompressionMode.Decompress);
         return new Manifest(JsonNode.Parse(stream)!);
     }
 
-    /// <summary>Asserts that a network has exactly the published keys and shapes and as many parameters, in whatever order, and no memory for them yet.</summary>
+    /// <summary>
+    /// Asserts that a network has exactly the published keys and shapes and as many parameters, in whatever order, and no memory for them
+    /// yet.
+    /// </summary>
     public void Check(ParameterStore store)
     {
         var found = store.All.Select(static p => $"{p.Name} [{string.Join(',', p.Shape)}]");

@@ -105,7 +105,11 @@ public sealed class BrokenPictureTests
         var good = PictureTestFiles.Bmp(2, 2, 24, new byte[16]);
         Assert.Contains("truncated", Message(good[..^1]), StringComparison.Ordinal);
         Assert.Contains("header", Message(good[..40]), StringComparison.Ordinal);
-        Assert.Contains("compression 1", Message(PictureTestFiles.Bmp(2, 2, 8, new byte[16], new byte[8], compression: 1)), StringComparison.Ordinal);
+        Assert.Contains(
+            "compression 1",
+            Message(PictureTestFiles.Bmp(2, 2, 8, new byte[16], new byte[8], compression: 1)),
+            StringComparison.Ordinal
+        );
         Assert.Contains("16 bits", Message(PictureTestFiles.Bmp(2, 2, 16, new byte[16])), StringComparison.Ordinal);
         Assert.Contains("0 x 2", Message(PictureTestFiles.Bmp(0, 2, 24, new byte[16])), StringComparison.Ordinal);
         Assert.Contains("palette of 1", Message(PictureTestFiles.Bmp(1, 1, 8, [1, 0, 0, 0], new byte[4])), StringComparison.Ordinal);

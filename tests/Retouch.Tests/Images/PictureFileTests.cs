@@ -100,7 +100,14 @@ public sealed class PictureFileTests
     public void Profiles_are_turned_into_srgb()
     {
         byte[] rows = [55, 55, 55, 255, 255, 255];
-        var linear = PictureTestFiles.Png(2, 1, 8, 2, rows, ("iCCP", PictureTestFiles.ProfileChunk(PictureTestFiles.GammaProfile(1.0, "Linear"))));
+        var linear = PictureTestFiles.Png(
+            2,
+            1,
+            8,
+            2,
+            rows,
+            ("iCCP", PictureTestFiles.ProfileChunk(PictureTestFiles.GammaProfile(1.0, "Linear")))
+        );
         var loaded = PictureFile.Decode(linear, "linear.png");
         Assert.True(loaded.Info.HasProfile);
         // IEC 61966-2-1: 1.055 (55/255)^(1/2.4) - 0.055 is 128.1 of 255.
@@ -138,20 +145,24 @@ public sealed class PictureFileTests
         var cutPng = good[..(good.Length / 2)];
         var jpeg = PictureFile.Encode(PictureTestFiles.Gradient(80, 60), PictureFormat.Jpeg);
         var cutJpeg = jpeg[..(jpeg.Length / 2)];
-        Parallel.For(0, 120, i =>
-        {
-            if (i % 3 == 0)
+        Parallel.For(
+            0,
+            120,
+            i =>
             {
-                Assert.Equal(80, PictureFile.Decode(good, "good").Picture.Width);
-                return;
-            }
+                if (i % 3 == 0)
+                {
+                    Assert.Equal(80, PictureFile.Decode(good, "good").Picture.Width);
+                    return;
+                }
 
-            var broken = i % 3 == 1 ? cutPng : cutJpeg;
-            var (own, other) = i % 3 == 1 ? ("png", "jpeg") : ("jpeg", "png");
-            var message = Assert.Throws<InputException>(() => PictureFile.Decode(broken, "broken")).Message;
-            Assert.Contains(own, message, StringComparison.OrdinalIgnoreCase);
-            Assert.DoesNotContain(other, message, StringComparison.OrdinalIgnoreCase);
-        });
+                var broken = i % 3 == 1 ? cutPng : cutJpeg;
+                var (own, other) = i % 3 == 1 ? ("png", "jpeg") : ("jpeg", "png");
+                var message = Assert.Throws<InputException>(() => PictureFile.Decode(broken, "broken")).Message;
+                Assert.Contains(own, message, StringComparison.OrdinalIgnoreCase);
+                Assert.DoesNotContain(other, message, StringComparison.OrdinalIgnoreCase);
+            }
+        );
     }
 
     [Fact]

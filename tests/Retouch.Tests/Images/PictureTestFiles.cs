@@ -33,7 +33,11 @@ internal static class PictureTestFiles
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
-                picture[x, y] = new Rgb((byte)(20 + 200 * x / width), (byte)(30 + 190 * y / height), (byte)(60 + 80 * (x + y) / (width + height)));
+                picture[x, y] = new Rgb(
+                    (byte)(20 + 200 * x / width),
+                    (byte)(30 + 190 * y / height),
+                    (byte)(60 + 80 * (x + y) / (width + height))
+                );
         }
 
         return picture;
@@ -102,9 +106,14 @@ internal static class PictureTestFiles
 
         (string Name, byte[] Data)[] tags =
         [
-            ("desc", text), ("wtpt", Xyz(0.9642, 1.0, 0.8249)), ("rXYZ", Xyz(0.43607, 0.22249, 0.01392)),
-            ("gXYZ", Xyz(0.38515, 0.71687, 0.09708)), ("bXYZ", Xyz(0.14307, 0.06061, 0.71410)),
-            ("rTRC", curve), ("gTRC", curve), ("bTRC", curve),
+            ("desc", text),
+            ("wtpt", Xyz(0.9642, 1.0, 0.8249)),
+            ("rXYZ", Xyz(0.43607, 0.22249, 0.01392)),
+            ("gXYZ", Xyz(0.38515, 0.71687, 0.09708)),
+            ("bXYZ", Xyz(0.14307, 0.06061, 0.71410)),
+            ("rTRC", curve),
+            ("gTRC", curve),
+            ("bTRC", curve),
         ];
         var start = 132 + 12 * tags.Length;
         var profile = new byte[start + tags.Sum(t => t.Data.Length)];
@@ -132,8 +141,42 @@ internal static class PictureTestFiles
     {
         byte[] exif =
         [
-            0xFF, 0xE1, 0, 34, (byte)'E', (byte)'x', (byte)'i', (byte)'f', 0, 0,
-            (byte)'M', (byte)'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (byte)orientation, 0, 0, 0, 0, 0, 0,
+            0xFF,
+            0xE1,
+            0,
+            34,
+            (byte)'E',
+            (byte)'x',
+            (byte)'i',
+            (byte)'f',
+            0,
+            0,
+            (byte)'M',
+            (byte)'M',
+            0,
+            42,
+            0,
+            0,
+            0,
+            8,
+            0,
+            1,
+            0x01,
+            0x12,
+            0,
+            3,
+            0,
+            0,
+            0,
+            1,
+            0,
+            (byte)orientation,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
         ];
         return [.. jpeg.AsSpan(0, 2), .. exif, .. jpeg.AsSpan(2)];
     }
@@ -143,8 +186,15 @@ internal static class PictureTestFiles
     {
         (ushort Tag, ushort Type, int Count, int Value)[] entries =
         [
-            (256, 3, 1, width), (257, 3, 1, height), (258, 3, samples, 8 + 2 + 12 * 9 + 4), (259, 3, 1, 1), (262, 3, 1, photometric),
-            (273, 4, 1, 8 + 2 + 12 * 9 + 4 + 2 * samples), (277, 3, 1, samples), (278, 3, 1, height), (279, 4, 1, pixels.Length),
+            (256, 3, 1, width),
+            (257, 3, 1, height),
+            (258, 3, samples, 8 + 2 + 12 * 9 + 4),
+            (259, 3, 1, 1),
+            (262, 3, 1, photometric),
+            (273, 4, 1, 8 + 2 + 12 * 9 + 4 + 2 * samples),
+            (277, 3, 1, samples),
+            (278, 3, 1, height),
+            (279, 4, 1, pixels.Length),
         ];
         using var tiff = new MemoryStream();
         using var writer = new BinaryWriter(tiff);

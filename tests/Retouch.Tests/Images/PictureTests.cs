@@ -43,7 +43,16 @@ public sealed class PictureTests
         var red = Picture.Filled(4, 6, new Rgb(255, 0, 0));
         var green = Picture.Filled(2, 2, new Rgb(0, 255, 0));
         var blue = Picture.Filled(4, 6, new Rgb(0, 0, 255));
-        var grid = PictureGrid.Compose([red, green, blue], new PictureGridLayout { Columns = 2, Gap = 1, Margin = 3, Background = Rgb.Black });
+        var grid = PictureGrid.Compose(
+            [red, green, blue],
+            new PictureGridLayout
+            {
+                Columns = 2,
+                Gap = 1,
+                Margin = 3,
+                Background = Rgb.Black,
+            }
+        );
 
         Assert.Equal((3 + 4 + 1 + 4 + 3, 3 + 6 + 1 + 6 + 3), (grid.Width, grid.Height));
         Assert.Equal(red[0, 0], grid[3, 3]);
@@ -59,7 +68,10 @@ public sealed class PictureTests
     [InlineData(5, 3)]
     public void Grid_is_square_unless_told(int count, int columns)
     {
-        var grid = PictureGrid.Compose([.. Enumerable.Range(0, count).Select(_ => new Picture(10, 10))], new PictureGridLayout { Gap = 0, Margin = 0 });
+        var grid = PictureGrid.Compose(
+            [.. Enumerable.Range(0, count).Select(_ => new Picture(10, 10))],
+            new PictureGridLayout { Gap = 0, Margin = 0 }
+        );
         Assert.Equal(columns * 10, grid.Width);
     }
 }

@@ -14,7 +14,8 @@ public sealed class RealPicturesFactAttribute : FactAttribute
     }
 
     public static string? Folder { get; } =
-        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } folder && Directory.Exists(Path.Combine(folder, "odd_images"))
+        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } folder
+        && Directory.Exists(Path.Combine(folder, "odd_images"))
             ? folder
             : null;
 }
@@ -51,7 +52,11 @@ public sealed class RealPictureTests
             // "JPEG decoders may differ by a few levels a pixel"
             void CompareCorner(Rgb actual, JsonElement corner)
             {
-                if (Math.Abs(actual.R - corner[0].GetInt32()) > 4 || Math.Abs(actual.G - corner[1].GetInt32()) > 4 || Math.Abs(actual.B - corner[2].GetInt32()) > 4)
+                if (
+                    Math.Abs(actual.R - corner[0].GetInt32()) > 4
+                    || Math.Abs(actual.G - corner[1].GetInt32()) > 4
+                    || Math.Abs(actual.B - corner[2].GetInt32()) > 4
+                )
                     wrong.Add($"{file}: corner is {actual}, not {corner}");
             }
         }
@@ -86,7 +91,11 @@ public sealed class RealPictureTests
         foreach (var path in Directory.EnumerateFileSystemEntries(folder).Where(PictureFile.HasPictureExtension))
         {
             if (!readable.Contains(Path.GetFileName(path)))
-                Assert.Contains("Cannot read the picture", Assert.Throws<InputException>(() => PictureFile.Load(path)).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    "Cannot read the picture",
+                    Assert.Throws<InputException>(() => PictureFile.Load(path)).Message,
+                    StringComparison.Ordinal
+                );
         }
 
         Assert.Equal((128, 128), Size("jpeg_named.png"));

@@ -48,12 +48,17 @@ public sealed class ResamplingTests
             from value in Gen.Choose(0, 255)
             from filter in Gen.Elements(Enum.GetValues<ResizeFilter>())
             select (width, height, toWidth, toHeight, value, filter);
-        Check.QuickThrowOnFailure(Prop.ForAll(cases.ToArbitrary(), c =>
-        {
-            var color = new Rgb((byte)c.value, (byte)(255 - c.value), (byte)(c.value / 2));
-            var resized = Picture.Filled(c.width, c.height, color).Resize(c.toWidth, c.toHeight, c.filter);
-            return resized.SameAs(Picture.Filled(c.toWidth, c.toHeight, color));
-        }));
+        Check.QuickThrowOnFailure(
+            Prop.ForAll(
+                cases.ToArbitrary(),
+                c =>
+                {
+                    var color = new Rgb((byte)c.value, (byte)(255 - c.value), (byte)(c.value / 2));
+                    var resized = Picture.Filled(c.width, c.height, color).Resize(c.toWidth, c.toHeight, c.filter);
+                    return resized.SameAs(Picture.Filled(c.toWidth, c.toHeight, color));
+                }
+            )
+        );
     }
 
     internal static string GoldenFile(string name, string file)
@@ -77,10 +82,12 @@ public sealed class ResamplingTests
             var row = picture.Row(y);
             for (var at = 0; at < row.Length; at++)
             {
-                int x = at / 3, c = at % 3;
-                row[at] = (x / 4 + y / 5 + c) % 3 == 0
-                    ? (byte)(x / 4 % 2 != 0 ? 0 : 255)
-                    : (byte)((x * 37 + y * 101 + c * 59 + x * y * 7 + x * x * (y + 3) % 91) % 256);
+                int x = at / 3,
+                    c = at % 3;
+                row[at] =
+                    (x / 4 + y / 5 + c) % 3 == 0
+                        ? (byte)(x / 4 % 2 != 0 ? 0 : 255)
+                        : (byte)((x * 37 + y * 101 + c * 59 + x * y * 7 + x * x * (y + 3) % 91) % 256);
             }
         }
 

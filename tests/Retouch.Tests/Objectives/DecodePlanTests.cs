@@ -16,10 +16,16 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 2 } };
+        var options = new ObjectiveOptions
+        {
+            Perceptual = new() { Weight = 3 },
+            Pixel = new() { Weight = 2 },
+        };
         var (total, gradient) = new Step(Times, outliers: true).Differentiate(new ObjectiveSet(options, decoder));
         decoder.Calls.Clear();
-        var (cutTotal, cutGradient) = new Step(Times, outliers: true).Differentiate(new ObjectiveSet(options with { DecodeBatch = decodeBatch }, decoder));
+        var (cutTotal, cutGradient) = new Step(Times, outliers: true).Differentiate(
+            new ObjectiveSet(options with { DecodeBatch = decodeBatch }, decoder)
+        );
         Assert.Equal(total, cutTotal, 1e-12);
         Assert.All(gradient.Zip(cutGradient), p => Assert.Equal(p.First, p.Second, 1e-12));
         Assert.All(decoder.Calls, c => Assert.InRange(c.Samples, 1, decodeBatch));
@@ -31,7 +37,16 @@ public sealed class DecodePlanTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var step = new Step(Times);
-        var (_, gradient) = step.Differentiate(new ObjectiveSet(new() { LatentWeight = 0, Pixel = new() { Weight = 1 } }, decoder));
+        var (_, gradient) = step.Differentiate(
+            new ObjectiveSet(
+                new()
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = 1 },
+                },
+                decoder
+            )
+        );
         var inputs = step.Inputs();
         var plain = (decoder.Decode(new(inputs.Noisy.Value)) - decoder.Decode(new(inputs.Remix))).Square().Mean();
         var expected = Autograd.Grad([plain], [step.Prediction])[0]!.ToArray<double>();
@@ -61,7 +76,13 @@ public sealed class DecodePlanTests
         var step = new Step([0.9, 0.99]);
         foreach (var reduction in Enum.GetValues<SampleReduction>())
         {
-            var set = new ObjectiveSet(new() { Perceptual = new() { Weight = 3, SampleReduction = reduction } }, decoder);
+            var set = new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new() { Weight = 3, SampleReduction = reduction },
+                },
+                decoder
+            );
             var terms = set.Evaluate(step.Inputs());
             Assert.Empty(decoder.Calls);
             Assert.Equal(0, terms.Terms[1].Raw);
@@ -75,7 +96,13 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        new ObjectiveSet(new() { Perceptual = new() { Weight = 3, Taps = [0, 1] } }, decoder).Evaluate(new Step(Times).Inputs());
+        new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Weight = 3, Taps = [0, 1] },
+            },
+            decoder
+        ).Evaluate(new Step(Times).Inputs());
         Assert.Equal([2, 2, 0, 0, 0], decoder.Stages);
     }
 
@@ -93,14 +120,25 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3, Gate = GateKind.None }, Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } };
+        var options = new ObjectiveOptions
+        {
+            Perceptual = new() { Weight = 3, Gate = GateKind.None },
+            Pixel = new()
+            {
+                Weight = 2,
+                Estimate = PixelEstimate.X0,
+                Target = PixelTarget.Decoding,
+            },
+        };
         var together = new Step(Times);
         var (total, gradient) = together.Differentiate(new ObjectiveSet(options, decoder));
         Assert.Equal(2, decoder.Calls.Count);
         Assert.All(decoder.Calls, static c => Assert.Equal([0, 1, 2], c.Request.Taps));
         Assert.All(decoder.Calls, static c => Assert.True(c.Request.Rgb));
         var (lpl, lplGradient) = new Step(Times).Differentiate(new ObjectiveSet(options with { Pixel = null }, decoder));
-        var (pixel, pixelGradient) = new Step(Times).Differentiate(new ObjectiveSet(options with { Perceptual = null, LatentWeight = 0 }, decoder));
+        var (pixel, pixelGradient) = new Step(Times).Differentiate(
+            new ObjectiveSet(options with { Perceptual = null, LatentWeight = 0 }, decoder)
+        );
         Assert.Equal(lpl + pixel, total, 1e-12);
         Assert.All(Enumerable.Range(0, gradient.Length), k => Assert.Equal(lplGradient[k] + pixelGradient[k], gradient[k], 1e-12));
     }
@@ -110,7 +148,14 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        new ObjectiveSet(new() { Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 } }, decoder).Evaluate(new Step(Times, images: true).Inputs());
+        new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
+            },
+            decoder
+        ).Evaluate(new Step(Times, images: true).Inputs());
         var recorded = decoder.Calls.Where(static c => c.Recorded).ToList();
         Assert.Equal([(2L, 0), (3L, 3)], recorded.Select(static c => (c.Samples, c.Request.Taps.Count)).Order());
         Assert.All(recorded, static c => Assert.True(c.Request.Rgb));
@@ -123,9 +168,36 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { LatentWeight = 0, Perceptual = new() { Weight = 1, Taps = [], Rgb = true, Normalisation = Normalisation.None, Mask = false, Gate = GateKind.None, DepthWeighting = DepthWeighting.Uniform } };
+        var options = new ObjectiveOptions
+        {
+            LatentWeight = 0,
+            Perceptual = new()
+            {
+                Weight = 1,
+                Taps = [],
+                Rgb = true,
+                Normalisation = Normalisation.None,
+                Mask = false,
+                Gate = GateKind.None,
+                DepthWeighting = DepthWeighting.Uniform,
+            },
+        };
         var perceptual = new Step(Times).Differentiate(new ObjectiveSet(options, decoder));
-        var pixel = new Step(Times).Differentiate(new ObjectiveSet(new() { LatentWeight = 0, Pixel = new() { Weight = 1, Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } }, decoder));
+        var pixel = new Step(Times).Differentiate(
+            new ObjectiveSet(
+                new()
+                {
+                    LatentWeight = 0,
+                    Pixel = new()
+                    {
+                        Weight = 1,
+                        Estimate = PixelEstimate.X0,
+                        Target = PixelTarget.Decoding,
+                    },
+                },
+                decoder
+            )
+        );
         Assert.Equal(pixel.Total, perceptual.Total, 1e-12);
         Assert.All(pixel.Gradient.Zip(perceptual.Gradient), static p => Assert.Equal(p.First, p.Second, 1e-12));
     }
@@ -142,7 +214,10 @@ public sealed class DecodePlanTests
         leaf.RequiresGrad = true;
         var objective = new LatentPerceptualObjective(new() { Taps = [0] }, decoder);
         var loss = objective.PerSample(new DecodedSamples(new([leaf], null), new([target], null), null), new HealthLog());
-        var wide = objective.PerSample(new DecodedSamples(new([estimate.To(DType.Float32)], null), new([target.To(DType.Float32)], null), null), new HealthLog());
+        var wide = objective.PerSample(
+            new DecodedSamples(new([estimate.To(DType.Float32)], null), new([target.To(DType.Float32)], null), null),
+            new HealthLog()
+        );
         Assert.Equal(DType.Float32, loss.DType);
         Assert.Equal(wide.ToArray<float>(), loss.ToArray<float>());
         Assert.Equal(DType.BFloat16, Autograd.Grad([loss.Sum()], [leaf])[0]!.DType);

@@ -5,12 +5,17 @@ namespace Retouch.Tests.Objectives;
 
 public sealed class FeatureLossTests
 {
-    private const int Samples = 2, Channels = 3, Height = 24, Width = 22;
+    private const int Samples = 2,
+        Channels = 3,
+        Height = 24,
+        Width = 22;
 
     public static TheoryData<StatisticsSource?, bool, double, FeatureDifference, bool, bool, bool> Cases()
     {
         var cases = new TheoryData<StatisticsSource?, bool, double, FeatureDifference, bool, bool, bool>();
-        foreach (var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null })
+        foreach (
+            var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null }
+        )
         {
             foreach (var bits in Enumerable.Range(0, 32))
             {
@@ -29,7 +34,14 @@ public sealed class FeatureLossTests
     [Theory]
     [MemberData(nameof(Cases))]
     public void Values_and_gradients_are_those_of_the_formula(
-        StatisticsSource? statistics, bool masked, double through, FeatureDifference difference, bool kept, bool outliers, bool fused)
+        StatisticsSource? statistics,
+        bool masked,
+        double through,
+        FeatureDifference difference,
+        bool kept,
+        bool outliers,
+        bool fused
+    )
     {
         using var scope = TensorScope.Enter();
         var settings = Settings(statistics, masked, kept, through) with { Difference = difference };
@@ -82,7 +94,16 @@ public sealed class FeatureLossTests
             estimate[(c * Height * Width) + 4] = target[(c * Height * Width) + 9] = 0;
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
         leaf.RequiresGrad = true;
-        var loss = FeatureLoss.Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, Settings(statistics, false, false) with { Normalisation = Normalisation.ChannelNorm }).Loss;
+        var loss = FeatureLoss
+            .Compare(
+                Tensor.From(target, Samples, Channels, Height, Width),
+                leaf,
+                Settings(statistics, false, false) with
+                {
+                    Normalisation = Normalisation.ChannelNorm,
+                }
+            )
+            .Loss;
         double expected = 0;
         for (var k = 0; k < Height * Width; k++)
         {
@@ -106,7 +127,12 @@ public sealed class FeatureLossTests
         leaf.RequiresGrad = true;
         foreach (var (kept, fused) in new[] { (false, false), (true, false), (false, true), (true, true) })
         {
-            var terms = Compare(fused, Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64), leaf, Settings(StatisticsSource.Estimate, true, kept));
+            var terms = Compare(
+                fused,
+                Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64),
+                leaf,
+                Settings(StatisticsSource.Estimate, true, kept)
+            );
             Assert.Equal(0, terms.Kept.Item());
             Assert.Equal(0, terms.Loss.Item());
             Assert.All(Autograd.Grad([terms.Loss.Sum()], [leaf])[0]!.ToArray<double>(), static g => Assert.Equal(0, g));
@@ -123,7 +149,12 @@ public sealed class FeatureLossTests
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
         estimate[5] = planted;
-        var terms = Compare(fused, Tensor.From(target, Samples, Channels, Height, Width), Tensor.From(estimate, Samples, Channels, Height, Width), Settings(StatisticsSource.Estimate, true, false));
+        var terms = Compare(
+            fused,
+            Tensor.From(target, Samples, Channels, Height, Width),
+            Tensor.From(estimate, Samples, Channels, Height, Width),
+            Settings(StatisticsSource.Estimate, true, false)
+        );
         var losses = terms.Loss.ToArray<double>();
         Assert.False(double.IsFinite(losses[0]));
         Assert.All(losses[1..], static l => Assert.True(double.IsFinite(l)));
@@ -133,14 +164,16 @@ public sealed class FeatureLossTests
         fused ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings);
 
     /// <summary>Standardised by these statistics; features as they are where null.</summary>
-    internal static FeatureSettings Settings(StatisticsSource? statistics, bool masked, bool kept, double through = 1) => new(
-        statistics is null ? Normalisation.None : Normalisation.Standardise,
-        statistics ?? StatisticsSource.Estimate,
-        through,
-        0.05,
-        FeatureDifference.Squared,
-        masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null,
-        kept);
+    internal static FeatureSettings Settings(StatisticsSource? statistics, bool masked, bool kept, double through = 1) =>
+        new(
+            statistics is null ? Normalisation.None : Normalisation.Standardise,
+            statistics ?? StatisticsSource.Estimate,
+            through,
+            0.05,
+            FeatureDifference.Squared,
+            masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null,
+            kept
+        );
 
     internal static (double[] Target, double[] Estimate) Maps(bool outliers)
     {

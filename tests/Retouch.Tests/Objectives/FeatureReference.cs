@@ -38,7 +38,10 @@ internal static class FeatureReference
         for (var k = 0; k < target.Length; k++)
         {
             var d = ((target[k] - targetMean) / targetDeviation) - ((estimate[k] - mean) / deviation);
-            sum += !mask[k] ? 0 : s.Difference == FeatureDifference.Absolute ? Math.Abs(d) : d * d;
+            sum +=
+                !mask[k] ? 0
+                : s.Difference == FeatureDifference.Absolute ? Math.Abs(d)
+                : d * d;
         }
 
         return sum / (s.Kept ? Math.Max(mask.Count(static m => m), 1) : target.Length);
@@ -61,10 +64,11 @@ internal static class FeatureReference
         {
             for (var x = 0; x < width; x++)
             {
-                var window = from j in Enumerable.Range(y - r, side)
-                             from i in Enumerable.Range(x - r, side)
-                             where j >= 0 && j < height && i >= 0 && i < width
-                             select mask[(j * width) + i];
+                var window =
+                    from j in Enumerable.Range(y - r, side)
+                    from i in Enumerable.Range(x - r, side)
+                    where j >= 0 && j < height && i >= 0 && i < width
+                    select mask[(j * width) + i];
                 result[(y * width) + x] = any ? window.Any(static m => m) : window.All(static m => m);
             }
         }

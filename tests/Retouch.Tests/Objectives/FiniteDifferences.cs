@@ -29,7 +29,10 @@ internal static class FiniteDifferences
 
             var difference = (At(start + H) - At(start - H)) / (2 * H);
             moved.Span<double>()[k] = start;
-            Assert.True(Math.Abs(difference - gradient[k]) <= 1e-6 * scale, $"Element {k}: gradient {gradient[k]:R}, difference {difference:R}, largest {scale:R}.");
+            Assert.True(
+                Math.Abs(difference - gradient[k]) <= 1e-6 * scale,
+                $"Element {k}: gradient {gradient[k]:R}, difference {difference:R}, largest {scale:R}."
+            );
         }
     }
 }

@@ -11,7 +11,9 @@ public sealed class FusedFeatureLossTests
         var cases = new TheoryData<DType, long, long, MaskSource, int, int, bool>();
         foreach (var dtype in new[] { DType.Float32, DType.Float64 })
         {
-            foreach (var (height, width) in new[] { (1L, 1L), (1L, 9L), (3L, 2L), (6L, 7L), (16L, 16L), (33L, 17L), (64L, 64L), (128L, 96L) })
+            foreach (
+                var (height, width) in new[] { (1L, 1L), (1L, 9L), (3L, 2L), (6L, 7L), (16L, 16L), (33L, 17L), (64L, 64L), (128L, 96L) }
+            )
             {
                 cases.Add(dtype, height, width, MaskSource.Estimate, 3, 5, false);
                 cases.Add(dtype, height, width, MaskSource.Target, 1, 3, true);
@@ -27,21 +29,37 @@ public sealed class FusedFeatureLossTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void It_agrees_with_separate_operators(DType dtype, long height, long width, MaskSource source, int closing, int opening, bool kept)
+    public void It_agrees_with_separate_operators(
+        DType dtype,
+        long height,
+        long width,
+        MaskSource source,
+        int closing,
+        int opening,
+        bool kept
+    )
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Features(dtype, height, width);
         var rounding = dtype == DType.Float32 ? 2e-5 : 1e-11;
-        foreach (var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null })
+        foreach (
+            var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null }
+        )
         {
-            foreach (var (through, masked, difference) in new[]
-            {
-                (1, true, FeatureDifference.Squared), (0, true, FeatureDifference.Squared), (0.4, false, FeatureDifference.Squared), (0.4, true, FeatureDifference.Absolute),
-            })
+            foreach (
+                var (through, masked, difference) in new[]
+                {
+                    (1, true, FeatureDifference.Squared),
+                    (0, true, FeatureDifference.Squared),
+                    (0.4, false, FeatureDifference.Squared),
+                    (0.4, true, FeatureDifference.Absolute),
+                }
+            )
             {
                 var settings = FeatureLossTests.Settings(statistics, masked, kept, through) with
                 {
-                    Difference = difference, Mask = masked ? new MaskSettings(source, 0.02, 2, closing, opening) : null,
+                    Difference = difference,
+                    Mask = masked ? new MaskSettings(source, 0.02, 2, closing, opening) : null,
                 };
                 if (statistics == StatisticsSource.Own && difference == FeatureDifference.Absolute)
                 {
@@ -69,15 +87,17 @@ public sealed class FusedFeatureLossTests
         var settings = FeatureLossTests.Settings(null, true, false) with { Mask = new MaskSettings(MaskSource.Estimate, 0.02, 0, 1, 1) };
         using var generator = Generator.Create(Device.Cpu, 4);
         // No margin, no windows: what is kept is what lies strictly between the quantiles, so that one wrong rank shows.
-        foreach (var map in new[]
-        {
-            Ops.Randn([1, 1, 50, 40], generator),
-            Ops.Randn([1, 1, 50, 40], generator).Square().Exp(),
-            Ops.Randn([1, 1, 50, 40], generator).Round(),
-            Ops.Randn([1, 1, 50, 40], generator) * 1e-42,
-            Ops.Cat([Ops.Randn([1, 1, 49, 40], generator), Ops.Full([1, 1, 1, 40], 1e30)], 2),
-            Ops.Arange(2000.0).Reshape([1, 1, 50, 40]) * -3.0,
-        })
+        foreach (
+            var map in new[]
+            {
+                Ops.Randn([1, 1, 50, 40], generator),
+                Ops.Randn([1, 1, 50, 40], generator).Square().Exp(),
+                Ops.Randn([1, 1, 50, 40], generator).Round(),
+                Ops.Randn([1, 1, 50, 40], generator) * 1e-42,
+                Ops.Cat([Ops.Randn([1, 1, 49, 40], generator), Ops.Full([1, 1, 1, 40], 1e30)], 2),
+                Ops.Arange(2000.0).Reshape([1, 1, 50, 40]) * -3.0,
+            }
+        )
         {
             var expected = OutlierMask.Compute(map, settings.Mask!).Sum().Item();
             Assert.Equal(expected, FusedFeatureLoss.Compare(map, map, settings).Kept.Item());
@@ -97,7 +117,12 @@ public sealed class FusedFeatureLossTests
         Assert.Equal(expectedGradient.ToArray<double>(), gradient.ToArray<double>());
     }
 
-    private static (FeatureTerms Terms, Tensor Gradient) Run(Func<Tensor, Tensor, FeatureSettings, FeatureTerms> compare, Tensor target, Tensor estimate, FeatureSettings settings)
+    private static (FeatureTerms Terms, Tensor Gradient) Run(
+        Func<Tensor, Tensor, FeatureSettings, FeatureTerms> compare,
+        Tensor target,
+        Tensor estimate,
+        FeatureSettings settings
+    )
     {
         var leaf = estimate.Detach();
         leaf.RequiresGrad = true;
@@ -112,7 +137,10 @@ public sealed class FusedFeatureLossTests
         var (a, b) = (expected.ToArray<double>(), actual.ToArray<double>());
         var largest = a.Max(Math.Abs);
         for (var k = 0; k < a.Length; k++)
-            Assert.True(Math.Abs(a[k] - b[k]) <= tolerance * largest, $"Element {k}: expected {a[k]:R}, found {b[k]:R}; the largest is {largest:R}.");
+            Assert.True(
+                Math.Abs(a[k] - b[k]) <= tolerance * largest,
+                $"Element {k}: expected {a[k]:R}, found {b[k]:R}; the largest is {largest:R}."
+            );
     }
 
     /// <summary>Five maps a sample: plain, far from zero, with a blob of outliers, with single outliers, constant.</summary>

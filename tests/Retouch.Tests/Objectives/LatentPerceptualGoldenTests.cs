@@ -44,7 +44,12 @@ public sealed class LatentPerceptualGoldenTests
             Statistics = normalisation == "shared" ? StatisticsSource.Estimate : StatisticsSource.Own,
             StatisticsGradient = detached ? 0 : 1,
             VarianceFloor = 0,
-            DepthWeighting = scheme switch { "exp2" => DepthWeighting.Exponential, "inverse" => DepthWeighting.Inverse, _ => DepthWeighting.Uniform },
+            DepthWeighting = scheme switch
+            {
+                "exp2" => DepthWeighting.Exponential,
+                "inverse" => DepthWeighting.Inverse,
+                _ => DepthWeighting.Uniform,
+            },
             Threshold = (double)golden.Document["params"]!["tau"]!,
             SampleReduction = SampleReduction.Active,
         };
@@ -54,16 +59,55 @@ public sealed class LatentPerceptualGoldenTests
         var estimate = autoencoder.Scale(leaf);
         var sigma = golden.Read("in.sigma");
         var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
-        var inputs = new ObjectiveInputs(Step.Flow, noisy, new Prediction(leaf), new CleanEstimate(new Latent(estimate), estimate, estimate));
+        var inputs = new ObjectiveInputs(
+            Step.Flow,
+            noisy,
+            new Prediction(leaf),
+            new CleanEstimate(new Latent(estimate), estimate, estimate)
+        );
         var terms = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(inputs);
         golden.Check($"out.{tag}.total", terms.Total);
         golden.Check($"grad.{tag}.z0_hat", Autograd.Grad([terms.Total], [leaf])[0]!);
 
         using var quiet = Autograd.NoGrad();
         var decoded = new DecodedSamples(
-            autoencoder.DecodeWithTaps(new Latent(estimate), new TapRequest(AllTaps)), autoencoder.DecodeWithTaps(new Latent(clean), new TapRequest(AllTaps)), null);
+            autoencoder.DecodeWithTaps(new Latent(estimate), new TapRequest(AllTaps)),
+            autoencoder.DecodeWithTaps(new Latent(clean), new TapRequest(AllTaps)),
+            null
+        );
         var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(decoded, new HealthLog());
         golden.Check($"out.{tag}.per_layer", Ops.Stack(layers));
+    }
+
+    [Theory]
+    [InlineData("squared", FeatureDifference.Squared, DepthWeighting.Inverse)]
+    [InlineData("absolute", FeatureDifference.Absolute, DepthWeighting.Inverse)]
+    [InlineData("uniform", FeatureDifference.Squared, DepthWeighting.Uniform)]
+    public void The_preset_reference_is_the_public_script(string variant, FeatureDifference difference, DepthWeighting depth)
+    {
+        using var scope = TensorScope.Enter();
+        using var inputs = GoldenCase.Open("lpl_outliers");
+        using var expected = GoldenCase.Open("lpl_reference");
+        using var autoencoder = Load(inputs);
+        var options = LatentPerceptualPresets.Reference with { Difference = difference, DepthWeighting = depth };
+        var leaf = inputs.ReadLeaf("in.z0_hat");
+        var clean = autoencoder.Scale(inputs.Read("in.z0"));
+        var estimate = autoencoder.Scale(leaf);
+        var sigma = Ops.FullLike(inputs.Read("in.sigma"), 0.1);
+        var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
+        var step = new ObjectiveInputs(Step.Flow, noisy, new Prediction(leaf), new CleanEstimate(new Latent(estimate), estimate, estimate));
+        var total = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(step).Total;
+        expected.Check($"out.{variant}.total", total);
+        expected.Check($"grad.{variant}.z0_hat", Autograd.Grad([total], [leaf])[0]!);
+
+        using var quiet = Autograd.NoGrad();
+        DecodedTaps Decode(Tensor latents) => autoencoder.DecodeWithTaps(new Latent(latents), new TapRequest(AllTaps));
+        var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(
+            new(Decode(estimate), Decode(clean), null),
+            new HealthLog()
+        );
+        // The script divides by the number of taps at the end.
+        expected.Check($"out.{variant}.per_layer", Ops.Stack(layers) * AllTaps.Length);
     }
 
     [Theory]

@@ -14,7 +14,9 @@ public sealed class ObjectiveGradientTests
         var cases = new TheoryData<Normalisation, StatisticsSource, FeatureDifference, bool, bool>();
         foreach (var normalisation in Enum.GetValues<Normalisation>())
         {
-            foreach (var statistics in normalisation == Normalisation.None ? [StatisticsSource.Estimate] : Enum.GetValues<StatisticsSource>())
+            foreach (
+                var statistics in normalisation == Normalisation.None ? [StatisticsSource.Estimate] : Enum.GetValues<StatisticsSource>()
+            )
             {
                 cases.Add(normalisation, statistics, FeatureDifference.Squared, true, true);
                 cases.Add(normalisation, statistics, FeatureDifference.Absolute, true, false);
@@ -27,11 +29,30 @@ public sealed class ObjectiveGradientTests
 
     [Theory]
     [MemberData(nameof(Normalisations))]
-    public void Latent_perceptual_loss(Normalisation normalisation, StatisticsSource statistics, FeatureDifference difference, bool mask, bool outliers)
+    public void Latent_perceptual_loss(
+        Normalisation normalisation,
+        StatisticsSource statistics,
+        FeatureDifference difference,
+        bool mask,
+        bool outliers
+    )
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = 3, Normalisation = normalisation, Statistics = statistics, Difference = difference, Mask = mask } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Perceptual = new()
+                {
+                    Weight = 3,
+                    Normalisation = normalisation,
+                    Statistics = statistics,
+                    Difference = difference,
+                    Mask = mask,
+                },
+            },
+            decoder
+        );
         var step = new Step(Times, side: outliers ? 16 : 6, outliers: outliers);
         step.CheckGradient(set, stride: outliers ? 41 : 5);
         var health = set.Evaluate(step.Inputs()).Health;
@@ -53,7 +74,19 @@ public sealed class ObjectiveGradientTests
         {
             if (gate == GateKind.None && reduction == SampleReduction.Active)
                 continue;
-            var set = new ObjectiveSet(new() { Perceptual = new() { Weight = 3, Gate = gate, Threshold = threshold, SampleReduction = reduction } }, decoder);
+            var set = new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new()
+                    {
+                        Weight = 3,
+                        Gate = gate,
+                        Threshold = threshold,
+                        SampleReduction = reduction,
+                    },
+                },
+                decoder
+            );
             var step = new Step(Times);
             step.CheckGradient(set, stride: 17);
             Assert.Equal(active / 3.0, set.Evaluate(step.Inputs()).Health["lpl/active"], 1e-12);
@@ -69,7 +102,18 @@ public sealed class ObjectiveGradientTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Pixel = new() { Weight = 2, Estimate = estimate, Target = target } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Pixel = new()
+                {
+                    Weight = 2,
+                    Estimate = estimate,
+                    Target = target,
+                },
+            },
+            decoder
+        );
         new Step(Times, images: true).CheckGradient(set, stride: 11);
     }
 
@@ -81,7 +125,15 @@ public sealed class ObjectiveGradientTests
         var options = new ObjectiveOptions
         {
             LatentWeight = 0.7,
-            Perceptual = new() { Weight = 3, Rgb = true, DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, 0.5, 0.25, 0.125], PixelReduction = PixelReduction.Kept, MaskSource = MaskSource.Target },
+            Perceptual = new()
+            {
+                Weight = 3,
+                Rgb = true,
+                DepthWeighting = DepthWeighting.Custom,
+                DepthWeights = [1, 0.5, 0.25, 0.125],
+                PixelReduction = PixelReduction.Kept,
+                MaskSource = MaskSource.Target,
+            },
             Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
             DecodeBatch = 2,
         };
@@ -93,7 +145,13 @@ public sealed class ObjectiveGradientTests
     {
         using var scope = TensorScope.Enter();
         var step = new Step(Times);
-        var terms = new ObjectiveSet(new() { Pixel = new() { Weight = 2, Space = PixelSpace.Latent } }, null);
+        var terms = new ObjectiveSet(
+            new()
+            {
+                Pixel = new() { Weight = 2, Space = PixelSpace.Latent },
+            },
+            null
+        );
         var inputs = step.Inputs();
         var expected = (inputs.Noisy.Level.B.View([-1L, 1, 1, 1]) * (inputs.Estimate.Noise - inputs.Noisy.Noise)).Square().Mean().Item();
         Assert.Equal(expected, terms.Evaluate(inputs).Terms[1].Raw, 1e-12);

@@ -14,7 +14,15 @@ public sealed class ObjectiveLeakTests
         using var outer = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var step = new Step(Times);
-        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 2 }, CheckpointDecoder = true }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2 },
+                CheckpointDecoder = true,
+            },
+            decoder
+        );
         var expected = step.Differentiate(set).Total;
         Assert.True(decoder.Calls.Where(static c => c.Recorded).All(static c => c.Request.Checkpoint));
         decoder.Calls.Clear();

@@ -8,54 +8,201 @@ namespace Retouch.Tests.Objectives;
 
 public sealed class ObjectiveOptionsTests
 {
-    public static TheoryData<string, LatentPerceptualOptions> Wrong() => new()
-    {
-        { "weight", new() { Weight = 0 } },
-        { "weight", new() { Weight = double.NaN } },
-        { "weight.share", new() { Weight = TermWeight.OfShare(1) } },
-        { "weight.warmUp", new() { Weight = TermWeight.OfShare(0.2, 0) } },
-        { "weight.gradientRatio", new() { Weight = TermWeight.OfGradientRatio(0) } },
-        { "weight.gradientRatio", new() { Weight = TermWeight.OfGradientRatio(double.NaN) } },
-        { "lastTap", new() { Taps = [0], LastTap = true } },
-        { "statistics", new() { Normalisation = Normalisation.None, Statistics = StatisticsSource.Target } },
-        { "statisticsGradient", new() { Statistics = StatisticsSource.Target, StatisticsGradient = 0 } },
-        { "statisticsGradient", new() { StatisticsGradient = 1.5 } },
-        { "varianceFloor", new() { Normalisation = Normalisation.ChannelNorm, VarianceFloor = 0.1 } },
-        { "varianceFloor", new() { VarianceFloor = -1 } },
-        { "maskFromTap", new() { MaskFromTap = -1 } },
-        { "maskFromTap", new() { Mask = false, MaskFromTap = 2 } },
-        { "minSnrGamma", new() { MinSnrGamma = 5 } },
-        { "minSnrGamma", new() { NoiseWeighting = NoiseWeighting.MinSnr, MinSnrGamma = 0 } },
-        { "startStep", new() { StartStep = -1 } },
-        { "rampSteps", new() { RampSteps = -1 } },
-        { "taps", new() { Taps = [] } },
-        { "taps", new() { Taps = [1, 1] } },
-        { "taps", new() { Taps = [2, 0] } },
-        { "taps", new() { Taps = [-1, 0] } },
-        { "statisticsGradient", new() { StatisticsGradient = 0, Normalisation = Normalisation.None } },
-        { "maskSource", new() { Mask = false, MaskSource = MaskSource.Target } },
-        { "quantile", new() { Mask = false, Quantile = 0.02 } },
-        { "quantile", new() { Quantile = 0.5 } },
-        { "margin", new() { Mask = false, Margin = 2 } },
-        { "margin", new() { Margin = -1 } },
-        { "opening", new() { Mask = false, Opening = 5 } },
-        { "opening", new() { Opening = 0 } },
-        { "closing", new() { Mask = false, Closing = 3 } },
-        { "closing", new() { Closing = -3 } },
-        { "depthWeights", new() { DepthWeights = [1, 1] } },
-        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom } },
-        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, -1] } },
-        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [0, 0] } },
-        { "depthWeights", new() { DepthWeighting = DepthWeighting.Custom, Taps = [0, 1], Rgb = true, DepthWeights = [1, 1] } },
-        { "threshold", new() { Threshold = 0 } },
-        { "threshold", new() { Gate = GateKind.Snr } },
-        { "threshold", new() { Gate = GateKind.T, Threshold = 1.5 } },
-        { "threshold", new() { Gate = GateKind.None, Threshold = 3 } },
-        { "resolutionScale", new() { ResolutionScale = 0 } },
-        { "resolutionScale", new() { ResolutionScale = 2, Mask = false, Gate = GateKind.None } },
-        { "pixelReduction", new() { PixelReduction = PixelReduction.Kept, Mask = false } },
-        { "sampleReduction", new() { SampleReduction = SampleReduction.Active, Gate = GateKind.None } },
-    };
+    public static TheoryData<string, LatentPerceptualOptions> Wrong() =>
+        new()
+        {
+            {
+                "weight",
+                new() { Weight = 0 }
+            },
+            {
+                "weight",
+                new() { Weight = double.NaN }
+            },
+            {
+                "weight.share",
+                new() { Weight = TermWeight.OfShare(1) }
+            },
+            {
+                "weight.warmUp",
+                new() { Weight = TermWeight.OfShare(0.2, 0) }
+            },
+            {
+                "weight.gradientRatio",
+                new() { Weight = TermWeight.OfGradientRatio(0) }
+            },
+            {
+                "weight.gradientRatio",
+                new() { Weight = TermWeight.OfGradientRatio(double.NaN) }
+            },
+            {
+                "lastTap",
+                new() { Taps = [0], LastTap = true }
+            },
+            {
+                "statistics",
+                new() { Normalisation = Normalisation.None, Statistics = StatisticsSource.Target }
+            },
+            {
+                "statisticsGradient",
+                new() { Statistics = StatisticsSource.Target, StatisticsGradient = 0 }
+            },
+            {
+                "statisticsGradient",
+                new() { StatisticsGradient = 1.5 }
+            },
+            {
+                "varianceFloor",
+                new() { Normalisation = Normalisation.ChannelNorm, VarianceFloor = 0.1 }
+            },
+            {
+                "varianceFloor",
+                new() { VarianceFloor = -1 }
+            },
+            {
+                "maskFromTap",
+                new() { MaskFromTap = -1 }
+            },
+            {
+                "maskFromTap",
+                new() { Mask = false, MaskFromTap = 2 }
+            },
+            {
+                "minSnrGamma",
+                new() { MinSnrGamma = 5 }
+            },
+            {
+                "minSnrGamma",
+                new() { NoiseWeighting = NoiseWeighting.MinSnr, MinSnrGamma = 0 }
+            },
+            {
+                "startStep",
+                new() { StartStep = -1 }
+            },
+            {
+                "rampSteps",
+                new() { RampSteps = -1 }
+            },
+            {
+                "taps",
+                new() { Taps = [] }
+            },
+            {
+                "taps",
+                new() { Taps = [1, 1] }
+            },
+            {
+                "taps",
+                new() { Taps = [2, 0] }
+            },
+            {
+                "taps",
+                new() { Taps = [-1, 0] }
+            },
+            {
+                "statisticsGradient",
+                new() { StatisticsGradient = 0, Normalisation = Normalisation.None }
+            },
+            {
+                "maskSource",
+                new() { Mask = false, MaskSource = MaskSource.Target }
+            },
+            {
+                "quantile",
+                new() { Mask = false, Quantile = 0.02 }
+            },
+            {
+                "quantile",
+                new() { Quantile = 0.5 }
+            },
+            {
+                "margin",
+                new() { Mask = false, Margin = 2 }
+            },
+            {
+                "margin",
+                new() { Margin = -1 }
+            },
+            {
+                "opening",
+                new() { Mask = false, Opening = 5 }
+            },
+            {
+                "opening",
+                new() { Opening = 0 }
+            },
+            {
+                "closing",
+                new() { Mask = false, Closing = 3 }
+            },
+            {
+                "closing",
+                new() { Closing = -3 }
+            },
+            {
+                "depthWeights",
+                new() { DepthWeights = [1, 1] }
+            },
+            {
+                "depthWeights",
+                new() { DepthWeighting = DepthWeighting.Custom }
+            },
+            {
+                "depthWeights",
+                new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1, -1] }
+            },
+            {
+                "depthWeights",
+                new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [0, 0] }
+            },
+            {
+                "depthWeights",
+                new()
+                {
+                    DepthWeighting = DepthWeighting.Custom,
+                    Taps = [0, 1],
+                    Rgb = true,
+                    DepthWeights = [1, 1],
+                }
+            },
+            {
+                "threshold",
+                new() { Threshold = 0 }
+            },
+            {
+                "threshold",
+                new() { Gate = GateKind.Snr }
+            },
+            {
+                "threshold",
+                new() { Gate = GateKind.T, Threshold = 1.5 }
+            },
+            {
+                "threshold",
+                new() { Gate = GateKind.None, Threshold = 3 }
+            },
+            {
+                "resolutionScale",
+                new() { ResolutionScale = 0 }
+            },
+            {
+                "resolutionScale",
+                new()
+                {
+                    ResolutionScale = 2,
+                    Mask = false,
+                    Gate = GateKind.None,
+                }
+            },
+            {
+                "pixelReduction",
+                new() { PixelReduction = PixelReduction.Kept, Mask = false }
+            },
+            {
+                "sampleReduction",
+                new() { SampleReduction = SampleReduction.Active, Gate = GateKind.None }
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Wrong))]
@@ -85,11 +232,34 @@ public sealed class ObjectiveOptionsTests
     [Fact]
     public void A_decoder_that_nobody_looks_at_needs_no_options()
     {
-        Assert.Equal(2, new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }.Validate("o").Count);
+        Assert.Equal(
+            2,
+            new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }
+                .Validate("o")
+                .Count
+        );
         Assert.Single(new ObjectiveOptions { LatentWeight = 0 }.Validate("o"));
-        Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new() { Weight = TermWeight.Auto } }.Validate("o"));
-        Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new() { Weight = TermWeight.OfGradientRatio(1) } }.Validate("o"));
-        Assert.Single(new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.OfShare(0.6) }, Pixel = new() { Weight = TermWeight.OfShare(0.4) } }.Validate("o"));
+        Assert.Single(
+            new ObjectiveOptions
+            {
+                LatentWeight = 0,
+                Pixel = new() { Weight = TermWeight.Auto },
+            }.Validate("o")
+        );
+        Assert.Single(
+            new ObjectiveOptions
+            {
+                LatentWeight = 0,
+                Pixel = new() { Weight = TermWeight.OfGradientRatio(1) },
+            }.Validate("o")
+        );
+        Assert.Single(
+            new ObjectiveOptions
+            {
+                Perceptual = new() { Weight = TermWeight.OfShare(0.6) },
+                Pixel = new() { Weight = TermWeight.OfShare(0.4) },
+            }.Validate("o")
+        );
     }
 
     [Fact]
@@ -97,7 +267,14 @@ public sealed class ObjectiveOptionsTests
     {
         Assert.Single(new ObjectiveOptions { MinSnrGamma = 5 }.Validate("o"));
         Assert.Single(new ObjectiveOptions { LatentWeighting = LossWeightingKind.MinSnr, MinSnrGamma = 0 }.Validate("o"));
-        Assert.Single(new ObjectiveOptions { LatentWeight = 0, Pixel = new() { Weight = 2 }, LatentWeighting = LossWeightingKind.MinSnr }.Validate("o"));
+        Assert.Single(
+            new ObjectiveOptions
+            {
+                LatentWeight = 0,
+                Pixel = new() { Weight = 2 },
+                LatentWeighting = LossWeightingKind.MinSnr,
+            }.Validate("o")
+        );
         var cosMap = new ObjectiveOptions { LatentWeighting = LossWeightingKind.CosMap };
         Assert.Empty(cosMap.Validate("o", new FlowFormulation()));
         Assert.Single(cosMap.Validate("o", new DdpmFormulation(NoiseSchedule.ScaledLinear())));
@@ -107,10 +284,31 @@ public sealed class ObjectiveOptionsTests
     public void What_does_not_fit_the_decoder_is_refused()
     {
         using var decoder = new ScriptedDecoder();
-        Assert.Contains("taps 0 to 3", Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Perceptual = new() { Taps = [4] } }, decoder)).Message, StringComparison.Ordinal);
-        Assert.Contains("3 weights", Assert.Throws<UsageException>(() => new ObjectiveSet(
-            new() { Perceptual = new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1] } }, decoder)).Message, StringComparison.Ordinal);
-        Assert.Contains("vae", Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Pixel = new() }, null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "taps 0 to 3",
+            Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Perceptual = new() { Taps = [4] } }, decoder)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "3 weights",
+            Assert
+                .Throws<UsageException>(() =>
+                    new ObjectiveSet(
+                        new()
+                        {
+                            Perceptual = new() { DepthWeighting = DepthWeighting.Custom, DepthWeights = [1] },
+                        },
+                        decoder
+                    )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "vae",
+            Assert.Throws<UsageException>(() => new ObjectiveSet(new() { Pixel = new() }, null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -118,7 +316,12 @@ public sealed class ObjectiveOptionsTests
     {
         Assert.False(new ObjectiveOptions { Pixel = new() }.NeedsImages);
         Assert.True(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0 } }.NeedsImages);
-        Assert.False(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding } }.NeedsImages);
+        Assert.False(
+            new ObjectiveOptions
+            {
+                Pixel = new() { Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding },
+            }.NeedsImages
+        );
         using var scope = Torch.TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var set = new ObjectiveSet(new() { Pixel = new() { Target = PixelTarget.Image } }, decoder);
@@ -133,7 +336,19 @@ public sealed class ObjectiveOptionsTests
         Assert.Equal(Json, JsonSerializer.Serialize(weights));
         Assert.Equal(weights, JsonSerializer.Deserialize<TermWeight[]>(Json)!);
         Assert.Equal(TermWeight.OfShare(0.2, 200), JsonSerializer.Deserialize<TermWeight>("\"auto\""));
-        foreach (var wrong in new[] { "\"much\"", "{}", """{"share":0.2,"gradientRatio":1}""", """{"share":"a"}""", """{"ratio":1}""", """{"warmUp":5}""", """{"share":0.2,"warmUp":1.5}""", "[1]" })
+        foreach (
+            var wrong in new[]
+            {
+                "\"much\"",
+                "{}",
+                """{"share":0.2,"gradientRatio":1}""",
+                """{"share":"a"}""",
+                """{"ratio":1}""",
+                """{"warmUp":5}""",
+                """{"share":0.2,"warmUp":1.5}""",
+                "[1]",
+            }
+        )
             Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<TermWeight>(wrong));
     }
 }

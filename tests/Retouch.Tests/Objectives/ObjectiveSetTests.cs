@@ -14,7 +14,15 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var terms = new ObjectiveSet(new() { LatentWeight = 0.5, Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 8 } }, decoder).Evaluate(new Step(Times).Inputs());
+        var terms = new ObjectiveSet(
+            new()
+            {
+                LatentWeight = 0.5,
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 8 },
+            },
+            decoder
+        ).Evaluate(new Step(Times).Inputs());
         Assert.Equal(["latent", "lpl", "pixel"], terms.Terms.Select(static t => t.Name));
         Assert.Equal([0.5, 3, 8], terms.Terms.Select(static t => Math.Round(t.Weighted / t.Raw, 12)));
         Assert.Equal(terms.Total.Item(), terms.Terms.Sum(static t => t.Weighted), 1e-12);
@@ -28,10 +36,15 @@ public sealed class ObjectiveSetTests
         var step = new Step(Times);
         var inputs = step.Inputs();
         double[] errors = inputs.Estimate.Residual.Square().Mean([1L, 2, 3]).ToArray<double>();
-        double Raw(LossWeightingKind kind, double? gamma = null) => new ObjectiveSet(new() { LatentWeighting = kind, MinSnrGamma = gamma }, null).Evaluate(inputs).Terms[0].Raw;
+        double Raw(LossWeightingKind kind, double? gamma = null) =>
+            new ObjectiveSet(new() { LatentWeighting = kind, MinSnrGamma = gamma }, null).Evaluate(inputs).Terms[0].Raw;
         Assert.Equal(errors.Average(), Raw(LossWeightingKind.Uniform), 1e-12);
         // A flow's min-SNR weight: min((1 − t)², γ·t²).
-        Assert.Equal(errors.Zip(Times, static (e, t) => e * Math.Min((1 - t) * (1 - t), 0.2 * t * t)).Average(), Raw(LossWeightingKind.MinSnr, 0.2), 1e-6);
+        Assert.Equal(
+            errors.Zip(Times, static (e, t) => e * Math.Min((1 - t) * (1 - t), 0.2 * t * t)).Average(),
+            Raw(LossWeightingKind.MinSnr, 0.2),
+            1e-6
+        );
         Assert.NotEqual(Raw(LossWeightingKind.MinSnr, 0.2), Raw(LossWeightingKind.MinSnr));
     }
 
@@ -40,7 +53,8 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        double Raw(LatentPerceptualOptions options) => new ObjectiveSet(new() { Perceptual = options }, decoder).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
+        double Raw(LatentPerceptualOptions options) =>
+            new ObjectiveSet(new() { Perceptual = options }, decoder).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
         // Scales 1, 2, 4.
         double[] layers = [.. Enumerable.Range(0, 3).Select(t => Raw(new() { Taps = [t], DepthWeighting = DepthWeighting.Uniform }))];
         double Expected(params double[] weights) => weights.Zip(layers, static (w, l) => w * l).Sum();
@@ -55,7 +69,13 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        double Raw(SampleReduction reduction) => new ObjectiveSet(new() { Perceptual = new() { Weight = 3, SampleReduction = reduction } }, decoder).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
+        double Raw(SampleReduction reduction) => new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new() { Weight = 3, SampleReduction = reduction },
+                },
+                decoder
+            ).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
         Assert.Equal(1.5, Raw(SampleReduction.Active) / Raw(SampleReduction.Batch), 1e-12);
     }
 
@@ -65,12 +85,23 @@ public sealed class ObjectiveSetTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         // σ = 1.5 and 9.
-        double Active(LatentPerceptualOptions options) => new ObjectiveSet(new() { Perceptual = options }, decoder).Evaluate(new Step([0.6, 0.9]).Inputs()).Health["lpl/active"];
+        double Active(LatentPerceptualOptions options) =>
+            new ObjectiveSet(new() { Perceptual = options }, decoder).Evaluate(new Step([0.6, 0.9]).Inputs()).Health["lpl/active"];
         Assert.Equal(0.5, Active(new()));
         Assert.Equal(1, Active(new() { ResolutionScale = 3.01 }));
         Assert.Equal(0, Active(new() { ResolutionScale = 0.49 }));
         Assert.Equal(0.5, Active(new() { Gate = GateKind.Snr, Threshold = 0.1 }));
-        Assert.Equal(1, Active(new() { Gate = GateKind.Snr, Threshold = 0.1, ResolutionScale = 3 }));
+        Assert.Equal(
+            1,
+            Active(
+                new()
+                {
+                    Gate = GateKind.Snr,
+                    Threshold = 0.1,
+                    ResolutionScale = 3,
+                }
+            )
+        );
     }
 
     [Fact]
@@ -78,9 +109,20 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3, Taps = [0, 1, 2, 3], Rgb = true }, Pixel = new() { Weight = 2 } };
+        var options = new ObjectiveOptions
+        {
+            Perceptual = new()
+            {
+                Weight = 3,
+                Taps = [0, 1, 2, 3],
+                Rgb = true,
+            },
+            Pixel = new() { Weight = 2 },
+        };
         var whole = new ObjectiveSet(options, decoder).Evaluate(new Step(Times, side: 16, outliers: true).Inputs()).Health;
-        var cut = new ObjectiveSet(options with { DecodeBatch = 1 }, decoder).Evaluate(new Step(Times, side: 16, outliers: true).Inputs()).Health;
+        var cut = new ObjectiveSet(options with { DecodeBatch = 1 }, decoder)
+            .Evaluate(new Step(Times, side: 16, outliers: true).Inputs())
+            .Health;
         Assert.Equal(whole.Keys, cut.Keys);
         Assert.All(whole, p => Assert.Equal(p.Value, cut[p.Key], 1e-9));
         string[] layers = ["tap0", "tap1", "tap2", "tap3", "rgb"];
@@ -101,14 +143,38 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var health = new ObjectiveSet(new() { LatentWeight = 2, Perceptual = new() { Weight = 3 }, Pixel = new() { Weight = 2 } }, decoder).Evaluate(new Step(Times).Inputs()).Health;
+        var health = new ObjectiveSet(
+            new()
+            {
+                LatentWeight = 2,
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2 },
+            },
+            decoder
+        ).Evaluate(new Step(Times).Inputs()).Health;
         double Norm(ObjectiveOptions options)
         {
             var (_, gradient) = new Step(Times).Differentiate(new ObjectiveSet(options, decoder));
             return Math.Sqrt(gradient.Sum(static g => g * g));
         }
 
-        var (latent, lpl, pixel) = (Norm(new() { LatentWeight = 2 }), Norm(new() { LatentWeight = 0, Perceptual = new() { Weight = 3 } }), Norm(new() { LatentWeight = 0, Pixel = new() { Weight = 2 } }));
+        var (latent, lpl, pixel) = (
+            Norm(new() { LatentWeight = 2 }),
+            Norm(
+                new()
+                {
+                    LatentWeight = 0,
+                    Perceptual = new() { Weight = 3 },
+                }
+            ),
+            Norm(
+                new()
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = 2 },
+                }
+            )
+        );
         Assert.Equal(latent, health["latent/gradient_norm"], 1e-12);
         Assert.Equal(lpl / latent, health["lpl/gradient_ratio"], 1e-10);
         Assert.Equal(pixel / latent, health["pixel/gradient_ratio"], 1e-10);
@@ -121,7 +187,10 @@ public sealed class ObjectiveSetTests
         using var decoder = new ScriptedDecoder();
         var step = new Step(Times);
         var inputs = step.Inputs();
-        var bad = inputs with { Estimate = inputs.Estimate with { Z0 = new(inputs.Estimate.Z0.Value * Tensor.From([double.NaN, 1, 1], 3, 1, 1, 1)) } };
+        var bad = inputs with
+        {
+            Estimate = inputs.Estimate with { Z0 = new(inputs.Estimate.Z0.Value * Tensor.From([double.NaN, 1, 1], 3, 1, 1, 1)) },
+        };
         var terms = new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(bad);
         Assert.Equal(1, terms.Health["lpl/nonfinite"]);
         Assert.True(double.IsNaN(terms.Total.Item()));
@@ -177,21 +246,33 @@ public sealed class ObjectiveSetTests
         var options = new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.Auto } };
         double[] errors = [0.2, 0.9];
         // What an average over both would give, found from each alone.
-        var seen = errors.Select(e =>
-        {
-            var numbers = new List<double>();
-            var set = new ObjectiveSet(options, decoder, x => { numbers.Add(x); return x; });
-            set.Evaluate(new Step(Times, error: e).Inputs());
-            set.Evaluate(new Step(Times, error: e).Inputs());
-            return numbers;
-        }).ToArray();
-        var weights = errors.Select(e =>
-        {
-            var next = 0;
-            var set = new ObjectiveSet(options, decoder, _ => (seen[0][next] + seen[1][next++]) / 2);
-            set.Evaluate(new Step(Times, error: e).Inputs());
-            return set.Evaluate(new Step(Times, error: e).Inputs()).Health["lpl/weight"];
-        }).ToArray();
+        var seen = errors
+            .Select(e =>
+            {
+                var numbers = new List<double>();
+                var set = new ObjectiveSet(
+                    options,
+                    decoder,
+                    x =>
+                    {
+                        numbers.Add(x);
+                        return x;
+                    }
+                );
+                set.Evaluate(new Step(Times, error: e).Inputs());
+                set.Evaluate(new Step(Times, error: e).Inputs());
+                return numbers;
+            })
+            .ToArray();
+        var weights = errors
+            .Select(e =>
+            {
+                var next = 0;
+                var set = new ObjectiveSet(options, decoder, _ => (seen[0][next] + seen[1][next++]) / 2);
+                set.Evaluate(new Step(Times, error: e).Inputs());
+                return set.Evaluate(new Step(Times, error: e).Inputs()).Health["lpl/weight"];
+            })
+            .ToArray();
         Assert.True(weights[0] > 0);
         Assert.Equal(weights[0], weights[1]);
     }

@@ -4,7 +4,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>A small decoder with four taps (scales 1, 2, 4, 4) and an image at scale 4, that writes down what it was asked for. Smooth, so that differences of its losses can be taken.</summary>
+/// <summary>
+/// A small decoder with four taps (scales 1, 2, 4, 4) and an image at scale 4, that writes down what it was asked for. Smooth, so that
+/// differences of its losses can be taken.
+/// </summary>
 internal sealed class ScriptedDecoder : IAutoencoder
 {
     private readonly Tensor[] _kernels;

@@ -10,20 +10,45 @@ public sealed class WeightTests
     // Under τ = 3 lie all but 0.99 and 0.9.
     private static readonly double[] Times = [0.2, 0.5, 0.6, 0.3, 0.9, 0.99];
 
-    public static TheoryData<ObjectiveOptions> Cut() => new()
-    {
-        new ObjectiveOptions { Perceptual = new() { Weight = 3 } },
-        new ObjectiveOptions { Perceptual = new() { Weight = 3, SampleReduction = SampleReduction.Active, NoiseWeighting = NoiseWeighting.MinSnr } },
-        new ObjectiveOptions { Perceptual = new() { SampleReduction = SampleReduction.Active }, Pixel = new() },
-        new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.OfShare(0.2) }, Pixel = new() { Weight = TermWeight.OfShare(0.3) } },
-    };
+    public static TheoryData<ObjectiveOptions> Cut() =>
+        new()
+        {
+            new ObjectiveOptions { Perceptual = new() { Weight = 3 } },
+            new ObjectiveOptions
+            {
+                Perceptual = new()
+                {
+                    Weight = 3,
+                    SampleReduction = SampleReduction.Active,
+                    NoiseWeighting = NoiseWeighting.MinSnr,
+                },
+            },
+            new ObjectiveOptions
+            {
+                Perceptual = new() { SampleReduction = SampleReduction.Active },
+                Pixel = new(),
+            },
+            new ObjectiveOptions
+            {
+                Perceptual = new() { Weight = TermWeight.OfShare(0.2) },
+                Pixel = new() { Weight = TermWeight.OfShare(0.3) },
+            },
+        };
 
     [Fact]
     public void A_gradient_ratio_is_reached_in_the_second_step_and_frozen_after_the_warm_up()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { LatentWeight = 0.7, Perceptual = new() { Weight = TermWeight.OfGradientRatio(0.25, 2) }, Pixel = new() }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                LatentWeight = 0.7,
+                Perceptual = new() { Weight = TermWeight.OfGradientRatio(0.25, 2) },
+                Pixel = new(),
+            },
+            decoder
+        );
         LossTerms Evaluate(double error) => set.Evaluate(new Step(Times, error: error).Inputs());
         var first = Evaluate(0.5);
         Assert.Equal(0, first.Terms[1].Weighted);
@@ -64,7 +89,10 @@ public sealed class WeightTests
             for (var k = 0; k < gradient.Length; k++)
                 Assert.Equal(expected[k], gradient[k], 1e-10 * largest);
             foreach (var (name, value) in big.Health)
-                Assert.True(Math.Abs(value - figures[name].Value) <= 1e-9 * Math.Max(Math.Abs(value), 1e-6), $"{name}: {value:R} in one batch, {figures[name].Value:R} in parts.");
+                Assert.True(
+                    Math.Abs(value - figures[name].Value) <= 1e-9 * Math.Max(Math.Abs(value), 1e-6),
+                    $"{name}: {value:R} in one batch, {figures[name].Value:R} in parts."
+                );
         }
     }
 
@@ -96,9 +124,25 @@ public sealed class WeightTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = 2, StartStep = 3, RampSteps = 4 } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Perceptual = new()
+                {
+                    Weight = 2,
+                    StartStep = 3,
+                    RampSteps = 4,
+                },
+            },
+            decoder
+        );
         LossTerms At(long step) => set.Evaluate(new Step(Times).Inputs() with { Position = new(step, 0, 1) });
         Assert.Equal((0, 0), (At(2).Terms[1].Raw, At(2).Health["lpl/active"]));
-        Assert.Equal([0.5, 1, 1.5, 2, 2], new long[] { 3, 4, 5, 6, 7 }.Select(s => At(s).Terms[1]).Select(static t => Math.Round(t.Weighted / t.Raw, 12)));
+        Assert.Equal(
+            [0.5, 1, 1.5, 2, 2],
+            new long[] { 3, 4, 5, 6, 7 }
+                .Select(s => At(s).Terms[1])
+                .Select(static t => Math.Round(t.Weighted / t.Raw, 12))
+        );
     }
 }

@@ -35,7 +35,11 @@ public sealed class ComponentFolderTests : IDisposable
     public void What_is_read_and_written_is_the_same_byte_for_byte()
     {
         var config = Path.Combine(Model, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"dropout\"", "\"of_another_library\": [1e-05, \"\\u00e9\"],\n  \"dropout\"", StringComparison.Ordinal));
+        File.WriteAllText(
+            config,
+            File.ReadAllText(config)
+                .Replace("\"dropout\"", "\"of_another_library\": [1e-05, \"\\u00e9\"],\n  \"dropout\"", StringComparison.Ordinal)
+        );
         using (var component = ComponentFolder.Load(Model, Device.Cpu))
             ComponentFolder.Save(_folder["copy"], component);
         Assert.Equal(File.ReadAllText(config), File.ReadAllText(Path.Combine(_folder["copy"], "config.json")));
@@ -54,7 +58,18 @@ public sealed class ComponentFolderTests : IDisposable
     public void A_network_made_here_is_read_back()
     {
         using var generator = Generator.Create(Device.Cpu, 1);
-        using var component = Component.Create(new DiTTransformer2D(new DiTConfig { NumAttentionHeads = 2, AttentionHeadDim = 8, NumLayers = 1, SampleSize = 8, NumEmbedsAdaNorm = 5 }));
+        using var component = Component.Create(
+            new DiTTransformer2D(
+                new DiTConfig
+                {
+                    NumAttentionHeads = 2,
+                    AttentionHeadDim = 8,
+                    NumLayers = 1,
+                    SampleSize = 8,
+                    NumEmbedsAdaNorm = 5,
+                }
+            )
+        );
         var network = (DiTTransformer2D)component.Network;
         network.Parameters.Initialise(generator, Device.Cpu);
         ComponentFolder.Save(_folder["new"], component);
@@ -76,7 +91,11 @@ public sealed class ComponentFolderTests : IDisposable
         using var original = SafetensorsFile.Open(_golden.PathOf(Weights));
         Assert.All(stored.Entries.Values, e => Assert.Equal(type, e.DType));
         foreach (var name in original.Names)
-            Assert.True((original.Read(name) - stored.Read(name).To(DType.Float32)).Abs().Max().Item() <= tolerance * original.Read(name).Abs().Max().Item(), name);
+            Assert.True(
+                (original.Read(name) - stored.Read(name).To(DType.Float32)).Abs().Max().Item()
+                    <= tolerance * original.Read(name).Abs().Max().Item(),
+                name
+            );
         using var kept = ComponentFolder.Load(_folder["narrow"], Device.Cpu, dtype: null);
         Assert.Equal(type, ((DiTTransformer2D)kept.Network).Parameters.All[0].Value.DType);
     }
@@ -86,7 +105,9 @@ public sealed class ComponentFolderTests : IDisposable
     {
         using var component = ComponentFolder.Load(Model, Device.Cpu);
         using var large = Ops.Full([32], 1e5);
-        var error = Assert.Throws<InputException>(() => ComponentFolder.Save(Model, component, DType.Float16, [KeyValuePair.Create("pos_embed.proj.bias", large)]));
+        var error = Assert.Throws<InputException>(() =>
+            ComponentFolder.Save(Model, component, DType.Float16, [KeyValuePair.Create("pos_embed.proj.bias", large)])
+        );
         Assert.Contains("pos_embed.proj.bias", error.Message, StringComparison.Ordinal);
         AssertSameTensors(_golden.PathOf(Weights), Path.Combine(Model, Weights));
         Assert.Equal([Model], Directory.EnumerateFileSystemEntries(_folder.Path));
@@ -101,7 +122,9 @@ public sealed class ComponentFolderTests : IDisposable
         using var stored = SafetensorsFile.Open(Path.Combine(_folder["ema"], Weights));
         using var tensor = stored.Read("pos_embed.proj.bias");
         Assert.All(tensor.ToArray<float>(), static v => Assert.Equal(0.25f, v));
-        Assert.Throws<ArgumentException>(() => ComponentFolder.Save(_folder["ema"], component, tensors: [KeyValuePair.Create("pos_embed.bias", average)]));
+        Assert.Throws<ArgumentException>(() =>
+            ComponentFolder.Save(_folder["ema"], component, tensors: [KeyValuePair.Create("pos_embed.bias", average)])
+        );
     }
 
     [Theory]
@@ -125,9 +148,16 @@ public sealed class ComponentFolderTests : IDisposable
         using var component = ComponentFolder.Load(Model, Device.Cpu, variant: variant);
         Assert.True(((DiTTransformer2D)component.Network).Parameters.All[0].HasValue);
         Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu, variant: "bf16"));
-        File.Copy(Path.Combine(Model, "diffusion_pytorch_model.fp16.safetensors"), Path.Combine(Model, "diffusion_pytorch_model.bf16.safetensors"));
+        File.Copy(
+            Path.Combine(Model, "diffusion_pytorch_model.fp16.safetensors"),
+            Path.Combine(Model, "diffusion_pytorch_model.bf16.safetensors")
+        );
         if (variant is null)
-            Assert.Contains("fp16, bf16", Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "fp16, bf16",
+                Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message,
+                StringComparison.Ordinal
+            );
     }
 
     [Fact]
@@ -147,18 +177,34 @@ public sealed class ComponentFolderTests : IDisposable
     public void An_index_cannot_reach_outside_its_folder(string shard)
     {
         Shard("diffusion_pytorch_model.safetensors.index.json");
-        File.WriteAllText(Path.Combine(Model, "diffusion_pytorch_model.safetensors.index.json"), new JsonObject { ["weight_map"] = new JsonObject { ["a"] = shard } }.ToJsonString());
-        Assert.Contains(shard, Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
+        File.WriteAllText(
+            Path.Combine(Model, "diffusion_pytorch_model.safetensors.index.json"),
+            new JsonObject { ["weight_map"] = new JsonObject { ["a"] = shard } }.ToJsonString()
+        );
+        Assert.Contains(
+            shard,
+            Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Keys_that_do_not_fit_are_all_named()
     {
         var config = Path.Combine(Model, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"num_layers\": 3", "\"num_layers\": 2", StringComparison.Ordinal).Replace("\"num_embeds_ada_norm\": 10", "\"num_embeds_ada_norm\": 12", StringComparison.Ordinal));
+        File.WriteAllText(
+            config,
+            File.ReadAllText(config)
+                .Replace("\"num_layers\": 3", "\"num_layers\": 2", StringComparison.Ordinal)
+                .Replace("\"num_embeds_ada_norm\": 10", "\"num_embeds_ada_norm\": 12", StringComparison.Ordinal)
+        );
         var error = Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message;
         Assert.Contains("unexpected: transformer_blocks.2.attn1.to_k.bias", error, StringComparison.Ordinal);
-        Assert.Contains("wrong shape: transformer_blocks.1.norm1.emb.class_embedder.embedding_table.weight is [11, 32], the network has [13, 32]", error, StringComparison.Ordinal);
+        Assert.Contains(
+            "wrong shape: transformer_blocks.1.norm1.emb.class_embedder.embedding_table.weight is [11, 32], the network has [13, 32]",
+            error,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -169,7 +215,11 @@ public sealed class ComponentFolderTests : IDisposable
         var json = _golden.ReadObject("config.json");
         json["_class_name"] = name.Length == 0 ? null : name;
         File.WriteAllText(Path.Combine(Model, "config.json"), json.ToJsonString());
-        Assert.Contains(expected, Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected,
+            Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -180,8 +230,16 @@ public sealed class ComponentFolderTests : IDisposable
         Assert.Contains("no diffusion_pytorch_model.safetensors", error, StringComparison.Ordinal);
         Assert.Contains("config.json, weights.bin", error, StringComparison.Ordinal);
         File.Delete(Path.Combine(Model, "config.json"));
-        Assert.Contains("config.json", Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
-        Assert.Contains("no folder", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["nowhere"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "config.json",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "no folder",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["nowhere"], Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     internal static void AssertSameTensors(string expected, string actual)
@@ -205,14 +263,29 @@ public sealed class ComponentFolderTests : IDisposable
         using (var file = SafetensorsFile.Open(path))
         {
             var map = new JsonObject();
-            foreach (var (k, names) in file.Names.Index().GroupBy(static p => p.Index % 3, static p => p.Item).Select(static g => (g.Key, g.ToList())))
+            foreach (
+                var (k, names) in file
+                    .Names.Index()
+                    .GroupBy(static p => p.Index % 3, static p => p.Item)
+                    .Select(static g => (g.Key, g.ToList()))
+            )
             {
-                SafetensorsWriter.Write(Path.Combine(Model, $"part-{k}.safetensors"), names.Select(n => KeyValuePair.Create(n, file.Read(n))));
+                SafetensorsWriter.Write(
+                    Path.Combine(Model, $"part-{k}.safetensors"),
+                    names.Select(n => KeyValuePair.Create(n, file.Read(n)))
+                );
                 foreach (var name in names)
                     map[name] = $"part-{k}.safetensors";
             }
 
-            File.WriteAllText(Path.Combine(Model, index), new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = 0 }, ["weight_map"] = map }.ToJsonString());
+            File.WriteAllText(
+                Path.Combine(Model, index),
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["total_size"] = 0 },
+                    ["weight_map"] = map,
+                }.ToJsonString()
+            );
         }
 
         File.Delete(path);

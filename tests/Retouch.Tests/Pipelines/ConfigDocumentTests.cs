@@ -38,7 +38,11 @@ public sealed class ConfigDocumentTests
         var changed = document.Change(document.Json, after);
         Assert.Equal(["_class_name", "eps", "unknown é", "scale", "new"], changed.Json.Select(static p => p.Key));
         Assert.Contains("\"eps\": 1e-05,", changed.Text, StringComparison.Ordinal);
-        Assert.Contains("\"unknown \\u00e9\": {\"a\": [1.0,2.50, -0],\n     \"b\": \"\\u00fc\\/\"},", changed.Text, StringComparison.Ordinal);
+        Assert.Contains(
+            "\"unknown \\u00e9\": {\"a\": [1.0,2.50, -0],\n     \"b\": \"\\u00fc\\/\"},",
+            changed.Text,
+            StringComparison.Ordinal
+        );
         Assert.Equal(0.5, (double)changed.Json["scale"]!);
         Assert.Equal(2, (int)changed.Json["new"]![1]!);
     }
@@ -50,5 +54,9 @@ public sealed class ConfigDocumentTests
     [InlineData("")]
     [InlineData("{\"a\": NaN}")]
     public void What_is_no_object_is_refused_with_its_name(string text) =>
-        Assert.Contains("m/config.json", Assert.Throws<InputException>(() => ConfigDocument.Parse(text, "m/config.json")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "m/config.json",
+            Assert.Throws<InputException>(() => ConfigDocument.Parse(text, "m/config.json")).Message,
+            StringComparison.Ordinal
+        );
 }

@@ -48,12 +48,17 @@ public sealed class EveryKindTests : IDisposable
         using var scope = TensorScope.Enter();
         var (model, stem) = Copy(name);
         var weights = stem + ".safetensors";
-        string missing, misshapen;
+        string missing,
+            misshapen;
         using (var file = SafetensorsFile.Open(Path.Combine(model, weights)))
         {
             var names = file.Names.Order(StringComparer.Ordinal).ToList();
             (missing, misshapen) = (names[0], names[^1]);
-            var changed = names.Skip(1).Select(n => KeyValuePair.Create(n, n == misshapen ? Ops.Zeros([1L, 7, 1]) : file.Read(n).Clone())).Append(KeyValuePair.Create("nobody.knows", Ops.Zeros([1L]))).ToList();
+            var changed = names
+                .Skip(1)
+                .Select(n => KeyValuePair.Create(n, n == misshapen ? Ops.Zeros([1L, 7, 1]) : file.Read(n).Clone()))
+                .Append(KeyValuePair.Create("nobody.knows", Ops.Zeros([1L])))
+                .ToList();
             SafetensorsWriter.Write(Path.Combine(_folder["changed"], weights), changed);
         }
 
@@ -69,7 +74,11 @@ public sealed class EveryKindTests : IDisposable
     {
         var found = Find().Values.ToHashSet();
         // A network of our own has no other library's.
-        Assert.Empty(ComponentRegistry.Kinds.Where(k => !found.Contains(k) && !k.ClassNames[0].StartsWith("Retouch", StringComparison.Ordinal)).Select(static k => k.ClassNames[0]));
+        Assert.Empty(
+            ComponentRegistry
+                .Kinds.Where(k => !found.Contains(k) && !k.ClassNames[0].StartsWith("Retouch", StringComparison.Ordinal))
+                .Select(static k => k.ClassNames[0])
+        );
     }
 
     [Theory]
@@ -123,7 +132,10 @@ public sealed class EveryKindTests : IDisposable
         foreach (var name in files)
         {
             using var file = SafetensorsFile.Open(Path.Combine(folder, name));
-            Assert.Equal(map.Where(p => p.Value == name).Select(static p => p.Key).Order(StringComparer.Ordinal), file.Names.Order(StringComparer.Ordinal));
+            Assert.Equal(
+                map.Where(p => p.Value == name).Select(static p => p.Key).Order(StringComparer.Ordinal),
+                file.Names.Order(StringComparer.Ordinal)
+            );
             Assert.True(file.Entries.Count == 1 || file.Entries.Values.Sum(static e => e.Length) <= most);
         }
     }

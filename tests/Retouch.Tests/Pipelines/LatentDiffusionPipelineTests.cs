@@ -29,7 +29,8 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
 
         """;
 
-    private const string Scheduler = """{"_class_name": "DDIMScheduler", "beta_end": 2e-02, "prediction_type": "epsilon", "of_the_future": [1.50]}""";
+    private const string Scheduler =
+        """{"_class_name": "DDIMScheduler", "beta_end": 2e-02, "prediction_type": "epsilon", "of_the_future": [1.50]}""";
 
     private readonly TemporaryFolder _folder = new();
 
@@ -84,13 +85,19 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         using var average = Ops.Full([32], 0.25);
         pipeline.Save(_folder["copy"], DType.BFloat16, [KeyValuePair.Create("pos_embed.proj.bias", average)]);
         Assert.Equal(
-            "{\n  \"_class_name\": \"DDPMScheduler\",\n  \"beta_end\": 2e-02,\n  \"prediction_type\": \"v_prediction\",\n  \"of_the_future\": [1.50]\n}\n",
-            File.ReadAllText(Path.Combine(_folder["copy"], "scheduler", "scheduler_config.json")));
+            "{\n  \"_class_name\": \"DDPMScheduler\",\n  \"beta_end\": 2e-02,\n  \"prediction_type\": \"v_prediction\",\n  "
+                + "\"of_the_future\": [1.50]\n}\n",
+            File.ReadAllText(Path.Combine(_folder["copy"], "scheduler", "scheduler_config.json"))
+        );
         using var again = LatentDiffusionPipeline.Load(_folder["copy"], Device.Cpu, dtype: null);
         Assert.Equal(pipeline.Labels.OrderBy(static p => p.Key), again.Labels.OrderBy(static p => p.Key));
         Assert.Equal(PredictionType.VPrediction, Assert.IsType<DdpmFormulation>(again.CreateFormulation()).Prediction);
         pipeline.SchedulerConfig["_class_name"] = "KarrasVeScheduler";
-        Assert.Contains(Path.Combine(Model, "scheduler", "scheduler_config.json"), Assert.Throws<InputException>(() => pipeline.CreateFormulation()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            Path.Combine(Model, "scheduler", "scheduler_config.json"),
+            Assert.Throws<InputException>(() => pipeline.CreateFormulation()).Message,
+            StringComparison.Ordinal
+        );
         var bias = again.Denoiser.Parameters.Find("pos_embed.proj.bias")!.Value;
         Assert.Equal(DType.BFloat16, bias.DType);
         Assert.All(bias.ToArray<float>(), static v => Assert.Equal(0.25f, v));
@@ -106,17 +113,37 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         using var quiet = Autograd.NoGrad();
         using var generator = Generator.Create(Device.Cpu, 1);
         var autoencoder = new AutoencoderKl(new AutoencoderKlConfig { BlockOutChannels = [8], NormNumGroups = 4 });
-        var denoiser = new DiTTransformer2D(new DiTConfig { NumAttentionHeads = 1, AttentionHeadDim = 8, NumLayers = 1, SampleSize = 4, NumEmbedsAdaNorm = 2 });
-        using var made = LatentDiffusionPipeline.Create(autoencoder, denoiser, JsonNode.Parse(Scheduler)!.AsObject(), new Dictionary<int, string> { [0] = "cat", [1] = "dog" });
+        var denoiser = new DiTTransformer2D(
+            new DiTConfig
+            {
+                NumAttentionHeads = 1,
+                AttentionHeadDim = 8,
+                NumLayers = 1,
+                SampleSize = 4,
+                NumEmbedsAdaNorm = 2,
+            }
+        );
+        using var made = LatentDiffusionPipeline.Create(
+            autoencoder,
+            denoiser,
+            JsonNode.Parse(Scheduler)!.AsObject(),
+            new Dictionary<int, string> { [0] = "cat", [1] = "dog" }
+        );
         autoencoder.Parameters.Initialise(generator, Device.Cpu);
         denoiser.Parameters.Initialise(generator, Device.Cpu);
         made.Save(_folder["made"]);
         using var again = LatentDiffusionPipeline.Load(_folder["made"], Device.Cpu);
         Assert.Equal("dog", again.Labels[1]);
         var latent = Ops.Randn([1, 4, 4, 4], generator);
-        Assert.Equal(autoencoder.Decode(new Latent(latent)).ToArray<float>(), again.Autoencoder.Decode(new Latent(latent)).ToArray<float>());
+        Assert.Equal(
+            autoencoder.Decode(new Latent(latent)).ToArray<float>(),
+            again.Autoencoder.Decode(new Latent(latent)).ToArray<float>()
+        );
         var condition = new Condition(Tensor.From([1L]));
-        Assert.Equal(denoiser.Predict(latent, condition.ClassLabels!, condition).Value.ToArray<float>(), again.Denoiser.Predict(latent, condition.ClassLabels!, condition).Value.ToArray<float>());
+        Assert.Equal(
+            denoiser.Predict(latent, condition.ClassLabels!, condition).Value.ToArray<float>(),
+            again.Denoiser.Predict(latent, condition.ClassLabels!, condition).Value.ToArray<float>()
+        );
     }
 
     [Fact]
@@ -127,7 +154,11 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         var error = Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message;
         Assert.Contains("lacks scheduler/scheduler_config.json, transformer/ or unet/", error, StringComparison.Ordinal);
         Assert.Contains("transfomer", error, StringComparison.Ordinal);
-        Assert.Contains("whole pipeline", Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Path.Combine(Model, "vae"), Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "whole pipeline",
+            Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Path.Combine(Model, "vae"), Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -135,10 +166,18 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     {
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("autoencoder_kl_16ch_noquant", "vae");
-        Assert.Contains("16 channels, the denoiser takes 4", Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "16 channels, the denoiser takes 4",
+            Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("dit", "vae");
-        Assert.Contains("where an autoencoder belongs", Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "where an autoencoder belongs",
+            Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -147,16 +186,32 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
         pipeline.Save(_folder["copy"]);
         Directory.Delete(Path.Combine(Model, "text_encoder"), recursive: true);
-        Assert.Contains("text_encoder", Assert.Throws<InputException>(() => pipeline.Save(_folder["copy"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "text_encoder",
+            Assert.Throws<InputException>(() => pipeline.Save(_folder["copy"])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal("not ours", File.ReadAllText(Path.Combine(_folder["copy"], "text_encoder", "inner", "weights.bin")));
     }
 
     private void AssertSame(string copy)
     {
-        foreach (var name in (string[])["model_index.json", "scheduler/scheduler_config.json", "vae/config.json", "transformer/config.json", "text_encoder/inner/weights.bin"])
+        foreach (
+            var name in (string[])
+                [
+                    "model_index.json",
+                    "scheduler/scheduler_config.json",
+                    "vae/config.json",
+                    "transformer/config.json",
+                    "text_encoder/inner/weights.bin",
+                ]
+        )
             Assert.Equal(File.ReadAllText(Path.Combine(Model, name)), File.ReadAllText(Path.Combine(copy, name)));
         foreach (var name in (string[])["vae", "transformer"])
-            ComponentFolderTests.AssertSameTensors(Path.Combine(Model, name, "diffusion_pytorch_model.safetensors"), Path.Combine(copy, name, "diffusion_pytorch_model.safetensors"));
+            ComponentFolderTests.AssertSameTensors(
+                Path.Combine(Model, name, "diffusion_pytorch_model.safetensors"),
+                Path.Combine(copy, name, "diffusion_pytorch_model.safetensors")
+            );
     }
 
     private void CopyComponent(string golden, string name)

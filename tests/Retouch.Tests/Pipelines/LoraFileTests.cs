@@ -43,7 +43,17 @@ public sealed class LoraFileTests : IDisposable
         using var golden = GoldenCase.Open("sd35");
         using var network = Sd3Tests.Load(golden);
         float[] expected;
-        using (var adapters = Fresh(network, new AdapterOptions { Rank = 2, Alpha = alpha, Targets = [AdapterOptions.All] }))
+        using (
+            var adapters = Fresh(
+                network,
+                new AdapterOptions
+                {
+                    Rank = 2,
+                    Alpha = alpha,
+                    Targets = [AdapterOptions.All],
+                }
+            )
+        )
         {
             expected = Run(network, golden);
             LoraFile.Write(Path.Combine(_folder, LoraFile.Name), adapters, "transformer");
@@ -130,16 +140,18 @@ public sealed class LoraFileTests : IDisposable
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
-        var runs = new[] { false, true }.Select(checkpoint =>
-        {
-            using var network = Load(golden);
-            network.CheckpointActivations = checkpoint;
-            using var adapters = Fresh(network, new AdapterOptions { Rank = 2, Targets = [AdapterOptions.All] });
-            adapters.Parameters.RequireGrad(true);
-            Autograd.Backward(Forward(network, golden), golden.Read("in.cotangent"));
-            Assert.All(network.Parameters.All, static p => Assert.Null(p.Value.Grad));
-            return adapters.Parameters.All.ToDictionary(static p => p.Name, static p => p.Value.Grad?.ToArray<float>() ?? []);
-        }).ToList();
+        var runs = new[] { false, true }
+            .Select(checkpoint =>
+            {
+                using var network = Load(golden);
+                network.CheckpointActivations = checkpoint;
+                using var adapters = Fresh(network, new AdapterOptions { Rank = 2, Targets = [AdapterOptions.All] });
+                adapters.Parameters.RequireGrad(true);
+                Autograd.Backward(Forward(network, golden), golden.Read("in.cotangent"));
+                Assert.All(network.Parameters.All, static p => Assert.Null(p.Value.Grad));
+                return adapters.Parameters.All.ToDictionary(static p => p.Name, static p => p.Value.Grad?.ToArray<float>() ?? []);
+            })
+            .ToList();
         Assert.True(runs[0].Values.Count(static g => Array.Exists(g, static v => v != 0)) > 20);
         DenoiserGolden.CheckSame(runs[0], runs[1]);
     }
@@ -176,22 +188,41 @@ public sealed class LoraFileTests : IDisposable
         return adapters;
     }
 
-    private static IDenoiser Load(GoldenCase golden) => Path.GetFileName(golden.Folder) switch
-    {
-        "dit" => DiTTests.Load(golden),
-        "pixart" => PixArtTests.Load(golden),
-        "unet_sd15" => UNetTests.Load(golden),
-        _ => Sd3Tests.Load(golden),
-    };
+    private static IDenoiser Load(GoldenCase golden) =>
+        Path.GetFileName(golden.Folder) switch
+        {
+            "dit" => DiTTests.Load(golden),
+            "pixart" => PixArtTests.Load(golden),
+            "unet_sd15" => UNetTests.Load(golden),
+            _ => Sd3Tests.Load(golden),
+        };
 
-    private static Tensor Forward(IDenoiser network, GoldenCase golden) => network switch
-    {
-        Retouch.Denoisers.Dit.DiTTransformer2D dit => dit.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.class_labels")),
-        Retouch.Denoisers.PixArt.PixArtTransformer2D pixart => pixart.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states")),
-        Retouch.Denoisers.Sd3.Sd3Transformer2D sd3 => sd3.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"), golden.Read("in.pooled_projections")),
-        Retouch.Denoisers.UNet.UNet2DCondition unet => unet.Forward(golden.Read("in.sample"), golden.Read("in.timestep"), new Condition { Text = golden.Read("in.encoder_hidden_states") }),
-        _ => throw new ArgumentException("no golden", nameof(network)),
-    };
+    private static Tensor Forward(IDenoiser network, GoldenCase golden) =>
+        network switch
+        {
+            Retouch.Denoisers.Dit.DiTTransformer2D dit => dit.Forward(
+                golden.Read("in.sample"),
+                golden.Read("in.timestep"),
+                golden.Read("in.class_labels")
+            ),
+            Retouch.Denoisers.PixArt.PixArtTransformer2D pixart => pixart.Forward(
+                golden.Read("in.sample"),
+                golden.Read("in.timestep"),
+                golden.Read("in.encoder_hidden_states")
+            ),
+            Retouch.Denoisers.Sd3.Sd3Transformer2D sd3 => sd3.Forward(
+                golden.Read("in.sample"),
+                golden.Read("in.timestep"),
+                golden.Read("in.encoder_hidden_states"),
+                golden.Read("in.pooled_projections")
+            ),
+            Retouch.Denoisers.UNet.UNet2DCondition unet => unet.Forward(
+                golden.Read("in.sample"),
+                golden.Read("in.timestep"),
+                new Condition { Text = golden.Read("in.encoder_hidden_states") }
+            ),
+            _ => throw new ArgumentException("no golden", nameof(network)),
+        };
 
     private static float[] Run(IDenoiser network, GoldenCase golden) => Forward(network, golden).ToArray<float>();
 
@@ -199,6 +230,9 @@ public sealed class LoraFileTests : IDisposable
     {
         Assert.Equal(expected.Length, found.Length);
         for (var k = 0; k < expected.Length; k++)
-            Assert.True(Math.Abs(expected[k] - found[k]) <= tolerance * (1 + Math.Abs(expected[k])), $"{k}: {expected[k]:R} and {found[k]:R}");
+            Assert.True(
+                Math.Abs(expected[k] - found[k]) <= tolerance * (1 + Math.Abs(expected[k])),
+                $"{k}: {expected[k]:R} and {found[k]:R}"
+            );
     }
 }

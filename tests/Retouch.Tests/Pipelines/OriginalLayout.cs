@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Pipelines;
 
 /// <summary>
-/// Keys and shapes of single files, made as the original code builds its networks (from its own parameters, in its own order), without looking at diffusers: what the mapping is
-/// checked against.
+/// Keys and shapes of single files, made as the original code builds its networks (from its own parameters, in its own order), without
+/// looking at diffusers: what the mapping is checked against.
 /// </summary>
 internal sealed class OriginalLayout : ITensorSource
 {
@@ -27,7 +27,16 @@ internal sealed class OriginalLayout : ITensorSource
     }
 
     /// <summary>The original code's openaimodel.UNetModel.</summary>
-    public OriginalLayout UNet(long width, long[] multiples, long[] attentionAt, long[] depth, long context, bool linear, long? vector = null, int perLevel = 2)
+    public OriginalLayout UNet(
+        long width,
+        long[] multiples,
+        long[] attentionAt,
+        long[] depth,
+        long context,
+        bool linear,
+        long? vector = null,
+        int perLevel = 2
+    )
     {
         const string Root = "model.diffusion_model.";
         var time = 4 * width;
@@ -104,7 +113,9 @@ internal sealed class OriginalLayout : ITensorSource
                 var block = string.Create(CultureInfo.InvariantCulture, $"{name}.transformer_blocks.{k}");
                 foreach (var (attention, from) in new[] { ("attn1", size), ("attn2", context) })
                 {
-                    Add($"{block}.{attention}.to_q.weight", size, size).Add($"{block}.{attention}.to_k.weight", size, from).Add($"{block}.{attention}.to_v.weight", size, from);
+                    Add($"{block}.{attention}.to_q.weight", size, size)
+                        .Add($"{block}.{attention}.to_k.weight", size, from)
+                        .Add($"{block}.{attention}.to_v.weight", size, from);
                     Layer($"{block}.{attention}.to_out.0", size, size);
                 }
 
@@ -183,7 +194,8 @@ internal sealed class OriginalLayout : ITensorSource
     public OriginalLayout Clip(string root, long width, int layers, long vocabulary = 49408)
     {
         Add(root + ".text_model.embeddings.position_ids", 1, 77);
-        Add(root + ".text_model.embeddings.token_embedding.weight", vocabulary, width).Add(root + ".text_model.embeddings.position_embedding.weight", 77, width);
+        Add(root + ".text_model.embeddings.token_embedding.weight", vocabulary, width)
+            .Add(root + ".text_model.embeddings.position_embedding.weight", 77, width);
         for (var k = 0; k < layers; k++)
         {
             var layer = string.Create(CultureInfo.InvariantCulture, $"{root}.text_model.encoder.layers.{k}");
@@ -202,7 +214,10 @@ internal sealed class OriginalLayout : ITensorSource
     /// <summary>OpenCLIP's text transformer.</summary>
     public OriginalLayout OpenClip(string root, long width, int layers, long vocabulary = 49408)
     {
-        Add(root + ".positional_embedding", 77, width).Add(root + ".text_projection", width, width).Add(root + ".logit_scale").Add(root + ".token_embedding.weight", vocabulary, width);
+        Add(root + ".positional_embedding", 77, width)
+            .Add(root + ".text_projection", width, width)
+            .Add(root + ".logit_scale")
+            .Add(root + ".token_embedding.weight", vocabulary, width);
         for (var k = 0; k < layers; k++)
         {
             var block = string.Create(CultureInfo.InvariantCulture, $"{root}.transformer.resblocks.{k}");
@@ -222,5 +237,6 @@ internal sealed class OriginalLayout : ITensorSource
 
     private void Layer(string name, long inputs, long outputs) => Add(name + ".weight", outputs, inputs).Add(name + ".bias", outputs);
 
-    private void Conv(string name, long inputs, long outputs, long side) => Add(name + ".weight", outputs, inputs, side, side).Add(name + ".bias", outputs);
+    private void Conv(string name, long inputs, long outputs, long side) =>
+        Add(name + ".weight", outputs, inputs, side, side).Add(name + ".bias", outputs);
 }

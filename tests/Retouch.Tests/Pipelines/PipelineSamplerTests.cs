@@ -18,9 +18,18 @@ public sealed class PipelineSamplerTests : IDisposable
 
     public PipelineSamplerTests()
     {
-        var scheduler = JsonNode.Parse("""{ "_class_name": "EulerAncestralDiscreteScheduler", "prediction_type": "v_prediction", "timestep_spacing": "trailing" }""")!.AsObject();
+        var scheduler = JsonNode
+            .Parse(
+                """
+                { "_class_name": "EulerAncestralDiscreteScheduler", "prediction_type": "v_prediction", "timestep_spacing": "trailing" }
+                """
+            )!
+            .AsObject();
         _pipeline = LatentDiffusionPipeline.Create(
-            (IAutoencoder)ComponentFolder.Load(_autoencoder.Folder, Device.Cpu).Network, (IDenoiser)ComponentFolder.Load(_denoiser.Folder, Device.Cpu).Network, scheduler);
+            (IAutoencoder)ComponentFolder.Load(_autoencoder.Folder, Device.Cpu).Network,
+            (IDenoiser)ComponentFolder.Load(_denoiser.Folder, Device.Cpu).Network,
+            scheduler
+        );
     }
 
     private int Factor => _pipeline.Autoencoder.Downsampling;
@@ -53,7 +62,16 @@ public sealed class PipelineSamplerTests : IDisposable
     {
         List<(int Pictures, int Width, int Height)> seen = [];
         List<(int, int)> steps = [];
-        PipelineSampler.SampleBatches(_pipeline, Request() with { Steps = 2 }, Device.Cpu, p => seen.Add((p.Count, p[0].Width, p[0].Height)), (done, all) => steps.Add((done, all)));
+        PipelineSampler.SampleBatches(
+            _pipeline,
+            Request() with
+            {
+                Steps = 2,
+            },
+            Device.Cpu,
+            p => seen.Add((p.Count, p[0].Width, p[0].Height)),
+            (done, all) => steps.Add((done, all))
+        );
         Assert.Equal([(2, 8 * Factor, 4 * Factor), (1, 8 * Factor, 4 * Factor)], seen);
         Assert.Equal([(1, 4), (2, 4), (3, 4), (4, 4)], steps);
     }
@@ -63,15 +81,57 @@ public sealed class PipelineSamplerTests : IDisposable
     {
         using var scope = TensorScope.Enter();
         var one = new Condition(Tensor.From([1L]));
-        foreach (var wrong in (PipelineSampling[])
-        [
-            Request() with { Seeds = [] }, Request() with { BatchSize = 0 }, Request() with { Width = (8 * Factor) + 1 }, Request() with { Height = 0 }, Request() with { Labels = [1] },
-            Request() with { Labels = [1, 2, 99] }, Request() with { Conditions = [one] }, Request() with { Conditions = [one, one, one], Labels = [1, 1, 1] },
-        ])
+        foreach (
+            var wrong in (PipelineSampling[])
+                [
+                    Request() with
+                    {
+                        Seeds = [],
+                    },
+                    Request() with
+                    {
+                        BatchSize = 0,
+                    },
+                    Request() with
+                    {
+                        Width = (8 * Factor) + 1,
+                    },
+                    Request() with
+                    {
+                        Height = 0,
+                    },
+                    Request() with
+                    {
+                        Labels = [1],
+                    },
+                    Request() with
+                    {
+                        Labels = [1, 2, 99],
+                    },
+                    Request() with
+                    {
+                        Conditions = [one],
+                    },
+                    Request() with
+                    {
+                        Conditions = [one, one, one],
+                        Labels = [1, 1, 1],
+                    },
+                ]
+        )
             Assert.Throws<UsageException>(() => PipelineSampler.Sample(_pipeline, wrong, Device.Cpu));
     }
 
-    private byte[][] Draw(PipelineSampling request) => [.. PipelineSampler.Sample(_pipeline, request, Device.Cpu).Select(static p => p.Pixels.ToArray())];
+    private byte[][] Draw(PipelineSampling request) =>
+        [.. PipelineSampler.Sample(_pipeline, request, Device.Cpu).Select(static p => p.Pixels.ToArray())];
 
-    private PipelineSampling Request() => new() { Seeds = [5, 6, 7], Width = 8 * Factor, Height = 4 * Factor, Steps = 3, BatchSize = 2 };
+    private PipelineSampling Request() =>
+        new()
+        {
+            Seeds = [5, 6, 7],
+            Width = 8 * Factor,
+            Height = 4 * Factor,
+            Steps = 3,
+            BatchSize = 2,
+        };
 }

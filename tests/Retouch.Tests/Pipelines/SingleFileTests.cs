@@ -41,18 +41,41 @@ public sealed class SingleFileTests : IDisposable
             foreach (var (member, value) in manifest.Config.Where(static p => p.Key != "sample_size" || p.Value is not null))
             {
                 if (component.Config.ContainsKey(member))
-                    Assert.True(JsonNode.DeepEquals(value, JsonNode.Parse(component.Config[member]?.ToJsonString() ?? "null")), $"{name}: {member} is {component.Config[member]?.ToJsonString()}, published is {value?.ToJsonString()}");
+                    Assert.True(
+                        JsonNode.DeepEquals(value, JsonNode.Parse(component.Config[member]?.ToJsonString() ?? "null")),
+                        $"{name}: {member} is {component.Config[member]?.ToJsonString()}, published is {value?.ToJsonString()}"
+                    );
             }
         }
 
         string[] unused = kind switch
         {
-            SingleFileKind.StableDiffusion1 => ["alphas_cumprod", "cond_stage_model.transformer.text_model.embeddings.position_ids", "model_ema.decay"],
-            SingleFileKind.StableDiffusion2 => ["alphas_cumprod", "cond_stage_model.model.logit_scale", "cond_stage_model.model.text_projection", "model_ema.decay"],
-            _ => ["alphas_cumprod", "conditioner.embedders.0.transformer.text_model.embeddings.position_ids", "conditioner.embedders.1.model.logit_scale", "model_ema.decay"],
+            SingleFileKind.StableDiffusion1 =>
+            [
+                "alphas_cumprod",
+                "cond_stage_model.transformer.text_model.embeddings.position_ids",
+                "model_ema.decay",
+            ],
+            SingleFileKind.StableDiffusion2 =>
+            [
+                "alphas_cumprod",
+                "cond_stage_model.model.logit_scale",
+                "cond_stage_model.model.text_projection",
+                "model_ema.decay",
+            ],
+            _ =>
+            [
+                "alphas_cumprod",
+                "conditioner.embedders.0.transformer.text_model.embeddings.position_ids",
+                "conditioner.embedders.1.model.logit_scale",
+                "model_ema.decay",
+            ],
         };
         Assert.Equal(unused, model.LeftOut.Where(static n => !n.Contains(".resblocks.23.", StringComparison.Ordinal)));
-        Assert.Equal(kind == SingleFileKind.StableDiffusion2 ? 12 : 0, model.LeftOut.Count(static n => n.Contains(".resblocks.23.", StringComparison.Ordinal)));
+        Assert.Equal(
+            kind == SingleFileKind.StableDiffusion2 ? 12 : 0,
+            model.LeftOut.Count(static n => n.Contains(".resblocks.23.", StringComparison.Ordinal))
+        );
     }
 
     [Theory]
@@ -75,31 +98,63 @@ public sealed class SingleFileTests : IDisposable
     public void Well_known_names_are_translated_as_everybody_knows_them()
     {
         var one = Origins(SingleFileKind.StableDiffusion1);
-        Assert.Equal("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", one("unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight").Key);
+        Assert.Equal(
+            "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight",
+            one("unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight").Key
+        );
         Assert.Equal("model.diffusion_model.input_blocks.3.0.op.weight", one("unet", "down_blocks.0.downsamplers.0.conv.weight").Key);
-        Assert.Equal("model.diffusion_model.input_blocks.4.0.skip_connection.bias", one("unet", "down_blocks.1.resnets.0.conv_shortcut.bias").Key);
-        Assert.Equal("model.diffusion_model.input_blocks.11.0.out_layers.3.weight", one("unet", "down_blocks.3.resnets.1.conv2.weight").Key);
+        Assert.Equal(
+            "model.diffusion_model.input_blocks.4.0.skip_connection.bias",
+            one("unet", "down_blocks.1.resnets.0.conv_shortcut.bias").Key
+        );
+        Assert.Equal(
+            "model.diffusion_model.input_blocks.11.0.out_layers.3.weight",
+            one("unet", "down_blocks.3.resnets.1.conv2.weight").Key
+        );
         Assert.Equal("model.diffusion_model.middle_block.1.proj_in.weight", one("unet", "mid_block.attentions.0.proj_in.weight").Key);
         Assert.Equal("model.diffusion_model.output_blocks.2.1.conv.weight", one("unet", "up_blocks.0.upsamplers.0.conv.weight").Key);
         Assert.Equal("model.diffusion_model.output_blocks.5.2.conv.weight", one("unet", "up_blocks.1.upsamplers.0.conv.weight").Key);
-        Assert.Equal("model.diffusion_model.output_blocks.11.0.emb_layers.1.weight", one("unet", "up_blocks.3.resnets.2.time_emb_proj.weight").Key);
+        Assert.Equal(
+            "model.diffusion_model.output_blocks.11.0.emb_layers.1.weight",
+            one("unet", "up_blocks.3.resnets.2.time_emb_proj.weight").Key
+        );
         Assert.Equal("model.diffusion_model.out.0.weight", one("unet", "conv_norm_out.weight").Key);
-        Assert.Equal(new TensorOrigin("first_stage_model.encoder.mid.attn_1.q.weight", TensorForm.Linear), one("vae", "encoder.mid_block.attentions.0.to_q.weight"));
-        Assert.Equal(new TensorOrigin("first_stage_model.decoder.mid.attn_1.proj_out.bias"), one("vae", "decoder.mid_block.attentions.0.to_out.0.bias"));
+        Assert.Equal(
+            new TensorOrigin("first_stage_model.encoder.mid.attn_1.q.weight", TensorForm.Linear),
+            one("vae", "encoder.mid_block.attentions.0.to_q.weight")
+        );
+        Assert.Equal(
+            new TensorOrigin("first_stage_model.decoder.mid.attn_1.proj_out.bias"),
+            one("vae", "decoder.mid_block.attentions.0.to_out.0.bias")
+        );
         Assert.Equal("first_stage_model.decoder.up.3.block.0.conv1.weight", one("vae", "decoder.up_blocks.0.resnets.0.conv1.weight").Key);
-        Assert.Equal("first_stage_model.decoder.up.1.block.0.nin_shortcut.weight", one("vae", "decoder.up_blocks.2.resnets.0.conv_shortcut.weight").Key);
+        Assert.Equal(
+            "first_stage_model.decoder.up.1.block.0.nin_shortcut.weight",
+            one("vae", "decoder.up_blocks.2.resnets.0.conv_shortcut.weight").Key
+        );
         Assert.Equal("first_stage_model.decoder.up.1.upsample.conv.weight", one("vae", "decoder.up_blocks.2.upsamplers.0.conv.weight").Key);
         var xl = Origins(SingleFileKind.StableDiffusionXl);
         Assert.Equal("model.diffusion_model.label_emb.0.2.weight", xl("unet", "add_embedding.linear_2.weight").Key);
-        Assert.Equal("model.diffusion_model.input_blocks.8.1.transformer_blocks.9.ff.net.0.proj.weight", xl("unet", "down_blocks.2.attentions.1.transformer_blocks.9.ff.net.0.proj.weight").Key);
+        Assert.Equal(
+            "model.diffusion_model.input_blocks.8.1.transformer_blocks.9.ff.net.0.proj.weight",
+            xl("unet", "down_blocks.2.attentions.1.transformer_blocks.9.ff.net.0.proj.weight").Key
+        );
         Assert.Equal("model.diffusion_model.output_blocks.8.0.in_layers.0.weight", xl("unet", "up_blocks.2.resnets.2.norm1.weight").Key);
-        Assert.Equal(new TensorOrigin("conditioner.embedders.1.model.text_projection", TensorForm.Transposed), xl("text_encoder_2", "text_projection.weight"));
-        Assert.Equal(new TensorOrigin("conditioner.embedders.1.model.transformer.resblocks.31.attn.in_proj_bias", TensorForm.Key), xl("text_encoder_2", "text_model.encoder.layers.31.self_attn.k_proj.bias"));
+        Assert.Equal(
+            new TensorOrigin("conditioner.embedders.1.model.text_projection", TensorForm.Transposed),
+            xl("text_encoder_2", "text_projection.weight")
+        );
+        Assert.Equal(
+            new TensorOrigin("conditioner.embedders.1.model.transformer.resblocks.31.attn.in_proj_bias", TensorForm.Key),
+            xl("text_encoder_2", "text_model.encoder.layers.31.self_attn.k_proj.bias")
+        );
         Assert.Equal("conditioner.embedders.1.model.ln_final.weight", xl("text_encoder_2", "text_model.final_layer_norm.weight").Key);
 
         static Func<string, string, TensorOrigin> Origins(SingleFileKind kind)
         {
-            var components = SingleFileModel.Read(FullSize(kind), "x").Components.ToDictionary(static c => c.Name, static c => c.Keys.ToDictionary(StringComparer.Ordinal));
+            var components = SingleFileModel
+                .Read(FullSize(kind), "x")
+                .Components.ToDictionary(static c => c.Name, static c => c.Keys.ToDictionary(StringComparer.Ordinal));
             return (name, key) => components[name][key];
         }
     }
@@ -116,8 +171,14 @@ public sealed class SingleFileTests : IDisposable
         var model = SingleFileConversion.Convert(Source, Target, new SingleFileOptions { Prediction = prediction });
         foreach (var component in model.Components)
         {
-            using var weights = WeightFiles.Open(Path.Combine(Target, component.Name), stem: component.Library == "diffusers" ? WeightFiles.Stem : "model");
-            Assert.Equal(component.Keys.Select(static k => k.Key).Order(StringComparer.Ordinal), weights.Names.Order(StringComparer.Ordinal));
+            using var weights = WeightFiles.Open(
+                Path.Combine(Target, component.Name),
+                stem: component.Library == "diffusers" ? WeightFiles.Stem : "model"
+            );
+            Assert.Equal(
+                component.Keys.Select(static k => k.Key).Order(StringComparer.Ordinal),
+                weights.Names.Order(StringComparer.Ordinal)
+            );
             foreach (var (key, from) in component.Keys)
             {
                 var (original, third) = (stored[from.Key], stored[from.Key].Length / 3);
@@ -138,10 +199,18 @@ public sealed class SingleFileTests : IDisposable
         var formulation = Assert.IsType<DdpmFormulation>(pipeline.CreateFormulation());
         var velocity = prediction is null && kind == SingleFileKind.StableDiffusion2;
         Assert.Equal(velocity ? PredictionType.VPrediction : PredictionType.Epsilon, formulation.Prediction);
-        Assert.Equal(kind == SingleFileKind.StableDiffusionXl ? 128 : velocity ? 96 : 64, pipeline.Denoiser.SampleSize);
+        Assert.Equal(
+            kind == SingleFileKind.StableDiffusionXl ? 128
+                : velocity ? 96
+                : 64,
+            pipeline.Denoiser.SampleSize
+        );
         _ = SamplerOptions.FromSchedulerConfig(pipeline.SchedulerConfig);
         var index = ConfigDocument.Read(Path.Combine(Target, "model_index.json")).Json;
-        Assert.Equal(kind == SingleFileKind.StableDiffusionXl ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline", (string?)index["_class_name"]);
+        Assert.Equal(
+            kind == SingleFileKind.StableDiffusionXl ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline",
+            (string?)index["_class_name"]
+        );
         Assert.Equal("[null,null]", index["tokenizer"]!.ToJsonString());
         Assert.Equal("[\"transformers\",\"CLIPTextModel\"]", index["text_encoder"]!.ToJsonString());
         Assert.Equal(kind == SingleFileKind.StableDiffusionXl, index.ContainsKey("text_encoder_2"));
@@ -153,13 +222,22 @@ public sealed class SingleFileTests : IDisposable
         using var scope = TensorScope.Enter();
         WriteSmall(SingleFileKind.StableDiffusion1);
         var tokenizer = Directory.CreateDirectory(Path.Combine(_folder, "words")).FullName;
-        Assert.Contains("vocab.json", Assert.Throws<UsageException>(() => SingleFileConversion.Convert(Source, Target, new SingleFileOptions { Tokenizer = tokenizer })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "vocab.json",
+            Assert
+                .Throws<UsageException>(() => SingleFileConversion.Convert(Source, Target, new SingleFileOptions { Tokenizer = tokenizer }))
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.False(Directory.Exists(Target));
         File.WriteAllText(Path.Combine(tokenizer, "vocab.json"), "{}");
         File.WriteAllText(Path.Combine(tokenizer, "merges.txt"), "a b");
         SingleFileConversion.Convert(Source, Target, new SingleFileOptions { Tokenizer = tokenizer });
         Assert.Equal("a b", File.ReadAllText(Path.Combine(Target, "tokenizer", "merges.txt")));
-        Assert.Equal("[\"transformers\",\"CLIPTokenizer\"]", ConfigDocument.Read(Path.Combine(Target, "model_index.json")).Json["tokenizer"]!.ToJsonString());
+        Assert.Equal(
+            "[\"transformers\",\"CLIPTokenizer\"]",
+            ConfigDocument.Read(Path.Combine(Target, "model_index.json")).Json["tokenizer"]!.ToJsonString()
+        );
     }
 
     [Fact]
@@ -170,20 +248,39 @@ public sealed class SingleFileTests : IDisposable
         Refused("missing: model.diffusion_model.middle_block.2.out_layers.0.bias", missing);
         var odd = FullSize(SingleFileKind.StableDiffusion1);
         odd.Remove("first_stage_model.encoder.mid.block_1.conv1.weight");
-        Refused("first_stage_model.encoder.mid.block_1.conv1.weight is [7]", odd.Add("first_stage_model.encoder.mid.block_1.conv1.weight", 7));
-        foreach (var key in (string[])["first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_out.weight", "model.diffusion_model.out.2.weight"])
+        Refused(
+            "first_stage_model.encoder.mid.block_1.conv1.weight is [7]",
+            odd.Add("first_stage_model.encoder.mid.block_1.conv1.weight", 7)
+        );
+        foreach (
+            var key in (string[])
+                [
+                    "first_stage_model.encoder.conv_in.weight",
+                    "first_stage_model.decoder.conv_out.weight",
+                    "model.diffusion_model.out.2.weight",
+                ]
+        )
         {
             var huge = FullSize(SingleFileKind.StableDiffusion1);
             huge.Remove(key);
             Refused($"no usable tensor '{key}'", huge.Add(key, 1L << 40, 1L << 40, 3, 3));
         }
 
-        Refused("refiner", new OriginalLayout().UNet(384, [1, 2, 4, 4], [4, 2], [4, 4, 4, 4], 1280, linear: true, vector: 2560).OpenClip("conditioner.embedders.0.model", 1280, 2));
+        Refused(
+            "refiner",
+            new OriginalLayout()
+                .UNet(384, [1, 2, 4, 4], [4, 2], [4, 4, 4, 4], 1280, linear: true, vector: 2560)
+                .OpenClip("conditioner.embedders.0.model", 1280, 2)
+        );
         Refused("no checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
         Refused("no text encoder", new OriginalLayout().UNet(32, [1, 2], [1], [1, 1], 64, linear: false));
 
         static void Refused(string expected, OriginalLayout layout) =>
-            Assert.Contains(expected, Assert.Throws<InputException>(() => SingleFileModel.Read(layout, "a.safetensors")).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                expected,
+                Assert.Throws<InputException>(() => SingleFileModel.Read(layout, "a.safetensors")).Message,
+                StringComparison.Ordinal
+            );
     }
 
     [Fact]
@@ -199,7 +296,10 @@ public sealed class SingleFileTests : IDisposable
         {
             var stem = component.Name == "text_encoder" ? "model" : WeightFiles.Stem;
             Assert.True(component.Files.Count > 2);
-            Assert.Equal($"{stem}-00002-of-{component.Files.Count.ToString("D5", CultureInfo.InvariantCulture)}.safetensors", component.Files[1]);
+            Assert.Equal(
+                $"{stem}-00002-of-{component.Files.Count.ToString("D5", CultureInfo.InvariantCulture)}.safetensors",
+                component.Files[1]
+            );
             using var before = WeightFiles.Open(Path.Combine(Target, component.Name), stem: stem);
             using var after = WeightFiles.Open(Path.Combine(narrow, component.Name), stem: stem);
             Assert.Equal(before.Names.Order(StringComparer.Ordinal), after.Names.Order(StringComparer.Ordinal));
@@ -220,8 +320,14 @@ public sealed class SingleFileTests : IDisposable
             Assert.Equal(component.Bytes, (long)index["metadata"]!["total_size"]!);
         }
 
-        Assert.Equal(File.ReadAllBytes(Path.Combine(Target, "unet", "config.json")), File.ReadAllBytes(Path.Combine(narrow, "unet", "config.json")));
-        Assert.Equal(File.ReadAllBytes(Path.Combine(Target, "model_index.json")), File.ReadAllBytes(Path.Combine(narrow, "model_index.json")));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(Target, "unet", "config.json")),
+            File.ReadAllBytes(Path.Combine(narrow, "unet", "config.json"))
+        );
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(Target, "model_index.json")),
+            File.ReadAllBytes(Path.Combine(narrow, "model_index.json"))
+        );
         using var pipeline = LatentDiffusionPipeline.Load(narrow, Device.Cpu);
         Assert.Throws<InputException>(() => FolderConversion.Convert(_folder, narrow, DType.Float16, null));
     }
@@ -231,9 +337,16 @@ public sealed class SingleFileTests : IDisposable
         var layout = new OriginalLayout().Autoencoder(128, [1, 2, 4, 4]).Add("alphas_cumprod", 1000).Add("model_ema.decay");
         return kind switch
         {
-            SingleFileKind.StableDiffusion1 => layout.UNet(320, [1, 2, 4, 4], [4, 2, 1], [1, 1, 1, 1], 768, linear: false).Clip("cond_stage_model.transformer", 768, 12),
-            SingleFileKind.StableDiffusion2 => layout.UNet(320, [1, 2, 4, 4], [4, 2, 1], [1, 1, 1, 1], 1024, linear: true).OpenClip("cond_stage_model.model", 1024, 24),
-            _ => layout.UNet(320, [1, 2, 4], [4, 2], [1, 2, 10], 2048, linear: true, vector: 2816).Clip("conditioner.embedders.0.transformer", 768, 12).OpenClip("conditioner.embedders.1.model", 1280, 32),
+            SingleFileKind.StableDiffusion1 => layout
+                .UNet(320, [1, 2, 4, 4], [4, 2, 1], [1, 1, 1, 1], 768, linear: false)
+                .Clip("cond_stage_model.transformer", 768, 12),
+            SingleFileKind.StableDiffusion2 => layout
+                .UNet(320, [1, 2, 4, 4], [4, 2, 1], [1, 1, 1, 1], 1024, linear: true)
+                .OpenClip("cond_stage_model.model", 1024, 24),
+            _ => layout
+                .UNet(320, [1, 2, 4], [4, 2], [1, 2, 10], 2048, linear: true, vector: 2816)
+                .Clip("conditioner.embedders.0.transformer", 768, 12)
+                .OpenClip("conditioner.embedders.1.model", 1280, 32),
         };
     }
 
@@ -243,9 +356,16 @@ public sealed class SingleFileTests : IDisposable
         var layout = new OriginalLayout().Autoencoder(32, [1, 2], perLevel: 1);
         layout = kind switch
         {
-            SingleFileKind.StableDiffusion1 => layout.UNet(32, [1, 2], [1], [1, 1], 64, linear: false, perLevel: 1).Clip("cond_stage_model.transformer", 64, 2, vocabulary: 50),
-            SingleFileKind.StableDiffusion2 => layout.UNet(32, [1, 2], [1], [1, 1], 64, linear: true, perLevel: 1).OpenClip("cond_stage_model.model", 64, 3, vocabulary: 50),
-            _ => layout.UNet(32, [1, 2], [2], [1, 2], 128, linear: true, vector: (6 * 256) + 64, perLevel: 1).Clip("conditioner.embedders.0.transformer", 64, 2, vocabulary: 50).OpenClip("conditioner.embedders.1.model", 64, 2, vocabulary: 50),
+            SingleFileKind.StableDiffusion1 => layout
+                .UNet(32, [1, 2], [1], [1, 1], 64, linear: false, perLevel: 1)
+                .Clip("cond_stage_model.transformer", 64, 2, vocabulary: 50),
+            SingleFileKind.StableDiffusion2 => layout
+                .UNet(32, [1, 2], [1], [1, 1], 64, linear: true, perLevel: 1)
+                .OpenClip("cond_stage_model.model", 64, 3, vocabulary: 50),
+            _ => layout
+                .UNet(32, [1, 2], [2], [1, 2], 128, linear: true, vector: (6 * 256) + 64, perLevel: 1)
+                .Clip("conditioner.embedders.0.transformer", 64, 2, vocabulary: 50)
+                .OpenClip("conditioner.embedders.1.model", 64, 2, vocabulary: 50),
         };
         using var generator = Generator.Create(Device.Cpu, 11);
         var tensors = layout.Names.ToDictionary(static n => n, n => Ops.Randn(layout.ShapeOf(n), generator), StringComparer.Ordinal);

@@ -46,7 +46,12 @@ public sealed class TextLoraTests : IDisposable
         var weights = Path.Combine(expected, "text_encoder", "model.safetensors");
         List<KeyValuePair<string, Tensor>> changed;
         using (var stored = SafetensorsFile.Open(weights))
-            changed = [.. stored.Names.Select(n => KeyValuePair.Create(n, n == Layer + ".weight" ? stored.Read(n) + (b.Matmul(a) * 0.5) : stored.Read(n).Clone()))];
+            changed =
+            [
+                .. stored.Names.Select(n =>
+                    KeyValuePair.Create(n, n == Layer + ".weight" ? stored.Read(n) + (b.Matmul(a) * 0.5) : stored.Read(n).Clone())
+                ),
+            ];
         SafetensorsWriter.Write(weights, changed);
         using var other = LatentDiffusionPipeline.Load(expected, Device.Cpu);
         var merged = Encode(pipeline);
@@ -58,7 +63,10 @@ public sealed class TextLoraTests : IDisposable
         using var again = LatentDiffusionPipeline.Load(saved, Device.Cpu);
         Near(merged, Encode(again), 1e-6);
         Assert.Empty(again.TextAdapters);
-        Assert.Equal(File.ReadAllText(Path.Combine(model, "text_encoder", "config.json")), File.ReadAllText(Path.Combine(saved, "text_encoder", "config.json")));
+        Assert.Equal(
+            File.ReadAllText(Path.Combine(model, "text_encoder", "config.json")),
+            File.ReadAllText(Path.Combine(saved, "text_encoder", "config.json"))
+        );
         // Encoded prompts are kept apart by it, and by how strongly it was laid over.
         Assert.NotEqual(ComponentHash.Of(pipeline.TextAdapters[0]), ComponentHash.Of(pipeline.TextAdapters[0] with { Strength = 1 }));
     }
@@ -71,7 +79,11 @@ public sealed class TextLoraTests : IDisposable
         var (a, b) = Factors(TextPipelineFolder.Width, TextPipelineFolder.Width);
         var (c, d) = Factors(TextPipelineFolder.Width, 32);
         var file = Write(
-            ($"text_encoder.{Layer}.lora_A.weight", a), ($"text_encoder.{Layer}.lora_B.weight", b), ($"unet.{Attention}.lora_A.weight", c), ($"unet.{Attention}.lora_B.weight", d));
+            ($"text_encoder.{Layer}.lora_A.weight", a),
+            ($"text_encoder.{Layer}.lora_B.weight", b),
+            ($"unet.{Attention}.lora_A.weight", c),
+            ($"unet.{Attention}.lora_B.weight", d)
+        );
         using var pipeline = LatentDiffusionPipeline.Load(Model(), Device.Cpu);
         var before = Encode(pipeline);
         var weight = pipeline.Denoiser.Parameters.Find(Attention + ".weight")!;
@@ -95,9 +107,14 @@ public sealed class TextLoraTests : IDisposable
         var (c, d) = (Ops.Ones([2, 32, 3, 3]) * 0.1, Ops.Ones([32, 2, 1, 1]) * 0.1);
         var expected = (weight.Value + b.Matmul(a)).ToArray<float>();
         var expectedConvolution = (convolution.Value + 0.02).ToArray<float>();
-        pipeline.Merge(Write(
-            ("lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_down.weight", a), ("lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_up.weight", b),
-            ("lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight", c), ("lora_unet_input_blocks_1_0_in_layers_2.lora_up.weight", d)));
+        pipeline.Merge(
+            Write(
+                ("lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_down.weight", a),
+                ("lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_up.weight", b),
+                ("lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight", c),
+                ("lora_unet_input_blocks_1_0_in_layers_2.lora_up.weight", d)
+            )
+        );
         Near(expected, weight.Value.ToArray<float>(), 1e-6);
         Near(expectedConvolution, convolution.Value.ToArray<float>(), 1e-6);
     }
@@ -111,12 +128,20 @@ public sealed class TextLoraTests : IDisposable
         var (a, b) = Factors(TextPipelineFolder.Width, TextPipelineFolder.Width);
         var (c, d) = Factors(TextPipelineFolder.Width, 32);
         var before = pipeline.Denoiser.Parameters.Find(Attention + ".weight")!.Value.ToArray<float>();
-        foreach (var (key, words) in ((string, string)[])
-        [
-            ($"lora_te2_{Layer.Replace('.', '_')}", "text_encoder_2, which this model does not have"), ("text_encoder.text_model.encoder.layers.7.mlp.fc1", "no layer of this network"),
-        ])
+        foreach (
+            var (key, words) in ((string, string)[])
+                [
+                    ($"lora_te2_{Layer.Replace('.', '_')}", "text_encoder_2, which this model does not have"),
+                    ("text_encoder.text_model.encoder.layers.7.mlp.fc1", "no layer of this network"),
+                ]
+        )
         {
-            var file = Write(($"{key}.lora_down.weight", a), ($"{key}.lora_up.weight", b), ($"unet.{Attention}.lora_A.weight", c), ($"unet.{Attention}.lora_B.weight", d));
+            var file = Write(
+                ($"{key}.lora_down.weight", a),
+                ($"{key}.lora_up.weight", b),
+                ($"unet.{Attention}.lora_A.weight", c),
+                ($"unet.{Attention}.lora_B.weight", d)
+            );
             Assert.Contains(words, Assert.Throws<InputException>(() => pipeline.Merge(file)).Message, StringComparison.Ordinal);
         }
 
@@ -168,12 +193,28 @@ public sealed class TextLoraTests : IDisposable
         using var generator = Generator.Create(Device.Cpu, 3);
         var autoencoder = new AutoencoderKl(AutoencoderKlConfig.FromJson(golden.ReadObject("config.json")));
         golden.LoadInto(autoencoder.Parameters);
-        var denoiser = new UNet2DCondition(UNet2DConditionConfig.FromJson(JsonNode.Parse("""
-            { "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": [32, 64], "layers_per_block": 1, "norm_num_groups": 8,
-              "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"], "cross_attention_dim": 16, "attention_head_dim": 4 }
-            """)!.AsObject()));
+        var denoiser = new UNet2DCondition(
+            UNet2DConditionConfig.FromJson(
+                JsonNode
+                    .Parse(
+                        """
+                        { "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4,
+                        "block_out_channels": [32, 64], "layers_per_block": 1, "norm_num_groups": 8,
+                          "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D",
+                          "CrossAttnUpBlock2D"], "cross_attention_dim": 16, "attention_head_dim": 4 }
+                        """
+                    )!
+                    .AsObject()
+            )
+        );
         denoiser.Parameters.Initialise(generator, Device.Cpu);
-        var scheduler = new JsonObject { ["_class_name"] = "DDIMScheduler", ["beta_start"] = 0.00085, ["beta_end"] = 0.012, ["beta_schedule"] = "scaled_linear" };
+        var scheduler = new JsonObject
+        {
+            ["_class_name"] = "DDIMScheduler",
+            ["beta_start"] = 0.00085,
+            ["beta_end"] = 0.012,
+            ["beta_schedule"] = "scaled_linear",
+        };
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler, promptsFrom: texts);
         pipeline.Save(model);
         return model;

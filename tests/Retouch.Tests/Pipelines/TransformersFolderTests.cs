@@ -32,7 +32,9 @@ public sealed class TransformersFolderTests : IDisposable
         {
             var tensors = file.Names.ToDictionary(static n => n, file.Read);
             if (buffer is not null)
-                tensors[buffer] = buffer.EndsWith("position_ids", StringComparison.Ordinal) ? Ops.Arange(77, dtype: DType.Int64).Unsqueeze(0) : file.Read("shared.weight");
+                tensors[buffer] = buffer.EndsWith("position_ids", StringComparison.Ordinal)
+                    ? Ops.Arange(77, dtype: DType.Int64).Unsqueeze(0)
+                    : file.Read("shared.weight");
             SafetensorsWriter.Write(Path.Combine(_folder["model"], "model.safetensors"), tensors);
             expected = tensors.ToDictionary(static p => p.Key, static p => p.Value.Bytes().ToArray());
         }
@@ -60,9 +62,17 @@ public sealed class TransformersFolderTests : IDisposable
         var json = golden.ReadObject("config.json");
         json["architectures"] = new JsonArray("CLIPTextModel");
         File.WriteAllText(Path.Combine(_folder["plain"], "config.json"), json.ToJsonString());
-        Assert.Contains("unexpected: text_projection.weight", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["plain"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "unexpected: text_projection.weight",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["plain"], Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
         json["architectures"] = new JsonArray("BertModel");
         File.WriteAllText(Path.Combine(_folder["plain"], "config.json"), json.ToJsonString());
-        Assert.Contains("BertModel", Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["plain"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "BertModel",
+            Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["plain"], Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -6,8 +6,8 @@ using Retouch.Torch;
 namespace Retouch.Tests.Samplers;
 
 /// <summary>
-/// Normal data N(μ, s²), whose best denoiser and whose flow are known: E[z0 | z_t] = μ + a·s²/(a²s² + b²)·(z_t − a·μ), and the probability flow keeps
-/// (z_t − a·μ)/√(a²s² + b²).
+/// Normal data N(μ, s²), whose best denoiser and whose flow are known: E[z0 | z_t] = μ + a·s²/(a²s² + b²)·(z_t − a·μ), and the probability
+/// flow keeps (z_t − a·μ)/√(a²s² + b²).
 /// </summary>
 public sealed class ConvergenceTests
 {
@@ -33,7 +33,10 @@ public sealed class ConvergenceTests
         var formulation = Diffusion.FormulationTests.Create(name);
         var (coarse, fine) = (Error(formulation, kind, 24), Error(formulation, kind, 48));
         var measured = Math.Log2(coarse / fine);
-        Assert.True(Math.Abs(measured - order) < 0.3, $"Errors {coarse:R} with 24 and {fine:R} with 48 steps: order {measured:F2}, expected {order}.");
+        Assert.True(
+            Math.Abs(measured - order) < 0.3,
+            $"Errors {coarse:R} with 24 and {fine:R} with 48 steps: order {measured:F2}, expected {order}."
+        );
     }
 
     [Theory]
@@ -59,9 +62,12 @@ public sealed class ConvergenceTests
         var formulation = Diffusion.FormulationTests.Create(name);
         var options = new SamplerOptions { Kind = kind, Eta = eta };
         using var noise = new ImageNoise([1, 2], [4, 64, 64], Device.Cpu);
-        // The smaller variance of ancestral sampling is the posterior's for data that is a point: it narrows the result until the steps are small.
+        // The smaller variance of ancestral sampling is the posterior's for data that is a point: it narrows the result until the steps are
+        // small.
         var steps = kind is SamplerKind.Ddpm or SamplerKind.EulerAncestral ? 1000 : 200;
-        var drawn = new SamplingLoop(formulation, options, SamplingPlan.Create(formulation, options, steps)).Run(Ideal(formulation), noise.Draw).Value;
+        var drawn = new SamplingLoop(formulation, options, SamplingPlan.Create(formulation, options, steps))
+            .Run(Ideal(formulation), noise.Draw)
+            .Value;
         // 32,768 numbers: the mean's standard error is 0.0022, the deviation's 0.0016; the rest is for steps that are not infinitely small.
         Assert.InRange(drawn.Mean().Item(), Mean - 0.011, Mean + 0.011);
         Assert.InRange(drawn.Std([0L, 1, 2, 3], correction: 1).Item(), Deviation - 0.016, Deviation + 0.016);
@@ -75,7 +81,9 @@ public sealed class ConvergenceTests
         for (var t = 1; t < 1000; t += 111)
         {
             var step = new Transition(ddpm.PointAt(t), ddpm.PointAt(t - 1));
-            double beta = schedule.Betas[t], now = schedule.AlphasCumprod[t], before = schedule.AlphasCumprod[t - 1];
+            double beta = schedule.Betas[t],
+                now = schedule.AlphasCumprod[t],
+                before = schedule.AlphasCumprod[t - 1];
             Assert.Equal(beta, step.ForwardVariance, 6);
             Assert.Equal((1 - before) / (1 - now) * beta, step.PosteriorVariance, 6);
         }
@@ -99,7 +107,10 @@ public sealed class ConvergenceTests
     private static double Error(Formulation formulation, SamplerKind kind, int steps)
     {
         using var scope = TensorScope.Enter();
-        NoisePoint[] points = [.. Enumerable.Range(0, steps + 1).Select(k => AtSigma(formulation, 10 * Math.Pow(0.1 / 10, (double)k / steps)))];
+        NoisePoint[] points =
+        [
+            .. Enumerable.Range(0, steps + 1).Select(k => AtSigma(formulation, 10 * Math.Pow(0.1 / 10, (double)k / steps))),
+        ];
         var (from, to) = (points[0], points[^1]);
         var plan = new SamplingPlan([.. points.Zip(points.Skip(1), static (p, q) => new Transition(p, q))], 1);
         var noise = Tensor.From([-1.5f, -0.3f, 0.8f, 2f], 1, 1, 2, 2);
@@ -109,23 +120,25 @@ public sealed class ConvergenceTests
         return (loop.Run(Ideal(formulation), () => noise).Value - exact).Abs().Max().Item();
     }
 
-    private static NoisePoint AtSigma(Formulation formulation, double sigma) => formulation is DdpmFormulation ddpm
-        ? ddpm.PointOfSigma(sigma)
-        : formulation.PointAt(1000 * sigma / (1 + sigma));
+    private static NoisePoint AtSigma(Formulation formulation, double sigma) =>
+        formulation is DdpmFormulation ddpm ? ddpm.PointOfSigma(sigma) : formulation.PointAt(1000 * sigma / (1 + sigma));
 
     private static double Spread(NoisePoint point) => Math.Sqrt((point.A * point.A * Deviation * Deviation) + (point.B * point.B));
 
-    private static SamplingLoop.Predictor Ideal(Formulation formulation) => (z, level) =>
-    {
-        var (a, b) = (level.A.View([-1L, 1, 1, 1]), level.B.View([-1L, 1, 1, 1]));
-        var z0 = (a * (Deviation * Deviation) / ((a * a * (Deviation * Deviation)) + (b * b)) * (z - (a * Mean))) + Mean;
-        var noise = (z - (a * z0)) / b;
-        return new Prediction(formulation switch
+    private static SamplingLoop.Predictor Ideal(Formulation formulation) =>
+        (z, level) =>
         {
-            FlowFormulation => noise - z0,
-            DdpmFormulation { Prediction: PredictionType.VPrediction } => (a * noise) - (b * z0),
-            DdpmFormulation { Prediction: PredictionType.Sample } => z0,
-            _ => noise,
-        });
-    };
+            var (a, b) = (level.A.View([-1L, 1, 1, 1]), level.B.View([-1L, 1, 1, 1]));
+            var z0 = (a * (Deviation * Deviation) / ((a * a * (Deviation * Deviation)) + (b * b)) * (z - (a * Mean))) + Mean;
+            var noise = (z - (a * z0)) / b;
+            return new Prediction(
+                formulation switch
+                {
+                    FlowFormulation => noise - z0,
+                    DdpmFormulation { Prediction: PredictionType.VPrediction } => (a * noise) - (b * z0),
+                    DdpmFormulation { Prediction: PredictionType.Sample } => z0,
+                    _ => noise,
+                }
+            );
+        };
 }

@@ -11,7 +11,10 @@ public sealed class SamplerNamesTests
     {
         var kinds = SamplerNames.All.Select(static n => SamplerNames.Parse(n).Kind).ToArray();
         Assert.Equal(Enum.GetValues<SamplerKind>().Order(), kinds.Order());
-        foreach (var name in (string[])[.. SamplerNames.All, "euler-karras", "euler-a-karras", "dpmpp-2m-karras", "unipc-karras", "heun-karras", "lms-karras"])
+        foreach (
+            var name in (string[])
+                [.. SamplerNames.All, "euler-karras", "euler-a-karras", "dpmpp-2m-karras", "unipc-karras", "heun-karras", "lms-karras"]
+        )
         {
             var (kind, sigmas) = SamplerNames.Parse(name);
             Assert.Equal(name, SamplerNames.Of(new() { Kind = kind, Sigmas = sigmas }));

@@ -26,7 +26,10 @@ public sealed class SamplerTests
     public void A_picture_depends_on_its_seed_alone(string name, SamplerKind kind)
     {
         using var scope = TensorScope.Enter();
-        var sampler = new Sampler(Diffusion.FormulationTests.Create(name), new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing });
+        var sampler = new Sampler(
+            Diffusion.FormulationTests.Create(name),
+            new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing }
+        );
         using var network = new WaveDenoiser();
         var together = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2])).Value;
         var apart = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2]) with { BatchSize = 2 }).Value;
@@ -64,26 +67,57 @@ public sealed class SamplerTests
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
         using var network = new WaveDenoiser { ClassCount = null };
-        Condition Draw(int batch) => new()
-        {
-            Text = Ops.Randn([batch, 5, 3], generator), TextMask = Ops.Ones([batch, 5], dtype: DType.Int64), Pooled = Ops.Randn([batch, 2], generator), TimeIds = Ops.Randn([batch, 6], generator),
-        };
+        Condition Draw(int batch) =>
+            new()
+            {
+                Text = Ops.Randn([batch, 5, 3], generator),
+                TextMask = Ops.Ones([batch, 5], dtype: DType.Int64),
+                Pooled = Ops.Randn([batch, 2], generator),
+                TimeIds = Ops.Randn([batch, 6], generator),
+            };
         var (told, negative) = (Draw(3), Draw(3));
         var sampler = new Sampler(Diffusion.FormulationTests.Create("v"), new() { Kind = kind });
         var request = Request([11, 12, 13], []) with { Condition = told, Unconditional = negative, Guidance = new(3, 0.5) };
         var together = sampler.Sample(network, request).Value;
         Assert.Equal(together.ToArray<float>(), sampler.Sample(network, request with { BatchSize = 2 }).Value.ToArray<float>());
-        var alone = sampler.Sample(network, request with { Seeds = [13], Condition = told.Narrow(2, 1), Unconditional = negative.Narrow(2, 1) }).Value;
+        var alone = sampler
+            .Sample(network, request with { Seeds = [13], Condition = told.Narrow(2, 1), Unconditional = negative.Narrow(2, 1) })
+            .Value;
         Assert.Equal(together.Narrow(0, 2, 1).ToArray<float>(), alone.ToArray<float>());
         // Every member reaches the network, in both halves.
-        foreach (var changed in (Condition[])
-        [
-            negative with { Text = negative.Text! + 1 }, negative with { TextMask = Ops.Zeros([3, 5], dtype: DType.Int64) },
-            negative with { Pooled = negative.Pooled! + 1 }, negative with { TimeIds = negative.TimeIds! + 1 },
-        ])
-            Assert.NotEqual(together.ToArray<float>(), sampler.Sample(network, request with { Unconditional = changed }).Value.ToArray<float>());
-        foreach (var wrong in (Condition[])[negative with { Pooled = null }, negative with { Text = Ops.Zeros([3, 4, 3]) }, new Condition()])
-            Assert.Contains("differ in", Assert.Throws<UsageException>(() => sampler.Sample(network, request with { Unconditional = wrong })).Message, StringComparison.Ordinal);
+        foreach (
+            var changed in (Condition[])
+                [
+                    negative with
+                    {
+                        Text = negative.Text! + 1,
+                    },
+                    negative with
+                    {
+                        TextMask = Ops.Zeros([3, 5], dtype: DType.Int64),
+                    },
+                    negative with
+                    {
+                        Pooled = negative.Pooled! + 1,
+                    },
+                    negative with
+                    {
+                        TimeIds = negative.TimeIds! + 1,
+                    },
+                ]
+        )
+            Assert.NotEqual(
+                together.ToArray<float>(),
+                sampler.Sample(network, request with { Unconditional = changed }).Value.ToArray<float>()
+            );
+        foreach (
+            var wrong in (Condition[])[negative with { Pooled = null }, negative with { Text = Ops.Zeros([3, 4, 3]) }, new Condition()]
+        )
+            Assert.Contains(
+                "differ in",
+                Assert.Throws<UsageException>(() => sampler.Sample(network, request with { Unconditional = wrong })).Message,
+                StringComparison.Ordinal
+            );
     }
 
     [Fact]
@@ -92,7 +126,11 @@ public sealed class SamplerTests
         using var scope = TensorScope.Enter();
         using var network = new WaveDenoiser();
         var sampler = new Sampler(new FlowFormulation(), new() { Kind = SamplerKind.Euler });
-        var request = Request([1, 2], [3, 4]) with { Steps = 4, Guidance = new(2) { From = 0.3, To = 0.9 } };
+        var request = Request([1, 2], [3, 4]) with
+        {
+            Steps = 4,
+            Guidance = new(2) { From = 0.3, To = 0.9 },
+        };
         // Times 1, 0.667, 0.334 and 0.001.
         var limited = sampler.Sample(network, request).Value;
         Assert.Equal([2, 4, 4, 2], network.Batches);
@@ -110,7 +148,11 @@ public sealed class SamplerTests
         Assert.Equal(untold.ToArray<float>(), new Guidance(0).Combine(told, untold).ToArray<float>());
         var whole = new Guidance(3, 1).Combine(told, untold);
         for (var k = 0; k < 2; k++)
-            Assert.Equal(told.Select(0, k).Std([0L, 1, 2], correction: 1).Item(), whole.Select(0, k).Std([0L, 1, 2], correction: 1).Item(), 4);
+            Assert.Equal(
+                told.Select(0, k).Std([0L, 1, 2], correction: 1).Item(),
+                whole.Select(0, k).Std([0L, 1, 2], correction: 1).Item(),
+                4
+            );
         var half = new Guidance(3, 0.5).Combine(told, untold);
         Assert.True((half - ((guided + whole) * 0.5)).Abs().Max().Item() < 1e-5);
     }
@@ -127,7 +169,10 @@ public sealed class SamplerTests
         var drawn = sampler.Sample(network, request, p => seen.Add((p.First, p.Done, p.Total, p.State.Estimate.Value.Shape[0])));
         Assert.Equal(before + 1, scope.Count);
         Assert.False(drawn.Value.RequiresGrad);
-        Assert.Equal([(0, 1, 8, 2), (0, 2, 8, 2), (0, 3, 8, 2), (0, 4, 8, 2), (2, 5, 8, 1), (2, 6, 8, 1), (2, 7, 8, 1), (2, 8, 8, 1)], seen);
+        Assert.Equal(
+            [(0, 1, 8, 2), (0, 2, 8, 2), (0, 3, 8, 2), (0, 4, 8, 2), (2, 5, 8, 1), (2, 6, 8, 1), (2, 7, 8, 1), (2, 8, 8, 1)],
+            seen
+        );
     }
 
     [Fact]
@@ -139,15 +184,18 @@ public sealed class SamplerTests
         var sampler = new Sampler(new FlowFormulation(), new());
         var request = Request([1], [0]) with { Steps = 10 };
         var before = scope.Count;
-        Assert.Throws<OperationCanceledException>(() => sampler.Sample(
-            network,
-            request,
-            p =>
-            {
-                if (p.Done == 3)
-                    source.Cancel();
-            },
-            source.Token));
+        Assert.Throws<OperationCanceledException>(() =>
+            sampler.Sample(
+                network,
+                request,
+                p =>
+                {
+                    if (p.Done == 3)
+                        source.Cancel();
+                },
+                source.Token
+            )
+        );
         Assert.Equal(3, network.Batches.Count);
         Assert.Equal(before, scope.Count);
     }
@@ -236,7 +284,13 @@ public sealed class SamplerTests
         Refused(request with { BatchSize = 0 }, network);
         Refused(request with { Guidance = new(-1) }, network);
         Refused(request with { Guidance = new(1, 0.5) }, network);
-        Refused(request with { Guidance = new(2) { From = 0.5, To = 0.5 } }, network);
+        Refused(
+            request with
+            {
+                Guidance = new(2) { From = 0.5, To = 0.5 },
+            },
+            network
+        );
         Refused(request with { Guidance = new() { From = 0.5 } }, network);
         Refused(request with { Guidance = new(2) }, blind);
         Assert.Empty(network.Batches);
@@ -245,7 +299,14 @@ public sealed class SamplerTests
     }
 
     private static SamplingRequest Request(ulong[] seeds, long[] labels) =>
-        new() { Seeds = seeds, Height = 8, Width = 8, Condition = new Condition(Tensor.From(labels)), Steps = 6 };
+        new()
+        {
+            Seeds = seeds,
+            Height = 8,
+            Width = 8,
+            Condition = new Condition(Tensor.From(labels)),
+            Steps = 6,
+        };
 
     /// <summary>A network by a formula: a wave of the latent, the time and the class.</summary>
     private sealed class WaveDenoiser : IDenoiser
@@ -273,8 +334,11 @@ public sealed class SamplerTests
             Assert.False(Autograd.IsEnabled);
             Batches.Add((int)noisy.Shape[0]);
             Labels = condition.ClassLabels?.ToArray<long>() ?? [];
-            var told = condition.ClassLabels?.To(DType.Float32)
-                ?? (condition.Text! * condition.TextMask!.Unsqueeze(-1)).Sum([1L, 2]) + condition.Pooled!.Sum([1L]) + condition.TimeIds!.Sum([1L]);
+            var told =
+                condition.ClassLabels?.To(DType.Float32)
+                ?? (condition.Text! * condition.TextMask!.Unsqueeze(-1)).Sum([1L, 2])
+                    + condition.Pooled!.Sum([1L])
+                    + condition.TimeIds!.Sum([1L]);
             var offset = (told * 0.1) + (time * 1e-4);
             return new Prediction((noisy * 0.9) + offset.View([-1L, 1, 1, 1]));
         }

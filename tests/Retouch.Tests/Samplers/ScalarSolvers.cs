@@ -1,8 +1,8 @@
 namespace Retouch.Tests.Samplers;
 
 /// <summary>
-/// The published solvers once more, in double precision and one number at a time, in σ and x = z/a where the papers work there. The network is
-/// 0.3·sin(z) + 0.1·t/1000, as in the scheduler goldens.
+/// The published solvers once more, in double precision and one number at a time, in σ and x = z/a where the papers work there. The network
+/// is 0.3·sin(z) + 0.1·t/1000, as in the scheduler goldens.
 /// </summary>
 /// <param name="velocity">The network's output is v instead of ε.</param>
 /// <param name="times">What the network is told at each level.</param>
@@ -39,7 +39,9 @@ internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigm
         return x;
     }
 
-    /// <summary>Adams–Bashforth with the polynomial through the last four slopes, integrated by Simpson's rule, which is exact for it.</summary>
+    /// <summary>
+    /// Adams–Bashforth with the polynomial through the last four slopes, integrated by Simpson's rule, which is exact for it.
+    /// </summary>
     public double LinearMultistep(double x)
     {
         List<(double Node, double Value)> past = [];
@@ -54,8 +56,9 @@ internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigm
     }
 
     /// <summary>
-    /// UniPC in z, its weights not from a linear system: where they solve one, the step is the integral z_t = (b_t/b_s)·z_s + b_t·∫e^λ·q(λ)dλ of the polynomial
-    /// through the estimates; where ½ is published instead (predictor of order 2, corrector of order 1), the residual is half a difference times a_t·B(h).
+    /// UniPC in z, its weights not from a linear system: where they solve one, the step is the integral z_t = (b_t/b_s)·z_s +
+    /// b_t·∫e^λ·q(λ)dλ of the polynomial through the estimates; where ½ is published instead (predictor of order 2, corrector of order 1),
+    /// the residual is half a difference times a_t·B(h).
     /// </summary>
     public double UniPc(double z, int order, bool bh1, bool lowerFinal)
     {
@@ -145,12 +148,18 @@ internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigm
 
     private double Lambda(int k) => -Math.Log(sigmas[k]);
 
-    private static double Interpolate((double Node, double Value)[] points, double at) => points.Select((p, i) =>
-        points.Where((_, j) => j != i).Aggregate(p.Value, (product, q) => product * (at - q.Node) / (p.Node - q.Node))).Sum();
+    private static double Interpolate((double Node, double Value)[] points, double at) =>
+        points
+            .Select(
+                (p, i) => points.Where((_, j) => j != i).Aggregate(p.Value, (product, q) => product * (at - q.Node) / (p.Node - q.Node))
+            )
+            .Sum();
 
     private static double Simpson(Func<double, double> f, double from, double to, int panels)
     {
         var h = (to - from) / panels;
-        return Enumerable.Range(0, panels).Sum(k => h / 6 * (f(from + (k * h)) + (4 * f(from + ((k + 0.5) * h))) + f(from + ((k + 1) * h))));
+        return Enumerable
+            .Range(0, panels)
+            .Sum(k => h / 6 * (f(from + (k * h)) + (4 * f(from + ((k + 0.5) * h))) + f(from + ((k + 1) * h))));
     }
 }

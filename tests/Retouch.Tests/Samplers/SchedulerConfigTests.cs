@@ -10,17 +10,55 @@ namespace Retouch.Tests.Samplers;
 public sealed class SchedulerConfigTests
 {
     [Theory]
-    [InlineData("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": true, "set_alpha_to_one": false }""", SamplerKind.Pndm, TimestepSpacing.Leading, 1)]
-    [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "steps_offset": 1, "set_alpha_to_one": false }""", SamplerKind.Ddim, TimestepSpacing.Trailing, 0)]
-    [InlineData("""{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1, "interpolation_type": "linear" }""", SamplerKind.Euler, TimestepSpacing.Leading, 1)]
-    [InlineData("""{ "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing" }""", SamplerKind.EulerAncestral, TimestepSpacing.Trailing, 0)]
+    [InlineData(
+        """{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": true, "set_alpha_to_one": false }""",
+        SamplerKind.Pndm,
+        TimestepSpacing.Leading,
+        1
+    )]
+    [InlineData(
+        """{ "_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "steps_offset": 1, "set_alpha_to_one": false }""",
+        SamplerKind.Ddim,
+        TimestepSpacing.Trailing,
+        0
+    )]
+    [InlineData(
+        """{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1, "interpolation_type": "linear" }""",
+        SamplerKind.Euler,
+        TimestepSpacing.Leading,
+        1
+    )]
+    [InlineData(
+        """{ "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing" }""",
+        SamplerKind.EulerAncestral,
+        TimestepSpacing.Trailing,
+        0
+    )]
     [InlineData("""{ "_class_name": "HeunDiscreteScheduler" }""", SamplerKind.Heun, TimestepSpacing.Linspace, 0)]
     [InlineData("""{ "_class_name": "LMSDiscreteScheduler" }""", SamplerKind.Lms, TimestepSpacing.Linspace, 0)]
-    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2, "solver_type": "midpoint" }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Linspace, 0)]
-    [InlineData("""{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "disable_corrector": [] }""", SamplerKind.UniPc, TimestepSpacing.Linspace, 0)]
+    [InlineData(
+        """{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2, "solver_type": "midpoint" }""",
+        SamplerKind.DpmSolverPlusPlus,
+        TimestepSpacing.Linspace,
+        0
+    )]
+    [InlineData(
+        """{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "disable_corrector": [] }""",
+        SamplerKind.UniPc,
+        TimestepSpacing.Linspace,
+        0
+    )]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Euler, TimestepSpacing.Trailing, 0)]
     [InlineData("""{ "_class_name": "FlowMatchHeunDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Heun, TimestepSpacing.Trailing, 0)]
-    [InlineData("""{ "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": true, "flow_shift": 3.0 }""", SamplerKind.DpmSolverPlusPlus, TimestepSpacing.Trailing, 0)]
+    [InlineData(
+        """
+            { "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": true,
+            "flow_shift": 3.0 }
+            """,
+        SamplerKind.DpmSolverPlusPlus,
+        TimestepSpacing.Trailing,
+        0
+    )]
     public void A_models_own_configuration_says_how_it_is_sampled(string json, SamplerKind kind, TimestepSpacing spacing, int offset)
     {
         var config = Parse(json);
@@ -34,8 +72,25 @@ public sealed class SchedulerConfigTests
     [Fact]
     public void Members_about_levels_and_orders_are_taken_over()
     {
-        var options = Options("""{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh1", "solver_order": 3, "lower_order_final": false, "final_sigmas_type": "sigma_min", "use_exponential_sigmas": true }""");
-        Assert.Equal(new() { Kind = SamplerKind.UniPc, Spacing = TimestepSpacing.Linspace, SolverOrder = 3, UniPcVariant = UniPcVariant.Bh1, LowerOrderFinal = false, EndAtLeastNoise = true, Sigmas = SigmaSpacing.Exponential }, options);
+        var options = Options(
+            """
+            { "_class_name": "UniPCMultistepScheduler", "solver_type": "bh1", "solver_order": 3, "lower_order_final": false,
+            "final_sigmas_type": "sigma_min", "use_exponential_sigmas": true }
+            """
+        );
+        Assert.Equal(
+            new()
+            {
+                Kind = SamplerKind.UniPc,
+                Spacing = TimestepSpacing.Linspace,
+                SolverOrder = 3,
+                UniPcVariant = UniPcVariant.Bh1,
+                LowerOrderFinal = false,
+                EndAtLeastNoise = true,
+                Sigmas = SigmaSpacing.Exponential,
+            },
+            options
+        );
         Assert.Equal(SigmaSpacing.Karras, Options("""{ "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": true }""").Sigmas);
         Assert.Equal(SigmaSpacing.Beta, Options("""{ "_class_name": "HeunDiscreteScheduler", "use_beta_sigmas": true }""").Sigmas);
         Assert.True(Options("""{ "_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min" }""").EndAtLeastNoise);
@@ -47,7 +102,12 @@ public sealed class SchedulerConfigTests
     [Fact]
     public void Another_method_takes_over_what_it_knows()
     {
-        var json = Parse("""{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": false, "timestep_spacing": "leading", "beta_schedule": "scaled_linear" }""");
+        var json = Parse(
+            """
+            { "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": false, "timestep_spacing": "leading",
+            "beta_schedule": "scaled_linear" }
+            """
+        );
         foreach (var kind in Enum.GetValues<SamplerKind>())
         {
             var (options, note) = SchedulerConfig.Read(json, kind: kind);

@@ -38,7 +38,8 @@ public sealed class SchedulerGoldenTests
         var inSigma = options.Kind == SamplerKind.Euler && formulation is DdpmFormulation;
         CheckPlan(golden, $"out.{entry}", plan, inSigma);
 
-        List<Tensor> trajectory = [], estimates = [];
+        List<Tensor> trajectory = [],
+            estimates = [];
         var draws = 0;
         var stepNoise = golden.Read("in.step_noise");
         var final = new SamplingLoop(formulation, options, plan).Run(
@@ -48,7 +49,8 @@ public sealed class SchedulerGoldenTests
             {
                 trajectory.Add((state.Noisy.Value / (inSigma ? plan.Steps[state.Step - 1].To.A : 1)).Clone().Escape());
                 estimates.Add(state.Estimate.Value.Clone().Escape());
-            });
+            }
+        );
         var start = golden.Read("in.x_init") * (plan.InitialScale / (inSigma ? plan.Steps[0].From.A : 1));
         golden.Check($"out.{entry}.trajectory", Ops.Stack([start, .. trajectory]));
         if (golden.Has($"out.{entry}.pred_original_sample"))
@@ -71,7 +73,8 @@ public sealed class SchedulerGoldenTests
         var schedule = ((DdpmFormulation)Read(golden, entry).Formulation).Schedule;
         golden.Check($"out.{entry}.betas", Tensor.From(schedule.Betas));
         golden.Check($"out.{entry}.alphas_cumprod", Tensor.From(schedule.AlphasCumprod));
-        // To one unit in the last place where this machine's libtorch is the one that made the case; its line of numbers is rounded in another way in later ones.
+        // To one unit in the last place where this machine's libtorch is the one that made the case; its line of numbers is rounded in
+        // another way in later ones.
         var betas = golden.Read($"out.{entry}.betas").ToArray<float>();
         for (var k = 0; k < betas.Length && TorchRuntime.Version.StartsWith("1.13", StringComparison.Ordinal); k++)
             Assert.InRange(schedule.Betas[k], MathF.BitDecrement(betas[k]), MathF.BitIncrement(betas[k]));
@@ -106,7 +109,8 @@ public sealed class SchedulerGoldenTests
         using var golden = GoldenCase.Open("scheduler_flow_euler");
         var (flow, euler, given) = Read(golden, entry);
         var plan = SamplingPlan.Create(flow, euler, (int)given["steps"]!);
-        Latent Run(SamplerOptions options) => new SamplingLoop(flow, options, plan).Run(static (z, _) => new Prediction(z.Sin()), () => golden.Read("in.x_init"));
+        Latent Run(SamplerOptions options) =>
+            new SamplingLoop(flow, options, plan).Run(static (z, _) => new Prediction(z.Sin()), () => golden.Read("in.x_init"));
         Assert.Equal(Run(euler).Value.ToArray<float>(), Run(euler with { Kind = SamplerKind.Ddim }).Value.ToArray<float>());
     }
 
@@ -116,7 +120,10 @@ public sealed class SchedulerGoldenTests
         if (golden.Has($"{entry}.init_noise_sigma"))
             golden.Check($"{entry}.init_noise_sigma", Tensor.Scalar(plan.InitialScale / (inSigma ? plan.Steps[0].From.A : 1)));
         if (golden.Has($"{entry}.sigmas") && plan.Steps[0].From.A > 0)
-            golden.Check($"{entry}.sigmas", Tensor.From([.. plan.Steps.Select(static s => (float)s.From.Sigma), (float)plan.Steps[^1].To.Sigma]));
+            golden.Check(
+                $"{entry}.sigmas",
+                Tensor.From([.. plan.Steps.Select(static s => (float)s.From.Sigma), (float)plan.Steps[^1].To.Sigma])
+            );
         else if (golden.Has($"{entry}.sigmas"))
             golden.Check($"{entry}.sigmas", Tensor.From([.. plan.Steps.Select(static s => (float)s.From.B), (float)plan.Steps[^1].To.B]));
     }

@@ -5,7 +5,10 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>Solvers without a golden of their own: whole trajectories against <see cref="ScalarSolvers"/>, on levels that are computed here once more.</summary>
+/// <summary>
+/// Solvers without a golden of their own: whole trajectories against <see cref="ScalarSolvers"/>, on levels that are computed here once
+/// more.
+/// </summary>
 public sealed class SolverReferenceTests
 {
     private const string Sd = """ "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012 """;
@@ -26,7 +29,11 @@ public sealed class SolverReferenceTests
     [InlineData("UniPCMultistepScheduler", V + """ "solver_type": "bh1", "timestep_spacing": "leading", "steps_offset": 1, """, 20)]
     [InlineData("UniPCMultistepScheduler", """ "solver_order": 1, """, 8)]
     [InlineData("UniPCMultistepScheduler", """ "solver_order": 3, """, 12)]
-    [InlineData("UniPCMultistepScheduler", V + """ "solver_order": 3, "solver_type": "bh1", "lower_order_final": false, "timestep_spacing": "trailing", """, 9)]
+    [InlineData(
+        "UniPCMultistepScheduler",
+        V + """ "solver_order": 3, "solver_type": "bh1", "lower_order_final": false, "timestep_spacing": "trailing", """,
+        9
+    )]
     [InlineData("UniPCMultistepScheduler", """ "use_karras_sigmas": true, """, 10)]
     [InlineData("UniPCMultistepScheduler", """ "final_sigmas_type": "sigma_min", "lower_order_final": false, """, 10)]
     [InlineData("UniPCMultistepScheduler", V + """ "timestep_spacing": "trailing", "rescale_betas_zero_snr": true, """, 8)]
@@ -45,7 +52,8 @@ public sealed class SolverReferenceTests
         Tensor[] noises = [.. Enumerable.Range(0, steps).Select(_ => Ops.Randn([1, 2, 3, 3], generator))];
         var draws = 0;
         var drawn = new SamplingLoop(ddpm, options, SamplingPlan.Create(ddpm, options, steps))
-            .Run(Network, () => draws++ == 0 ? start : noises[draws - 2]).Value.ToArray<float>();
+            .Run(Network, () => draws++ == 0 ? start : noises[draws - 2])
+            .Value.ToArray<float>();
 
         var levels = new Levels(ddpm, config, name, steps);
         var solvers = new ScalarSolvers(ddpm.Prediction == PredictionType.VPrediction, levels.Times, levels.Sigmas);
@@ -54,15 +62,20 @@ public sealed class SolverReferenceTests
         var last = 1 / Math.Sqrt(1 + (levels.Sigmas[^1] * levels.Sigmas[^1]));
         for (var k = 0; k < first.Length; k++)
         {
-            var expected = options.Kind switch
-            {
-                SamplerKind.EulerAncestral => solvers.EulerAncestral(first[k] * levels.Start, step => fresh[step][k]),
-                SamplerKind.Heun => solvers.Heun(first[k] * levels.Start),
-                SamplerKind.Lms => solvers.LinearMultistep(first[k] * levels.Start),
-                SamplerKind.Pndm => solvers.Plms(first[k], levels.Alphas()) / last,
-                _ => solvers.UniPc(first[k], options.SolverOrder, options.UniPcVariant == UniPcVariant.Bh1, options.LowerOrderFinal) / last,
-            } * last;
-            Assert.True(Math.Abs(drawn[k] - expected) <= 1e-4 + (1e-4 * Math.Abs(expected)), $"Element {k}: {drawn[k]:R}, expected {expected:R}.");
+            var expected =
+                options.Kind switch
+                {
+                    SamplerKind.EulerAncestral => solvers.EulerAncestral(first[k] * levels.Start, step => fresh[step][k]),
+                    SamplerKind.Heun => solvers.Heun(first[k] * levels.Start),
+                    SamplerKind.Lms => solvers.LinearMultistep(first[k] * levels.Start),
+                    SamplerKind.Pndm => solvers.Plms(first[k], levels.Alphas()) / last,
+                    _ => solvers.UniPc(first[k], options.SolverOrder, options.UniPcVariant == UniPcVariant.Bh1, options.LowerOrderFinal)
+                        / last,
+                } * last;
+            Assert.True(
+                Math.Abs(drawn[k] - expected) <= 1e-4 + (1e-4 * Math.Abs(expected)),
+                $"Element {k}: {drawn[k]:R}, expected {expected:R}."
+            );
         }
     }
 
@@ -76,7 +89,9 @@ public sealed class SolverReferenceTests
         var options = new SamplerOptions { Kind = SamplerKind.Heun };
         using var generator = Generator.Create(Device.Cpu, 6);
         var start = Ops.Randn([1, 2, 3, 3], generator);
-        var drawn = new SamplingLoop(flow, options, SamplingPlan.Create(flow, options, steps)).Run(Network, () => start).Value.ToArray<float>();
+        var drawn = new SamplingLoop(flow, options, SamplingPlan.Create(flow, options, steps))
+            .Run(Network, () => start)
+            .Value.ToArray<float>();
         double Shifted(double t) => shift * t / (1 + ((shift - 1) * t));
         double[] times = [.. Enumerable.Range(0, steps).Select(k => Shifted(1 + ((Shifted(0.001) - 1) * k / (steps - 1)))), 0];
         foreach (var (x, k) in start.ToArray<float>().Select(static (x, k) => ((double)x, k)))
@@ -116,20 +131,25 @@ public sealed class SolverReferenceTests
     [Fact]
     public void Beta_levels_are_the_quantiles_of_the_beta_distribution()
     {
-        // Beta(0.6, 0.6) is symmetric; its quartile is checked against its own integral, by the midpoint rule on u = x^0.6, which takes the pole away.
+        // Beta(0.6, 0.6) is symmetric; its quartile is checked against its own integral, by the midpoint rule on u = x^0.6, which takes the
+        // pole away.
         var levels = SigmaLevels.Create(SigmaSpacing.Beta, 2, 12, 5);
         Assert.Equal([12.0, 7, 2], [levels[0], Math.Round(levels[2], 9), levels[4]]);
         var quartile = (levels[3] - 2) / 10;
-        static double Mass(double to) => Enumerable.Range(0, 200_000).Sum(k =>
-        {
-            var u = (k + 0.5) / 200_000 * Math.Pow(to, 0.6);
-            return Math.Pow(1 - Math.Pow(u, 1 / 0.6), -0.4) * Math.Pow(to, 0.6) / 0.6 / 200_000;
-        });
+        static double Mass(double to) =>
+            Enumerable
+                .Range(0, 200_000)
+                .Sum(k =>
+                {
+                    var u = (k + 0.5) / 200_000 * Math.Pow(to, 0.6);
+                    return Math.Pow(1 - Math.Pow(u, 1 / 0.6), -0.4) * Math.Pow(to, 0.6) / 0.6 / 200_000;
+                });
         Assert.Equal(0.25, Mass(quartile) / (2 * Mass(0.5)), 6);
         Assert.Equal(14 - levels[3], levels[1], 9);
     }
 
-    private static Prediction Network(Tensor z, NoiseLevel level) => new((z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000)));
+    private static Prediction Network(Tensor z, NoiseLevel level) =>
+        new((z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000)));
 
     /// <summary>Timesteps and levels as diffusers' schedulers lay them, from the schedule's variances.</summary>
     private sealed class Levels
@@ -147,25 +167,36 @@ public sealed class SolverReferenceTests
             var (points, offset) = (inLambda ? steps + 1 : steps, (int?)config["steps_offset"] ?? 0);
             var isPndm = name == "PNDMScheduler";
             var spacing = isPndm ? "leading" : (string?)config["timestep_spacing"] ?? "linspace";
-            Times = [.. Enumerable.Range(0, steps).Select(k => spacing switch
-            {
-                "leading" => ((points - 1 - k) * (1000 / points)) + offset,
-                "trailing" => Math.Round(1000 - (k * 1000.0 / steps)) - 1,
-                _ => inLambda ? Math.Round((points - 1 - k) * 999.0 / (points - 1)) : (points - 1 - k) * 999.0 / (points - 1),
-            })];
+            Times =
+            [
+                .. Enumerable
+                    .Range(0, steps)
+                    .Select(k =>
+                        spacing switch
+                        {
+                            "leading" => ((points - 1 - k) * (1000 / points)) + offset,
+                            "trailing" => Math.Round(1000 - (k * 1000.0 / steps)) - 1,
+                            _ => inLambda ? Math.Round((points - 1 - k) * 999.0 / (points - 1)) : (points - 1 - k) * 999.0 / (points - 1),
+                        }
+                    ),
+            ];
             var karras = (bool?)config["use_karras_sigmas"] ?? false;
             double[] levels = [.. Times.Select(Sigma)];
             if (karras || ((bool?)config["use_exponential_sigmas"] ?? false))
             {
                 var (high, low) = inLambda ? (_table[^1], _table[0]) : (levels[0], levels[^1]);
-                double Level(double part) => karras
-                    ? Math.Pow(Math.Pow(high, 1 / 7.0) + (part * (Math.Pow(low, 1 / 7.0) - Math.Pow(high, 1 / 7.0))), 7)
-                    : high * Math.Pow(low / high, part);
+                double Level(double part) =>
+                    karras
+                        ? Math.Pow(Math.Pow(high, 1 / 7.0) + (part * (Math.Pow(low, 1 / 7.0) - Math.Pow(high, 1 / 7.0))), 7)
+                        : high * Math.Pow(low / high, part);
                 levels = [.. Enumerable.Range(0, steps).Select(k => Level(k / (steps - 1.0)))];
                 Times = Array.ConvertAll(levels, s => inLambda ? Math.Round(Time(s)) : Time(s));
             }
 
-            var end = (string?)config["final_sigmas_type"] == "sigma_min" || (isPndm && !((bool?)config["set_alpha_to_one"] ?? false)) ? _table[0] : 0;
+            var end =
+                (string?)config["final_sigmas_type"] == "sigma_min" || (isPndm && !((bool?)config["set_alpha_to_one"] ?? false))
+                    ? _table[0]
+                    : 0;
             Sigmas = [.. levels, end];
             Start = spacing == "leading" ? Math.Sqrt(1 + (levels[0] * levels[0])) : levels[0];
         }

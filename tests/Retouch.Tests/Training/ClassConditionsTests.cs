@@ -35,7 +35,10 @@ public sealed class ClassConditionsTests
         using var scope = TensorScope.Enter();
         var source = new Labelled([0, 1, 0]);
         var batch = new TrainingBatch(null, null, [source[0], source[1], source[2]], new FrameRecord[3], default);
-        Assert.Equal(expected, new ClassConditions(2, dropout, Device.Cpu).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>());
+        Assert.Equal(
+            expected,
+            new ClassConditions(2, dropout, Device.Cpu).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>()
+        );
     }
 
     private static ClassConditions Conditions(int classes) => new(classes, 0.1, Device.Cpu);

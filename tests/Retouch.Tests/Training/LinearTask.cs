@@ -30,13 +30,14 @@ internal sealed class LinearTask : ITrainingTask
 
     public float[] Weight => _weight.Value.ToArray<float>();
 
-    public void Check(IPictureSource source)
-    {
-    }
+    public void Check(IPictureSource source) { }
 
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
-    {
-    }
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) { }
 
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
     {
@@ -45,7 +46,13 @@ internal sealed class LinearTask : ITrainingTask
         var total = error.Mean();
         if (seeds.Step == InfiniteSlopeAt)
             total = total + (_weight.Value - _weight.Value.Detach()).Sqrt().Sum();
-        return new StepLoss(total, [new StepTerm("square", total.Item(), total.Item())], new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) }, error.Detach(), x.Select(1, 0).Detach());
+        return new StepLoss(
+            total,
+            [new StepTerm("square", total.Item(), total.Item())],
+            new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) },
+            error.Detach(),
+            x.Select(1, 0).Detach()
+        );
     }
 
     public Picture SampleGrid(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);
@@ -53,7 +60,10 @@ internal sealed class LinearTask : ITrainingTask
     public void Save(string folder)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "weight.txt"), string.Join(' ', Weight.Select(static w => w.ToString("R", System.Globalization.CultureInfo.InvariantCulture))));
+        File.WriteAllText(
+            Path.Combine(folder, "weight.txt"),
+            string.Join(' ', Weight.Select(static w => w.ToString("R", System.Globalization.CultureInfo.InvariantCulture)))
+        );
     }
 
     public JsonNode? SaveState() => null;
@@ -80,7 +90,13 @@ internal sealed class Rows(float[][] rows, int batch, DataCursor start, Cancella
         _at = (_at + batch) % rows.Length;
         cancelInside?.Cancel();
         var values = Tensor.From(chosen.SelectMany(i => rows[i]).ToArray()).Reshape([batch, rows[0].Length]);
-        return new TrainingBatch(values, null, [.. chosen.Select(static i => new Sample($"row {i}", null, null))], new FrameRecord[batch], new DataCursor(0, _at));
+        return new TrainingBatch(
+            values,
+            null,
+            [.. chosen.Select(static i => new Sample($"row {i}", null, null))],
+            new FrameRecord[batch],
+            new DataCursor(0, _at)
+        );
     }
 
     public void Dispose()

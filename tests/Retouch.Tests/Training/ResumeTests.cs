@@ -11,7 +11,12 @@ namespace Retouch.Tests.Training;
 public sealed class ResumeTests : IDisposable
 {
     private const string Auto = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""";
-    private const string PixelAuto = """{ "perceptual": { "weight": { "share": 0.1, "warmUp": 5 } }, "pixel": { "weight": { "share": 0.1, "warmUp": 9 }, "estimate": "x0" } }""";
+    private const string PixelAuto = """
+        {
+          "perceptual": { "weight": { "share": 0.1, "warmUp": 5 } },
+          "pixel": { "weight": { "share": 0.1, "warmUp": 9 }, "estimate": "x0" }
+        }
+        """;
 
     private readonly TemporaryFolder folder = new();
 
@@ -41,19 +46,34 @@ public sealed class ResumeTests : IDisposable
     {
         for (var k = 0; k < 13; k++)
         {
-            var (width, height) = (k % 3) switch { 0 => (20, 20), 1 => (36, 12), _ => (14, 30) };
+            var (width, height) = (k % 3) switch
+            {
+                0 => (20, 20),
+                1 => (36, 12),
+                _ => (14, 30),
+            };
             var place = Directory.CreateDirectory(folder[$"data/{(k % 2 == 0 ? "even" : "odd")}"]).FullName;
-            File.WriteAllBytes(Path.Combine(place, $"{k}.png"), PictureFile.Encode(Picture.Filled(width, height, new Rgb((byte)(20 * k), (byte)(255 - k), 90)), PictureFormat.Png));
+            File.WriteAllBytes(
+                Path.Combine(place, $"{k}.png"),
+                PictureFile.Encode(Picture.Filled(width, height, new Rgb((byte)(20 * k), (byte)(255 - k), 90)), PictureFormat.Png)
+            );
         }
 
-        var options = TinyRun.Denoiser("""{ "perceptual": {}, "decodeBatch": 2 }""", set: $$"""
+        var options = TinyRun.Denoiser(
+            """{ "perceptual": {}, "decodeBatch": 2 }""",
+            set: $$"""
             {
-              "data": { "folder": "{{folder["data"]}}", "size": 16, "workers": 2, "flip": 0.5, "buckets": { "step": 8, "minSide": 8, "maxSide": 32 }, "allowEnlarging": true },
-              "model.config": { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16], "layers_per_block": 1,
-                "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"], "mid_block_type": "UNetMidBlock2D", "norm_num_groups": 4,
+              "data": { "folder": "{{folder[
+                "data"
+            ]}}", "size": 16, "workers": 2, "flip": 0.5, "buckets": { "step": 8, "minSide": 8, "maxSide": 32 }, "allowEnlarging": true },
+              "model.config": { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4,
+              "block_out_channels": [8, 16], "layers_per_block": 1,
+                "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"],
+                "mid_block_type": "UNetMidBlock2D", "norm_num_groups": 4,
                 "attention_head_dim": 2, "num_class_embeds": 3 }
             }
-            """);
+            """
+        );
         Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
         Assert.Contains($"Going on after step {stopAfter}.", Resume("parts", null));
@@ -101,7 +121,10 @@ public sealed class ResumeTests : IDisposable
         SameRun("whole", "longer", withCheckpointsOf: [11]);
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
         using var fewer = TrainingRun.Resume(folder["longer"], 3, TimeProvider.System);
-        Assert.Contains("done 11 steps already", Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message);
+        Assert.Contains(
+            "done 11 steps already",
+            Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message
+        );
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
     }
 
@@ -163,19 +186,26 @@ public sealed class ResumeTests : IDisposable
         return progress.Notes;
     }
 
-    private static ProgressProbe Stopper(CancellationTokenSource source, int? stopAfter) => new(progress =>
-    {
-        if (progress.Step == stopAfter)
-            source.Cancel();
-    });
+    private static ProgressProbe Stopper(CancellationTokenSource source, int? stopAfter) =>
+        new(progress =>
+        {
+            if (progress.Step == stopAfter)
+                source.Cancel();
+        });
 
     private void SameRun(string expected, string actual, int[] withCheckpointsOf, string network = "transformer")
     {
         var (a, b) = (TinyRun.WeightFiles(folder[expected]), TinyRun.WeightFiles(folder[actual]));
         string[] wanted =
         [
-            .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(m => $"{m}/{network}/diffusion_pytorch_model.safetensors"),
-            .. withCheckpointsOf.SelectMany(static step => new[] { "weights", "optimiser", "average-0.9", "average-0.99" }.Select(file => $"checkpoints/step-{step:D8}/{file}.safetensors")),
+            .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(m =>
+                $"{m}/{network}/diffusion_pytorch_model.safetensors"
+            ),
+            .. withCheckpointsOf.SelectMany(static step =>
+                new[] { "weights", "optimiser", "average-0.9", "average-0.99" }.Select(file =>
+                    $"checkpoints/step-{step:D8}/{file}.safetensors"
+                )
+            ),
         ];
         foreach (var file in wanted)
             Assert.True(a[file].AsSpan().SequenceEqual(b[file]), $"{file} differs");

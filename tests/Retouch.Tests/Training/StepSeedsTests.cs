@@ -18,9 +18,32 @@ public sealed class StepSeedsTests
     public void Each_purpose_step_micro_batch_rank_and_seed_has_a_stream_of_its_own()
     {
         var here = new StepSeeds(7, 100, 1, 2);
-        var streams = Enum.GetValues<RandomPurpose>().Select(purpose => Draw(here, purpose))
-            .Concat(new[] { here with { Seed = 8 }, here with { Step = 101 }, here with { Micro = 2 }, here with { Rank = 1 }, new StepSeeds(7, 1, 100, 2), new StepSeeds(7, 100, 2, 1) }
-                .Select(static seeds => Draw(seeds, RandomPurpose.Noise))).ToArray();
+        var streams = Enum.GetValues<RandomPurpose>()
+            .Select(purpose => Draw(here, purpose))
+            .Concat(
+                new[]
+                {
+                    here with
+                    {
+                        Seed = 8,
+                    },
+                    here with
+                    {
+                        Step = 101,
+                    },
+                    here with
+                    {
+                        Micro = 2,
+                    },
+                    here with
+                    {
+                        Rank = 1,
+                    },
+                    new StepSeeds(7, 1, 100, 2),
+                    new StepSeeds(7, 100, 2, 1),
+                }.Select(static seeds => Draw(seeds, RandomPurpose.Noise))
+            )
+            .ToArray();
         for (var a = 0; a < streams.Length; a++)
         {
             for (var b = 0; b < a; b++)

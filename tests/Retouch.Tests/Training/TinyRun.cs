@@ -8,26 +8,37 @@ namespace Retouch.Tests.Training;
 /// <summary>Options of runs that take seconds, and what the tests look at afterwards.</summary>
 internal static class TinyRun
 {
-    /// <summary>A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in the middle of a step.</summary>
-    public static TrainingOptions Denoiser(string objective = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""", bool cacheLatents = false, string set = "{}")
+    /// <summary>A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in
+    /// the middle of a step.</summary>
+    public static TrainingOptions Denoiser(
+        string objective = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""",
+        bool cacheLatents = false,
+        string set = "{}"
+    )
     {
         using var golden = GoldenCase.Open("training_dit_lpl");
-        var json = JsonNode.Parse($$"""
-            {
-              "task": "denoiser", "seed": 5, "steps": 9,
-              "model": {
-                "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 1,
-                  "sample_size": 4, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 },
-                "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-                  "prediction_type": "v_prediction" }
-              },
-              "objective": {{objective}},
-              "data": { "sceneCount": 11, "size": 16, "workers": 2 },
-              "batch": { "size": 2, "accumulate": 2 },
-              "averages": [ { "decay": 0.9 }, { "decay": 0.99, "warmup": "ratio" } ],
-              "checkpoints": { "every": 4, "keep": 2 }, "samples": { "every": 0 }
-            }
-            """)!.AsObject();
+        var json = JsonNode
+            .Parse(
+                $$"""
+                {
+                  "task": "denoiser", "seed": 5, "steps": 9,
+                  "model": {
+                    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4,
+                    "out_channels": 4, "num_layers": 1,
+                      "sample_size": 4, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 },
+                    "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+                    "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+                      "prediction_type": "v_prediction" }
+                  },
+                  "objective": {{objective}},
+                  "data": { "sceneCount": 11, "size": 16, "workers": 2 },
+                  "batch": { "size": 2, "accumulate": 2 },
+                  "averages": [ { "decay": 0.9 }, { "decay": 0.99, "warmup": "ratio" } ],
+                  "checkpoints": { "every": 4, "keep": 2 }, "samples": { "every": 0 }
+                }
+                """
+            )!
+            .AsObject();
         json["model"]!["autoencoder"] = golden.PathOf("autoencoder");
         json["data"]![cacheLatents ? "cacheLatents" : "flip"] = cacheLatents ? true : 0.5;
         foreach (var (path, value) in JsonNode.Parse(set)!.AsObject())
@@ -46,10 +57,22 @@ internal static class TinyRun
 
     /// <summary>The log without what a clock or the machine decides.</summary>
     public static string[] Metrics(string run) =>
-    [
-        .. MetricsReader.Read(Path.Combine(run, "metrics.jsonl")).Select(static r => r.Step + ": " + string.Join(", ", r.Values
-            .Where(static v => !v.Key.StartsWith("time/", StringComparison.Ordinal) && !v.Key.StartsWith("memory/", StringComparison.Ordinal)).Select(static v => $"{v.Key}={v.Value:R}"))),
-    ];
+        [
+            .. MetricsReader
+                .Read(Path.Combine(run, "metrics.jsonl"))
+                .Select(static r =>
+                    r.Step
+                    + ": "
+                    + string.Join(
+                        ", ",
+                        r.Values.Where(static v =>
+                                !v.Key.StartsWith("time/", StringComparison.Ordinal)
+                                && !v.Key.StartsWith("memory/", StringComparison.Ordinal)
+                            )
+                            .Select(static v => $"{v.Key}={v.Value:R}")
+                    )
+                ),
+        ];
 }
 
 /// <summary>Shows nothing, remembers notes, and calls back after each step.</summary>

@@ -14,7 +14,13 @@ namespace Retouch.Tests.Training;
 [Collection(LiveTensorCollection.Name)]
 public sealed class TrainerTests : IDisposable
 {
-    private static readonly float[][] Data = [[1, 2, 3], [-1, 0.5f, 1], [2, -1, 0.5f], [0.25f, 1, -2]];
+    private static readonly float[][] Data =
+    [
+        [1, 2, 3],
+        [-1, 0.5f, 1],
+        [2, -1, 0.5f],
+        [0.25f, 1, -2],
+    ];
     private static readonly float[] Start = [0.5f, -0.25f];
 
     private readonly TemporaryFolder folder = new();
@@ -22,15 +28,22 @@ public sealed class TrainerTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private static TrainingOptions Options(long steps = 5, int batch = 2, int accumulate = 1, double? clip = null, params double[] averages) => new()
-    {
-        Steps = steps,
-        Batch = new() { Size = batch, Accumulate = accumulate },
-        Optimiser = new() { LearningRate = 0.01, ClipNorm = clip },
-        Averages = [.. averages.Select(static d => new WeightAverageOptions { Decay = d })],
-        Checkpoints = new() { Every = 2, Keep = 2 },
-        Log = new() { TensorBoard = false },
-    };
+    private static TrainingOptions Options(
+        long steps = 5,
+        int batch = 2,
+        int accumulate = 1,
+        double? clip = null,
+        params double[] averages
+    ) =>
+        new()
+        {
+            Steps = steps,
+            Batch = new() { Size = batch, Accumulate = accumulate },
+            Optimiser = new() { LearningRate = 0.01, ClipNorm = clip },
+            Averages = [.. averages.Select(static d => new WeightAverageOptions { Decay = d })],
+            Checkpoints = new() { Every = 2, Keep = 2 },
+            Log = new() { TensorBoard = false },
+        };
 
     [Fact]
     public void Accumulated_batches_make_the_step_of_one_large_batch()
@@ -60,7 +73,9 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(scale, record.Find("gradient/clip")!.Value, 1e-6);
         // What AdamW was given shows in its first moment, 0.1·g, of the checkpoint.
         using var scope = TensorScope.Enter();
-        using var moments = Retouch.Torch.Safetensors.SafetensorsFile.Open(Path.Combine(new CheckpointStore(run.Path).FolderOf(1), "optimiser.safetensors"));
+        using var moments = Retouch.Torch.Safetensors.SafetensorsFile.Open(
+            Path.Combine(new CheckpointStore(run.Path).FolderOf(1), "optimiser.safetensors")
+        );
         var first = moments.Read("exp_avg.weight").ToArray<float>();
         for (var k = 0; k < first.Length; k++)
             Assert.Equal(0.1 * scale * gradient[k], first[k], 1e-6);
@@ -78,12 +93,20 @@ public sealed class TrainerTests : IDisposable
             double[] expected = [.. Start.Select(static w => (double)w)];
             foreach (var now in weights)
                 expected = [.. expected.Select((e, k) => (decay * e) + ((1 - decay) * now[k]))];
-            var saved = File.ReadAllText(Path.Combine(run.ModelFolder(decay), "weight.txt")).Split(' ').Select(t => double.Parse(t, CultureInfo.InvariantCulture)).ToArray();
+            var saved = File.ReadAllText(Path.Combine(run.ModelFolder(decay), "weight.txt"))
+                .Split(' ')
+                .Select(t => double.Parse(t, CultureInfo.InvariantCulture))
+                .ToArray();
             for (var k = 0; k < saved.Length; k++)
                 Assert.Equal(expected[k], saved[k], 1e-6);
         }
 
-        Assert.Equal(weights[^1], File.ReadAllText(Path.Combine(run.ModelFolder(null), "weight.txt")).Split(' ').Select(t => float.Parse(t, CultureInfo.InvariantCulture)));
+        Assert.Equal(
+            weights[^1],
+            File.ReadAllText(Path.Combine(run.ModelFolder(null), "weight.txt"))
+                .Split(' ')
+                .Select(t => float.Parse(t, CultureInfo.InvariantCulture))
+        );
         Assert.Equal(weights[^1], task.Weight);
     }
 
@@ -120,7 +143,11 @@ public sealed class TrainerTests : IDisposable
         var run = Folder();
         using var task = new LinearTask(Start) { InfiniteSlopeAt = 3 };
         var before = new List<float[]>();
-        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9, batch: 1, accumulate: 2), run, new ProgressProbe(_ => before.Add(task.Weight)))).Message;
+        var message = Assert
+            .Throws<InputException>(() =>
+                Run(task, Options(steps: 9, batch: 1, accumulate: 2), run, new ProgressProbe(_ => before.Add(task.Weight)))
+            )
+            .Message;
         Assert.Contains("The gradient is not finite at step 4: no single term, samples row 2 (timestep 2), row 3 (timestep 0.3).", message);
         Assert.Equal(before[^1], task.Weight);
         Assert.Equal(2, new CheckpointStore(run.Path).Steps[^1]);
@@ -131,13 +158,22 @@ public sealed class TrainerTests : IDisposable
     {
         var run = Folder();
         using var task = new LinearTask(Start);
-        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9), run, new ProgressProbe(p =>
-        {
-            using var scope = TensorScope.Enter();
-            using var quiet = Autograd.NoGrad();
-            if (p.Step == 4)
-                task.Network.All[0].Value.CopyInPlace(Tensor.From([float.PositiveInfinity, 0]));
-        }))).Message;
+        var message = Assert
+            .Throws<InputException>(() =>
+                Run(
+                    task,
+                    Options(steps: 9),
+                    run,
+                    new ProgressProbe(p =>
+                    {
+                        using var scope = TensorScope.Enter();
+                        using var quiet = Autograd.NoGrad();
+                        if (p.Step == 4)
+                            task.Network.All[0].Value.CopyInPlace(Tensor.From([float.PositiveInfinity, 0]));
+                    })
+                )
+            )
+            .Message;
         Assert.Contains("after step 4", message);
         Assert.Contains("The checkpoint of step 2 is kept", message);
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);
@@ -200,7 +236,10 @@ public sealed class TrainerTests : IDisposable
         var run = Folder();
         using var task = new LinearTask(Start);
         Run(task, Options(steps: 5) with { Samples = new() { Every = 2 } }, run);
-        Assert.Equal(["step-00000002.png", "step-00000004.png", "step-00000005.png"], Directory.EnumerateFiles(run.SamplesFolder).Select(static f => Path.GetFileName(f)).Order());
+        Assert.Equal(
+            ["step-00000002.png", "step-00000004.png", "step-00000005.png"],
+            Directory.EnumerateFiles(run.SamplesFolder).Select(static f => Path.GetFileName(f)).Order()
+        );
     }
 
     [Fact]
@@ -210,7 +249,15 @@ public sealed class TrainerTests : IDisposable
         using (var task = new LinearTask(Start))
         {
             var counts = new List<long>();
-            Run(task, Options(steps: 50, accumulate: 2, averages: [0.9, 0.99]) with { Samples = new() { Every = 10 } }, Folder(), new ProgressProbe(_ => counts.Add(Tensor.LiveCount)));
+            Run(
+                task,
+                Options(steps: 50, accumulate: 2, averages: [0.9, 0.99]) with
+                {
+                    Samples = new() { Every = 10 },
+                },
+                Folder(),
+                new ProgressProbe(_ => counts.Add(Tensor.LiveCount))
+            );
             Assert.Equal(counts[1], counts[^1]);
         }
 
@@ -224,7 +271,16 @@ public sealed class TrainerTests : IDisposable
     {
         var before = Tensor.LiveCount;
         var counts = new List<long>();
-        using (var run = TrainingRun.Start(TinyRun.Denoiser(cacheLatents: cacheLatents, set: """{ "steps": 50, "samples": { "every": 20, "count": 2, "steps": 2 } }"""), folder["run"], TimeProvider.System))
+        using (
+            var run = TrainingRun.Start(
+                TinyRun.Denoiser(
+                    cacheLatents: cacheLatents,
+                    set: """{ "steps": 50, "samples": { "every": 20, "count": 2, "steps": 2 } }"""
+                ),
+                folder["run"],
+                TimeProvider.System
+            )
+        )
             run.Train(new ProgressProbe(_ => counts.Add(Tensor.LiveCount)), CancellationToken.None);
         Assert.Equal(50, counts.Count);
         Assert.Equal(counts[1], counts[^1]);
@@ -248,7 +304,13 @@ public sealed class TrainerTests : IDisposable
 
     private static void Run(LinearTask task, TrainingOptions options, RunFolder run, ProgressProbe? progress = null, float[][]? data = null)
     {
-        using var trainer = new Trainer(task, options, run, cursor => new Rows(data ?? Data, options.Batch.Size, cursor), TimeProvider.System);
+        using var trainer = new Trainer(
+            task,
+            options,
+            run,
+            cursor => new Rows(data ?? Data, options.Batch.Size, cursor),
+            TimeProvider.System
+        );
         trainer.Run(progress ?? new ProgressProbe(), CancellationToken.None);
     }
 

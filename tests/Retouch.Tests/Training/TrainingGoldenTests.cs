@@ -14,7 +14,8 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>Five whole training steps (noise, prediction, losses through the decoder, clipping, AdamW, average) against a run of diffusers' networks under PyTorch.</summary>
+/// <summary>Five whole training steps (noise, prediction, losses through the decoder, clipping, AdamW, average) against a run of diffusers'
+/// networks under PyTorch.</summary>
 public sealed class TrainingGoldenTests
 {
     // What the case advises: losses and probe within 1e-3, since a mask flip at a threshold can move the loss a little.
@@ -30,24 +31,60 @@ public sealed class TrainingGoldenTests
         using var golden = GoldenCase.Open("training_dit_lpl");
         var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
         var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
-        var scheduler = prediction == "flow"
-            ? new JsonObject { ["_class_name"] = "FlowMatchEulerDiscreteScheduler", ["num_train_timesteps"] = 1000, ["shift"] = 1.0 }
-            : new JsonObject { ["_class_name"] = "DDIMScheduler", ["num_train_timesteps"] = 1000, ["beta_start"] = 0.00085, ["beta_end"] = 0.012, ["beta_schedule"] = "scaled_linear", ["prediction_type"] = prediction };
+        var scheduler =
+            prediction == "flow"
+                ? new JsonObject
+                {
+                    ["_class_name"] = "FlowMatchEulerDiscreteScheduler",
+                    ["num_train_timesteps"] = 1000,
+                    ["shift"] = 1.0,
+                }
+                : new JsonObject
+                {
+                    ["_class_name"] = "DDIMScheduler",
+                    ["num_train_timesteps"] = 1000,
+                    ["beta_start"] = 0.00085,
+                    ["beta_end"] = 0.012,
+                    ["beta_schedule"] = "scaled_linear",
+                    ["prediction_type"] = prediction,
+                };
         var perceptual = new LatentPerceptualOptions
         {
-            Weight = weight, Threshold = threshold, DepthWeighting = DepthWeighting.Exponential, StatisticsGradient = 0, VarianceFloor = 0, ResolutionScale = 1, SampleReduction = SampleReduction.Active, Taps = [.. Enumerable.Range(0, autoencoder.Taps.Count)],
+            Weight = weight,
+            Threshold = threshold,
+            DepthWeighting = DepthWeighting.Exponential,
+            StatisticsGradient = 0,
+            VarianceFloor = 0,
+            ResolutionScale = 1,
+            SampleReduction = SampleReduction.Active,
+            Taps = [.. Enumerable.Range(0, autoencoder.Taps.Count)],
         };
         var options = new TrainingOptions { Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null } };
-        using var task = new DenoiserTask(LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler), options, Device.Cpu, DType.Float32);
+        using var task = new DenoiserTask(
+            LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler),
+            options,
+            Device.Cpu,
+            DType.Float32
+        );
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, new AdamWOptions());
         using var average = new WeightAverage(task.Network.Trained, new WeightAverageOptions { Decay = decay });
         var formulation = FormulationFactory.FromSchedulerConfig(scheduler);
-        List<double> latent = [], auxiliary = [], total = [], norms = [];
+        List<double> latent = [],
+            auxiliary = [],
+            total = [],
+            norms = [];
         for (var step = 0; step < 5; step++)
         {
-            var times = prediction == "flow" ? golden.Read("in.flow_t").Select(0, step).ToArray<double>().Select(static t => t * 1000).ToArray() : golden.Read("in.timesteps").Select(0, step).ToArray<double>();
-            var noisy = formulation.AddNoise(new Latent(golden.Read("in.z0").Select(0, step)), golden.Read("in.noise").Select(0, step), formulation.LevelsAt(times, Device.Cpu));
+            var times =
+                prediction == "flow"
+                    ? golden.Read("in.flow_t").Select(0, step).ToArray<double>().Select(static t => t * 1000).ToArray()
+                    : golden.Read("in.timesteps").Select(0, step).ToArray<double>();
+            var noisy = formulation.AddNoise(
+                new Latent(golden.Read("in.z0").Select(0, step)),
+                golden.Read("in.noise").Select(0, step),
+                formulation.LevelsAt(times, Device.Cpu)
+            );
             optimiser.ZeroGrad();
             var loss = task.Evaluate(noisy, new Condition(golden.Read("in.labels").Select(0, step)), null);
             Autograd.Backward(loss.Total);
@@ -64,7 +101,13 @@ public sealed class TrainingGoldenTests
         Close(golden, $"out.{name}.loss_total", total);
         Close(golden, $"out.{name}.grad_norm", norms);
         using (Autograd.NoGrad())
-            Close(golden, $"out.{name}.probe", denoiser.Predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels"))).Value.ToArray<double>());
+            Close(
+                golden,
+                $"out.{name}.probe",
+                denoiser
+                    .Predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels")))
+                    .Value.ToArray<double>()
+            );
         var order = golden.Document["params"]!["parameter_order"]!.AsArray().Select(static n => (string)n!).ToArray();
         CheckSums(golden, $"out.{name}.params", order, task.Network.Trained.ToDictionary(static p => p.Name, static p => p.Value));
         CheckSums(golden, $"out.{name}.ema", order, average.Tensors().ToDictionary(static p => p.Key, static p => p.Value));
@@ -76,10 +119,14 @@ public sealed class TrainingGoldenTests
         Assert.Equal(expected.Length, actual.Count);
         var largest = expected.Max(Math.Abs);
         for (var k = 0; k < expected.Length; k++)
-            Assert.True(Math.Abs(expected[k] - actual[k]) <= Relative * Math.Max(Math.Abs(expected[k]), 0.1 * largest), $"{name}[{k}]: expected {expected[k]:R}, got {actual[k]:R}");
+            Assert.True(
+                Math.Abs(expected[k] - actual[k]) <= Relative * Math.Max(Math.Abs(expected[k]), 0.1 * largest),
+                $"{name}[{k}]: expected {expected[k]:R}, got {actual[k]:R}"
+            );
     }
 
-    /// <summary>L2 norm and dot product with cos(0.37·i) of every parameter; key biases have gradient zero and drift by rounding, so they are left out, as the case advises.</summary>
+    /// <summary>L2 norm and dot product with cos(0.37·i) of every parameter; key biases have gradient zero and drift by rounding, so they
+    /// are left out, as the case advises.</summary>
     private static void CheckSums(GoldenCase golden, string name, string[] order, Dictionary<string, Tensor> tensors)
     {
         var norms = golden.Read(name + "_l2").ToArray<double>();
@@ -91,8 +138,14 @@ public sealed class TrainingGoldenTests
             var values = tensors[order[k]].ToArray<double>();
             var norm = Math.Sqrt(values.Sum(static v => v * v));
             var dot = values.Select(static (v, i) => v * Math.Cos(0.37 * i)).Sum();
-            Assert.True(Math.Abs(norm - norms[k]) <= Relative * norms[k], $"{name}: norm of {order[k]}: expected {norms[k]:R}, got {norm:R}");
-            Assert.True(Math.Abs(dot - dots[k]) <= Relative * norms[k], $"{name}: product of {order[k]}: expected {dots[k]:R}, got {dot:R}");
+            Assert.True(
+                Math.Abs(norm - norms[k]) <= Relative * norms[k],
+                $"{name}: norm of {order[k]}: expected {norms[k]:R}, got {norm:R}"
+            );
+            Assert.True(
+                Math.Abs(dot - dots[k]) <= Relative * norms[k],
+                $"{name}: product of {order[k]}: expected {dots[k]:R}, got {dot:R}"
+            );
         }
     }
 }

@@ -41,7 +41,8 @@ public sealed class PickleFileTests : IDisposable
     public void A_tensor_stays_valid_after_its_file_is_closed_and_an_owned_one_can_be_written_to()
     {
         using var scope = TensorScope.Enter();
-        Tensor shared, owned;
+        Tensor shared,
+            owned;
         using (var file = PickleFile.Open(Golden("dtypes_strides.pth")))
         {
             shared = file.Read("float32");
@@ -100,7 +101,12 @@ public sealed class PickleFileTests : IDisposable
     [InlineData("K\u0000", "J\u00ff\u00ff\u00ff\u007f\u0085", "K\u0000\u0085", "repeats")]
     [InlineData("K\u0000", "J\u00ff\u00ff\u00ff\u00ff\u0085", "K\u0001\u0085", "whole numbers")]
     [InlineData("K\u0000", "K\u0002\u0085", "K\u0001K\u0001\u0086", "1 sizes, 2 strides")]
-    [InlineData("K\u0000", "\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u0086", "K\u0000K\u0000\u0086", "impossible")]
+    [InlineData(
+        "K\u0000",
+        "\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u008a\u0008\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f\u0086",
+        "K\u0000K\u0000\u0086",
+        "impossible"
+    )]
     public void A_tensor_cannot_reach_outside_its_storage(string offset, string size, string stride, string? expected)
     {
         var path = Archive(Encoding.Latin1.GetBytes(Tensor("K\u0004", offset, size, stride)), new byte[16]);
@@ -153,7 +159,12 @@ public sealed class PickleFileTests : IDisposable
         using var scope = TensorScope.Enter();
         var store = new ParameterStore();
         var parameter = store.Root.Parameter("w", [2, 2], Inits.Zeros);
-        using var file = PickleFile.Open(Archive(Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0002K\u0002\u0086", "K\u0001K\u0002\u0086")), [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64]));
+        using var file = PickleFile.Open(
+            Archive(
+                Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0002K\u0002\u0086", "K\u0001K\u0002\u0086")),
+                [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64]
+            )
+        );
         store.Load(file, Device.Cpu, null, "test");
         Assert.Equal([1f, 3, 2, 4], parameter.Value.ToArray<float>());
         store.Dispose();
@@ -161,7 +172,8 @@ public sealed class PickleFileTests : IDisposable
 
     /// <summary>A dictionary with one tensor "w" over storage 0, in pickle's operations.</summary>
     private static string Tensor(string count, string offset, string size, string stride) =>
-        $"\u0080\u0002}}X\u0001\u0000\u0000\u0000wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\u0000\u0000\u0000storagectorch\nFloatStorage\nX\u0001\u0000\u0000\u00000X\u0003\u0000\u0000\u0000cpu{count}tQ{offset}{size}{stride}\u0089}}tRs.";
+        $"\u0080\u0002}}X\u0001\u0000\u0000\u0000wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\u0000\u0000\u0000storage"
+        + $"ctorch\nFloatStorage\nX\u0001\u0000\u0000\u00000X\u0003\u0000\u0000\u0000cpu{count}tQ{offset}{size}{stride}\u0089}}tRs.";
 
     private static string Refused(string path) => Assert.Throws<InputException>(() => PickleFile.Open(path)).Message;
 

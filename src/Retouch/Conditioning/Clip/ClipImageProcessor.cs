@@ -4,8 +4,8 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Clip;
 
 /// <summary>
-/// Pictures as CLIP's image encoder takes them (transformers' <c>CLIPImageProcessor</c>): the short side resized with PIL's bicubic filter, the middle cut out,
-/// levels divided by 255, channels normalised.
+/// Pictures as CLIP's image encoder takes them (transformers' <c>CLIPImageProcessor</c>): the short side resized with PIL's bicubic filter,
+/// the middle cut out, levels divided by 255, channels normalised.
 /// </summary>
 /// <param name="size">Side of the result in pixels.</param>
 public sealed class ClipImageProcessor(int size = 224)

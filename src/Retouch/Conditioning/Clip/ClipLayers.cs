@@ -27,16 +27,19 @@ internal sealed record ClipLayerShape(int Layers, int Width, int Inner, int Head
     }
 
     /// <summary>The nonlinearity.</summary>
-    public Tensor Activate(Tensor x) => Activation switch
-    {
-        // Hendrycks and Gimpel 2016, section 2: the sigmoid approximation.
-        "quick_gelu" => x * (x * 1.702).Sigmoid(),
-        "gelu" => x.Gelu("none"),
-        _ => x.Gelu("tanh"),
-    };
+    public Tensor Activate(Tensor x) =>
+        Activation switch
+        {
+            // Hendrycks and Gimpel 2016, section 2: the sigmoid approximation.
+            "quick_gelu" => x * (x * 1.702).Sigmoid(),
+            "gelu" => x.Gelu("none"),
+            _ => x.Gelu("tanh"),
+        };
 }
 
-/// <summary>The layers of a tower (Radford et al. 2021): normalisation, attention, normalisation, feed-forward, each pair in a residual branch.</summary>
+/// <summary>
+/// The layers of a tower (Radford et al. 2021): normalisation, attention, normalisation, feed-forward, each pair in a residual branch.
+/// </summary>
 internal sealed class ClipEncoder
 {
     private readonly ParameterPath _states;
@@ -108,7 +111,12 @@ internal sealed class ClipLayer
     {
         using var scope = TensorScope.Enter();
         var normed = _norm1.Forward(x);
-        var mixed = Attention.ScaledDotProduct(Heads(_query.Forward(normed)), Heads(_key.Forward(normed)), Heads(_value.Forward(normed)), mask);
+        var mixed = Attention.ScaledDotProduct(
+            Heads(_query.Forward(normed)),
+            Heads(_key.Forward(normed)),
+            Heads(_value.Forward(normed)),
+            mask
+        );
         var attended = x + _output.Forward(mixed.Transpose(1, 2).Flatten(2));
         return scope.Keep(attended + _contract.Forward(_shape.Activate(_expand.Forward(_norm2.Forward(attended)))));
     }

@@ -62,7 +62,11 @@ public sealed record ClipTextConfig
         var members = new JsonMembers(json, origin);
         var config = new ClipTextConfig
         {
-            WithProjection = json["architectures"] is JsonArray { Count: > 0 } classes && classes[0] is JsonValue name && name.TryGetValue<string>(out var text) && text == ProjectionClass,
+            WithProjection =
+                json["architectures"] is JsonArray { Count: > 0 } classes
+                && classes[0] is JsonValue name
+                && name.TryGetValue<string>(out var text)
+                && text == ProjectionClass,
             VocabSize = members.Integer("vocab_size", 49408),
             HiddenSize = members.Integer("hidden_size", 512),
             IntermediateSize = members.Integer("intermediate_size", 2048),

@@ -6,14 +6,16 @@ namespace Retouch.Conditioning.Clip;
 
 /// <summary>What <see cref="ClipTextModel"/> puts out, in its own type.</summary>
 /// <param name="LastHiddenState">After the final normalisation, [batch, tokens, width].</param>
-/// <param name="HiddenState">The layer's output that was asked for, without the final normalisation, [batch, tokens, width]; null where none was.</param>
+/// <param name="HiddenState">The layer's output that was asked for, without the final normalisation, [batch, tokens, width]; null where
+/// none was.</param>
 /// <param name="Pooled">The normalised state at the end of the text, [batch, width].</param>
 /// <param name="Projected">Its projection, [batch, projection], not normalised; null without one.</param>
 public sealed record ClipTextOutput(Tensor LastHiddenState, Tensor? HiddenState, Tensor Pooled, Tensor? Projected);
 
 /// <summary>
-/// CLIP's text encoder (Radford et al. 2021, section 2.4) with the parameters of transformers' <c>CLIPTextModel</c> and <c>CLIPTextModelWithProjection</c>:
-/// a causal transformer. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// CLIP's text encoder (Radford et al. 2021, section 2.4) with the parameters of transformers' <c>CLIPTextModel</c> and
+/// <c>CLIPTextModelWithProjection</c>: a causal transformer. Construction allocates nothing: initialise or load <see cref="Parameters"/>
+/// next.
 /// </summary>
 public sealed class ClipTextModel : IDisposable
 {
@@ -35,13 +37,29 @@ public sealed class ClipTextModel : IDisposable
         var root = Parameters.Root;
         var text = root / "text_model";
         var shape = new ClipLayerShape(
-            config.NumHiddenLayers, config.HiddenSize, config.IntermediateSize, config.NumAttentionHeads, config.HiddenAct, config.LayerNormEps);
+            config.NumHiddenLayers,
+            config.HiddenSize,
+            config.IntermediateSize,
+            config.NumAttentionHeads,
+            config.HiddenAct,
+            config.LayerNormEps
+        );
         _tokens = new Embedding(text / "embeddings" / "token_embedding", config.VocabSize, config.HiddenSize, Inits.Normal(0.02));
-        _positions = (text / "embeddings" / "position_embedding").Parameter("weight", [config.MaxPositionEmbeddings, config.HiddenSize], Inits.Normal(0.02));
+        _positions = (text / "embeddings" / "position_embedding").Parameter(
+            "weight",
+            [config.MaxPositionEmbeddings, config.HiddenSize],
+            Inits.Normal(0.02)
+        );
         _encoder = new ClipEncoder(text / "encoder", root / "hidden_states", shape);
         _finalNorm = new LayerNorm(text / "final_layer_norm", config.HiddenSize, config.LayerNormEps);
         if (config.WithProjection)
-            _projection = new Linear(root / "text_projection", config.HiddenSize, config.ProjectionDim, bias: false, Inits.Normal(1 / Math.Sqrt(config.HiddenSize)));
+            _projection = new Linear(
+                root / "text_projection",
+                config.HiddenSize,
+                config.ProjectionDim,
+                bias: false,
+                Inits.Normal(1 / Math.Sqrt(config.HiddenSize))
+            );
     }
 
     /// <summary>Its shape.</summary>
@@ -53,7 +71,9 @@ public sealed class ClipTextModel : IDisposable
     /// <summary>Where its weights are.</summary>
     public Device Device => _positions.Value.Device;
 
-    /// <summary>Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.</summary>
+    /// <summary>
+    /// Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
@@ -70,7 +90,8 @@ public sealed class ClipTextModel : IDisposable
     /// <param name="ids">int64 [batch, tokens], at most <see cref="ClipTextConfig.MaxPositionEmbeddings"/> tokens.</param>
     /// <param name="mask">int64 [batch, tokens], 0 for tokens that nothing may look at; null where all count.</param>
     /// <param name="skip">
-    /// Also hands out a layer's output: 0 for the last layer's, 1 for that of the layer before (<c>hidden_states[-2]</c>), up to the number of layers (the embeddings); null for none.
+    /// Also hands out a layer's output: 0 for the last layer's, 1 for that of the layer before (<c>hidden_states[-2]</c>), up to the number
+    /// of layers (the embeddings); null for none.
     /// </param>
     /// <exception cref="InputException">The ids or the mask do not fit.</exception>
     public ClipTextOutput Forward(Tensor ids, Tensor? mask = null, int? skip = null)
@@ -89,7 +110,12 @@ public sealed class ClipTextModel : IDisposable
         var normed = _finalNorm.Forward(last);
         var pooled = AtEndOfText(normed, ids);
         var projected = _projection?.Forward(pooled);
-        return new ClipTextOutput(scope.Keep(normed), kept is null ? null : scope.Keep(kept), scope.Keep(pooled), projected is null ? null : scope.Keep(projected));
+        return new ClipTextOutput(
+            scope.Keep(normed),
+            kept is null ? null : scope.Keep(kept),
+            scope.Keep(pooled),
+            projected is null ? null : scope.Keep(projected)
+        );
     }
 
     /// <summary>The normalisation that follows the last layer, for the output of another one.</summary>
@@ -99,7 +125,10 @@ public sealed class ClipTextModel : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
 
-    /// <summary>The state where a text ends: at the first end-of-text, which is the largest id where the configuration names the one of older files. Without any, the first.</summary>
+    /// <summary>
+    /// The state where a text ends: at the first end-of-text, which is the largest id where the configuration names the one of older files.
+    /// Without any, the first.
+    /// </summary>
     private Tensor AtEndOfText(Tensor states, Tensor ids)
     {
         var score = Config.EosTokenId == ClipTextConfig.LegacyEndOfText ? ids : ids.Eq(Config.EosTokenId).To(DType.Int64);

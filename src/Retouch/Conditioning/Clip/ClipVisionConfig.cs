@@ -4,7 +4,9 @@ using Retouch.Core.Json;
 
 namespace Retouch.Conditioning.Clip;
 
-/// <summary>The shape of a <see cref="ClipVisionModel"/>, with the names that transformers gives its members in <c>config.json</c>.</summary>
+/// <summary>
+/// The shape of a <see cref="ClipVisionModel"/>, with the names that transformers gives its members in <c>config.json</c>.
+/// </summary>
 public sealed record ClipVisionConfig
 {
     /// <summary>Its class.</summary>
@@ -68,21 +70,22 @@ public sealed record ClipVisionConfig
     }
 
     /// <summary>The members as transformers writes them.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["architectures"] = new JsonArray(ClassName),
-        ["hidden_act"] = HiddenAct,
-        ["hidden_size"] = HiddenSize,
-        ["image_size"] = ImageSize,
-        ["intermediate_size"] = IntermediateSize,
-        ["layer_norm_eps"] = LayerNormEps,
-        ["model_type"] = "clip_vision_model",
-        ["num_attention_heads"] = NumAttentionHeads,
-        ["num_channels"] = NumChannels,
-        ["num_hidden_layers"] = NumHiddenLayers,
-        ["patch_size"] = PatchSize,
-        ["projection_dim"] = ProjectionDim,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["architectures"] = new JsonArray(ClassName),
+            ["hidden_act"] = HiddenAct,
+            ["hidden_size"] = HiddenSize,
+            ["image_size"] = ImageSize,
+            ["intermediate_size"] = IntermediateSize,
+            ["layer_norm_eps"] = LayerNormEps,
+            ["model_type"] = "clip_vision_model",
+            ["num_attention_heads"] = NumAttentionHeads,
+            ["num_channels"] = NumChannels,
+            ["num_hidden_layers"] = NumHiddenLayers,
+            ["patch_size"] = PatchSize,
+            ["projection_dim"] = ProjectionDim,
+        };
 
     /// <summary>Checks what no single member can show.</summary>
     /// <param name="origin">The file's name, for messages.</param>

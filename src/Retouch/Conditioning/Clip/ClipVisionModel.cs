@@ -35,10 +35,25 @@ public sealed class ClipVisionModel : IDisposable
         var root = Parameters.Root;
         var vision = root / "vision_model";
         var width = config.HiddenSize;
-        var shape = new ClipLayerShape(config.NumHiddenLayers, width, config.IntermediateSize, config.NumAttentionHeads, config.HiddenAct, config.LayerNormEps);
+        var shape = new ClipLayerShape(
+            config.NumHiddenLayers,
+            width,
+            config.IntermediateSize,
+            config.NumAttentionHeads,
+            config.HiddenAct,
+            config.LayerNormEps
+        );
         var spread = Inits.Normal(1 / Math.Sqrt(width));
         _classToken = (vision / "embeddings").Parameter("class_embedding", [width], spread);
-        _patches = new Conv2d(vision / "embeddings" / "patch_embedding", config.NumChannels, width, config.PatchSize, stride: config.PatchSize, bias: false, weightInit: Inits.Normal(0.02));
+        _patches = new Conv2d(
+            vision / "embeddings" / "patch_embedding",
+            config.NumChannels,
+            width,
+            config.PatchSize,
+            stride: config.PatchSize,
+            bias: false,
+            weightInit: Inits.Normal(0.02)
+        );
         _positions = (vision / "embeddings" / "position_embedding").Parameter("weight", [config.Tokens, width], Inits.Normal(0.02));
         // The name is misspelt in every published file.
         _entryNorm = new LayerNorm(vision / "pre_layrnorm", width, config.LayerNormEps);
@@ -53,7 +68,9 @@ public sealed class ClipVisionModel : IDisposable
     /// <summary>Its tensors.</summary>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.</summary>
+    /// <summary>
+    /// Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
@@ -67,14 +84,24 @@ public sealed class ClipVisionModel : IDisposable
     }
 
     /// <summary>Embeds images; gradients flow where images or weights require them.</summary>
-    /// <param name="pixels">[batch, channels, side, side], normalised as <see cref="ClipImageProcessor"/> does, side <see cref="ClipVisionConfig.ImageSize"/>.</param>
+    /// <param name="pixels">[batch, channels, side, side], normalised as <see cref="ClipImageProcessor"/> does, side
+    /// <see cref="ClipVisionConfig.ImageSize"/>.</param>
     /// <exception cref="InputException">The shape does not fit.</exception>
     public ClipVisionOutput Forward(Tensor pixels)
     {
         ArgumentNullException.ThrowIfNull(pixels);
         var shape = pixels.Shape;
-        if (shape.Length != 4 || shape[0] < 1 || shape[1] != Config.NumChannels || shape[2] != Config.ImageSize || shape[3] != Config.ImageSize)
-            throw new InputException($"CLIP's image encoder takes [batch, {Config.NumChannels}, {Config.ImageSize}, {Config.ImageSize}], not [{string.Join(", ", shape)}].");
+        if (
+            shape.Length != 4
+            || shape[0] < 1
+            || shape[1] != Config.NumChannels
+            || shape[2] != Config.ImageSize
+            || shape[3] != Config.ImageSize
+        )
+            throw new InputException(
+                $"CLIP's image encoder takes [batch, {Config.NumChannels}, {Config.ImageSize}, {Config.ImageSize}], not "
+                    + $"[{string.Join(", ", shape)}]."
+            );
         using var scope = TensorScope.Enter();
         var patches = _patches.Forward(pixels.To(_positions.Value.DType)).Flatten(2).Transpose(1, 2);
         var classes = _classToken.Value.Expand([shape[0], 1, Config.HiddenSize]);

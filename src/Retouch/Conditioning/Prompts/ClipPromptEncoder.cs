@@ -3,14 +3,17 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>Stable Diffusion 1.x and 2.x: the states of one of CLIP's text encoders. The penultimate layer of 2.x is the last one of its file.</summary>
+/// <summary>
+/// Stable Diffusion 1.x and 2.x: the states of one of CLIP's text encoders. The penultimate layer of 2.x is the last one of its file.
+/// </summary>
 public sealed class ClipPromptEncoder : IPromptEncoder
 {
     private readonly ClipTower _tower;
     private readonly int _skip;
 
     /// <param name="tower">The encoder.</param>
-    /// <param name="clipSkip">Layers left out at the end (diffusers' <c>clip_skip</c>); the final normalisation follows nonetheless.</param>
+    /// <param name="clipSkip">Layers left out at the end (diffusers' <c>clip_skip</c>); the final normalisation follows
+    /// nonetheless.</param>
     public ClipPromptEncoder(ClipTower tower, int clipSkip = 0)
     {
         ArgumentNullException.ThrowIfNull(tower);

@@ -10,7 +10,10 @@ public sealed record EncodedPrompts(Condition Condition, IReadOnlyList<CutPrompt
 /// <summary>Puts text encoders together the way a family of models was trained with. The encoders stay whoever's they are.</summary>
 public interface IPromptEncoder
 {
-    /// <summary>Width of <see cref="Condition.Text"/>: the denoiser's <c>cross_attention_dim</c>, <c>joint_attention_dim</c> or <c>caption_channels</c>.</summary>
+    /// <summary>
+    /// Width of <see cref="Condition.Text"/>: the denoiser's <c>cross_attention_dim</c>, <c>joint_attention_dim</c> or
+    /// <c>caption_channels</c>.
+    /// </summary>
     int Width { get; }
 
     /// <summary>Width of <see cref="Condition.Pooled"/>, or null where there is none.</summary>

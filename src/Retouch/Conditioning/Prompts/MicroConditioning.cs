@@ -9,7 +9,14 @@ namespace Retouch.Conditioning.Prompts;
 /// <param name="CropLeft">Columns cut off on the left.</param>
 /// <param name="TargetHeight">Height of what is trained on or sampled.</param>
 /// <param name="TargetWidth">Its width.</param>
-public readonly record struct MicroConditioning(int OriginalHeight, int OriginalWidth, int CropTop, int CropLeft, int TargetHeight, int TargetWidth)
+public readonly record struct MicroConditioning(
+    int OriginalHeight,
+    int OriginalWidth,
+    int CropTop,
+    int CropLeft,
+    int TargetHeight,
+    int TargetWidth
+)
 {
     /// <summary>A picture that was never resized nor cut: what sampling asks for.</summary>
     public static MicroConditioning Whole(int height, int width) => new(height, width, 0, 0, height, width);
@@ -20,7 +27,12 @@ public readonly record struct MicroConditioning(int OriginalHeight, int Original
     {
         ArgumentNullException.ThrowIfNull(samples);
         using var scope = TensorScope.Enter();
-        float[] values = [.. samples.SelectMany(static s => new float[] { s.OriginalHeight, s.OriginalWidth, s.CropTop, s.CropLeft, s.TargetHeight, s.TargetWidth })];
+        float[] values =
+        [
+            .. samples.SelectMany(static s =>
+                new float[] { s.OriginalHeight, s.OriginalWidth, s.CropTop, s.CropLeft, s.TargetHeight, s.TargetWidth }
+            ),
+        ];
         return scope.Keep(Tensor.From(values, samples.Count, 6).To(device));
     }
 }

@@ -3,9 +3,9 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>PixArt (Chen et al. 2023, section 2.1): T5's tokens of the prompt in lower case, with a mask of which count. diffusers does so with <c>clean_caption=False</c>; by
-/// default, where ftfy and BeautifulSoup are installed, it also cuts web addresses, file names and most punctuation out of prompts, as was done to the captions of
-/// PixArt's training.</summary>
+/// <summary>PixArt (Chen et al. 2023, section 2.1): T5's tokens of the prompt in lower case, with a mask of which count. diffusers does so
+/// with <c>clean_caption=False</c>; by default, where ftfy and BeautifulSoup are installed, it also cuts web addresses, file names and most
+/// punctuation out of prompts, as was done to the captions of PixArt's training.</summary>
 public sealed class PixArtPromptEncoder : IPromptEncoder
 {
     /// <summary>Tokens of PixArt-α.</summary>

@@ -3,7 +3,9 @@ using Retouch.Data;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>Reads files of prompts: one a line, or, in a <c>.jsonl</c>, an object a line with a member <c>prompt</c>, <c>text</c> or <c>caption</c>.</summary>
+/// <summary>
+/// Reads files of prompts: one a line, or, in a <c>.jsonl</c>, an object a line with a member <c>prompt</c>, <c>text</c> or <c>caption</c>.
+/// </summary>
 public static class PromptFile
 {
     /// <summary>The prompts in the order of the file; empty lines are passed over.</summary>
@@ -30,9 +32,17 @@ public static class PromptFile
     private static List<string> Members(string path)
     {
         var prompts = new List<string>();
-        JsonLines.Read(path, "{\"prompt\": ...}", (entry, where) => prompts.Add(
-            JsonLines.Text(entry, "prompt", where) ?? JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)
-            ?? throw new InputException($"There is no text under prompt, text or caption in {where}.")));
+        JsonLines.Read(
+            path,
+            "{\"prompt\": ...}",
+            (entry, where) =>
+                prompts.Add(
+                    JsonLines.Text(entry, "prompt", where)
+                        ?? JsonLines.Text(entry, "text", where)
+                        ?? JsonLines.Text(entry, "caption", where)
+                        ?? throw new InputException($"There is no text under prompt, text or caption in {where}.")
+                )
+        );
         return prompts;
     }
 }

@@ -5,9 +5,9 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// Stable Diffusion 3 (Esser et al. 2024, section 4): the states before the last layer of two of CLIP's text encoders side by side, filled with zeros to T5's
-/// width, followed by T5's tokens; pooled are both projections side by side. Without T5 its tokens are zeros, as many as T5 would have given (diffusers since its pull request 12531; before, as many
-/// as CLIP's).
+/// Stable Diffusion 3 (Esser et al. 2024, section 4): the states before the last layer of two of CLIP's text encoders side by side, filled
+/// with zeros to T5's width, followed by T5's tokens; pooled are both projections side by side. Without T5 its tokens are zeros, as many as
+/// T5 would have given (diffusers since its pull request 12531; before, as many as CLIP's).
 /// </summary>
 public sealed class Sd3PromptEncoder : IPromptEncoder
 {
@@ -26,17 +26,29 @@ public sealed class Sd3PromptEncoder : IPromptEncoder
     /// <param name="width">The denoiser's <c>joint_attention_dim</c>, which is T5's width.</param>
     /// <param name="t5Tokens">T5's tokens.</param>
     /// <param name="clipSkip">Layers of CLIP left out at the end besides the one that always is.</param>
-    /// <exception cref="InputException">The encoders' widths or tokens do not fit each other, or one of CLIP's has no projection.</exception>
-    public Sd3PromptEncoder(ClipTower first, ClipTower second, T5Tower? t5, int width = 4096, int t5Tokens = DefaultT5Tokens, int clipSkip = 0)
+    /// <exception cref="InputException">The encoders' widths or tokens do not fit each other, or one of CLIP's has no
+    /// projection.</exception>
+    public Sd3PromptEncoder(
+        ClipTower first,
+        ClipTower second,
+        T5Tower? t5,
+        int width = 4096,
+        int t5Tokens = DefaultT5Tokens,
+        int clipSkip = 0
+    )
     {
         ClipPair.Check(first, second, clipSkip, "Stable Diffusion 3");
         ArgumentOutOfRangeException.ThrowIfLessThan(t5Tokens, 1);
         if (!first.Model.Config.WithProjection)
             throw new InputException("Stable Diffusion 3's text_encoder must be a CLIPTextModelWithProjection.");
         if (first.Model.Config.HiddenSize + second.Model.Config.HiddenSize is var clip && clip > width)
-            throw new InputException($"CLIP's text encoders have {clip} channels together, more than the denoiser's joint_attention_dim {width}.");
+            throw new InputException(
+                $"CLIP's text encoders have {clip} channels together, more than the denoiser's joint_attention_dim {width}."
+            );
         if (t5 is not null && t5.Model.Config.DModel != width)
-            throw new InputException($"T5 has {t5.Model.Config.DModel} channels (d_model), the denoiser takes {width} (joint_attention_dim).");
+            throw new InputException(
+                $"T5 has {t5.Model.Config.DModel} channels (d_model), the denoiser takes {width} (joint_attention_dim)."
+            );
         (_first, _second, _t5, Width, _t5Tokens, _skip) = (first, second, t5, width, t5Tokens, clipSkip + 1);
     }
 
@@ -59,7 +71,9 @@ public sealed class Sd3PromptEncoder : IPromptEncoder
         var device = _first.Model.Device;
         var clip = Ops.Cat([Here(a.HiddenState!), Here(b.HiddenState!)], -1);
         var padded = clip.ConstantPadNd([0, Width - clip.Shape[2]]);
-        var tail = _t5 is null ? Ops.Zeros([padded.Shape[0], _t5Tokens, Width], device: device) : Here(_t5.Encode(prompts, _t5Tokens, masked: false, cut).States);
+        var tail = _t5 is null
+            ? Ops.Zeros([padded.Shape[0], _t5Tokens, Width], device: device)
+            : Here(_t5.Encode(prompts, _t5Tokens, masked: false, cut).States);
         var condition = new Condition
         {
             Text = scope.Keep(Ops.Cat([padded, tail], 1)),

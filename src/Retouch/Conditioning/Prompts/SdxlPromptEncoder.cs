@@ -5,9 +5,10 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// SDXL (Podell et al. 2023, section 2.1): the states before the last layer of two of CLIP's text encoders side by side, and the projected pooled state of
-/// the second. An empty prompt is none: where <c>model_index.json</c> forces zeros, it is zeros, in training as in sampling. So dropped prompts were when SDXL was trained
-/// (Stability's generative-models multiplies dropped embeddings by 0), and so diffusers samples when it is given no negative prompt; one that is given as "" it encodes.
+/// SDXL (Podell et al. 2023, section 2.1): the states before the last layer of two of CLIP's text encoders side by side, and the projected
+/// pooled state of the second. An empty prompt is none: where <c>model_index.json</c> forces zeros, it is zeros, in training as in
+/// sampling. So dropped prompts were when SDXL was trained (Stability's generative-models multiplies dropped embeddings by 0), and so
+/// diffusers samples when it is given no negative prompt; one that is given as "" it encodes.
 /// </summary>
 public sealed class SdxlPromptEncoder : IPromptEncoder
 {
@@ -18,7 +19,8 @@ public sealed class SdxlPromptEncoder : IPromptEncoder
 
     /// <param name="first"><c>text_encoder</c>.</param>
     /// <param name="second"><c>text_encoder_2</c>, with projection.</param>
-    /// <param name="forceZerosForEmptyPrompt">Whether an empty prompt becomes zeros instead of being encoded (<c>model_index.json</c>).</param>
+    /// <param name="forceZerosForEmptyPrompt">Whether an empty prompt becomes zeros instead of being encoded
+    /// (<c>model_index.json</c>).</param>
     /// <param name="clipSkip">Layers left out at the end besides the one that always is.</param>
     /// <exception cref="InputException">The second has no projection, or they take different numbers of tokens.</exception>
     public SdxlPromptEncoder(ClipTower first, ClipTower second, bool forceZerosForEmptyPrompt, int clipSkip = 0)
@@ -81,10 +83,16 @@ internal static class ClipPair
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         ArgumentOutOfRangeException.ThrowIfNegative(clipSkip);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(clipSkip, Math.Min(first.Model.Config.NumHiddenLayers, second.Model.Config.NumHiddenLayers));
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(
+            clipSkip,
+            Math.Min(first.Model.Config.NumHiddenLayers, second.Model.Config.NumHiddenLayers)
+        );
         if (!second.Model.Config.WithProjection)
             throw new InputException($"{family}'s text_encoder_2 must be a CLIPTextModelWithProjection.");
         if (first.Tokens != second.Tokens)
-            throw new InputException($"{family}'s text encoders must take equally many tokens; text_encoder takes {first.Tokens}, text_encoder_2 {second.Tokens}.");
+            throw new InputException(
+                $"{family}'s text encoders must take equally many tokens; text_encoder takes {first.Tokens}, text_encoder_2 "
+                    + $"{second.Tokens}."
+            );
     }
 }

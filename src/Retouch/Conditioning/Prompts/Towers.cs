@@ -86,6 +86,8 @@ internal static class Vocabularies
     public static void Check(string name, int tokenizer, int encoder)
     {
         if (tokenizer > encoder)
-            throw new InputException($"The tokenizer of {name} has {tokenizer} ids, its encoder knows {encoder} (vocab_size): they do not belong together.");
+            throw new InputException(
+                $"The tokenizer of {name} has {tokenizer} ids, its encoder knows {encoder} (vocab_size): they do not belong together."
+            );
     }
 }

@@ -3,7 +3,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Conditioning.T5;
 
-/// <summary>A block of T5's encoder: attention and a feed-forward network, each behind a normalisation and in a residual branch, all without biases.</summary>
+/// <summary>
+/// A block of T5's encoder: attention and a feed-forward network, each behind a normalisation and in a residual branch, all without biases.
+/// </summary>
 internal sealed class T5Block
 {
     private readonly T5Config _config;
@@ -52,9 +54,8 @@ internal sealed class T5Block
         return _output.Forward(weights.Matmul(Heads(_value.Forward(x))).Transpose(1, 2).Flatten(2));
     }
 
-    private Tensor FeedForward(Tensor x) => _contract.Forward(_linear is null
-        ? _expand.Forward(x).Relu()
-        : _expand.Forward(x).Gelu("tanh") * _linear.Forward(x));
+    private Tensor FeedForward(Tensor x) =>
+        _contract.Forward(_linear is null ? _expand.Forward(x).Relu() : _expand.Forward(x).Gelu("tanh") * _linear.Forward(x));
 
     /// <summary>[batch, tokens, heads·d] to [batch, heads, tokens, d].</summary>
     private Tensor Heads(Tensor x) => x.View([x.Shape[0], x.Shape[1], _config.NumHeads, _config.DKv]).Transpose(1, 2);

@@ -68,21 +68,22 @@ public sealed record T5Config
     }
 
     /// <summary>The members as transformers writes them.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["architectures"] = new JsonArray(ClassName),
-        ["d_ff"] = DFf,
-        ["d_kv"] = DKv,
-        ["d_model"] = DModel,
-        ["feed_forward_proj"] = FeedForwardProj,
-        ["layer_norm_epsilon"] = LayerNormEpsilon,
-        ["model_type"] = "t5",
-        ["num_heads"] = NumHeads,
-        ["num_layers"] = NumLayers,
-        ["relative_attention_max_distance"] = RelativeAttentionMaxDistance,
-        ["relative_attention_num_buckets"] = RelativeAttentionNumBuckets,
-        ["vocab_size"] = VocabSize,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["architectures"] = new JsonArray(ClassName),
+            ["d_ff"] = DFf,
+            ["d_kv"] = DKv,
+            ["d_model"] = DModel,
+            ["feed_forward_proj"] = FeedForwardProj,
+            ["layer_norm_epsilon"] = LayerNormEpsilon,
+            ["model_type"] = "t5",
+            ["num_heads"] = NumHeads,
+            ["num_layers"] = NumLayers,
+            ["relative_attention_max_distance"] = RelativeAttentionMaxDistance,
+            ["relative_attention_num_buckets"] = RelativeAttentionNumBuckets,
+            ["vocab_size"] = VocabSize,
+        };
 
     /// <summary>Checks what no single member can show.</summary>
     /// <param name="origin">The file's name, for messages.</param>
@@ -93,8 +94,10 @@ public sealed record T5Config
             throw new InputException($"'{origin}': feed_forward_proj is '{FeedForwardProj}'; relu and gated-gelu are supported.");
         if (RelativeAttentionNumBuckets % 4 != 0 || RelativeAttentionMaxDistance <= RelativeAttentionNumBuckets / 4)
         {
-            throw new InputException($"'{origin}': relative_attention_num_buckets {RelativeAttentionNumBuckets} must be a multiple of 4, "
-                + $"and relative_attention_max_distance {RelativeAttentionMaxDistance} more than a quarter of it.");
+            throw new InputException(
+                $"'{origin}': relative_attention_num_buckets {RelativeAttentionNumBuckets} must be a multiple of 4, "
+                    + $"and relative_attention_max_distance {RelativeAttentionMaxDistance} more than a quarter of it."
+            );
         }
     }
 }

@@ -5,8 +5,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Conditioning.T5;
 
 /// <summary>
-/// T5's encoder (Raffel et al. 2020, section 2.1) with the parameters of transformers' <c>T5EncoderModel</c>: attention without 1/√d, and with a learned bias
-/// by distance whose table all blocks share. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// T5's encoder (Raffel et al. 2020, section 2.1) with the parameters of transformers' <c>T5EncoderModel</c>: attention without 1/√d, and
+/// with a learned bias by distance whose table all blocks share. Construction allocates nothing: initialise or load
+/// <see cref="Parameters"/> next.
 /// </summary>
 public sealed class T5Encoder : IDisposable
 {
@@ -34,7 +35,8 @@ public sealed class T5Encoder : IDisposable
             root / "encoder" / "block" / 0 / "layer" / 0 / "SelfAttention" / "relative_attention_bias",
             config.RelativeAttentionNumBuckets,
             config.NumHeads,
-            Inits.Normal(1 / Math.Sqrt(config.DModel)));
+            Inits.Normal(1 / Math.Sqrt(config.DModel))
+        );
         _finalNorm = new T5Norm(root / "encoder" / "final_layer_norm", config.DModel, config.LayerNormEpsilon);
     }
 
@@ -52,7 +54,8 @@ public sealed class T5Encoder : IDisposable
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one, but reads float16 as float32.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or float16 is asked for, in which T5 overflows.</exception>
+    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or float16 is asked for, in which T5
+    /// overflows.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -96,7 +99,10 @@ public sealed class T5Encoder : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
 
-    /// <summary>Which row of the table a distance has: half of the rows for each direction, half of those for one distance each, the rest on a logarithmic scale.</summary>
+    /// <summary>
+    /// Which row of the table a distance has: half of the rows for each direction, half of those for one distance each, the rest on a
+    /// logarithmic scale.
+    /// </summary>
     /// <param name="distance">Position looked at minus position that looks.</param>
     /// <param name="buckets">Rows.</param>
     /// <param name="farthest">From here on all distances share a row.</param>

@@ -2,7 +2,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>Tokens that are found in a prompt as they stand, before anything else looks at it: markers, mostly. The leftmost is taken, of several the longest.</summary>
+/// <summary>
+/// Tokens that are found in a prompt as they stand, before anything else looks at it: markers, mostly. The leftmost is taken, of several
+/// the longest.
+/// </summary>
 internal sealed class AddedTokens
 {
     private const int MaxTokens = 1 << 16;
@@ -22,7 +25,9 @@ internal sealed class AddedTokens
         foreach (var (text, id) in tokens)
         {
             if (text.Length is 0 or > MaxLength)
-                throw new InputException($"'{origin}' adds a token of {text.Length} characters ('{TokenizerBytes.Short(text)}'); 1 to {MaxLength} are supported.");
+                throw new InputException(
+                    $"'{origin}' adds a token of {text.Length} characters ('{TokenizerBytes.Short(text)}'); 1 to {MaxLength} are supported."
+                );
             var node = 0;
             foreach (var next in text)
             {
@@ -49,7 +54,7 @@ internal sealed class AddedTokens
     private IEnumerable<(string Text, int? Id)> Split(string text)
     {
         var start = 0;
-        for (var at = 0; at < text.Length;)
+        for (var at = 0; at < text.Length; )
         {
             var (length, id) = Longest(text, at);
             if (length == 0)

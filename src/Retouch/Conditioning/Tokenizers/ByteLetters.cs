@@ -1,8 +1,8 @@
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// One printable character for each byte, as byte-level encodings have it since GPT-2: bytes that print in Latin-1 stand for themselves, the others for the
-/// characters from U+0100 on.
+/// One printable character for each byte, as byte-level encodings have it since GPT-2: bytes that print in Latin-1 stand for themselves,
+/// the others for the characters from U+0100 on.
 /// </summary>
 internal static class ByteLetters
 {
@@ -11,7 +11,11 @@ internal static class ByteLetters
 
     /// <summary>All of them in the order of OpenAI's list: those that stand for themselves first.</summary>
     public static IEnumerable<string> InPublishedOrder =>
-        Enumerable.Range(0, 256).Where(static b => Letters[b] == b).Concat(Enumerable.Range(0, 256).Where(static b => Letters[b] != b)).Select(static b => Letters[b].ToString());
+        Enumerable
+            .Range(0, 256)
+            .Where(static b => Letters[b] == b)
+            .Concat(Enumerable.Range(0, 256).Where(static b => Letters[b] != b))
+            .Select(static b => Letters[b].ToString());
 
     /// <summary>The character of a byte.</summary>
     public static char Of(byte value) => Letters[value];
@@ -24,7 +28,9 @@ internal static class ByteLetters
         var letters = new char[256];
         var others = 0;
         for (var value = 0; value < 256; value++)
-            letters[value] = value is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? (char)value : (char)(256 + others++);
+            letters[value] = value is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF)
+                ? (char)value
+                : (char)(256 + others++);
         return letters;
     }
 }

@@ -2,7 +2,10 @@ using System.Text;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>Byte-pair encoding of one word (Sennrich et al. 2016, algorithm 1 applied): of all neighbours the pair that was learned first is merged, again and again.</summary>
+/// <summary>
+/// Byte-pair encoding of one word (Sennrich et al. 2016, algorithm 1 applied): of all neighbours the pair that was learned first is merged,
+/// again and again.
+/// </summary>
 internal sealed class BytePairs
 {
     private readonly Dictionary<string, int> _numbers = new(StringComparer.Ordinal);

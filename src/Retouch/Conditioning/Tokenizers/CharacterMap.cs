@@ -5,8 +5,8 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// The table by which a sentencepiece model replaces characters (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 (Aoe 1989; four bytes a unit)
-/// whose leaves point at texts that end with a zero. T5's table is NFKC with a few changes.
+/// The table by which a sentencepiece model replaces characters (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 (Aoe 1989;
+/// four bytes a unit) whose leaves point at texts that end with a zero. T5's table is NFKC with a few changes.
 /// </summary>
 internal sealed class CharacterMap
 {
@@ -27,7 +27,10 @@ internal sealed class CharacterMap
             return new CharacterMap([], [], origin);
         var size = bytes.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
         if (size == 0 || size % 4 != 0 || size > bytes.Length - 4)
-            throw new InputException($"'{origin}': precompiled_charsmap has {bytes.Length} bytes and a trie of {size}, which do not fit. Download the file again.");
+            throw new InputException(
+                $"'{origin}': precompiled_charsmap has {bytes.Length} bytes and a trie of {size}, which do not fit. Download the "
+                    + $"file again."
+            );
         var units = new uint[size / 4];
         for (var k = 0; k < units.Length; k++)
             units[k] = BinaryPrimitives.ReadUInt32LittleEndian(bytes[(4 + (4 * k))..]);
@@ -50,7 +53,9 @@ internal sealed class CharacterMap
         length = matched;
         var rest = target < _texts.Length ? _texts.AsSpan(target) : default;
         var end = rest[..Math.Min(rest.Length, LongestText + 1)].IndexOf((byte)0);
-        return end >= 0 ? rest[..end] : throw new InputException($"'{_origin}': precompiled_charsmap points at a text that is not there. Download the file again.");
+        return end >= 0
+            ? rest[..end]
+            : throw new InputException($"'{_origin}': precompiled_charsmap points at a text that is not there. Download the file again.");
     }
 
     private (int Length, int Target) Longest(ReadOnlySpan<byte> text)

@@ -5,22 +5,46 @@ using System.Text;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// What OpenAI's CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces replaced, letters
-/// composed with their marks, white space collapsed, lower case. Of ftfy's repairs, which the reference applies first, those of characters are here; texts that
-/// were decoded with a wrong character set stay as they are. transformers does the same where ftfy is installed; otherwise, and in its fast tokenizer, only form C,
-/// white space and lower case.
+/// What OpenAI's CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces
+/// replaced, letters composed with their marks, white space collapsed, lower case. Of ftfy's repairs, which the reference applies first,
+/// those of characters are here; texts that were decoded with a wrong character set stay as they are. transformers does the same where ftfy
+/// is installed; otherwise, and in its fast tokenizer, only form C, white space and lower case.
 /// </summary>
 internal static class ClipText
 {
     private static readonly Dictionary<char, string> Replacements = new()
     {
-        ['\u0132'] = "IJ", ['\u0133'] = "ij", ['\u0149'] = "\u02BCn",
-        ['\u01C4'] = "D\u017D", ['\u01C5'] = "D\u017E", ['\u01C6'] = "d\u017E",
-        ['\u01C7'] = "LJ", ['\u01C8'] = "Lj", ['\u01C9'] = "lj", ['\u01CA'] = "NJ", ['\u01CB'] = "Nj", ['\u01CC'] = "nj",
-        ['\u01F1'] = "DZ", ['\u01F2'] = "Dz", ['\u01F3'] = "dz",
-        ['\uFB00'] = "ff", ['\uFB01'] = "fi", ['\uFB02'] = "fl", ['\uFB03'] = "ffi", ['\uFB04'] = "ffl", ['\uFB05'] = "\u017Ft", ['\uFB06'] = "st",
-        ['\u02BC'] = "'", ['\u2018'] = "'", ['\u2019'] = "'", ['\u201A'] = "'", ['\u201B'] = "'",
-        ['\u201C'] = "\"", ['\u201D'] = "\"", ['\u201E'] = "\"", ['\u201F'] = "\"",
+        ['\u0132'] = "IJ",
+        ['\u0133'] = "ij",
+        ['\u0149'] = "\u02BCn",
+        ['\u01C4'] = "D\u017D",
+        ['\u01C5'] = "D\u017E",
+        ['\u01C6'] = "d\u017E",
+        ['\u01C7'] = "LJ",
+        ['\u01C8'] = "Lj",
+        ['\u01C9'] = "lj",
+        ['\u01CA'] = "NJ",
+        ['\u01CB'] = "Nj",
+        ['\u01CC'] = "nj",
+        ['\u01F1'] = "DZ",
+        ['\u01F2'] = "Dz",
+        ['\u01F3'] = "dz",
+        ['\uFB00'] = "ff",
+        ['\uFB01'] = "fi",
+        ['\uFB02'] = "fl",
+        ['\uFB03'] = "ffi",
+        ['\uFB04'] = "ffl",
+        ['\uFB05'] = "\u017Ft",
+        ['\uFB06'] = "st",
+        ['\u02BC'] = "'",
+        ['\u2018'] = "'",
+        ['\u2019'] = "'",
+        ['\u201A'] = "'",
+        ['\u201B'] = "'",
+        ['\u201C'] = "\"",
+        ['\u201D'] = "\"",
+        ['\u201E'] = "\"",
+        ['\u201F'] = "\"",
         ['\u3000'] = " ",
     };
 
@@ -28,7 +52,12 @@ internal static class ClipText
     private const char FirstWidthVariant = '\uFF01';
     private const char LastWidthVariant = '\uFFEF';
     private static readonly Lazy<string[]> Widths = new(static () =>
-        [.. Enumerable.Range(FirstWidthVariant, LastWidthVariant - FirstWidthVariant + 1).Select(static c => NormalForm.Unify(((char)c).ToString()))]);
+        [
+            .. Enumerable
+                .Range(FirstWidthVariant, LastWidthVariant - FirstWidthVariant + 1)
+                .Select(static c => NormalForm.Unify(((char)c).ToString())),
+        ]
+    );
 
     /// <summary>The text as it is split into words.</summary>
     public static string Clean(string text)
@@ -60,10 +89,12 @@ internal static class ClipText
         return Lower(NormalForm.Compose(clean.ToString()));
     }
 
-    /// <summary>Splits a clean text into what is encoded on its own: markers, contractions, runs of letters, single digits, runs of anything else.</summary>
+    /// <summary>
+    /// Splits a clean text into what is encoded on its own: markers, contractions, runs of letters, single digits, runs of anything else.
+    /// </summary>
     public static IEnumerable<string> Words(string text)
     {
-        for (var at = 0; at < text.Length;)
+        for (var at = 0; at < text.Length; )
         {
             if (text[at] == ' ' || char.IsWhiteSpace(text[at]))
             {
@@ -81,11 +112,13 @@ internal static class ClipText
         }
     }
 
-    /// <summary>Lower case as Unicode defines it without regard to language: İ becomes two characters, Σ depends on its place in the word.</summary>
+    /// <summary>
+    /// Lower case as Unicode defines it without regard to language: İ becomes two characters, Σ depends on its place in the word.
+    /// </summary>
     internal static string Lower(string text)
     {
         var lower = new StringBuilder(text.Length);
-        for (var at = 0; at < text.Length;)
+        for (var at = 0; at < text.Length; )
         {
             Rune.DecodeFromUtf16(text.AsSpan(at), out var rune, out var length);
             if (rune.Value == 0x130)
@@ -100,11 +133,20 @@ internal static class ClipText
         return lower.ToString();
     }
 
-    private static bool IsControl(char letter) => letter is
-        <= '\u0008' or '\u000B' or (>= '\u000E' and <= '\u001F') or '\u007F' or (>= '\u206A' and <= '\u206F') or '\uFEFF' or (>= '\uFFF9' and <= '\uFFFC');
+    private static bool IsControl(char letter) =>
+        letter
+            is <= '\u0008'
+                or '\u000B'
+                or (>= '\u000E' and <= '\u001F')
+                or '\u007F'
+                or (>= '\u206A' and <= '\u206F')
+                or '\uFEFF'
+                or (>= '\uFFF9' and <= '\uFFFC');
 
     private static int Marker(ReadOnlySpan<char> text) =>
-        text.StartsWith("<|startoftext|>") ? "<|startoftext|>".Length : text.StartsWith("<|endoftext|>") ? "<|endoftext|>".Length : 0;
+        text.StartsWith("<|startoftext|>") ? "<|startoftext|>".Length
+        : text.StartsWith("<|endoftext|>") ? "<|endoftext|>".Length
+        : 0;
 
     private static int Contraction(ReadOnlySpan<char> text)
     {
@@ -165,11 +207,18 @@ internal static class ClipText
     }
 
     private static bool IsCased(string text, int at) =>
-        CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter;
+        CharUnicodeInfo.GetUnicodeCategory(text, at)
+            is UnicodeCategory.UppercaseLetter
+                or UnicodeCategory.LowercaseLetter
+                or UnicodeCategory.TitlecaseLetter;
 
     private static bool IsIgnorable(string text, int at) =>
-        CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format
-            or UnicodeCategory.ModifierLetter or UnicodeCategory.ModifierSymbol
+        CharUnicodeInfo.GetUnicodeCategory(text, at)
+            is UnicodeCategory.NonSpacingMark
+                or UnicodeCategory.EnclosingMark
+                or UnicodeCategory.Format
+                or UnicodeCategory.ModifierLetter
+                or UnicodeCategory.ModifierSymbol
         || text[at] is '\'' or '.' or ':' or '\u00B7' or '\u2019' or '\u2027';
 
     private enum Kind

@@ -4,8 +4,8 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// CLIP's tokenizer (Radford et al. 2021, section 2.4): byte-pair encoding of lower-case text between two markers. What a prompt spells like a special token is
-/// that token, as in transformers: where <c>!</c> pads, an exclamation mark in a prompt gets its id.
+/// CLIP's tokenizer (Radford et al. 2021, section 2.4): byte-pair encoding of lower-case text between two markers. What a prompt spells
+/// like a special token is that token, as in transformers: where <c>!</c> pads, an exclamation mark in a prompt gets its id.
 /// </summary>
 public sealed class ClipTokenizer : ITextTokenizer
 {
@@ -38,8 +38,12 @@ public sealed class ClipTokenizer : ITextTokenizer
         _pairs = new BytePairs(vocabulary.Merges);
         var (begin, end) = (special.Begin ?? DefaultBegin, special.End ?? DefaultEnd);
         string[] markers = [begin, end, special.Unknown ?? end, special.Pad ?? end, .. special.Additional];
-        var found = markers.Concat(vocabulary.Added.Keys).Concat(special.Added.Keys).Distinct(StringComparer.Ordinal)
-            .Select(text => KeyValuePair.Create(text, IdOf(text, vocabulary.Origin))).ToList();
+        var found = markers
+            .Concat(vocabulary.Added.Keys)
+            .Concat(special.Added.Keys)
+            .Distinct(StringComparer.Ordinal)
+            .Select(text => KeyValuePair.Create(text, IdOf(text, vocabulary.Origin)))
+            .ToList();
         _added = new AddedTokens(found, vocabulary.Origin);
         (_begin, _end, _unknown, _pad) = (_ids[markers[0]], _ids[markers[1]], _ids[markers[2]], _ids[markers[3]]);
         MaxLength = special.MaxLength ?? DefaultLength;
@@ -93,9 +97,14 @@ public sealed class ClipTokenizer : ITextTokenizer
     }
 
     private IEnumerable<int> Encode(string word) =>
-        word is DefaultBegin or DefaultEnd && _ids.TryGetValue(word, out var marker) ? [marker] : _pairs.Split(word).Select(token => _ids.GetValueOrDefault(token, _unknown));
+        word is DefaultBegin or DefaultEnd && _ids.TryGetValue(word, out var marker)
+            ? [marker]
+            : _pairs.Split(word).Select(token => _ids.GetValueOrDefault(token, _unknown));
 
-    private int IdOf(string token, string origin) => _ids.TryGetValue(token, out var id)
-        ? id
-        : throw new InputException($"'{origin}': the vocabulary has no '{TokenizerBytes.Short(token)}', which marks a prompt's beginning, end or padding.");
+    private int IdOf(string token, string origin) =>
+        _ids.TryGetValue(token, out var id)
+            ? id
+            : throw new InputException(
+                $"'{origin}': the vocabulary has no '{TokenizerBytes.Short(token)}', which marks a prompt's beginning, end or padding."
+            );
 }

@@ -5,8 +5,8 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// The tokens of CLIP's byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021) and the pairs that merge into them, in order of
-/// precedence. Bytes stand as printable characters; <c>&lt;/w&gt;</c> ends a word.
+/// The tokens of CLIP's byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021) and the pairs that merge into them, in
+/// order of precedence. Bytes stand as printable characters; <c>&lt;/w&gt;</c> ends a word.
 /// </summary>
 public sealed class ClipVocabulary
 {
@@ -15,7 +15,12 @@ public sealed class ClipVocabulary
     // The list of OpenAI's own release goes on beyond what its models use: 49152 tokens, less two alphabets of bytes and two markers.
     private const int PublishedMerges = 49152 - 256 - 2;
 
-    private ClipVocabulary(Dictionary<string, int> tokens, List<(string Left, string Right)> merges, Dictionary<string, int> added, string origin)
+    private ClipVocabulary(
+        Dictionary<string, int> tokens,
+        List<(string Left, string Right)> merges,
+        Dictionary<string, int> added,
+        string origin
+    )
     {
         if (tokens.Count == 0)
             throw new InputException($"'{origin}' holds no tokens.");
@@ -48,21 +53,32 @@ public sealed class ClipVocabulary
 
     /// <summary>Reads a <c>tokenizer.json</c> of the kind <c>BPE</c>.</summary>
     /// <exception cref="InputException">It is malformed, or holds another kind of tokenizer.</exception>
-    public static ClipVocabulary ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) => TokenizerBytes.Json(bytes, origin, root =>
-    {
-        var model = root.GetProperty("model");
-        // Files without a type are older than the second one.
-        if (model.TryGetProperty("type", out var type) && type.GetString() != "BPE")
-            throw new InputException($"'{origin}' holds a tokenizer of the kind {TokenizerBytes.Short(type.GetString() ?? "null")}, where CLIP's is BPE.");
-        if (!model.TryGetProperty("end_of_word_suffix", out var suffix) || suffix.GetString() != WordEnd)
-            throw new InputException($"'{origin}': end_of_word_suffix must be {WordEnd}; this is not CLIP's tokenizer.");
-        var merges = new List<(string Left, string Right)>();
-        foreach (var merge in model.GetProperty("merges").EnumerateArray())
-            merges.Add(merge.ValueKind == JsonValueKind.Array ? Pair(merge, origin) : Pair(merge.GetString() ?? "", origin, merges.Count));
-        return new ClipVocabulary(Ids(model.GetProperty("vocab"), origin), merges, TokenizerJson.Added(root, origin), origin);
-    });
+    public static ClipVocabulary ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) =>
+        TokenizerBytes.Json(
+            bytes,
+            origin,
+            root =>
+            {
+                var model = root.GetProperty("model");
+                // Files without a type are older than the second one.
+                if (model.TryGetProperty("type", out var type) && type.GetString() != "BPE")
+                    throw new InputException(
+                        $"'{origin}' holds a tokenizer of the kind {TokenizerBytes.Short(type.GetString() ?? "null")}, where CLIP's is BPE."
+                    );
+                if (!model.TryGetProperty("end_of_word_suffix", out var suffix) || suffix.GetString() != WordEnd)
+                    throw new InputException($"'{origin}': end_of_word_suffix must be {WordEnd}; this is not CLIP's tokenizer.");
+                var merges = new List<(string Left, string Right)>();
+                foreach (var merge in model.GetProperty("merges").EnumerateArray())
+                    merges.Add(
+                        merge.ValueKind == JsonValueKind.Array ? Pair(merge, origin) : Pair(merge.GetString() ?? "", origin, merges.Count)
+                    );
+                return new ClipVocabulary(Ids(model.GetProperty("vocab"), origin), merges, TokenizerJson.Added(root, origin), origin);
+            }
+        );
 
-    /// <summary>Reads the list that OpenAI published with CLIP, <c>bpe_simple_vocab_16e6.txt.gz</c>: tokens have the order of their making.</summary>
+    /// <summary>
+    /// Reads the list that OpenAI published with CLIP, <c>bpe_simple_vocab_16e6.txt.gz</c>: tokens have the order of their making.
+    /// </summary>
     /// <exception cref="InputException">It is malformed.</exception>
     public static ClipVocabulary ParsePublished(ReadOnlyMemory<byte> gzip, string origin)
     {
@@ -112,13 +128,19 @@ public sealed class ClipVocabulary
     {
         var space = text.IndexOf(' ', StringComparison.Ordinal);
         if (space < 1 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
-            throw new InputException($"'{origin}': merge {line + 1} is '{TokenizerBytes.Short(text)}', expected two tokens with a space between.");
+            throw new InputException(
+                $"'{origin}': merge {line + 1} is '{TokenizerBytes.Short(text)}', expected two tokens with a space between."
+            );
         return (text[..space], text[(space + 1)..]);
     }
 
     private static (string, string) Pair(JsonElement merge, string origin)
     {
-        if (merge.GetArrayLength() != 2 || merge[0].GetString() is not { Length: > 0 } left || merge[1].GetString() is not { Length: > 0 } right)
+        if (
+            merge.GetArrayLength() != 2
+            || merge[0].GetString() is not { Length: > 0 } left
+            || merge[1].GetString() is not { Length: > 0 } right
+        )
             throw new InputException($"'{origin}': the merge {TokenizerBytes.Short(merge.GetRawText())} is no pair of tokens.");
         return (left, right);
     }
@@ -130,7 +152,7 @@ public sealed class ClipVocabulary
             using var stream = new GZipStream(new MemoryStream(gzip.ToArray(), writable: false), CompressionMode.Decompress);
             using var result = new MemoryStream();
             var buffer = new byte[1 << 16];
-            for (int read; (read = stream.Read(buffer)) > 0;)
+            for (int read; (read = stream.Read(buffer)) > 0; )
             {
                 if (result.Length + read > TokenizerBytes.MaxBytes)
                     throw new InputException($"'{origin}' unpacks to more than {TokenizerBytes.MaxBytes >> 20} MiB.");

@@ -63,6 +63,9 @@ public sealed record TokenBatch(Tensor Ids, Tensor Mask, IReadOnlyList<CutPrompt
 
         using var scope = TensorScope.Enter();
         return new TokenBatch(
-            scope.Keep(Tensor.From(ids, prompts.Count, length).To(device)), scope.Keep(Tensor.From(mask, prompts.Count, length).To(device)), cut);
+            scope.Keep(Tensor.From(ids, prompts.Count, length).To(device)),
+            scope.Keep(Tensor.From(mask, prompts.Count, length).To(device)),
+            cut
+        );
     }
 }

@@ -5,7 +5,8 @@ using Retouch.Images.Interop;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// Unicode's normal forms (Unicode Standard Annex #15), by glib: the program runs without ICU, where .NET's own normalisation leaves every text as it is.
+/// Unicode's normal forms (Unicode Standard Annex #15), by glib: the program runs without ICU, where .NET's own normalisation leaves every
+/// text as it is.
 /// </summary>
 internal static class NormalForm
 {
@@ -18,7 +19,8 @@ internal static class NormalForm
     /// <summary>Form C: letters and their marks composed. More than 128 marks in a row are put in order 128 at a time.</summary>
     /// <param name="text">Half a surrogate pair becomes U+FFFD.</param>
     /// <exception cref="InputException">It has more than 64 MiB.</exception>
-    public static string Compose(string text) => text.AsSpan().IndexOfAnyInRange(FirstMark, char.MaxValue) < 0 ? text : Normalise(text, Nfc);
+    public static string Compose(string text) =>
+        text.AsSpan().IndexOfAnyInRange(FirstMark, char.MaxValue) < 0 ? text : Normalise(text, Nfc);
 
     /// <summary>Form KC: form C, with variants of a character, such as its half width, replaced by it.</summary>
     /// <param name="text">Half a surrogate pair becomes U+FFFD.</param>

@@ -4,7 +4,9 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>What the small files beside a vocabulary say: which tokens mark beginning, end and padding, and how long a prompt may be.</summary>
+/// <summary>
+/// What the small files beside a vocabulary say: which tokens mark beginning, end and padding, and how long a prompt may be.
+/// </summary>
 public sealed record SpecialTokens
 {
     /// <summary>Marks the beginning; null where the files do not say.</summary>
@@ -36,7 +38,8 @@ public sealed record SpecialTokens
 
     /// <summary>Reads the files of a folder, each of which may be missing.</summary>
     /// <param name="config">Content of <c>tokenizer_config.json</c>.</param>
-    /// <param name="map">Content of <c>special_tokens_map.json</c>. Where the other file lists no <c>added_tokens_decoder</c>, this one has the last word, as in transformers.</param>
+    /// <param name="map">Content of <c>special_tokens_map.json</c>. Where the other file lists no <c>added_tokens_decoder</c>, this one has
+    /// the last word, as in transformers.</param>
     /// <param name="added">Content of <c>added_tokens.json</c>.</param>
     /// <param name="origin">The folder's name, for messages.</param>
     /// <exception cref="InputException">One is malformed.</exception>
@@ -47,26 +50,42 @@ public sealed record SpecialTokens
         if (config is { } first)
         {
             var name = $"{origin}/tokenizer_config.json";
-            (tokens, decides) = TokenizerBytes.Json(first, name, root => (FromConfig(Names(tokens, root, name), root, name), !root.TryGetProperty("added_tokens_decoder", out _)));
+            (tokens, decides) = TokenizerBytes.Json(
+                first,
+                name,
+                root => (FromConfig(Names(tokens, root, name), root, name), !root.TryGetProperty("added_tokens_decoder", out _))
+            );
         }
 
         if (map is { } second && decides)
-            tokens = TokenizerBytes.Json(second, $"{origin}/special_tokens_map.json", root => Names(tokens, root, $"{origin}/special_tokens_map.json"));
+            tokens = TokenizerBytes.Json(
+                second,
+                $"{origin}/special_tokens_map.json",
+                root => Names(tokens, root, $"{origin}/special_tokens_map.json")
+            );
         if (added is { } third)
-            tokens = tokens with { Added = Merge(tokens.Added, TokenizerBytes.Json(third, $"{origin}/added_tokens.json", root => Ids(root, $"{origin}/added_tokens.json"))) };
+            tokens = tokens with
+            {
+                Added = Merge(
+                    tokens.Added,
+                    TokenizerBytes.Json(third, $"{origin}/added_tokens.json", root => Ids(root, $"{origin}/added_tokens.json"))
+                ),
+            };
         return tokens;
     }
 
-    private static SpecialTokens Names(SpecialTokens before, JsonElement root, string origin) => before with
-    {
-        Begin = Token(root, "bos_token", origin) ?? before.Begin,
-        End = Token(root, "eos_token", origin) ?? before.End,
-        Unknown = Token(root, "unk_token", origin) ?? before.Unknown,
-        Pad = Token(root, "pad_token", origin) ?? before.Pad,
-        Additional = root.TryGetProperty("additional_special_tokens", out var list) && list.ValueKind == JsonValueKind.Array
-            ? [.. list.EnumerateArray().Select(e => Content(e, "additional_special_tokens", origin))]
-            : before.Additional,
-    };
+    private static SpecialTokens Names(SpecialTokens before, JsonElement root, string origin) =>
+        before with
+        {
+            Begin = Token(root, "bos_token", origin) ?? before.Begin,
+            End = Token(root, "eos_token", origin) ?? before.End,
+            Unknown = Token(root, "unk_token", origin) ?? before.Unknown,
+            Pad = Token(root, "pad_token", origin) ?? before.Pad,
+            Additional =
+                root.TryGetProperty("additional_special_tokens", out var list) && list.ValueKind == JsonValueKind.Array
+                    ? [.. list.EnumerateArray().Select(e => Content(e, "additional_special_tokens", origin))]
+                    : before.Additional,
+        };
 
     private static SpecialTokens FromConfig(SpecialTokens before, JsonElement root, string origin)
     {
@@ -76,7 +95,9 @@ public sealed record SpecialTokens
             foreach (var entry in decoder.EnumerateObject())
             {
                 if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id == int.MaxValue)
-                    throw new InputException($"'{origin}': added_tokens_decoder has the id '{TokenizerBytes.Short(entry.Name)}', expected a whole number.");
+                    throw new InputException(
+                        $"'{origin}': added_tokens_decoder has the id '{TokenizerBytes.Short(entry.Name)}', expected a whole number."
+                    );
                 added[Content(entry.Value, "added_tokens_decoder", origin)] = id;
             }
         }
@@ -87,7 +108,11 @@ public sealed record SpecialTokens
             Added = added,
             // "No limit" is written as a number of thirty digits.
             MaxLength = Number(root, "model_max_length") is { } length and <= 1 << 20 ? (int)length : null,
-            ExtraIds = Number(root, "extra_ids") is { } extra ? extra <= 10000 ? (int)extra : throw new InputException($"'{origin}': extra_ids is {extra}, expected at most 10000.") : null,
+            ExtraIds = Number(root, "extra_ids") is { } extra
+                ? extra <= 10000
+                    ? (int)extra
+                    : throw new InputException($"'{origin}': extra_ids is {extra}, expected at most 10000.")
+                : null,
             TokenizerClass = type?.EndsWith("Fast", StringComparison.Ordinal) == true ? type[..^4] : type,
         };
 
@@ -97,7 +122,9 @@ public sealed record SpecialTokens
                 return null;
             return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= 0
                 ? number
-                : throw new InputException($"'{origin}': {member} is {TokenizerBytes.Short(value.GetRawText())}, expected a number of at least 0.");
+                : throw new InputException(
+                    $"'{origin}': {member} is {TokenizerBytes.Short(value.GetRawText())}, expected a number of at least 0."
+                );
         }
     }
 

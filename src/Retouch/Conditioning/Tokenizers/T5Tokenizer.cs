@@ -3,7 +3,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>T5's tokenizer (Raffel et al. 2020, section 2.1.2): a unigram model, then a token for the end. What a prompt spells like a special token is that token, as in transformers.</summary>
+/// <summary>
+/// T5's tokenizer (Raffel et al. 2020, section 2.1.2): a unigram model, then a token for the end. What a prompt spells like a special token
+/// is that token, as in transformers.
+/// </summary>
 public sealed class T5Tokenizer : ITextTokenizer
 {
     private const int DefaultLength = 512;
@@ -36,7 +39,11 @@ public sealed class T5Tokenizer : ITextTokenizer
         foreach (var text in markers)
         {
             if (!added.ContainsKey(text))
-                added[text] = ids.TryGetValue(text, out var id) ? id : throw new InputException($"'{model.Origin}': the vocabulary has no '{TokenizerBytes.Short(text)}', which marks a prompt's end or padding.");
+                added[text] = ids.TryGetValue(text, out var id)
+                    ? id
+                    : throw new InputException(
+                        $"'{model.Origin}': the vocabulary has no '{TokenizerBytes.Short(text)}', which marks a prompt's end or padding."
+                    );
         }
 
         foreach (var text in special.Additional)

@@ -42,7 +42,10 @@ internal static class TokenizerBytes
             bytes = bytes[3..];
         try
         {
-            using var document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(
+                bytes,
+                new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false }
+            );
             return read(document.RootElement);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
@@ -73,7 +76,9 @@ internal static class TokenizerBytes
     public static int Id(JsonElement value, string origin, string token) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var id) && id is >= 0 and < int.MaxValue
             ? id
-            : throw new InputException($"'{origin}': the token '{Short(token)}' has the id {Short(value.GetRawText())}, expected a whole number of at least 0.");
+            : throw new InputException(
+                $"'{origin}': the token '{Short(token)}' has the id {Short(value.GetRawText())}, expected a whole number of at least 0."
+            );
 
     /// <summary>A text cut to what fits into a message.</summary>
     public static string Short(string text) => text.Length <= 40 ? text : text[..40] + "…";

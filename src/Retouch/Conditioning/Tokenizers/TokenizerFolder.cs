@@ -11,7 +11,12 @@ public static class TokenizerFolder
     {
         if (!Directory.Exists(folder))
             throw new InputException($"There is no folder '{folder}'.");
-        var special = SpecialTokens.Parse(Optional("tokenizer_config.json"), Optional("special_tokens_map.json"), Optional("added_tokens.json"), folder);
+        var special = SpecialTokens.Parse(
+            Optional("tokenizer_config.json"),
+            Optional("special_tokens_map.json"),
+            Optional("added_tokens.json"),
+            folder
+        );
         if (special.TokenizerClass is { } name and not ("CLIPTokenizer" or "T5Tokenizer" or "PreTrainedTokenizer"))
             throw new InputException($"'{folder}' holds a {name}; CLIPTokenizer and T5Tokenizer are supported.");
         if (Has("vocab.json") && Has("merges.txt"))
@@ -19,7 +24,9 @@ public static class TokenizerFolder
         if (Has("spiece.model"))
             return new T5Tokenizer(UnigramModel.ParseSentencePiece(Content("spiece.model"), Path.Combine(folder, "spiece.model")), special);
         if (!Has("tokenizer.json"))
-            throw new InputException($"'{folder}' holds no tokenizer: it has neither vocab.json with merges.txt, nor spiece.model, nor tokenizer.json.");
+            throw new InputException(
+                $"'{folder}' holds no tokenizer: it has neither vocab.json with merges.txt, nor spiece.model, nor tokenizer.json."
+            );
         var (json, origin) = (Content("tokenizer.json"), Path.Combine(folder, "tokenizer.json"));
         return TokenizerJson.Kind(json, origin) == "Unigram"
             ? new T5Tokenizer(UnigramModel.ParseTokenizerJson(json, origin), special)

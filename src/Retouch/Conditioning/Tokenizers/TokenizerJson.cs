@@ -23,6 +23,10 @@ internal static class TokenizerJson
 
     /// <summary>The kind of a <c>tokenizer.json</c>: <c>BPE</c>, <c>Unigram</c>; BPE where an older file names none.</summary>
     /// <exception cref="Core.Errors.InputException">It is malformed.</exception>
-    public static string Kind(ReadOnlyMemory<byte> bytes, string origin) => TokenizerBytes.Json(
-        bytes, origin, static root => root.GetProperty("model").TryGetProperty("type", out var type) ? type.GetString() ?? "" : "BPE");
+    public static string Kind(ReadOnlyMemory<byte> bytes, string origin) =>
+        TokenizerBytes.Json(
+            bytes,
+            origin,
+            static root => root.GetProperty("model").TryGetProperty("type", out var type) ? type.GetString() ?? "" : "BPE"
+        );
 }

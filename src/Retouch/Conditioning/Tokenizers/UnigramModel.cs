@@ -32,7 +32,10 @@ public enum PieceKind
 /// <param name="Kind">What it is for.</param>
 public sealed record UnigramPiece(string Text, double Score, PieceKind Kind);
 
-/// <summary>A unigram language model over pieces of words (Kudo 2018, section 3.2), as sentencepiece and T5 use it: a text is split into the pieces with the greatest product of probabilities.</summary>
+/// <summary>
+/// A unigram language model over pieces of words (Kudo 2018, section 3.2), as sentencepiece and T5 use it: a text is split into the pieces
+/// with the greatest product of probabilities.
+/// </summary>
 public sealed class UnigramModel
 {
     internal const char Space = '\u2581';
@@ -52,11 +55,25 @@ public sealed class UnigramModel
         UnknownId = Enumerable.Range(0, pieces.Count).Where(k => pieces[k].Kind == PieceKind.Unknown).DefaultIfEmpty(-1).First();
         if (UnknownId < 0)
             throw new InputException($"'{origin}' has no piece for unknown characters.");
-        if (pieces.FirstOrDefault(static p => !double.IsFinite(p.Score) || p.Text.Length is 0 or > LongestPiece || p.Kind == PieceKind.Byte) is { } odd)
-            throw new InputException($"'{origin}': the piece '{TokenizerBytes.Short(odd.Text)}' is empty, very long, without a score, or a byte ({odd.Kind}, {odd.Score}); such models are not supported.");
+        if (
+            pieces.FirstOrDefault(static p =>
+                !double.IsFinite(p.Score) || p.Text.Length is 0 or > LongestPiece || p.Kind == PieceKind.Byte
+            ) is
+            { } odd
+        )
+            throw new InputException(
+                $"'{origin}': the piece '{TokenizerBytes.Short(odd.Text)}' is empty, very long, without a score, or a byte "
+                    + $"({odd.Kind}, {odd.Score}); such models are not supported."
+            );
         var normal = pieces.Where(static p => p.Kind == PieceKind.Normal).Select(static p => p.Score).DefaultIfEmpty(0).ToList();
         (_largest, _unknownScore) = (normal.Max(), normal.Min() - UnknownPenalty);
-        _order = [.. Enumerable.Range(0, pieces.Count).Where(k => pieces[k].Kind is PieceKind.Normal or PieceKind.UserDefined).OrderBy(k => pieces[k].Text, StringComparer.Ordinal)];
+        _order =
+        [
+            .. Enumerable
+                .Range(0, pieces.Count)
+                .Where(k => pieces[k].Kind is PieceKind.Normal or PieceKind.UserDefined)
+                .OrderBy(k => pieces[k].Text, StringComparer.Ordinal),
+        ];
         _sorted = [.. _order.Select(k => pieces[k].Text)];
         for (var k = 1; k < _sorted.Length; k++)
         {
@@ -83,25 +100,41 @@ public sealed class UnigramModel
 
     /// <summary>Reads a <c>tokenizer.json</c> of the kind <c>Unigram</c>.</summary>
     /// <exception cref="InputException">It is malformed, or holds another kind of tokenizer.</exception>
-    public static UnigramModel ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) => TokenizerBytes.Json(bytes, origin, root =>
-    {
-        var model = root.GetProperty("model");
-        if (model.GetProperty("type").GetString() != "Unigram")
-            throw new InputException($"'{origin}' holds no unigram tokenizer, which T5's is.");
-        var added = TokenizerJson.Added(root, origin);
-        var unknown = TokenizerBytes.Id(model.GetProperty("unk_id"), origin, "unk_id");
-        var pieces = new List<UnigramPiece>();
-        foreach (var entry in model.GetProperty("vocab").EnumerateArray())
-        {
-            if (entry.GetArrayLength() != 2)
-                throw new InputException($"'{origin}': the entry {TokenizerBytes.Short(entry.GetRawText())} of the vocabulary is no piece with its score.");
-            var text = entry[0].GetString() ?? "";
-            // Markers stand among the pieces, but are found as added tokens only.
-            pieces.Add(new UnigramPiece(text, entry[1].GetDouble(), pieces.Count == unknown ? PieceKind.Unknown : added.ContainsKey(text) ? PieceKind.Control : PieceKind.Normal));
-        }
+    public static UnigramModel ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) =>
+        TokenizerBytes.Json(
+            bytes,
+            origin,
+            root =>
+            {
+                var model = root.GetProperty("model");
+                if (model.GetProperty("type").GetString() != "Unigram")
+                    throw new InputException($"'{origin}' holds no unigram tokenizer, which T5's is.");
+                var added = TokenizerJson.Added(root, origin);
+                var unknown = TokenizerBytes.Id(model.GetProperty("unk_id"), origin, "unk_id");
+                var pieces = new List<UnigramPiece>();
+                foreach (var entry in model.GetProperty("vocab").EnumerateArray())
+                {
+                    if (entry.GetArrayLength() != 2)
+                        throw new InputException(
+                            $"'{origin}': the entry {TokenizerBytes.Short(entry.GetRawText())} of the vocabulary is no piece with "
+                                + $"its score."
+                        );
+                    var text = entry[0].GetString() ?? "";
+                    // Markers stand among the pieces, but are found as added tokens only.
+                    pieces.Add(
+                        new UnigramPiece(
+                            text,
+                            entry[1].GetDouble(),
+                            pieces.Count == unknown ? PieceKind.Unknown
+                                : added.ContainsKey(text) ? PieceKind.Control
+                                : PieceKind.Normal
+                        )
+                    );
+                }
 
-        return new UnigramModel(pieces, CharacterMap.Parse(Characters(root), origin), origin) { Added = added };
-    });
+                return new UnigramModel(pieces, CharacterMap.Parse(Characters(root), origin), origin) { Added = added };
+            }
+        );
 
     /// <summary>Ids of the pieces of a text. Neighbouring unknown characters are one.</summary>
     /// <exception cref="InputException">The table of characters is broken.</exception>
@@ -110,7 +143,7 @@ public sealed class UnigramModel
         var normal = Normalise(text);
         var (score, start, piece) = (new float[normal.Length + 1], new int[normal.Length + 1], new int[normal.Length + 1]);
         Array.Fill(start, -1);
-        for (var at = 0; at < normal.Length;)
+        for (var at = 0; at < normal.Length; )
         {
             Rune.DecodeFromUtf16(normal.AsSpan(at), out _, out var character);
             var single = false;
@@ -144,13 +177,17 @@ public sealed class UnigramModel
         void Offer(int at, int length, int id, double gain)
         {
             var end = at + length;
-            // Sentencepiece compares double sums with rounded ones, which decides between equally probable splits (the same pieces in another order).
+            // Sentencepiece compares double sums with rounded ones, which decides between equally probable splits (the same pieces in
+            // another order).
             if (start[end] < 0 || score[at] + gain > score[end])
                 (score[end], start[end], piece[end]) = ((float)(score[at] + gain), at, id);
         }
     }
 
-    /// <summary>A text as it is split: characters replaced by the model's table, runs of spaces one ▁, one before the first word and none at the end.</summary>
+    /// <summary>
+    /// A text as it is split: characters replaced by the model's table, runs of spaces one ▁, one before the first word and none at the
+    /// end.
+    /// </summary>
     internal string Normalise(string text)
     {
         var source = Encoding.UTF8.GetBytes(text).AsSpan();

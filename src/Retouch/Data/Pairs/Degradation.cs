@@ -35,7 +35,10 @@ public static class DegradedPictures
                 var deviation = random.NextDouble(1, 2);
                 return (Blur(picture, deviation), deviation);
             case Degradation.Jpeg20:
-                return (PictureFile.Decode(PictureFile.Encode(picture, PictureFormat.Jpeg, JpegQuality), "a degraded picture").Picture, JpegQuality);
+                return (
+                    PictureFile.Decode(PictureFile.Encode(picture, PictureFormat.Jpeg, JpegQuality), "a degraded picture").Picture,
+                    JpegQuality
+                );
             case Degradation.Alias:
                 var phase = random.NextInt(4);
                 return (Alias(picture, phase % 2, phase / 2), phase);

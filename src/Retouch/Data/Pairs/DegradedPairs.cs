@@ -13,7 +13,10 @@ public sealed record DegradedPairsOptions
     /// <summary>How losers are made of winners.</summary>
     public required Degradation Degradation { get; init; }
 
-    /// <summary>Side of the pictures in pixels; they are framed before they are degraded, so that a training of this size sees the degradation as it is.</summary>
+    /// <summary>
+    /// Side of the pictures in pixels; they are framed before they are degraded, so that a training of this size sees the degradation as it
+    /// is.
+    /// </summary>
     public required int Size { get; init; }
 
     /// <summary>Decides what is drawn.</summary>
@@ -35,7 +38,9 @@ public static class DegradedPairs
 {
     private static readonly JsonSerializerOptions Lines = new()
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
@@ -46,7 +51,12 @@ public static class DegradedPairs
     /// <param name="cancellation">Stops between pictures.</param>
     /// <exception cref="UsageException">An option is out of range, or the folder is not empty.</exception>
     /// <exception cref="InputException">No picture can be used.</exception>
-    public static DegradedPairsResult Write(IPictureSource source, DegradedPairsOptions options, string output, CancellationToken cancellation)
+    public static DegradedPairsResult Write(
+        IPictureSource source,
+        DegradedPairsOptions options,
+        string output,
+        CancellationToken cancellation
+    )
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(options);
@@ -54,42 +64,66 @@ public static class DegradedPairs
             throw new UsageException($"Every {options.HoldOut}th picture is to be held out; it is every 2nd or rarer, or 0 for none.");
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
-        var framing = new Framing { Width = options.Size, Height = options.Size, ShrinkOnLoad = false };
-        framing.Validate();
-        List<string> kept = [], held = [], unusable = [];
-        AtomicFolder.Write(output, folder =>
+        var framing = new Framing
         {
-            for (var index = 0; index < source.Count; index++)
+            Width = options.Size,
+            Height = options.Size,
+            ShrinkOnLoad = false,
+        };
+        framing.Validate();
+        List<string> kept = [],
+            held = [],
+            unusable = [];
+        AtomicFolder.Write(
+            output,
+            folder =>
             {
-                cancellation.ThrowIfCancellationRequested();
-                var sample = source[index];
-                Picture winner;
-                try
+                for (var index = 0; index < source.Count; index++)
                 {
-                    winner = framing.Apply(source.Load(index), 0, sample.Id).Picture;
-                }
-                catch (InputException e)
-                {
-                    unusable.Add(e.Message);
-                    continue;
+                    cancellation.ThrowIfCancellationRequested();
+                    var sample = source[index];
+                    Picture winner;
+                    try
+                    {
+                        winner = framing.Apply(source.Load(index), 0, sample.Id).Picture;
+                    }
+                    catch (InputException e)
+                    {
+                        unusable.Add(e.Message);
+                        continue;
+                    }
+
+                    var seed = SplitMix64.Derive(options.Seed, (ulong)index);
+                    var (loser, strength) = DegradedPictures.Apply(winner, options.Degradation, seed);
+                    // The ending stays in the name: a.jpg and a.png are two pictures.
+                    var (better, worse) = ($"winners/{sample.Id}.png", $"losers/{sample.Id}.png");
+                    Save(winner, folder, better);
+                    Save(loser, folder, worse);
+                    var line = JsonSerializer.Serialize(
+                        new
+                        {
+                            Winner = better,
+                            Loser = worse,
+                            sample.Caption,
+                            sample.Label,
+                            options.Degradation,
+                            Strength = strength,
+                            Seed = seed,
+                        },
+                        Lines
+                    );
+                    (options.HoldOut > 0 && index % options.HoldOut == options.HoldOut - 1 ? held : kept).Add(line);
                 }
 
-                var seed = SplitMix64.Derive(options.Seed, (ulong)index);
-                var (loser, strength) = DegradedPictures.Apply(winner, options.Degradation, seed);
-                // The ending stays in the name: a.jpg and a.png are two pictures.
-                var (better, worse) = ($"winners/{sample.Id}.png", $"losers/{sample.Id}.png");
-                Save(winner, folder, better);
-                Save(loser, folder, worse);
-                var line = JsonSerializer.Serialize(new { Winner = better, Loser = worse, sample.Caption, sample.Label, options.Degradation, Strength = strength, Seed = seed }, Lines);
-                (options.HoldOut > 0 && index % options.HoldOut == options.HoldOut - 1 ? held : kept).Add(line);
+                if (kept.Count == 0)
+                    throw new InputException(
+                        $"None of the {source.Count} pictures can be used:\n  {string.Join("\n  ", unusable.Take(5))}"
+                    );
+                File.WriteAllText(Path.Combine(folder, "metadata.jsonl"), Text(kept));
+                if (options.HoldOut > 0)
+                    File.WriteAllText(Path.Combine(folder, "held-out.jsonl"), Text(held));
             }
-
-            if (kept.Count == 0)
-                throw new InputException($"None of the {source.Count} pictures can be used:\n  {string.Join("\n  ", unusable.Take(5))}");
-            File.WriteAllText(Path.Combine(folder, "metadata.jsonl"), Text(kept));
-            if (options.HoldOut > 0)
-                File.WriteAllText(Path.Combine(folder, "held-out.jsonl"), Text(held));
-        });
+        );
         return new DegradedPairsResult(Path.GetFullPath(output), kept.Count, held.Count, unusable);
     }
 

@@ -4,7 +4,10 @@ using Retouch.Images;
 
 namespace Retouch.Data.Pairs;
 
-/// <summary>Pairs of pictures that a <c>metadata.jsonl</c> lists; see <see cref="PairList"/> for what its lines say. Several losers of one winner are as many pairs.</summary>
+/// <summary>
+/// Pairs of pictures that a <c>metadata.jsonl</c> lists; see <see cref="PairList"/> for what its lines say. Several losers of one winner
+/// are as many pairs.
+/// </summary>
 public sealed class PairFolder : IPairSource
 {
     private readonly string root;
@@ -17,11 +20,22 @@ public sealed class PairFolder : IPairSource
         this.root = root;
         this.list = list;
         this.reading = reading;
-        string[] missing = [.. list.Pairs.SelectMany(static p => new[] { (File: p.Winner, p.Where), (File: p.Loser, p.Where) })
-            .DistinctBy(static f => f.File).Where(f => !File.Exists(FullPath(f.File))).Select(static f => $"'{f.File}' ({f.Where})")];
+        string[] missing =
+        [
+            .. list
+                .Pairs.SelectMany(static p => new[] { (File: p.Winner, p.Where), (File: p.Loser, p.Where) })
+                .DistinctBy(static f => f.File)
+                .Where(f => !File.Exists(FullPath(f.File)))
+                .Select(static f => $"'{f.File}' ({f.Where})"),
+        ];
         const int Shown = 20;
         if (missing.Length > 0)
-            throw new InputException($"{missing.Length} pictures of the pairs do not exist:\n  {string.Join("\n  ", missing.Take(Shown))}{(missing.Length > Shown ? $"\n  … and {missing.Length - Shown} more" : "")}\nPut them there, or take the lines out.");
+            throw new InputException(
+                $"{missing.Length} pictures of the pairs do not exist:\n  "
+                    + $"{string.Join("\n  ", missing.Take(Shown))}"
+                    + $"{(missing.Length > Shown ? $"\n  … and {missing.Length - Shown} more" : "")}\nPut "
+                    + $"them there, or take the lines out."
+            );
         // Folders of pairs stand for what made the pictures, not for classes.
         (labels, Classes) = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
     }
@@ -48,7 +62,11 @@ public sealed class PairFolder : IPairSource
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = Directory.Exists(path) ? Path.Combine(path, "metadata.jsonl") : path;
         if (!File.Exists(file))
-            throw new InputException(Directory.Exists(path) ? $"'{path}' holds no metadata.jsonl that lists pairs; write one, or name the list itself." : $"There is no list of pairs '{path}'; check the path.");
+            throw new InputException(
+                Directory.Exists(path)
+                    ? $"'{path}' holds no metadata.jsonl that lists pairs; write one, or name the list itself."
+                    : $"There is no list of pairs '{path}'; check the path."
+            );
         file = Path.GetFullPath(file);
         return new PairFolder(Path.GetDirectoryName(file)!, PairList.Read(file, conflicts), reading ?? PictureReading.Default);
     }
@@ -71,9 +89,10 @@ public sealed class PairFolder : IPairSource
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
 
-    private string Stamp(string name) => new FileInfo(FullPath(name)) is { Exists: true } file
-        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
-        : "gone";
+    private string Stamp(string name) =>
+        new FileInfo(FullPath(name)) is { Exists: true } file
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
+            : "gone";
 
     private string FullPath(string name) => Path.Combine(root, name.Replace('/', Path.DirectorySeparatorChar));
 }

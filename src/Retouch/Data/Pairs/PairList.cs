@@ -15,8 +15,8 @@ internal sealed record ListedPair(string Winner, string Loser, string? Caption, 
 /// A file with a preference a line, in either of two conventions, which may be mixed:
 /// <list type="bullet">
 /// <item><c>winner</c> and <c>loser</c>, the latter a name or a list of names;</item>
-/// <item>two pictures <c>jpg_0</c> and <c>jpg_1</c> (or <c>image_0</c> and <c>image_1</c>) with <c>label_0</c> and <c>label_1</c>: 1 for the winner, ½ each for a tie
-/// (the columns of Pick-a-Pic, Kirstain et al. 2023, with the pictures as files).</item>
+/// <item>two pictures <c>jpg_0</c> and <c>jpg_1</c> (or <c>image_0</c> and <c>image_1</c>) with <c>label_0</c> and <c>label_1</c>: 1 for
+/// the winner, ½ each for a tie (the columns of Pick-a-Pic, Kirstain et al. 2023, with the pictures as files).</item>
 /// </list>
 /// Both take <c>caption</c>, <c>text</c> or <c>prompt</c>, and <c>label</c> for a class. Names are relative to the file.
 /// </summary>
@@ -29,42 +29,59 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
     /// <summary>Reads a list.</summary>
     /// <param name="path">The file.</param>
     /// <param name="conflicts">What becomes of ties and contradictions.</param>
-    /// <exception cref="InputException">A line is malformed, names a file outside the folder or a conflict that is refused, or nothing is left.</exception>
+    /// <exception cref="InputException">A line is malformed, names a file outside the folder or a conflict that is refused, or nothing is
+    /// left.</exception>
     public static PairList Read(string path, PairConflicts conflicts)
     {
         List<ListedPair> found = [];
         var (lines, ties) = (0, 0);
-        JsonLines.Read(path, Example, (entry, where) =>
-        {
-            lines++;
-            var before = found.Count;
-            found.AddRange(Parse(entry, where));
-            if (found.Count > before)
-                return;
-            ties++;
-            if (conflicts == PairConflicts.Refuse)
-                throw new InputException($"There is a tie in {where}; take the line out, or let conflicts be skipped.");
-        });
+        JsonLines.Read(
+            path,
+            Example,
+            (entry, where) =>
+            {
+                lines++;
+                var before = found.Count;
+                found.AddRange(Parse(entry, where));
+                if (found.Count > before)
+                    return;
+                ties++;
+                if (conflicts == PairConflicts.Refuse)
+                    throw new InputException($"There is a tie in {where}; take the line out, or let conflicts be skipped.");
+            }
+        );
         var ways = found.Select(static p => (p.Caption, p.Winner, p.Loser)).ToHashSet();
         var contradicting = found.Where(p => ways.Contains((p.Caption, p.Loser, p.Winner))).ToList();
         if (conflicts == PairConflicts.Refuse && contradicting.Count > 0)
         {
             var p = contradicting[0];
-            throw new InputException($"'{p.Winner}' is preferred to '{p.Loser}' in {p.Where}, and the other way round elsewhere for the same prompt; take one out, or let conflicts be skipped.");
+            throw new InputException(
+                $"'{p.Winner}' is preferred to '{p.Loser}' in {p.Where}, and the other way round elsewhere for the same prompt; "
+                    + $"take one out, or let conflicts be skipped."
+            );
         }
 
         if (conflicts != PairConflicts.Keep && contradicting.Count > 0)
             found = [.. found.Where(p => !ways.Contains((p.Caption, p.Loser, p.Winner)))];
         if (found.Count == 0)
-            throw new InputException($"'{path}' holds no pair that can be used: {lines} lines, {ties} ties, {contradicting.Count} contradictions. Every line is an object like {Example}.");
+            throw new InputException(
+                $"'{path}' holds no pair that can be used: {lines} lines, {ties} ties, {contradicting.Count} contradictions. "
+                    + $"Every line is an object like {Example}."
+            );
         return new PairList(found, new PairReport(lines, found.Count, ties, contradicting.Count));
     }
 
     private static List<ListedPair> Parse(JsonElement entry, string where)
     {
-        var caption = (JsonLines.Text(entry, "caption", where) ?? JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "prompt", where)) is { } text ? FolderMetadata.OneLine(text) : null;
+        var caption = (
+            JsonLines.Text(entry, "caption", where) ?? JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "prompt", where)
+        )
+            is { } text
+            ? FolderMetadata.OneLine(text)
+            : null;
         var label = entry.TryGetProperty("label", out var l) && l.ValueKind != JsonValueKind.Null ? FolderMetadata.Label(l, where) : null;
-        var (winner, losers) = entry.TryGetProperty("winner", out _) || entry.TryGetProperty("loser", out _) ? Named(entry, where) : Columns(entry, where);
+        var (winner, losers) =
+            entry.TryGetProperty("winner", out _) || entry.TryGetProperty("loser", out _) ? Named(entry, where) : Columns(entry, where);
         List<ListedPair> pairs = [];
         foreach (var loser in losers)
         {
@@ -81,23 +98,46 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
         var winner = File(JsonLines.Text(entry, "winner", where), "winner", where);
         if (!entry.TryGetProperty("loser", out var loser) || loser.ValueKind != JsonValueKind.Array)
             return (winner, [File(JsonLines.Text(entry, "loser", where), "loser", where)]);
-        var losers = loser.EnumerateArray().Select(e => File(e.ValueKind == JsonValueKind.String ? e.GetString() : throw new InputException($"The list 'loser' holds something that is no text in {where}; list names of files."), "loser", where)).ToList();
-        return losers.Count > 0 ? (winner, losers) : throw new InputException($"The list 'loser' is empty in {where}; name a picture, or take the line out.");
+        var losers = loser
+            .EnumerateArray()
+            .Select(e =>
+                File(
+                    e.ValueKind == JsonValueKind.String
+                        ? e.GetString()
+                        : throw new InputException($"The list 'loser' holds something that is no text in {where}; list names of files."),
+                    "loser",
+                    where
+                )
+            )
+            .ToList();
+        return losers.Count > 0
+            ? (winner, losers)
+            : throw new InputException($"The list 'loser' is empty in {where}; name a picture, or take the line out.");
     }
 
     private static (string Winner, IReadOnlyList<string> Losers) Columns(JsonElement entry, string where)
     {
-        string Picture(int k) => File(JsonLines.Text(entry, $"jpg_{k}", where) ?? JsonLines.Text(entry, $"image_{k}", where), $"jpg_{k}", where);
-        double Label(int k) => entry.TryGetProperty($"label_{k}", out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var x) && x is >= 0 and <= 1
-            ? x
-            : throw new InputException($"The member 'label_{k}' is no number from 0 to 1 in {where}; it is 1 for the winner, 0 for the loser, 0.5 for a tie. Or write {Example}.");
+        string Picture(int k) =>
+            File(JsonLines.Text(entry, $"jpg_{k}", where) ?? JsonLines.Text(entry, $"image_{k}", where), $"jpg_{k}", where);
+        double Label(int k) =>
+            entry.TryGetProperty($"label_{k}", out var value)
+            && value.ValueKind == JsonValueKind.Number
+            && value.TryGetDouble(out var x)
+            && x is >= 0 and <= 1
+                ? x
+                : throw new InputException(
+                    $"The member 'label_{k}' is no number from 0 to 1 in {where}; it is 1 for the winner, 0 for the loser, 0.5 "
+                        + $"for a tie. Or write {Example}."
+                );
         if (!entry.TryGetProperty("label_0", out _) && !entry.TryGetProperty("label_1", out _))
             throw new InputException($"Neither 'winner' and 'loser' nor 'label_0' and 'label_1' are given in {where}; write {Example}.");
         var (first, second) = (Label(0), Label(1));
         if (Math.Abs(first + second - 1) > 1e-6)
             throw new InputException($"'label_0' and 'label_1' are {first} and {second} in {where}; they add up to 1.");
         var (a, b) = (Picture(0), Picture(1));
-        return first == second ? (a, []) : first > second ? (a, [b]) : (b, [a]);
+        return first == second ? (a, [])
+            : first > second ? (a, [b])
+            : (b, [a]);
     }
 
     private static string File(string? name, string member, string where)
@@ -107,7 +147,9 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
         var tidy = JsonLines.Tidy(name);
         // A list that somebody sent must not have other files of this machine read.
         if (tidy.Contains('\0') || Path.IsPathRooted(tidy) || tidy.Split('/').Contains(".."))
-            throw new InputException($"'{name}' in {where} leads out of the list's folder; put the picture beside the list and name it by a relative path.");
+            throw new InputException(
+                $"'{name}' in {where} leads out of the list's folder; put the picture beside the list and name it by a relative path."
+            );
         return tidy;
     }
 }

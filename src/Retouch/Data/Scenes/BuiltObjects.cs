@@ -82,7 +82,8 @@ internal sealed record CheckeredKite(Tint Main, Tint Accent, ulong Seed) : Scene
     // Two triangles that meet in the knot.
     private static double Bow(double x, double y, int at)
     {
-        double dx = Math.Abs(x - Tail[at].X), dy = Math.Abs(y - Tail[at].Y);
+        double dx = Math.Abs(x - Tail[at].X),
+            dy = Math.Abs(y - Tail[at].Y);
         return Math.Max(dx - 0.15, dy - 0.025 - 0.55 * dx);
     }
 }
@@ -111,8 +112,16 @@ internal sealed record QuiltedStar(Tint Main, Tint Accent, ulong Seed) : SceneOb
     // Cosines and sines of multiples of 36 degrees, the star pointing up: radius 1 outside, 0.46 inside.
     private static readonly (double X, double Y)[] Corners =
     [
-        (0, -1), (0.27038, -0.37215), (0.95106, -0.30902), (0.43749, 0.14215), (0.58779, 0.80902),
-        (0, 0.46), (-0.58779, 0.80902), (-0.43749, 0.14215), (-0.95106, -0.30902), (-0.27038, -0.37215),
+        (0, -1),
+        (0.27038, -0.37215),
+        (0.95106, -0.30902),
+        (0.43749, 0.14215),
+        (0.58779, 0.80902),
+        (0, 0.46),
+        (-0.58779, 0.80902),
+        (-0.43749, 0.14215),
+        (-0.95106, -0.30902),
+        (-0.27038, -0.37215),
     ];
 
     public override double Distance(double x, double y) => Shapes.Polygon(x, y, Corners) - 0.06;

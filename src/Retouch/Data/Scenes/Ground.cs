@@ -12,8 +12,16 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
     /// <summary>How captions say where the object is.</summary>
     public static readonly string[] Phrases =
     [
-        "on sand", "on wooden planks", "on checked tiles", "on grass", "on woven cloth", "on pebbles", "in front of a brick wall",
-        "in front of striped wallpaper", "over rippled water", "on a printed page",
+        "on sand",
+        "on wooden planks",
+        "on checked tiles",
+        "on grass",
+        "on woven cloth",
+        "on pebbles",
+        "in front of a brick wall",
+        "in front of striped wallpaper",
+        "over rippled water",
+        "on a printed page",
     ];
 
     // Two pairs a kind: muted, so that the object stands out.
@@ -41,19 +49,20 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
     }
 
     /// <summary>The colour at a place of the unit square.</summary>
-    public Tint At(double x, double y) => Kind switch
-    {
-        0 => Sand(x, y),
-        1 => Planks(x, y),
-        2 => Textures.Checks(x * 5.5 + Offset, y * 5.5, Light, Dark) * (0.93 + 0.12 * Noise(x * 26, y * 26, Seed)),
-        3 => Grass(x, y),
-        4 => Textures.Weave(x * 15 + Offset, y * 15, Light, Dark),
-        5 => Textures.Pebbles(x * 9 + Offset, y * 9, Light, Dark, Seed),
-        6 => Textures.Bricks(x * 8.5 + Offset, y * 8.5, Light, Dark, Seed),
-        7 => Wallpaper(x, y),
-        8 => Water(x, y),
-        _ => Page(x, y),
-    };
+    public Tint At(double x, double y) =>
+        Kind switch
+        {
+            0 => Sand(x, y),
+            1 => Planks(x, y),
+            2 => Textures.Checks(x * 5.5 + Offset, y * 5.5, Light, Dark) * (0.93 + 0.12 * Noise(x * 26, y * 26, Seed)),
+            3 => Grass(x, y),
+            4 => Textures.Weave(x * 15 + Offset, y * 15, Light, Dark),
+            5 => Textures.Pebbles(x * 9 + Offset, y * 9, Light, Dark, Seed),
+            6 => Textures.Bricks(x * 8.5 + Offset, y * 8.5, Light, Dark, Seed),
+            7 => Wallpaper(x, y),
+            8 => Water(x, y),
+            _ => Page(x, y),
+        };
 
     private double Offset => Hash(1, 2, Seed) * 2;
 
@@ -107,8 +116,10 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
 
     private Tint Page(double x, double y)
     {
-        double column = x * 13 + Offset, line = y * 9.5;
-        long i = (long)Math.Floor(column), j = (long)Math.Floor(line);
+        double column = x * 13 + Offset,
+            line = y * 9.5;
+        long i = (long)Math.Floor(column),
+            j = (long)Math.Floor(line);
         var blank = Hash(i, j, Seed) < 0.16;
         var letter = (int)(Hash(i, j, Seed + 1) * Glyphs.Count);
         var printed = !blank && Glyphs.Covers(letter, (Fraction(column) - 0.14) / 0.72, (Fraction(line) - 0.14) / 0.66);

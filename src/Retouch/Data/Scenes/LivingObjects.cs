@@ -5,7 +5,12 @@ namespace Retouch.Data.Scenes;
 internal sealed record FruitTree(Tint Main, Tint Accent, ulong Seed) : SceneObject(Main, Accent, Seed)
 {
     private static readonly (double X, double Y, double Radius)[] Crown =
-        [(0, -0.55, 0.5), (-0.45, -0.2, 0.46), (0.45, -0.2, 0.46), (0, 0, 0.46)];
+    [
+        (0, -0.55, 0.5),
+        (-0.45, -0.2, 0.46),
+        (0.45, -0.2, 0.46),
+        (0, 0, 0.46),
+    ];
 
     public override double Distance(double x, double y) => Math.Min(Foliage(x, y), Trunk(x, y));
 
@@ -35,8 +40,7 @@ internal sealed record FruitTree(Tint Main, Tint Accent, ulong Seed) : SceneObje
         return nearest - 0.09 * (Noise(x * 9, y * 9, Seed + 5) - 0.4);
     }
 
-    private static double Trunk(double x, double y) =>
-        Math.Max(Math.Abs(x) - 0.13 - 0.16 * Step(0.55, 1.0, y), Math.Max(-y, y - 0.97));
+    private static double Trunk(double x, double y) => Math.Max(Math.Abs(x) - 0.13 - 0.16 * Step(0.55, 1.0, y), Math.Max(-y, y - 0.97));
 }
 
 internal sealed record ScalyFish(Tint Main, Tint Accent, ulong Seed) : SceneObject(Main, Accent, Seed)

@@ -50,11 +50,14 @@ internal static class Pattern
     /// <summary>Smooth noise in [0, 1) with a lattice of 1.</summary>
     public static double Noise(double x, double y, ulong seed)
     {
-        double left = Math.Floor(x), top = Math.Floor(y);
-        double u = x - left, v = y - top;
+        double left = Math.Floor(x),
+            top = Math.Floor(y);
+        double u = x - left,
+            v = y - top;
         u = u * u * (3 - 2 * u);
         v = v * v * (3 - 2 * v);
-        long i = (long)left, j = (long)top;
+        long i = (long)left,
+            j = (long)top;
         var upper = Hash(i, j, seed) * (1 - u) + Hash(i + 1, j, seed) * u;
         var lower = Hash(i, j + 1, seed) * (1 - u) + Hash(i + 1, j + 1, seed) * u;
         return upper * (1 - v) + lower * v;
@@ -63,7 +66,9 @@ internal static class Pattern
     /// <summary>Noise of several sizes in [0, 1), each half as large and half as strong as the one before.</summary>
     public static double Cloud(double x, double y, ulong seed, int octaves)
     {
-        double sum = 0, weight = 0.5, total = 0;
+        double sum = 0,
+            weight = 0.5,
+            total = 0;
         for (var octave = 0; octave < octaves; octave++)
         {
             sum += weight * Noise(x, y, seed + (ulong)octave);
@@ -78,8 +83,11 @@ internal static class Pattern
     /// <returns>The distance to it, how much farther the second nearest is, and a number in [0, 1) of its own.</returns>
     public static (double Distance, double Gap, double Id) Cells(double x, double y, ulong seed)
     {
-        long i = (long)Math.Floor(x), j = (long)Math.Floor(y);
-        double first = 9, second = 9, id = 0;
+        long i = (long)Math.Floor(x),
+            j = (long)Math.Floor(y);
+        double first = 9,
+            second = 9,
+            id = 0;
         for (var dj = -1; dj <= 1; dj++)
         {
             for (var di = -1; di <= 1; di++)

@@ -56,7 +56,11 @@ public sealed class ProceduralScenes : IPictureSource
 
     /// <inheritdoc/>
     public Sample this[int index] =>
-        new($"{Split.ToString().ToLowerInvariant()}/{Scene.Classes[Label(index)].Replace(' ', '_')}_{index:D6}.png", Label(index), At(index).Caption);
+        new(
+            $"{Split.ToString().ToLowerInvariant()}/{Scene.Classes[Label(index)].Replace(' ', '_')}_{index:D6}.png",
+            Label(index),
+            At(index).Caption
+        );
 
     /// <summary>The seed and the size.</summary>
     public string Stamp(int index) => string.Create(CultureInfo.InvariantCulture, $"{seed:x}-{Size}");

@@ -71,7 +71,8 @@ internal sealed record SpottedMushroom(Tint Main, Tint Accent, ulong Seed) : Sce
 
             var spot = Tint.Of(0xFAF6EC);
             // Spots shrink towards the rim, as on a dome.
-            double u = x / Math.Sqrt(Math.Max(0.1, 1 - 0.7 * x * x)), v = (y + 0.35) * 1.35;
+            double u = x / Math.Sqrt(Math.Max(0.1, 1 - 0.7 * x * x)),
+                v = (y + 0.35) * 1.35;
             var (distance, _, id) = Cells(u * 2.3 + 4, v * 2.3 + 4, Seed);
             var dome = BallLight(x / 1.05, (y + 0.05) / 1.05);
             return (distance < 0.23 + 0.14 * id ? spot : Main) * dome;
@@ -82,11 +83,9 @@ internal sealed record SpottedMushroom(Tint Main, Tint Accent, ulong Seed) : Sce
         return Tint.Of(0xF1E7D3) * ((ring ? 0.8 : 1) * (0.78 + 0.28 * fibre) * (1.02 - 0.55 * Math.Abs(x + 0.08)));
     }
 
-    private static double Cap(double x, double y) =>
-        Math.Max(Shapes.Ellipse(x, y - 0.12, 0.98, 1.02), y - 0.16 + 0.1 * x * x);
+    private static double Cap(double x, double y) => Math.Max(Shapes.Ellipse(x, y - 0.12, 0.98, 1.02), y - 0.16 + 0.1 * x * x);
 
-    private static double Stem(double x, double y) =>
-        Math.Max(Math.Abs(x) - 0.24 - 0.1 * y * y, Math.Max(-y, y - 0.92 + 0.2 * x * x));
+    private static double Stem(double x, double y) => Math.Max(Math.Abs(x) - 0.24 - 0.1 * y * y, Math.Max(-y, y - 0.92 + 0.2 * x * x));
 }
 
 internal sealed record VinylRecord(Tint Main, Tint Accent, ulong Seed) : SceneObject(Main, Accent, Seed)

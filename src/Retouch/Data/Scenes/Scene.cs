@@ -7,20 +7,40 @@ internal sealed class Scene
 {
     public static readonly string[] Classes =
     [
-        "striped ball", "brick house", "checkered kite", "furry creature", "spotted mushroom",
-        "letter block", "vinyl record", "quilted star", "fruit tree", "scaly fish",
+        "striped ball",
+        "brick house",
+        "checkered kite",
+        "furry creature",
+        "spotted mushroom",
+        "letter block",
+        "vinyl record",
+        "quilted star",
+        "fruit tree",
+        "scaly fish",
     ];
 
     private static readonly (string Name, int Rgb)[] Colors =
     [
-        ("red", 0xC8322F), ("orange", 0xE8822A), ("yellow", 0xEFC53A), ("green", 0x4C9A48), ("turquoise", 0x2A9D98),
-        ("blue", 0x3563BE), ("purple", 0x7E48A8), ("pink", 0xE27BA4), ("brown", 0x8A5A34), ("white", 0xEFECE2),
+        ("red", 0xC8322F),
+        ("orange", 0xE8822A),
+        ("yellow", 0xEFC53A),
+        ("green", 0x4C9A48),
+        ("turquoise", 0x2A9D98),
+        ("blue", 0x3563BE),
+        ("purple", 0x7E48A8),
+        ("pink", 0xE27BA4),
+        ("brown", 0x8A5A34),
+        ("white", 0xEFECE2),
     ];
 
     private readonly Ground ground;
     private readonly SceneObject thing;
     private readonly ulong seed;
-    private readonly double centerX, centerY, radius, cosine, sine;
+    private readonly double centerX,
+        centerY,
+        radius,
+        cosine,
+        sine;
 
     public Scene(int label, ulong seed)
     {
@@ -51,7 +71,10 @@ internal sealed class Scene
     /// <summary>Draws the scene with several samples a pixel, fewer where pixels are small beside the scene's details.</summary>
     public Picture Draw(int size)
     {
-        var samples = size <= 64 ? 4 : size <= 320 ? 3 : 2;
+        var samples =
+            size <= 64 ? 4
+            : size <= 320 ? 3
+            : 2;
         var picture = new Picture(size, size);
         var step = 1.0 / (size * samples);
         for (var y = 0; y < size; y++)
@@ -75,8 +98,10 @@ internal sealed class Scene
 
     private Tint At(double u, double v)
     {
-        double dx = (u - centerX) / radius, dy = (v - centerY) / radius;
-        double x = cosine * dx + sine * dy, y = cosine * dy - sine * dx;
+        double dx = (u - centerX) / radius,
+            dy = (v - centerY) / radius;
+        double x = cosine * dx + sine * dy,
+            y = cosine * dy - sine * dx;
         // Far from the object only the ground is left to ask.
         if (x * x + y * y > 2.6)
             return Lit(ground.At(u, v), u, v);
@@ -91,24 +116,28 @@ internal sealed class Scene
 
     private static Tint Lit(Tint tint, double u, double v) => tint * (1.07 - 0.09 * (u + v));
 
-    private static SceneObject Make(int label, Tint main, Tint accent, ulong seed) => label switch
-    {
-        0 => new StripedBall(main, accent, seed),
-        1 => new BrickHouse(main, accent, seed),
-        2 => new CheckeredKite(main, accent, seed),
-        3 => new FurryCreature(main, accent, seed),
-        4 => new SpottedMushroom(main, accent, seed),
-        5 => new LetterBlock(main, accent, seed),
-        6 => new VinylRecord(main, accent, seed),
-        7 => new QuiltedStar(main, accent, seed),
-        8 => new FruitTree(main, accent, seed),
-        9 => new ScalyFish(main, accent, seed),
-        _ => throw new ArgumentOutOfRangeException(nameof(label)),
-    };
+    private static SceneObject Make(int label, Tint main, Tint accent, ulong seed) =>
+        label switch
+        {
+            0 => new StripedBall(main, accent, seed),
+            1 => new BrickHouse(main, accent, seed),
+            2 => new CheckeredKite(main, accent, seed),
+            3 => new FurryCreature(main, accent, seed),
+            4 => new SpottedMushroom(main, accent, seed),
+            5 => new LetterBlock(main, accent, seed),
+            6 => new VinylRecord(main, accent, seed),
+            7 => new QuiltedStar(main, accent, seed),
+            8 => new FruitTree(main, accent, seed),
+            9 => new ScalyFish(main, accent, seed),
+            _ => throw new ArgumentOutOfRangeException(nameof(label)),
+        };
 
     private string Describe(int label, string color, string second, int wording)
     {
-        var size = radius < 0.31 ? "small " : radius > 0.37 ? "large " : "";
+        var size =
+            radius < 0.31 ? "small "
+            : radius > 0.37 ? "large "
+            : "";
         var noun = label switch
         {
             0 => $"{size}{color} and {second} striped ball",

@@ -6,18 +6,19 @@ internal static class Shapes
     public static double Circle(double x, double y, double radius) => Pattern.Length(x, y) - radius;
 
     /// <summary>Near enough to the distance where it is small.</summary>
-    public static double Ellipse(double x, double y, double rx, double ry) =>
-        (Pattern.Length(x / rx, y / ry) - 1) * Math.Min(rx, ry);
+    public static double Ellipse(double x, double y, double rx, double ry) => (Pattern.Length(x / rx, y / ry) - 1) * Math.Min(rx, ry);
 
     public static double Box(double x, double y, double halfWidth, double halfHeight, double round = 0)
     {
-        double dx = Math.Abs(x) - halfWidth + round, dy = Math.Abs(y) - halfHeight + round;
+        double dx = Math.Abs(x) - halfWidth + round,
+            dy = Math.Abs(y) - halfHeight + round;
         return Pattern.Length(Math.Max(dx, 0), Math.Max(dy, 0)) + Math.Min(Math.Max(dx, dy), 0) - round;
     }
 
     public static double Line(double x, double y, (double X, double Y) from, (double X, double Y) to, double radius)
     {
-        double dx = to.X - from.X, dy = to.Y - from.Y;
+        double dx = to.X - from.X,
+            dy = to.Y - from.Y;
         var along = Math.Clamp(((x - from.X) * dx + (y - from.Y) * dy) / (dx * dx + dy * dy), 0, 1);
         return Pattern.Length(x - from.X - along * dx, y - from.Y - along * dy) - radius;
     }
@@ -30,10 +31,13 @@ internal static class Shapes
         var previous = corners[^1];
         foreach (var corner in corners)
         {
-            double dx = previous.X - corner.X, dy = previous.Y - corner.Y;
-            double px = x - corner.X, py = y - corner.Y;
+            double dx = previous.X - corner.X,
+                dy = previous.Y - corner.Y;
+            double px = x - corner.X,
+                py = y - corner.Y;
             var along = Math.Clamp((px * dx + py * dy) / (dx * dx + dy * dy), 0, 1);
-            double ox = px - along * dx, oy = py - along * dy;
+            double ox = px - along * dx,
+                oy = py - along * dy;
             nearest = Math.Min(nearest, ox * ox + oy * oy);
             if (corner.Y > y != previous.Y > y && px < dx * py / dy)
                 inside = !inside;

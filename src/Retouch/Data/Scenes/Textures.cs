@@ -9,7 +9,8 @@ internal static class Textures
     {
         var row = Math.Floor(y);
         var across = x / 2 + (row % 2 == 0 ? 0 : 0.5);
-        double u = Fraction(across), v = y - row;
+        double u = Fraction(across),
+            v = y - row;
         var edge = Math.Min(Math.Min(u, 1 - u) * 2, Math.Min(v, 1 - v));
         var own = Hash((long)Math.Floor(across), (long)row, seed);
         var grain = Noise(x * 9, y * 9, seed + 1);
@@ -20,7 +21,8 @@ internal static class Textures
     public static Tint Checks(double x, double y, Tint even, Tint odd)
     {
         var parity = ((long)Math.Floor(x) + (long)Math.Floor(y) & 1) == 0;
-        double u = Fraction(x), v = Fraction(y);
+        double u = Fraction(x),
+            v = Fraction(y);
         var edge = Math.Min(Math.Min(u, 1 - u), Math.Min(v, 1 - v));
         return (parity ? even : odd) * (0.86 + 0.14 * Step(0.02, 0.12, edge) + 0.06 * (0.5 - v));
     }
@@ -29,7 +31,8 @@ internal static class Textures
     {
         var row = Math.Floor(y);
         var across = x + (((long)row & 1) == 0 ? 0 : 0.5);
-        double u = Fraction(across), v = y - row;
+        double u = Fraction(across),
+            v = y - row;
         var own = Hash((long)Math.Floor(across), (long)row, seed);
         // Each row lies on the one below it: light at its lower rim, dark under the rim above.
         var shade = 0.55 + 0.45 * v + 0.2 * (own - 0.5);
@@ -63,11 +66,14 @@ internal static class Textures
 
     public static Tint Weave(double x, double y, Tint warp, Tint weft)
     {
-        long i = (long)Math.Floor(x), j = (long)Math.Floor(y);
-        double u = 2 * Fraction(x) - 1, v = 2 * Fraction(y) - 1;
+        long i = (long)Math.Floor(x),
+            j = (long)Math.Floor(y);
+        double u = 2 * Fraction(x) - 1,
+            v = 2 * Fraction(y) - 1;
         var over = (i + j & 1) == 0;
         // The thread on top bends down at its ends and is round across.
-        double along = over ? u : v, across = over ? v : u;
+        double along = over ? u : v,
+            across = over ? v : u;
         var height = (1 - 0.55 * across * across) * (1 - 0.35 * along * along);
         return (over ? warp : weft) * (0.45 + 0.6 * height);
     }
@@ -96,7 +102,8 @@ internal static class Textures
 
     public static Tint Quilt(double x, double y, Tint cloth, Tint thread)
     {
-        double u = Fraction(x + y), v = Fraction(x - y);
+        double u = Fraction(x + y),
+            v = Fraction(x - y);
         var edge = Math.Min(Math.Min(u, 1 - u), Math.Min(v, 1 - v));
         var puff = 0.72 + 0.36 * Step(0, 0.45, edge);
         return edge < 0.055 ? thread : cloth * puff;

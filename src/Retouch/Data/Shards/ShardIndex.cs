@@ -18,8 +18,8 @@ internal readonly record struct ShardRange(int Shard, long Offset, int Length);
 internal sealed record ShardSample(string Key, ShardRange Picture, string Extension, IReadOnlyDictionary<string, ShardRange> Others);
 
 /// <summary>
-/// Lists a tar in webdataset's layout from its headers alone. Nothing is ever unpacked; names still have to be plain, since they end up in messages and in the
-/// files of a run, and what points out of the archive (links) or past its end is refused.
+/// Lists a tar in webdataset's layout from its headers alone. Nothing is ever unpacked; names still have to be plain, since they end up in
+/// messages and in the files of a run, and what points out of the archive (links) or past its end is refused.
 /// </summary>
 internal static class ShardIndex
 {
@@ -69,7 +69,15 @@ internal static class ShardIndex
             open.Close(samples);
             throw Refuse(path, $"it is cut off, after {samples.Count} whole samples", e);
         }
-        catch (Exception e) when (e is InvalidDataException or FormatException or ArgumentException or OverflowException or NotSupportedException or OutOfMemoryException)
+        catch (Exception e)
+            when (e
+                    is InvalidDataException
+                        or FormatException
+                        or ArgumentException
+                        or OverflowException
+                        or NotSupportedException
+                        or OutOfMemoryException
+            )
         {
             throw Refuse(path, $"{e.Message}{(last is null ? "" : $" (behind '{Shown(last)}')")}", e);
         }
@@ -92,19 +100,25 @@ internal static class ShardIndex
         }
     }
 
-    private static bool IsFile(TarEntry entry, string path) => entry.EntryType switch
-    {
-        TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile => true,
-        TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes => false,
-        _ => throw Refuse(path, $"'{Shown(entry.Name)}' is a {entry.EntryType}; shards hold plain files only"),
-    };
+    private static bool IsFile(TarEntry entry, string path) =>
+        entry.EntryType switch
+        {
+            TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile => true,
+            TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes => false,
+            _ => throw Refuse(path, $"'{Shown(entry.Name)}' is a {entry.EntryType}; shards hold plain files only"),
+        };
 
     /// <summary>webdataset's rule: the key goes up to the first dot of the name.</summary>
     private static (string Key, string Extension) Split(string name, string path)
     {
         if (name.StartsWith("./", StringComparison.Ordinal))
             name = name[2..];
-        var wrong = name.Length == 0 || name[0] == '/' || name.Contains('\\', StringComparison.Ordinal) || name.Any(char.IsControl) || name.Split('/').Any(static part => part is "" or "." or "..");
+        var wrong =
+            name.Length == 0
+            || name[0] == '/'
+            || name.Contains('\\', StringComparison.Ordinal)
+            || name.Any(char.IsControl)
+            || name.Split('/').Any(static part => part is "" or "." or "..");
         if (wrong)
             throw Refuse(path, $"it holds a file named '{Shown(name)}'; names are relative, without '..'");
         var dot = name.IndexOf('.', name.LastIndexOf('/') + 1);

@@ -7,8 +7,8 @@ using Retouch.Images;
 namespace Retouch.Data.Shards;
 
 /// <summary>
-/// Pictures in tar shards of webdataset's layout: files of one key (<c>000017.jpg</c>, <c>000017.txt</c>, <c>000017.json</c>, <c>000017.cls</c>) are a sample. Shards are
-/// listed once, by their headers, and read at any place afterwards; nothing is unpacked.
+/// Pictures in tar shards of webdataset's layout: files of one key (<c>000017.jpg</c>, <c>000017.txt</c>, <c>000017.json</c>,
+/// <c>000017.cls</c>) are a sample. Shards are listed once, by their headers, and read at any place afterwards; nothing is unpacked.
 /// <list type="bullet">
 /// <item>Captions: <c>text</c> or <c>caption</c> of the json, else the txt.</item>
 /// <item>Labels: <c>label</c> of the json, else the cls, a number or a name; else the folder of the key, as in an image folder.</item>
@@ -65,7 +65,8 @@ public sealed class TarShards : IPictureSource
     }
 
     /// <summary>Lists shards.</summary>
-    /// <param name="shards">Files, folders (their *.tar), or names with a range in braces as webdataset has them: <c>shard-{000000..000007}.tar</c>.</param>
+    /// <param name="shards">Files, folders (their *.tar), or names with a range in braces as webdataset has them:
+    /// <c>shard-{000000..000007}.tar</c>.</param>
     /// <param name="reading">How pictures are read; <see cref="PictureReading.MinSide"/> is set by each call of <see cref="Load"/>.</param>
     /// <exception cref="InputException">A shard is missing, broken or refused, or there are no pictures.</exception>
     public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null)
@@ -77,13 +78,17 @@ public sealed class TarShards : IPictureSource
         ShardSample[] found = [.. files.SelectMany(ShardIndex.Read)];
         return found.Length > 0
             ? new TarShards(files, found, reading ?? PictureReading.Default)
-            : throw new InputException($"The shards hold no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need a file that ends in {string.Join(", ", PictureFile.Extensions)}.");
+            : throw new InputException(
+                $"The shards hold no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need "
+                    + $"a file that ends in {string.Join(", ", PictureFile.Extensions)}."
+            );
     }
 
     /// <inheritdoc/>
-    public string Stamp(int index) => new FileInfo(paths[samples[index].Picture.Shard]) is { Exists: true } file
-        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}-{samples[index].Picture.Offset}")
-        : "gone";
+    public string Stamp(int index) =>
+        new FileInfo(paths[samples[index].Picture.Shard]) is { Exists: true } file
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}-{samples[index].Picture.Offset}")
+            : "gone";
 
     /// <inheritdoc/>
     public (int Width, int Height) SizeOf(int index)
@@ -105,7 +110,8 @@ public sealed class TarShards : IPictureSource
     {
         var (open, close) = (pattern.IndexOf('{', StringComparison.Ordinal), pattern.IndexOf('}', StringComparison.Ordinal));
         if (open >= 0 && close > open && !File.Exists(pattern))
-            return Range(pattern, pattern[(open + 1)..close].Split("..")).SelectMany(number => Expand(pattern[..open] + number + pattern[(close + 1)..]));
+            return Range(pattern, pattern[(open + 1)..close].Split(".."))
+                .SelectMany(number => Expand(pattern[..open] + number + pattern[(close + 1)..]));
         if (!Directory.Exists(pattern))
             return [Path.GetFullPath(pattern)];
         string[] found = [.. Directory.EnumerateFiles(pattern, "*" + Ending).Order(StringComparer.Ordinal)];
@@ -115,9 +121,16 @@ public sealed class TarShards : IPictureSource
     private static IEnumerable<string> Range(string pattern, string[] ends)
     {
         const int Most = 100_000;
-        if (ends.Length != 2 || !int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
-            || !int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out var last) || last < first || last - first >= Most)
-            throw new InputException($"'{pattern}' has no range of shards in its braces; write the first and the last number, as {{000000..000007}}.");
+        if (
+            ends.Length != 2
+            || !int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
+            || !int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out var last)
+            || last < first
+            || last - first >= Most
+        )
+            throw new InputException(
+                $"'{pattern}' has no range of shards in its braces; write the first and the last number, as {{000000..000007}}."
+            );
         return Enumerable.Range(first, last - first + 1).Select(n => n.ToString(CultureInfo.InvariantCulture).PadLeft(ends[0].Length, '0'));
     }
 
@@ -127,7 +140,9 @@ public sealed class TarShards : IPictureSource
             return null;
         if (!int.TryParse(label, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
             return label;
-        return number is >= 0 and <= FolderMetadata.MaxLabel ? number : throw new InputException($"The label in {name} is {number}; give a name or a number from 0 to {FolderMetadata.MaxLabel}.");
+        return number is >= 0 and <= FolderMetadata.MaxLabel
+            ? number
+            : throw new InputException($"The label in {name} is {number}; give a name or a number from 0 to {FolderMetadata.MaxLabel}.");
     }
 
     private string Name(ShardSample sample, string extension) => $"'{sample.Key}.{extension}' of '{paths[sample.Picture.Shard]}'";
@@ -135,8 +150,12 @@ public sealed class TarShards : IPictureSource
     private object? ReadJson(ShardRange range, string where, out string? caption)
     {
         using var entry = JsonLines.Parse(Text(range, where), "{\"text\": ..., \"label\": ...}", where);
-        caption = (JsonLines.Text(entry.RootElement, "text", where) ?? JsonLines.Text(entry.RootElement, "caption", where)) is { } text ? FolderMetadata.OneLine(text) : null;
-        return entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null ? FolderMetadata.Label(label, where) : null;
+        caption = (JsonLines.Text(entry.RootElement, "text", where) ?? JsonLines.Text(entry.RootElement, "caption", where)) is { } text
+            ? FolderMetadata.OneLine(text)
+            : null;
+        return entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null
+            ? FolderMetadata.Label(label, where)
+            : null;
     }
 
     private string Text(ShardRange range, string name)
@@ -157,7 +176,7 @@ public sealed class TarShards : IPictureSource
         {
             using var file = File.OpenHandle(paths[range.Shard]);
             var bytes = new byte[range.Length];
-            for (var done = 0; done < bytes.Length;)
+            for (var done = 0; done < bytes.Length; )
             {
                 var read = RandomAccess.Read(file, bytes.AsSpan(done), range.Offset + done);
                 if (read == 0)

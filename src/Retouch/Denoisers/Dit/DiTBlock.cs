@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Dit;
 
 /// <summary>
-/// A transformer block whose normalisations take scale, shift and gate from the time and the label (adaLN-Zero; Peebles and Xie 2023, section 3.2).
-/// Every block has its own embedder of both.
+/// A transformer block whose normalisations take scale, shift and gate from the time and the label (adaLN-Zero; Peebles and Xie 2023,
+/// section 3.2). Every block has its own embedder of both.
 /// </summary>
 internal sealed class DiTBlock
 {
@@ -29,11 +29,22 @@ internal sealed class DiTBlock
         var width = config.Width;
         var first = path.Store.All.Count;
         _time = new TimestepEmbedding(path / "norm1" / "emb" / "timestep_embedder", TimeFeatures, width, Inits.Normal(0.02), Inits.Zeros);
-        _label = new Embedding(path / "norm1" / "emb" / "class_embedder" / "embedding_table", config.NumEmbedsAdaNorm + 1L, width, Inits.Normal(0.02));
+        _label = new Embedding(
+            path / "norm1" / "emb" / "class_embedder" / "embedding_table",
+            config.NumEmbedsAdaNorm + 1L,
+            width,
+            Inits.Normal(0.02)
+        );
         // Zero gates make a fresh block the identity.
         _modulation = new Linear(path / "norm1" / "linear", width, 6L * width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
         _norm1 = new LayerNorm(path / "norm1" / "norm", width, AttentionNormEps, affine: false);
-        _attention = new MultiHeadAttention(path / "attn1", config.NumAttentionHeads, config.AttentionHeadDim, config.AttentionBias, config.UpcastAttention);
+        _attention = new MultiHeadAttention(
+            path / "attn1",
+            config.NumAttentionHeads,
+            config.AttentionHeadDim,
+            config.AttentionBias,
+            config.UpcastAttention
+        );
         _norm3 = new LayerNorm(path / "norm3", width, config.NormEps, config.NormElementwiseAffine);
         _feedForward = new GeluFeedForward(path / "ff", width, GeluFeedForward.IsApproximate(config.ActivationFn));
         Parameters = [.. path.Store.All.Skip(first)];

@@ -16,7 +16,9 @@ public sealed record DiTConfig
     /// <summary>Channels of the latents.</summary>
     public int InChannels { get; init; } = 4;
 
-    /// <summary>Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.</summary>
+    /// <summary>
+    /// Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.
+    /// </summary>
     public int? OutChannels { get; init; }
 
     /// <summary>Transformer blocks.</summary>
@@ -52,14 +54,17 @@ public sealed record DiTConfig
     /// <summary>Channels put out.</summary>
     public int Outputs => OutChannels ?? InChannels;
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.</summary>
+    /// <summary>
+    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// </summary>
     /// <param name="json">The object.</param>
     /// <param name="origin">The file's name, for messages.</param>
     /// <exception cref="InputException">A member is of another kind, or asks for what DiT has not.</exception>
     public static DiTConfig FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
-        // Published DiT folders call themselves Transformer2DModel, a class that stands for several networks: these members tell them apart.
+        // Published DiT folders call themselves Transformer2DModel, a class that stands for several networks: these members tell them
+        // apart.
         if (members.Text("norm_type", "ada_norm_zero") != "ada_norm_zero")
             throw members.Wrong("norm_type", "ada_norm_zero: only class-conditional DiT is read here");
         foreach (var foreign in (string[])["cross_attention_dim", "num_vector_embeds", "caption_channels"])
@@ -91,25 +96,26 @@ public sealed record DiTConfig
     }
 
     /// <summary>The members as diffusers writes them.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["_class_name"] = "DiTTransformer2DModel",
-        ["activation_fn"] = ActivationFn,
-        ["attention_bias"] = AttentionBias,
-        ["attention_head_dim"] = AttentionHeadDim,
-        ["dropout"] = 0.0,
-        ["in_channels"] = InChannels,
-        ["norm_elementwise_affine"] = NormElementwiseAffine,
-        ["norm_eps"] = NormEps,
-        ["norm_type"] = "ada_norm_zero",
-        ["num_attention_heads"] = NumAttentionHeads,
-        ["num_embeds_ada_norm"] = NumEmbedsAdaNorm,
-        ["num_layers"] = NumLayers,
-        ["out_channels"] = OutChannels,
-        ["patch_size"] = PatchSize,
-        ["sample_size"] = SampleSize,
-        ["upcast_attention"] = UpcastAttention,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["_class_name"] = "DiTTransformer2DModel",
+            ["activation_fn"] = ActivationFn,
+            ["attention_bias"] = AttentionBias,
+            ["attention_head_dim"] = AttentionHeadDim,
+            ["dropout"] = 0.0,
+            ["in_channels"] = InChannels,
+            ["norm_elementwise_affine"] = NormElementwiseAffine,
+            ["norm_eps"] = NormEps,
+            ["norm_type"] = "ada_norm_zero",
+            ["num_attention_heads"] = NumAttentionHeads,
+            ["num_embeds_ada_norm"] = NumEmbedsAdaNorm,
+            ["num_layers"] = NumLayers,
+            ["out_channels"] = OutChannels,
+            ["patch_size"] = PatchSize,
+            ["sample_size"] = SampleSize,
+            ["upcast_attention"] = UpcastAttention,
+        };
 
     /// <summary>Checks what no single member can show.</summary>
     /// <param name="origin">The file's name, for messages.</param>

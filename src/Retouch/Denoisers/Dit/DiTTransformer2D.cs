@@ -7,8 +7,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Dit;
 
 /// <summary>
-/// The class-conditional diffusion transformer (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023) with the parameters of diffusers'
-/// <c>DiTTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// The class-conditional diffusion transformer (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023) with the parameters
+/// of diffusers' <c>DiTTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class DiTTransformer2D : IDenoiser
 {
@@ -28,11 +28,29 @@ public sealed class DiTTransformer2D : IDenoiser
         config.Validate("DiT");
         Config = config;
         var root = Parameters.Root;
-        _patches = new PatchEmbedding(root / "pos_embed", config.InChannels, config.Width, config.PatchSize, config.SampleSize / config.PatchSize);
+        _patches = new PatchEmbedding(
+            root / "pos_embed",
+            config.InChannels,
+            config.Width,
+            config.PatchSize,
+            config.SampleSize / config.PatchSize
+        );
         _blocks = [.. Enumerable.Range(0, config.NumLayers).Select(k => new DiTBlock(root / "transformer_blocks" / k, config))];
         _outputNorm = new LayerNorm(root / "norm_out", config.Width, OutputNormEps, affine: false);
-        _outputModulation = new Linear(root / "proj_out_1", config.Width, 2L * config.Width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
-        _output = new Linear(root / "proj_out_2", config.Width, (long)config.PatchSize * config.PatchSize * config.Outputs, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
+        _outputModulation = new Linear(
+            root / "proj_out_1",
+            config.Width,
+            2L * config.Width,
+            weightInit: Inits.Zeros,
+            biasInit: Inits.Zeros
+        );
+        _output = new Linear(
+            root / "proj_out_2",
+            config.Width,
+            (long)config.PatchSize * config.PatchSize * config.Outputs,
+            weightInit: Inits.Zeros,
+            biasInit: Inits.Zeros
+        );
     }
 
     /// <summary>Its shape.</summary>
@@ -60,8 +78,12 @@ public sealed class DiTTransformer2D : IDenoiser
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(condition);
-        var labels = condition.ClassLabels
-            ?? throw new ArgumentException($"This network is class-conditional: give a label for each sample, {Config.NumEmbedsAdaNorm} for none.", nameof(condition));
+        var labels =
+            condition.ClassLabels
+            ?? throw new ArgumentException(
+                $"This network is class-conditional: give a label for each sample, {Config.NumEmbedsAdaNorm} for none.",
+                nameof(condition)
+            );
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, labels);
         return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
@@ -103,9 +125,16 @@ public sealed class DiTTransformer2D : IDenoiser
         PatchEmbedding.Check(noisy, "DiT", Config.InChannels, Config.PatchSize);
         var batch = noisy.Shape[0];
         if (time.Dim != 1 || time.Shape[0] != batch || labels.Dim != 1 || labels.Shape[0] != batch)
-            throw new InputException($"DiT takes one time and one label a sample ({batch}), not [{string.Join(", ", time.Shape)}] and [{string.Join(", ", labels.Shape)}].");
+            throw new InputException(
+                $"DiT takes one time and one label a sample ({batch}), not [{string.Join(", ", time.Shape)}] and "
+                    + $"[{string.Join(", ", labels.Shape)}]."
+            );
         // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
-        if (labels.Device.Type == DeviceType.Cpu && labels.ToArray<long>() is var values && Array.Exists(values, v => v < 0 || v > Config.NumEmbedsAdaNorm))
+        if (
+            labels.Device.Type == DeviceType.Cpu
+            && labels.ToArray<long>() is var values
+            && Array.Exists(values, v => v < 0 || v > Config.NumEmbedsAdaNorm)
+        )
             throw new InputException($"Labels [{string.Join(", ", values)}] must lie between 0 and {Config.NumEmbedsAdaNorm} (no class).");
     }
 }

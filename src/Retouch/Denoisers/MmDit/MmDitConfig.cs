@@ -39,8 +39,8 @@ public sealed record MmDitConfig
     public int ClassEmbeddingDim { get; init; } = 256;
 
     /// <summary>
-    /// Whether image and class tokens share each block's weights, and modulations scale the embedding channel by channel (28 blocks of width 1536 have 800 million
-    /// parameters then); or have weights and modulation layers of their own, as in SD 3 (2.4 thousand million).
+    /// Whether image and class tokens share each block's weights, and modulations scale the embedding channel by channel (28 blocks of
+    /// width 1536 have 800 million parameters then); or have weights and modulation layers of their own, as in SD 3 (2.4 thousand million).
     /// </summary>
     public bool SharedStreams { get; init; }
 
@@ -79,21 +79,22 @@ public sealed record MmDitConfig
     }
 
     /// <summary>The members as they are written.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["_class_name"] = ClassName,
-        ["attention_head_dim"] = AttentionHeadDim,
-        ["class_embedding_dim"] = ClassEmbeddingDim,
-        ["in_channels"] = InChannels,
-        ["num_attention_heads"] = NumAttentionHeads,
-        ["num_classes"] = NumClasses,
-        ["num_layers"] = NumLayers,
-        ["patch_size"] = PatchSize,
-        ["pos_embed_max_size"] = PosEmbedMaxSize,
-        ["qk_norm"] = QkNorm,
-        ["sample_size"] = SampleSize,
-        ["shared_streams"] = SharedStreams,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["_class_name"] = ClassName,
+            ["attention_head_dim"] = AttentionHeadDim,
+            ["class_embedding_dim"] = ClassEmbeddingDim,
+            ["in_channels"] = InChannels,
+            ["num_attention_heads"] = NumAttentionHeads,
+            ["num_classes"] = NumClasses,
+            ["num_layers"] = NumLayers,
+            ["patch_size"] = PatchSize,
+            ["pos_embed_max_size"] = PosEmbedMaxSize,
+            ["qk_norm"] = QkNorm,
+            ["sample_size"] = SampleSize,
+            ["shared_streams"] = SharedStreams,
+        };
 
     /// <summary>Checks what no single member can show.</summary>
     /// <param name="origin">The file's name, for messages.</param>
@@ -103,18 +104,19 @@ public sealed record MmDitConfig
     internal JointShape Shape() => AsSd3().Shape() with { Network = "MM-DiT", SharedStreams = SharedStreams };
 
     /// <summary>The text-conditional network that this one is, but for where its context comes from and for shared streams.</summary>
-    internal Sd3Config AsSd3() => new()
-    {
-        NumAttentionHeads = NumAttentionHeads,
-        AttentionHeadDim = AttentionHeadDim,
-        InChannels = InChannels,
-        OutChannels = InChannels,
-        NumLayers = NumLayers,
-        SampleSize = SampleSize,
-        PatchSize = PatchSize,
-        PosEmbedMaxSize = PositionSide,
-        JointAttentionDim = ClassEmbeddingDim,
-        PooledProjectionDim = ClassEmbeddingDim,
-        QkNorm = QkNorm,
-    };
+    internal Sd3Config AsSd3() =>
+        new()
+        {
+            NumAttentionHeads = NumAttentionHeads,
+            AttentionHeadDim = AttentionHeadDim,
+            InChannels = InChannels,
+            OutChannels = InChannels,
+            NumLayers = NumLayers,
+            SampleSize = SampleSize,
+            PatchSize = PatchSize,
+            PosEmbedMaxSize = PositionSide,
+            JointAttentionDim = ClassEmbeddingDim,
+            PooledProjectionDim = ClassEmbeddingDim,
+            QkNorm = QkNorm,
+        };
 }

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// Self-attention, attention to the caption, and a feed-forward network; first and last take scale, shift and gate from the time, the middle has no norm
-/// (Chen et al., "PixArt-α", 2023, section 2.3). Keys: <c>scale_shift_table</c>, <c>attn1</c>, <c>attn2</c>, <c>ff</c>.
+/// Self-attention, attention to the caption, and a feed-forward network; first and last take scale, shift and gate from the time, the
+/// middle has no norm (Chen et al., "PixArt-α", 2023, section 2.3). Keys: <c>scale_shift_table</c>, <c>attn1</c>, <c>attn2</c>, <c>ff</c>.
 /// </summary>
 internal sealed class PixArtBlock
 {
@@ -25,9 +25,23 @@ internal sealed class PixArtBlock
         _table = path.Parameter("scale_shift_table", [6, width], Inits.Normal(1 / Math.Sqrt(width)));
         _norm1 = new LayerNorm(path / "norm1", width, config.NormEps, affine: false);
         _norm2 = new LayerNorm(path / "norm2", width, config.NormEps, affine: false);
-        _self = new MultiHeadAttention(path / "attn1", config.NumAttentionHeads, config.AttentionHeadDim, config.AttentionBias, config.UpcastAttention);
-        // A fresh block ignores the caption, so that a class-conditional network can go on from where it stands (section 2.3, "Reparameterization").
-        _cross = new MultiHeadAttention(path / "attn2", config.NumAttentionHeads, config.AttentionHeadDim, config.AttentionBias, config.UpcastAttention, outputInit: Inits.Zeros);
+        _self = new MultiHeadAttention(
+            path / "attn1",
+            config.NumAttentionHeads,
+            config.AttentionHeadDim,
+            config.AttentionBias,
+            config.UpcastAttention
+        );
+        // A fresh block ignores the caption, so that a class-conditional network can go on from where it stands (section 2.3,
+        // "Reparameterization").
+        _cross = new MultiHeadAttention(
+            path / "attn2",
+            config.NumAttentionHeads,
+            config.AttentionHeadDim,
+            config.AttentionBias,
+            config.UpcastAttention,
+            outputInit: Inits.Zeros
+        );
         _feedForward = new GeluFeedForward(path / "ff", width, GeluFeedForward.IsApproximate(config.ActivationFn));
         Parameters = [.. path.Store.All.Skip(first)];
     }
@@ -46,6 +60,8 @@ internal sealed class PixArtBlock
         var m = (modulation + _table.Value).Chunk(6, 1);
         var attended = Modulation.Gate(x, m[2], _self.Forward(Modulation.Apply(_norm1.Forward(x), m[0], m[1])));
         var told = attended + _cross.Forward(attended, caption, mask);
-        return _path.Observe(scope.Keep(Modulation.Gate(told, m[5], _feedForward.Forward(Modulation.Apply(_norm2.Forward(told), m[3], m[4])))));
+        return _path.Observe(
+            scope.Keep(Modulation.Gate(told, m[5], _feedForward.Forward(Modulation.Apply(_norm2.Forward(told), m[3], m[4]))))
+        );
     }
 }

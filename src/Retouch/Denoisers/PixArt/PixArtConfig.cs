@@ -4,7 +4,9 @@ using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.PixArt;
 
-/// <summary>The shape of a <see cref="PixArtTransformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>
+/// The shape of a <see cref="PixArtTransformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// </summary>
 public sealed record PixArtConfig
 {
     /// <summary>Attention heads.</summary>
@@ -16,7 +18,9 @@ public sealed record PixArtConfig
     /// <summary>Channels of the latents.</summary>
     public int InChannels { get; init; } = 4;
 
-    /// <summary>Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.</summary>
+    /// <summary>
+    /// Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.
+    /// </summary>
     public int? OutChannels { get; init; } = 8;
 
     /// <summary>Transformer blocks.</summary>
@@ -46,7 +50,9 @@ public sealed record PixArtConfig
     /// <summary>Divides positions; null stands for the latents' side over 64, rounded down, and 1 at least.</summary>
     public double? InterpolationScale { get; init; }
 
-    /// <summary>Whether the network is told the picture's size and aspect ratio; null stands for yes where <see cref="SampleSize"/> is 128.</summary>
+    /// <summary>
+    /// Whether the network is told the picture's size and aspect ratio; null stands for yes where <see cref="SampleSize"/> is 128.
+    /// </summary>
     public bool? UseAdditionalConditions { get; init; }
 
     /// <summary>Width of a token.</summary>
@@ -61,7 +67,9 @@ public sealed record PixArtConfig
     /// <summary>Whether the network is told the picture's size and aspect ratio.</summary>
     public bool TakesSize => UseAdditionalConditions ?? SampleSize == 128;
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.</summary>
+    /// <summary>
+    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// </summary>
     /// <param name="json">The object.</param>
     /// <param name="origin">The file's name, for messages.</param>
     /// <exception cref="InputException">A member is of another kind, or asks for what PixArt has not.</exception>
@@ -101,29 +109,30 @@ public sealed record PixArtConfig
     }
 
     /// <summary>The members as diffusers writes them.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["_class_name"] = "PixArtTransformer2DModel",
-        ["activation_fn"] = ActivationFn,
-        ["attention_bias"] = AttentionBias,
-        ["attention_head_dim"] = AttentionHeadDim,
-        ["attention_type"] = "default",
-        ["caption_channels"] = CaptionChannels,
-        ["cross_attention_dim"] = Width,
-        ["dropout"] = 0.0,
-        ["in_channels"] = InChannels,
-        ["interpolation_scale"] = InterpolationScale,
-        ["norm_elementwise_affine"] = false,
-        ["norm_eps"] = NormEps,
-        ["norm_type"] = "ada_norm_single",
-        ["num_attention_heads"] = NumAttentionHeads,
-        ["num_layers"] = NumLayers,
-        ["out_channels"] = OutChannels,
-        ["patch_size"] = PatchSize,
-        ["sample_size"] = SampleSize,
-        ["upcast_attention"] = UpcastAttention,
-        ["use_additional_conditions"] = UseAdditionalConditions,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["_class_name"] = "PixArtTransformer2DModel",
+            ["activation_fn"] = ActivationFn,
+            ["attention_bias"] = AttentionBias,
+            ["attention_head_dim"] = AttentionHeadDim,
+            ["attention_type"] = "default",
+            ["caption_channels"] = CaptionChannels,
+            ["cross_attention_dim"] = Width,
+            ["dropout"] = 0.0,
+            ["in_channels"] = InChannels,
+            ["interpolation_scale"] = InterpolationScale,
+            ["norm_elementwise_affine"] = false,
+            ["norm_eps"] = NormEps,
+            ["norm_type"] = "ada_norm_single",
+            ["num_attention_heads"] = NumAttentionHeads,
+            ["num_layers"] = NumLayers,
+            ["out_channels"] = OutChannels,
+            ["patch_size"] = PatchSize,
+            ["sample_size"] = SampleSize,
+            ["upcast_attention"] = UpcastAttention,
+            ["use_additional_conditions"] = UseAdditionalConditions,
+        };
 
     /// <summary>Checks what no single member can show.</summary>
     /// <param name="origin">The file's name, for messages.</param>
@@ -133,7 +142,9 @@ public sealed record PixArtConfig
         TransformerShape.CheckOutputs(origin, InChannels, Outputs);
         TransformerShape.Check(origin, SampleSize, PatchSize, Width);
         if (TakesSize && Width % 3 != 0)
-            throw new InputException($"'{origin}': num_attention_heads times attention_head_dim is {Width}; use_additional_conditions needs a multiple of 3.");
+            throw new InputException(
+                $"'{origin}': num_attention_heads times attention_head_dim is {Width}; use_additional_conditions needs a multiple of 3."
+            );
         if (!(Interpolation > 0))
             throw new InputException($"'{origin}': interpolation_scale is {Interpolation}; it must be positive.");
         TransformerShape.CheckActivation(origin, ActivationFn);

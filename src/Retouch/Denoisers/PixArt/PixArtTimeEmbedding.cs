@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// One embedding of the time, and of the picture's size where the network is told it, that all blocks share (adaLN-single; Chen et al., "PixArt-α", 2023, section 2.3).
-/// Keys: <c>emb.timestep_embedder</c>, <c>emb.resolution_embedder</c>, <c>emb.aspect_ratio_embedder</c>, <c>linear</c>.
+/// One embedding of the time, and of the picture's size where the network is told it, that all blocks share (adaLN-single; Chen et al.,
+/// "PixArt-α", 2023, section 2.3). Keys: <c>emb.timestep_embedder</c>, <c>emb.resolution_embedder</c>, <c>emb.aspect_ratio_embedder</c>,
+/// <c>linear</c>.
 /// </summary>
 internal sealed class PixArtTimeEmbedding
 {

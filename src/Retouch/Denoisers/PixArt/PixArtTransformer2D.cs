@@ -7,12 +7,14 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// The text-conditional diffusion transformer of PixArt-α and PixArt-Σ (Chen et al. 2023 and 2024) with the parameters of diffusers' <c>PixArtTransformer2DModel</c>.
-/// Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// The text-conditional diffusion transformer of PixArt-α and PixArt-Σ (Chen et al. 2023 and 2024) with the parameters of diffusers'
+/// <c>PixArtTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class PixArtTransformer2D : IDenoiser
 {
-    /// <summary>Pixels a latent pixel, for the size that the network is told: every published PixArt has an autoencoder that shrinks eightfold.</summary>
+    /// <summary>
+    /// Pixels a latent pixel, for the size that the network is told: every published PixArt has an autoencoder that shrinks eightfold.
+    /// </summary>
     public const int SpatialFactor = 8;
 
     private const double OutputNormEps = 1e-6;
@@ -28,7 +30,10 @@ public sealed class PixArtTransformer2D : IDenoiser
     private readonly Parameter _outputTable;
     private readonly Linear _output;
 
-    /// <summary>Builds the network without memory for its parameters. A fresh one starts with a zero output layer and blocks that ignore the caption.</summary>
+    /// <summary>
+    /// Builds the network without memory for its parameters. A fresh one starts with a zero output layer and blocks that ignore the
+    /// caption.
+    /// </summary>
     /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
     public PixArtTransformer2D(PixArtConfig config)
     {
@@ -37,13 +42,32 @@ public sealed class PixArtTransformer2D : IDenoiser
         Config = config;
         var (root, width) = (Parameters.Root, config.Width);
         _outputTable = root.Parameter("scale_shift_table", [2, width], Inits.Normal(1 / Math.Sqrt(width)));
-        _patches = new PatchEmbedding(root / "pos_embed", config.InChannels, width, config.PatchSize, config.SampleSize / config.PatchSize, config.Interpolation);
+        _patches = new PatchEmbedding(
+            root / "pos_embed",
+            config.InChannels,
+            width,
+            config.PatchSize,
+            config.SampleSize / config.PatchSize,
+            config.Interpolation
+        );
         _blocks = [.. Enumerable.Range(0, config.NumLayers).Select(k => new PixArtBlock(root / "transformer_blocks" / k, config))];
         _outputNorm = new LayerNorm(root / "norm_out", width, OutputNormEps, affine: false);
-        _output = new Linear(root / "proj_out", width, (long)config.PatchSize * config.PatchSize * config.Outputs, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
+        _output = new Linear(
+            root / "proj_out",
+            width,
+            (long)config.PatchSize * config.PatchSize * config.Outputs,
+            weightInit: Inits.Zeros,
+            biasInit: Inits.Zeros
+        );
         _time = new PixArtTimeEmbedding(root / "adaln_single", width, config.TakesSize);
         _captionPath = root / "caption_projection";
-        _captionFirst = new Linear(_captionPath / "linear_1", config.CaptionChannels, width, weightInit: Inits.Normal(0.02), biasInit: Inits.Zeros);
+        _captionFirst = new Linear(
+            _captionPath / "linear_1",
+            config.CaptionChannels,
+            width,
+            weightInit: Inits.Normal(0.02),
+            biasInit: Inits.Zeros
+        );
         _captionSecond = new Linear(_captionPath / "linear_2", width, width, weightInit: Inits.Normal(0.02), biasInit: Inits.Zeros);
     }
 
@@ -69,14 +93,17 @@ public sealed class PixArtTransformer2D : IDenoiser
     public bool CheckpointActivations { get; set; }
 
     /// <summary>
-    /// As <see cref="IDenoiser.Predict"/>, from the prompt's embeddings (<see cref="Condition.Text"/>, with or without <see cref="Condition.TextMask"/>). Where the network
-    /// is told a size, it is the target size of <see cref="Condition.TimeIds"/>, or the latents' own times <see cref="SpatialFactor"/>.
+    /// As <see cref="IDenoiser.Predict"/>, from the prompt's embeddings (<see cref="Condition.Text"/>, with or without
+    /// <see cref="Condition.TextMask"/>). Where the network is told a size, it is the target size of <see cref="Condition.TimeIds"/>, or
+    /// the latents' own times <see cref="SpatialFactor"/>.
     /// </summary>
     /// <inheritdoc/>
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(condition);
-        var text = condition.Text ?? throw new ArgumentException("This network is text-conditional: give the prompt's embeddings.", nameof(condition));
+        var text =
+            condition.Text
+            ?? throw new ArgumentException("This network is text-conditional: give the prompt's embeddings.", nameof(condition));
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, text, condition.TextMask, Config.TakesSize ? condition.TimeIds?.Narrow(1, 4, 2) : null);
         return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
@@ -87,7 +114,8 @@ public sealed class PixArtTransformer2D : IDenoiser
     /// <param name="time">[batch], as pretraining counted it (steps up to 1000); integers or fractions.</param>
     /// <param name="text">Embeddings of the prompt, [batch, words, caption channels].</param>
     /// <param name="mask">[batch, words], 1 for a word and 0 for padding; null where all count.</param>
-    /// <param name="size">Height and width of the picture in pixels, [batch, 2]; null takes the latents' own. Only for networks that are told it.</param>
+    /// <param name="size">Height and width of the picture in pixels, [batch, 2]; null takes the latents' own. Only for networks that are
+    /// told it.</param>
     /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
     /// <exception cref="InputException">The shapes do not fit, or a size is given to a network that takes none.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor? mask = null, Tensor? size = null)
@@ -96,13 +124,23 @@ public sealed class PixArtTransformer2D : IDenoiser
         using var scope = TensorScope.Enter();
         var type = Parameters.All[0].Value.DType;
         if (Config.TakesSize)
-            size ??= Tensor.From([(float)noisy.Shape[2] * SpatialFactor, noisy.Shape[3] * SpatialFactor]).To(noisy.Device).Expand([noisy.Shape[0], 2]);
+            size ??= Tensor
+                .From([(float)noisy.Shape[2] * SpatialFactor, noisy.Shape[3] * SpatialFactor])
+                .To(noisy.Device)
+                .Expand([noisy.Shape[0], 2]);
         var (embedding, modulation) = _time.Forward(time, size, type);
         var caption = _captionPath.Observe(_captionSecond.Forward(_captionFirst.Forward(text.To(type)).Gelu("tanh")));
-        Tensor[] context = mask is null ? [modulation, caption] : [modulation, caption, ((1 - mask.To(type)) * Masked).Unsqueeze(1).Unsqueeze(1)];
+        Tensor[] context = mask is null
+            ? [modulation, caption]
+            : [modulation, caption, ((1 - mask.To(type)) * Masked).Unsqueeze(1).Unsqueeze(1)];
         var x = _patches.Forward(noisy.To(type));
         foreach (var block in _blocks)
-            x = BlockRunner.Run(CheckpointActivations, i => [block.Forward(i[0], i[1], i[2], i.Count > 3 ? i[3] : null)], [x, .. context], block.Parameters)[0];
+            x = BlockRunner.Run(
+                CheckpointActivations,
+                i => [block.Forward(i[0], i[1], i[2], i.Count > 3 ? i[3] : null)],
+                [x, .. context],
+                block.Parameters
+            )[0];
         var m = (embedding.Unsqueeze(1) + _outputTable.Value).Chunk(2, 1);
         var tokens = _output.Forward(Modulation.Apply(_outputNorm.Forward(x), m[0], m[1]));
         return scope.Keep(PatchEmbedding.Assemble(tokens, noisy.Shape[2], noisy.Shape[3], Config.PatchSize).To(noisy.DType));
@@ -122,9 +160,13 @@ public sealed class PixArtTransformer2D : IDenoiser
         if (time.Dim != 1 || time.Shape[0] != batch)
             throw new InputException($"PixArt takes one time a sample ({batch}), not [{string.Join(", ", time.Shape)}].");
         if (text.Dim != 3 || text.Shape[0] != batch || text.Shape[2] != Config.CaptionChannels)
-            throw new InputException($"PixArt takes embeddings of the prompt [{batch}, words, {Config.CaptionChannels}], not [{string.Join(", ", text.Shape)}].");
+            throw new InputException(
+                $"PixArt takes embeddings of the prompt [{batch}, words, {Config.CaptionChannels}], not [{string.Join(", ", text.Shape)}]."
+            );
         if (mask is not null && (mask.Dim != 2 || mask.Shape[0] != batch || mask.Shape[1] != text.Shape[1]))
-            throw new InputException($"PixArt takes a mask [{batch}, {text.Shape[1]}] for these embeddings, not [{string.Join(", ", mask.Shape)}].");
+            throw new InputException(
+                $"PixArt takes a mask [{batch}, {text.Shape[1]}] for these embeddings, not [{string.Join(", ", mask.Shape)}]."
+            );
         if (size is not null && !Config.TakesSize)
             throw new InputException("This PixArt is not told the picture's size (use_additional_conditions is false): leave it out.");
         if (size is not null && (size.Dim != 2 || size.Shape[0] != batch || size.Shape[1] != 2))

@@ -5,8 +5,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// Cuts latents into squares, makes a token of each, and adds where it stands from a stored table, of which the middle is cropped: positions are counted from the
-/// picture's centre (Esser et al. 2024, section 5.3.2). Keys: <c>pos_embed</c> [1, side², width] (not trained), <c>proj.*</c>.
+/// Cuts latents into squares, makes a token of each, and adds where it stands from a stored table, of which the middle is cropped:
+/// positions are counted from the picture's centre (Esser et al. 2024, section 5.3.2). Keys: <c>pos_embed</c> [1, side², width] (not
+/// trained), <c>proj.*</c>.
 /// </summary>
 internal sealed class CroppedPatchEmbedding
 {
@@ -19,8 +20,20 @@ internal sealed class CroppedPatchEmbedding
     {
         (_path, _shape) = (path, shape);
         var (side, patch, channels, width) = (shape.PositionSide, shape.Patch, shape.Channels, shape.Width);
-        _table = path.Buffer("pos_embed", [1, (long)side * side, width], (tensor, _) => tensor.CopyInPlace(PatchEmbedding.Positions(side, side, width, shape.SampleSize / patch)));
-        _projection = new Conv2d(path / "proj", channels, width, patch, stride: patch, weightInit: Inits.XavierUniform((long)channels * patch * patch, width), biasInit: Inits.Zeros);
+        _table = path.Buffer(
+            "pos_embed",
+            [1, (long)side * side, width],
+            (tensor, _) => tensor.CopyInPlace(PatchEmbedding.Positions(side, side, width, shape.SampleSize / patch))
+        );
+        _projection = new Conv2d(
+            path / "proj",
+            channels,
+            width,
+            patch,
+            stride: patch,
+            weightInit: Inits.XavierUniform((long)channels * patch * patch, width),
+            biasInit: Inits.Zeros
+        );
     }
 
     /// <summary>Latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by row.</summary>
@@ -29,7 +42,10 @@ internal sealed class CroppedPatchEmbedding
     {
         var (rows, columns, side) = (latents.Shape[2] / _shape.Patch, latents.Shape[3] / _shape.Patch, (long)_shape.PositionSide);
         if (rows > side || columns > side)
-            throw new InputException($"{_shape.Network} has positions for latents of up to {side * _shape.Patch} a side (pos_embed_max_size {side}), not {latents.Shape[2]}×{latents.Shape[3]}.");
+            throw new InputException(
+                $"{_shape.Network} has positions for latents of up to {side * _shape.Patch} a side (pos_embed_max_size {side}), "
+                    + $"not {latents.Shape[2]}×{latents.Shape[3]}."
+            );
         using var scope = TensorScope.Enter();
         var tokens = _projection.Forward(latents).Flatten(2).Transpose(1, 2).Contiguous();
         var window = _table.Value.View([1, side, side, -1]).Narrow(1, (side - rows) / 2, rows).Narrow(2, (side - columns) / 2, columns);

@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// A block of MM-DiT (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 4): image and context tokens have weights of their own and attend to all tokens of both.
-/// In the last block the context only gives keys and values; blocks of SD 3.5 may have a second attention among the image tokens.
+/// A block of MM-DiT (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 4): image and context tokens have weights of their
+/// own and attend to all tokens of both. In the last block the context only gives keys and values; blocks of SD 3.5 may have a second
+/// attention among the image tokens.
 /// </summary>
 internal sealed class JointBlock
 {
@@ -22,14 +23,21 @@ internal sealed class JointBlock
         _image = JointStream.Image(path, shape, dual);
         _context = JointStream.Context(path, shape, last);
         if (dual)
-            _second = new MultiHeadAttention(path / "attn2", shape.Heads, shape.HeadDim, normEps: shape.NormaliseHeads ? JointStream.NormEps : null);
+            _second = new MultiHeadAttention(
+                path / "attn2",
+                shape.Heads,
+                shape.HeadDim,
+                normEps: shape.NormaliseHeads ? JointStream.NormEps : null
+            );
         Parameters = [.. path.Store.All.Skip(first)];
     }
 
     /// <summary>Its parameters.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>Image [batch, tokens, width] and context [batch, words, width] to the same shapes; the last block gives the image alone.</summary>
+    /// <summary>
+    /// Image [batch, tokens, width] and context [batch, words, width] to the same shapes; the last block gives the image alone.
+    /// </summary>
     /// <param name="image">Image tokens.</param>
     /// <param name="context">Context tokens.</param>
     /// <param name="embedding">What modulations are made from, [batch, width].</param>
@@ -39,9 +47,16 @@ internal sealed class JointBlock
         var (mi, mc) = (_image.Modulations(embedding), _context.Modulations(embedding));
         var normal = _image.Norm(image);
         var (i, c) = (Modulation.Apply(normal, mi[0], mi[1]), Modulation.Apply(_context.Norm(context), mc[0], mc[1]));
-        // Put together head by head: what the product needs in one piece is copied once, here. What the last block's context would ask for nobody reads.
+        // Put together head by head: what the product needs in one piece is copied once, here. What the last block's context would ask for
+        // nobody reads.
         var query = _last ? _image.Query(i) : Ops.Cat([_image.Query(i), _context.Query(c)], 2);
-        var mixed = MultiHeadAttention.Merge(Attention.ScaledDotProduct(query, Ops.Cat([_image.Key(i), _context.Key(c)], 2), Ops.Cat([_image.Value(i), _context.Value(c)], 2)));
+        var mixed = MultiHeadAttention.Merge(
+            Attention.ScaledDotProduct(
+                query,
+                Ops.Cat([_image.Key(i), _context.Key(c)], 2),
+                Ops.Cat([_image.Value(i), _context.Value(c)], 2)
+            )
+        );
         var tokens = image.Shape[1];
         var second = _second?.Forward(Modulation.Apply(normal, mi[6], mi[7]));
         var imageOut = scope.Keep(_image.Finish(image, _last ? mixed : mixed.Narrow(1, 0, tokens), mi, second));

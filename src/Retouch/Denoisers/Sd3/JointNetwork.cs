@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// The transformer of Stable Diffusion 3 and what is built like it: patches, an embedding of time and pooled vector, a context, blocks of joint attention, and a modulated output layer.
-/// Keys: those of diffusers' <c>SD3Transformer2DModel</c>.
+/// The transformer of Stable Diffusion 3 and what is built like it: patches, an embedding of time and pooled vector, a context, blocks of
+/// joint attention, and a modulated output layer. Keys: those of diffusers' <c>SD3Transformer2DModel</c>.
 /// </summary>
 internal sealed class JointNetwork
 {
@@ -38,14 +38,22 @@ internal sealed class JointNetwork
         _pooled = new TimestepEmbedding(_embedderPath / "text_embedder", shape.PooledWidth, width, start, Inits.Zeros);
         _contextPath = root / "context_embedder";
         _context = MultiHeadAttention.Projection(_contextPath, shape.ContextWidth, width);
-        var blocks = Enumerable.Range(0, shape.Layers).Select(k => (Path: root / "transformer_blocks" / k, Index: k, Last: k == shape.Layers - 1));
+        var blocks = Enumerable
+            .Range(0, shape.Layers)
+            .Select(k => (Path: root / "transformer_blocks" / k, Index: k, Last: k == shape.Layers - 1));
         if (shape.SharedStreams)
             _shared = [.. blocks.Select(b => new SharedBlock(b.Path, shape, b.Last))];
         else
             _joint = [.. blocks.Select(b => new JointBlock(b.Path, shape, shape.DualLayers.Contains(b.Index), b.Last))];
         _outputNorm = new LayerNorm(root / "norm_out" / "norm", width, OutputNormEps, affine: false);
         _outputModulation = new ModulationSource(root / "norm_out", width, 2, shape.SharedStreams);
-        _output = new Linear(root / "proj_out", width, (long)shape.Patch * shape.Patch * shape.OutChannels, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
+        _output = new Linear(
+            root / "proj_out",
+            width,
+            (long)shape.Patch * shape.Patch * shape.OutChannels,
+            weightInit: Inits.Zeros,
+            biasInit: Inits.Zeros
+        );
     }
 
     /// <summary>The whole network.</summary>
@@ -62,7 +70,9 @@ internal sealed class JointNetwork
         using var scope = TensorScope.Enter();
         var type = _store.All[0].Value.DType;
         var image = _patches.Forward(noisy.To(type));
-        var embedding = _embedderPath.Observe(_time.Forward(Sinusoid.Features(time, TimeFeatures).To(type)) + _pooled.Forward(pooled.To(type))).Silu();
+        var embedding = _embedderPath
+            .Observe(_time.Forward(Sinusoid.Features(time, TimeFeatures).To(type)) + _pooled.Forward(pooled.To(type)))
+            .Silu();
         var words = _contextPath.Observe(_context.Forward(context.To(type)));
         var x = _shape.SharedStreams ? RunShared(image, words, embedding, checkpoint) : RunJoint(image, words, embedding, checkpoint);
         // Here the scale comes first.
@@ -98,8 +108,14 @@ internal sealed class JointNetwork
         if (time.Dim != 1 || time.Shape[0] != batch)
             throw new InputException($"{_shape.Network} takes one time a sample ({batch}), not [{string.Join(", ", time.Shape)}].");
         if (context.Dim != 3 || context.Shape[0] != batch || context.Shape[2] != _shape.ContextWidth)
-            throw new InputException($"{_shape.Network} takes embeddings of the prompt [{batch}, words, {_shape.ContextWidth}], not [{string.Join(", ", context.Shape)}].");
+            throw new InputException(
+                $"{_shape.Network} takes embeddings of the prompt [{batch}, words, {_shape.ContextWidth}], not "
+                    + $"[{string.Join(", ", context.Shape)}]."
+            );
         if (pooled.Dim != 2 || pooled.Shape[0] != batch || pooled.Shape[1] != _shape.PooledWidth)
-            throw new InputException($"{_shape.Network} takes one vector for the prompt [{batch}, {_shape.PooledWidth}], not [{string.Join(", ", pooled.Shape)}].");
+            throw new InputException(
+                $"{_shape.Network} takes one vector for the prompt [{batch}, {_shape.PooledWidth}], not "
+                    + $"[{string.Join(", ", pooled.Shape)}]."
+            );
     }
 }

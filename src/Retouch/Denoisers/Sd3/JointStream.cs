@@ -47,16 +47,40 @@ internal sealed class JointStream
     /// <param name="shape">The network's.</param>
     /// <param name="dual">Whether a second attention is modulated too: nine modulations instead of six.</param>
     public static JointStream Image(ParameterPath path, JointShape shape, bool dual) =>
-        new(path, shape, new Names("norm1", "to_q", "to_k", "to_v", "to_out", true, "norm_q", "norm_k", "ff"), dual ? 9 : 6, endsHere: false);
+        new(
+            path,
+            shape,
+            new Names("norm1", "to_q", "to_k", "to_v", "to_out", true, "norm_q", "norm_k", "ff"),
+            dual ? 9 : 6,
+            endsHere: false
+        );
 
     /// <summary>The context's.</summary>
     /// <param name="path">The block's.</param>
     /// <param name="shape">The network's.</param>
     /// <param name="last">Whether nothing follows that would look at it: it gives keys and values, and ends.</param>
     public static JointStream Context(ParameterPath path, JointShape shape, bool last) =>
-        new(path, shape, new Names("norm1_context", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", false, "norm_added_q", "norm_added_k", "ff_context"), last ? 2 : 6, endsHere: last);
+        new(
+            path,
+            shape,
+            new Names(
+                "norm1_context",
+                "add_q_proj",
+                "add_k_proj",
+                "add_v_proj",
+                "to_add_out",
+                false,
+                "norm_added_q",
+                "norm_added_k",
+                "ff_context"
+            ),
+            last ? 2 : 6,
+            endsHere: last
+        );
 
-    /// <summary>Shift, scale, gate of the attention, the same of the feed-forward network, the same of a second attention; each [batch, 1, width].</summary>
+    /// <summary>
+    /// Shift, scale, gate of the attention, the same of the feed-forward network, the same of a second attention; each [batch, 1, width].
+    /// </summary>
     /// <param name="embedding">[batch, width].</param>
     public Tensor[] Modulations(Tensor embedding)
     {
@@ -91,5 +115,14 @@ internal sealed class JointStream
     }
 
     private readonly record struct Names(
-        string Norm, string Query, string Key, string Value, string Output, bool OutputInList, string QueryNorm, string KeyNorm, string FeedForward);
+        string Norm,
+        string Query,
+        string Key,
+        string Value,
+        string Output,
+        bool OutputInList,
+        string QueryNorm,
+        string KeyNorm,
+        string FeedForward
+    );
 }

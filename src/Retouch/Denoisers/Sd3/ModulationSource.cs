@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// Shifts, scales and gates from an embedding of the condition. Keys: <c>linear.weight</c>, <c>linear.bias</c>; either a linear layer [count·width, width],
-/// or its diagonals alone [count, width]: then channel c of each modulation depends on channel c of the embedding.
+/// Shifts, scales and gates from an embedding of the condition. Keys: <c>linear.weight</c>, <c>linear.bias</c>; either a linear layer
+/// [count·width, width], or its diagonals alone [count, width]: then channel c of each modulation depends on channel c of the embedding.
 /// </summary>
 internal sealed class ModulationSource
 {
@@ -24,13 +24,17 @@ internal sealed class ModulationSource
         var linear = path / "linear";
         // All start at zero: a fresh block is the identity (adaLN-Zero).
         if (diagonal)
-            (_gain, _bias) = (linear.Parameter("weight", [count, width], Inits.Zeros), linear.Parameter("bias", [count, width], Inits.Zeros));
+            (_gain, _bias) = (
+                linear.Parameter("weight", [count, width], Inits.Zeros),
+                linear.Parameter("bias", [count, width], Inits.Zeros)
+            );
         else
             _linear = new Linear(linear, width, (long)count * width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
     }
 
     /// <summary>[batch, width] to that many [batch, 1, width].</summary>
-    public Tensor[] Forward(Tensor embedding) => _linear is not null
-        ? _linear.Forward(embedding).Unsqueeze(1).Chunk(_count, -1)
-        : Ops.Addcmul(_bias!.Value, embedding.Unsqueeze(1), _gain!.Value).Chunk(_count, 1);
+    public Tensor[] Forward(Tensor embedding) =>
+        _linear is not null
+            ? _linear.Forward(embedding).Unsqueeze(1).Chunk(_count, -1)
+            : Ops.Addcmul(_bias!.Value, embedding.Unsqueeze(1), _gain!.Value).Chunk(_count, 1);
 }

@@ -4,7 +4,9 @@ using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.Sd3;
 
-/// <summary>The shape of an <see cref="Sd3Transformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>
+/// The shape of an <see cref="Sd3Transformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// </summary>
 public sealed record Sd3Config
 {
     /// <summary>Attention heads.</summary>
@@ -46,7 +48,9 @@ public sealed record Sd3Config
     /// <summary>Width of a token.</summary>
     public int Width => NumAttentionHeads * AttentionHeadDim;
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.</summary>
+    /// <summary>
+    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// </summary>
     /// <param name="json">The object.</param>
     /// <param name="origin">The file's name, for messages.</param>
     /// <exception cref="InputException">A member is of another kind, or asks for what is not supported.</exception>
@@ -105,32 +109,41 @@ public sealed record Sd3Config
     public void Validate(string origin)
     {
         if (OutChannels != InChannels)
-            throw new InputException($"'{origin}': out_channels is {OutChannels}; it must equal in_channels ({InChannels}): this network learns no variance.");
+            throw new InputException(
+                $"'{origin}': out_channels is {OutChannels}; it must equal in_channels ({InChannels}): this network learns no variance."
+            );
         TransformerShape.Check(origin, SampleSize, PatchSize, Width);
         if (PosEmbedMaxSize < SampleSize / PatchSize)
-            throw new InputException($"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens a side of sample_size {SampleSize}.");
+            throw new InputException(
+                $"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens a side of "
+                    + $"sample_size {SampleSize}."
+            );
         if (QkNorm is not (null or "rms_norm"))
             throw new InputException($"'{origin}': qk_norm is '{QkNorm}'; null and rms_norm are supported.");
         if (DualAttentionLayers.Any(k => k < 0 || k >= NumLayers))
-            throw new InputException($"'{origin}': dual_attention_layers [{string.Join(", ", DualAttentionLayers)}] must lie between 0 and {NumLayers - 1} (num_layers {NumLayers}).");
+            throw new InputException(
+                $"'{origin}': dual_attention_layers [{string.Join(", ", DualAttentionLayers)}] must lie between 0 and "
+                    + $"{NumLayers - 1} (num_layers {NumLayers})."
+            );
     }
 
-    internal JointShape Shape() => new()
-    {
-        Network = "SD3",
-        Heads = NumAttentionHeads,
-        HeadDim = AttentionHeadDim,
-        Layers = NumLayers,
-        Channels = InChannels,
-        OutChannels = OutChannels,
-        Patch = PatchSize,
-        SampleSize = SampleSize,
-        PositionSide = PosEmbedMaxSize,
-        ContextWidth = JointAttentionDim,
-        PooledWidth = PooledProjectionDim,
-        NormaliseHeads = QkNorm is not null,
-        DualLayers = DualAttentionLayers,
-    };
+    internal JointShape Shape() =>
+        new()
+        {
+            Network = "SD3",
+            Heads = NumAttentionHeads,
+            HeadDim = AttentionHeadDim,
+            Layers = NumLayers,
+            Channels = InChannels,
+            OutChannels = OutChannels,
+            Patch = PatchSize,
+            SampleSize = SampleSize,
+            PositionSide = PosEmbedMaxSize,
+            ContextWidth = JointAttentionDim,
+            PooledWidth = PooledProjectionDim,
+            NormaliseHeads = QkNorm is not null,
+            DualLayers = DualAttentionLayers,
+        };
 
     private static int[] Layers(JsonObject json, JsonMembers members)
     {

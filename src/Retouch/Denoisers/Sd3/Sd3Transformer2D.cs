@@ -7,8 +7,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// The text-conditional transformer of Stable Diffusion 3 and 3.5 (MM-DiT; Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", 2024)
-/// with the parameters of diffusers' <c>SD3Transformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// The text-conditional transformer of Stable Diffusion 3 and 3.5 (MM-DiT; Esser et al., "Scaling Rectified Flow Transformers for
+/// High-Resolution Image Synthesis", 2024) with the parameters of diffusers' <c>SD3Transformer2DModel</c>. Construction allocates nothing:
+/// initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class Sd3Transformer2D : IDenoiser
 {
@@ -45,24 +46,32 @@ public sealed class Sd3Transformer2D : IDenoiser
     /// <inheritdoc/>
     public bool CheckpointActivations { get; set; }
 
-    /// <summary>As <see cref="IDenoiser.Predict"/>, from the prompt's embeddings (<see cref="Condition.Text"/>) and its one vector (<see cref="Condition.Pooled"/>). It takes no mask: padding is attended to, as in pretraining.</summary>
+    /// <summary>
+    /// As <see cref="IDenoiser.Predict"/>, from the prompt's embeddings (<see cref="Condition.Text"/>) and its one vector
+    /// (<see cref="Condition.Pooled"/>). It takes no mask: padding is attended to, as in pretraining.
+    /// </summary>
     /// <inheritdoc/>
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(condition);
         if (condition.Text is null || condition.Pooled is null)
-            throw new ArgumentException("This network is text-conditional: give the prompt's embeddings and its pooled vector.", nameof(condition));
+            throw new ArgumentException(
+                "This network is text-conditional: give the prompt's embeddings and its pooled vector.",
+                nameof(condition)
+            );
         return new Prediction(Forward(noisy, time, condition.Text, condition.Pooled));
     }
 
     /// <summary>What the network puts out.</summary>
-    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch, and no longer than the position table.</param>
+    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch, and no longer than the position
+    /// table.</param>
     /// <param name="time">[batch], as pretraining counted it (1000·t); integers or fractions.</param>
     /// <param name="text">Embeddings of the prompt, [batch, words, joint attention dim].</param>
     /// <param name="pooled">[batch, pooled projection dim].</param>
     /// <returns>[batch, channels, height, width], of the latents' type.</returns>
     /// <exception cref="InputException">The shapes do not fit.</exception>
-    public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor pooled) => _network.Forward(noisy, time, text, pooled, CheckpointActivations);
+    public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor pooled) =>
+        _network.Forward(noisy, time, text, pooled, CheckpointActivations);
 
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();

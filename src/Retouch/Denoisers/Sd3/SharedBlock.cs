@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// A joint block whose two streams have the same weights: one attention and one feed-forward network over image and context tokens in a row.
-/// In the last block only the image asks and goes on.
+/// A joint block whose two streams have the same weights: one attention and one feed-forward network over image and context tokens in a
+/// row. In the last block only the image asks and goes on.
 /// </summary>
 internal sealed class SharedBlock
 {

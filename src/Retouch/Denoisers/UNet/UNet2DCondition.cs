@@ -7,8 +7,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// The U-Net of latent diffusion (Rombach et al. 2022, appendix E.2.1; SDXL: Podell et al. 2023) with the parameters of diffusers' <c>UNet2DConditionModel</c>: with text,
-/// with classes, with both or neither. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// The U-Net of latent diffusion (Rombach et al. 2022, appendix E.2.1; SDXL: Podell et al. 2023) with the parameters of diffusers'
+/// <c>UNet2DConditionModel</c>: with text, with classes, with both or neither. Construction allocates nothing: initialise or load
+/// <see cref="Parameters"/> next.
 /// </summary>
 public sealed class UNet2DCondition : IDenoiser
 {
@@ -36,15 +37,32 @@ public sealed class UNet2DCondition : IDenoiser
         Config = config;
         var root = Parameters.Root;
         _entrancePath = root / "conv_in";
-        _entrance = new Conv2d(_entrancePath, config.InChannels, config.BlockOutChannels[0], config.ConvInKernel, padding: config.ConvInKernel / 2);
+        _entrance = new Conv2d(
+            _entrancePath,
+            config.InChannels,
+            config.BlockOutChannels[0],
+            config.ConvInKernel,
+            padding: config.ConvInKernel / 2
+        );
         _embeddings = new UNetEmbeddings(root, config);
         var skips = new Stack<int>([config.BlockOutChannels[0]]);
         _down = [.. Enumerable.Range(0, config.Levels).Select(k => UNetBlock.Down(root, k, config, skips))];
         _midPath = root / "mid_block";
         _mid = [.. Middle(_midPath, config)];
-        _up = [.. Enumerable.Range(0, config.Levels).Select(k => UNetBlock.Up(root, k, config, skips, config.BlockOutChannels[Math.Min(config.Levels - k, config.Levels - 1)]))];
+        _up =
+        [
+            .. Enumerable
+                .Range(0, config.Levels)
+                .Select(k => UNetBlock.Up(root, k, config, skips, config.BlockOutChannels[Math.Min(config.Levels - k, config.Levels - 1)])),
+        ];
         _outputNorm = new GroupNorm(root / "conv_norm_out", config.NormNumGroups, config.BlockOutChannels[0], config.NormEps);
-        _output = new Conv2d(root / "conv_out", config.BlockOutChannels[0], config.OutChannels, config.ConvOutKernel, padding: config.ConvOutKernel / 2);
+        _output = new Conv2d(
+            root / "conv_out",
+            config.BlockOutChannels[0],
+            config.OutChannels,
+            config.ConvOutKernel,
+            padding: config.ConvOutKernel / 2
+        );
     }
 
     /// <summary>Its shape.</summary>
@@ -73,7 +91,10 @@ public sealed class UNet2DCondition : IDenoiser
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         if (Config.OutChannels != Config.InChannels && Config.OutChannels != 2 * Config.InChannels)
-            throw new InputException($"This U-Net takes {Config.InChannels} channels and puts out {Config.OutChannels}: it is made for inpainting or upscaling, which is not supported here.");
+            throw new InputException(
+                $"This U-Net takes {Config.InChannels} channels and puts out {Config.OutChannels}: it is made for inpainting or "
+                    + $"upscaling, which is not supported here."
+            );
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, condition);
         return new Prediction(scope.Keep(Config.OutChannels == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
@@ -82,7 +103,8 @@ public sealed class UNet2DCondition : IDenoiser
     /// <summary>Everything the network puts out, a learned variance included.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width], of any sides.</param>
     /// <param name="time">[batch], as pretraining counted it; integers or fractions.</param>
-    /// <param name="condition">Text, labels, pooled text and sizes, as the configuration asks; what it does not ask for is passed over.</param>
+    /// <param name="condition">Text, labels, pooled text and sizes, as the configuration asks; what it does not ask for is passed
+    /// over.</param>
     /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
     /// <exception cref="InputException">The shapes or labels do not fit.</exception>
     /// <exception cref="ArgumentException">The condition lacks what the network needs.</exception>
@@ -95,7 +117,8 @@ public sealed class UNet2DCondition : IDenoiser
         using var scope = TensorScope.Enter();
         var type = Parameters.All[0].Value.DType;
         var text = Config.TakesText ? condition.Text!.To(type) : null;
-        var mask = text is null || condition.TextMask is null ? null : ((1 - condition.TextMask.To(type)) * Masked).Unsqueeze(1).Unsqueeze(1);
+        var mask =
+            text is null || condition.TextMask is null ? null : ((1 - condition.TextMask.To(type)) * Masked).Unsqueeze(1).Unsqueeze(1);
         var context = new UNetContext(_embeddings.Forward(time, condition, type), text, mask, CheckpointActivations);
         var input = noisy.To(type);
         var x = _entrancePath.Observe(_entrance.Forward(Config.CenterInputSample ? (input * 2) - 1 : input));
@@ -128,10 +151,18 @@ public sealed class UNet2DCondition : IDenoiser
         var channels = config.BlockOutChannels[^1];
         var layers = UNet2DConditionConfig.At(config.TransformerLayersPerBlock, config.Levels - 1)[0];
         // Its transformers never look at the text alone.
-        var shape = UNetBlock.ShapeOf(config, config.Levels - 1, layers) with { OnlyCross = false };
+        var shape = UNetBlock.ShapeOf(config, config.Levels - 1, layers) with
+        {
+            OnlyCross = false,
+        };
         yield return new UNetLayer(path.Store, static () => null, () => Residual(0));
         if (config.MidBlockType == UNet2DConditionConfig.CrossMid)
-            yield return new UNetLayer(path.Store, () => new UNetTransformer(path / "attentions" / 0, shape, config), () => Residual(1), attentionFirst: true);
+            yield return new UNetLayer(
+                path.Store,
+                () => new UNetTransformer(path / "attentions" / 0, shape, config),
+                () => Residual(1),
+                attentionFirst: true
+            );
 
         UNetResidualBlock Residual(int index) => new(path / "resnets" / index, channels, channels, config, config.MidBlockScaleFactor);
     }
@@ -140,7 +171,9 @@ public sealed class UNet2DCondition : IDenoiser
     {
         var shape = noisy.Shape;
         if (shape.Length != 4 || shape[1] != Config.InChannels || shape[2] < 1 || shape[3] < 1)
-            throw new InputException($"The U-Net takes latents [batch, {Config.InChannels}, height, width], not [{string.Join(", ", shape)}].");
+            throw new InputException(
+                $"The U-Net takes latents [batch, {Config.InChannels}, height, width], not [{string.Join(", ", shape)}]."
+            );
         if (time.Dim != 1 || time.Shape[0] != shape[0])
             throw new InputException($"The U-Net takes one time a sample ({shape[0]}), not [{string.Join(", ", time.Shape)}].");
         if (!Config.TakesText)
@@ -150,6 +183,8 @@ public sealed class UNet2DCondition : IDenoiser
         if (text.Dim != 3 || text.Shape[0] != shape[0] || text.Shape[1] < 1 || text.Shape[2] != width)
             throw new InputException($"The U-Net takes text [{shape[0]}, tokens, {width}], not [{string.Join(", ", text.Shape)}].");
         if (condition.TextMask is { } mask && !mask.Shape.AsSpan().SequenceEqual(text.Shape.AsSpan(0, 2)))
-            throw new InputException($"The U-Net takes a mask [{shape[0]}, {text.Shape[1]}] of the text's tokens, not [{string.Join(", ", mask.Shape)}].");
+            throw new InputException(
+                $"The U-Net takes a mask [{shape[0]}, {text.Shape[1]}] of the text's tokens, not [{string.Join(", ", mask.Shape)}]."
+            );
     }
 }

@@ -4,8 +4,9 @@ using Retouch.Core.Errors;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// The shape of a <see cref="UNet2DCondition"/>, with the names that diffusers gives its members in <c>config.json</c>. Lists "by block" have one entry for all
-/// blocks of the down path, or one for each, from the highest resolution downwards; the up path takes them in reverse.
+/// The shape of a <see cref="UNet2DCondition"/>, with the names that diffusers gives its members in <c>config.json</c>. Lists "by block"
+/// have one entry for all blocks of the down path, or one for each, from the highest resolution downwards; the up path takes them in
+/// reverse.
 /// </summary>
 public sealed record UNet2DConditionConfig
 {
@@ -36,13 +37,18 @@ public sealed record UNet2DConditionConfig
     /// <summary>Taken from the number of frequencies where they are spaced: 0 or 1.</summary>
     public double FreqShift { get; init; }
 
-    /// <summary>Blocks of the down path: <c>CrossAttnDownBlock2D</c> (residual blocks, each followed by a transformer), <c>AttnDownBlock2D</c> (by self-attention), <c>DownBlock2D</c>.</summary>
+    /// <summary>
+    /// Blocks of the down path: <c>CrossAttnDownBlock2D</c> (residual blocks, each followed by a transformer), <c>AttnDownBlock2D</c> (by
+    /// self-attention), <c>DownBlock2D</c>.
+    /// </summary>
     public IReadOnlyList<string> DownBlockTypes { get; init; } = [CrossDown, CrossDown, CrossDown, PlainDown];
 
     /// <summary>The middle: <c>UNetMidBlock2DCrossAttn</c>, <c>UNetMidBlock2D</c> (a single residual block), or null for nothing.</summary>
     public string? MidBlockType { get; init; } = CrossMid;
 
-    /// <summary>Blocks of the up path, from the lowest resolution upwards: <c>CrossAttnUpBlock2D</c>, <c>AttnUpBlock2D</c>, <c>UpBlock2D</c>.</summary>
+    /// <summary>
+    /// Blocks of the up path, from the lowest resolution upwards: <c>CrossAttnUpBlock2D</c>, <c>AttnUpBlock2D</c>, <c>UpBlock2D</c>.
+    /// </summary>
     public IReadOnlyList<string> UpBlockTypes { get; init; } = [PlainUp, CrossUp, CrossUp, CrossUp];
 
     /// <summary>By block: whether the first attention of a transformer block looks at the text too, instead of at the picture.</summary>
@@ -63,21 +69,33 @@ public sealed record UNet2DConditionConfig
     /// <summary>Groups of every group normalisation.</summary>
     public int NormNumGroups { get; init; } = 32;
 
-    /// <summary>Added to the variance by the group normalisations of residual blocks and of the output; transformers enter with 1e-6.</summary>
+    /// <summary>
+    /// Added to the variance by the group normalisations of residual blocks and of the output; transformers enter with 1e-6.
+    /// </summary>
     public double NormEps { get; init; } = 1e-5;
 
-    /// <summary>By block: width of the text's tokens, the same for all. Null for networks without text, whose transformer blocks have self-attention alone; diffusers needs a number here, even where no block uses it.</summary>
+    /// <summary>
+    /// By block: width of the text's tokens, the same for all. Null for networks without text, whose transformer blocks have self-attention
+    /// alone; diffusers needs a number here, even where no block uses it.
+    /// </summary>
     public IReadOnlyList<int>? CrossAttentionDim { get; init; } = [1280];
 
-    /// <summary>By block: transformer blocks after each residual block; an entry may itself be a list, a number for each residual block.</summary>
-    public IReadOnlyList<IReadOnlyList<int>> TransformerLayersPerBlock { get; init; } = [[1]];
+    /// <summary>
+    /// By block: transformer blocks after each residual block; an entry may itself be a list, a number for each residual block.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<int>> TransformerLayersPerBlock { get; init; } =
+    [
+        [1],
+    ];
 
-    /// <summary>The same for the up path, from the lowest resolution upwards; null reverses <see cref="TransformerLayersPerBlock"/>.</summary>
+    /// <summary>
+    /// The same for the up path, from the lowest resolution upwards; null reverses <see cref="TransformerLayersPerBlock"/>.
+    /// </summary>
     public IReadOnlyList<IReadOnlyList<int>>? ReverseTransformerLayersPerBlock { get; init; }
 
     /// <summary>
-    /// By block: the NUMBER of heads in transformers, a historic misnomer that published files rely on. In <c>AttnDownBlock2D</c> and <c>AttnUpBlock2D</c> it is
-    /// what its name says, channels of a head.
+    /// By block: the NUMBER of heads in transformers, a historic misnomer that published files rely on. In <c>AttnDownBlock2D</c> and
+    /// <c>AttnUpBlock2D</c> it is what its name says, channels of a head.
     /// </summary>
     public IReadOnlyList<int> AttentionHeadDim { get; init; } = [8];
 
@@ -85,17 +103,20 @@ public sealed record UNet2DConditionConfig
     public bool UseLinearProjection { get; init; }
 
     /// <summary>
-    /// How a class is told: null with <see cref="NumClassEmbeds"/> for a table, <c>timestep</c> (a number that becomes sines and cosines), <c>projection</c> (a vector
-    /// through two linear layers), <c>identity</c> (a vector as it is).
+    /// How a class is told: null with <see cref="NumClassEmbeds"/> for a table, <c>timestep</c> (a number that becomes sines and cosines),
+    /// <c>projection</c> (a vector through two linear layers), <c>identity</c> (a vector as it is).
     /// </summary>
     public string? ClassEmbedType { get; init; }
 
     /// <summary>
-    /// Rows of the table of classes. The last one stands for "no class", as in the class-conditional networks of Rombach et al. 2022: for 20 classes this is 21.
+    /// Rows of the table of classes. The last one stands for "no class", as in the class-conditional networks of Rombach et al. 2022: for
+    /// 20 classes this is 21.
     /// </summary>
     public int? NumClassEmbeds { get; init; }
 
-    /// <summary>What is told besides: null, or <c>text_time</c> for SDXL's pooled text and sizes (Podell et al. 2023, section 2.2).</summary>
+    /// <summary>
+    /// What is told besides: null, or <c>text_time</c> for SDXL's pooled text and sizes (Podell et al. 2023, section 2.2).
+    /// </summary>
     public string? AdditionEmbedType { get; init; }
 
     /// <summary>With <c>text_time</c>: features that each of the sizes becomes.</summary>
@@ -126,7 +147,8 @@ public sealed record UNet2DConditionConfig
     public int Levels => BlockOutChannels.Count;
 
     /// <summary>Whether any block looks at text.</summary>
-    public bool TakesText => CrossAttentionDim is not null && (MidBlockType == CrossMid || DownBlockTypes.Contains(CrossDown) || UpBlockTypes.Contains(CrossUp));
+    public bool TakesText =>
+        CrossAttentionDim is not null && (MidBlockType == CrossMid || DownBlockTypes.Contains(CrossDown) || UpBlockTypes.Contains(CrossUp));
 
     /// <summary>Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults.</summary>
     /// <param name="json">The object.</param>
@@ -165,19 +187,39 @@ public sealed record UNet2DConditionConfig
         Supported("class_embed_type", [ClassEmbedType ?? "timestep"], ["timestep", "projection", "identity"]);
         Supported("addition_embed_type", [AdditionEmbedType ?? "text_time"], ["text_time"]);
         if (CrossAttentionDim?.Distinct().Count() > 1)
-            throw new InputException($"'{origin}': cross_attention_dim is [{string.Join(", ", CrossAttentionDim)}]; blocks that look at texts of different widths are not supported.");
+            throw new InputException(
+                $"'{origin}': cross_attention_dim is [{string.Join(", ", CrossAttentionDim)}]; blocks that look at texts of "
+                    + $"different widths are not supported."
+            );
         if (ReverseTransformerLayersPerBlock is null && TransformerLayersPerBlock.Any(static l => l.Count > 1))
-            throw new InputException($"'{origin}': transformer_layers_per_block has a list for a block; say what the up path has in reverse_transformer_layers_per_block.");
+            throw new InputException(
+                $"'{origin}': transformer_layers_per_block has a list for a block; say what the up path has in "
+                    + $"reverse_transformer_layers_per_block."
+            );
         if (ClassEmbedType is null ? NumClassEmbeds < 2 : NumClassEmbeds is not null && ClassEmbedType != "timestep")
-            throw new InputException($"'{origin}': num_class_embeds is {NumClassEmbeds} where class_embed_type is {ClassEmbedType ?? "null"}; a table needs a class and, as its last row, 'no class', other types take no table.");
+            throw new InputException(
+                $"'{origin}': num_class_embeds is {NumClassEmbeds} where class_embed_type is {ClassEmbedType ?? "null"}; a table "
+                    + $"needs a class and, as its last row, 'no class', other types take no table."
+            );
         if (ClassEmbedType == "projection" && AdditionEmbedType is not null)
-            throw new InputException($"'{origin}': class_embed_type projection and addition_embed_type {AdditionEmbedType} share projection_class_embeddings_input_dim; only one of them is supported.");
+            throw new InputException(
+                $"'{origin}': class_embed_type projection and addition_embed_type {AdditionEmbedType} share "
+                    + $"projection_class_embeddings_input_dim; only one of them is supported."
+            );
         if ((ClassEmbedType == "projection" || AdditionEmbedType is not null) != (ProjectionClassEmbeddingsInputDim is not null))
-            throw new InputException($"'{origin}': projection_class_embeddings_input_dim goes with class_embed_type projection or addition_embed_type text_time.");
+            throw new InputException(
+                $"'{origin}': projection_class_embeddings_input_dim goes with class_embed_type projection or addition_embed_type text_time."
+            );
         if ((AdditionEmbedType is not null) != (AdditionTimeEmbedDim is not null) || AdditionTimeEmbedDim % 2 == 1)
-            throw new InputException($"'{origin}': addition_time_embed_dim is {AdditionTimeEmbedDim?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"}; addition_embed_type text_time needs an even number, null needs none.");
+            throw new InputException(
+                $"'{origin}': addition_time_embed_dim is "
+                    + $"{AdditionTimeEmbedDim?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"}; "
+                    + $"addition_embed_type text_time needs an even number, null needs none."
+            );
         if (BlockOutChannels[0] % 2 == 1 || ConvInKernel % 2 == 0 || ConvOutKernel % 2 == 0)
-            throw new InputException($"'{origin}': block_out_channels must start with an even number, conv_in_kernel and conv_out_kernel must be odd.");
+            throw new InputException(
+                $"'{origin}': block_out_channels must start with an even number, conv_in_kernel and conv_out_kernel must be odd."
+            );
         if (DownsamplePadding > 1)
             throw new InputException($"'{origin}': downsample_padding is {DownsamplePadding}; 0 and 1 are supported.");
 

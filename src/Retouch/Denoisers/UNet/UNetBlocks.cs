@@ -50,7 +50,13 @@ internal sealed class UNetLayer
     public Tensor Forward(Tensor x, UNetContext context)
     {
         using var scope = TensorScope.Enter();
-        Tensor[] inputs = [x, context.Embedding, .. context.Text is null ? (Tensor[])[] : [context.Text], .. context.Mask is null ? (Tensor[])[] : [context.Mask]];
+        Tensor[] inputs =
+        [
+            x,
+            context.Embedding,
+            .. context.Text is null ? (Tensor[])[] : [context.Text],
+            .. context.Mask is null ? (Tensor[])[] : [context.Mask],
+        ];
         if (context.Checkpoint)
             return scope.Keep(Autograd.Checkpoint(Run, inputs, [.. _parameters.SelectMany(static p => p.Leaves)])[0]);
         return scope.Keep(Run(inputs)[0]);
@@ -58,8 +64,9 @@ internal sealed class UNetLayer
         Tensor[] Run(IReadOnlyList<Tensor> outer)
         {
             using var inner = TensorScope.Enter();
-            // Nodes at the entrance add up the layer's own gradients before others come to them, as recomputation does: the sums are then equal to the bit.
-            // Recomputation starts from leaves, whose narrow copies mixed precision would keep; behind the nodes it does not.
+            // Nodes at the entrance add up the layer's own gradients before others come to them, as recomputation does: the sums are then
+            // equal to the bit. Recomputation starts from leaves, whose narrow copies mixed precision would keep; behind the nodes it does
+            // not.
             Tensor[] given = [.. outer.Select(static t => t.Alias())];
             var text = context.Text is null ? null : given[2];
             var mask = context.Mask is null ? null : given[^1];
@@ -72,7 +79,10 @@ internal sealed class UNetLayer
     private Tensor Attend(Tensor x, Tensor? text, Tensor? mask) => _transformer?.Forward(x, text, mask) ?? _pixels?.Forward(x) ?? x;
 }
 
-/// <summary>Self-attention over the pixels behind a normalisation, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c>.</summary>
+/// <summary>
+/// Self-attention over the pixels behind a normalisation, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>,
+/// <c>to_v</c>, <c>to_out.0</c>.
+/// </summary>
 /// <param name="path">Where it stands.</param>
 /// <param name="channels">Channels.</param>
 /// <param name="headWidth">Channels of a head; must divide them.</param>
@@ -80,7 +90,14 @@ internal sealed class UNetLayer
 internal sealed class UNetPixelAttention(ParameterPath path, int channels, int headWidth, UNet2DConditionConfig config)
 {
     private readonly GroupNorm _norm = new(path / "group_norm", config.NormNumGroups, channels, config.NormEps);
-    private readonly UNetAttention _attention = new(path, channels, channels, channels % headWidth == 0 ? channels / headWidth : 0, config.UpcastAttention, bias: true);
+    private readonly UNetAttention _attention = new(
+        path,
+        channels,
+        channels,
+        channels % headWidth == 0 ? channels / headWidth : 0,
+        config.UpcastAttention,
+        bias: true
+    );
 
     /// <summary>[batch, channels, height, width]; the shape stays.</summary>
     public Tensor Forward(Tensor x)
@@ -109,7 +126,10 @@ internal sealed class UNetDownsampler(ParameterPath path, int channels, int padd
     }
 }
 
-/// <summary>Layers of one resolution, and the way to the next. Keys: <c>resnets.*</c>, <c>attentions.*</c>, <c>downsamplers.0</c> or <c>upsamplers.0</c>.</summary>
+/// <summary>
+/// Layers of one resolution, and the way to the next. Keys: <c>resnets.*</c>, <c>attentions.*</c>, <c>downsamplers.0</c> or
+/// <c>upsamplers.0</c>.
+/// </summary>
 internal sealed class UNetBlock
 {
     private readonly ParameterPath _path;
@@ -129,19 +149,36 @@ internal sealed class UNetBlock
     {
         var path = root / "down_blocks" / level;
         var outputs = config.BlockOutChannels[level];
-        var attentions = Attentions(path, level, config, KindOf(config.DownBlockTypes[level]), UNet2DConditionConfig.At(config.TransformerLayersPerBlock, level));
+        var attentions = Attentions(
+            path,
+            level,
+            config,
+            KindOf(config.DownBlockTypes[level]),
+            UNet2DConditionConfig.At(config.TransformerLayersPerBlock, level)
+        );
         var layers = new List<UNetLayer>();
         for (var k = 0; k < UNet2DConditionConfig.At(config.LayersPerBlock, level); k++)
         {
             var (index, inputs) = (k, k > 0 ? outputs : skips.Peek());
-            layers.Add(new UNetLayer(root.Store, () => attentions(index), () => new UNetResidualBlock(path / "resnets" / index, inputs, outputs, config)));
+            layers.Add(
+                new UNetLayer(
+                    root.Store,
+                    () => attentions(index),
+                    () => new UNetResidualBlock(path / "resnets" / index, inputs, outputs, config)
+                )
+            );
             skips.Push(outputs);
         }
 
         var last = level == config.Levels - 1;
         if (!last)
             skips.Push(outputs);
-        return new UNetBlock(path, [.. layers], last ? null : new UNetDownsampler(path / "downsamplers" / 0, outputs, config.DownsamplePadding), null);
+        return new UNetBlock(
+            path,
+            [.. layers],
+            last ? null : new UNetDownsampler(path / "downsamplers" / 0, outputs, config.DownsamplePadding),
+            null
+        );
     }
 
     /// <summary>A block of the up path.</summary>
@@ -155,19 +192,35 @@ internal sealed class UNetBlock
         var path = root / "up_blocks" / place;
         var level = config.Levels - 1 - place;
         var outputs = config.BlockOutChannels[level];
-        var counts = config.ReverseTransformerLayersPerBlock is { } reverse ? UNet2DConditionConfig.At(reverse, place) : UNet2DConditionConfig.At(config.TransformerLayersPerBlock, level);
+        var counts = config.ReverseTransformerLayersPerBlock is { } reverse
+            ? UNet2DConditionConfig.At(reverse, place)
+            : UNet2DConditionConfig.At(config.TransformerLayersPerBlock, level);
         var attentions = Attentions(path, level, config, KindOf(config.UpBlockTypes[place]), counts);
         var layers = new List<UNetLayer>();
         for (var k = 0; k <= UNet2DConditionConfig.At(config.LayersPerBlock, level); k++)
         {
             var (index, width) = (k, (k > 0 ? outputs : inputs) + skips.Pop());
-            layers.Add(new UNetLayer(root.Store, () => attentions(index), () => new UNetResidualBlock(path / "resnets" / index, width, outputs, config)));
+            layers.Add(
+                new UNetLayer(
+                    root.Store,
+                    () => attentions(index),
+                    () => new UNetResidualBlock(path / "resnets" / index, width, outputs, config)
+                )
+            );
         }
 
-        return new UNetBlock(path, [.. layers], null, level == 0 ? null : new UpsampleConv2d(path / "upsamplers" / 0 / "conv", outputs, outputs));
+        return new UNetBlock(
+            path,
+            [.. layers],
+            null,
+            level == 0 ? null : new UpsampleConv2d(path / "upsamplers" / 0 / "conv", outputs, outputs)
+        );
     }
 
-    /// <summary>Runs a block of the down path; takes over <paramref name="x"/>, which is on <paramref name="skips"/> already, and leaves its results there.</summary>
+    /// <summary>
+    /// Runs a block of the down path; takes over <paramref name="x"/>, which is on <paramref name="skips"/> already, and leaves its results
+    /// there.
+    /// </summary>
     public Tensor Descend(Tensor x, Stack<Tensor> skips, UNetContext context)
     {
         foreach (var layer in _layers)
@@ -203,30 +256,43 @@ internal sealed class UNetBlock
         return _path.Observe(x);
     }
 
-    private static UNetAttentionKind KindOf(string type) => type switch
-    {
-        UNet2DConditionConfig.CrossDown or UNet2DConditionConfig.CrossUp => UNetAttentionKind.Transformer,
-        UNet2DConditionConfig.SelfDown or UNet2DConditionConfig.SelfUp => UNetAttentionKind.Pixels,
-        _ => UNetAttentionKind.None,
-    };
+    private static UNetAttentionKind KindOf(string type) =>
+        type switch
+        {
+            UNet2DConditionConfig.CrossDown or UNet2DConditionConfig.CrossUp => UNetAttentionKind.Transformer,
+            UNet2DConditionConfig.SelfDown or UNet2DConditionConfig.SelfUp => UNetAttentionKind.Pixels,
+            _ => UNetAttentionKind.None,
+        };
 
     /// <summary>What makes the attention after the residual block of an index.</summary>
-    private static Func<int, object?> Attentions(ParameterPath path, int level, UNet2DConditionConfig config, UNetAttentionKind kind, IReadOnlyList<int> counts)
+    private static Func<int, object?> Attentions(
+        ParameterPath path,
+        int level,
+        UNet2DConditionConfig config,
+        UNetAttentionKind kind,
+        IReadOnlyList<int> counts
+    )
     {
         var (channels, heads) = (config.BlockOutChannels[level], UNet2DConditionConfig.At(config.AttentionHeadDim, level));
         return kind switch
         {
-            UNetAttentionKind.Transformer => index => new UNetTransformer(path / "attentions" / index, ShapeOf(config, level, UNet2DConditionConfig.At(counts, index)), config),
+            UNetAttentionKind.Transformer => index => new UNetTransformer(
+                path / "attentions" / index,
+                ShapeOf(config, level, UNet2DConditionConfig.At(counts, index)),
+                config
+            ),
             UNetAttentionKind.Pixels => index => new UNetPixelAttention(path / "attentions" / index, channels, heads, config),
             _ => static _ => null,
         };
     }
 
     /// <summary>The shape of the transformers of a level.</summary>
-    internal static UNetTransformerShape ShapeOf(UNet2DConditionConfig config, int level, int layers) => new(
-        config.BlockOutChannels[level],
-        UNet2DConditionConfig.At(config.AttentionHeadDim, level),
-        layers,
-        config.CrossAttentionDim is { } widths ? UNet2DConditionConfig.At(widths, level) : null,
-        UNet2DConditionConfig.At(config.OnlyCrossAttention, level));
+    internal static UNetTransformerShape ShapeOf(UNet2DConditionConfig config, int level, int layers) =>
+        new(
+            config.BlockOutChannels[level],
+            UNet2DConditionConfig.At(config.AttentionHeadDim, level),
+            layers,
+            config.CrossAttentionDim is { } widths ? UNet2DConditionConfig.At(widths, level) : null,
+            UNet2DConditionConfig.At(config.OnlyCrossAttention, level)
+        );
 }

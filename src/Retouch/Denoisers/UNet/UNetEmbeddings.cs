@@ -6,7 +6,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// Time, class, and SDXL's pooled text and sizes as one vector. Keys: <c>time_embedding.*</c>, <c>class_embedding.*</c>, <c>add_embedding.*</c>.
+/// Time, class, and SDXL's pooled text and sizes as one vector. Keys: <c>time_embedding.*</c>, <c>class_embedding.*</c>,
+/// <c>add_embedding.*</c>.
 /// </summary>
 internal sealed class UNetEmbeddings
 {
@@ -31,7 +32,11 @@ internal sealed class UNetEmbeddings
                 _classVector = new TimestepEmbedding(root / "class_embedding", features, config.TimeWidth);
                 break;
             case "projection":
-                _classVector = new TimestepEmbedding(root / "class_embedding", config.ProjectionClassEmbeddingsInputDim!.Value, config.TimeWidth);
+                _classVector = new TimestepEmbedding(
+                    root / "class_embedding",
+                    config.ProjectionClassEmbeddingsInputDim!.Value,
+                    config.TimeWidth
+                );
                 break;
         }
 
@@ -56,27 +61,44 @@ internal sealed class UNetEmbeddings
         return scope.Keep(sum.Silu());
     }
 
-    private Tensor Features(Tensor numbers) => Sinusoid.Features(numbers, _config.BlockOutChannels[0], _config.FlipSinToCos, _config.FreqShift);
+    private Tensor Features(Tensor numbers) =>
+        Sinusoid.Features(numbers, _config.BlockOutChannels[0], _config.FlipSinToCos, _config.FreqShift);
 
     private Tensor? Class(Condition condition, long batch, DType type)
     {
         if (_config.ClassEmbedType is "projection" or "identity")
         {
             var vector = condition.Pooled ?? throw Missing("Pooled", "the vector of its class");
-            CheckShape(vector, batch, _config.ClassEmbedType == "identity" ? _config.TimeWidth : _config.ProjectionClassEmbeddingsInputDim!.Value, "the class's vector");
+            CheckShape(
+                vector,
+                batch,
+                _config.ClassEmbedType == "identity" ? _config.TimeWidth : _config.ProjectionClassEmbeddingsInputDim!.Value,
+                "the class's vector"
+            );
             return _classVector is null ? vector.To(type) : _classVector.Forward(vector.To(type));
         }
 
         if (_classTable is null && _classVector is null)
             return null;
-        var labels = condition.ClassLabels ?? throw Missing("ClassLabels", _classTable is null ? "a number for each sample" : $"a label for each sample, {_config.NumClassEmbeds - 1} for none");
+        var labels =
+            condition.ClassLabels
+            ?? throw Missing(
+                "ClassLabels",
+                _classTable is null ? "a number for each sample" : $"a label for each sample, {_config.NumClassEmbeds - 1} for none"
+            );
         if (labels.Dim != 1 || labels.Shape[0] != batch)
             throw new InputException($"The U-Net takes one label a sample ({batch}), not [{string.Join(", ", labels.Shape)}].");
         if (_classTable is null)
             return _classVector!.Forward(Features(labels).To(type));
         // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
-        if (labels.Device.Type == DeviceType.Cpu && labels.ToArray<long>() is var values && Array.Exists(values, v => v < 0 || v >= _config.NumClassEmbeds))
-            throw new InputException($"Labels [{string.Join(", ", values)}] must lie between 0 and {_config.NumClassEmbeds - 1} (no class).");
+        if (
+            labels.Device.Type == DeviceType.Cpu
+            && labels.ToArray<long>() is var values
+            && Array.Exists(values, v => v < 0 || v >= _config.NumClassEmbeds)
+        )
+            throw new InputException(
+                $"Labels [{string.Join(", ", values)}] must lie between 0 and {_config.NumClassEmbeds - 1} (no class)."
+            );
         return _classTable.Forward(labels);
     }
 
@@ -85,13 +107,24 @@ internal sealed class UNetEmbeddings
         var pooled = condition.Pooled ?? throw Missing("Pooled", "the pooled text");
         var ids = condition.TimeIds ?? throw Missing("TimeIds", "the sizes of picture and crop");
         var width = _config.AdditionTimeEmbedDim!.Value;
-        if (ids.Dim != 2 || ids.Shape[0] != batch || pooled.Dim != 2 || pooled.Shape[0] != batch || pooled.Shape[1] + (ids.Shape[1] * width) != _config.ProjectionClassEmbeddingsInputDim)
+        if (
+            ids.Dim != 2
+            || ids.Shape[0] != batch
+            || pooled.Dim != 2
+            || pooled.Shape[0] != batch
+            || pooled.Shape[1] + (ids.Shape[1] * width) != _config.ProjectionClassEmbeddingsInputDim
+        )
         {
-            throw new InputException($"The U-Net takes pooled text and sizes of {batch} samples that make {_config.ProjectionClassEmbeddingsInputDim} numbers, {width} for each size; "
-                + $"these are [{string.Join(", ", pooled.Shape)}] and [{string.Join(", ", ids.Shape)}].");
+            throw new InputException(
+                $"The U-Net takes pooled text and sizes of {batch} samples that make {_config.ProjectionClassEmbeddingsInputDim} "
+                    + $"numbers, {width} for each size; "
+                    + $"these are [{string.Join(", ", pooled.Shape)}] and [{string.Join(", ", ids.Shape)}]."
+            );
         }
 
-        var sizes = Sinusoid.Features(ids.Reshape([-1]), width, _config.FlipSinToCos, _config.FreqShift).View([batch, ids.Shape[1] * width]);
+        var sizes = Sinusoid
+            .Features(ids.Reshape([-1]), width, _config.FlipSinToCos, _config.FreqShift)
+            .View([batch, ids.Shape[1] * width]);
         return Ops.Cat([pooled.To(type), sizes.To(type)], -1);
     }
 
@@ -101,5 +134,6 @@ internal sealed class UNetEmbeddings
             throw new InputException($"The U-Net takes {what} as [{batch}, {width}], not [{string.Join(", ", x.Shape)}].");
     }
 
-    private static ArgumentException Missing(string member, string what) => new($"This U-Net needs {what}: the condition has no {member}.", nameof(member));
+    private static ArgumentException Missing(string member, string what) =>
+        new($"This U-Net needs {what}: the condition has no {member}.", nameof(member));
 }

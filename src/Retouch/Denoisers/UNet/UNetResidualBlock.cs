@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// x + conv2(silu(norm2(conv1(silu(norm1(x))) + time))), with a 1×1 convolution on the bypass where the channels change; the time may scale and shift what norm2
-/// puts out instead. Keys: <c>norm1</c>, <c>conv1</c>, <c>time_emb_proj</c>, <c>norm2</c>, <c>conv2</c>, <c>conv_shortcut</c>.
+/// x + conv2(silu(norm2(conv1(silu(norm1(x))) + time))), with a 1×1 convolution on the bypass where the channels change; the time may scale
+/// and shift what norm2 puts out instead. Keys: <c>norm1</c>, <c>conv1</c>, <c>time_emb_proj</c>, <c>norm2</c>, <c>conv2</c>,
+/// <c>conv_shortcut</c>.
 /// </summary>
 internal sealed class UNetResidualBlock
 {

@@ -12,8 +12,8 @@ namespace Retouch.Denoisers.UNet;
 internal sealed record UNetTransformerShape(int Channels, int Heads, int Layers, int? ContextWidth, bool OnlyCross);
 
 /// <summary>
-/// Pixels as tokens through transformer blocks, added to the input (Rombach et al. 2022, appendix E.2.1). Keys: <c>norm</c>, <c>proj_in</c>,
-/// <c>transformer_blocks.*</c>, <c>proj_out</c>.
+/// Pixels as tokens through transformer blocks, added to the input (Rombach et al. 2022, appendix E.2.1). Keys: <c>norm</c>,
+/// <c>proj_in</c>, <c>transformer_blocks.*</c>, <c>proj_out</c>.
 /// </summary>
 internal sealed class UNetTransformer
 {
@@ -33,7 +33,12 @@ internal sealed class UNetTransformer
             _enterTokens = new Linear(path / "proj_in", shape.Channels, shape.Channels);
         else
             _enterMap = new Conv2d(path / "proj_in", shape.Channels, shape.Channels, kernel: 1);
-        _blocks = [.. Enumerable.Range(0, shape.Layers).Select(k => new UNetTransformerBlock(path / "transformer_blocks" / k, shape, config.UpcastAttention))];
+        _blocks =
+        [
+            .. Enumerable
+                .Range(0, shape.Layers)
+                .Select(k => new UNetTransformerBlock(path / "transformer_blocks" / k, shape, config.UpcastAttention)),
+        ];
         if (config.UseLinearProjection)
             _leaveTokens = new Linear(path / "proj_out", shape.Channels, shape.Channels);
         else
@@ -78,8 +83,8 @@ internal sealed class UNetTransformer
 }
 
 /// <summary>
-/// Self-attention, attention to the text where there is one, and a gated feed-forward network, each behind a normalisation and added to its input. Keys:
-/// <c>norm1</c>, <c>attn1</c>, <c>norm2</c>, <c>attn2</c>, <c>norm3</c>, <c>ff.net.0.proj</c>, <c>ff.net.2</c>.
+/// Self-attention, attention to the text where there is one, and a gated feed-forward network, each behind a normalisation and added to its
+/// input. Keys: <c>norm1</c>, <c>attn1</c>, <c>norm2</c>, <c>attn2</c>, <c>norm3</c>, <c>ff.net.0.proj</c>, <c>ff.net.2</c>.
 /// </summary>
 internal sealed class UNetTransformerBlock
 {
@@ -160,9 +165,12 @@ internal sealed class UNetTransformerBlock
 /// <param name="bias">Whether query, key and value have biases.</param>
 internal sealed class UNetAttention(ParameterPath path, int width, int contextWidth, int heads, bool upcast, bool bias = false)
 {
-    private readonly int _heads = heads >= 1 && width % heads == 0
-        ? heads
-        : throw new Core.Errors.InputException($"{path.Name}: {width} channels cannot be split into {heads} heads. Check attention_head_dim in config.json.");
+    private readonly int _heads =
+        heads >= 1 && width % heads == 0
+            ? heads
+            : throw new Core.Errors.InputException(
+                $"{path.Name}: {width} channels cannot be split into {heads} heads. Check attention_head_dim in config.json."
+            );
 
     private readonly Linear _query = new(path / "to_q", width, width, bias);
     private readonly Linear _key = new(path / "to_k", contextWidth, width, bias);

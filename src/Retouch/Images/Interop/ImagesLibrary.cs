@@ -9,8 +9,9 @@ internal static class ImagesLibrary
 {
     public const string Name = "retouch_images";
 
-    private static readonly Lazy<NativeFile> Library =
-        new(static () => NativeFile.Load(Name, "retouch_images_abi", "Install libvips (Debian: libvips-dev)."));
+    private static readonly Lazy<NativeFile> Library = new(static () =>
+        NativeFile.Load(Name, "retouch_images_abi", "Install libvips (Debian: libvips-dev).")
+    );
 
     /// <summary>The file that was loaded.</summary>
     public static string LoadedFrom => Library.Value.Path;
@@ -22,6 +23,7 @@ internal static class ImagesLibrary
         var handle = Library.Value.Handle;
         NativeLibrary.SetDllImportResolver(
             typeof(ImagesLibrary).Assembly,
-            (name, _, _) => string.Equals(name, Name, StringComparison.Ordinal) ? handle : 0);
+            (name, _, _) => string.Equals(name, Name, StringComparison.Ordinal) ? handle : 0
+        );
     }
 }

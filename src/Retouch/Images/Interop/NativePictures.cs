@@ -37,7 +37,16 @@ internal static unsafe partial class NativePictures
             fixed (byte* bytes = data)
             {
                 var status = retouch_images_decode(
-                    bytes, data.Length, reading.MaxPixels, reading.MinSide, reading.UseProfile ? 1 : 0, &pixels, &info, reason, ReasonCapacity);
+                    bytes,
+                    data.Length,
+                    reading.MaxPixels,
+                    reading.MinSide,
+                    reading.UseProfile ? 1 : 0,
+                    &pixels,
+                    &info,
+                    reason,
+                    ReasonCapacity
+                );
                 Check(status, reason);
             }
 
@@ -62,7 +71,16 @@ internal static unsafe partial class NativePictures
             fixed (byte* rgb = picture.Pixels)
             {
                 var status = retouch_images_encode(
-                    rgb, picture.Width, picture.Height, (int)format, quality, &encoded, &length, reason, ReasonCapacity);
+                    rgb,
+                    picture.Width,
+                    picture.Height,
+                    (int)format,
+                    quality,
+                    &encoded,
+                    &length,
+                    reason,
+                    ReasonCapacity
+                );
                 Check(status, reason);
             }
 
@@ -89,7 +107,10 @@ internal static unsafe partial class NativePictures
             // An empty span has no address.
             byte none = 0;
             fixed (byte* bytes = text)
-                Check(retouch_images_normalise(bytes is null ? &none : bytes, text.Length, form, &result, &length, reason, ReasonCapacity), reason);
+                Check(
+                    retouch_images_normalise(bytes is null ? &none : bytes, text.Length, form, &result, &length, reason, ReasonCapacity),
+                    reason
+                );
             return Encoding.UTF8.GetString(new ReadOnlySpan<byte>(result, checked((int)length)));
         }
         finally
@@ -104,7 +125,9 @@ internal static unsafe partial class NativePictures
         if (retouch_images_abi() != Abi)
         {
             throw new EnvironmentException(
-                $"'{ImagesLibrary.LoadedFrom}' is of another version than this program; run eng/build-native.sh images, or ./retouch doctor.");
+                $"'{ImagesLibrary.LoadedFrom}' is of another version than this program; run eng/build-native.sh images, or "
+                    + $"./retouch doctor."
+            );
         }
 
         var reason = stackalloc byte[ReasonCapacity];
@@ -125,7 +148,15 @@ internal static unsafe partial class NativePictures
     private static string Text(byte* reason) => Marshal.PtrToStringUTF8((nint)reason) ?? "";
 
     private static PictureInfo Managed(in NativeInfo info) =>
-        new((PictureFormat)info.Format, info.FullWidth, info.FullHeight, info.Orientation, info.HasAlpha != 0, info.HasProfile != 0, info.Bits);
+        new(
+            (PictureFormat)info.Format,
+            info.FullWidth,
+            info.FullHeight,
+            info.Orientation,
+            info.HasAlpha != 0,
+            info.HasProfile != 0,
+            info.Bits
+        );
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial int retouch_images_abi();
@@ -141,14 +172,40 @@ internal static unsafe partial class NativePictures
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial int retouch_images_decode(
-        byte* data, long length, long maxPixels, int minSide, int useProfile, byte** pixels, NativeInfo* info, byte* reason, int capacity);
+        byte* data,
+        long length,
+        long maxPixels,
+        int minSide,
+        int useProfile,
+        byte** pixels,
+        NativeInfo* info,
+        byte* reason,
+        int capacity
+    );
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial int retouch_images_encode(
-        byte* rgb, int width, int height, int format, int quality, byte** encoded, long* length, byte* reason, int capacity);
+        byte* rgb,
+        int width,
+        int height,
+        int format,
+        int quality,
+        byte** encoded,
+        long* length,
+        byte* reason,
+        int capacity
+    );
 
     [LibraryImport(ImagesLibrary.Name)]
-    private static partial int retouch_images_normalise(byte* text, long length, int form, byte** result, long* resultLength, byte* reason, int capacity);
+    private static partial int retouch_images_normalise(
+        byte* text,
+        long length,
+        int form,
+        byte** result,
+        long* resultLength,
+        byte* reason,
+        int capacity
+    );
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial void retouch_images_free(void* memory);

@@ -38,12 +38,16 @@ public sealed record AutoencoderLossOptions
     {
         require(KlWeight >= 0, $"autoencoderLoss.klWeight is {KlWeight}; it is at least 0");
         require(PyramidWeight >= 0, $"autoencoderLoss.pyramidWeight is {PyramidWeight}; it is at least 0");
-        require(PyramidLevels is null || PyramidWeight > 0, "autoencoderLoss.pyramidLevels is given, but pyramidWeight is 0; it would do nothing");
+        require(
+            PyramidLevels is null || PyramidWeight > 0,
+            "autoencoderLoss.pyramidLevels is given, but pyramidWeight is 0; it would do nothing"
+        );
         require(PyramidLevels is null or (>= 1 and <= 10), $"autoencoderLoss.pyramidLevels is {PyramidLevels}; it lies between 1 and 10");
     }
 }
 
-/// <summary>Reconstruction + KL (+ Laplacian pyramid): how the autoencoder of a latent diffusion model is trained (Rombach et al. 2022, appendix G), without a discriminator.</summary>
+/// <summary>Reconstruction + KL (+ Laplacian pyramid): how the autoencoder of a latent diffusion model is trained (Rombach et al. 2022,
+/// appendix G), without a discriminator.</summary>
 /// <param name="options">Validated options.</param>
 public sealed class AutoencoderLoss(AutoencoderLossOptions options)
 {
@@ -62,18 +66,32 @@ public sealed class AutoencoderLoss(AutoencoderLossOptions options)
             ("kl", posterior.Kl().Mean() * (1.0 / posterior.Mean.Shape.Skip(1).Aggregate(static (a, b) => a * b)), options.KlWeight),
         ];
         if (options.PyramidWeight > 0)
-            terms.Add(("pyramid", LaplacianPyramid.Distance(difference, options.PyramidLevels ?? LaplacianPyramid.DefaultLevels(difference)), options.PyramidWeight));
+            terms.Add(
+                (
+                    "pyramid",
+                    LaplacianPyramid.Distance(difference, options.PyramidLevels ?? LaplacianPyramid.DefaultLevels(difference)),
+                    options.PyramidWeight
+                )
+            );
         var total = terms.Select(static t => t.Raw * t.Weight).Aggregate(static (a, b) => a + b);
         var sum = terms.Sum(static t => t.Raw.Item() * t.Weight);
         var mse = difference.Detach().Square().Mean().Item();
         return new LossTerms(
             scope.Keep(total),
-            [.. terms.Select(t => new LossTerm(t.Name, t.Raw.Item(), t.Raw.Item() * t.Weight, sum == 0 ? 0 : t.Raw.Item() * t.Weight / sum))],
+            [
+                .. terms.Select(t => new LossTerm(
+                    t.Name,
+                    t.Raw.Item(),
+                    t.Raw.Item() * t.Weight,
+                    sum == 0 ? 0 : t.Raw.Item() * t.Weight / sum
+                )),
+            ],
             new Dictionary<string, HealthFigure>(StringComparer.Ordinal)
             {
                 // The range [−1, 1] spans 2, so the peak signal's power is 4.
                 ["reconstruction/psnr"] = new(HealthKind.Ratio, 10 * Math.Log10(4 / Math.Max(mse, 1e-12)), 1),
                 ["latent/deviation"] = new(HealthKind.Ratio, posterior.Mean.Detach().Std([0L, 1, 2, 3], 1).Item(), 1),
-            });
+            }
+        );
     }
 }

@@ -4,8 +4,9 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Autoencoder;
 
 /// <summary>
-/// Mean absolute difference in each band of a Laplacian pyramid (Burt and Adelson 1983), averaged over the bands. Summed over pixels that is the factor 2^(2·level) of
-/// Bojanowski et al. 2018 (arXiv 1707.05776): errors of fine texture and of broad shading count alike, where a plain pixel error sees mostly the latter.
+/// Mean absolute difference in each band of a Laplacian pyramid (Burt and Adelson 1983), averaged over the bands. Summed over pixels that
+/// is the factor 2^(2·level) of Bojanowski et al. 2018 (arXiv 1707.05776): errors of fine texture and of broad shading count alike, where a
+/// plain pixel error sees mostly the latter.
 /// </summary>
 public static class LaplacianPyramid
 {
@@ -26,7 +27,10 @@ public static class LaplacianPyramid
         return levels;
     }
 
-    /// <summary>The distance between two images, given their difference: the pyramid is linear, so the difference's bands are the bands' differences.</summary>
+    /// <summary>
+    /// The distance between two images, given their difference: the pyramid is linear, so the difference's bands are the bands'
+    /// differences.
+    /// </summary>
     /// <param name="difference">[batch, channels, height, width].</param>
     /// <param name="levels">Bands; the last is the low-pass rest.</param>
     /// <returns>A scalar.</returns>
@@ -35,7 +39,10 @@ public static class LaplacianPyramid
     {
         ArgumentNullException.ThrowIfNull(difference);
         if (Math.Min(difference.Shape[2], difference.Shape[3]) >> (levels - 1) < 1)
-            throw new InputException($"Pictures of {difference.Shape[3]}×{difference.Shape[2]} pixels cannot be halved {levels - 1} times. Ask for fewer pyramid levels.");
+            throw new InputException(
+                $"Pictures of {difference.Shape[3]}×{difference.Shape[2]} pixels cannot be halved {levels - 1} times. Ask for "
+                    + $"fewer pyramid levels."
+            );
         var current = difference;
         Tensor? total = null;
         for (var level = 0; level < levels; level++)
@@ -52,8 +59,8 @@ public static class LaplacianPyramid
     }
 
     /// <summary>
-    /// Binomial blur (1 3 3 1)/8 in both directions, then every other pixel. An even kernel puts the result between two pixels, where bilinear enlargement
-    /// expects it: a constant or a slope leaves nothing in the bands. Borders repeat the last pixel.
+    /// Binomial blur (1 3 3 1)/8 in both directions, then every other pixel. An even kernel puts the result between two pixels, where
+    /// bilinear enlargement expects it: a constant or a slope leaves nothing in the bands. Borders repeat the last pixel.
     /// </summary>
     private static Tensor Reduce(Tensor x)
     {

@@ -30,13 +30,17 @@ internal static class FeatureLoss
         using var scope = TensorScope.Enter();
         var mask = settings.Mask is { } m ? OutlierMask.Compute(m.Source == MaskSource.Target ? target : estimate.Detach(), m) : null;
         var pixels = target.Shape[2] * target.Shape[3];
-        var kept = mask is null ? Ops.Full([target.Shape[0], target.Shape[1]], pixels, dtype: target.DType, device: target.Device) : mask.Sum([2L, 3]);
+        var kept = mask is null
+            ? Ops.Full([target.Shape[0], target.Shape[1]], pixels, dtype: target.DType, device: target.Device)
+            : mask.Sum([2L, 3]);
         var count = kept.ClampMin(1).Reshape([target.Shape[0], target.Shape[1], 1, 1]);
         var (a, b) = Normalise(target, estimate, mask, count, settings);
         var difference = settings.Difference == FeatureDifference.Absolute ? (a - b).Abs() : (a - b).Square();
         var sum = Masked(difference, mask).Sum([2L, 3]);
         var loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
-        Tensor error, targetVariance, estimateVariance;
+        Tensor error,
+            targetVariance,
+            estimateVariance;
         using (Autograd.NoGrad())
         {
             error = Masked((target - estimate).Square(), mask).Sum([2L, 3]);
@@ -44,10 +48,22 @@ internal static class FeatureLoss
             estimateVariance = Moments(estimate, mask, count).Variance.Reshape(kept.Shape);
         }
 
-        return new FeatureTerms(scope.Keep(loss), scope.Keep(kept), scope.Keep(error), scope.Keep(targetVariance), scope.Keep(estimateVariance));
+        return new FeatureTerms(
+            scope.Keep(loss),
+            scope.Keep(kept),
+            scope.Keep(error),
+            scope.Keep(targetVariance),
+            scope.Keep(estimateVariance)
+        );
     }
 
-    private static (Tensor Target, Tensor Estimate) Normalise(Tensor target, Tensor estimate, Tensor? mask, Tensor count, FeatureSettings settings)
+    private static (Tensor Target, Tensor Estimate) Normalise(
+        Tensor target,
+        Tensor estimate,
+        Tensor? mask,
+        Tensor count,
+        FeatureSettings settings
+    )
     {
         if (settings.Normalisation == Normalisation.None)
             return (target, estimate);
@@ -78,12 +94,13 @@ internal static class FeatureLoss
     }
 
     /// <summary>The same values, of whose gradient only a part gets through.</summary>
-    private static Tensor Leaking(Tensor x, double part) => part switch
-    {
-        1 => x,
-        0 => x.Detach(),
-        _ => x.Detach() + (part * (x - x.Detach())),
-    };
+    private static Tensor Leaking(Tensor x, double part) =>
+        part switch
+        {
+            1 => x,
+            0 => x.Detach(),
+            _ => x.Detach() + (part * (x - x.Detach())),
+        };
 
     /// <summary>Mean and biased variance over the kept pixels: [batch, channels, 1, 1]; 0 where none is kept.</summary>
     private static (Tensor Mean, Tensor Variance) Moments(Tensor x, Tensor? mask, Tensor count)
@@ -95,7 +112,8 @@ internal static class FeatureLoss
     private static Tensor Whiten(Tensor x, (Tensor Mean, Tensor Deviation) statistics) => (x - statistics.Mean) / statistics.Deviation;
 
     // Outliers are no part of a norm, as in the reference. The floor stands under the root too: the root of 0 has no gradient.
-    private static Tensor ChannelNorm(Tensor x, Tensor? mask) => (Masked(x.Square(), mask).Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt() + NormFloor;
+    private static Tensor ChannelNorm(Tensor x, Tensor? mask) =>
+        (Masked(x.Square(), mask).Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt() + NormFloor;
 
     // A product, not a selection: a feature that is not finite makes the loss not finite, instead of passing for an outlier.
     private static Tensor Masked(Tensor x, Tensor? mask) => mask is null ? x : x * mask;

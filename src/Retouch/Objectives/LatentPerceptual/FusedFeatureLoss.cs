@@ -3,32 +3,48 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// <see cref="FeatureLoss"/> as one pass over the maps, with the gradient in closed form (native/torch/feature_loss.cpp), on the CPU. The graph keeps the
+/// <see cref="FeatureLoss"/> as one pass over the maps, with the gradient in closed form (native/torch/feature_loss.cpp), on the CPU. The
+/// graph keeps the
 /// features and a byte a pixel, where separate operators keep a dozen maps.
 /// </summary>
 internal static class FusedFeatureLoss
 {
     // Columns of the statistics that the kernel puts out.
-    private const int Kept = 0, SquaredError = 1, TargetVariance = 3, EstimateVariance = 5;
+    private const int Kept = 0,
+        SquaredError = 1,
+        TargetVariance = 3,
+        EstimateVariance = 5;
 
     /// <summary>Whether the kernel computes this.</summary>
     public static bool Supports(Tensor features, FeatureSettings settings) =>
         features is { Device.Type: DeviceType.Cpu, DType: DType.Float32 or DType.Float64 }
-        && settings is { Normalisation: Normalisation.Standardise or Normalisation.None }
-        and not { Normalisation: Normalisation.Standardise, Statistics: StatisticsSource.Own, Difference: FeatureDifference.Absolute };
+        && settings
+            is { Normalisation: Normalisation.Standardise or Normalisation.None }
+                and not {
+                    Normalisation: Normalisation.Standardise,
+                    Statistics: StatisticsSource.Own,
+                    Difference: FeatureDifference.Absolute
+                };
 
     /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings)"/>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
     {
         using var scope = TensorScope.Enter();
-        Tensor f, g, loss, statistics, mask;
+        Tensor f,
+            g,
+            loss,
+            statistics,
+            mask;
         Tensor Column(int k) => scope.Keep(statistics.Select(2, k));
-        var statisticsOf = settings.Normalisation == Normalisation.None ? 0 : settings.Statistics switch
-        {
-            StatisticsSource.Estimate => 1,
-            StatisticsSource.Own => 2,
-            _ => 3,
-        };
+        var statisticsOf =
+            settings.Normalisation == Normalisation.None
+                ? 0
+                : settings.Statistics switch
+                {
+                    StatisticsSource.Estimate => 1,
+                    StatisticsSource.Own => 2,
+                    _ => 3,
+                };
         var absolute = settings.Difference == FeatureDifference.Absolute;
         using (Autograd.NoGrad())
         {
@@ -36,7 +52,19 @@ internal static class FusedFeatureLoss
             g = estimate.Detach().Contiguous();
             var m = settings.Mask;
             (loss, statistics, mask) = Ops.FeatureLoss(
-                f, g, statisticsOf, absolute, settings.Floor, m is not null, m?.Source == MaskSource.Target, m?.Quantile ?? 0, m?.Margin ?? 0, m?.Closing ?? 1, m?.Opening ?? 1, settings.Kept);
+                f,
+                g,
+                statisticsOf,
+                absolute,
+                settings.Floor,
+                m is not null,
+                m?.Source == MaskSource.Target,
+                m?.Quantile ?? 0,
+                m?.Margin ?? 0,
+                m?.Closing ?? 1,
+                m?.Opening ?? 1,
+                settings.Kept
+            );
         }
 
         if (Autograd.IsEnabled && estimate.RequiresGrad)
@@ -45,10 +73,25 @@ internal static class FusedFeatureLoss
             loss = Autograd.Function(
                 [estimate],
                 [loss],
-                flow => [flow[0] is { } gradient
-                    ? Ops.FeatureLossBackward(gradient, saved[0], saved[1], saved[2], saved[3], statisticsOf, absolute, settings.Floor, settings.Through, settings.Kept)
-                    : null],
-                () => Array.ForEach(saved, static t => t.Dispose()))[0];
+                flow =>
+                    [
+                        flow[0] is { } gradient
+                            ? Ops.FeatureLossBackward(
+                                gradient,
+                                saved[0],
+                                saved[1],
+                                saved[2],
+                                saved[3],
+                                statisticsOf,
+                                absolute,
+                                settings.Floor,
+                                settings.Through,
+                                settings.Kept
+                            )
+                            : null,
+                    ],
+                () => Array.ForEach(saved, static t => t.Dispose())
+            )[0];
         }
 
         return new FeatureTerms(scope.Keep(loss), Column(Kept), Column(SquaredError), Column(TargetVariance), Column(EstimateVariance));

@@ -7,7 +7,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what the
+/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what
+/// the
 /// decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
 /// </summary>
 public sealed class LatentPerceptualObjective : IDecodedObjective
@@ -19,7 +20,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Whose decoder is looked into.</param>
     /// <param name="name">Under which it is logged.</param>
-    /// <param name="resolution">Training size over the model's own; what threshold and windows are scaled by, unless the options say another number.</param>
+    /// <param name="resolution">Training size over the model's own; what threshold and windows are scaled by, unless the options say
+    /// another number.</param>
     /// <exception cref="UsageException">The options do not fit each other or this decoder.</exception>
     public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl", double resolution = 1)
     {
@@ -121,7 +123,10 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             var terms = FusedFeatureLoss.Supports(target, layer.Features)
                 ? FusedFeatureLoss.Compare(target, estimate, layer.Features)
                 : FeatureLoss.Compare(target, estimate, layer.Features);
-            var values = layer.Features.Normalisation == Normalisation.Standardise ? terms.Loss * Varied(terms.TargetVariance).To(terms.Loss.DType) : terms.Loss;
+            var values =
+                layer.Features.Normalisation == Normalisation.Standardise
+                    ? terms.Loss * Varied(terms.TargetVariance).To(terms.Loss.DType)
+                    : terms.Loss;
             losses[l] = layer.Weight * values.Mean([1L]);
             Watch(health, layer.Name, terms, values, target.Count);
         }
@@ -133,7 +138,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
     /// <summary>
-    /// 0 for maps in which the target is constant, 1 for others [batch, channels]: nothing is there to be compared in units of its variance. Constant is what
+    /// 0 for maps in which the target is constant, 1 for others [batch, channels]: nothing is there to be compared in units of its
+    /// variance. Constant is what
     /// varies less than a millionth of the layer's average.
     /// </summary>
     private static Tensor Varied(Tensor targetVariance)

@@ -8,7 +8,8 @@ public enum Normalisation
     /// <summary>Zero mean and unit variance over the pixels, per sample and channel ([LPL] eq. 2).</summary>
     Standardise,
 
-    /// <summary>Each pixel's channel vector divided by an L2 norm (LPIPS, Zhang et al. 2018; the reference of [LPL] in diffusers).</summary>
+    /// <summary>Each pixel's channel vector divided by an L2 norm (LPIPS, Zhang et al. 2018; the reference of [LPL] in
+    /// diffusers).</summary>
     ChannelNorm,
 
     /// <summary>Features as they are.</summary>
@@ -54,7 +55,8 @@ public enum NoiseWeighting
     /// <summary>1 under the gate ([LPL] eq. 2).</summary>
     None,
 
-    /// <summary>The min-SNR weight that the diffusion loss would have (Hang et al. 2023; an option of the reference in diffusers).</summary>
+    /// <summary>The min-SNR weight that the diffusion loss would have (Hang et al. 2023; an option of the reference in
+    /// diffusers).</summary>
     MinSnr,
 
     /// <summary>1/σ² = SNR: the error of ẑ0 in units of the noise.</summary>
@@ -127,7 +129,8 @@ public enum SampleReduction
 }
 
 /// <summary>
-/// Options of the latent perceptual loss. A member that is null takes the default named in its comment; it must be null where it would do nothing.
+/// Options of the latent perceptual loss. A member that is null takes the default named in its comment; it must be null where it would do
+/// nothing.
 /// </summary>
 public sealed record LatentPerceptualOptions
 {
@@ -138,8 +141,11 @@ public sealed record LatentPerceptualOptions
     [Description("w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.")]
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(DefaultGradientRatio);
 
-    /// <summary>Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little.</summary>
-    [Description("Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little.")]
+    /// <summary>Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives
+    /// little.</summary>
+    [Description(
+        "Which taps of the decoder, ascending from 0 (the mid block). Default: all but the last, which is the dearest and gives little."
+    )]
     public IReadOnlyList<int>? Taps { get; init; }
 
     /// <summary>Without taps: whether the last tap, at the image's resolution, is used too.</summary>
@@ -159,14 +165,16 @@ public sealed record LatentPerceptualOptions
     public StatisticsSource Statistics { get; init; } = StatisticsSource.Estimate;
 
     /// <summary>
-    /// With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. With 1 the loss favours an estimate of more
+    /// With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. With 1 the loss favours an
+    /// estimate of more
     /// variance than the truth, with 0 it does not (docs/results/lpl.md). Default 1.
     /// </summary>
     [Description("With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. Default 1.")]
     public double? StatisticsGradient { get; init; }
 
     /// <summary>
-    /// With standardise: added to a variance as a part of the target map's own, at least 0, so that a map in which the estimate hardly varies does not
+    /// With standardise: added to a variance as a part of the target map's own, at least 0, so that a map in which the estimate hardly
+    /// varies does not
     /// outweigh all others. Default 0.05.
     /// </summary>
     [Description("With standardise: added to a variance as a part of the target map's own, at least 0. Default 0.05.")]
@@ -180,7 +188,8 @@ public sealed record LatentPerceptualOptions
     [Description("Whether outliers are left out, of the statistics and of the loss.")]
     public bool Mask { get; init; } = true;
 
-    /// <summary>With mask: the first tap that is masked; 0 masks all. The reference in diffusers masks from the third on, 2. Default 0.</summary>
+    /// <summary>With mask: the first tap that is masked; 0 masks all. The reference in diffusers masks from the third on, 2. Default
+    /// 0.</summary>
     [Description("With mask: the first tap that is masked; 0 masks all. Default 0.")]
     public int? MaskFromTap { get; init; }
 
@@ -222,10 +231,14 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>
     /// Side of the images over the side for which threshold and windows were chosen. A σ threshold is multiplied by it (averaging over more
-    /// pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by its square, and windows are multiplied by it.
+    /// pixels takes away noise in this proportion: Esser et al. 2024, eq. 23), an SNR threshold divided by its square, and windows are
+    /// multiplied by it.
     /// Default: the training size over the model's own.
     /// </summary>
-    [Description("Scales threshold and windows: side of the images over the side for which they were chosen. Default: training size over the model's own.")]
+    [Description(
+        "Scales threshold and windows: side of the images over the side for which they were chosen. "
+            + "Default: training size over the model's own."
+    )]
     public double? ResolutionScale { get; init; }
 
     /// <summary>How the loss weights noise levels against each other.</summary>
@@ -262,5 +275,8 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>The part of the full weight at a step, in [0, 1].</summary>
     /// <param name="step">Optimiser steps done before it.</param>
-    internal double Ramp(long step) => step < StartStep ? 0 : RampSteps == 0 ? 1 : Math.Min(1, (step - StartStep + 1) / (double)RampSteps);
+    internal double Ramp(long step) =>
+        step < StartStep ? 0
+        : RampSteps == 0 ? 1
+        : Math.Min(1, (step - StartStep + 1) / (double)RampSteps);
 }

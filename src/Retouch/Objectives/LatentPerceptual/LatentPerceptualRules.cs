@@ -18,7 +18,11 @@ internal static class LatentPerceptualRules
         if (o.Taps is { } taps)
         {
             problems.When(taps.Count == 0 && !o.Rgb, "taps", "name at least one tap, or set rgb; leave the objective out to do without it");
-            problems.When(taps.Any(static t => t < 0) || taps.Zip(taps.Skip(1)).Any(static p => p.First >= p.Second), "taps", "must ascend from 0 without repetition");
+            problems.When(
+                taps.Any(static t => t < 0) || taps.Zip(taps.Skip(1)).Any(static p => p.First >= p.Second),
+                "taps",
+                "must ascend from 0 without repetition"
+            );
         }
 
         problems.When(o.Taps is not null && o.LastTap, "lastTap", "does nothing beside a list of taps");
@@ -26,19 +30,51 @@ internal static class LatentPerceptualRules
         Statistics(problems, o);
         problems.When(o.StartStep < 0, "startStep", "must be at least 0");
         problems.When(o.RampSteps < 0, "rampSteps", "must be at least 0");
-        problems.When(o.MinSnrGamma is not null && o.NoiseWeighting != NoiseWeighting.MinSnr, "minSnrGamma", "does nothing unless noiseWeighting is min-snr");
-        problems.When(o.MinSnrGamma is not (null or > 0) || o.MinSnrGamma == double.PositiveInfinity, "minSnrGamma", "must be a number above 0");
-        problems.When(o.DepthWeighting == DepthWeighting.Custom && o.DepthWeights is null, "depthWeights", "custom depth weighting needs the list");
-        problems.When(o.DepthWeighting != DepthWeighting.Custom && o.DepthWeights is not null, "depthWeights", "does nothing unless depthWeighting is custom");
+        problems.When(
+            o.MinSnrGamma is not null && o.NoiseWeighting != NoiseWeighting.MinSnr,
+            "minSnrGamma",
+            "does nothing unless noiseWeighting is min-snr"
+        );
+        problems.When(
+            o.MinSnrGamma is not (null or > 0) || o.MinSnrGamma == double.PositiveInfinity,
+            "minSnrGamma",
+            "must be a number above 0"
+        );
+        problems.When(
+            o.DepthWeighting == DepthWeighting.Custom && o.DepthWeights is null,
+            "depthWeights",
+            "custom depth weighting needs the list"
+        );
+        problems.When(
+            o.DepthWeighting != DepthWeighting.Custom && o.DepthWeights is not null,
+            "depthWeights",
+            "does nothing unless depthWeighting is custom"
+        );
         if (o.DepthWeights is { } weights)
         {
-            problems.When(weights.Any(static w => !double.IsFinite(w) || w < 0) || weights.All(static w => w == 0), "depthWeights", "must be finite, not negative and not all 0");
-            problems.When(o.Taps is not null && weights.Count != o.Taps.Count + (o.Rgb ? 1 : 0), "depthWeights", "needs one weight a tap, and one for the image where rgb is set");
+            problems.When(
+                weights.Any(static w => !double.IsFinite(w) || w < 0) || weights.All(static w => w == 0),
+                "depthWeights",
+                "must be finite, not negative and not all 0"
+            );
+            problems.When(
+                o.Taps is not null && weights.Count != o.Taps.Count + (o.Rgb ? 1 : 0),
+                "depthWeights",
+                "needs one weight a tap, and one for the image where rgb is set"
+            );
         }
 
         Gate(problems, o);
-        problems.When(o.PixelReduction == PixelReduction.Kept && !o.Mask, "pixelReduction", "without the mask all pixels are kept, so that 'kept' does nothing");
-        problems.When(o.SampleReduction == SampleReduction.Active && o.Gate == GateKind.None, "sampleReduction", "without a gate all samples are active, so that 'active' does nothing");
+        problems.When(
+            o.PixelReduction == PixelReduction.Kept && !o.Mask,
+            "pixelReduction",
+            "without the mask all pixels are kept, so that 'kept' does nothing"
+        );
+        problems.When(
+            o.SampleReduction == SampleReduction.Active && o.Gate == GateKind.None,
+            "sampleReduction",
+            "without a gate all samples are active, so that 'active' does nothing"
+        );
         return problems.List;
     }
 
@@ -46,7 +82,11 @@ internal static class LatentPerceptualRules
     public static IReadOnlyList<string> Check(LatentPerceptualOptions o, string path, IReadOnlyList<DecoderTap> taps)
     {
         var problems = new Problems(path);
-        problems.When(o.Taps?.Any(t => t >= taps.Count) == true, "taps", $"this decoder has the taps 0 to {taps.Count - 1} ({string.Join(", ", taps.Select(static t => t.Name))})");
+        problems.When(
+            o.Taps?.Any(t => t >= taps.Count) == true,
+            "taps",
+            $"this decoder has the taps 0 to {taps.Count - 1} ({string.Join(", ", taps.Select(static t => t.Name))})"
+        );
         var layers = (o.Taps?.Count ?? DefaultTaps(taps.Count, o.LastTap).Length) + (o.Rgb ? 1 : 0);
         problems.When(o.DepthWeights is { } weights && weights.Count != layers, "depthWeights", $"needs {layers} weights for this decoder");
         return problems.List;
@@ -57,14 +97,32 @@ internal static class LatentPerceptualRules
 
     private static void Statistics(Problems problems, LatentPerceptualOptions o)
     {
-        problems.When(o.Normalisation == Normalisation.None && o.Statistics != StatisticsSource.Estimate, "statistics", "does nothing with normalisation none");
+        problems.When(
+            o.Normalisation == Normalisation.None && o.Statistics != StatisticsSource.Estimate,
+            "statistics",
+            "does nothing with normalisation none"
+        );
         problems.When(
             o.StatisticsGradient is not null && (o.Normalisation == Normalisation.None || o.Statistics == StatisticsSource.Target),
             "statisticsGradient",
-            "does nothing: " + (o.Normalisation == Normalisation.None ? "normalisation none has no statistics" : "the target's statistics have no gradient"));
+            "does nothing: "
+                + (
+                    o.Normalisation == Normalisation.None
+                        ? "normalisation none has no statistics"
+                        : "the target's statistics have no gradient"
+                )
+        );
         problems.When(o.StatisticsGradient is not (null or (>= 0 and <= 1)), "statisticsGradient", "must lie in [0, 1]");
-        problems.When(o.VarianceFloor is not null && o.Normalisation != Normalisation.Standardise, "varianceFloor", "does nothing unless normalisation is standardise");
-        problems.When(o.VarianceFloor is not (null or >= 0) || o.VarianceFloor == double.PositiveInfinity, "varianceFloor", "must be a number, at least 0");
+        problems.When(
+            o.VarianceFloor is not null && o.Normalisation != Normalisation.Standardise,
+            "varianceFloor",
+            "does nothing unless normalisation is standardise"
+        );
+        problems.When(
+            o.VarianceFloor is not (null or >= 0) || o.VarianceFloor == double.PositiveInfinity,
+            "varianceFloor",
+            "must be a number, at least 0"
+        );
     }
 
     private static void Mask(Problems problems, LatentPerceptualOptions o)
@@ -76,7 +134,17 @@ internal static class LatentPerceptualRules
         problems.When(o.MaskFromTap is < 0, "maskFromTap", "must be at least 0");
         if (o.Mask)
             return;
-        foreach (var (given, member) in new[] { (o.MaskFromTap is not null, "maskFromTap"), (o.MaskSource is not null, "maskSource"), (o.Quantile is not null, "quantile"), (o.Margin is not null, "margin"), (o.Opening is not null, "opening"), (o.Closing is not null, "closing") })
+        foreach (
+            var (given, member) in new[]
+            {
+                (o.MaskFromTap is not null, "maskFromTap"),
+                (o.MaskSource is not null, "maskSource"),
+                (o.Quantile is not null, "quantile"),
+                (o.Margin is not null, "margin"),
+                (o.Opening is not null, "opening"),
+                (o.Closing is not null, "closing"),
+            }
+        )
             problems.When(given, member, "does nothing while the mask is off");
     }
 
@@ -84,9 +152,21 @@ internal static class LatentPerceptualRules
     {
         problems.When(o.Threshold is not (null or > 0), "threshold", "must be above 0");
         problems.When(o.Gate == GateKind.T && o.Threshold > 1, "threshold", "t lies in [0, 1]");
-        problems.When(o.Gate is GateKind.Snr or GateKind.Timestep or GateKind.T && o.Threshold is null, "threshold", $"a gate by {o.Gate} needs one");
+        problems.When(
+            o.Gate is GateKind.Snr or GateKind.Timestep or GateKind.T && o.Threshold is null,
+            "threshold",
+            $"a gate by {o.Gate} needs one"
+        );
         problems.When(o.Gate == GateKind.None && o.Threshold is not null, "threshold", "does nothing without a gate");
-        problems.When(o.ResolutionScale is not (null or > 0) || o.ResolutionScale == double.PositiveInfinity, "resolutionScale", "must be a number above 0");
-        problems.When(o.ResolutionScale is not (null or 1) && !o.Mask && o.Gate is not (GateKind.Sigma or GateKind.Snr), "resolutionScale", "does nothing without the mask and without a gate by sigma or SNR");
+        problems.When(
+            o.ResolutionScale is not (null or > 0) || o.ResolutionScale == double.PositiveInfinity,
+            "resolutionScale",
+            "must be a number above 0"
+        );
+        problems.When(
+            o.ResolutionScale is not (null or 1) && !o.Mask && o.Gate is not (GateKind.Sigma or GateKind.Snr),
+            "resolutionScale",
+            "does nothing without the mask and without a gate by sigma or SNR"
+        );
     }
 }

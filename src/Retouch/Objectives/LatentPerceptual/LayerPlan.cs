@@ -17,7 +17,14 @@ internal sealed record Layer(string Name, double Weight, FeatureSettings Feature
 /// <param name="Mask">How outliers are found; null keeps all pixels.</param>
 /// <param name="Kept">The sum over pixels is divided by those kept, not by all.</param>
 internal sealed record FeatureSettings(
-    Normalisation Normalisation, StatisticsSource Statistics, double Through, double Floor, FeatureDifference Difference, MaskSettings? Mask, bool Kept);
+    Normalisation Normalisation,
+    StatisticsSource Statistics,
+    double Through,
+    double Floor,
+    FeatureDifference Difference,
+    MaskSettings? Mask,
+    bool Kept
+);
 
 /// <summary>How outliers are found in a map.</summary>
 /// <param name="Source">Whose features decide.</param>
@@ -39,13 +46,23 @@ internal sealed class LayerPlan
         Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count, options.LastTap)];
         Rgb = options.Rgb;
         // Relative to the whole decoder, not to the taps that were asked for: a layer's loss must not depend on which others are on.
-        double first = all[0].Scale, deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
+        double first = all[0].Scale,
+            deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
         List<(string Name, int Tap, double Scale)> places = [.. Taps.Select(t => ($"tap{t}", t, (double)all[t].Scale))];
         if (Rgb)
             places.Add(("rgb", all.Count, autoencoder.Downsampling));
         var share = options.LayerReduction == LayerReduction.Mean ? 1.0 / places.Count : 1;
-        Layers = [.. places.Select((p, k) =>
-            new Layer(p.Name, share * DepthWeight(options, p.Scale / first, k), Features(options, p.Tap, deepest / p.Scale, resolution)))];
+        Layers =
+        [
+            .. places.Select(
+                (p, k) =>
+                    new Layer(
+                        p.Name,
+                        share * DepthWeight(options, p.Scale / first, k),
+                        Features(options, p.Tap, deepest / p.Scale, resolution)
+                    )
+            ),
+        ];
     }
 
     /// <summary>Taps, ascending.</summary>
@@ -58,31 +75,39 @@ internal sealed class LayerPlan
     public IReadOnlyList<Layer> Layers { get; }
 
     /// <summary>
-    /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be odd to be
+    /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be
+    /// odd to be
     /// centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
     /// </summary>
     internal static int Window(double side, double down, bool opening)
     {
         var k = Math.Max((int)Math.Ceiling((side / down) - 1e-9), 1);
-        return k % 2 == 1 ? k : opening ? k + 1 : k - 1;
+        return k % 2 == 1 ? k
+            : opening ? k + 1
+            : k - 1;
     }
 
-    private static double DepthWeight(LatentPerceptualOptions options, double upscaling, int place) => options.DepthWeighting switch
-    {
-        DepthWeighting.Inverse => 1 / upscaling,
-        DepthWeighting.Exponential => Math.Pow(2, -upscaling),
-        DepthWeighting.Uniform => 1,
-        _ => options.DepthWeights![place],
-    };
+    private static double DepthWeight(LatentPerceptualOptions options, double upscaling, int place) =>
+        options.DepthWeighting switch
+        {
+            DepthWeighting.Inverse => 1 / upscaling,
+            DepthWeighting.Exponential => Math.Pow(2, -upscaling),
+            DepthWeighting.Uniform => 1,
+            _ => options.DepthWeights![place],
+        };
 
     private static FeatureSettings Features(LatentPerceptualOptions o, int tap, double down, double resolution)
     {
-        var mask = !o.Mask || tap < (o.MaskFromTap ?? 0) ? null : new MaskSettings(
-            o.MaskSource ?? MaskSource.Estimate,
-            o.Quantile ?? 0.02,
-            o.Margin ?? 2,
-            Window((o.Closing ?? 3) * resolution, down, opening: false),
-            Window((o.Opening ?? 5) * resolution, down, opening: true));
+        var mask =
+            !o.Mask || tap < (o.MaskFromTap ?? 0)
+                ? null
+                : new MaskSettings(
+                    o.MaskSource ?? MaskSource.Estimate,
+                    o.Quantile ?? 0.02,
+                    o.Margin ?? 2,
+                    Window((o.Closing ?? 3) * resolution, down, opening: false),
+                    Window((o.Opening ?? 5) * resolution, down, opening: true)
+                );
         return new FeatureSettings(
             o.Normalisation,
             o.Statistics,
@@ -90,6 +115,7 @@ internal sealed class LayerPlan
             o.VarianceFloor ?? LatentPerceptualRules.DefaultFloor,
             o.Difference,
             mask,
-            o.PixelReduction == PixelReduction.Kept);
+            o.PixelReduction == PixelReduction.Kept
+        );
     }
 }

@@ -2,7 +2,9 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>Finds the pixels of feature maps that are no outliers ([LPL], appendix on outliers, with the guards that its pseudo-code lacks).</summary>
+/// <summary>
+/// Finds the pixels of feature maps that are no outliers ([LPL], appendix on outliers, with the guards that its pseudo-code lacks).
+/// </summary>
 internal static class OutlierMask
 {
     /// <summary>1 where a pixel is kept, 0 where it is an outlier, in the features' type; a constant for differentiation.</summary>
@@ -33,7 +35,9 @@ internal static class OutlierMask
         return (scope.Keep(q1.Unsqueeze(3)), scope.Keep(q2.Unsqueeze(3)));
     }
 
-    /// <summary>The ranks of both quantiles among <paramref name="n"/> values, from 1; int(n·quantile) is 0 for small maps, hence the guard.</summary>
+    /// <summary>
+    /// The ranks of both quantiles among <paramref name="n"/> values, from 1; int(n·quantile) is 0 for small maps, hence the guard.
+    /// </summary>
     public static (long Low, long High) Ranks(long n, double quantile) =>
         (Math.Max(1, (long)(n * quantile)), Math.Max(1, (long)(n * (1 - quantile))));
 

@@ -19,7 +19,5 @@ public sealed class AdaptersOffReference(IDenoiser denoiser, LowRankAdapters ada
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

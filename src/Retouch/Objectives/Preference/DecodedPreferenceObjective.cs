@@ -5,7 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Preference on errors behind the decoder ([PIX] eq. 5 and 7), or in its layers: another objective's error of a sample, for winners and losers, and for the reference
+/// Preference on errors behind the decoder ([PIX] eq. 5 and 7), or in its layers: another objective's error of a sample, for winners and
+/// losers, and for the reference
 /// against the same decoded targets.
 /// </summary>
 public sealed class DecodedPreferenceObjective : IDecodedObjective
@@ -14,7 +15,13 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     private readonly PreferenceOptions _options;
     private readonly PairLoss _loss;
 
-    private DecodedPreferenceObjective(IDecodedObjective error, PreferenceSpace space, PreferenceOptions options, TermWeight weight, double beta)
+    private DecodedPreferenceObjective(
+        IDecodedObjective error,
+        PreferenceSpace space,
+        PreferenceOptions options,
+        TermWeight weight,
+        double beta
+    )
     {
         _error = error;
         _options = options;
@@ -38,7 +45,13 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
         ArgumentNullException.ThrowIfNull(options);
         var both = options.Space == PreferenceSpace.Both;
         var error = new PixelObjective(new PixelOptions { Estimate = options.Estimate, Target = options.Target }, "preference_pixel");
-        return new(error, PreferenceSpace.Pixel, options, both ? options.PixelWeight ?? 1.0 : options.Weight, both ? options.FullPixelBeta : options.FullBeta);
+        return new(
+            error,
+            PreferenceSpace.Pixel,
+            options,
+            both ? options.PixelWeight ?? 1.0 : options.Weight,
+            both ? options.FullPixelBeta : options.FullBeta
+        );
     }
 
     /// <summary>Preference on decoder features.</summary>
@@ -78,6 +91,13 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     {
         ArgumentNullException.ThrowIfNull(losses);
         var pairs = PairLoss.PairsOf(inputs);
-        return _loss.Evaluate(losses.Values, _loss.Precomputed(pairs) ?? losses.Reference, losses.Active, pairs.Count, active => Divisor(inputs, SampleRole.Paired, active), health);
+        return _loss.Evaluate(
+            losses.Values,
+            _loss.Precomputed(pairs) ?? losses.Reference,
+            losses.Active,
+            pairs.Count,
+            active => Divisor(inputs, SampleRole.Paired, active),
+            health
+        );
     }
 }

@@ -5,7 +5,9 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>The network as it was before training, which DPO compares with: a frozen copy, or the trained one with what training added switched off.</summary>
+/// <summary>
+/// The network as it was before training, which DPO compares with: a frozen copy, or the trained one with what training added switched off.
+/// </summary>
 public interface IReferencePredictor : IDisposable
 {
     /// <summary>Predicts what <see cref="IDenoiser.Predict"/> did before training. Called with recording off.</summary>

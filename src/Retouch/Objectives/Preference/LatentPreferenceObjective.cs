@@ -2,7 +2,9 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>Preference on the errors of the network's output ([PIX] eq. 4 and 6), in its own parametrisation: ‖ε̂ − ε‖², ‖v̂ − v‖² and so on.</summary>
+/// <summary>
+/// Preference on the errors of the network's output ([PIX] eq. 4 and 6), in its own parametrisation: ‖ε̂ − ε‖², ‖v̂ − v‖² and so on.
+/// </summary>
 /// <param name="options">Validated options.</param>
 public sealed class LatentPreferenceObjective(PreferenceOptions options) : ILatentObjective
 {

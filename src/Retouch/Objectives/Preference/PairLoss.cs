@@ -25,16 +25,30 @@ internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOpt
     /// <param name="pairs">Pairs of the batch.</param>
     /// <param name="divisor">From the number of pairs that take part to what their sum is divided by.</param>
     /// <param name="health">Takes accuracy, margin and errors.</param>
-    public Tensor Evaluate(Tensor errors, Tensor? reference, IReadOnlyList<bool>? active, int pairs, Func<int, double> divisor, HealthLog health)
+    public Tensor Evaluate(
+        Tensor errors,
+        Tensor? reference,
+        IReadOnlyList<bool>? active,
+        int pairs,
+        Func<int, double> divisor,
+        HealthLog health
+    )
     {
         if (options.NeedsReference && reference is null)
-            throw new ArgumentException("DPO compares with a reference; neither its prediction nor its errors were given.", nameof(reference));
+            throw new ArgumentException(
+                "DPO compares with a reference; neither its prediction nor its errors were given.",
+                nameof(reference)
+            );
         using var scope = TensorScope.Enter();
-        long[] rows = [.. Enumerable.Range(0, pairs).Where(k => active is null || (active[k] && active[pairs + k])).Select(static k => (long)k)];
+        long[] rows =
+        [
+            .. Enumerable.Range(0, pairs).Where(k => active is null || (active[k] && active[pairs + k])).Select(static k => (long)k),
+        ];
         var winners = Pick(errors, rows, 0, pairs);
         var losers = Pick(errors, rows, pairs, pairs);
         var difference = losers - winners;
-        Tensor? referenceWinners = null, referenceLosers = null;
+        Tensor? referenceWinners = null,
+            referenceLosers = null;
         if (options.NeedsReference)
         {
             referenceWinners = Pick(reference!.Detach(), rows, 0, pairs);
@@ -69,10 +83,11 @@ internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOpt
         return rows.Length == pairs ? part : part.IndexSelect(0, Tensor.From(rows).To(errors.Device));
     }
 
-    private Tensor Link(Tensor z) => options.Link switch
-    {
-        PreferenceLink.Ipo => (z - 0.5).Square(),
-        PreferenceLink.Hinge => (1 - z).Relu(),
-        _ => -z.LogSigmoid(),
-    };
+    private Tensor Link(Tensor z) =>
+        options.Link switch
+        {
+            PreferenceLink.Ipo => (z - 0.5).Square(),
+            PreferenceLink.Hinge => (1 - z).Relu(),
+            _ => -z.LogSigmoid(),
+        };
 }

@@ -6,7 +6,8 @@ namespace Retouch.Objectives.Preference;
 /// <summary>What a pair's two errors are measured against.</summary>
 public enum PreferenceMethod
 {
-    /// <summary>Against a reference's errors on the same pair (Rafailov et al. 2023; Wallace et al. 2023 for diffusion; [PIX] eq. 4 and 5).</summary>
+    /// <summary>Against a reference's errors on the same pair (Rafailov et al. 2023; Wallace et al. 2023 for diffusion; [PIX] eq. 4 and
+    /// 5).</summary>
     Dpo,
 
     /// <summary>Against each other, without a reference (Meng et al. 2024; [PIX] eq. 6 and 7).</summary>
@@ -65,10 +66,12 @@ public enum PairNoise
 /// <summary>Where the errors of DPO's reference come from.</summary>
 public enum ReferenceKind
 {
-    /// <summary>The reference predicts in every step: a frozen copy of the network, or with adapters the network with them switched off.</summary>
+    /// <summary>The reference predicts in every step: a frozen copy of the network, or with adapters the network with them switched
+    /// off.</summary>
     Live,
 
-    /// <summary>The network's errors on the pairs, times and noises of all steps are computed before the first step and kept on the disk: no copy, and no second prediction in a step.</summary>
+    /// <summary>The network's errors on the pairs, times and noises of all steps are computed before the first step and kept on the disk:
+    /// no copy, and no second prediction in a step.</summary>
     Precomputed,
 }
 
@@ -83,8 +86,10 @@ public enum BetaScaling
 }
 
 /// <summary>
-/// Preference post-training on pairs of a winner and a loser (Zhang et al. 2024, <em>Pixel-Space Post-Training of Latent Diffusion Models</em>, eq. 4–7). A pair's
-/// margin is z = −β·((e_w − r_w) − (e_l − r_l)) − γ, with the errors e of the network and r of the reference (0 for SimPO). A member that is null
+/// Preference post-training on pairs of a winner and a loser (Zhang et al. 2024, <em>Pixel-Space Post-Training of Latent Diffusion
+/// Models</em>, eq. 4–7). A pair's
+/// margin is z = −β·((e_w − r_w) − (e_l − r_l)) − γ, with the errors e of the network and r of the reference (0 for SimPO). A member that
+/// is null
 /// takes the default named in its comment; it must be null where it would do nothing.
 /// </summary>
 public sealed record PreferenceOptions
@@ -94,7 +99,10 @@ public sealed record PreferenceOptions
     public PreferenceMethod Method { get; init; } = PreferenceMethod.Dpo;
 
     /// <summary>With dpo: where the reference's errors come from, live or precomputed. Default live.</summary>
-    [Description("With dpo: live (the reference predicts in every step: a frozen copy, or with lora the network without its adapters) or precomputed (its errors for all steps, before the first one). Default live.")]
+    [Description(
+        "With dpo: live (the reference predicts in every step: a frozen copy, or with lora the network without its adapters) or "
+            + "precomputed (its errors for all steps, before the first one). Default live."
+    )]
     public ReferenceKind? Reference { get; init; }
 
     /// <summary>How a pair's margin becomes a loss: log-sigmoid, ipo or hinge.</summary>
@@ -122,15 +130,20 @@ public sealed record PreferenceOptions
     public double? Gamma { get; init; }
 
     /// <summary>Whether squared differences are averaged or added up. Default mean; features have a reduction of their own.</summary>
-    [Description("Whether squared differences are averaged or added up: mean or sum. Default mean; features have a reduction of their own.")]
+    [Description(
+        "Whether squared differences are averaged or added up: mean or sum. Default mean; features have a reduction of their own."
+    )]
     public ErrorReduction? Reduction { get; init; }
 
     /// <summary>Whether winner and loser get the same noise.</summary>
     [Description("Whether winner and loser get the same noise: shared or separate.")]
     public PairNoise Noise { get; init; } = PairNoise.Shared;
 
-    /// <summary>The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share.</summary>
-    [Description("The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share.")]
+    /// <summary>The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a
+    /// share.</summary>
+    [Description(
+        "The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share."
+    )]
     public TermWeight Weight { get; init; } = 1;
 
     /// <summary>With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.</summary>
@@ -163,7 +176,8 @@ public sealed record PreferenceOptions
     public bool PrecomputesReference => NeedsReference && Reference == ReferenceKind.Precomputed;
 
     /// <summary>Whether the images of a batch are needed.</summary>
-    public bool NeedsImages => InPixels && (Target ?? (Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image;
+    public bool NeedsImages =>
+        InPixels && (Target ?? (Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image;
 
     /// <summary>What the errors of the network's output (or of the only space) are multiplied by: β with its scaling.</summary>
     internal double FullBeta => (Beta ?? 5000) * ScalingFactor;
@@ -173,7 +187,8 @@ public sealed record PreferenceOptions
 
     private bool InPixels => Space is PreferenceSpace.Pixel or PreferenceSpace.Both;
 
-    private double ScalingFactor => (Scaling ?? (Method == PreferenceMethod.Dpo ? BetaScaling.Half : BetaScaling.Plain)) == BetaScaling.Half ? 0.5 : 1;
+    private double ScalingFactor =>
+        (Scaling ?? (Method == PreferenceMethod.Dpo ? BetaScaling.Half : BetaScaling.Plain)) == BetaScaling.Half ? 0.5 : 1;
 
     /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
     /// <param name="path">Where the options stand, as <c>objective.preference</c>.</param>
@@ -182,29 +197,43 @@ public sealed record PreferenceOptions
         static bool Positive(double x) => x > 0 && double.IsFinite(x);
         var problems = new Problems(path);
         problems.When(Beta is { } b && !Positive(b), "beta", "must be a number above 0");
-        problems.When(Beta is null && Method == PreferenceMethod.Simpo, "beta", "simpo has no customary β: give one, such that β times the difference of two samples' errors is of the order of 1");
+        problems.When(
+            Beta is null && Method == PreferenceMethod.Simpo,
+            "beta",
+            "simpo has no customary β: give one, such that β times the difference of two samples' errors is of the order of 1"
+        );
         problems.When(PixelBeta is { } p && !Positive(p), "pixelBeta", "must be a number above 0");
         problems.When(PixelBeta is not null && Space != PreferenceSpace.Both, "pixelBeta", "does nothing unless space is both");
         problems.When(Gamma is not (null or >= 0) || Gamma == double.PositiveInfinity, "gamma", "must be a number, at least 0");
         problems.When(Gamma is not null && Method != PreferenceMethod.Simpo, "gamma", "is simpo's margin; with dpo it does nothing");
         problems.When(Reference is not null && !NeedsReference, "reference", "is what dpo compares with; with simpo it does nothing");
-        problems.When(Reduction is not null && Space == PreferenceSpace.Features, "reduction", "does nothing in features, which have a reduction of their own");
+        problems.When(
+            Reduction is not null && Space == PreferenceSpace.Features,
+            "reduction",
+            "does nothing in features, which have a reduction of their own"
+        );
         Weight.Check(problems, "weight");
         PixelWeight?.Check(problems, "pixelWeight");
         problems.When(
             Weight.Fixed is null && Space is PreferenceSpace.Latent or PreferenceSpace.Both,
             "weight",
-            "must be a number where the network's output is compared: it is what other terms are measured by");
+            "must be a number where the network's output is compared: it is what other terms are measured by"
+        );
         problems.When(PixelWeight is not null && Space != PreferenceSpace.Both, "pixelWeight", "does nothing unless space is both");
         problems.When(Estimate is not null && !InPixels, "estimate", "does nothing unless space is pixel or both");
         problems.When(Target is not null && !InPixels, "target", "does nothing unless space is pixel or both");
         problems.When(Features is not null && Space != PreferenceSpace.Features, "features", "does nothing unless space is features");
         var usual = new LatentPerceptualOptions();
-        problems.When(Features is { } f && f.Weight != usual.Weight, "features.weight", "does nothing here; the term's weight is preference.weight");
+        problems.When(
+            Features is { } f && f.Weight != usual.Weight,
+            "features.weight",
+            "does nothing here; the term's weight is preference.weight"
+        );
         problems.When(
             Features is { } g && (g.NoiseWeighting != NoiseWeighting.None || g.StartStep != 0 || g.RampSteps != 0),
             "features",
-            "noiseWeighting, startStep and rampSteps do nothing in a preference");
+            "noiseWeighting, startStep and rampSteps do nothing in a preference"
+        );
         Divergence.Check(problems);
         return [.. problems.List, .. Features is null ? [] : (Features with { Weight = usual.Weight }).Validate(path + ".features")];
     }
@@ -214,9 +243,13 @@ public sealed record PreferenceOptions
 public sealed record DivergenceOptions
 {
     /// <summary>
-    /// The share by which winner and loser may both be worse than the reference (dpo) or than their average over the first <see cref="Steps"/> steps (simpo), smoothed; 0 never stops.
+    /// The share by which winner and loser may both be worse than the reference (dpo) or than their average over the first <see
+    /// cref="Steps"/> steps (simpo), smoothed; 0 never stops.
     /// </summary>
-    [Description("The share by which winner and loser may both be worse than the reference (dpo) or than their early average (simpo), smoothed; 0 never stops.")]
+    [Description(
+        "The share by which winner and loser may both be worse than the reference (dpo) or than their early average (simpo), "
+            + "smoothed; 0 never stops."
+    )]
     public double Bound { get; init; } = 0.5;
 
     /// <summary>Steps in a row past the bound until the run stops.</summary>

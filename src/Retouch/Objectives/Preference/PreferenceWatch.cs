@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Looks at a run on preferences step by step. A preference loss falls as long as losers get worse faster than winners, so that it says nothing about whether the model
-/// is still of use; this does: it compares both errors, smoothed, with the reference's or with their own early average.
+/// Looks at a run on preferences step by step. A preference loss falls as long as losers get worse faster than winners, so that it says
+/// nothing about whether the model is still of use; this does: it compares both errors, smoothed, with the reference's or with their own
+/// early average.
 /// </summary>
 /// <param name="options">When to stop and when to report.</param>
 public sealed class PreferenceWatch(DivergenceOptions options)
@@ -52,16 +53,30 @@ public sealed class PreferenceWatch(DivergenceOptions options)
         return new PreferenceVerdict(added, note, stop);
     }
 
-    private PreferenceTermState Move(PreferenceTermState t, IReadOnlyDictionary<string, double> figures, string name, double winner, double loser)
+    private PreferenceTermState Move(
+        PreferenceTermState t,
+        IReadOnlyDictionary<string, double> figures,
+        string name,
+        double winner,
+        double loser
+    )
     {
         var first = t.Steps == 0;
         double Smooth(double old, double now) => first ? now : old + (Smoothing * (now - old));
         var moved = t with { Steps = t.Steps + 1, Winner = Smooth(t.Winner, winner), Loser = Smooth(t.Loser, loser) };
         if (figures.TryGetValue(name + "/reference_winner", out var referenceWinner))
-            return moved with { BaseWinner = Smooth(t.BaseWinner, referenceWinner), BaseLoser = Smooth(t.BaseLoser, figures[name + "/reference_loser"]) };
+            return moved with
+            {
+                BaseWinner = Smooth(t.BaseWinner, referenceWinner),
+                BaseLoser = Smooth(t.BaseLoser, figures[name + "/reference_loser"]),
+            };
         return moved.Steps > options.Steps
             ? moved
-            : moved with { BaseWinner = t.BaseWinner + ((winner - t.BaseWinner) / moved.Steps), BaseLoser = t.BaseLoser + ((loser - t.BaseLoser) / moved.Steps) };
+            : moved with
+            {
+                BaseWinner = t.BaseWinner + ((winner - t.BaseWinner) / moved.Steps),
+                BaseLoser = t.BaseLoser + ((loser - t.BaseLoser) / moved.Steps),
+            };
     }
 
     private (double? Deviations, string? Note) Spike(IReadOnlyDictionary<string, double> figures)
@@ -73,16 +88,31 @@ public sealed class PreferenceWatch(DivergenceOptions options)
         // Averages over all steps at first, with a horizon later on (West 1979).
         var share = Math.Max(1.0 / (count + 1), Smoothing / 5);
         var step = share * (loss - mean);
-        State = State with { LossSteps = count + 1, LossMean = mean + step, LossVariance = (1 - share) * (variance + (step * (loss - mean))) };
+        State = State with
+        {
+            LossSteps = count + 1,
+            LossMean = mean + step,
+            LossVariance = (1 - share) * (variance + (step * (loss - mean))),
+        };
         return options.Spike > 0 && deviations > options.Spike
-            ? (deviations, string.Create(CultureInfo.InvariantCulture, $"Spike: the loss is {loss:G4}, {deviations:0.0} standard deviations above its running mean of {mean:G4}."))
+            ? (
+                deviations,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Spike: the loss is {loss:G4}, {deviations:0.0} standard deviations above its running mean of {mean:G4}."
+                )
+            )
             : (deviations, null);
     }
 
-    private string Describe(string name, PreferenceTermState t, bool reference) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"Winners and losers have both got worse for {t.Past} steps in a row: {name} errors of {t.Winner:G4} (winner) and {t.Loser:G4} (loser) against {t.BaseWinner:G4} and {t.BaseLoser:G4} {(reference ? "of the reference" : "early in the run")}, "
-        + $"that is {100 * t.WinnerExcess:0} % and {100 * t.LoserExcess:0} % more, where {100 * options.Bound:0} % are allowed.");
+    private string Describe(string name, PreferenceTermState t, bool reference) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"Winners and losers have both got worse for {t.Past} steps in a row: {name} errors of {t.Winner:G4} (winner) and "
+                + $"{t.Loser:G4} (loser) against {t.BaseWinner:G4} and {t.BaseLoser:G4} "
+                + $"{(reference ? "of the reference" : "early in the run")}, "
+                + $"that is {100 * t.WinnerExcess:0} % and {100 * t.LoserExcess:0} % more, where {100 * options.Bound:0} % are allowed."
+        );
 }
 
 /// <summary>The memory of a <see cref="PreferenceWatch"/>.</summary>

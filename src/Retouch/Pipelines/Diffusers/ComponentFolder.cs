@@ -7,7 +7,9 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>A network with the <c>config.json</c> that it came with, so that it can be written back without losing what Retouch does not know.</summary>
+/// <summary>
+/// A network with the <c>config.json</c> that it came with, so that it can be written back without losing what Retouch does not know.
+/// </summary>
 /// <param name="Network">The network; whoever holds the component disposes it.</param>
 /// <param name="Config">Its file, or a new one.</param>
 public sealed record Component(IDisposable Network, ConfigDocument Config) : IDisposable
@@ -15,12 +17,15 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
     private readonly JsonObject _known = ComponentRegistry.Of(Network).Describe(Network);
 
     /// <summary>A network made here.</summary>
-    public static Component Create(IDisposable network) => new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
+    public static Component Create(IDisposable network) =>
+        new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
 
     /// <summary>The class that the file names.</summary>
     public string ClassName => ComponentRegistry.ClassNameOf(Config.Json, ComponentFolder.ConfigName);
 
-    /// <summary>The file as it has to be written: changed where the network's configuration differs from when this component was made.</summary>
+    /// <summary>
+    /// The file as it has to be written: changed where the network's configuration differs from when this component was made.
+    /// </summary>
     public ConfigDocument CurrentConfig() => Config.Change(_known, ComponentRegistry.Of(Network).Describe(Network));
 
     /// <inheritdoc/>
@@ -47,7 +52,10 @@ public static class ComponentFolder
 
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, PipelineLayout.IndexName)))
-            throw new InputException($"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance '{Path.Combine(folder, "vae")}'.");
+            throw new InputException(
+                $"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance "
+                    + $"'{Path.Combine(folder, "vae")}'."
+            );
         var config = ConfigDocument.Read(path);
         var json = config.Json;
         return new Component(ComponentRegistry.Find(json, path).Create(json, path), config);
@@ -81,18 +89,30 @@ public static class ComponentFolder
     /// <param name="component">The network and its configuration.</param>
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
     /// <param name="tensors">Stand in for the network's own under the same keys: an average of the weights.</param>
-    /// <param name="maxShardBytes">Weights beyond this are split into files of at most as many bytes (a larger tensor stands alone) under an index, as diffusers does; null keeps one file.</param>
+    /// <param name="maxShardBytes">Weights beyond this are split into files of at most as many bytes (a larger tensor stands alone) under
+    /// an index, as diffusers does; null keeps one file.</param>
     /// <exception cref="InputException">A weight is beyond the range of float16.</exception>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Save(string folder, Component component, DType? dtype = null, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null, long? maxShardBytes = null) =>
-        AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
+    public static void Save(
+        string folder,
+        Component component,
+        DType? dtype = null,
+        IEnumerable<KeyValuePair<string, Tensor>>? tensors = null,
+        long? maxShardBytes = null
+    ) => AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
 
     /// <summary>The weights of a folder under today's names of files.</summary>
     internal static IWeights OpenWeights(string folder, ComponentKind kind, string? variant) =>
         TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
 
     /// <summary>Writes into a folder that nobody reads yet.</summary>
-    internal static void Fill(string folder, Component component, DType? dtype, IEnumerable<KeyValuePair<string, Tensor>>? tensors, long? maxShardBytes = null)
+    internal static void Fill(
+        string folder,
+        Component component,
+        DType? dtype,
+        IEnumerable<KeyValuePair<string, Tensor>>? tensors,
+        long? maxShardBytes = null
+    )
     {
         ArgumentNullException.ThrowIfNull(component);
         using var scope = TensorScope.Enter();
@@ -108,5 +128,10 @@ public static class ComponentFolder
     }
 
     private static LazyTensor Lazy(string name, Tensor tensor, DType? dtype) =>
-        new(name, tensor.DType.IsFloatingPoint() ? dtype ?? tensor.DType : tensor.DType, tensor.Shape, () => WeightTypes.Convert(name, tensor, dtype));
+        new(
+            name,
+            tensor.DType.IsFloatingPoint() ? dtype ?? tensor.DType : tensor.DType,
+            tensor.Shape,
+            () => WeightTypes.Convert(name, tensor, dtype)
+        );
 }

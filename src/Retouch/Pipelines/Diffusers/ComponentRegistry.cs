@@ -25,15 +25,21 @@ public sealed record ComponentKind(
     Type NetworkType,
     Func<JsonObject, string, IDisposable> Create,
     Func<object, JsonObject> Describe,
-    Func<object, ParameterStore> Parameters)
+    Func<object, ParameterStore> Parameters
+)
 {
-    /// <summary>Fills the network from a checkpoint (network, source, device, type, origin), for kinds that read older keys too; null where the store does it.</summary>
+    /// <summary>
+    /// Fills the network from a checkpoint (network, source, device, type, origin), for kinds that read older keys too; null where the
+    /// store does it.
+    /// </summary>
     public Action<object, ITensorSource, Device, DType?, string>? Loader { get; init; }
 
     /// <summary>Name of the files with weights, without extension.</summary>
     public string WeightStem { get; init; } = WeightFiles.Stem;
 
-    /// <summary>Tells kinds apart that share a class name, by the other members of <c>config.json</c>; null where the name is enough.</summary>
+    /// <summary>
+    /// Tells kinds apart that share a class name, by the other members of <c>config.json</c>; null where the name is enough.
+    /// </summary>
     public Func<JsonObject, bool>? Matches { get; init; }
 
     /// <summary>A kind, typed.</summary>
@@ -42,7 +48,8 @@ public sealed record ComponentKind(
         Func<JsonObject, string, T> create,
         Func<T, JsonObject> describe,
         Func<T, ParameterStore> parameters,
-        Action<T, ITensorSource, Device, DType?, string>? loader = null)
+        Action<T, ITensorSource, Device, DType?, string>? loader = null
+    )
         where T : class, IDisposable =>
         new(classNames, typeof(T), create, network => describe((T)network), network => parameters((T)network))
         {
@@ -71,72 +78,90 @@ public static class ComponentRegistry
             static (json, origin) => new AutoencoderKl(AutoencoderKlConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ),
         ComponentKind.Of(
             ["AsymmetricAutoencoderKL"],
             static (json, origin) => new AsymmetricAutoencoderKl(AsymmetricAutoencoderKlConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ),
         ComponentKind.Of(
             ["AutoencoderTiny"],
             static (json, origin) => new AutoencoderTiny(AutoencoderTinyConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)),
-
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ),
         // Published DiT folders carry the older, broader class name.
         ComponentKind.Of(
             ["DiTTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters) with { Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || !HasSharedModulation(json) },
-
+            static n => n.Parameters
+        ) with
+        {
+            Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || !HasSharedModulation(json),
+        },
         // So do the first folders of PixArt.
         ComponentKind.Of(
             ["PixArtTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new PixArtTransformer2D(PixArtConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters) with { Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || HasSharedModulation(json) },
-
+            static n => n.Parameters
+        ) with
+        {
+            Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || HasSharedModulation(json),
+        },
         ComponentKind.Of(
             ["SD3Transformer2DModel"],
             static (json, origin) => new Sd3Transformer2D(Sd3Config.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters),
-
+            static n => n.Parameters
+        ),
         ComponentKind.Of(
             [MmDitConfig.ClassName],
             static (json, origin) => new MmDitTransformer2D(MmDitConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters),
-
+            static n => n.Parameters
+        ),
         ComponentKind.Of(
             ["UNet2DConditionModel"],
             static (json, origin) => new UNet2DCondition(UNet2DConditionConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters),
-
+            static n => n.Parameters
+        ),
         ComponentKind.Of(
             [ClipTextConfig.PlainClass, ClipTextConfig.ProjectionClass],
             static (json, origin) => new ClipTextModel(ClipTextConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
-
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ) with
+        {
+            WeightStem = WeightFiles.TransformersStem,
+        },
         ComponentKind.Of(
             [ClipVisionConfig.ClassName],
             static (json, origin) => new ClipVisionModel(ClipVisionConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
-
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ) with
+        {
+            WeightStem = WeightFiles.TransformersStem,
+        },
         ComponentKind.Of(
             [T5Config.ClassName],
             static (json, origin) => new T5Encoder(T5Config.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)) with { WeightStem = WeightFiles.TransformersStem },
+            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+        ) with
+        {
+            WeightStem = WeightFiles.TransformersStem,
+        },
     ];
 
     /// <summary>The kind that a <c>config.json</c> names.</summary>
@@ -147,17 +172,26 @@ public static class ComponentRegistry
     {
         var name = ClassNameOf(config, origin);
         return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal) && k.Matches?.Invoke(config) != false)
-            ?? throw new InputException($"'{origin}' names the class {name}, which is not supported. Supported are {string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Distinct().Order(StringComparer.Ordinal))}.");
+            ?? throw new InputException(
+                $"'{origin}' names the class {name}, which is not supported. Supported are "
+                    + $"{string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Distinct().Order(StringComparer.Ordinal))}."
+            );
     }
 
-    /// <summary>The class that a <c>config.json</c> names: diffusers writes <c>_class_name</c>, transformers a list of <c>architectures</c>.</summary>
+    /// <summary>
+    /// The class that a <c>config.json</c> names: diffusers writes <c>_class_name</c>, transformers a list of <c>architectures</c>.
+    /// </summary>
     /// <param name="config">Its members.</param>
     /// <param name="origin">Its path, for messages.</param>
     /// <exception cref="InputException">It names none.</exception>
     public static string ClassNameOf(JsonObject config, string origin)
     {
         ArgumentNullException.ThrowIfNull(config);
-        return config["_class_name"] is null && config["architectures"] is JsonArray { Count: > 0 } classes && classes[0] is JsonValue first && first.TryGetValue<string>(out var name)
+        return
+            config["_class_name"] is null
+            && config["architectures"] is JsonArray { Count: > 0 } classes
+            && classes[0] is JsonValue first
+            && first.TryGetValue<string>(out var name)
             ? name
             : new JsonMembers(config, origin).Text("_class_name");
     }

@@ -11,9 +11,16 @@ namespace Retouch.Pipelines.Diffusers;
 /// <param name="Files">The files of its weights.</param>
 /// <param name="Bytes">Their length on the disk.</param>
 /// <param name="Types">Stored elements by type.</param>
-/// <param name="Problems">Keys that are missing, unexpected or of another shape, or why the weights cannot be opened; the first twenty and how many more.</param>
+/// <param name="Problems">Keys that are missing, unexpected or of another shape, or why the weights cannot be opened; the first twenty and
+/// how many more.</param>
 public sealed record ComponentSummary(
-    string ClassName, IDisposable Network, IReadOnlyList<string> Files, long Bytes, IReadOnlyDictionary<DType, long> Types, IReadOnlyList<string> Problems) : IDisposable
+    string ClassName,
+    IDisposable Network,
+    IReadOnlyList<string> Files,
+    long Bytes,
+    IReadOnlyDictionary<DType, long> Types,
+    IReadOnlyList<string> Problems
+) : IDisposable
 {
     /// <summary>Its tensors.</summary>
     public ParameterStore Parameters => ComponentRegistry.Of(Network).Parameters(Network);
@@ -32,9 +39,17 @@ public sealed record ComponentSummary(
         try
         {
             using var weights = ComponentFolder.OpenWeights(folder, kind, variant);
-            var types = weights.Names.GroupBy(weights.DTypeOf).ToDictionary(static g => g.Key, g => g.Sum(name => weights.ShapeOf(name).Aggregate(1L, static (a, b) => a * b)));
+            var types = weights
+                .Names.GroupBy(weights.DTypeOf)
+                .ToDictionary(static g => g.Key, g => g.Sum(name => weights.ShapeOf(name).Aggregate(1L, static (a, b) => a * b)));
             return new ComponentSummary(
-                component.ClassName, component.Network, [.. weights.Files], weights.Files.Sum(static f => new FileInfo(f).Length), types, Compare(component.Network, kind, weights, folder));
+                component.ClassName,
+                component.Network,
+                [.. weights.Files],
+                weights.Files.Sum(static f => new FileInfo(f).Length),
+                types,
+                Compare(component.Network, kind, weights, folder)
+            );
         }
         catch (InputException e)
         {
@@ -63,7 +78,14 @@ public sealed record ComponentSummary(
         }
         catch (InputException e)
         {
-            return [.. e.Message.Split('\n').Where(static line => line.StartsWith("  ", StringComparison.Ordinal)).Select(static line => line.Trim()).DefaultIfEmpty(e.Message)];
+            return
+            [
+                .. e
+                    .Message.Split('\n')
+                    .Where(static line => line.StartsWith("  ", StringComparison.Ordinal))
+                    .Select(static line => line.Trim())
+                    .DefaultIfEmpty(e.Message),
+            ];
         }
 
         return [];

@@ -9,11 +9,16 @@ using Retouch.Core.Json;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it or not.
+/// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it
+/// or not.
 /// </summary>
 public sealed partial class ConfigDocument
 {
-    private static readonly JsonSerializerOptions Style = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Style = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     private readonly JsonObject _json;
 
@@ -64,7 +69,9 @@ public sealed partial class ConfigDocument
         return new ConfigDocument(json.ToJsonString(Style) + "\n", json.DeepClone().AsObject());
     }
 
-    /// <summary>Applies what differs between two states of the members: changed values, new members (at the end), removed members.</summary>
+    /// <summary>
+    /// Applies what differs between two states of the members: changed values, new members (at the end), removed members.
+    /// </summary>
     /// <param name="before">The members as they were understood when this document was read.</param>
     /// <param name="after">As they shall be.</param>
     public ConfigDocument Change(JsonObject before, JsonObject after)
@@ -93,17 +100,23 @@ public sealed partial class ConfigDocument
     }
 
     /// <summary>
-    /// Python writes infinities as no JSON knows them (<c>"lambda_min_clipped": -Infinity</c> in published schedulers). They are read as numbers of the same
-    /// length that are as large; the file's own text is kept.
+    /// Python writes infinities as no JSON knows them (<c>"lambda_min_clipped": -Infinity</c> in published schedulers). They are read as
+    /// numbers of the same length that are as large; the file's own text is kept.
     /// </summary>
-    private static string Numbers(string text) => text.Contains("Infinity", StringComparison.Ordinal)
-        ? TextOrInfinity().Replace(text, static m => m.Value switch
-        {
-            "-Infinity" => "-1e999999",
-            "Infinity" => "1e999999",
-            _ => m.Value,
-        })
-        : text;
+    private static string Numbers(string text) =>
+        text.Contains("Infinity", StringComparison.Ordinal)
+            ? TextOrInfinity()
+                .Replace(
+                    text,
+                    static m =>
+                        m.Value switch
+                        {
+                            "-Infinity" => "-1e999999",
+                            "Infinity" => "1e999999",
+                            _ => m.Value,
+                        }
+                )
+            : text;
 
     [GeneratedRegex("\"(?:[^\"\\\\]|\\\\.)*\"|-?Infinity", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex TextOrInfinity();

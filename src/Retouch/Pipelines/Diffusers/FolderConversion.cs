@@ -6,12 +6,33 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>A diffusers folder once more, with weights of another type or in files of another size. No network is built: any component of any library is converted.</summary>
+/// <summary>
+/// A diffusers folder once more, with weights of another type or in files of another size. No network is built: any component of any
+/// library is converted.
+/// </summary>
 public static class FolderConversion
 {
     private static readonly string[] Stems = [WeightFiles.Stem, "model"];
-    private static readonly string[] WeightEndings = [".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".ckpt", ".pt", ".pth", ".msgpack", ".onnx", ".onnx_data", ".h5"];
-    private static readonly Dictionary<DType, string> TypeNames = new() { [DType.Float16] = "float16", [DType.BFloat16] = "bfloat16", [DType.Float32] = "float32" };
+    private static readonly string[] WeightEndings =
+    [
+        ".safetensors",
+        ".safetensors.index.json",
+        ".bin",
+        ".bin.index.json",
+        ".ckpt",
+        ".pt",
+        ".pth",
+        ".msgpack",
+        ".onnx",
+        ".onnx_data",
+        ".h5",
+    ];
+    private static readonly Dictionary<DType, string> TypeNames = new()
+    {
+        [DType.Float16] = "float16",
+        [DType.BFloat16] = "bfloat16",
+        [DType.Float32] = "float32",
+    };
 
     /// <summary>What became of a component.</summary>
     /// <param name="Name">Its folder; empty where the input is a single component.</param>
@@ -26,31 +47,39 @@ public static class FolderConversion
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
     /// <param name="maxShardSize">Most bytes of a file; null writes one file a component.</param>
     /// <param name="variant">Which variant of the weights is read; see <see cref="WeightFiles.Open"/>.</param>
-    /// <exception cref="InputException">It is no such folder, weights are missing or broken, or one is beyond the range of float16.</exception>
+    /// <exception cref="InputException">It is no such folder, weights are missing or broken, or one is beyond the range of
+    /// float16.</exception>
     public static IReadOnlyList<Converted> Convert(string source, string folder, DType? dtype, long? maxShardSize, string? variant = null)
     {
         AtomicFolder.Recover(source);
         var isPipeline = File.Exists(Path.Combine(source, PipelineLayout.IndexName));
         if (!isPipeline && !File.Exists(Path.Combine(source, ComponentFolder.ConfigName)))
-            throw new InputException($"'{source}' holds neither {PipelineLayout.IndexName} nor {ComponentFolder.ConfigName}: it is no diffusers folder.");
-        List<string> parts = isPipeline ? [.. Directory.EnumerateDirectories(source).Select(static d => Path.GetFileName(d)).Order(StringComparer.Ordinal)] : [""];
+            throw new InputException(
+                $"'{source}' holds neither {PipelineLayout.IndexName} nor {ComponentFolder.ConfigName}: it is no diffusers folder."
+            );
+        List<string> parts = isPipeline
+            ? [.. Directory.EnumerateDirectories(source).Select(static d => Path.GetFileName(d)).Order(StringComparer.Ordinal)]
+            : [""];
         var done = new List<Converted>();
-        AtomicFolder.Write(folder, temporary =>
-        {
-            if (isPipeline)
+        AtomicFolder.Write(
+            folder,
+            temporary =>
             {
-                foreach (var file in Directory.EnumerateFiles(source).Where(static f => !IsWeight(f)))
-                    File.Copy(file, Path.Combine(temporary, Path.GetFileName(file)));
-            }
+                if (isPipeline)
+                {
+                    foreach (var file in Directory.EnumerateFiles(source).Where(static f => !IsWeight(f)))
+                        File.Copy(file, Path.Combine(temporary, Path.GetFileName(file)));
+                }
 
-            foreach (var part in parts)
-            {
-                var (from, target) = (Path.Combine(source, part), Path.Combine(temporary, part));
-                FolderCopy.Copy(from, target, static path => !IsWeight(path));
-                if (Directory.EnumerateFiles(from).Any(IsWeight))
-                    done.Add(Rewrite(part, from, target, dtype, maxShardSize, variant));
+                foreach (var part in parts)
+                {
+                    var (from, target) = (Path.Combine(source, part), Path.Combine(temporary, part));
+                    FolderCopy.Copy(from, target, static path => !IsWeight(path));
+                    if (Directory.EnumerateFiles(from).Any(IsWeight))
+                        done.Add(Rewrite(part, from, target, dtype, maxShardSize, variant));
+                }
             }
-        });
+        );
         return done;
     }
 
@@ -58,13 +87,23 @@ public static class FolderConversion
 
     private static Converted Rewrite(string name, string from, string target, DType? dtype, long? maxShardSize, string? variant)
     {
-        var stem = Stems.FirstOrDefault(s => Directory.EnumerateFiles(from, s + ".*safetensors*").Any() || Directory.EnumerateFiles(from, s + "-*.safetensors").Any()) ?? Stems[0];
+        var stem =
+            Stems.FirstOrDefault(s =>
+                Directory.EnumerateFiles(from, s + ".*safetensors*").Any() || Directory.EnumerateFiles(from, s + "-*.safetensors").Any()
+            ) ?? Stems[0];
         using var weights = WeightFiles.Open(from, variant, stem);
         List<LazyTensor> tensors = [];
         foreach (var key in weights.Names)
         {
             var stored = weights.DTypeOf(key);
-            tensors.Add(new LazyTensor(key, dtype is { } type && stored.IsFloatingPoint() ? type : stored, weights.ShapeOf(key), () => WeightTypes.Convert(key, weights.Read(key), dtype)));
+            tensors.Add(
+                new LazyTensor(
+                    key,
+                    dtype is { } type && stored.IsFloatingPoint() ? type : stored,
+                    weights.ShapeOf(key),
+                    () => WeightTypes.Convert(key, weights.Read(key), dtype)
+                )
+            );
         }
 
         var files = WeightShards.Write(target, stem, tensors, maxShardSize);

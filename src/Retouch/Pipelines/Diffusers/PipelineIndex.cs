@@ -4,7 +4,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary><c>model_index.json</c>: the pipeline's class, each component's library and class, and the classes' names. What is not understood keeps its bytes.</summary>
+/// <summary>
+/// <c>model_index.json</c>: the pipeline's class, each component's library and class, and the classes' names. What is not understood keeps
+/// its bytes.
+/// </summary>
 internal sealed class PipelineIndex
 {
     private const string LabelsName = "id2label";
@@ -24,40 +27,61 @@ internal sealed class PipelineIndex
     public static PipelineIndex Read(string folder) => new(ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)));
 
     /// <summary>A new one, without components.</summary>
-    public static PipelineIndex Create(string pipelineClass) => new(ConfigDocument.Create(new JsonObject { ["_class_name"] = pipelineClass }));
+    public static PipelineIndex Create(string pipelineClass) =>
+        new(ConfigDocument.Create(new JsonObject { ["_class_name"] = pipelineClass }));
 
     /// <summary>A new one with the class of another pipeline, and its members that say how prompts are read.</summary>
     /// <exception cref="InputException">The other's file is missing or broken.</exception>
     public static PipelineIndex ForPrompts(string folder)
     {
         var given = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
-        var kept = given.Where(static p => p.Key == "_class_name" || p.Key.StartsWith("text_encoder", StringComparison.Ordinal)
-            || p.Key.StartsWith("tokenizer", StringComparison.Ordinal) || p.Key.StartsWith("force_zeros", StringComparison.Ordinal));
-        return new(ConfigDocument.Create(new JsonObject(kept.Select(static p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())).ToArray())));
+        var kept = given.Where(static p =>
+            p.Key == "_class_name"
+            || p.Key.StartsWith("text_encoder", StringComparison.Ordinal)
+            || p.Key.StartsWith("tokenizer", StringComparison.Ordinal)
+            || p.Key.StartsWith("force_zeros", StringComparison.Ordinal)
+        );
+        return new(
+            ConfigDocument.Create(new JsonObject(kept.Select(static p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())).ToArray()))
+        );
     }
 
     /// <summary>With a component of diffusers'.</summary>
-    public PipelineIndex With(string component, string className) => Change(index => index[component] = new JsonArray("diffusers", className));
+    public PipelineIndex With(string component, string className) =>
+        Change(index => index[component] = new JsonArray("diffusers", className));
 
     /// <summary>With these names of the classes, and the scheduler's class.</summary>
-    public PipelineIndex With(IReadOnlyDictionary<int, string> labels, JsonObject schedulerConfig) => Change(index =>
-    {
-        if (!Labels.OrderBy(static p => p.Key).SequenceEqual(labels.OrderBy(static p => p.Key)))
+    public PipelineIndex With(IReadOnlyDictionary<int, string> labels, JsonObject schedulerConfig) =>
+        Change(index =>
         {
-            var names = labels.OrderBy(static p => p.Key).Select(static p => KeyValuePair.Create(p.Key.ToString(CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(p.Value)));
-            index[LabelsName] = new JsonObject(names);
-        }
+            if (!Labels.OrderBy(static p => p.Key).SequenceEqual(labels.OrderBy(static p => p.Key)))
+            {
+                var names = labels
+                    .OrderBy(static p => p.Key)
+                    .Select(static p =>
+                        KeyValuePair.Create(p.Key.ToString(CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(p.Value))
+                    );
+                index[LabelsName] = new JsonObject(names);
+            }
 
-        if (index["scheduler"] is JsonArray { Count: 2 } entry && schedulerConfig["_class_name"] is { } scheduler)
-            entry[1] = scheduler.DeepClone();
-    });
+            if (index["scheduler"] is JsonArray { Count: 2 } entry && schedulerConfig["_class_name"] is { } scheduler)
+                entry[1] = scheduler.DeepClone();
+        });
 
     /// <summary>Components that are named here, that exist as folders, and that are not written from memory.</summary>
     public List<string> Passengers(string source, string denoiserFolder) =>
-    [
-        .. _document.Json.Where(static p => p.Value is JsonArray { Count: 2 } entry && entry[0] is not null).Select(static p => p.Key)
-            .Where(name => name != "vae" && name != "scheduler" && name != denoiserFolder && Path.GetFileName(name) == name && Directory.Exists(Path.Combine(source, name))),
-    ];
+        [
+            .. _document
+                .Json.Where(static p => p.Value is JsonArray { Count: 2 } entry && entry[0] is not null)
+                .Select(static p => p.Key)
+                .Where(name =>
+                    name != "vae"
+                    && name != "scheduler"
+                    && name != denoiserFolder
+                    && Path.GetFileName(name) == name
+                    && Directory.Exists(Path.Combine(source, name))
+                ),
+        ];
 
     private PipelineIndex Change(Action<JsonObject> change)
     {
@@ -73,8 +97,14 @@ internal sealed class PipelineIndex
             return labels;
         foreach (var (key, value) in names)
         {
-            if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label) || value is not JsonValue text || !text.TryGetValue<string>(out var name))
-                throw new InputException($"{PipelineLayout.IndexName}: {LabelsName} maps labels to names, but has '{key}': {value?.ToJsonString() ?? "null"}.");
+            if (
+                !int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label)
+                || value is not JsonValue text
+                || !text.TryGetValue<string>(out var name)
+            )
+                throw new InputException(
+                    $"{PipelineLayout.IndexName}: {LabelsName} maps labels to names, but has '{key}': {value?.ToJsonString() ?? "null"}."
+                );
             labels[label] = name;
         }
 

@@ -22,9 +22,16 @@ public static class PipelineLayout
         if (!Directory.Exists(folder))
             throw new InputException($"There is no folder '{folder}'.");
         if (!File.Exists(Path.Combine(folder, IndexName)) && File.Exists(Path.Combine(folder, ComponentFolder.ConfigName)))
-            throw new InputException($"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}.");
+            throw new InputException(
+                $"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}."
+            );
         var denoiser = DenoiserFolders.FirstOrDefault(name => Directory.Exists(Path.Combine(folder, name)));
-        List<string> missing = [.. ((string[])[IndexName, "vae/config.json", $"scheduler/{SchedulerName}"]).Where(name => !File.Exists(Path.Combine(folder, name)))];
+        List<string> missing =
+        [
+            .. ((string[])[IndexName, "vae/config.json", $"scheduler/{SchedulerName}"]).Where(name =>
+                !File.Exists(Path.Combine(folder, name))
+            ),
+        ];
         if (TaesdFolder.Is(Path.Combine(folder, "vae")))
             missing.Remove("vae/config.json");
         if (denoiser is null)
@@ -33,7 +40,14 @@ public static class PipelineLayout
             missing.Add($"{denoiser}/{ComponentFolder.ConfigName}");
         if (missing.Count == 0)
             return denoiser!;
-        var present = Directory.EnumerateFileSystemEntries(folder).Select(static p => Path.GetFileName(p)).Order(StringComparer.Ordinal).Take(20);
-        throw new InputException($"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds {string.Join(", ", present.DefaultIfEmpty("nothing"))}.");
+        var present = Directory
+            .EnumerateFileSystemEntries(folder)
+            .Select(static p => Path.GetFileName(p))
+            .Order(StringComparer.Ordinal)
+            .Take(20);
+        throw new InputException(
+            $"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds "
+                + $"{string.Join(", ", present.DefaultIfEmpty("nothing"))}."
+        );
     }
 }

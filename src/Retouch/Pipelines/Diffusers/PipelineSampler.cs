@@ -15,10 +15,14 @@ public sealed record PipelineSampling
     /// <summary>Class of each picture; null lets the classes take turns. Only for class-conditional denoisers.</summary>
     public IReadOnlyList<int>? Labels { get; init; }
 
-    /// <summary>What the denoiser is told for each picture, each of batch 1 (the same object may stand several times); null for classes.</summary>
+    /// <summary>
+    /// What the denoiser is told for each picture, each of batch 1 (the same object may stand several times); null for classes.
+    /// </summary>
     public IReadOnlyList<Condition>? Conditions { get; init; }
 
-    /// <summary>What guidance moves away from, of batch 1: the empty prompt, or a negative one. Null: "no class" of a class-conditional denoiser.</summary>
+    /// <summary>
+    /// What guidance moves away from, of batch 1: the empty prompt, or a negative one. Null: "no class" of a class-conditional denoiser.
+    /// </summary>
     public Condition? Unconditional { get; init; }
 
     /// <summary>Width in pixels; divisible by the autoencoder's downsampling.</summary>
@@ -40,11 +44,15 @@ public sealed record PipelineSampling
     public int BatchSize { get; init; } = 16;
 
     /// <summary>The same without its first pictures.</summary>
-    /// <param name="first">How many are left out; with classes that take turns unsaid (<see cref="Labels"/> null) these would begin anew.</param>
-    public PipelineSampling From(int first) => this with
-    {
-        Seeds = [.. Seeds.Skip(first)], Labels = Labels is null ? null : [.. Labels.Skip(first)], Conditions = Conditions is null ? null : [.. Conditions.Skip(first)],
-    };
+    /// <param name="first">How many are left out; with classes that take turns unsaid (<see cref="Labels"/> null) these would begin
+    /// anew.</param>
+    public PipelineSampling From(int first) =>
+        this with
+        {
+            Seeds = [.. Seeds.Skip(first)],
+            Labels = Labels is null ? null : [.. Labels.Skip(first)],
+            Conditions = Conditions is null ? null : [.. Conditions.Skip(first)],
+        };
 
     /// <summary>Seeds that count on from a first one.</summary>
     public static IReadOnlyList<ulong> SeedsFrom(ulong first, int count) => [.. Enumerable.Range(0, count).Select(k => first + (ulong)k)];
@@ -62,7 +70,12 @@ public static class PipelineSampler
     /// <returns>One picture a seed, in their order.</returns>
     /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
     public static IReadOnlyList<Picture> Sample(
-        LatentDiffusionPipeline pipeline, PipelineSampling request, Device device, Action<int, int>? progress = null, CancellationToken cancellation = default)
+        LatentDiffusionPipeline pipeline,
+        PipelineSampling request,
+        Device device,
+        Action<int, int>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         List<Picture> pictures = [];
         SampleBatches(pipeline, request, device, pictures.AddRange, progress, cancellation);
@@ -78,13 +91,22 @@ public static class PipelineSampler
     /// <param name="cancellation">Ends it between two steps.</param>
     /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
     public static void SampleBatches(
-        LatentDiffusionPipeline pipeline, PipelineSampling request, Device device, Action<IReadOnlyList<Picture>> take, Action<int, int>? progress = null, CancellationToken cancellation = default)
+        LatentDiffusionPipeline pipeline,
+        PipelineSampling request,
+        Device device,
+        Action<IReadOnlyList<Picture>> take,
+        Action<int, int>? progress = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(pipeline);
         ArgumentNullException.ThrowIfNull(take);
         var labels = Check(pipeline, request);
         using var quiet = Autograd.NoGrad();
-        var sampler = new Sampler(pipeline.CreateFormulation(), request.Sampler ?? SamplerOptions.FromSchedulerConfig(pipeline.SchedulerConfig));
+        var sampler = new Sampler(
+            pipeline.CreateFormulation(),
+            request.Sampler ?? SamplerOptions.FromSchedulerConfig(pipeline.SchedulerConfig)
+        );
         var (pictures, factor) = (request.Seeds.Count, pipeline.Autoencoder.Downsampling);
         var batches = (pictures + request.BatchSize - 1) / request.BatchSize;
         for (var batch = 0; batch < batches; batch++)
@@ -97,13 +119,21 @@ public static class PipelineSampler
                 pipeline.Denoiser,
                 new SamplingRequest
                 {
-                    Seeds = [.. request.Seeds.Skip(first).Take(count)], Height = request.Height / factor, Width = request.Width / factor,
+                    Seeds = [.. request.Seeds.Skip(first).Take(count)],
+                    Height = request.Height / factor,
+                    Width = request.Width / factor,
                     Condition = ConditionOf(request, labels, first, count).To(device),
-                    Unconditional = request.Guidance.IsActive && request.Unconditional is { } untold ? Condition.Cat([.. Enumerable.Repeat(untold, count)]).To(device) : null,
-                    Steps = request.Steps, Guidance = request.Guidance, Device = device,
+                    Unconditional =
+                        request.Guidance.IsActive && request.Unconditional is { } untold
+                            ? Condition.Cat([.. Enumerable.Repeat(untold, count)]).To(device)
+                            : null,
+                    Steps = request.Steps,
+                    Guidance = request.Guidance,
+                    Device = device,
                 },
                 progress is null ? null : state => progress((done * state.Total) + state.Done, batches * state.Total),
-                cancellation);
+                cancellation
+            );
             take(PictureTensors.ToPictures(pipeline.Autoencoder.Decode(latents).To(Device.Cpu)));
         }
     }
@@ -114,22 +144,30 @@ public static class PipelineSampler
         ArgumentNullException.ThrowIfNull(request);
         var factor = pipeline.Autoencoder.Downsampling;
         if (request.Width < 1 || request.Height < 1 || request.Width % factor != 0 || request.Height % factor != 0)
-            throw new UsageException($"Pictures of {request.Width} x {request.Height} pixels cannot be decoded: both sides must be divisible by {factor}.");
+            throw new UsageException(
+                $"Pictures of {request.Width} x {request.Height} pixels cannot be decoded: both sides must be divisible by {factor}."
+            );
         if (request.BatchSize < 1 || request.Seeds.Count < 1)
             throw new UsageException($"{request.Seeds.Count} pictures, {request.BatchSize} at a time: both must be at least 1.");
         if (request.Conditions is { } told && (told.Count != request.Seeds.Count || request.Labels is not null))
-            throw new UsageException($"{request.Seeds.Count} seeds, but {told.Count} conditions{(request.Labels is null ? "" : " and classes beside them")}; give one condition a picture.");
+            throw new UsageException(
+                $"{request.Seeds.Count} seeds, but {told.Count} "
+                    + $"conditions{(request.Labels is null ? "" : " and classes beside them")}; give one condition a picture."
+            );
         if (request.Conditions is not null || pipeline.Denoiser.ClassCount is not { } classes)
             return request.Labels is null ? null : throw new UsageException("Classes were given, but this denoiser takes none.");
         var labels = request.Labels ?? [.. Enumerable.Range(0, request.Seeds.Count).Select(k => k % classes)];
         if (labels.Count != request.Seeds.Count)
             throw new UsageException($"{request.Seeds.Count} seeds, but {labels.Count} classes; give one class a picture.");
         if (labels.Any(l => l < 0 || l >= classes))
-            throw new UsageException($"Class {labels.First(l => l < 0 || l >= classes)} does not exist; the denoiser knows 0 to {classes - 1}.");
+            throw new UsageException(
+                $"Class {labels.First(l => l < 0 || l >= classes)} does not exist; the denoiser knows 0 to {classes - 1}."
+            );
         return labels;
     }
 
-    private static Condition ConditionOf(PipelineSampling request, IReadOnlyList<int>? labels, int first, int count) => request.Conditions is { } told
-        ? Condition.Cat([.. told.Skip(first).Take(count)])
-        : labels is null ? new Condition() : new Condition(Tensor.From(labels.Skip(first).Take(count).Select(static l => (long)l).ToArray()));
+    private static Condition ConditionOf(PipelineSampling request, IReadOnlyList<int>? labels, int first, int count) =>
+        request.Conditions is { } told ? Condition.Cat([.. told.Skip(first).Take(count)])
+        : labels is null ? new Condition()
+        : new Condition(Tensor.From(labels.Skip(first).Take(count).Select(static l => (long)l).ToArray()));
 }

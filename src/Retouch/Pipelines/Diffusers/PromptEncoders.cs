@@ -9,15 +9,23 @@ using Retouch.Torch;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>The text encoders and tokenizers of a pipeline, put together as its family does. They are only read: training leaves them as they are.</summary>
+/// <summary>
+/// The text encoders and tokenizers of a pipeline, put together as its family does. They are only read: training leaves them as they are.
+/// </summary>
 public sealed class PromptEncoders : IDisposable
 {
     private const string Sdxl = "StableDiffusionXL";
-    private static readonly (string Encoder, string Tokenizer)[] Places = [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"), ("text_encoder_3", "tokenizer_3")];
+    private static readonly (string Encoder, string Tokenizer)[] Places =
+    [
+        ("text_encoder", "tokenizer"),
+        ("text_encoder_2", "tokenizer_2"),
+        ("text_encoder_3", "tokenizer_3"),
+    ];
 
     private readonly Dictionary<string, Component> _components;
 
-    private PromptEncoders(IPromptEncoder encoder, Dictionary<string, Component> components) => (Encoder, _components) = (encoder, components);
+    private PromptEncoders(IPromptEncoder encoder, Dictionary<string, Component> components) =>
+        (Encoder, _components) = (encoder, components);
 
     /// <summary>From prompts to what the denoiser is told.</summary>
     public IPromptEncoder Encoder { get; }
@@ -25,7 +33,12 @@ public sealed class PromptEncoders : IDisposable
     /// <summary>The folders of a pipeline that a prompt's encoding depends on; empty where it takes no prompts.</summary>
     /// <param name="folder">The pipeline.</param>
     public static IReadOnlyList<string> FoldersOf(string folder) =>
-        [.. Places.SelectMany(static p => (string[])[p.Encoder, p.Tokenizer]).Select(name => Path.Combine(folder, name)).Where(Directory.Exists)];
+        [
+            .. Places
+                .SelectMany(static p => (string[])[p.Encoder, p.Tokenizer])
+                .Select(name => Path.Combine(folder, name))
+                .Where(Directory.Exists),
+        ];
 
     /// <summary>The class of a pipeline, which decides how its encoders are put together.</summary>
     /// <param name="folder">The pipeline.</param>
@@ -36,7 +49,10 @@ public sealed class PromptEncoders : IDisposable
         return ComponentRegistry.ClassNameOf(ConfigDocument.Read(path).Json, path);
     }
 
-    /// <summary>Whether the denoiser of a pipeline is told sizes and crops besides the prompt, as <see cref="IPromptEncoder.TakesTimeIds"/>, without reading the encoders.</summary>
+    /// <summary>
+    /// Whether the denoiser of a pipeline is told sizes and crops besides the prompt, as <see cref="IPromptEncoder.TakesTimeIds"/>, without
+    /// reading the encoders.
+    /// </summary>
     /// <param name="folder">The pipeline.</param>
     public static bool TakesTimeIds(string folder) => FamilyOf(folder).StartsWith(Sdxl, StringComparison.Ordinal);
 
@@ -57,7 +73,10 @@ public sealed class PromptEncoders : IDisposable
             var encoder = Create(family, folder, index, width, components, device, dtype, variant);
             return encoder.Width == width
                 ? new PromptEncoders(encoder, components)
-                : throw new InputException($"The text encoders of '{folder}' give {encoder.Width} channels a token, the denoiser takes {width}: they do not belong together.");
+                : throw new InputException(
+                    $"The text encoders of '{folder}' give {encoder.Width} channels a token, the denoiser takes {width}: they do "
+                        + $"not belong together."
+                );
         }
         catch
         {
@@ -85,26 +104,50 @@ public sealed class PromptEncoders : IDisposable
     }
 
     private static IPromptEncoder Create(
-        string family, string folder, JsonObject index, int width, Dictionary<string, Component> components, Device device, DType? dtype, string? variant)
+        string family,
+        string folder,
+        JsonObject index,
+        int width,
+        Dictionary<string, Component> components,
+        Device device,
+        DType? dtype,
+        string? variant
+    )
     {
         T Read<T>(int place)
             where T : class
         {
             var (encoder, tokenizer) = (Path.Combine(folder, Places[place].Encoder), Path.Combine(folder, Places[place].Tokenizer));
-            string[] missing = [.. ((string[])[encoder, tokenizer]).Where(static f => !Directory.Exists(f)).Select(static f => Path.GetFileName(f) + "/")];
+            string[] missing =
+            [
+                .. ((string[])[encoder, tokenizer]).Where(static f => !Directory.Exists(f)).Select(static f => Path.GetFileName(f) + "/"),
+            ];
             if (missing.Length > 0)
-                throw new InputException($"'{folder}' is a {family} and lacks {string.Join(" and ", missing)}: prompts cannot be encoded. Download the whole model.");
+                throw new InputException(
+                    $"'{folder}' is a {family} and lacks {string.Join(" and ", missing)}: prompts cannot be encoded. Download the "
+                        + $"whole model."
+                );
             // T5 overflows in float16.
-            var component = ComponentFolder.Load(encoder, device, typeof(T) == typeof(T5Encoder) && dtype == DType.Float16 ? DType.Float32 : dtype, variant);
+            var component = ComponentFolder.Load(
+                encoder,
+                device,
+                typeof(T) == typeof(T5Encoder) && dtype == DType.Float16 ? DType.Float32 : dtype,
+                variant
+            );
             components.Add(Places[place].Encoder, component);
-            return component.Network as T ?? throw new InputException($"'{encoder}' holds a {component.ClassName}, which a {family} does not have there.");
+            return component.Network as T
+                ?? throw new InputException($"'{encoder}' holds a {component.ClassName}, which a {family} does not have there.");
         }
 
         ITextTokenizer Tokenizer(int place) => TokenizerFolder.Read(Path.Combine(folder, Places[place].Tokenizer));
         ClipTower Clip(int place) => new(Read<ClipTextModel>(place), Tokenizer(place), Places[place].Encoder);
         T5Tower T5(int place) => new(Read<T5Encoder>(place), Tokenizer(place), Places[place].Encoder);
         if (family.StartsWith(Sdxl, StringComparison.Ordinal))
-            return new SdxlPromptEncoder(Clip(0), Clip(1), index["force_zeros_for_empty_prompt"]?.GetValueKind() != System.Text.Json.JsonValueKind.False);
+            return new SdxlPromptEncoder(
+                Clip(0),
+                Clip(1),
+                index["force_zeros_for_empty_prompt"]?.GetValueKind() != System.Text.Json.JsonValueKind.False
+            );
         if (family.StartsWith("StableDiffusion3", StringComparison.Ordinal))
             return new Sd3PromptEncoder(Clip(0), Clip(1), Directory.Exists(Path.Combine(folder, Places[2].Encoder)) ? T5(2) : null, width);
         if (family.StartsWith("PixArtSigma", StringComparison.Ordinal))
@@ -113,6 +156,9 @@ public sealed class PromptEncoders : IDisposable
             return new PixArtPromptEncoder(T5(0), PixArtPromptEncoder.AlphaTokens);
         if (family.StartsWith("StableDiffusion", StringComparison.Ordinal))
             return new ClipPromptEncoder(Clip(0));
-        throw new InputException($"'{folder}' is a {family}; prompts are known for StableDiffusion, StableDiffusionXL, StableDiffusion3, PixArtAlpha and PixArtSigma pipelines.");
+        throw new InputException(
+            $"'{folder}' is a {family}; prompts are known for StableDiffusion, StableDiffusionXL, StableDiffusion3, PixArtAlpha "
+                + $"and PixArtSigma pipelines."
+        );
     }
 }

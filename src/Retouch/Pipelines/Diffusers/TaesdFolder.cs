@@ -6,7 +6,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>A tiny autoencoder as its author publishes it: a file for each half (<c>taesd_encoder.safetensors</c>, <c>taesd_decoder.safetensors</c>), no configuration.</summary>
+/// <summary>
+/// A tiny autoencoder as its author publishes it: a file for each half (<c>taesd_encoder.safetensors</c>,
+/// <c>taesd_decoder.safetensors</c>), no configuration.
+/// </summary>
 internal sealed class TaesdFolder : IWeights
 {
     private readonly ITensorFile _encoder;
@@ -41,7 +44,8 @@ internal sealed class TaesdFolder : IWeights
 
     /// <summary>Opens a folder that <see cref="Is"/> one.</summary>
     /// <exception cref="InputException">The files are broken or hold something else.</exception>
-    public static TaesdFolder Open(string folder) => new(folder, Find(folder) ?? throw new InputException($"'{folder}' has no files *_encoder and *_decoder."));
+    public static TaesdFolder Open(string folder) =>
+        new(folder, Find(folder) ?? throw new InputException($"'{folder}' has no files *_encoder and *_decoder."));
 
     public long[] ShapeOf(string name) => _keys.ShapeOf(name);
 

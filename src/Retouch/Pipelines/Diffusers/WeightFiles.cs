@@ -7,8 +7,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Files that PyTorch
-/// pickled (<c>.bin</c>) are read where there are no safetensors.
+/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Files
+/// that PyTorch pickled (<c>.bin</c>) are read where there are no safetensors.
 /// </summary>
 public sealed class WeightFiles : IWeights
 {
@@ -31,7 +31,8 @@ public sealed class WeightFiles : IWeights
 
     /// <summary>Opens the weights of a folder.</summary>
     /// <param name="folder">The component's folder.</param>
-    /// <param name="variant">Which variant, <c>fp16</c> for instance; null takes the plain files, or the only variant where there are no plain ones.</param>
+    /// <param name="variant">Which variant, <c>fp16</c> for instance; null takes the plain files, or the only variant where there are no
+    /// plain ones.</param>
     /// <param name="stem">Name without extension; transformers' models are called <c>model</c>.</param>
     /// <exception cref="InputException">There are none, several variants to choose from, or shards that do not fit their index.</exception>
     public static WeightFiles Open(string folder, string? variant = null, string stem = Stem)
@@ -65,7 +66,9 @@ public sealed class WeightFiles : IWeights
         {
             var variants = Variants(folder, stem);
             if (variants.Count > 1)
-                throw new InputException($"'{folder}' has weights in the variants {string.Join(", ", variants)} and none without; choose one.");
+                throw new InputException(
+                    $"'{folder}' has weights in the variants {string.Join(", ", variants)} and none without; choose one."
+                );
             if (variants.Count == 1)
                 found = Candidates(folder, variants[0], stem);
         }
@@ -88,9 +91,16 @@ public sealed class WeightFiles : IWeights
         // Indices of variants have been named in several ways.
         string[] indices = variant is null
             ? [$"{stem}.{extension}.index.json"]
-            : [$"{stem}.{extension}.index.{variant}.json", $"{stem}.{extension}.{variant}.index.json", $"{stem}.{variant}.{extension}.index.json"];
+            :
+            [
+                $"{stem}.{extension}.index.{variant}.json",
+                $"{stem}.{extension}.{variant}.index.json",
+                $"{stem}.{variant}.{extension}.index.json",
+            ];
         var single = Path.Combine(folder, variant is null ? $"{stem}.{extension}" : $"{stem}.{variant}.{extension}");
-        return File.Exists(single) ? (single, null) : (null, indices.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists));
+        return File.Exists(single)
+            ? (single, null)
+            : (null, indices.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists));
     }
 
     private static List<string> Variants(string folder, string stem) =>
@@ -98,7 +108,10 @@ public sealed class WeightFiles : IWeights
 
     private static WeightFiles OpenShards(string folder, string index)
     {
-        if (ConfigDocument.Read(index).Json["weight_map"] is not JsonObject map || map.Any(static p => p.Value is not JsonValue v || !v.TryGetValue<string>(out _)))
+        if (
+            ConfigDocument.Read(index).Json["weight_map"] is not JsonObject map
+            || map.Any(static p => p.Value is not JsonValue v || !v.TryGetValue<string>(out _))
+        )
             throw new InputException($"'{index}' has no weight_map from tensors to files.");
         var places = map.ToDictionary(static p => p.Key, static p => p.Value!.GetValue<string>(), StringComparer.Ordinal);
         var names = places.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
@@ -108,16 +121,25 @@ public sealed class WeightFiles : IWeights
             throw new InputException($"'{index}' names the shard '{odd}', which is no {extension} file of its folder.");
         var missing = names.Where(n => !File.Exists(Path.Combine(folder, n))).ToList();
         if (missing.Count > 0)
-            throw new InputException($"'{folder}' lacks {missing.Count} of {names.Count} shards: {string.Join(", ", missing)}. Download them again.");
+            throw new InputException(
+                $"'{folder}' lacks {missing.Count} of {names.Count} shards: {string.Join(", ", missing)}. Download them again."
+            );
         var files = new Dictionary<string, ITensorFile>(StringComparer.Ordinal);
         try
         {
             foreach (var name in names)
                 files[name] = TensorFile.Open(Path.Combine(folder, name));
-            var held = files.ToDictionary(static f => f.Key, static f => f.Value.Names.ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+            var held = files.ToDictionary(
+                static f => f.Key,
+                static f => f.Value.Names.ToHashSet(StringComparer.Ordinal),
+                StringComparer.Ordinal
+            );
             var absent = places.Where(p => !held[p.Value].Contains(p.Key)).Select(static p => $"{p.Key} (in {p.Value})").ToList();
             if (absent.Count > 0)
-                throw new InputException($"'{index}' promises {absent.Count} tensors that are not there: {string.Join(", ", absent.Take(20))}. Download the folder again.");
+                throw new InputException(
+                    $"'{index}' promises {absent.Count} tensors that are not there: {string.Join(", ", absent.Take(20))}. "
+                        + $"Download the folder again."
+                );
         }
         catch (InputException)
         {
@@ -131,10 +153,17 @@ public sealed class WeightFiles : IWeights
 
     private static string Contents(string folder)
     {
-        var names = Directory.EnumerateFileSystemEntries(folder).Select(static p => Path.GetFileName(p)).Order(StringComparer.Ordinal).Take(20).ToList();
+        var names = Directory
+            .EnumerateFileSystemEntries(folder)
+            .Select(static p => Path.GetFileName(p))
+            .Order(StringComparer.Ordinal)
+            .Take(20)
+            .ToList();
         return names.Count == 0 ? "nothing" : string.Join(", ", names);
     }
 
     private ITensorFile FileOf(string name) =>
-        _byName.TryGetValue(name, out var file) ? file : throw new InputException($"'{Path.GetDirectoryName(_files.FirstOrDefault()?.FilePath)}' has no tensor '{name}'.");
+        _byName.TryGetValue(name, out var file)
+            ? file
+            : throw new InputException($"'{Path.GetDirectoryName(_files.FirstOrDefault()?.FilePath)}' has no tensor '{name}'.");
 }

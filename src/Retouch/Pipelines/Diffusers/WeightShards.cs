@@ -78,7 +78,12 @@ internal static class WeightTypes
         if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
             return tensor;
         var converted = tensor.Detach().To(type);
-        if (type == DType.Float16 && converted.Abs().Max().Item() is var largest && !double.IsFinite(largest) && double.IsFinite(tensor.Abs().Max().Item()))
+        if (
+            type == DType.Float16
+            && converted.Abs().Max().Item() is var largest
+            && !double.IsFinite(largest)
+            && double.IsFinite(tensor.Abs().Max().Item())
+        )
             throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot hold. Save as bfloat16 or float32.");
         return converted;
     }

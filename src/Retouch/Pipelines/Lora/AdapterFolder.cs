@@ -8,8 +8,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// Low-rank adapters as a model of their own: <see cref="LoraFile.Name"/>, and beside it <see cref="ConfigName"/>, which says what model they change. Every verb that takes
-/// a pipeline takes such a folder; <see cref="LatentDiffusionPipeline.Load"/> reads both and merges them.
+/// Low-rank adapters as a model of their own: <see cref="LoraFile.Name"/>, and beside it <see cref="ConfigName"/>, which says what model
+/// they change. Every verb that takes a pipeline takes such a folder; <see cref="LatentDiffusionPipeline.Load"/> reads both and merges
+/// them.
 /// </summary>
 /// <param name="Folder">The adapters' folder.</param>
 /// <param name="Base">The folder of the model that they were trained on: a pipeline, or adapters once more. Absolute.</param>
@@ -43,7 +44,10 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
         for (AtomicFolder.Recover(folder); IsAt(folder); folder = stack[^1].Base)
         {
             if (stack.Count == Most)
-                throw new InputException($"'{stack[0].Folder}' stands on more than {Most} adapters, one on the other; is one of them its own {BaseMember}? Merge them: retouch convert.");
+                throw new InputException(
+                    $"'{stack[0].Folder}' stands on more than {Most} adapters, one on the other; is one of them its own "
+                        + $"{BaseMember}? Merge them: retouch convert."
+                );
             stack.Add(Read(folder));
         }
 
@@ -56,10 +60,19 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
     /// <param name="component">The network's name in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
     /// <param name="model">The folder that the network came from.</param>
     /// <param name="options">How the adapters were made.</param>
-    /// <param name="network">The network's own parameters, as they were in training; null leaves out what the model is known again by.</param>
+    /// <param name="network">The network's own parameters, as they were in training; null leaves out what the model is known again
+    /// by.</param>
     /// <param name="scheduler">As <see cref="Scheduler"/>.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Save(string folder, LowRankAdapters adapters, string component, string model, AdapterOptions options, ParameterStore? network = null, JsonObject? scheduler = null)
+    public static void Save(
+        string folder,
+        LowRankAdapters adapters,
+        string component,
+        string model,
+        AdapterOptions options,
+        ParameterStore? network = null,
+        JsonObject? scheduler = null
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         var json = new JsonObject
@@ -74,35 +87,50 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
             json[SampleMember] = new JsonArray([.. BaseSample.Of(network).Select(static v => (JsonNode)v)]);
         if (scheduler is not null)
             json[SchedulerMember] = scheduler.DeepClone();
-        AtomicFolder.Write(folder, temporary =>
-        {
-            LoraFile.Write(Path.Combine(temporary, LoraFile.Name), adapters, component);
-            AtomicFile.WriteText(Path.Combine(temporary, ConfigName), ConfigDocument.Create(json).Text);
-        });
+        AtomicFolder.Write(
+            folder,
+            temporary =>
+            {
+                LoraFile.Write(Path.Combine(temporary, LoraFile.Name), adapters, component);
+                AtomicFile.WriteText(Path.Combine(temporary, ConfigName), ConfigDocument.Create(json).Text);
+            }
+        );
     }
 
     private static AdapterFolder Read(string folder)
     {
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path))
-            throw new InputException($"'{folder}' holds adapters, but no {ConfigName} that names their model. Give the model, and the adapters beside it: --model MODEL --lora {folder}.");
+            throw new InputException(
+                $"'{folder}' holds adapters, but no {ConfigName} that names their model. Give the model, and the adapters beside "
+                    + $"it: --model MODEL --lora {folder}."
+            );
         var json = ConfigDocument.Read(path).Json;
         var model = Path.GetFullPath(new JsonMembers(json, path).Text(BaseMember), Path.GetFullPath(folder));
         if (!Directory.Exists(model))
-            throw new InputException($"'{path}' names the model '{model}' ({BaseMember}), which is not there. Put it there, or change {BaseMember}; a relative path is taken from the adapters' folder.");
+            throw new InputException(
+                $"'{path}' names the model '{model}' ({BaseMember}), which is not there. Put it there, or change {BaseMember}; a "
+                    + $"relative path is taken from the adapters' folder."
+            );
         var scheduler = json[SchedulerMember] switch
         {
             null => null,
             JsonObject given => given.DeepClone().AsObject(),
-            var other => throw new InputException($"'{path}': {SchedulerMember} is {other.ToJsonString()}; it holds the members of a scheduler_config.json."),
+            var other => throw new InputException(
+                $"'{path}': {SchedulerMember} is {other.ToJsonString()}; it holds the members of a scheduler_config.json."
+            ),
         };
         return new AdapterFolder(folder, model, scheduler) { Sample = ReadSample(json, path) };
     }
 
-    private static double[]? ReadSample(JsonObject json, string path) => json[SampleMember] switch
-    {
-        null => null,
-        JsonArray array when array.All(static v => v is JsonValue value && value.TryGetValue<double>(out _)) => [.. array.Select(static v => v!.GetValue<double>())],
-        _ => throw new InputException($"'{path}': {SampleMember} is no list of numbers."),
-    };
+    private static double[]? ReadSample(JsonObject json, string path) =>
+        json[SampleMember] switch
+        {
+            null => null,
+            JsonArray array when array.All(static v => v is JsonValue value && value.TryGetValue<double>(out _)) =>
+            [
+                .. array.Select(static v => v!.GetValue<double>()),
+            ],
+            _ => throw new InputException($"'{path}': {SampleMember} is no list of numbers."),
+        };
 }

@@ -6,9 +6,11 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>, <c>unet.…</c>); read in that layout, in diffusers'
-/// older ones (<c>PATH.lora.down.weight</c>, <c>PATH.lora_linear_layer.down.weight</c>), and in kohya's, where modules have diffusers' names or a U-Net's those of the original code
-/// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Such files may have parts for text encoders, too (<c>text_encoder.…</c>, <c>lora_te_…</c>).
+/// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>,
+/// <c>unet.…</c>); read in that layout, in diffusers' older ones (<c>PATH.lora.down.weight</c>, <c>PATH.lora_linear_layer.down.weight</c>),
+/// and in kohya's, where modules have diffusers' names or a U-Net's those of the original code
+/// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Such files may have parts for text encoders, too (<c>text_encoder.…</c>,
+/// <c>lora_te_…</c>).
 /// </summary>
 public static class LoraFile
 {
@@ -17,10 +19,14 @@ public static class LoraFile
 
     private static readonly (string Suffix, Part Part)[] Suffixes =
     [
-        (".lora_A.weight", Part.Down), (".lora_B.weight", Part.Up),
-        (".lora.down.weight", Part.Down), (".lora.up.weight", Part.Up),
-        (".lora_down.weight", Part.Down), (".lora_up.weight", Part.Up),
-        (".lora_linear_layer.down.weight", Part.Down), (".lora_linear_layer.up.weight", Part.Up),
+        (".lora_A.weight", Part.Down),
+        (".lora_B.weight", Part.Up),
+        (".lora.down.weight", Part.Down),
+        (".lora.up.weight", Part.Up),
+        (".lora_down.weight", Part.Down),
+        (".lora_up.weight", Part.Up),
+        (".lora_linear_layer.down.weight", Part.Down),
+        (".lora_linear_layer.up.weight", Part.Up),
         (".alpha", Part.Alpha),
     ];
 
@@ -40,7 +46,13 @@ public static class LoraFile
     /// <param name="tensors">Stand in for the adapters' own under the same keys: an average of the weights.</param>
     /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
-    public static void Write(string path, LowRankAdapters adapters, string component, IEnumerable<KeyValuePair<string, Tensor>>? tensors = null, DType? dtype = null)
+    public static void Write(
+        string path,
+        LowRankAdapters adapters,
+        string component,
+        IEnumerable<KeyValuePair<string, Tensor>>? tensors = null,
+        DType? dtype = null
+    )
     {
         ArgumentNullException.ThrowIfNull(adapters);
         using var scope = TensorScope.Enter();
@@ -59,16 +71,19 @@ public static class LoraFile
     /// <param name="network">The network's own parameters, with memory.</param>
     /// <param name="device">Where the adapters go.</param>
     /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <exception cref="InputException">A key is in no layout that is read, or names no layer of this network; a part is missing or has another shape. All keys are named at once.</exception>
+    /// <exception cref="InputException">A key is in no layout that is read, or names no layer of this network; a part is missing or has
+    /// another shape. All keys are named at once.</exception>
     /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
-    public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null) => Attach(path, LoraTarget.Only(network), device, dtype);
+    public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null) =>
+        Attach(path, LoraTarget.Only(network), device, dtype);
 
     /// <summary>Reads a file's part for a network and attaches its adapters to that, which is frozen.</summary>
     /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
     /// <param name="target">The network, with memory, and which part is meant.</param>
     /// <param name="device">Where the adapters go.</param>
     /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <exception cref="InputException">A key of that part is in no layout that is read, or names no layer of this network; a part is missing or has another shape. All keys are named at once.</exception>
+    /// <exception cref="InputException">A key of that part is in no layout that is read, or names no layer of this network; a part is
+    /// missing or has another shape. All keys are named at once.</exception>
     /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
     public static LowRankAdapters Attach(string path, LoraTarget target, Device device, DType? dtype = null)
     {
@@ -76,7 +91,13 @@ public static class LoraFile
         using var scope = TensorScope.Enter();
         using var file = SafetensorsFile.Open(Directory.Exists(path) ? Path.Combine(path, Name) : path);
         var found = Sort(file, target);
-        var layers = found.Select(l => new AdaptedLayer(l.Key, Rank(l.Value), l.Value.TryGetValue(Part.Alpha, out var alpha) ? file.Read(alpha).To(DType.Float64).Item() : Rank(l.Value))).ToList();
+        var layers = found
+            .Select(l => new AdaptedLayer(
+                l.Key,
+                Rank(l.Value),
+                l.Value.TryGetValue(Part.Alpha, out var alpha) ? file.Read(alpha).To(DType.Float64).Item() : Rank(l.Value)
+            ))
+            .ToList();
         var adapters = LowRankAdapters.Attach(target.Network, layers);
         try
         {
@@ -138,7 +159,11 @@ public static class LoraFile
         }
 
         var layers = paths.Where(p => sorted[p].Count > 0).Select(p => KeyValuePair.Create(p, sorted[p])).ToList();
-        problems.AddRange(layers.Where(static l => !l.Value.ContainsKey(Part.Down) || !l.Value.ContainsKey(Part.Up)).Select(static l => $"only a part: {l.Key}"));
+        problems.AddRange(
+            layers
+                .Where(static l => !l.Value.ContainsKey(Part.Down) || !l.Value.ContainsKey(Part.Up))
+                .Select(static l => $"only a part: {l.Key}")
+        );
         foreach (var (path, parts) in layers.Where(static l => l.Value.ContainsKey(Part.Down) && l.Value.ContainsKey(Part.Up)))
             problems.AddRange(Misshapen(file, network.Find($"{path}.weight")!.Shape, parts));
         if (problems.Count == 0 && layers.Count == 0)
@@ -147,7 +172,11 @@ public static class LoraFile
             return layers;
         const int Shown = 20;
         var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
-        throw new InputException($"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems.Take(Shown))}{more}\nUse adapters of this very network alone, with diffusers' names of its modules.");
+        throw new InputException(
+            $"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
+                + $"{string.Join("\n  ", problems.Take(Shown))}{more}\nUse adapters of this very network alone, with diffusers' names "
+                + $"of its modules."
+        );
     }
 
     /// <summary>A is [rank, in, …], B is [out, rank]; ones at the end of a shape do not count.</summary>
@@ -155,11 +184,18 @@ public static class LoraFile
     {
         var rank = file.ShapeOf(parts[Part.Down]) is [var first and > 0, ..] ? first : 1;
         long[] inner = weight[1..];
-        foreach (var (part, wanted) in new (Part, long[])[] { (Part.Down, [rank, .. inner]), (Part.Up, inner.Length == 1 ? [weight[0], rank] : [weight[0], rank, 1, 1]) })
+        foreach (
+            var (part, wanted) in new (Part, long[])[]
+            {
+                (Part.Down, [rank, .. inner]),
+                (Part.Up, inner.Length == 1 ? [weight[0], rank] : [weight[0], rank, 1, 1]),
+            }
+        )
         {
             var stored = file.ShapeOf(parts[part]);
             if (!Trim(stored).AsSpan().SequenceEqual(Trim(wanted)))
-                yield return $"wrong shape: {parts[part]} is [{string.Join(", ", stored)}], beside this network's layer it is [{string.Join(", ", wanted)}]";
+                yield return $"wrong shape: {parts[part]} is [{string.Join(", ", stored)}], beside this network's layer it is "
+                    + $"[{string.Join(", ", wanted)}]";
         }
     }
 

@@ -5,14 +5,21 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Lora;
 
-/// <summary>A network that adapters of a file may stand beside, which of the file's keys are about it, and what its layers are called there.</summary>
+/// <summary>
+/// A network that adapters of a file may stand beside, which of the file's keys are about it, and what its layers are called there.
+/// </summary>
 public sealed class LoraTarget
 {
     // diffusers' name of the part, and kohya's.
     private static readonly (string Prefix, string Encoder)[] Encoders =
     [
-        ("text_encoder.", "text_encoder"), ("text_encoder_2.", "text_encoder_2"), ("text_encoder_3.", "text_encoder_3"),
-        ("lora_te_", "text_encoder"), ("lora_te1_", "text_encoder"), ("lora_te2_", "text_encoder_2"), ("lora_te3_", "text_encoder_3"),
+        ("text_encoder.", "text_encoder"),
+        ("text_encoder_2.", "text_encoder_2"),
+        ("text_encoder_3.", "text_encoder_3"),
+        ("lora_te_", "text_encoder"),
+        ("lora_te1_", "text_encoder"),
+        ("lora_te2_", "text_encoder_2"),
+        ("lora_te3_", "text_encoder_3"),
     ];
 
     private readonly string[] _prefixes;
@@ -20,7 +27,13 @@ public sealed class LoraTarget
     private readonly Func<string, string?>? _original;
     private readonly Func<string, bool> _concerns;
 
-    private LoraTarget(ParameterStore network, string[] prefixes, string[] flatPrefixes, Func<string, bool> concerns, Func<string, string?>? original = null)
+    private LoraTarget(
+        ParameterStore network,
+        string[] prefixes,
+        string[] flatPrefixes,
+        Func<string, bool> concerns,
+        Func<string, string?>? original = null
+    )
     {
         (Network, _prefixes, _flatPrefixes, _concerns, _original) = (network, prefixes, flatPrefixes, concerns, original);
     }
@@ -31,13 +44,21 @@ public sealed class LoraTarget
     /// <summary>A file that is about this network alone.</summary>
     public static LoraTarget Only(ParameterStore network) => OfDenoiser(network, static _ => true, null);
 
-    /// <summary>The denoiser's part of a file. Modules of a U-Net may have the names of the original code, as kohya's files of SDXL have them.</summary>
+    /// <summary>
+    /// The denoiser's part of a file. Modules of a U-Net may have the names of the original code, as kohya's files of SDXL have them.
+    /// </summary>
     public static LoraTarget Denoiser(IDenoiser network)
     {
         ArgumentNullException.ThrowIfNull(network);
         var keys = network is UNet2DCondition unet ? OriginalUNet.Keys(unet.Config) : null;
-        return OfDenoiser(network.Parameters, static key => EncoderOf(key) is null, keys is null ? null : path =>
-            keys.TryFind(path + ".weight") is { } origin ? origin.Key[(OriginalUNet.Prefix.Length + 1)..^".weight".Length] : null);
+        return OfDenoiser(
+            network.Parameters,
+            static key => EncoderOf(key) is null,
+            keys is null
+                ? null
+                : path =>
+                    keys.TryFind(path + ".weight") is { } origin ? origin.Key[(OriginalUNet.Prefix.Length + 1)..^".weight".Length] : null
+        );
     }
 
     /// <summary>A text encoder's part of a file.</summary>
@@ -46,7 +67,12 @@ public sealed class LoraTarget
     public static LoraTarget TextEncoder(ParameterStore network, string encoder)
     {
         string[] prefixes = [.. Encoders.Where(e => e.Encoder == encoder).Select(static e => e.Prefix)];
-        return new LoraTarget(network, [.. prefixes.Where(static p => p.EndsWith('.'))], [.. prefixes.Where(static p => p.EndsWith('_'))], key => EncoderOf(key) == encoder);
+        return new LoraTarget(
+            network,
+            [.. prefixes.Where(static p => p.EndsWith('.'))],
+            [.. prefixes.Where(static p => p.EndsWith('_'))],
+            key => EncoderOf(key) == encoder
+        );
     }
 
     /// <summary>The folder of the text encoder that a key is about; null for the denoiser's.</summary>

@@ -3,7 +3,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Lora;
 
-/// <summary>A text encoder's part of a file of low-rank adapters. It is merged whenever that encoder is read: text encoders are in memory only while prompts are encoded.</summary>
+/// <summary>
+/// A text encoder's part of a file of low-rank adapters. It is merged whenever that encoder is read: text encoders are in memory only while
+/// prompts are encoded.
+/// </summary>
 /// <param name="Encoder">The encoder's folder in its pipeline.</param>
 /// <param name="File">The adapters.</param>
 /// <param name="Strength">What they are multiplied by besides their own scale.</param>

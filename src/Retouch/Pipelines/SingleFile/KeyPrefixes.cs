@@ -9,16 +9,18 @@ internal sealed class KeyPrefixes
     /// <param name="module">Its path in diffusers.</param>
     /// <param name="original">Its path in the original layout.</param>
     /// <param name="rest">What becomes of the rest of the key; nothing by default.</param>
-    public void Add(string module, string original, Func<string, TensorOrigin>? rest = null) => _modules.Add(module, (original, rest ?? (static key => new TensorOrigin(key))));
+    public void Add(string module, string original, Func<string, TensorOrigin>? rest = null) =>
+        _modules.Add(module, (original, rest ?? (static key => new TensorOrigin(key))));
 
     /// <summary>The origin of a key.</summary>
     /// <exception cref="ArgumentException">No module contains it.</exception>
-    public TensorOrigin Find(string key) => TryFind(key) ?? throw new ArgumentException($"'{key}' has no counterpart in the original layout.", nameof(key));
+    public TensorOrigin Find(string key) =>
+        TryFind(key) ?? throw new ArgumentException($"'{key}' has no counterpart in the original layout.", nameof(key));
 
     /// <summary>The origin of a key, or null where no module contains it.</summary>
     public TensorOrigin? TryFind(string key)
     {
-        for (var end = key.Length; (end = key.LastIndexOf('.', end - 1)) > 0;)
+        for (var end = key.Length; (end = key.LastIndexOf('.', end - 1)) > 0; )
         {
             if (!_modules.TryGetValue(key[..end], out var module))
                 continue;
@@ -30,14 +32,15 @@ internal sealed class KeyPrefixes
     }
 
     /// <summary>Replaces the first part of what is left of a key.</summary>
-    public static Func<string, TensorOrigin> Renaming(params (string Diffusers, string Original)[] names) => rest =>
-    {
-        foreach (var (diffusers, original) in names)
+    public static Func<string, TensorOrigin> Renaming(params (string Diffusers, string Original)[] names) =>
+        rest =>
         {
-            if (rest.StartsWith(diffusers + ".", StringComparison.Ordinal))
-                return new TensorOrigin(original + rest[diffusers.Length..]);
-        }
+            foreach (var (diffusers, original) in names)
+            {
+                if (rest.StartsWith(diffusers + ".", StringComparison.Ordinal))
+                    return new TensorOrigin(original + rest[diffusers.Length..]);
+            }
 
-        return new TensorOrigin(rest);
-    };
+            return new TensorOrigin(rest);
+        };
 }

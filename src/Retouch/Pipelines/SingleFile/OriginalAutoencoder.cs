@@ -4,7 +4,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.SingleFile;
 
-/// <summary>The autoencoder as the original code names its parts: levels of the decoder are numbered from the highest resolution, its attention is made of 1×1 convolutions.</summary>
+/// <summary>
+/// The autoencoder as the original code names its parts: levels of the decoder are numbered from the highest resolution, its attention is
+/// made of 1×1 convolutions.
+/// </summary>
 internal static class OriginalAutoencoder
 {
     public const string Prefix = "first_stage_model";
@@ -76,7 +79,14 @@ internal static class OriginalAutoencoder
 
     private static TensorOrigin Attention(string rest)
     {
-        var renamed = KeyPrefixes.Renaming(("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out"))(rest);
-        return rest.StartsWith("to_", StringComparison.Ordinal) && rest.EndsWith(".weight", StringComparison.Ordinal) ? renamed with { Form = TensorForm.Linear } : renamed;
+        var renamed = KeyPrefixes.Renaming(("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out"))(
+            rest
+        );
+        return rest.StartsWith("to_", StringComparison.Ordinal) && rest.EndsWith(".weight", StringComparison.Ordinal)
+            ? renamed with
+            {
+                Form = TensorForm.Linear,
+            }
+            : renamed;
     }
 }

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// Text encoders as single files have them: CLIP under transformers' own names, or OpenCLIP (Cherti et al. 2023), which keeps query, key and value in one tensor. No network is
-/// built: keys and configuration follow from the tensors.
+/// Text encoders as single files have them: CLIP under transformers' own names, or OpenCLIP (Cherti et al. 2023), which keeps query, key
+/// and value in one tensor. No network is built: keys and configuration follow from the tensors.
 /// </summary>
 internal static class OriginalText
 {
@@ -24,18 +24,26 @@ internal static class OriginalText
     public static Encoder Clip(ITensorSource source, string prefix, string origin)
     {
         // Position numbers were stored once; transformers computes them.
-        var keys = source.Names.Where(n => n.StartsWith(prefix + ".text_model.", StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal))
-            .Select(n => KeyValuePair.Create(n[(prefix.Length + 1)..], new TensorOrigin(n))).ToList();
+        var keys = source
+            .Names.Where(n =>
+                n.StartsWith(prefix + ".text_model.", StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal)
+            )
+            .Select(n => KeyValuePair.Create(n[(prefix.Length + 1)..], new TensorOrigin(n)))
+            .ToList();
         var layers = 0;
         while (keys.Exists(k => k.Key == $"text_model.encoder.layers.{layers}.mlp.fc1.weight"))
             layers++;
-        return new Encoder(Config(source, prefix + ".text_model.embeddings", prefix + ".text_model.encoder.layers.0.mlp.fc1.weight", layers, null, origin), keys);
+        return new Encoder(
+            Config(source, prefix + ".text_model.embeddings", prefix + ".text_model.encoder.layers.0.mlp.fc1.weight", layers, null, origin),
+            keys
+        );
     }
 
     /// <summary>OpenCLIP.</summary>
     /// <param name="source">The file.</param>
     /// <param name="prefix">What the names stand behind.</param>
-    /// <param name="projects">Whether the pooled text is projected, as SDXL takes it; Stable Diffusion 2 takes the tokens before the last layer, which is left out then.</param>
+    /// <param name="projects">Whether the pooled text is projected, as SDXL takes it; Stable Diffusion 2 takes the tokens before the last
+    /// layer, which is left out then.</param>
     /// <param name="origin">The file's name, for messages.</param>
     public static Encoder OpenClip(ITensorSource source, string prefix, bool projects, string origin)
     {
@@ -74,15 +82,28 @@ internal static class OriginalText
             projection = source.Size($"{prefix}.text_projection", 1, origin);
         }
 
-        return new Encoder(Config(source, prefix, $"{prefix}.transformer.resblocks.0.mlp.c_fc.weight", layers, (projects, projection), origin), keys);
+        return new Encoder(
+            Config(source, prefix, $"{prefix}.transformer.resblocks.0.mlp.c_fc.weight", layers, (projects, projection), origin),
+            keys
+        );
 
-        void Add(string key, string original, TensorForm form = TensorForm.Same) => keys.Add(new(key, new TensorOrigin($"{prefix}.{original}", form)));
+        void Add(string key, string original, TensorForm form = TensorForm.Same) =>
+            keys.Add(new(key, new TensorOrigin($"{prefix}.{original}", form)));
     }
 
     /// <summary>config.json; <paramref name="open"/> is null for CLIP itself, whose activation differs.</summary>
-    private static JsonObject Config(ITensorSource source, string embeddings, string expansion, int layers, (bool Projects, int? Projection)? open, string origin)
+    private static JsonObject Config(
+        ITensorSource source,
+        string embeddings,
+        string expansion,
+        int layers,
+        (bool Projects, int? Projection)? open,
+        string origin
+    )
     {
-        var (tokens, positions) = open is null ? ("token_embedding.weight", "position_embedding.weight") : ("token_embedding.weight", "positional_embedding");
+        var (tokens, positions) = open is null
+            ? ("token_embedding.weight", "position_embedding.weight")
+            : ("token_embedding.weight", "positional_embedding");
         var width = source.Size($"{embeddings}.{tokens}", 1, origin);
         return new JsonObject
         {
@@ -103,7 +124,10 @@ internal static class OriginalText
             ["num_hidden_layers"] = layers,
             ["pad_token_id"] = 1,
             // Without a projection the number says nothing; these are what published files have.
-            ["projection_dim"] = open is { Projection: { } projection } ? projection : open is null ? 768 : 512,
+            ["projection_dim"] =
+                open is { Projection: { } projection } ? projection
+                : open is null ? 768
+                : 512,
             ["vocab_size"] = source.Size($"{embeddings}.{tokens}", 0, origin),
         };
     }

@@ -5,15 +5,21 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// The U-Net as the original code names its parts: blocks of both paths are numbered through, whatever their level (Rombach et al. 2022; the names are those of the
-/// published checkpoints).
+/// The U-Net as the original code names its parts: blocks of both paths are numbered through, whatever their level (Rombach et al. 2022;
+/// the names are those of the published checkpoints).
 /// </summary>
 internal static class OriginalUNet
 {
     public const string Prefix = "model.diffusion_model";
 
     private static readonly Func<string, TensorOrigin> Residual = KeyPrefixes.Renaming(
-        ("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("time_emb_proj", "emb_layers.1"), ("norm2", "out_layers.0"), ("conv2", "out_layers.3"), ("conv_shortcut", "skip_connection"));
+        ("norm1", "in_layers.0"),
+        ("conv1", "in_layers.2"),
+        ("time_emb_proj", "emb_layers.1"),
+        ("norm2", "out_layers.0"),
+        ("conv2", "out_layers.3"),
+        ("conv_shortcut", "skip_connection")
+    );
 
     private static readonly Func<string, TensorOrigin> TwoLayers = KeyPrefixes.Renaming(("linear_1", "0"), ("linear_2", "2"));
 
@@ -54,7 +60,10 @@ internal static class OriginalUNet
 
             // The doubling belongs to the level's last block, behind its attention where it has one.
             if (place < config.Levels - 1)
-                keys.Add($"up_blocks.{place}.upsamplers.0.conv", $"{Prefix}.output_blocks.{number - 1}.{(config.UpBlockTypes[place] == UNet2DConditionConfig.CrossUp ? 2 : 1)}.conv");
+                keys.Add(
+                    $"up_blocks.{place}.upsamplers.0.conv",
+                    $"{Prefix}.output_blocks.{number - 1}.{(config.UpBlockTypes[place] == UNet2DConditionConfig.CrossUp ? 2 : 1)}.conv"
+                );
         }
 
         return keys;
@@ -90,7 +99,9 @@ internal static class OriginalUNet
 
         if (channels.Count != layers.Count || !names.Contains($"{Prefix}.middle_block.1.proj_in.weight"))
             throw new InputException($"'{origin}': the blocks under {Prefix} are not those of Stable Diffusion's U-Net.");
-        var text = names.First(static n => n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith("attn2.to_k.weight", StringComparison.Ordinal));
+        var text = names.First(static n =>
+            n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith("attn2.to_k.weight", StringComparison.Ordinal)
+        );
         var hasAddition = names.Contains($"{Prefix}.label_emb.0.0.weight");
         // Depths of levels without transformers say nothing; the last one is the middle's.
         List<IReadOnlyList<int>> counts = [.. depths.Select(static d => new[] { Math.Max(d, 1) })];
@@ -102,7 +113,13 @@ internal static class OriginalUNet
             BlockOutChannels = channels,
             LayersPerBlock = layers.Distinct().Count() == 1 ? [layers[0]] : layers,
             DownBlockTypes = [.. depths.Select(static d => d > 0 ? UNet2DConditionConfig.CrossDown : UNet2DConditionConfig.PlainDown)],
-            UpBlockTypes = [.. depths.AsEnumerable().Reverse().Select(static d => d > 0 ? UNet2DConditionConfig.CrossUp : UNet2DConditionConfig.PlainUp)],
+            UpBlockTypes =
+            [
+                .. depths
+                    .AsEnumerable()
+                    .Reverse()
+                    .Select(static d => d > 0 ? UNet2DConditionConfig.CrossUp : UNet2DConditionConfig.PlainUp),
+            ],
             TransformerLayersPerBlock = counts.TrueForAll(c => c[0] == counts[0][0]) ? [counts[0]] : counts,
             CrossAttentionDim = [source.Size(text, 1, origin)],
             UseLinearProjection = source.ShapeOf($"{Prefix}.middle_block.1.proj_in.weight").Length == 2,

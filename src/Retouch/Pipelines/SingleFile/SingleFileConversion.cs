@@ -17,12 +17,15 @@ public sealed record SingleFileOptions
     public long? MaxShardSize { get; init; }
 
     /// <summary>
-    /// Folder with <c>tokenizer/</c> (and <c>tokenizer_2/</c> for SDXL), or, for models with one text encoder, with the tokenizer's files themselves. Null leaves tokenizers out:
-    /// single files have none.
+    /// Folder with <c>tokenizer/</c> (and <c>tokenizer_2/</c> for SDXL), or, for models with one text encoder, with the tokenizer's files
+    /// themselves. Null leaves tokenizers out: single files have none.
     /// </summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>What the denoiser predicts: <c>epsilon</c> or <c>v_prediction</c>. Null goes by the file; where it does not say (Stable Diffusion 2), v.</summary>
+    /// <summary>
+    /// What the denoiser predicts: <c>epsilon</c> or <c>v_prediction</c>. Null goes by the file; where it does not say (Stable Diffusion
+    /// 2), v.
+    /// </summary>
     public string? Prediction { get; init; }
 
     /// <summary>What is written for a model.</summary>
@@ -53,16 +56,22 @@ public static class SingleFileConversion
         // The second generation's networks that predict ε are those for 512 pixels.
         if (model.Kind == SingleFileKind.StableDiffusion2 && options.PredictionOf(model) == "epsilon")
             model.Components[0].Config["sample_size"] = 64;
-        AtomicFolder.Write(folder, temporary =>
-        {
-            foreach (var component in model.Components)
-                Write(path, component, Directory.CreateDirectory(Path.Combine(temporary, component.Name)).FullName, options);
-            foreach (var (name, from) in tokenizers.Where(static t => t.From is not null))
-                FolderCopy.Copy(from!, Path.Combine(temporary, name));
-            var scheduler = Scheduler(model, options.PredictionOf(model));
-            AtomicFile.WriteText(Path.Combine(temporary, "scheduler", "scheduler_config.json"), ConfigDocument.Create(scheduler).Text);
-            AtomicFile.WriteText(Path.Combine(temporary, PipelineLayout.IndexName), ConfigDocument.Create(Index(model, tokenizers, scheduler)).Text);
-        });
+        AtomicFolder.Write(
+            folder,
+            temporary =>
+            {
+                foreach (var component in model.Components)
+                    Write(path, component, Directory.CreateDirectory(Path.Combine(temporary, component.Name)).FullName, options);
+                foreach (var (name, from) in tokenizers.Where(static t => t.From is not null))
+                    FolderCopy.Copy(from!, Path.Combine(temporary, name));
+                var scheduler = Scheduler(model, options.PredictionOf(model));
+                AtomicFile.WriteText(Path.Combine(temporary, "scheduler", "scheduler_config.json"), ConfigDocument.Create(scheduler).Text);
+                AtomicFile.WriteText(
+                    Path.Combine(temporary, PipelineLayout.IndexName),
+                    ConfigDocument.Create(Index(model, tokenizers, scheduler)).Text
+                );
+            }
+        );
         return model;
     }
 
@@ -71,8 +80,11 @@ public static class SingleFileConversion
         // Opened for each component anew: what was read of others is given back.
         using var file = SafetensorsFile.Open(path);
         var tensors = component.Keys.Select(pair => new LazyTensor(
-            pair.Key, options.DType is { } type && file.Entries[pair.Value.Key].DType.IsFloatingPoint() ? type : file.Entries[pair.Value.Key].DType, pair.Value.ShapeFrom(file.ShapeOf(pair.Value.Key))!,
-            () => WeightTypes.Convert(pair.Key, pair.Value.Apply(file.Read(pair.Value.Key)), options.DType)));
+            pair.Key,
+            options.DType is { } type && file.Entries[pair.Value.Key].DType.IsFloatingPoint() ? type : file.Entries[pair.Value.Key].DType,
+            pair.Value.ShapeFrom(file.ShapeOf(pair.Value.Key))!,
+            () => WeightTypes.Convert(pair.Key, pair.Value.Apply(file.Read(pair.Value.Key)), options.DType)
+        ));
         WeightShards.Write(folder, component.Library == "diffusers" ? WeightFiles.Stem : "model", [.. tensors], options.MaxShardSize);
         AtomicFile.WriteText(Path.Combine(folder, ComponentFolder.ConfigName), ConfigDocument.Create(component.Config).Text);
     }
@@ -88,7 +100,12 @@ public static class SingleFileConversion
             return [.. names.Select(n => (n, (string?)Path.Combine(given, n)))];
         if (names.Length == 1 && File.Exists(Path.Combine(given, "vocab.json")) && File.Exists(Path.Combine(given, "merges.txt")))
             return [(names[0], given)];
-        throw new UsageException($"--tokenizer: '{given}' has not {string.Join(" and ", names.Select(static n => n + "/"))}{(names.Length == 1 ? " and is no tokenizer itself (vocab.json, merges.txt)" : "; the two differ in their padding")}.");
+        throw new UsageException(
+            $"--tokenizer: '{given}' has not "
+                + $"{string.Join(" and ", names.Select(static n => n + "/"))}"
+                + $"{(names.Length == 1 ? " and is no tokenizer itself (vocab.json, merges.txt)" : "; the two differ in their padding")}"
+                + $"."
+        );
     }
 
     private static JsonObject Scheduler(SingleFileModel model, string prediction)
@@ -127,13 +144,18 @@ public static class SingleFileConversion
             json["force_zeros_for_empty_prompt"] = true;
         else
             json["requires_safety_checker"] = false;
-        var entries = new SortedDictionary<string, JsonArray>(StringComparer.Ordinal) { ["scheduler"] = new JsonArray("diffusers", scheduler["_class_name"]!.GetValue<string>()) };
+        var entries = new SortedDictionary<string, JsonArray>(StringComparer.Ordinal)
+        {
+            ["scheduler"] = new JsonArray("diffusers", scheduler["_class_name"]!.GetValue<string>()),
+        };
         foreach (var component in model.Components)
             entries[component.Name] = new JsonArray(component.Library, component.ClassName);
         foreach (var (name, from) in tokenizers)
             entries[name] = from is null ? [null, null] : ["transformers", "CLIPTokenizer"];
         // Optional parts of the pipelines, without which diffusers asks for them.
-        foreach (var absent in isXl ? (string[])["feature_extractor", "image_encoder"] : ["feature_extractor", "image_encoder", "safety_checker"])
+        foreach (
+            var absent in isXl ? (string[])["feature_extractor", "image_encoder"] : ["feature_extractor", "image_encoder", "safety_checker"]
+        )
             entries[absent] = [null, null];
         foreach (var (name, entry) in entries)
             json[name] = entry;

@@ -36,7 +36,9 @@ public sealed record TensorOrigin(string Key, TensorForm Form = TensorForm.Same)
         return Form switch
         {
             TensorForm.Same => stored,
-            TensorForm.Linear => stored is [_, _, 1, 1] ? stored[..2] : stored.Length == 2 ? stored : null,
+            TensorForm.Linear => stored is [_, _, 1, 1] ? stored[..2]
+            : stored.Length == 2 ? stored
+            : null,
             TensorForm.Transposed => stored is [var rows, var columns] ? [columns, rows] : null,
             _ => stored.Length > 0 && stored[0] % 3 == 0 ? [stored[0] / 3, .. stored[1..]] : null,
         };

@@ -51,13 +51,20 @@ internal sealed class UniPcSolver(SamplerOptions options) : ISolver
 }
 
 /// <summary>
-/// PNDM's linear multistep part (Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", 2022, eq. 9 and 12), as Stable Diffusion is
-/// sampled: DDIM's transfer with a mean of the last four ε̂. The first step takes the network twice, for a mean of ε̂ at both its ends.
+/// PNDM's linear multistep part (Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", 2022, eq. 9 and 12), as Stable
+/// Diffusion is sampled: DDIM's transfer with a mean of the last four ε̂. The first step takes the network twice, for a mean of ε̂ at both
+/// its ends.
 /// </summary>
 /// <param name="asVelocity">The mean is one of v̂: then ẑ0 and ε̂ are read from it where the step starts.</param>
 internal sealed class PndmSolver(bool asVelocity) : ISolver
 {
-    private static readonly double[][] Weights = [[1], [1.5, -0.5], [23.0 / 12, -16.0 / 12, 5.0 / 12], [55.0 / 24, -59.0 / 24, 37.0 / 24, -9.0 / 24]];
+    private static readonly double[][] Weights =
+    [
+        [1],
+        [1.5, -0.5],
+        [23.0 / 12, -16.0 / 12, 5.0 / 12],
+        [55.0 / 24, -59.0 / 24, 37.0 / 24, -9.0 / 24],
+    ];
 
     private readonly PastValues _past = new(4);
 
@@ -78,12 +85,16 @@ internal sealed class PndmSolver(bool asVelocity) : ISolver
 
     public void Dispose() => _past.Dispose();
 
-    private Tensor Output(Estimate estimate, NoisePoint at) => asVelocity ? (estimate.Noise * at.A) - (estimate.Z0.Value * at.B) : estimate.Noise;
+    private Tensor Output(Estimate estimate, NoisePoint at) =>
+        asVelocity ? (estimate.Noise * at.A) - (estimate.Z0.Value * at.B) : estimate.Noise;
 
     private Tensor Noise(Tensor noisy, Tensor output, NoisePoint at) => asVelocity ? (noisy * at.B) + (output * at.A) : output;
 }
 
-/// <summary>Linear multistep (Adams–Bashforth) in σ with uneven steps, of up to fourth order: the polynomial through the last ε̂, integrated over the step.</summary>
+/// <summary>
+/// Linear multistep (Adams–Bashforth) in σ with uneven steps, of up to fourth order: the polynomial through the last ε̂, integrated over
+/// the step.
+/// </summary>
 internal sealed class LmsSolver : ISolver
 {
     private const int Order = 4;
@@ -99,7 +110,10 @@ internal sealed class LmsSolver : ISolver
         if (width == 0)
             return step.Noisy.Clone();
         // Along() makes one step of the mean direction; its weights sum to 1.
-        return transition.Along(step.Noisy, _past.Sum([.. sigmas.Select((_, k) => Integral(sigmas, k, transition.From.Sigma, transition.To.Sigma) / width)]));
+        return transition.Along(
+            step.Noisy,
+            _past.Sum([.. sigmas.Select((_, k) => Integral(sigmas, k, transition.From.Sigma, transition.To.Sigma) / width)])
+        );
     }
 
     public void Dispose() => _past.Dispose();

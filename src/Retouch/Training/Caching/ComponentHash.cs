@@ -17,7 +17,12 @@ internal static class ComponentHash
     public static string Of(string folder)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var file in Directory.EnumerateFiles(folder).Where(static f => Kinds.Contains(Path.GetExtension(f), StringComparer.Ordinal)).Order(StringComparer.Ordinal))
+        foreach (
+            var file in Directory
+                .EnumerateFiles(folder)
+                .Where(static f => Kinds.Contains(Path.GetExtension(f), StringComparer.Ordinal))
+                .Order(StringComparer.Ordinal)
+        )
         {
             using var stream = File.OpenRead(file);
             hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file)));
@@ -31,12 +36,15 @@ internal static class ComponentHash
     public static string Of(TextAdapters adapters)
     {
         using var stream = File.OpenRead(Directory.Exists(adapters.File) ? Path.Combine(adapters.File, LoraFile.Name) : adapters.File);
-        return string.Create(CultureInfo.InvariantCulture, $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(SHA256.HashData(stream))}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(SHA256.HashData(stream))}"
+        );
     }
 
     /// <summary>
-    /// SHA-256 over a network's configuration and weights as they are in memory, as hexadecimal digits. A copy that was saved in another order or type, as a trained model's
-    /// autoencoder is, has the same.
+    /// SHA-256 over a network's configuration and weights as they are in memory, as hexadecimal digits. A copy that was saved in another
+    /// order or type, as a trained model's autoencoder is, has the same.
     /// </summary>
     /// <param name="network">A kind of <see cref="ComponentRegistry"/>, with weights.</param>
     public static string OfNetwork(object network)

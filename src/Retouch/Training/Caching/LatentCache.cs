@@ -30,23 +30,25 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
     /// <summary>What the rows of a store depend on beside the pictures.</summary>
     /// <param name="encoderHash">Of the autoencoder's folder.</param>
     /// <param name="framing">How pictures are cut.</param>
-    public static JsonObject Key(string encoderHash, Framing framing) => new()
-    {
-        ["kind"] = "latents",
-        ["revision"] = Revision,
-        ["autoencoder"] = encoderHash,
-        ["width"] = framing.Width,
-        ["height"] = framing.Height,
-        ["crop"] = framing.Crop.ToString(),
-        ["filter"] = framing.Filter.ToString(),
-        ["shrinkOnLoad"] = framing.ShrinkOnLoad,
-        ["allowEnlarging"] = framing.AllowEnlarging,
-    };
+    public static JsonObject Key(string encoderHash, Framing framing) =>
+        new()
+        {
+            ["kind"] = "latents",
+            ["revision"] = Revision,
+            ["autoencoder"] = encoderHash,
+            ["width"] = framing.Width,
+            ["height"] = framing.Height,
+            ["crop"] = framing.Crop.ToString(),
+            ["filter"] = framing.Filter.ToString(),
+            ["shrinkOnLoad"] = framing.ShrinkOnLoad,
+            ["allowEnlarging"] = framing.AllowEnlarging,
+        };
 }
 
 /// <summary>
-/// The encoder's output for every picture of the data. It is the posterior that is kept, not a sample of it, so training still draws a fresh latent each time.
-/// A picture that cannot be used is replaced by another, which is decided anew each time and never kept on the disk.
+/// The encoder's output for every picture of the data. It is the posterior that is kept, not a sample of it, so training still draws a
+/// fresh latent each time. A picture that cannot be used is replaced by another, which is decided anew each time and never kept on the
+/// disk.
 /// </summary>
 internal sealed class LatentCache : IBatchSource
 {
@@ -63,7 +65,15 @@ internal sealed class LatentCache : IBatchSource
     private readonly Dictionary<int, Tensor> _memory;
     private DataCursor _cursor;
 
-    private LatentCache(BatchPlan plan, LatentEncoding encoding, Sample[] samples, FrameRecord[] frames, string[] rows, Dictionary<int, Tensor> memory, DataCursor cursor)
+    private LatentCache(
+        BatchPlan plan,
+        LatentEncoding encoding,
+        Sample[] samples,
+        FrameRecord[] frames,
+        string[] rows,
+        Dictionary<int, Tensor> memory,
+        DataCursor cursor
+    )
     {
         (_plan, _encoding, _samples, _frames, _rows, _memory, _cursor) = (plan, encoding, samples, frames, rows, memory, cursor);
     }
@@ -77,7 +87,13 @@ internal sealed class LatentCache : IBatchSource
     /// <param name="encoding">How.</param>
     /// <param name="start">Where training begins.</param>
     /// <param name="cancellation">Stops between batches; what is on the disk by then stays.</param>
-    public static LatentCache Encode(IPictureSource source, BatchPlan plan, LatentEncoding encoding, DataCursor start, CancellationToken cancellation)
+    public static LatentCache Encode(
+        IPictureSource source,
+        BatchPlan plan,
+        LatentEncoding encoding,
+        DataCursor start,
+        CancellationToken cancellation
+    )
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -118,9 +134,17 @@ internal sealed class LatentCache : IBatchSource
         var planned = _plan.At(_cursor);
         _cursor = planned.Next;
         int[] chosen = [.. planned.Samples.Select(static s => s.Index)];
-        var moments = Ops.Cat([.. chosen.Select(k => _memory.TryGetValue(k, out var row) ? row : _encoding.Store!.Read([_rows[k]], Moments))]);
+        var moments = Ops.Cat([
+            .. chosen.Select(k => _memory.TryGetValue(k, out var row) ? row : _encoding.Store!.Read([_rows[k]], Moments)),
+        ]);
         var images = _encoding.WithPixels ? PicturesOf(Read(_encoding, chosen)).To(_encoding.Device) : null;
-        return new TrainingBatch(images, moments.To(_encoding.Device), [.. chosen.Select(k => _samples[k])], [.. chosen.Select(k => _frames[k])], planned.Next);
+        return new TrainingBatch(
+            images,
+            moments.To(_encoding.Device),
+            [.. chosen.Select(k => _samples[k])],
+            [.. chosen.Select(k => _frames[k])],
+            planned.Next
+        );
     }
 
     /// <inheritdoc/>
@@ -137,11 +161,14 @@ internal sealed class LatentCache : IBatchSource
             return;
         using var scope = TensorScope.Enter();
         long[] cuts = [.. chosen.Select(k => frames[k]).SelectMany(static f => (long[])[f.OriginalWidth, f.OriginalHeight, f.Left, f.Top])];
-        store.Append([.. chosen.Select(k => rows[k])], new Dictionary<string, Tensor>(StringComparer.Ordinal)
-        {
-            [Moments] = Ops.Cat([.. chosen.Select(k => memory[k])]),
-            [Frame] = Tensor.From(cuts, chosen.Length, 4),
-        });
+        store.Append(
+            [.. chosen.Select(k => rows[k])],
+            new Dictionary<string, Tensor>(StringComparer.Ordinal)
+            {
+                [Moments] = Ops.Cat([.. chosen.Select(k => memory[k])]),
+                [Frame] = Tensor.From(cuts, chosen.Length, 4),
+            }
+        );
         foreach (var k in chosen)
         {
             memory[k].Dispose();
@@ -166,7 +193,12 @@ internal sealed class LatentCache : IBatchSource
         var loaded = new LoadedSample[chosen.Length];
         try
         {
-            Parallel.For(0, loaded.Length, new ParallelOptions { MaxDegreeOfParallelism = encoding.Workers }, k => loaded[k] = encoding.Loader.Load(new PlannedSample(chosen[k], 0)));
+            Parallel.For(
+                0,
+                loaded.Length,
+                new ParallelOptions { MaxDegreeOfParallelism = encoding.Workers },
+                k => loaded[k] = encoding.Loader.Load(new PlannedSample(chosen[k], 0))
+            );
         }
         catch (AggregateException e)
         {

@@ -14,7 +14,8 @@ internal sealed class PromptTable : IDisposable
     private const int Chunk = 16;
     private const int RowsPerFile = 256;
 
-    // Counts the ways in which prompts were read and encoded: whoever changes a tokenizer or an encoder so that other numbers come out raises it, and what was kept before is stale.
+    // Counts the ways in which prompts were read and encoded: whoever changes a tokenizer or an encoder so that other numbers come out
+    // raises it, and what was kept before is stale.
     private const int Revision = 1;
 
     private readonly Dictionary<string, Condition> _memory = new(StringComparer.Ordinal);
@@ -25,10 +26,14 @@ internal sealed class PromptTable : IDisposable
     /// <summary>What the rows of a store depend on beside the prompts.</summary>
     /// <param name="family">The pipeline's class, which decides how encoders are put together.</param>
     /// <param name="encoderHashes">Of the folders of encoders and tokenizers.</param>
-    public static JsonObject Key(string family, IEnumerable<string> encoderHashes) => new()
-    {
-        ["kind"] = "prompts", ["revision"] = Revision, ["family"] = family, ["encoders"] = new JsonArray([.. encoderHashes.Select(static h => (JsonNode?)h)]),
-    };
+    public static JsonObject Key(string family, IEnumerable<string> encoderHashes) =>
+        new()
+        {
+            ["kind"] = "prompts",
+            ["revision"] = Revision,
+            ["family"] = family,
+            ["encoders"] = new JsonArray([.. encoderHashes.Select(static h => (JsonNode?)h)]),
+        };
 
     /// <summary>Encodes the prompts that are not there yet.</summary>
     /// <param name="prompts">Repeated ones are encoded once.</param>
@@ -37,7 +42,12 @@ internal sealed class PromptTable : IDisposable
     /// <param name="progress">Told how many prompts are encoded, and how many there are.</param>
     /// <param name="cancellation">Stops between batches; what is on the disk by then stays.</param>
     public static PromptTable Encode(
-        IEnumerable<string> prompts, Func<IReadOnlyList<string>, EncodedPrompts> encode, RowStore? store, Action<int, int>? progress, CancellationToken cancellation)
+        IEnumerable<string> prompts,
+        Func<IReadOnlyList<string>, EncodedPrompts> encode,
+        RowStore? store,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    )
     {
         var table = new PromptTable(store);
         try
@@ -73,7 +83,12 @@ internal sealed class PromptTable : IDisposable
         if (_store is null)
             return Condition.Cat([.. prompts.Select(p => _memory[p])]);
         Tensor? Part(string name) => _store.Holds(name) ? _store.Read(prompts, name) : null;
-        return new Condition { Text = Part(Text), TextMask = Part(Mask), Pooled = Part(Pooled) };
+        return new Condition
+        {
+            Text = Part(Text),
+            TextMask = Part(Mask),
+            Pooled = Part(Pooled),
+        };
     }
 
     /// <inheritdoc/>

@@ -7,8 +7,8 @@ using Retouch.Training.Tasks;
 namespace Retouch.Training.Caching;
 
 /// <summary>
-/// The errors that DPO's reference has in the steps of a run, two numbers for each pair, step and space. Times and noise follow from seed, step and micro-batch, so that they
-/// can be known before training; what else they depend on is the key of the store.
+/// The errors that DPO's reference has in the steps of a run, two numbers for each pair, step and space. Times and noise follow from seed,
+/// step and micro-batch, so that they can be known before training; what else they depend on is the key of the store.
 /// </summary>
 /// <param name="spaces">Where errors are measured.</param>
 /// <param name="store">Keeps them on the disk; null keeps them in memory. Disposed with this.</param>
@@ -47,20 +47,29 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
             return;
         using var scope = TensorScope.Enter();
         var rows = Tensor.From(_names.SelectMany(n => _memory[n]).ToArray(), _names.Count, spaces.Count, 2);
-        store.Append(_names, spaces.Select(static (s, k) => (s, k)).ToDictionary(static p => NameOf(p.s), p => rows.Select(1, p.k).Contiguous(), StringComparer.Ordinal));
+        store.Append(
+            _names,
+            spaces
+                .Select(static (s, k) => (s, k))
+                .ToDictionary(static p => NameOf(p.s), p => rows.Select(1, p.k).Contiguous(), StringComparer.Ordinal)
+        );
         _names.Clear();
         _memory.Clear();
     }
 
     /// <summary>The errors of a micro-batch: for each space [2 · pairs], winners first, on the CPU and in the open scope.</summary>
-    /// <exception cref="Core.Errors.InputException">A pair of this step is missing: the pictures are others than when the errors were computed.</exception>
+    /// <exception cref="Core.Errors.InputException">A pair of this step is missing: the pictures are others than when the errors were
+    /// computed.</exception>
     public IReadOnlyDictionary<PreferenceSpace, Tensor> Of(TrainingBatch batch, StepSeeds seeds)
     {
         var names = Names(batch, seeds);
-        Tensor Rows(int space) => store is null
-            ? Tensor.From(names.SelectMany(n => _memory[n].Skip(2 * space).Take(2)).ToArray(), names.Length, 2)
-            : store.Read(names, NameOf(spaces[space]));
-        return spaces.Select(static (s, k) => (s, k)).ToDictionary(static p => p.s, p => Rows(p.k).Transpose(0, 1).Contiguous().View([-1L]));
+        Tensor Rows(int space) =>
+            store is null
+                ? Tensor.From(names.SelectMany(n => _memory[n].Skip(2 * space).Take(2)).ToArray(), names.Length, 2)
+                : store.Read(names, NameOf(spaces[space]));
+        return spaces
+            .Select(static (s, k) => (s, k))
+            .ToDictionary(static p => p.s, p => Rows(p.k).Transpose(0, 1).Contiguous().View([-1L]));
     }
 
     /// <inheritdoc/>
@@ -69,7 +78,14 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
     private static string NameOf(PreferenceSpace space) => JsonNamingPolicy.CamelCase.ConvertName(space.ToString());
 
     private static string[] Names(TrainingBatch batch, StepSeeds seeds) =>
-    [
-        .. Enumerable.Range(0, batch.Pairs).Select(k => string.Create(CultureInfo.InvariantCulture, $"{seeds.Step}.{seeds.Micro}.{k}|{batch.Samples[k].Id}|{batch.Samples[batch.Pairs + k].Id}")),
-    ];
+        [
+            .. Enumerable
+                .Range(0, batch.Pairs)
+                .Select(k =>
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{seeds.Step}.{seeds.Micro}.{k}|{batch.Samples[k].Id}|{batch.Samples[batch.Pairs + k].Id}"
+                    )
+                ),
+        ];
 }

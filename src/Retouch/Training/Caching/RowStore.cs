@@ -8,9 +8,9 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Training.Caching;
 
 /// <summary>
-/// Rows of tensors on the disk, found by name: what an encoder made of a picture or of a prompt. A folder with <c>key.json</c>, which says what the rows were
-/// made with, and safetensors files of some hundred rows each, whose names stand in their metadata. Files appear whole, so that a store that was interrupted
-/// is a shorter store; rows are read from mapped memory.
+/// Rows of tensors on the disk, found by name: what an encoder made of a picture or of a prompt. A folder with <c>key.json</c>, which says
+/// what the rows were made with, and safetensors files of some hundred rows each, whose names stand in their metadata. Files appear whole,
+/// so that a store that was interrupted is a shorter store; rows are read from mapped memory.
 /// </summary>
 internal sealed class RowStore : IDisposable
 {
@@ -67,7 +67,11 @@ internal sealed class RowStore : IDisposable
     public void Append(IReadOnlyList<string> names, IReadOnlyDictionary<string, Tensor> tensors)
     {
         var file = Path.Combine(_folder, $"rows-{_files.Count:D6}.safetensors");
-        SafetensorsWriter.Write(file, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [RowsMember] = JsonSerializer.Serialize(names) });
+        SafetensorsWriter.Write(
+            file,
+            tensors,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [RowsMember] = JsonSerializer.Serialize(names) }
+        );
         Add(file);
     }
 
@@ -113,9 +117,15 @@ internal sealed class RowStore : IDisposable
         if (found is not null && key["revision"] is not null)
             found.TryAdd("revision", 1);
         var names = key.Select(static p => p.Key).Union(found?.Select(static p => p.Key) ?? [], StringComparer.Ordinal);
-        var differences = names.Where(n => Text(key[n]) != Text(found?[n])).Select(n => $"{n} was {Text(found?[n])} and is {Text(key[n])}").ToList();
+        var differences = names
+            .Where(n => Text(key[n]) != Text(found?[n]))
+            .Select(n => $"{n} was {Text(found?[n])} and is {Text(key[n])}")
+            .ToList();
         if (differences.Count > 0)
-            throw new InputException($"The cache '{Path.GetDirectoryName(path)}' is stale, it was made with something else: {string.Join("; ", differences)}. Give another folder, or delete this one, and it is made anew.");
+            throw new InputException(
+                $"The cache '{Path.GetDirectoryName(path)}' is stale, it was made with something else: "
+                    + $"{string.Join("; ", differences)}. Give another folder, or delete this one, and it is made anew."
+            );
     }
 
     private void Add(string file)

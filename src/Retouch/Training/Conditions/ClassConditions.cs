@@ -16,14 +16,25 @@ internal sealed class ClassConditions(int classes, double dropout, Device device
     public void Check(IPictureSource source)
     {
         var known = Enumerable.Range(0, source.Count).Select(k => source[k]).ToArray();
-        Refuse([.. known.Where(static s => s.Label is null).Select(static s => s.Id)], known.Length, "no class, but the denoiser is class-conditional. Put pictures into class subfolders or give labels in metadata.jsonl");
-        Refuse([.. known.Where(s => s.Label >= classes).Select(static s => $"{s.Id} (class {s.Label})")], known.Length, $"a class beyond the {classes} that the denoiser knows (0 to {classes - 1})");
+        Refuse(
+            [.. known.Where(static s => s.Label is null).Select(static s => s.Id)],
+            known.Length,
+            "no class, but the denoiser is class-conditional. Put pictures into class subfolders or give labels in metadata.jsonl"
+        );
+        Refuse(
+            [.. known.Where(s => s.Label >= classes).Select(static s => $"{s.Id} (class {s.Label})")],
+            known.Length,
+            $"a class beyond the {classes} that the denoiser knows (0 to {classes - 1})"
+        );
     }
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
-    {
-    }
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) { }
 
     /// <inheritdoc/>
     public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
@@ -37,14 +48,14 @@ internal sealed class ClassConditions(int classes, double dropout, Device device
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 
     private static void Refuse(string[] names, int count, string problem)
     {
         const int Shown = 3;
         if (names.Length > 0)
-            throw new InputException($"{names.Length} of {count} pictures have {problem}. The first are {string.Join(", ", names.Take(Shown))}.");
+            throw new InputException(
+                $"{names.Length} of {count} pictures have {problem}. The first are {string.Join(", ", names.Take(Shown))}."
+            );
     }
 }

@@ -8,14 +8,15 @@ namespace Retouch.Training.Conditions;
 internal sealed class NoConditions : IConditionSource
 {
     /// <inheritdoc/>
-    public void Check(IPictureSource source)
-    {
-    }
+    public void Check(IPictureSource source) { }
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
-    {
-    }
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) { }
 
     /// <inheritdoc/>
     public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
@@ -24,7 +25,5 @@ internal sealed class NoConditions : IConditionSource
     public Condition Of(TrainingBatch batch, StepSeeds seeds) => new();
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

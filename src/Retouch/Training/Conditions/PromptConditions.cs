@@ -38,19 +38,42 @@ internal sealed class PromptConditions : IConditionSource
     public void Check(IPictureSource source)
     {
         const int Shown = 3;
-        string[] without = [.. Enumerable.Range(0, source.Count).Select(k => source[k]).Where(static s => s.Caption is null).Select(static s => s.Id)];
+        string[] without =
+        [
+            .. Enumerable.Range(0, source.Count).Select(k => source[k]).Where(static s => s.Caption is null).Select(static s => s.Id),
+        ];
         if (without.Length > 0)
-            throw new InputException($"{without.Length} of {source.Count} pictures have no caption, but the denoiser takes prompts. Put a .txt file beside each picture (an empty one trains without a prompt), or give captions in metadata.jsonl. The first are {string.Join(", ", without.Take(Shown))}.");
+            throw new InputException(
+                $"{without.Length} of {source.Count} pictures have no caption, but the denoiser takes prompts. Put a .txt file "
+                    + $"beside each picture (an empty one trains without a prompt), or give captions in metadata.jsonl. The first are "
+                    + $"{string.Join(", ", without.Take(Shown))}."
+            );
     }
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    )
     {
         if (_table is not null)
             return;
-        string[] captions = [.. sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!)).Distinct(StringComparer.Ordinal)];
+        string[] captions =
+        [
+            .. sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!)).Distinct(StringComparer.Ordinal),
+        ];
         _firstCaptions = [.. captions.Take(16)];
-        var store = _cache is null ? null : RowStore.Open(_cache, PromptTable.Key(PromptEncoders.FamilyOf(Folder), [.. PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of), .. _pipeline.TextAdapters.Select(ComponentHash.Of)]));
+        var store = _cache is null
+            ? null
+            : RowStore.Open(
+                _cache,
+                PromptTable.Key(
+                    PromptEncoders.FamilyOf(Folder),
+                    [.. PromptEncoders.FoldersOf(Folder).Select(ComponentHash.Of), .. _pipeline.TextAdapters.Select(ComponentHash.Of)]
+                )
+            );
         PromptEncoders? encoders = null;
         var cut = new List<string>();
         EncodedPrompts Encode(IReadOnlyList<string> prompts)
@@ -102,7 +125,14 @@ internal sealed class PromptConditions : IConditionSource
     private MicroConditioning Micro(TrainingBatch batch, FrameRecord frame)
     {
         var (shape, scale) = batch.Images is { } images ? (images.Shape, 1) : (batch.Moments!.Shape, _pipeline.Autoencoder.Downsampling);
-        return new MicroConditioning(frame.OriginalHeight, frame.OriginalWidth, frame.Top, frame.Left, (int)shape[2] * scale, (int)shape[3] * scale);
+        return new MicroConditioning(
+            frame.OriginalHeight,
+            frame.OriginalWidth,
+            frame.Top,
+            frame.Left,
+            (int)shape[2] * scale,
+            (int)shape[3] * scale
+        );
     }
 
     private Condition Complete(Condition condition, MicroConditioning[] sizes)

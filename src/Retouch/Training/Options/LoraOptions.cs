@@ -22,16 +22,29 @@ public sealed record LoraOptions
     [Description("How the first factor starts (the second is zero): kaimingUniform or gaussian.")]
     public AdapterInit Start { get; init; }
 
-    internal AdapterOptions ToAdapterOptions() => new() { Rank = Rank, Alpha = Alpha, Targets = Targets, Start = Start };
+    internal AdapterOptions ToAdapterOptions() =>
+        new()
+        {
+            Rank = Rank,
+            Alpha = Alpha,
+            Targets = Targets,
+            Start = Start,
+        };
 
     internal void Validate(Action<bool, string> require)
     {
         require(Rank >= 1, $"lora.rank is {Rank}; it is at least 1");
         require(Alpha is null or (> 0 and < double.PositiveInfinity), $"lora.alpha is {Alpha}; it is above 0");
-        require(Targets.Count > 0 && Targets.All(static t => !string.IsNullOrWhiteSpace(t)), "lora.targets: at least one, and none is empty");
+        require(
+            Targets.Count > 0 && Targets.All(static t => !string.IsNullOrWhiteSpace(t)),
+            "lora.targets: at least one, and none is empty"
+        );
         require(Targets.Distinct(StringComparer.Ordinal).Count() == Targets.Count, "lora.targets: one is there twice");
         var wide = Targets.FirstOrDefault(static t => t is AdapterOptions.All or AdapterOptions.AllLinear);
         require(wide is not AdapterOptions.All || Targets.Count == 1, "lora.targets: beside all, the others would do nothing");
-        require(wide is not AdapterOptions.AllLinear || !Targets.Contains(AdapterOptions.Attention, StringComparer.Ordinal), "lora.targets: beside all-linear, attention would do nothing");
+        require(
+            wide is not AdapterOptions.AllLinear || !Targets.Contains(AdapterOptions.Attention, StringComparer.Ordinal),
+            "lora.targets: beside all-linear, attention would do nothing"
+        );
     }
 }

@@ -1,12 +1,13 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
-using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
 
 /// <summary>
-/// Brings options into the form that is bound: presets of the latent perceptual loss are written out, and names of earlier versions become today's.
+/// Brings options into the form that is bound: presets of the latent perceptual loss are written out, and names of earlier versions become
+/// today's.
 /// </summary>
 internal static class OptionForms
 {
@@ -30,7 +31,13 @@ internal static class OptionForms
         return old;
     }
 
-    private static void Perceptual(JsonObject parent, string member, string path, List<string> old, Func<LatentPerceptualOptions, JsonObject> write)
+    private static void Perceptual(
+        JsonObject parent,
+        string member,
+        string path,
+        List<string> old,
+        Func<LatentPerceptualOptions, JsonObject> write
+    )
     {
         if (parent[member] is JsonValue word && word.TryGetValue(out string? name))
             parent[member] = new JsonObject { [Preset] = name };
@@ -64,7 +71,9 @@ internal static class OptionForms
             if (term["weight"] is JsonValue auto && auto.TryGetValue(out string? text) && text == "auto")
                 term["weight"] = new JsonObject { ["share"] = TermWeight.DefaultShare, ["warmUp"] = TermWeight.AutoWarmUp };
             if (term["weight"] is not JsonObject weight)
-                throw new UsageException($"{path}.{before} belongs to a weight that is measured; write it as {path}.weight: {{\"share\": 0.2, \"warmUp\": 100}}.");
+                throw new UsageException(
+                    $"{path}.{before} belongs to a weight that is measured; write it as {path}.weight: {{\"share\": 0.2, \"warmUp\": 100}}."
+                );
             weight[now] = value;
             old.Add($"{path}.{before} is an old name; it is {path}.weight.{now} now");
         }
@@ -88,7 +97,10 @@ internal static class OptionForms
                 // There was no such floor then.
                 if (normalisation == "standardise")
                     loss["varianceFloor"] ??= 0;
-                old.Add($"{path}.normalisation \"{name}\" is an old name; it is normalisation \"{normalisation}\" with statistics \"{statistics}\" now");
+                old.Add(
+                    $"{path}.normalisation \"{name}\" is an old name; "
+                        + $"it is normalisation \"{normalisation}\" with statistics \"{statistics}\" now"
+                );
             }
         }
 

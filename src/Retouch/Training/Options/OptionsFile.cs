@@ -9,7 +9,8 @@ using Retouch.Core.Io;
 namespace Retouch.Training.Options;
 
 /// <summary>
-/// Reads options from JSON (comments and trailing commas allowed; unknown members are errors), lays single values over them, and writes the resolved form.
+/// Reads options from JSON (comments and trailing commas allowed; unknown members are errors), lays single values over them, and writes the
+/// resolved form.
 /// </summary>
 public static class OptionsFile
 {
@@ -45,7 +46,16 @@ public static class OptionsFile
 
         try
         {
-            return JsonNode.Parse(text, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false }) as JsonObject
+            return JsonNode.Parse(
+                    text,
+                    null,
+                    new JsonDocumentOptions
+                    {
+                        CommentHandling = JsonCommentHandling.Skip,
+                        AllowTrailingCommas = true,
+                        AllowDuplicateProperties = false,
+                    }
+                ) as JsonObject
                 ?? throw new UsageException($"The options file '{path}' holds no JSON object.");
         }
         catch (JsonException e)
@@ -86,7 +96,10 @@ public static class OptionsFile
             if (at[part] is null)
                 at[part] = new JsonObject();
             if (at[part] is not JsonObject inner)
-                throw new UsageException($"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which has no members. Lists are set as a whole, as in averages='[{{\"decay\":0.99}}]'.");
+                throw new UsageException(
+                    $"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which has no members. Lists are set as a "
+                        + $"whole, as in averages='[{{\"decay\":0.99}}]'."
+                );
             at = inner;
         }
 
@@ -99,7 +112,12 @@ public static class OptionsFile
     /// <param name="help">Ends the message about unknown members.</param>
     /// <param name="note">Told which names are old; null where nobody listens.</param>
     /// <exception cref="UsageException">A member is unknown, or a value has the wrong kind.</exception>
-    public static T Bind<T>(JsonObject options, string origin, string help = "'retouch train --schema' lists all options.", Action<string>? note = null)
+    public static T Bind<T>(
+        JsonObject options,
+        string origin,
+        string help = "'retouch train --schema' lists all options.",
+        Action<string>? note = null
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         options = (JsonObject)options.DeepClone();
@@ -113,7 +131,11 @@ public static class OptionsFile
         }
         catch (JsonException e)
         {
-            throw new UsageException($"{origin}: the value at {e.Path?.TrimStart('$', '.') ?? "the top"} cannot be used: {e.InnerException?.Message ?? e.Message}", e);
+            throw new UsageException(
+                $"{origin}: the value at {e.Path?.TrimStart('$', '.') ?? "the top"} cannot be used: "
+                    + $"{e.InnerException?.Message ?? e.Message}",
+                e
+            );
         }
     }
 
@@ -124,21 +146,31 @@ public static class OptionsFile
     public static void Save<T>(T options, string path) => AtomicFile.WriteText(path, Write(options));
 
     /// <summary>The JSON schema of the options, for editors.</summary>
-    public static JsonNode Schema<T>() => Strict.GetJsonSchemaAsNode(typeof(T), new JsonSchemaExporterOptions
-    {
-        TreatNullObliviousAsNonNullable = true,
-        TransformSchemaNode = static (context, schema) =>
-        {
-            var description = context.PropertyInfo?.AttributeProvider?.GetCustomAttributes(typeof(System.ComponentModel.DescriptionAttribute), inherit: false)
-                .OfType<System.ComponentModel.DescriptionAttribute>().FirstOrDefault()?.Description;
-            if (description is null)
-                return schema;
-            // A member with a converter of its own may have any form, which the schema writes as true.
-            var target = schema as JsonObject ?? [];
-            target.Insert(0, "description", description);
-            return target;
-        },
-    });
+    public static JsonNode Schema<T>() =>
+        Strict.GetJsonSchemaAsNode(
+            typeof(T),
+            new JsonSchemaExporterOptions
+            {
+                TreatNullObliviousAsNonNullable = true,
+                TransformSchemaNode = static (context, schema) =>
+                {
+                    var description = context
+                        .PropertyInfo?.AttributeProvider?.GetCustomAttributes(
+                            typeof(System.ComponentModel.DescriptionAttribute),
+                            inherit: false
+                        )
+                        .OfType<System.ComponentModel.DescriptionAttribute>()
+                        .FirstOrDefault()
+                        ?.Description;
+                    if (description is null)
+                        return schema;
+                    // A member with a converter of its own may have any form, which the schema writes as true.
+                    var target = schema as JsonObject ?? [];
+                    target.Insert(0, "description", description);
+                    return target;
+                },
+            }
+        );
 
     /// <summary>Leaves out what is computed from other options: it can neither be given nor is it written.</summary>
     private static void WithoutComputed(JsonTypeInfo type)

@@ -13,7 +13,9 @@ public sealed record SampleOptions
     [Description("Pictures in a grid.")]
     public int Count { get; init; } = 16;
 
-    /// <summary>Prompts of the pictures, which take turns; only for denoisers that take prompts. Default: the first captions of the data.</summary>
+    /// <summary>
+    /// Prompts of the pictures, which take turns; only for denoisers that take prompts. Default: the first captions of the data.
+    /// </summary>
     [Description("Prompts of the grid's pictures, which take turns; default: the first captions.")]
     public IReadOnlyList<string>? Prompts { get; init; }
 

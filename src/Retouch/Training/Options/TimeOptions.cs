@@ -24,16 +24,20 @@ public sealed record TimeOptions
     public double? ModeScale { get; init; }
 
     /// <summary>The density that these options name.</summary>
-    public TimestepDensity ToDensity() => Density switch
-    {
-        TimestepDensityKind.LogitNormal => TimestepDensity.LogitNormal(LogitMean ?? 0, LogitDeviation ?? 1),
-        TimestepDensityKind.Mode => ModeScale is { } scale ? TimestepDensity.Mode(scale) : TimestepDensity.Mode(),
-        _ => TimestepDensity.Uniform,
-    };
+    public TimestepDensity ToDensity() =>
+        Density switch
+        {
+            TimestepDensityKind.LogitNormal => TimestepDensity.LogitNormal(LogitMean ?? 0, LogitDeviation ?? 1),
+            TimestepDensityKind.Mode => ModeScale is { } scale ? TimestepDensity.Mode(scale) : TimestepDensity.Mode(),
+            _ => TimestepDensity.Uniform,
+        };
 
     internal void Validate(Action<bool, string> require)
     {
-        require(Density == TimestepDensityKind.LogitNormal || (LogitMean is null && LogitDeviation is null), "times.logitMean and times.logitDeviation are for the logit-normal density; they would do nothing");
+        require(
+            Density == TimestepDensityKind.LogitNormal || (LogitMean is null && LogitDeviation is null),
+            "times.logitMean and times.logitDeviation are for the logit-normal density; they would do nothing"
+        );
         require(Density == TimestepDensityKind.Mode || ModeScale is null, "times.modeScale is for mode sampling; it would do nothing");
         try
         {

@@ -31,7 +31,9 @@ public sealed record TrainingOptions
     [Description("cpu, cuda or cuda:N.")]
     public string Device { get; init; } = "cpu";
 
-    /// <summary>Type that matrix products and convolutions compute in: float32, bfloat16 or float16. Weights and statistics stay float32.</summary>
+    /// <summary>
+    /// Type that matrix products and convolutions compute in: float32, bfloat16 or float16. Weights and statistics stay float32.
+    /// </summary>
     [Description("float32, bfloat16 or float16 (mixed precision; weights and statistics stay float32).")]
     public string Precision { get; init; } = "float32";
 
@@ -92,19 +94,39 @@ public sealed record TrainingOptions
     public LogOptions Log { get; init; } = new();
 
     /// <summary>
-    /// The options with everything written out that a run depends on: paths absolute, defaults that stand for a number filled in. So a run goes on the same from any folder
-    /// and with a later program.
+    /// The options with everything written out that a run depends on: paths absolute, defaults that stand for a number filled in. So a run
+    /// goes on the same from any folder and with a later program.
     /// </summary>
-    public TrainingOptions Resolve() => this with
-    {
-        Model = Model with { Path = Absolute(Model.Path), Autoencoder = Absolute(Model.Autoencoder), PromptsFrom = Absolute(Model.PromptsFrom) },
-        Data = (Data.Folder is not null || Data.Shards is not null || Data.Pairs is not null
-            ? Data with { Folder = Absolute(Data.Folder), Pairs = Absolute(Data.Pairs), Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null }
-            : Data with { SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes, SceneSeed = Data.SceneSeed ?? 0 }) with { Cache = Absolute(Data.Cache) },
-        Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
-        Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
-        AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
-    };
+    public TrainingOptions Resolve() =>
+        this with
+        {
+            Model = Model with
+            {
+                Path = Absolute(Model.Path),
+                Autoencoder = Absolute(Model.Autoencoder),
+                PromptsFrom = Absolute(Model.PromptsFrom),
+            },
+            Data = (
+                Data.Folder is not null || Data.Shards is not null || Data.Pairs is not null
+                    ? Data with
+                    {
+                        Folder = Absolute(Data.Folder),
+                        Pairs = Absolute(Data.Pairs),
+                        Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null,
+                    }
+                    : Data with
+                    {
+                        SceneCount = Data.SceneCount ?? DataOptions.DefaultScenes,
+                        SceneSeed = Data.SceneSeed ?? 0,
+                    }
+            ) with
+            {
+                Cache = Absolute(Data.Cache),
+            },
+            Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
+            Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
+            AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
+        };
 
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 
@@ -121,7 +143,10 @@ public sealed record TrainingOptions
 
         Require(Steps >= 1, $"steps is {Steps}; it is at least 1");
         Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it is float32, bfloat16 or float16");
-        Require(Data.Buckets is null || Task == TrainingTaskKind.Denoiser, "data.buckets is for denoisers; an autoencoder is trained on squares");
+        Require(
+            Data.Buckets is null || Task == TrainingTaskKind.Denoiser,
+            "data.buckets is for denoisers; an autoencoder is trained on squares"
+        );
         Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it is at least 1");
         Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it is at least 1");
         Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it is at least 0");
@@ -134,14 +159,23 @@ public sealed record TrainingOptions
         foreach (var average in averages)
         {
             var usual = new WeightAverageOptions();
-            Require(average.InverseGamma is > 0 and < double.PositiveInfinity && average.Power is > 0 and < double.PositiveInfinity, "averages: inverseGamma and power are above 0");
-            Require(average.Warmup == AverageWarmup.Power || (average.InverseGamma == usual.InverseGamma && average.Power == usual.Power), "averages: inverseGamma and power are for the warmup power; they would do nothing");
+            Require(
+                average.InverseGamma is > 0 and < double.PositiveInfinity && average.Power is > 0 and < double.PositiveInfinity,
+                "averages: inverseGamma and power are above 0"
+            );
+            Require(
+                average.Warmup == AverageWarmup.Power || (average.InverseGamma == usual.InverseGamma && average.Power == usual.Power),
+                "averages: inverseGamma and power are for the warmup power; they would do nothing"
+            );
         }
 
         try
         {
             var device = Torch.Device.Parse(Device);
-            Require(Precision != "float16" || device.Type != Torch.DeviceType.Cpu, "precision float16 needs a GPU; on the CPU use bfloat16 or float32");
+            Require(
+                Precision != "float16" || device.Type != Torch.DeviceType.Cpu,
+                "precision float16 needs a GPU; on the CPU use bfloat16 or float32"
+            );
         }
         catch (UsageException e)
         {
@@ -161,7 +195,11 @@ public sealed record TrainingOptions
             Conditioning.Validate(Require);
             Times.Validate(Require);
             Lora?.Validate(Require);
-            Require(Lora is null || Model.Config is null, "lora is for a denoiser that exists already (model.path); with model.config there is no model that its adapters would belong to");
+            Require(
+                Lora is null || Model.Config is null,
+                "lora is for a denoiser that exists already (model.path); with model.config there is no model that its adapters "
+                    + "would belong to"
+            );
         }
         else
         {
@@ -169,26 +207,56 @@ public sealed record TrainingOptions
             Require(Lora is null, "lora is given, but task is autoencoder; adapters are for denoisers");
             Require(Times == new TimeOptions(), "times is given, but task is autoencoder; it would do nothing");
             Require(Conditioning == new ConditioningOptions(), "conditioning is given, but task is autoencoder; it would do nothing");
-            Require(Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count }, "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing");
+            Require(
+                Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count },
+                "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing"
+            );
             Require(!Model.CheckpointActivations, "model.checkpointActivations is for denoisers; it would do nothing");
-            Require(!Data.CacheLatents && Data.Cache is null, "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels");
+            Require(
+                !Data.CacheLatents && Data.Cache is null,
+                "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
+            );
             (AutoencoderLoss ?? new()).Validate(Require);
         }
 
         if (problems.Count > 0)
-            throw new UsageException($"The options cannot be used ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  {string.Join("\n  ", problems)}");
+            throw new UsageException(
+                $"The options cannot be used ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
+                    + $"{string.Join("\n  ", problems)}"
+            );
     }
 
     private void Pairs(Action<bool, string> require)
     {
         require(Batch.Extra >= 0, $"batch.extra is {Batch.Extra}; it is at least 0");
-        require(Data.Pairs is null || Task == TrainingTaskKind.Denoiser, "data.pairs is for denoisers; an autoencoder trains on single pictures");
-        require(Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser, "data.pairs is for objective.preference; without it losers would do nothing");
-        require(Data.Pairs is not null || Objective?.Preference is null, "objective.preference needs pairs of a winner and a loser: name them with data.pairs");
-        require(Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null), "batch.extra counts single samples beside pairs: it needs data.pairs, and data.folder for their pictures");
-        require(Batch.Extra == 0 || Data.Buckets is null, "batch.extra puts single samples into the batches of pairs, which are of one size; with data.buckets it cannot be known which");
-        require(Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null, "data.folder beside data.pairs gives single samples; say how many a batch with batch.extra");
-        require(Batch.Extra <= 0 || Objective is not { Imitates: false }, "batch.extra: no term looks at single samples; give objective.latentWeight, or a perceptual or pixel loss");
+        require(
+            Data.Pairs is null || Task == TrainingTaskKind.Denoiser,
+            "data.pairs is for denoisers; an autoencoder trains on single pictures"
+        );
+        require(
+            Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser,
+            "data.pairs is for objective.preference; without it losers would do nothing"
+        );
+        require(
+            Data.Pairs is not null || Objective?.Preference is null,
+            "objective.preference needs pairs of a winner and a loser: name them with data.pairs"
+        );
+        require(
+            Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null),
+            "batch.extra counts single samples beside pairs: it needs data.pairs, and data.folder for their pictures"
+        );
+        require(
+            Batch.Extra == 0 || Data.Buckets is null,
+            "batch.extra puts single samples into the batches of pairs, which are of one size; with data.buckets it cannot be known which"
+        );
+        require(
+            Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null,
+            "data.folder beside data.pairs gives single samples; say how many a batch with batch.extra"
+        );
+        require(
+            Batch.Extra <= 0 || Objective is not { Imitates: false },
+            "batch.extra: no term looks at single samples; give objective.latentWeight, or a perceptual or pixel loss"
+        );
     }
 }
 

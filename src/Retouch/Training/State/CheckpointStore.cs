@@ -7,8 +7,8 @@ using Retouch.Core.Io;
 namespace Retouch.Training.State;
 
 /// <summary>
-/// The checkpoints of a run, one folder each: <c>checkpoints/step-00000500</c>. A checkpoint appears whole by one rename, its files' hashes in
-/// <c>state.json</c>; reading takes the newest one that is whole, so a kill at any byte costs at most the steps since the one before.
+/// The checkpoints of a run, one folder each: <c>checkpoints/step-00000500</c>. A checkpoint appears whole by one rename, its files' hashes
+/// in <c>state.json</c>; reading takes the newest one that is whole, so a kill at any byte costs at most the steps since the one before.
 /// </summary>
 public sealed class CheckpointStore
 {
@@ -21,9 +21,17 @@ public sealed class CheckpointStore
     public CheckpointStore(string runFolder) => _root = Path.Combine(Path.GetFullPath(runFolder), "checkpoints");
 
     /// <summary>Steps of which there is a checkpoint folder, ascending; whether each is whole is known on reading.</summary>
-    public IReadOnlyList<long> Steps => !Directory.Exists(_root)
-        ? []
-        : [.. Directory.EnumerateDirectories(_root, Prefix + "*").Select(static d => StepOf(Path.GetFileName(d))).OfType<long>().Order()];
+    public IReadOnlyList<long> Steps =>
+        !Directory.Exists(_root)
+            ? []
+            :
+            [
+                .. Directory
+                    .EnumerateDirectories(_root, Prefix + "*")
+                    .Select(static d => StepOf(Path.GetFileName(d)))
+                    .OfType<long>()
+                    .Order(),
+            ];
 
     /// <summary>The folder of a step's checkpoint.</summary>
     public string FolderOf(long step) => Path.Combine(_root, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D8}"));
@@ -32,7 +40,8 @@ public sealed class CheckpointStore
     /// <param name="state">Without <see cref="TrainingState.Files"/>, which are added here.</param>
     /// <param name="keep">Checkpoints that stay, at least 1.</param>
     /// <param name="writeFiles">Writes the tensors into the folder it is given.</param>
-    /// <exception cref="EnvironmentException">The disk is full or cannot be written to; the checkpoints before this one are untouched.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or cannot be written to; the checkpoints before this one are
+    /// untouched.</exception>
     public void Write(TrainingState state, int keep, Action<string> writeFiles)
     {
         ArgumentNullException.ThrowIfNull(state);
@@ -41,19 +50,29 @@ public sealed class CheckpointStore
         try
         {
             DeleteTemporary();
-            AtomicFolder.Write(FolderOf(state.Step), folder =>
-            {
-                writeFiles(folder);
-                var hashes = Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
-                AtomicFile.WriteText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
-            });
+            AtomicFolder.Write(
+                FolderOf(state.Step),
+                folder =>
+                {
+                    writeFiles(folder);
+                    var hashes = Directory
+                        .EnumerateFiles(folder)
+                        .Order(StringComparer.Ordinal)
+                        .ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
+                    AtomicFile.WriteText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
+                }
+            );
             // Later ones were broken when the run went back behind them; left alone they would push whole ones out.
             foreach (var step in Steps.Where(s => s <= state.Step).SkipLast(keep).Concat(Steps.Where(s => s > state.Step)))
                 Directory.Delete(FolderOf(step), recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or EnvironmentException)
         {
-            throw new EnvironmentException($"The checkpoint of step {state.Step} could not be written: {e.Message} Earlier checkpoints are untouched; --resume goes on from the last.", e);
+            throw new EnvironmentException(
+                $"The checkpoint of step {state.Step} could not be written: {e.Message} Earlier checkpoints are untouched; "
+                    + $"--resume goes on from the last.",
+                e
+            );
         }
     }
 
@@ -79,13 +98,19 @@ public sealed class CheckpointStore
             }
         }
 
-        return broken.Count == 0 ? null : throw new InputException(
-            $"No checkpoint in '{_root}' is whole:\n  {string.Join("\n  ", broken)}\nPut back a copy of one, or start a new run in another folder.");
+        return broken.Count == 0
+            ? null
+            : throw new InputException(
+                $"No checkpoint in '{_root}' is whole:\n  {string.Join("\n  ", broken)}\nPut back a copy of one, or start a new "
+                    + $"run in another folder."
+            );
     }
 
     private static TrainingState Check(string folder, long step)
     {
-        var state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json) ?? throw new InputException("state.json is empty");
+        var state =
+            JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json)
+            ?? throw new InputException("state.json is empty");
         if (state.Version != TrainingState.CurrentVersion)
             throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
         if (state.Step != step)

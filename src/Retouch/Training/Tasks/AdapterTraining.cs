@@ -36,7 +36,16 @@ internal sealed class AdapterTraining : IDisposable
 
     /// <summary>Writes the adapters alone, and what they belong to.</summary>
     /// <param name="folder">Replaced as a whole.</param>
-    public void Save(string folder) => AdapterFolder.Save(folder, Adapters, _pipeline.DenoiserName, _options.Model.Path!, _lora.ToAdapterOptions(), _pipeline.Denoiser.Parameters, _options.Model.Scheduler);
+    public void Save(string folder) =>
+        AdapterFolder.Save(
+            folder,
+            Adapters,
+            _pipeline.DenoiserName,
+            _options.Model.Path!,
+            _lora.ToAdapterOptions(),
+            _pipeline.Denoiser.Parameters,
+            _options.Model.Scheduler
+        );
 
     /// <inheritdoc/>
     public void Dispose() => Adapters.Dispose();

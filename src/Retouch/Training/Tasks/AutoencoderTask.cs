@@ -24,7 +24,8 @@ public sealed class AutoencoderTask : ITrainingTask
 
     /// <param name="component">A <see cref="KlAutoencoder"/>; disposed with this.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]: the sample grid shows the first ones' reconstructions, and the latents' scale is measured on all. This owns them.</param>
+    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]: the sample grid shows the first ones' reconstructions, and the
+    /// latents' scale is measured on all. This owns them.</param>
     /// <param name="device">Where the network is.</param>
     /// <param name="precision">What products compute in.</param>
     public AutoencoderTask(Component component, TrainingOptions options, Tensor shown, Device device, DType precision)
@@ -44,14 +45,15 @@ public sealed class AutoencoderTask : ITrainingTask
     public ParameterStore Network => _autoencoder.Parameters;
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source)
-    {
-    }
+    public void Check(IPictureSource source) { }
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation)
-    {
-    }
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) { }
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
@@ -70,7 +72,12 @@ public sealed class AutoencoderTask : ITrainingTask
 
         var terms = _loss.Evaluate(images, decoded, posterior);
         return new StepLoss(
-            terms.Total, [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))], terms.Figures, (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
+            terms.Total,
+            [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
+            terms.Figures,
+            (decoded - images).Detach().Abs().Mean([1L, 2, 3]),
+            null
+        );
     }
 
     /// <inheritdoc/>
@@ -106,12 +113,14 @@ public sealed class AutoencoderTask : ITrainingTask
         const int Chunk = 16;
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var means = Enumerable.Range(0, (int)((_shown.Shape[0] + Chunk - 1) / Chunk)).Select(k =>
-        {
-            using var inner = TensorScope.Enter();
-            var part = _shown.Narrow(0, k * Chunk, Math.Min(Chunk, _shown.Shape[0] - (k * Chunk)));
-            return inner.Keep(_autoencoder.EncodePosterior(part.To(_device)).Mean);
-        });
+        var means = Enumerable
+            .Range(0, (int)((_shown.Shape[0] + Chunk - 1) / Chunk))
+            .Select(k =>
+            {
+                using var inner = TensorScope.Enter();
+                var part = _shown.Narrow(0, k * Chunk, Math.Min(Chunk, _shown.Shape[0] - (k * Chunk)));
+                return inner.Keep(_autoencoder.EncodePosterior(part.To(_device)).Mean);
+            });
         return Ops.Cat([.. means], 0).To(DType.Float64).Std([0L, 1, 2, 3], 1).Item();
     }
 

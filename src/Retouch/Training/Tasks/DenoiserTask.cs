@@ -41,8 +41,16 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="device">Where the networks are.</param>
     /// <param name="precision">What products compute in.</param>
     /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
-    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy of it where there are none.</param>
-    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null, IReferencePredictor? reference = null)
+    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy
+    /// of it where there are none.</param>
+    public DenoiserTask(
+        LatentDiffusionPipeline pipeline,
+        TrainingOptions options,
+        Device device,
+        DType precision,
+        PhaseClock? clock = null,
+        IReferencePredictor? reference = null
+    )
     {
         _pipeline = pipeline;
         _options = options;
@@ -52,36 +60,34 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
-        List<string> problems = [.. options.Objective!.Validate("objective", _formulation)];
+        DenoiserRules.Check(pipeline, options, _formulation);
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
-        if (classes is null && !prompts && options.Conditioning != new ConditioningOptions())
-            problems.Add("conditioning.dropout is for denoisers that take classes or prompts; this one takes neither, so it would do nothing");
-        if (!prompts && options.Samples.Prompts is not null)
-            problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
-        if (!prompts && options.Model.PromptsFrom is not null)
-            problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
-        var precomputes = options.Objective.Preference is { PrecomputesReference: true };
-        if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
-            problems.Add("data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors (objective.preference.reference precomputed); here there is none of them, so it would do nothing");
-        if (prompts && pipeline.PromptFolder is null)
-            problems.Add("the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has them as model.promptsFrom");
-        if (prompts && classes is not null)
-            problems.Add("the denoiser takes both classes and prompts, which training does not support");
-        if (problems.Count > 0)
-            throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
+        var precomputes = options.Objective!.Preference is { PrecomputesReference: true };
         var resolution = (double)options.Data.Size / pipeline.NativeSize;
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         var dropout = options.Conditioning.Dropout;
-        _conditions = prompts ? new PromptConditions(pipeline, dropout, options.Samples.Prompts ?? [], options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null, device)
-            : classes is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
+        _conditions =
+            prompts
+                ? new PromptConditions(
+                    pipeline,
+                    dropout,
+                    options.Samples.Prompts ?? [],
+                    options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null,
+                    device
+                )
+            : classes is { } count ? new ClassConditions(count, dropout, device)
+            : new NoConditions();
         if (options.Objective!.Preference is { } preference)
         {
             _pairs = new PairedTraining(preference, !preference.NeedsReference || precomputes ? null : reference ?? Live());
             _errors = precomputes ? new PairErrors(preference, pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0, resolution) : null;
         }
 
-        IReferencePredictor Live() => _adapters is null ? new FrozenReference(pipeline.CopyDenoiser()) : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
+        IReferencePredictor Live() =>
+            _adapters is null
+                ? new FrozenReference(pipeline.CopyDenoiser())
+                : new AdaptersOffReference(pipeline.Denoiser, _adapters.Adapters);
     }
 
     /// <inheritdoc/>
@@ -115,7 +121,12 @@ public sealed class DenoiserTask : ITrainingTask
     public void Check(IPictureSource source) => _conditions.Check(source);
 
     /// <inheritdoc/>
-    public void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation) => _conditions.Prepare(sources, note, progress, cancellation);
+    public void Prepare(
+        IReadOnlyList<IPictureSource> sources,
+        Action<string> note,
+        Action<int, int>? progress,
+        CancellationToken cancellation
+    ) => _conditions.Prepare(sources, note, progress, cancellation);
 
     /// <inheritdoc/>
     public StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds)
@@ -123,10 +134,19 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var (noisy, condition) = Draw(batch, seeds);
         var position = new StepPosition(seeds.Step, seeds.Micro, _options.Batch.Accumulate);
-        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds), position, Levels(batch.Count, batch.Pairs, noisy.Level, seeds));
+        return Evaluate(
+            noisy,
+            condition,
+            batch.Images,
+            batch.Pairs,
+            Reference?.Of(batch, seeds),
+            position,
+            Levels(batch.Count, batch.Pairs, noisy.Level, seeds)
+        );
     }
 
-    /// <summary>The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.</summary>
+    /// <summary>The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open
+    /// scope.</summary>
     internal IReadOnlyDictionary<PreferenceSpace, Tensor> ErrorsOf(TrainingBatch batch, StepSeeds seeds)
     {
         using var quiet = Autograd.NoGrad();
@@ -135,7 +155,9 @@ public sealed class DenoiserTask : ITrainingTask
         using var cast = Autocast.Enter(_device, _precision);
         var prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
         var estimate = _formulation.Recover(noisy, prediction);
-        return _errors!.Of(new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) });
+        return _errors!.Of(
+            new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) }
+        );
     }
 
     /// <inheritdoc/>
@@ -155,7 +177,15 @@ public sealed class DenoiserTask : ITrainingTask
     }
 
     /// <summary>The loss of samples to which noise was added already.</summary>
-    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, int pairs = 0, IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null, StepPosition? position = null, IReadOnlyList<NoiseLevel>? levels = null)
+    internal StepLoss Evaluate(
+        NoisedLatent noisy,
+        Condition condition,
+        Tensor? images,
+        int pairs = 0,
+        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null,
+        StepPosition? position = null,
+        IReadOnlyList<NoiseLevel>? levels = null
+    )
     {
         PairedSamples? paired = null;
         if (_pairs is not null && pairs > 0)
@@ -173,16 +203,21 @@ public sealed class DenoiserTask : ITrainingTask
         var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
         using (Autocast.Enter(_device, _precision))
-            terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images)
-            {
-                Pairs = paired, Position = position ?? new(0, 0, 1), StepLevels = levels,
-            });
+            terms = _objectives.Evaluate(
+                new ObjectiveInputs(_formulation, noisy, prediction, estimate, images)
+                {
+                    Pairs = paired,
+                    Position = position ?? new(0, 0, 1),
+                    StepLevels = levels,
+                }
+            );
         return new StepLoss(
             terms.Total,
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
             terms.Figures,
             estimate.Residual.Detach().Square().Mean([1L, 2, 3]),
-            noisy.Level.Model);
+            noisy.Level.Model
+        );
     }
 
     /// <inheritdoc/>
@@ -191,7 +226,11 @@ public sealed class DenoiserTask : ITrainingTask
         var o = _options.Samples;
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count), Steps = o.Steps, Guidance = new(o.Guidance), Width = _options.Data.Size, Height = _options.Data.Size,
+            Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
+            Steps = o.Steps,
+            Guidance = new(o.Guidance),
+            Width = _options.Data.Size,
+            Height = _options.Data.Size,
         };
         using var scope = TensorScope.Enter();
         if (_conditions.Shown(o.Count, request.Height, request.Width) is var (conditions, unconditional))
@@ -225,7 +264,9 @@ public sealed class DenoiserTask : ITrainingTask
         }
 
         if (_objectives.State.Count > 0)
-            _objectives.State = state.Deserialize<Dictionary<string, AutoWeightState>>() ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
+            _objectives.State =
+                state.Deserialize<Dictionary<string, AutoWeightState>>()
+                ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
     }
 
     /// <inheritdoc/>
@@ -240,7 +281,10 @@ public sealed class DenoiserTask : ITrainingTask
     private (NoisedLatent Noisy, Condition Condition) Draw(TrainingBatch batch, StepSeeds seeds)
     {
         var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
-        var condition = batch.Pairs == 0 ? _conditions.Of(batch, seeds) : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
+        var condition =
+            batch.Pairs == 0
+                ? _conditions.Of(batch, seeds)
+                : PairedTraining.Spread(_conditions.Of(batch.WithoutLosers(), seeds), batch.Pairs, batch.Count - (2 * batch.Pairs));
         return (noisy, condition);
     }
 
@@ -252,17 +296,28 @@ public sealed class DenoiserTask : ITrainingTask
         return _formulation.LevelsAt(pairs == 0 ? times : PairedTraining.Spread(times, pairs), _device);
     }
 
-    /// <summary>The noise levels of all micro-batches of a step, which are drawn from its seeds and alike in size; null where there is only one.</summary>
-    private NoiseLevel[]? Levels(int samples, int pairs, NoiseLevel own, StepSeeds seeds) => _options.Batch.Accumulate == 1
-        ? null
-        : [.. Enumerable.Range(0, _options.Batch.Accumulate).Select(m => m == seeds.Micro ? own : LevelsOf(samples, pairs, seeds with { Micro = m }))];
+    /// <summary>The noise levels of all micro-batches of a step, which are drawn from its seeds and alike in size; null where there is only
+    /// one.</summary>
+    private NoiseLevel[]? Levels(int samples, int pairs, NoiseLevel own, StepSeeds seeds) =>
+        _options.Batch.Accumulate == 1
+            ? null
+            :
+            [
+                .. Enumerable
+                    .Range(0, _options.Batch.Accumulate)
+                    .Select(m => m == seeds.Micro ? own : LevelsOf(samples, pairs, seeds with { Micro = m })),
+            ];
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)
     {
         using var phase = _clock?.Enter(StepPhases.Noise);
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
         var level = LevelsOf((int)latent.Value.Shape[0], pairs, seeds);
-        var noise = (pairs == 0 ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32) : _pairs!.Noise(latent.Value.Shape, pairs, noiseGenerator)).To(_device);
+        var noise = (
+            pairs == 0
+                ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32)
+                : _pairs!.Noise(latent.Value.Shape, pairs, noiseGenerator)
+        ).To(_device);
         return _formulation.AddNoise(latent, noise, level);
     }
 
@@ -274,7 +329,13 @@ public sealed class DenoiserTask : ITrainingTask
         if (batch.Pairs > 0)
         {
             using var again = seeds.For(RandomPurpose.Posterior);
-            return _pairs!.Draw(_pipeline.Autoencoder, batch.Moments ?? _pipeline.Autoencoder.EncodeMoments(batch.Images!), batch.Pairs, generator, again);
+            return _pairs!.Draw(
+                _pipeline.Autoencoder,
+                batch.Moments ?? _pipeline.Autoencoder.EncodeMoments(batch.Images!),
+                batch.Pairs,
+                generator,
+                again
+            );
         }
 
         return batch.Moments is { } moments

@@ -29,7 +29,8 @@ public interface ITrainingTask : IDisposable
     /// <param name="seeds">Everything random comes from here.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
-    /// <summary>Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the log.</summary>
+    /// <summary>Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the
+    /// log.</summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];
 
     /// <summary>Whether the weights may be past saving, so that a checkpoint of them should not push out an earlier one.</summary>
@@ -59,20 +60,30 @@ public interface ITrainingTask : IDisposable
 /// <param name="Samples">Name, class and caption of each.</param>
 /// <param name="Frames">How each was cut out of its picture.</param>
 /// <param name="Next">Where the data goes on after this batch.</param>
-public sealed record TrainingBatch(Tensor? Images, Tensor? Moments, IReadOnlyList<Sample> Samples, IReadOnlyList<FrameRecord> Frames, DataCursor Next)
+public sealed record TrainingBatch(
+    Tensor? Images,
+    Tensor? Moments,
+    IReadOnlyList<Sample> Samples,
+    IReadOnlyList<FrameRecord> Frames,
+    DataCursor Next
+)
 {
-    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are single.</summary>
+    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are
+    /// single.</summary>
     public int Pairs { get; init; }
 
     /// <summary>Samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay those of all, for their height and width.</summary>
-    internal TrainingBatch WithoutLosers() => this with
-    {
-        Pairs = 0,
-        Samples = [.. Samples.Take(Pairs), .. Samples.Skip(2 * Pairs)], Frames = [.. Frames.Take(Pairs), .. Frames.Skip(2 * Pairs)],
-    };
+    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay
+    /// those of all, for their height and width.</summary>
+    internal TrainingBatch WithoutLosers() =>
+        this with
+        {
+            Pairs = 0,
+            Samples = [.. Samples.Take(Pairs), .. Samples.Skip(2 * Pairs)],
+            Frames = [.. Frames.Take(Pairs), .. Frames.Skip(2 * Pairs)],
+        };
 }
 
 /// <summary>One term of a loss, as numbers.</summary>
@@ -87,7 +98,13 @@ public readonly record struct StepTerm(string Name, double Raw, double Weighted)
 /// <param name="Health">Figures that are logged beside the loss, as sums.</param>
 /// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
 /// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
-public sealed record StepLoss(Tensor Total, IReadOnlyList<StepTerm> Terms, IReadOnlyDictionary<string, HealthFigure> Health, Tensor PerSample, Tensor? Times);
+public sealed record StepLoss(
+    Tensor Total,
+    IReadOnlyList<StepTerm> Terms,
+    IReadOnlyDictionary<string, HealthFigure> Health,
+    Tensor PerSample,
+    Tensor? Times
+);
 
 /// <summary>What a task has to say of a finished step.</summary>
 /// <param name="Figures">To be logged with the step.</param>

@@ -10,7 +10,9 @@ using Retouch.Training.Caching;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>What training on pairs adds to a denoiser's step: the reference, what the two of a pair share, and the watch over both errors.</summary>
+/// <summary>
+/// What training on pairs adds to a denoiser's step: the reference, what the two of a pair share, and the watch over both errors.
+/// </summary>
 /// <param name="options">Validated options.</param>
 /// <param name="reference">For DPO; disposed with this.</param>
 internal sealed class PairedTraining(PreferenceOptions options, IReferencePredictor? reference) : IDisposable
@@ -21,12 +23,15 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     public ReferenceErrors? Errors { get; set; }
 
     /// <summary>Figures for the progress line: what they are called there, and in the log.</summary>
-    public IReadOnlyList<KeyValuePair<string, string>> Shown { get; } = FiguresOf(options.Space switch
-    {
-        PreferenceSpace.Pixel => "preference_pixel",
-        PreferenceSpace.Features => "preference_features",
-        _ => "preference_latent",
-    });
+    public IReadOnlyList<KeyValuePair<string, string>> Shown { get; } =
+        FiguresOf(
+            options.Space switch
+            {
+                PreferenceSpace.Pixel => "preference_pixel",
+                PreferenceSpace.Features => "preference_features",
+                _ => "preference_latent",
+            }
+        );
 
     /// <summary>Whether winners and losers are past the bound now.</summary>
     public bool IsPast => _watch.IsPast;
@@ -35,10 +40,17 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     public JsonNode? State
     {
         get => JsonSerializer.SerializeToNode(_watch.State);
-        set => _watch.State = value.Deserialize<PreferenceWatchState>() ?? throw new InputException("The checkpoint holds nothing of the watch over winners and losers; it was written by a run without preferences.");
+        set =>
+            _watch.State =
+                value.Deserialize<PreferenceWatchState>()
+                ?? throw new InputException(
+                    "The checkpoint holds nothing of the watch over winners and losers; it was written by a run without preferences."
+                );
     }
 
-    /// <summary>A condition of [winners; single samples] as one of [winners; losers; single samples]: both of a pair are told the same.</summary>
+    /// <summary>
+    /// A condition of [winners; single samples] as one of [winners; losers; single samples]: both of a pair are told the same.
+    /// </summary>
     public static Condition Spread(Condition condition, int pairs, int singles)
     {
         var winners = condition.Narrow(0, pairs);
@@ -74,7 +86,11 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
             return autoencoder.Draw(moments, generator);
         using var scope = TensorScope.Enter();
         var singles = moments.Shape[0] - (2 * pairs);
-        List<Tensor> parts = [autoencoder.Draw(moments.Narrow(0, 0, pairs), generator).Value, autoencoder.Draw(moments.Narrow(0, pairs, pairs), again).Value];
+        List<Tensor> parts =
+        [
+            autoencoder.Draw(moments.Narrow(0, 0, pairs), generator).Value,
+            autoencoder.Draw(moments.Narrow(0, pairs, pairs), again).Value,
+        ];
         if (singles > 0)
             parts.Add(autoencoder.Draw(moments.Narrow(0, 2 * pairs, singles), generator).Value);
         return new Latent(scope.Keep(Ops.Cat([.. parts], 0)));
@@ -86,20 +102,39 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     /// <param name="condition">What it is told.</param>
     /// <param name="pairs">Pairs in the batch.</param>
     /// <param name="known">The reference's errors, where they were computed before training.</param>
-    public PairedSamples Predict(Formulation formulation, NoisedLatent noisy, Condition condition, int pairs, IReadOnlyDictionary<PreferenceSpace, Tensor>? known)
+    public PairedSamples Predict(
+        Formulation formulation,
+        NoisedLatent noisy,
+        Condition condition,
+        int pairs,
+        IReadOnlyDictionary<PreferenceSpace, Tensor>? known
+    )
     {
         if (reference is null)
-            return new PairedSamples(pairs) { ReferenceErrors = known?.ToDictionary(static e => e.Key, e => e.Value.To(noisy.Value.Device)) };
+            return new PairedSamples(pairs)
+            {
+                ReferenceErrors = known?.ToDictionary(static e => e.Key, e => e.Value.To(noisy.Value.Device)),
+            };
         using var quiet = Autograd.NoGrad();
-        return new PairedSamples(pairs) { Reference = formulation.Recover(noisy, reference.Predict(noisy.Value, noisy.Level.Model, condition)) };
+        return new PairedSamples(pairs)
+        {
+            Reference = formulation.Recover(noisy, reference.Predict(noisy.Value, noisy.Level.Model, condition)),
+        };
     }
 
     /// <summary>Looks at a finished step.</summary>
     public StepReview Review(IReadOnlyDictionary<string, double> figures)
     {
         var verdict = _watch.Observe(figures);
-        return new StepReview(verdict.Figures, verdict.Note, verdict.Stop is null ? null : verdict.Stop
-            + " Start again with a lower learning rate or beta, or with an anchor (objective.latentWeight); objective.preference.divergence sets the bound.");
+        return new StepReview(
+            verdict.Figures,
+            verdict.Note,
+            verdict.Stop is null
+                ? null
+                : verdict.Stop
+                    + " Start again with a lower learning rate or beta, or with an anchor (objective.latentWeight); "
+                    + "objective.preference.divergence sets the bound."
+        );
     }
 
     /// <inheritdoc/>
@@ -110,5 +145,10 @@ internal sealed class PairedTraining(PreferenceOptions options, IReferencePredic
     }
 
     private static KeyValuePair<string, string>[] FiguresOf(string name) =>
-        [new("accuracy", $"{name}/accuracy"), new("margin", $"{name}/margin"), new("winner", $"{name}/winner"), new("loser", $"{name}/loser")];
+        [
+            new("accuracy", $"{name}/accuracy"),
+            new("margin", $"{name}/margin"),
+            new("winner", $"{name}/winner"),
+            new("loser", $"{name}/loser"),
+        ];
 }

@@ -64,7 +64,10 @@ public sealed class MetricsLog : IDisposable
     {
         ArgumentNullException.ThrowIfNull(values);
         if (step < lastStep)
-            throw new ArgumentException($"Step {step} comes after step {lastStep}; the log is kept in the order of the steps.", nameof(step));
+            throw new ArgumentException(
+                $"Step {step} comes after step {lastStep}; the log is kept in the order of the steps.",
+                nameof(step)
+            );
         line.SetLength(0);
         names.Clear();
         using (var json = new Utf8JsonWriter(line, Options))
@@ -103,7 +106,12 @@ public sealed class MetricsLog : IDisposable
         if (double.IsFinite(value))
             json.WriteNumber(name, value);
         else
-            json.WriteString(name, double.IsNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+            json.WriteString(
+                name,
+                double.IsNaN(value) ? "NaN"
+                    : value > 0 ? "Infinity"
+                    : "-Infinity"
+            );
     }
 
     private static MetricsLog Open(string path, FileMode mode, TimeProvider time, long lastStep)
@@ -117,7 +125,10 @@ public sealed class MetricsLog : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot write the metrics '{path}': {e.Message} Choose another folder, or resume the run that is there.", e);
+            throw new EnvironmentException(
+                $"Cannot write the metrics '{path}': {e.Message} Choose another folder, or resume the run that is there.",
+                e
+            );
         }
     }
 

@@ -48,7 +48,10 @@ public static class MetricsReader
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read the metrics '{path}': {e.Message} Give the folder of a run that has logged at least one step.", e);
+            throw new InputException(
+                $"Cannot read the metrics '{path}': {e.Message} Give the folder of a run that has logged at least one step.",
+                e
+            );
         }
     }
 
@@ -73,25 +76,29 @@ public static class MetricsReader
             return new(
                 step ?? throw new FormatException("it has no \"step\"."),
                 time ?? throw new FormatException("it has no \"time\"."),
-                values);
+                values
+            );
         }
         catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
         {
             throw new InputException(
-                $"'{path}', line {number} is not a metrics record: {e.Message} Restore the file, or delete this line, and try again.", e);
+                $"'{path}', line {number} is not a metrics record: {e.Message} Restore the file, or delete this line, and try again.",
+                e
+            );
         }
     }
 
-    private static double Number(JsonElement element) => element.ValueKind switch
-    {
-        JsonValueKind.Number => element.GetDouble(),
-        JsonValueKind.String => element.GetString() switch
+    private static double Number(JsonElement element) =>
+        element.ValueKind switch
         {
-            "NaN" => double.NaN,
-            "Infinity" => double.PositiveInfinity,
-            "-Infinity" => double.NegativeInfinity,
-            var other => throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"\"{other}\" is no number.")),
-        },
-        var kind => throw new FormatException($"A value is {kind}, not a number."),
-    };
+            JsonValueKind.Number => element.GetDouble(),
+            JsonValueKind.String => element.GetString() switch
+            {
+                "NaN" => double.NaN,
+                "Infinity" => double.PositiveInfinity,
+                "-Infinity" => double.NegativeInfinity,
+                var other => throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"\"{other}\" is no number.")),
+            },
+            var kind => throw new FormatException($"A value is {kind}, not a number."),
+        };
 }

@@ -32,7 +32,13 @@ public sealed class PlainProgressLine(TextWriter writer, TimeProvider time, Time
     {
         if (pending is not { } progress)
             return;
-        string[] parts = [ProgressText.Position(progress), ProgressText.Losses(progress), ProgressText.Highlights(progress), .. ProgressText.Pace(progress, clock)];
+        string[] parts =
+        [
+            ProgressText.Position(progress),
+            ProgressText.Losses(progress),
+            ProgressText.Highlights(progress),
+            .. ProgressText.Pace(progress, clock),
+        ];
         writer.WriteLine(string.Join("  ", parts.Where(part => part.Length > 0)));
         writer.Flush();
         pending = null;

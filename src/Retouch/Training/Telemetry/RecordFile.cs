@@ -56,7 +56,9 @@ public static class RecordFile
         void Check(ReadOnlySpan<byte> stored, ReadOnlySpan<byte> covered)
         {
             if (BinaryPrimitives.ReadUInt32LittleEndian(stored) != MaskedCrc(covered))
-                throw new InputException($"'{path}' is damaged at byte {at}: a record's checksum is wrong. Use a copy of the file that is whole.");
+                throw new InputException(
+                    $"'{path}' is damaged at byte {at}: a record's checksum is wrong. Use a copy of the file that is whole."
+                );
         }
     }
 

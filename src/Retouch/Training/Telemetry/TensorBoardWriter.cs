@@ -84,7 +84,9 @@ public sealed class TensorBoardWriter : IDisposable
             for (var attempt = 0; ; attempt++)
             {
                 var path = System.IO.Path.Combine(
-                    folder, string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{seconds:D10}.{attempt:D4}.retouch"));
+                    folder,
+                    string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{seconds:D10}.{attempt:D4}.retouch")
+                );
                 if (!File.Exists(path))
                     return new(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete, bufferSize: 0);
             }

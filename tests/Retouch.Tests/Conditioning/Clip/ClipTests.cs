@@ -22,7 +22,10 @@ public sealed class ClipTests
         Assert.Equal(golden.Names("mid."), seen.Keys.Order(StringComparer.Ordinal));
         foreach (var (path, value) in seen)
             golden.Check($"mid.{path}", value);
-        golden.Check("out.last_hidden_state_masked", network.Forward(golden.Read("in.input_ids"), golden.Read("in.attention_mask")).LastHiddenState);
+        golden.Check(
+            "out.last_hidden_state_masked",
+            network.Forward(golden.Read("in.input_ids"), golden.Read("in.attention_mask")).LastHiddenState
+        );
     }
 
     [Fact]
@@ -46,7 +49,17 @@ public sealed class ClipTests
         using var scope = TensorScope.Enter();
         foreach (var (eos, expected) in new[] { (98, 2), (2, 2), (7, 4), (50, 0) })
         {
-            using var network = Fresh(new ClipTextConfig { VocabSize = 99, HiddenSize = 8, IntermediateSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, EosTokenId = eos });
+            using var network = Fresh(
+                new ClipTextConfig
+                {
+                    VocabSize = 99,
+                    HiddenSize = 8,
+                    IntermediateSize = 16,
+                    NumHiddenLayers = 1,
+                    NumAttentionHeads = 2,
+                    EosTokenId = eos,
+                }
+            );
             var output = network.Forward(Tensor.From([97L, 5, 98, 98, 7], 1, 5));
             Assert.Equal(output.LastHiddenState.Select(1, expected).ToArray<float>(), output.Pooled.ToArray<float>());
         }
@@ -75,7 +88,11 @@ public sealed class ClipTests
         Assert.Contains("at most 77", Refused(Ops.Zeros([1, 78], dtype: DType.Int64)), StringComparison.Ordinal);
         Assert.Contains("[3]", Refused(Ops.Zeros([3], dtype: DType.Int64)), StringComparison.Ordinal);
         Assert.Contains("Float32", Refused(Ops.Zeros([1, 3])), StringComparison.Ordinal);
-        Assert.Contains("mask", Refused(Ops.Zeros([1, 3], dtype: DType.Int64), Ops.Zeros([1, 2], dtype: DType.Int64)), StringComparison.Ordinal);
+        Assert.Contains(
+            "mask",
+            Refused(Ops.Zeros([1, 3], dtype: DType.Int64), Ops.Zeros([1, 2], dtype: DType.Int64)),
+            StringComparison.Ordinal
+        );
 
         string Refused(Tensor ids, Tensor? mask = null) => Assert.Throws<InputException>(() => network.Forward(ids, mask)).Message;
     }
@@ -87,16 +104,23 @@ public sealed class ClipTests
         using var golden = GoldenCase.Open("clip_vision_with_projection");
         using var network = new ClipVisionModel(ClipVisionConfig.FromJson(golden.ReadObject("config.json")));
         golden.LoadInto(network.Parameters, file: "model.safetensors");
-        var seen = Observing.Watch(network.Parameters, () =>
-        {
-            var output = network.Forward(golden.Read("in.pixel_values"));
-            golden.Check("out.image_embeds", output.ImageEmbeds);
-            golden.Check("out.last_hidden_state", output.LastHiddenState);
-        });
+        var seen = Observing.Watch(
+            network.Parameters,
+            () =>
+            {
+                var output = network.Forward(golden.Read("in.pixel_values"));
+                golden.Check("out.image_embeds", output.ImageEmbeds);
+                golden.Check("out.last_hidden_state", output.LastHiddenState);
+            }
+        );
         Assert.Equal(golden.Names("mid."), seen.Keys.Order(StringComparer.Ordinal));
         foreach (var (path, value) in seen)
             golden.Check($"mid.{path}", value);
-        Assert.Contains("[batch, 3, 28, 28]", Assert.Throws<InputException>(() => network.Forward(Ops.Zeros([1, 3, 28, 32]))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[batch, 3, 28, 28]",
+            Assert.Throws<InputException>(() => network.Forward(Ops.Zeros([1, 3, 28, 32]))).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

@@ -36,7 +36,10 @@ public sealed class PromptEncoderTests : IDisposable
         Assert.Null(encoded.Condition.Pooled);
         Assert.Null(encoded.Condition.TextMask);
         Assert.Equal([new CutPrompt(2, "text_encoder", "fgh")], encoded.Cut);
-        Same(_small.FinalNorm(_small.Forward(ids, skip: 1).HiddenState!), new ClipPromptEncoder(new ClipTower(_small, _words), 1).Encode(["ab", "", "abcdefgh"]).Condition.Text!);
+        Same(
+            _small.FinalNorm(_small.Forward(ids, skip: 1).HiddenState!),
+            new ClipPromptEncoder(new ClipTower(_small, _words), 1).Encode(["ab", "", "abcdefgh"]).Condition.Text!
+        );
         Assert.Throws<ArgumentException>(() => encoder.Encode([]));
         Assert.Throws<ArgumentOutOfRangeException>(() => new ClipPromptEncoder(new ClipTower(_small, _words), 2));
     }
@@ -58,7 +61,11 @@ public sealed class PromptEncoderTests : IDisposable
     public void Sdxl_takes_two_penultimate_states_and_the_second_projection()
     {
         using var scope = TensorScope.Enter();
-        var encoder = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words, "text_encoder_2"), forceZerosForEmptyPrompt: false);
+        var encoder = new SdxlPromptEncoder(
+            new ClipTower(_small, _words),
+            new ClipTower(_second, _words, "text_encoder_2"),
+            forceZerosForEmptyPrompt: false
+        );
         var whole = MicroConditioning.Whole(512, 768);
         var encoded = encoder.Encode(["ab", ""], [new MicroConditioning(600, 900, 3, 5, 512, 768), whole]);
         var (a, b) = (_small.Forward(Ids("ab", ""), skip: 1), _second.Forward(Ids("ab", ""), skip: 1));
@@ -76,8 +83,12 @@ public sealed class PromptEncoderTests : IDisposable
     public void Sdxl_can_make_zeros_of_empty_prompts()
     {
         using var scope = TensorScope.Enter();
-        var plain = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words), forceZerosForEmptyPrompt: false).Encode(["", "ab"]).Condition;
-        var zeros = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words), forceZerosForEmptyPrompt: true).Encode(["", "ab"]).Condition;
+        var plain = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words), forceZerosForEmptyPrompt: false)
+            .Encode(["", "ab"])
+            .Condition;
+        var zeros = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words), forceZerosForEmptyPrompt: true)
+            .Encode(["", "ab"])
+            .Condition;
         Assert.All(zeros.Text!.Select(0, 0).ToArray<float>(), static v => Assert.Equal(0, v));
         Assert.All(zeros.Pooled!.Select(0, 0).ToArray<float>(), static v => Assert.Equal(0, v));
         Same(plain.Text!.Select(0, 1), zeros.Text!.Select(0, 1));
@@ -125,14 +136,42 @@ public sealed class PromptEncoderTests : IDisposable
     public void Encoders_that_do_not_fit_are_refused()
     {
         var (plain, second) = (new ClipTower(_small, _words), new ClipTower(_second, _words));
-        Assert.Contains("ids", Assert.Throws<InputException>(() => new ClipTower(_small, new Words(7, vocabulary: 41))).Message, StringComparison.Ordinal);
-        Assert.Contains("ids", Assert.Throws<InputException>(() => new T5Tower(_t5, new Words(7, vocabulary: 41))).Message, StringComparison.Ordinal);
-        Assert.Contains("text_encoder_2", Assert.Throws<InputException>(() => new SdxlPromptEncoder(second, plain, false)).Message, StringComparison.Ordinal);
-        Assert.Contains("tokens", Assert.Throws<InputException>(() => new SdxlPromptEncoder(new ClipTower(_small, new Words(6)), second, false)).Message, StringComparison.Ordinal);
-        Assert.Contains("text_encoder ", Assert.Throws<InputException>(() => new Sd3PromptEncoder(plain, second, null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ids",
+            Assert.Throws<InputException>(() => new ClipTower(_small, new Words(7, vocabulary: 41))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "ids",
+            Assert.Throws<InputException>(() => new T5Tower(_t5, new Words(7, vocabulary: 41))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "text_encoder_2",
+            Assert.Throws<InputException>(() => new SdxlPromptEncoder(second, plain, false)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "tokens",
+            Assert.Throws<InputException>(() => new SdxlPromptEncoder(new ClipTower(_small, new Words(6)), second, false)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "text_encoder ",
+            Assert.Throws<InputException>(() => new Sd3PromptEncoder(plain, second, null)).Message,
+            StringComparison.Ordinal
+        );
         var projected = new ClipTower(_projected, _words);
-        Assert.Contains("20", Assert.Throws<InputException>(() => new Sd3PromptEncoder(projected, second, null, width: 16)).Message, StringComparison.Ordinal);
-        Assert.Contains("d_model", Assert.Throws<InputException>(() => new Sd3PromptEncoder(projected, second, new T5Tower(_t5, _words), width: 32)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "20",
+            Assert.Throws<InputException>(() => new Sd3PromptEncoder(projected, second, null, width: 16)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "d_model",
+            Assert.Throws<InputException>(() => new Sd3PromptEncoder(projected, second, new T5Tower(_t5, _words), width: 32)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static void Same(Tensor expected, Tensor found)
@@ -147,10 +186,19 @@ public sealed class PromptEncoderTests : IDisposable
     internal static ClipTextModel Clip(int width, int projected, bool projection, ulong seed)
     {
         using var generator = Generator.Create(Device.Cpu, seed);
-        var model = new ClipTextModel(new ClipTextConfig
-        {
-            VocabSize = 40, HiddenSize = width, IntermediateSize = 16, ProjectionDim = projected, NumHiddenLayers = 2, NumAttentionHeads = 2, EosTokenId = 1, WithProjection = projection,
-        });
+        var model = new ClipTextModel(
+            new ClipTextConfig
+            {
+                VocabSize = 40,
+                HiddenSize = width,
+                IntermediateSize = 16,
+                ProjectionDim = projected,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                EosTokenId = 1,
+                WithProjection = projection,
+            }
+        );
         model.Parameters.Initialise(generator, Device.Cpu);
         return model;
     }
@@ -158,7 +206,18 @@ public sealed class PromptEncoderTests : IDisposable
     private static T5Encoder T5()
     {
         using var generator = Generator.Create(Device.Cpu, 4);
-        var model = new T5Encoder(new T5Config { VocabSize = 40, DModel = 24, DKv = 4, DFf = 16, NumLayers = 1, NumHeads = 2, FeedForwardProj = "gated-gelu" });
+        var model = new T5Encoder(
+            new T5Config
+            {
+                VocabSize = 40,
+                DModel = 24,
+                DKv = 4,
+                DFf = 16,
+                NumLayers = 1,
+                NumHeads = 2,
+                FeedForwardProj = "gated-gelu",
+            }
+        );
         model.Parameters.Initialise(generator, Device.Cpu);
         return model;
     }
@@ -174,7 +233,11 @@ public sealed class PromptEncoderTests : IDisposable
         {
             var kept = text[..Math.Min(text.Length, tokens - 2)];
             int[] ids = [0, .. kept.Select(static c => c - 'a' + 3), 1];
-            return new TokenSequence([.. ids, .. Enumerable.Repeat(2, tokens - ids.Length)], ids.Length, kept.Length < text.Length ? text[kept.Length..] : null);
+            return new TokenSequence(
+                [.. ids, .. Enumerable.Repeat(2, tokens - ids.Length)],
+                ids.Length,
+                kept.Length < text.Length ? text[kept.Length..] : null
+            );
         }
     }
 }
@@ -189,7 +252,11 @@ public sealed class PromptEncoderLeakTests
         using var scope = TensorScope.Enter();
         using var model = PromptEncoderTests.Clip(8, 6, projection: true, seed: 1);
         model.Parameters.RequireGrad(true);
-        var encoder = new SdxlPromptEncoder(new ClipTower(model, new PromptEncoderTests.Words(7)), new ClipTower(model, new PromptEncoderTests.Words(7)), true);
+        var encoder = new SdxlPromptEncoder(
+            new ClipTower(model, new PromptEncoderTests.Words(7)),
+            new ClipTower(model, new PromptEncoderTests.Words(7)),
+            true
+        );
         var before = Tensor.LiveCount;
         var condition = encoder.Encode(["ab", ""]).Condition;
         Assert.Equal(before + 2, Tensor.LiveCount);

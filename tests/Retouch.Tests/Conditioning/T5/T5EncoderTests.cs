@@ -20,7 +20,10 @@ public sealed class T5EncoderTests
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("t5_encoder");
         using var network = Load(golden);
-        var seen = Observing.Watch(network.Parameters, () => golden.Check("out.last_hidden_state", network.Forward(golden.Read("in.input_ids"))));
+        var seen = Observing.Watch(
+            network.Parameters,
+            () => golden.Check("out.last_hidden_state", network.Forward(golden.Read("in.input_ids")))
+        );
         Assert.Equal(golden.Names("mid."), seen.Keys.Order(StringComparer.Ordinal));
         foreach (var (path, value) in seen)
             golden.Check($"mid.{path}", value);
@@ -32,18 +35,33 @@ public sealed class T5EncoderTests
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
-        using var network = new T5Encoder(new T5Config { VocabSize = 11, DModel = 4, DKv = 3, DFf = 6, NumLayers = 1, NumHeads = 2 });
+        using var network = new T5Encoder(
+            new T5Config
+            {
+                VocabSize = 11,
+                DModel = 4,
+                DKv = 3,
+                DFf = 6,
+                NumLayers = 1,
+                NumHeads = 2,
+            }
+        );
         network.Parameters.Initialise(generator, Device.Cpu);
         var ids = Tensor.From([3L, 7, 1], 1, 3);
         var found = network.Forward(ids);
         // The same written out by hand over single numbers.
-        Assert.Equal(ByHand(network, [3, 7, 1]).Select(static v => (float)v), found.ToArray<float>(), static (a, b) => Math.Abs(a - b) < 1e-5);
+        Assert.Equal(
+            ByHand(network, [3, 7, 1]).Select(static v => (float)v),
+            found.ToArray<float>(),
+            static (a, b) => Math.Abs(a - b) < 1e-5
+        );
     }
 
     [Fact]
     public void Distances_share_rows_as_Raffel_et_al_describe()
     {
-        // Section 2.1: 32 rows, half of them a direction, "all the way up to an offset of 128 beyond which we assign all relative positions to the same embedding".
+        // Section 2.1: 32 rows, half of them a direction, "all the way up to an offset of 128 beyond which we assign all relative positions
+        // to the same embedding".
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7], Enumerable.Range(0, 8).Select(static k => T5Encoder.Bucket(-k, 32, 128)));
         Assert.Equal([17, 18, 23, 24], new[] { 1, 2, 7, 8 }.Select(static k => T5Encoder.Bucket(k, 32, 128)));
         Assert.Equal([8, 10, 12, 14, 15, 15], new[] { 8, 16, 32, 64, 127, 100000 }.Select(static k => T5Encoder.Bucket(-k, 32, 128)));
@@ -100,7 +118,11 @@ public sealed class T5EncoderTests
         using var golden = GoldenCase.Open("t5_encoder");
         using var file = SafetensorsFile.Open(golden.PathOf("model.safetensors"));
         using var network = new T5Encoder(T5Config.FromJson(golden.ReadObject("config.json")));
-        Assert.Contains("bfloat16", Assert.Throws<InputException>(() => network.Load(file, Device.Cpu, DType.Float16, "file")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "bfloat16",
+            Assert.Throws<InputException>(() => network.Load(file, Device.Cpu, DType.Float16, "file")).Message,
+            StringComparison.Ordinal
+        );
         network.Load(new Tensors(file.Names.ToDictionary(static n => n, n => file.Read(n).To(DType.Float16))), Device.Cpu, null, "file");
         Assert.All(network.Parameters.All, static p => Assert.Equal(DType.Float32, p.Value.DType));
         network.Load(file, Device.Cpu, DType.BFloat16, "file");
@@ -140,16 +162,22 @@ public sealed class T5EncoderTests
         var normed = x.Select(row => Norm(row, block + "0.layer_norm.weight")).ToArray();
         var (q, k, v) = (Map("q"), Map("k"), Map("v"));
         var bias = Rows(block + "0.SelfAttention.relative_attention_bias.weight");
-        var mixed = ids.Select((_, i) => Enumerable.Range(0, config.NumHeads * config.DKv).Select(c => Attend(i, c / config.DKv, c)).ToArray()).ToArray();
+        var mixed = ids.Select(
+                (_, i) => Enumerable.Range(0, config.NumHeads * config.DKv).Select(c => Attend(i, c / config.DKv, c)).ToArray()
+            )
+            .ToArray();
         var output = Rows(block + "0.SelfAttention.o.weight");
         for (var i = 0; i < x.Length; i++)
             x[i] = Sum(x[i], Product(output, mixed[i]));
         var (expand, contract) = (Rows(block + "1.DenseReluDense.wi.weight"), Rows(block + "1.DenseReluDense.wo.weight"));
-        return [.. x.SelectMany(row =>
-        {
-            var inner = Product(expand, Norm(row, block + "1.layer_norm.weight")).Select(static z => Math.Max(z, 0)).ToArray();
-            return Norm(Sum(row, Product(contract, inner)), "encoder.final_layer_norm.weight");
-        })];
+        return
+        [
+            .. x.SelectMany(row =>
+            {
+                var inner = Product(expand, Norm(row, block + "1.layer_norm.weight")).Select(static z => Math.Max(z, 0)).ToArray();
+                return Norm(Sum(row, Product(contract, inner)), "encoder.final_layer_norm.weight");
+            }),
+        ];
 
         double[][] Map(string name)
         {
@@ -159,7 +187,12 @@ public sealed class T5EncoderTests
 
         double Attend(int i, int head, int channel)
         {
-            var scores = ids.Select((_, j) => Enumerable.Range(head * config.DKv, config.DKv).Sum(c => q[i][c] * k[j][c]) + bias[T5Encoder.Bucket(j - i, 32, 128)][head]).ToArray();
+            var scores = ids.Select(
+                    (_, j) =>
+                        Enumerable.Range(head * config.DKv, config.DKv).Sum(c => q[i][c] * k[j][c])
+                        + bias[T5Encoder.Bucket(j - i, 32, 128)][head]
+                )
+                .ToArray();
             var weights = scores.Select(static s => Math.Exp(s)).ToArray();
             return weights.Select((w, j) => w * v[j][channel]).Sum() / weights.Sum();
         }

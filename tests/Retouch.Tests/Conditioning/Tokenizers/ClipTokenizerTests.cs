@@ -31,7 +31,10 @@ public sealed class ClipTokenizerTests : IDisposable
     public void With_the_whole_published_vocabulary_too()
     {
         var folder = Path.Combine(RealPicturesFactAttribute.Folder!, "..", "golden", "clip_tokenizer");
-        var vocabulary = ClipVocabulary.ParsePublished(File.ReadAllBytes(Path.Combine(folder, "bpe_simple_vocab_16e6.txt.gz")), "published");
+        var vocabulary = ClipVocabulary.ParsePublished(
+            File.ReadAllBytes(Path.Combine(folder, "bpe_simple_vocab_16e6.txt.gz")),
+            "published"
+        );
         Assert.Equal(49408, vocabulary.Tokens.Count);
         CheckCaptions(folder, new ClipTokenizer(vocabulary));
         // The part of it that comes with the tests is a part of it.
@@ -50,17 +53,33 @@ public sealed class ClipTokenizerTests : IDisposable
         var vocabulary = Read(golden.PathOf("tokenizer"));
         foreach (var pairs in (bool[])[false, true])
         {
-            var json = JsonSerializer.SerializeToUtf8Bytes(new
-            {
-                added_tokens = new[] { new { id = Begin, content = "<|startoftext|>", special = true }, new { id = End, content = "<|endoftext|>", special = true } },
-                model = new
+            var json = JsonSerializer.SerializeToUtf8Bytes(
+                new
                 {
-                    type = "BPE",
-                    end_of_word_suffix = "</w>",
-                    vocab = vocabulary.Tokens,
-                    merges = vocabulary.Merges.Select(m => pairs ? (object)new[] { m.Left, m.Right } : $"{m.Left} {m.Right}"),
-                },
-            });
+                    added_tokens = new[]
+                    {
+                        new
+                        {
+                            id = Begin,
+                            content = "<|startoftext|>",
+                            special = true,
+                        },
+                        new
+                        {
+                            id = End,
+                            content = "<|endoftext|>",
+                            special = true,
+                        },
+                    },
+                    model = new
+                    {
+                        type = "BPE",
+                        end_of_word_suffix = "</w>",
+                        vocab = vocabulary.Tokens,
+                        merges = vocabulary.Merges.Select(m => pairs ? (object)new[] { m.Left, m.Right } : $"{m.Left} {m.Right}"),
+                    },
+                }
+            );
             File.WriteAllBytes(_folder["tokenizer.json"], json);
             CheckCaptions(golden.Folder, (ClipTokenizer)TokenizerFolder.Read(Path.GetDirectoryName(_folder["tokenizer.json"])!));
         }
@@ -94,8 +113,14 @@ public sealed class ClipTokenizerTests : IDisposable
         Assert.Equal([Begin, 320, 2368, 0, 0, End, 0, 0], tokenizer.Encode("a cat!!", 8).Ids);
         // "!</w>" where it does not pad; newer files, which list their added tokens, have the last word themselves.
         Assert.Equal([Begin, 320, 256, End, End], new ClipTokenizer(vocabulary).Encode("a !", 5).Ids);
-        var newer = """{"pad_token": "<|endoftext|>", "added_tokens_decoder": {"49407": {"content": "<|endoftext|>", "special": true}}}"""u8.ToArray();
-        Assert.Equal([Begin, 320, 256, End, End], new ClipTokenizer(vocabulary, SpecialTokens.Parse(newer, map, null, "here")).Encode("a !", 5).Ids);
+        var newer =
+            """
+            {"pad_token": "<|endoftext|>", "added_tokens_decoder": {"49407": {"content": "<|endoftext|>", "special": true}}}
+            """u8.ToArray();
+        Assert.Equal(
+            [Begin, 320, 256, End, End],
+            new ClipTokenizer(vocabulary, SpecialTokens.Parse(newer, map, null, "here")).Encode("a !", 5).Ids
+        );
     }
 
     [Fact]
@@ -156,16 +181,26 @@ public sealed class ClipTokenizerTests : IDisposable
         for (var k = 0; k < captions.Length; k++)
         {
             var sequence = tokenizer.Encode(captions[k], 77);
-            if (!sequence.Ids.Select(static id => (long)id).SequenceEqual(expected[k]) || tokenizer.Tokenize(captions[k]).Count + 2 != lengths[k])
+            if (
+                !sequence.Ids.Select(static id => (long)id).SequenceEqual(expected[k])
+                || tokenizer.Tokenize(captions[k]).Count + 2 != lengths[k]
+            )
                 wrong.Add(k);
         }
 
-        Assert.True(RepairedDifferently.SequenceEqual(wrong), $"[{string.Join(", ", wrong)}]: {string.Join(" | ", wrong.Take(5).Select(k => captions[k]))}");
+        Assert.True(
+            RepairedDifferently.SequenceEqual(wrong),
+            $"[{string.Join(", ", wrong)}]: {string.Join(" | ", wrong.Take(5).Select(k => captions[k]))}"
+        );
         Assert.Empty(wrong.Except(changed));
     }
 
     private static ClipVocabulary Read(string folder) =>
-        ClipVocabulary.Parse(File.ReadAllBytes(Path.Combine(folder, "vocab.json")), File.ReadAllBytes(Path.Combine(folder, "merges.txt")), folder);
+        ClipVocabulary.Parse(
+            File.ReadAllBytes(Path.Combine(folder, "vocab.json")),
+            File.ReadAllBytes(Path.Combine(folder, "merges.txt")),
+            folder
+        );
 
     private static List<string> OneByOne(string word, List<(string Left, string Right)> merges)
     {

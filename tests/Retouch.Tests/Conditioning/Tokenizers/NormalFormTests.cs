@@ -26,7 +26,8 @@ public sealed class NormalFormTests
     public void Form_C_is_Unicodes(string text, string composed) => Assert.Equal(composed, NormalForm.Compose(text));
 
     [Fact]
-    public void Half_a_surrogate_pair_is_replaced() => Assert.Equal("\uFFFD\u00E9", NormalForm.Compose(new string([(char)0xD800, 'e', (char)0x301])));
+    public void Half_a_surrogate_pair_is_replaced() =>
+        Assert.Equal("\uFFFD\u00E9", NormalForm.Compose(new string([(char)0xD800, 'e', (char)0x301])));
 
     [Theory]
     [InlineData("\uFF76\uFF9E", "\u30AC")]
@@ -42,7 +43,11 @@ public sealed class NormalFormTests
         int[] kinds = [0x41, 0x300, 0x1100, 0x1160, 0x11A8, 0xAC00, 0x930, 0x1D150, 0x2F800, 0x3040];
         for (var trial = 0; trial < 500; trial++)
         {
-            var text = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => char.ConvertFromUtf32(kinds[random.Next(kinds.Length)] + random.Next(64))));
+            var text = string.Concat(
+                Enumerable
+                    .Range(0, random.Next(1, 12))
+                    .Select(_ => char.ConvertFromUtf32(kinds[random.Next(kinds.Length)] + random.Next(64)))
+            );
             var once = NormalForm.Compose(text);
             Assert.Equal(once, NormalForm.Compose(once));
         }

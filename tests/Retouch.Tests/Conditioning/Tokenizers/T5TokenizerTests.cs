@@ -25,12 +25,36 @@ public sealed class T5TokenizerTests : IDisposable
     public void A_tokenizer_json_gives_the_same_ids()
     {
         var model = UnigramModel.ParseSentencePiece(File.ReadAllBytes(PathOf("spiece.model")), "spiece.model");
-        var json = JsonSerializer.SerializeToUtf8Bytes(new
-        {
-            added_tokens = model.Pieces.Take(3).Select(static (p, k) => new { id = k, content = p.Text, special = true }),
-            normalizer = new { type = "Sequence", normalizers = new object[] { new { type = "Precompiled", precompiled_charsmap = Convert.ToBase64String(CharacterTable()) } } },
-            model = new { type = "Unigram", unk_id = 2, vocab = model.Pieces.Select(static p => new object[] { p.Text, p.Score }) },
-        });
+        var json = JsonSerializer.SerializeToUtf8Bytes(
+            new
+            {
+                added_tokens = model
+                    .Pieces.Take(3)
+                    .Select(
+                        static (p, k) =>
+                            new
+                            {
+                                id = k,
+                                content = p.Text,
+                                special = true,
+                            }
+                    ),
+                normalizer = new
+                {
+                    type = "Sequence",
+                    normalizers = new object[]
+                    {
+                        new { type = "Precompiled", precompiled_charsmap = Convert.ToBase64String(CharacterTable()) },
+                    },
+                },
+                model = new
+                {
+                    type = "Unigram",
+                    unk_id = 2,
+                    vocab = model.Pieces.Select(static p => new object[] { p.Text, p.Score }),
+                },
+            }
+        );
         File.WriteAllBytes(_folder["tokenizer.json"], json);
         CheckTexts((T5Tokenizer)TokenizerFolder.Read(Path.GetDirectoryName(_folder["tokenizer.json"])!));
     }
@@ -41,7 +65,12 @@ public sealed class T5TokenizerTests : IDisposable
         var random = new Random(3);
         for (var trial = 0; trial < 200; trial++)
         {
-            var pieces = new List<UnigramPiece> { new("<pad>", 0, PieceKind.Control), new("</s>", 0, PieceKind.Control), new("<unk>", 0, PieceKind.Unknown) };
+            var pieces = new List<UnigramPiece>
+            {
+                new("<pad>", 0, PieceKind.Control),
+                new("</s>", 0, PieceKind.Control),
+                new("<unk>", 0, PieceKind.Unknown),
+            };
             while (pieces.Count < 16)
             {
                 var text = new string([.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => "▁abc"[random.Next(4)])]);
@@ -79,7 +108,10 @@ public sealed class T5TokenizerTests : IDisposable
     {
         var tokenizer = new T5Tokenizer(UnigramModel.ParseSentencePiece(File.ReadAllBytes(PathOf("spiece.model")), "spiece.model"));
         // 900 pieces and 100 placeholders, the first of which comes last.
-        Assert.Equal([.. tokenizer.Tokenize("a"), 999, .. tokenizer.Tokenize("cat"), 1, 900], tokenizer.Tokenize("a<extra_id_0> cat</s><extra_id_99>"));
+        Assert.Equal(
+            [.. tokenizer.Tokenize("a"), 999, .. tokenizer.Tokenize("cat"), 1, 900],
+            tokenizer.Tokenize("a<extra_id_0> cat</s><extra_id_99>")
+        );
     }
 
     private static void CheckTexts(T5Tokenizer tokenizer)
@@ -89,24 +121,40 @@ public sealed class T5TokenizerTests : IDisposable
         var ids = document.RootElement.GetProperty("ids").Deserialize<int[][]>()!;
         Assert.Equal(207, texts.Length);
         var wrong = Enumerable.Range(0, texts.Length).Where(k => !tokenizer.Tokenize(texts[k]).Append(1).SequenceEqual(ids[k])).ToList();
-        Assert.True(wrong.Count == 0, string.Join('\n', wrong.Select(k => $"{k} {texts[k]}: {string.Join(' ', tokenizer.Tokenize(texts[k]))}, expected {string.Join(' ', ids[k])}")));
+        Assert.True(
+            wrong.Count == 0,
+            string.Join(
+                '\n',
+                wrong.Select(k => $"{k} {texts[k]}: {string.Join(' ', tokenizer.Tokenize(texts[k]))}, expected {string.Join(' ', ids[k])}")
+            )
+        );
     }
 
-    /// <summary>Of every way to split a text into pieces and unknown characters those with the greatest sum of scores; several where only the order differs.</summary>
+    /// <summary>
+    /// Of every way to split a text into pieces and unknown characters those with the greatest sum of scores; several where only the order
+    /// differs.
+    /// </summary>
     private static List<List<int>> Best(UnigramModel model, string text)
     {
         var unknown = model.Pieces.Where(static p => p.Kind == PieceKind.Normal).Min(static p => p.Score) - 10;
         var all = Ways(0).ToList();
         var most = all.Max(static way => way.Score);
         // Neighbouring unknown characters are one.
-        return [.. all.Where(way => way.Score > most - 1e-4).Select(way => way.Ids.Where((id, k) => id != model.UnknownId || k == 0 || way.Ids[k - 1] != model.UnknownId).ToList())];
+        return
+        [
+            .. all.Where(way => way.Score > most - 1e-4)
+                .Select(way => way.Ids.Where((id, k) => id != model.UnknownId || k == 0 || way.Ids[k - 1] != model.UnknownId).ToList()),
+        ];
 
         IEnumerable<(double Score, List<int> Ids)> Ways(int at)
         {
             if (at == text.Length)
                 return [(0, [])];
-            var found = model.Pieces.Select(static (p, id) => (p.Text, p.Score, p.Kind, Id: id))
-                .Where(p => p.Kind == PieceKind.Normal && text.AsSpan(at).StartsWith(p.Text, StringComparison.Ordinal)).Select(static p => (p.Text.Length, p.Score, p.Id)).ToList();
+            var found = model
+                .Pieces.Select(static (p, id) => (p.Text, p.Score, p.Kind, Id: id))
+                .Where(p => p.Kind == PieceKind.Normal && text.AsSpan(at).StartsWith(p.Text, StringComparison.Ordinal))
+                .Select(static p => (p.Text.Length, p.Score, p.Id))
+                .ToList();
             if (found.TrueForAll(static p => p.Length != 1))
                 found.Add((1, unknown, model.UnknownId));
             return found.SelectMany(p => Ways(at + p.Length).Select(way => (way.Score + p.Score, (List<int>)[p.Id, .. way.Ids])));
@@ -116,7 +164,7 @@ public sealed class T5TokenizerTests : IDisposable
     private static byte[] CharacterTable()
     {
         using var input = new CodedInputStream(File.ReadAllBytes(PathOf("spiece.model")));
-        for (uint tag; (tag = input.ReadTag()) != 0;)
+        for (uint tag; (tag = input.ReadTag()) != 0; )
         {
             if (WireFormat.GetTagFieldNumber(tag) != 3)
             {

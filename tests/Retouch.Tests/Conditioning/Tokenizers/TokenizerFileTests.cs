@@ -30,7 +30,9 @@ public sealed class TokenizerFileTests : IDisposable
     public void A_vocabulary_that_is_malformed_is_refused(string vocabulary, string merges)
     {
         // The last one is well-formed, but has no markers.
-        var failure = Assert.Throws<InputException>(() => new ClipTokenizer(ClipVocabulary.Parse(Encoding.UTF8.GetBytes(vocabulary), Encoding.UTF8.GetBytes(merges), "here")));
+        var failure = Assert.Throws<InputException>(() =>
+            new ClipTokenizer(ClipVocabulary.Parse(Encoding.UTF8.GetBytes(vocabulary), Encoding.UTF8.GetBytes(merges), "here"))
+        );
         Assert.Contains("here", failure.Message, StringComparison.Ordinal);
     }
 
@@ -38,7 +40,9 @@ public sealed class TokenizerFileTests : IDisposable
     public void Bytes_that_are_no_text_are_refused()
     {
         Assert.Throws<InputException>(static () => ClipVocabulary.Parse("{\"a\": 1}"u8.ToArray(), new byte[] { 0xFF, 0x20, 0x61 }, "here"));
-        Assert.Throws<InputException>(static () => ClipVocabulary.Parse(new byte[] { 0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D }, "a b"u8.ToArray(), "here"));
+        Assert.Throws<InputException>(static () =>
+            ClipVocabulary.Parse(new byte[] { 0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D }, "a b"u8.ToArray(), "here")
+        );
         Assert.Throws<InputException>(static () => ClipVocabulary.ParsePublished("plain"u8.ToArray(), "here"));
     }
 
@@ -54,8 +58,12 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 1e999]]}}")]
     [InlineData("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0], [\"b\", 0], [\"b\", 0]]}}")]
     [InlineData("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0], [\"\", 0]]}}")]
-    [InlineData("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0]]}, \"normalizer\": {\"precompiled_charsmap\": \"?\"}}")]
-    [InlineData("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0]]}, \"normalizer\": {\"precompiled_charsmap\": \"AAAA\"}}")]
+    [InlineData(
+        "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0]]}, \"normalizer\": {\"precompiled_charsmap\": \"?\"}}"
+    )]
+    [InlineData(
+        "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0]]}, \"normalizer\": {\"precompiled_charsmap\": \"AAAA\"}}"
+    )]
     public void A_tokenizer_json_that_is_malformed_is_refused(string json)
     {
         File.WriteAllText(_folder["tokenizer.json"], json);
@@ -68,7 +76,11 @@ public sealed class TokenizerFileTests : IDisposable
         var folder = Path.GetDirectoryName(_folder["x"])!;
         Assert.Contains("vocab.json", Assert.Throws<InputException>(() => TokenizerFolder.Read(folder)).Message, StringComparison.Ordinal);
         File.WriteAllText(_folder["tokenizer_config.json"], "{\"tokenizer_class\": \"BertTokenizerFast\"}");
-        Assert.Contains("BertTokenizer", Assert.Throws<InputException>(() => TokenizerFolder.Read(folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "BertTokenizer",
+            Assert.Throws<InputException>(() => TokenizerFolder.Read(folder)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<InputException>(() => TokenizerFolder.Read(_folder["none"]));
     }
 
@@ -87,7 +99,12 @@ public sealed class TokenizerFileTests : IDisposable
     [Fact]
     public void No_limit_is_no_limit()
     {
-        var tokens = SpecialTokens.Parse("{\"model_max_length\": 1000000000000000019884624838656, \"tokenizer_class\": \"T5TokenizerFast\"}"u8.ToArray(), null, "{\"<x>\": 7}"u8.ToArray(), "here");
+        var tokens = SpecialTokens.Parse(
+            "{\"model_max_length\": 1000000000000000019884624838656, \"tokenizer_class\": \"T5TokenizerFast\"}"u8.ToArray(),
+            null,
+            "{\"<x>\": 7}"u8.ToArray(),
+            "here"
+        );
         Assert.Equal((null, "T5Tokenizer", 7), (tokens.MaxLength, tokens.TokenizerClass, tokens.Added["<x>"]));
     }
 
@@ -97,13 +114,25 @@ public sealed class TokenizerFileTests : IDisposable
         using var golden = GoldenCase.Open("clip_tokenizer");
         var random = new Random(11);
         var sentencePiece = File.ReadAllBytes(Path.Combine(golden.Folder, "..", "t5_tokenizer", "spiece.model"));
-        var (vocabulary, merges) = (File.ReadAllBytes(golden.PathOf("tokenizer/vocab.json")), File.ReadAllBytes(golden.PathOf("tokenizer/merges.txt")));
+        var (vocabulary, merges) = (
+            File.ReadAllBytes(golden.PathOf("tokenizer/vocab.json")),
+            File.ReadAllBytes(golden.PathOf("tokenizer/merges.txt"))
+        );
         var refused = 0;
         for (var trial = 0; trial < 60; trial++)
         {
-            refused += Refused(() => new T5Tokenizer(UnigramModel.ParseSentencePiece(Damage(sentencePiece, random, trial), "damaged")).Encode("e\u0301 two ① ½ cats", 16));
-            refused += Refused(() => new ClipTokenizer(ClipVocabulary.Parse(Damage(vocabulary, random, trial), merges, "damaged")).Encode("two cats", 16));
-            refused += Refused(() => new ClipTokenizer(ClipVocabulary.Parse(vocabulary, Damage(merges, random, trial), "damaged")).Encode("two cats", 16));
+            refused += Refused(() =>
+                new T5Tokenizer(UnigramModel.ParseSentencePiece(Damage(sentencePiece, random, trial), "damaged")).Encode(
+                    "e\u0301 two ① ½ cats",
+                    16
+                )
+            );
+            refused += Refused(() =>
+                new ClipTokenizer(ClipVocabulary.Parse(Damage(vocabulary, random, trial), merges, "damaged")).Encode("two cats", 16)
+            );
+            refused += Refused(() =>
+                new ClipTokenizer(ClipVocabulary.Parse(vocabulary, Damage(merges, random, trial), "damaged")).Encode("two cats", 16)
+            );
         }
 
         Assert.InRange(refused, 30, 179);

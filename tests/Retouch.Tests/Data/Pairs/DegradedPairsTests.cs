@@ -26,7 +26,11 @@ public sealed class DegradedPairsTests : IDisposable
             {
                 var d = ((x - 10) * (x - 10)) + ((y - 10) * (y - 10));
                 // Sampled and cut at three deviations, the kernel's sum is that of the density to 0.3 %.
-                Assert.Equal(255 * Math.Exp(-d / (2 * deviation * deviation)) / (2 * Math.PI * deviation * deviation), blurred[x, y].G, 0.7);
+                Assert.Equal(
+                    255 * Math.Exp(-d / (2 * deviation * deviation)) / (2 * Math.PI * deviation * deviation),
+                    blurred[x, y].G,
+                    0.7
+                );
             }
         }
     }
@@ -56,15 +60,44 @@ public sealed class DegradedPairsTests : IDisposable
     {
         var output = Path.Combine(folder.Path, "pairs");
         var scenes = new ProceduralScenes(3, 16, 7);
-        var result = DegradedPairs.Write(scenes, new() { Degradation = Degradation.Blur, Size = 16, Seed = 9, HoldOut = 3 }, output, CancellationToken.None);
+        var result = DegradedPairs.Write(
+            scenes,
+            new()
+            {
+                Degradation = Degradation.Blur,
+                Size = 16,
+                Seed = 9,
+                HoldOut = 3,
+            },
+            output,
+            CancellationToken.None
+        );
         Assert.Equal((5, 2, 0), (result.Pairs, result.HeldOut, result.Unusable.Count));
         var pairs = PairFolder.Open(output);
         Assert.Equal(5, pairs.Count);
         Assert.Equal(2, PairFolder.Open(Path.Combine(output, "held-out.jsonl")).Count);
         Assert.Equal(scenes[0].Label, pairs[0].Label);
         Assert.True(pairs.Load(0).Picture.SameAs(scenes.Load(0).Picture));
-        Assert.True(pairs.LoadLoser(0).Picture.SameAs(DegradedPictures.Apply(scenes.Load(0).Picture, Degradation.Blur, SplitMix64.Derive(9, 0)).Picture));
-        Assert.Throws<UsageException>(() => DegradedPairs.Write(scenes, new() { Degradation = Degradation.Blur, Size = 16 }, output, CancellationToken.None));
-        Assert.Throws<UsageException>(() => DegradedPairs.Write(scenes, new() { Degradation = Degradation.Blur, Size = 16, HoldOut = 1 }, output + "2", CancellationToken.None));
+        Assert.True(
+            pairs
+                .LoadLoser(0)
+                .Picture.SameAs(DegradedPictures.Apply(scenes.Load(0).Picture, Degradation.Blur, SplitMix64.Derive(9, 0)).Picture)
+        );
+        Assert.Throws<UsageException>(() =>
+            DegradedPairs.Write(scenes, new() { Degradation = Degradation.Blur, Size = 16 }, output, CancellationToken.None)
+        );
+        Assert.Throws<UsageException>(() =>
+            DegradedPairs.Write(
+                scenes,
+                new()
+                {
+                    Degradation = Degradation.Blur,
+                    Size = 16,
+                    HoldOut = 1,
+                },
+                output + "2",
+                CancellationToken.None
+            )
+        );
     }
 }

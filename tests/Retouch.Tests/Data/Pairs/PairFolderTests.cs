@@ -8,7 +8,14 @@ namespace Retouch.Tests.Data.Pairs;
 
 public sealed class PairFolderTests : IDisposable
 {
-    private static readonly Framing Random = new() { Width = 8, Height = 8, Crop = CropMode.Random, FlipProbability = 0.5, ShrinkOnLoad = false };
+    private static readonly Framing Random = new()
+    {
+        Width = 8,
+        Height = 8,
+        Crop = CropMode.Random,
+        FlipProbability = 0.5,
+        ShrinkOnLoad = false,
+    };
 
     private readonly TemporaryFolder folder = new();
 
@@ -29,10 +36,18 @@ public sealed class PairFolderTests : IDisposable
             """{"winner": "p2.png", "loser": "p3.png", "prompt": "blue", "votes": 7}""",
             """{"jpg_0": "p4.png", "jpg_1": "p5.png", "label_0": 0, "label_1": 1.0, "caption": "green"}""",
             """{"image_0": "p4.png", "image_1": "p0.png", "label_0": 1, "label_1": 0}""",
-            """{"jpg_0": "p1.png", "jpg_1": "p2.png", "label_0": 0.5, "label_1": 0.5}""");
+            """{"jpg_0": "p1.png", "jpg_1": "p2.png", "label_0": 0.5, "label_1": 0.5}"""
+        );
         Assert.Equal(
-            [("p0.png", "p1.png", "a red thing"), ("p0.png", "p2.png", "a red thing"), ("p2.png", "p3.png", "blue"), ("p5.png", "p4.png", "green"), ("p4.png", "p0.png", null)],
-            Enumerable.Range(0, pairs.Count).Select(k => (pairs[k].Id, pairs.Loser(k).Id, pairs[k].Caption)));
+            [
+                ("p0.png", "p1.png", "a red thing"),
+                ("p0.png", "p2.png", "a red thing"),
+                ("p2.png", "p3.png", "blue"),
+                ("p5.png", "p4.png", "green"),
+                ("p4.png", "p0.png", null),
+            ],
+            Enumerable.Range(0, pairs.Count).Select(k => (pairs[k].Id, pairs.Loser(k).Id, pairs[k].Caption))
+        );
         Assert.Equal(new PairReport(5, 5, 1, 0), pairs.Report);
         Assert.Equal([3, 3, null, null, null], Enumerable.Range(0, pairs.Count).Select(k => pairs[k].Label));
         Assert.Equal(pairs[0].Label, pairs.Loser(0).Label);
@@ -52,7 +67,10 @@ public sealed class PairFolderTests : IDisposable
         Assert.Equal(new PairReport(4, 2, 1, 2), Open(withTie).Report);
         Assert.Equal(new PairReport(4, 4, 1, 2), Open(PairConflicts.Keep, withTie).Report);
         Assert.Contains("line 4", Assert.Throws<InputException>(() => Open(PairConflicts.Refuse, withTie)).Message);
-        Assert.Contains("'p0.png' is preferred to 'p1.png' in line 1", Assert.Throws<InputException>(() => Open(PairConflicts.Refuse, lines)).Message);
+        Assert.Contains(
+            "'p0.png' is preferred to 'p1.png' in line 1",
+            Assert.Throws<InputException>(() => Open(PairConflicts.Refuse, lines)).Message
+        );
         Assert.Contains("1 lines, 1 ties, 0 contradictions", Assert.Throws<InputException>(() => Open(withTie[3])).Message);
     }
 
@@ -83,12 +101,19 @@ public sealed class PairFolderTests : IDisposable
     [Fact]
     public void Missing_pictures_are_named_with_their_lines()
     {
-        var message = Assert.Throws<InputException>(() => Open("""{"winner": "p0.png", "loser": "no.png"}""", """{"winner": "never.png", "loser": ["no.png", "p1.png"]}""")).Message;
+        var message = Assert
+            .Throws<InputException>(() =>
+                Open("""{"winner": "p0.png", "loser": "no.png"}""", """{"winner": "never.png", "loser": ["no.png", "p1.png"]}""")
+            )
+            .Message;
         Assert.StartsWith("2 pictures of the pairs do not exist", message, StringComparison.Ordinal);
         Assert.Contains("'no.png' (line 1", message);
         Assert.Contains("'never.png' (line 2", message);
         Assert.Contains("no list of pairs", Assert.Throws<InputException>(() => PairFolder.Open(folder.Path + "/none.jsonl")).Message);
-        Assert.Contains("no metadata.jsonl", Assert.Throws<InputException>(() => PairFolder.Open(Directory.CreateDirectory(folder.Path + "/empty").FullName)).Message);
+        Assert.Contains(
+            "no metadata.jsonl",
+            Assert.Throws<InputException>(() => PairFolder.Open(Directory.CreateDirectory(folder.Path + "/empty").FullName)).Message
+        );
     }
 
     [Fact]
@@ -110,7 +135,10 @@ public sealed class PairFolderTests : IDisposable
             Assert.StartsWith("p", batch.Samples[0].Id, StringComparison.Ordinal);
             for (var k = 0; k < 2; k++)
             {
-                Assert.Equal(batch.Samples[k].Id.Replace("p", "copy", StringComparison.Ordinal).Replace(".copyng", ".png", StringComparison.Ordinal), batch.Samples[2 + k].Id);
+                Assert.Equal(
+                    batch.Samples[k].Id.Replace("p", "copy", StringComparison.Ordinal).Replace(".copyng", ".png", StringComparison.Ordinal),
+                    batch.Samples[2 + k].Id
+                );
                 Assert.Equal(batch.Frames[k], batch.Frames[2 + k]);
                 Assert.True(batch.PictureAt(k).SameAs(batch.PictureAt(2 + k)));
                 cuts.Add((batch.Frames[k].Left, batch.Frames[k].Top, batch.Frames[k].Flipped));
@@ -138,7 +166,11 @@ public sealed class PairFolderTests : IDisposable
     {
         Picture("wide.png", 40, 14, 1);
         Picture("twice.png", 40, 28, 1);
-        var pairs = Open("""{"winner": "p0.png", "loser": "wide.png"}""", """{"winner": "p1.png", "loser": "twice.png"}""", """{"winner": "p2.png", "loser": "p3.png"}""");
+        var pairs = Open(
+            """{"winner": "p0.png", "loser": "wide.png"}""",
+            """{"winner": "p1.png", "loser": "twice.png"}""",
+            """{"winner": "p2.png", "loser": "p3.png"}"""
+        );
         var plan = new BatchPlan(pairs.Count, new BatchPlanOptions { BatchSize = 1 });
         var quarantine = new Quarantine(pairs.Count, 1);
         var loader = new SampleLoader(pairs, plan, Random, quarantine);
@@ -167,7 +199,12 @@ public sealed class PairFolderTests : IDisposable
     private static List<PictureBatch> Batches(PairFolder pairs, DataCursor start, int count, out List<DataCursor> cursors)
     {
         var plan = new BatchPlan(pairs.Count, new BatchPlanOptions { BatchSize = 2, Seed = 3 });
-        using var prefetcher = new Prefetcher(plan, new SampleLoader(pairs, plan, Random, new Quarantine(pairs.Count)), new PrefetchOptions { Start = start, Workers = 3 }, TimeProvider.System);
+        using var prefetcher = new Prefetcher(
+            plan,
+            new SampleLoader(pairs, plan, Random, new Quarantine(pairs.Count)),
+            new PrefetchOptions { Start = start, Workers = 3 },
+            TimeProvider.System
+        );
         List<PictureBatch> batches = [.. Enumerable.Range(0, count).Select(_ => prefetcher.Next()!)];
         cursors = [.. batches.Select(static b => b.Next)];
         return batches;

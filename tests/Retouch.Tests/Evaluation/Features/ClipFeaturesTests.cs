@@ -30,15 +30,27 @@ public sealed class ClipFeaturesTests
         {
             SafetensorsWriter.Write(
                 folder["model.safetensors"],
-                [.. weights.Names.Select(name => KeyValuePair.Create(name, weights.Read(name).Clone())), new("text_model.final_layer_norm.weight", Ops.Ones([4])), new("logit_scale", Ops.Ones([]))]);
+                [
+                    .. weights.Names.Select(name => KeyValuePair.Create(name, weights.Read(name).Clone())),
+                    new("text_model.final_layer_norm.weight", Ops.Ones([4])),
+                    new("logit_scale", Ops.Ones([])),
+                ]
+            );
         }
 
         var vision = (JsonObject)config.DeepClone();
         vision.Remove("projection_dim");
-        File.WriteAllText(folder["config.json"], new JsonObject { ["projection_dim"] = network.Protocol.Width, ["vision_config"] = vision }.ToJsonString());
+        File.WriteAllText(
+            folder["config.json"],
+            new JsonObject { ["projection_dim"] = network.Protocol.Width, ["vision_config"] = vision }.ToJsonString()
+        );
         using var whole = ClipFeatures.Open(folder.Path, Device.Cpu);
         Assert.Equal(embeds.ToArray<float>(), whole.Extract(images).ToArray<float>());
-        Assert.Equal(embeds.Narrow(0, 1, 1).ToArray<float>(), whole.Extract(images.Narrow(0, 1, 1)).ToArray<float>(), static (a, b) => Math.Abs(a - b) < 1e-5);
+        Assert.Equal(
+            embeds.Narrow(0, 1, 1).ToArray<float>(),
+            whole.Extract(images.Narrow(0, 1, 1)).ToArray<float>(),
+            static (a, b) => Math.Abs(a - b) < 1e-5
+        );
 
         File.WriteAllText(folder["config.json"], "[1]");
         Assert.Throws<InputException>(() => ClipFeatures.Open(folder.Path, Device.Cpu));

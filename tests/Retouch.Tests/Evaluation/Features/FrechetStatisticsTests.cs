@@ -42,12 +42,20 @@ public sealed class FrechetStatisticsTests
     {
         using var folder = new TemporaryFolder();
         // [[4, 1], [1, 9]] and a mean of (1, -2) as numpy.savez writes them in float32, Fortran order.
-        Write(folder["f.npz"], ("mu", Npy("'<f4', 'fortran_order': False, 'shape': (2,)", Floats(1, -2))), ("sigma", Npy("'<f4', 'fortran_order': True, 'shape': (2, 2)", Floats(4, 1, 1, 9))));
+        Write(
+            folder["f.npz"],
+            ("mu", Npy("'<f4', 'fortran_order': False, 'shape': (2,)", Floats(1, -2))),
+            ("sigma", Npy("'<f4', 'fortran_order': True, 'shape': (2, 2)", Floats(4, 1, 1, 9)))
+        );
         var read = FrechetStatistics.Load(folder["f.npz"]);
         Assert.Equal([1, -2], read.Mean);
         Assert.Equal([4, 1, 1, 9], read.Covariance);
         Assert.Null(read.Protocol);
-        var array = NpyArray.Read(new MemoryStream(Npy("'<i2', 'fortran_order': True, 'shape': (2, 3)", [1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0])), 140, "x");
+        var array = NpyArray.Read(
+            new MemoryStream(Npy("'<i2', 'fortran_order': True, 'shape': (2, 3)", [1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0])),
+            140,
+            "x"
+        );
         Assert.Equal([1, 3, 5, 2, 4, 6], array.Values);
     }
 
@@ -62,8 +70,16 @@ public sealed class FrechetStatisticsTests
     public void Arrays_that_are_no_mean_are_named(string header, int bytes, string message)
     {
         using var folder = new TemporaryFolder();
-        Write(folder["x.npz"], ("mu", Npy(header, new byte[bytes])), ("sigma", Npy("'<f4', 'fortran_order': False, 'shape': (2, 2)", Floats(1, 0, 0, 1))));
-        Assert.Contains(message, Assert.Throws<InputException>(() => FrechetStatistics.Load(folder["x.npz"])).Message, StringComparison.Ordinal);
+        Write(
+            folder["x.npz"],
+            ("mu", Npy(header, new byte[bytes])),
+            ("sigma", Npy("'<f4', 'fortran_order': False, 'shape': (2, 2)", Floats(1, 0, 0, 1)))
+        );
+        Assert.Contains(
+            message,
+            Assert.Throws<InputException>(() => FrechetStatistics.Load(folder["x.npz"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -73,8 +89,16 @@ public sealed class FrechetStatisticsTests
     public void Matrices_that_are_no_covariance_are_refused(float a, float b, float c, float d, string message)
     {
         using var folder = new TemporaryFolder();
-        Write(folder["x.npz"], ("mu", Npy("'<f4', 'fortran_order': False, 'shape': (2,)", Floats(0, 0))), ("sigma", Npy("'<f4', 'fortran_order': False, 'shape': (2, 2)", Floats(a, b, c, d))));
-        Assert.Contains(message, Assert.Throws<InputException>(() => FrechetStatistics.Load(folder["x.npz"])).Message, StringComparison.Ordinal);
+        Write(
+            folder["x.npz"],
+            ("mu", Npy("'<f4', 'fortran_order': False, 'shape': (2,)", Floats(0, 0))),
+            ("sigma", Npy("'<f4', 'fortran_order': False, 'shape': (2, 2)", Floats(a, b, c, d)))
+        );
+        Assert.Contains(
+            message,
+            Assert.Throws<InputException>(() => FrechetStatistics.Load(folder["x.npz"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

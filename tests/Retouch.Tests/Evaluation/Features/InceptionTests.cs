@@ -20,7 +20,10 @@ public sealed class InceptionTests
         var file = folder["inception.safetensors"];
         WriteFormulaWeights(golden, file);
         using var network = InceptionFeatures.Open(file, Device.Cpu);
-        Assert.Equal((2048, "inception", FeatureWeights.Hash(file)), (network.Protocol.Width, network.Protocol.Key, network.Protocol.Sha256));
+        Assert.Equal(
+            (2048, "inception", FeatureWeights.Hash(file)),
+            (network.Protocol.Width, network.Protocol.Key, network.Protocol.Sha256)
+        );
         foreach (var size in new[] { "big", "small" })
         {
             Dictionary<string, Tensor> seen = [];
@@ -76,10 +79,12 @@ public sealed class InceptionTests
             for (var i = 0; i < values.Length; i++)
             {
                 var s = Math.Sin((0.017 * i) + start);
-                values[i] = (float)(shape.Length > 1 ? s / fan
+                values[i] = (float)(
+                    shape.Length > 1 ? s / fan
                     : name.EndsWith(".running_var", StringComparison.Ordinal) ? 1 + (0.1 * Math.Abs(s))
                     : name.EndsWith("bn.weight", StringComparison.Ordinal) ? 1 + (0.1 * s)
-                    : 0.05 * s);
+                    : 0.05 * s
+                );
             }
 
             tensors.Add(new(name, Tensor.From(values, shape)));

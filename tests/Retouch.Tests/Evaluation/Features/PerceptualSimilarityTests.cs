@@ -29,10 +29,19 @@ public sealed class PerceptualSimilarityTests
         TestTensors.Close(0, network.Of(x, x)[0], 0);
         TestTensors.Close(found, network.Of(Ops.Cat([x, y], 0), Ops.Cat([y, x], 0))[1], 1e-6);
 
-        var options = new EvaluationOptions { Metrics = Metrics.Lpips | Metrics.Ssim, Perceptual = network, Bootstrap = new BootstrapOptions { Resamples = 100 } };
+        var options = new EvaluationOptions
+        {
+            Metrics = Metrics.Lpips | Metrics.Ssim,
+            Perceptual = network,
+            Bootstrap = new BootstrapOptions { Resamples = 100 },
+        };
         var real = TestTensors.Pictures(6, 35, 4);
         ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
-        var result = Evaluator.Evaluate(Set("real", real), [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))], options);
+        var result = Evaluator.Evaluate(
+            Set("real", real),
+            [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))],
+            options
+        );
         Assert.All(result.Differences, static d => Assert.Equal((Verdict.Better, true), (d.Verdict, d.Paired)));
         Assert.Equal(["ssim", "lpips"], result.Sets[0].Figures.Select(static f => f.Name));
         Assert.Equal(network.Protocol, result.Protocol.Perceptual);
@@ -40,20 +49,44 @@ public sealed class PerceptualSimilarityTests
     }
 
     [Theory]
-    [InlineData("AlexNet", new[] { 64, 192, 384, 256, 256 }, new[] { "0:3:64:11", "3:64:192:5", "6:192:384:3", "8:384:256:3", "10:256:256:3" })]
-    [InlineData("VGG-16", new[] { 64, 128, 256, 512, 512 }, new[]
-    {
-        "0:3:64:3", "2:64:64:3", "5:64:128:3", "7:128:128:3", "10:128:256:3", "12:256:256:3", "14:256:256:3", "17:256:512:3", "19:512:512:3", "21:512:512:3", "24:512:512:3", "26:512:512:3", "28:512:512:3",
-    })]
+    [InlineData(
+        "AlexNet",
+        new[] { 64, 192, 384, 256, 256 },
+        new[] { "0:3:64:11", "3:64:192:5", "6:192:384:3", "8:384:256:3", "10:256:256:3" }
+    )]
+    [InlineData(
+        "VGG-16",
+        new[] { 64, 128, 256, 512, 512 },
+        new[]
+        {
+            "0:3:64:3",
+            "2:64:64:3",
+            "5:64:128:3",
+            "7:128:128:3",
+            "10:128:256:3",
+            "12:256:256:3",
+            "14:256:256:3",
+            "17:256:512:3",
+            "19:512:512:3",
+            "21:512:512:3",
+            "24:512:512:3",
+            "26:512:512:3",
+            "28:512:512:3",
+        }
+    )]
     public void The_other_classifiers_take_torchvisions_keys(string name, int[] channels, string[] layers)
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
-        Write(folder, channels, layers.Select(static layer =>
-        {
-            var parts = layer.Split(':');
-            return ($"features.{parts[0]}", int.Parse(parts[1]), int.Parse(parts[2]), int.Parse(parts[3]));
-        }));
+        Write(
+            folder,
+            channels,
+            layers.Select(static layer =>
+            {
+                var parts = layer.Split(':');
+                return ($"features.{parts[0]}", int.Parse(parts[1]), int.Parse(parts[2]), int.Parse(parts[3]));
+            })
+        );
         using var network = PerceptualSimilarity.Open(folder["trunk.safetensors"], folder["linear.safetensors"], Device.Cpu);
         Assert.Equal(name, network.Protocol.Network);
         var x = TestTensors.Pictures(1, 64, 1);
@@ -68,16 +101,46 @@ public sealed class PerceptualSimilarityTests
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
         Write(folder, [64, 128], []);
-        Assert.Contains("64, 128", Assert.Throws<InputException>(() => PerceptualSimilarity.Open(folder["trunk.safetensors"], folder["linear.safetensors"], Device.Cpu)).Message, StringComparison.Ordinal);
-        Assert.Contains("lin0", Assert.Throws<InputException>(() => PerceptualSimilarity.Open(folder["linear.safetensors"], folder["trunk.safetensors"], Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "64, 128",
+            Assert
+                .Throws<InputException>(() =>
+                    PerceptualSimilarity.Open(folder["trunk.safetensors"], folder["linear.safetensors"], Device.Cpu)
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "lin0",
+            Assert
+                .Throws<InputException>(() =>
+                    PerceptualSimilarity.Open(folder["linear.safetensors"], folder["trunk.safetensors"], Device.Cpu)
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         var set = ImageSet.From("real", TestTensors.Pictures(4, 32, 1));
-        Assert.Contains("--lpips-network", Assert.Throws<UsageException>(() => Evaluator.Evaluate(set, [set], new EvaluationOptions { Metrics = Metrics.Lpips })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--lpips-network",
+            Assert.Throws<UsageException>(() => Evaluator.Evaluate(set, [set], new EvaluationOptions { Metrics = Metrics.Lpips })).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static IEnumerable<(string Name, int Inputs, int Outputs, int Kernel)> Squeeze()
     {
         yield return ("features.0", 3, 64, 3);
-        (int Index, int Inputs, int Narrow, int Wide)[] fires = [(3, 64, 16, 64), (4, 128, 16, 64), (6, 128, 32, 128), (7, 256, 32, 128), (9, 256, 48, 192), (10, 384, 48, 192), (11, 384, 64, 256), (12, 512, 64, 256)];
+        (int Index, int Inputs, int Narrow, int Wide)[] fires =
+        [
+            (3, 64, 16, 64),
+            (4, 128, 16, 64),
+            (6, 128, 32, 128),
+            (7, 256, 32, 128),
+            (9, 256, 48, 192),
+            (10, 384, 48, 192),
+            (11, 384, 64, 256),
+            (12, 512, 64, 256),
+        ];
         foreach (var fire in fires)
         {
             yield return ($"features.{fire.Index}.squeeze", fire.Inputs, fire.Narrow, 1);
@@ -86,13 +149,20 @@ public sealed class PerceptualSimilarityTests
         }
     }
 
-    private static Dictionary<string, float[]> Write(TemporaryFolder folder, int[] channels, IEnumerable<(string Name, int Inputs, int Outputs, int Kernel)> layers)
+    private static Dictionary<string, float[]> Write(
+        TemporaryFolder folder,
+        int[] channels,
+        IEnumerable<(string Name, int Inputs, int Outputs, int Kernel)> layers
+    )
     {
         using var generator = Generator.Create(Device.Cpu, 12);
-        List<KeyValuePair<string, Tensor>> trunk = [new("classifier.1.weight", Ops.Ones([4, 4]))], linear = [];
+        List<KeyValuePair<string, Tensor>> trunk = [new("classifier.1.weight", Ops.Ones([4, 4]))],
+            linear = [];
         foreach (var (name, inputs, outputs, kernel) in layers)
         {
-            trunk.Add(new($"{name}.weight", Ops.Randn([outputs, inputs, kernel, kernel], generator) * Math.Sqrt(2.0 / (inputs * kernel * kernel))));
+            trunk.Add(
+                new($"{name}.weight", Ops.Randn([outputs, inputs, kernel, kernel], generator) * Math.Sqrt(2.0 / (inputs * kernel * kernel)))
+            );
             trunk.Add(new($"{name}.bias", Ops.Randn([outputs], generator) * 0.1));
         }
 
@@ -105,14 +175,22 @@ public sealed class PerceptualSimilarityTests
 
     private static double Plain(Dictionary<string, float[]> weights, Map x, Map y, int stages)
     {
-        double[] shift = [-0.030, -0.088, -0.188], scale = [0.458, 0.448, 0.450];
+        double[] shift = [-0.030, -0.088, -0.188],
+            scale = [0.458, 0.448, 0.450];
         List<Map> Stages(Map picture)
         {
             var at = picture.Each((v, c) => ((2 * v) - 1 - shift[c]) / scale[c]);
             List<Map> outputs = [at = at.Convolved(weights["features.0.weight"], weights["features.0.bias"], 3, 2, 0)];
             Map Fire(Map map, int index)
             {
-                Map Layer(Map from, string name, int kernel) => from.Convolved(weights[$"features.{index}.{name}.weight"], weights[$"features.{index}.{name}.bias"], kernel, 1, kernel / 2);
+                Map Layer(Map from, string name, int kernel) =>
+                    from.Convolved(
+                        weights[$"features.{index}.{name}.weight"],
+                        weights[$"features.{index}.{name}.bias"],
+                        kernel,
+                        1,
+                        kernel / 2
+                    );
                 var thin = Layer(map, "squeeze", 1);
                 return Map.Joined(Layer(thin, "expand1x1", 1), Layer(thin, "expand3x3", 3));
             }
@@ -134,7 +212,9 @@ public sealed class PerceptualSimilarityTests
             var places = a[k].Height * a[k].Width;
             for (var p = 0; p < places; p++)
             {
-                double Norm(Map map) => Math.Sqrt(Enumerable.Range(0, map.Channels).Sum(c => map.Values[(c * places) + p] * map.Values[(c * places) + p])) + 1e-10;
+                double Norm(Map map) =>
+                    Math.Sqrt(Enumerable.Range(0, map.Channels).Sum(c => map.Values[(c * places) + p] * map.Values[(c * places) + p]))
+                    + 1e-10;
                 var (na, nb) = (Norm(a[k]), Norm(b[k]));
                 for (var c = 0; c < a[k].Channels; c++)
                     sum += lin[c] * Math.Pow((a[k].Values[(c * places) + p] / na) - (b[k].Values[(c * places) + p] / nb), 2) / places;
@@ -173,7 +253,9 @@ public sealed class PerceptualSimilarityTests
                                 {
                                     var (row, column) = ((y * stride) + i - padding, (x * stride) + j - padding);
                                     if (row >= 0 && row < Height && column >= 0 && column < Width)
-                                        sum += weight[(((((o * Channels) + c) * kernel) + i) * kernel) + j] * Values[(((c * Height) + row) * Width) + column];
+                                        sum +=
+                                            weight[(((((o * Channels) + c) * kernel) + i) * kernel) + j]
+                                            * Values[(((c * Height) + row) * Width) + column];
                                 }
                             }
                         }

@@ -45,7 +45,13 @@ public sealed class PrecisionRecallTests
         {
             using var images = FeatureRows.Of(a);
             using var reference = FeatureRows.Of(b);
-            var found = PrecisionRecall.Between(images, reference, new PrecisionRecallOptions { Neighbours = k, Rule = rule }, Device.Cpu, side);
+            var found = PrecisionRecall.Between(
+                images,
+                reference,
+                new PrecisionRecallOptions { Neighbours = k, Rule = rule },
+                Device.Cpu,
+                side
+            );
             var (balls, recalled, covered) = Definitions(Rows(a), Rows(b), k, rule);
             Assert.Equal(balls, found.Balls);
             Assert.Equal(recalled, found.Recalled);
@@ -80,7 +86,11 @@ public sealed class PrecisionRecallTests
     {
         using var scope = TensorScope.Enter();
         using var rows = FeatureRows.Of(Ops.Randn([5, 3], null));
-        Assert.Contains("5 pictures", Assert.Throws<UsageException>(() => PrecisionRecall.Between(rows, rows, new PrecisionRecallOptions(), Device.Cpu)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "5 pictures",
+            Assert.Throws<UsageException>(() => PrecisionRecall.Between(rows, rows, new PrecisionRecallOptions(), Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<UsageException>(() => PrecisionRecall.Between(rows, rows, new PrecisionRecallOptions { Neighbours = 0 }, Device.Cpu));
     }
 
@@ -88,13 +98,15 @@ public sealed class PrecisionRecallTests
     private static (int[] Balls, byte[] Recalled, byte[] Covered) Definitions(double[][] images, double[][] reference, int k, BallRule rule)
     {
         double Distance(double[] x, double[] y) => x.Zip(y, static (p, q) => (p - q) * (p - q)).Sum();
-        double[] Radii(double[][] rows) => [.. rows.Select((x, i) => rows.Where((_, j) => j != i).Select(y => Distance(x, y)).Order().ElementAt(k - 1))];
+        double[] Radii(double[][] rows) =>
+            [.. rows.Select((x, i) => rows.Where((_, j) => j != i).Select(y => Distance(x, y)).Order().ElementAt(k - 1))];
         bool In(double distance, double radius) => rule == BallRule.Open ? distance < radius : distance <= radius;
         var (own, real) = (Radii(images), Radii(reference));
         return (
             [.. images.Select(x => reference.Where((y, j) => In(Distance(x, y), real[j])).Count())],
             [.. reference.Select(y => images.Where((x, i) => In(Distance(x, y), own[i])).Any() ? (byte)1 : (byte)0)],
-            [.. reference.Select((y, j) => images.Any(x => In(Distance(x, y), real[j])) ? (byte)1 : (byte)0)]);
+            [.. reference.Select((y, j) => images.Any(x => In(Distance(x, y), real[j])) ? (byte)1 : (byte)0)]
+        );
     }
 
     private static double[][] Rows(Tensor x) => [.. x.ToArray<double>().Chunk((int)x.Shape[1])];

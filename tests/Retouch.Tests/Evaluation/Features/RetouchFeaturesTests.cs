@@ -11,7 +11,15 @@ namespace Retouch.Tests.Evaluation.Features;
 /// <summary>The feature network that Retouch trains: it learns, is the same for the same seed, and comes back from its folder.</summary>
 public sealed class RetouchFeaturesTests
 {
-    private static readonly FeatureTrainingOptions Small = new() { Epochs = 8, BatchSize = 16, Size = 16, Channels = 8, Seed = 3, KeptOneIn = 4 };
+    private static readonly FeatureTrainingOptions Small = new()
+    {
+        Epochs = 8,
+        BatchSize = 16,
+        Size = 16,
+        Channels = 8,
+        Seed = 3,
+        KeptOneIn = 4,
+    };
 
     [Fact]
     public void It_learns_classes_is_reproduced_by_its_seed_and_comes_back_from_its_folder()
@@ -25,19 +33,36 @@ public sealed class RetouchFeaturesTests
         // By chance, a third.
         Assert.True(config.Accuracy > 0.9, $"{config.Accuracy}");
         FeatureTraining.Run(new Stripes(160), folder["two"], Small);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["one"], "model.safetensors")), File.ReadAllBytes(Path.Combine(folder["two"], "model.safetensors")));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(folder["one"], "model.safetensors")),
+            File.ReadAllBytes(Path.Combine(folder["two"], "model.safetensors"))
+        );
         FeatureTraining.Run(new Stripes(160), folder["other"], Small with { Seed = 4, Epochs = 1 });
 
         using var network = RetouchFeatures.Open(folder["one"], Device.Cpu);
         Assert.Equal(config.ToJson().ToJsonString(), network.Config.ToJson().ToJsonString());
-        Assert.Equal(("retouch-features", FeatureWeights.Hash(Path.Combine(folder["one"], "model.safetensors"))), (network.Protocol.Key, network.Protocol.Sha256));
+        Assert.Equal(
+            ("retouch-features", FeatureWeights.Hash(Path.Combine(folder["one"], "model.safetensors"))),
+            (network.Protocol.Key, network.Protocol.Sha256)
+        );
         var pictures = TestTensors.Pictures(5, 24, 1);
         Assert.Equal([5L, 64], network.Extract(pictures).Shape);
         // Convolutions add up in another order for another batch: some units in the last place of float32.
         var features = network.Extract(pictures);
-        TestTensors.Close(0, TestTensors.Furthest(features.Narrow(0, 2, 1), network.Extract(pictures.Narrow(0, 2, 1))), 1e-5 * features.Abs().Max().Item());
+        TestTensors.Close(
+            0,
+            TestTensors.Furthest(features.Narrow(0, 2, 1), network.Extract(pictures.Narrow(0, 2, 1))),
+            1e-5 * features.Abs().Max().Item()
+        );
         var set = ImageSet.From("real", TestTensors.Pictures(80, 16, 1));
-        var figures = Evaluator.Evaluate(set, [ImageSet.From("fake", TestTensors.Pictures(80, 16, 2))], new EvaluationOptions { Metrics = Metrics.Fd, Networks = [network] }).Sets[0].Figures;
+        var figures = Evaluator
+            .Evaluate(
+                set,
+                [ImageSet.From("fake", TestTensors.Pictures(80, 16, 2))],
+                new EvaluationOptions { Metrics = Metrics.Fd, Networks = [network] }
+            )
+            .Sets[0]
+            .Figures;
         Assert.Equal("fd.retouch-features", figures.Single().Name);
     }
 
@@ -46,14 +71,31 @@ public sealed class RetouchFeaturesTests
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
-        Assert.Contains("classes", Assert.Throws<InputException>(() => FeatureTraining.Run(new Stripes(20, classes: 1), folder["x"], Small)).Message, StringComparison.Ordinal);
-        Assert.Contains("too few", Assert.Throws<InputException>(() => FeatureTraining.Run(new Stripes(3), folder["x"], Small)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "classes",
+            Assert.Throws<InputException>(() => FeatureTraining.Run(new Stripes(20, classes: 1), folder["x"], Small)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "too few",
+            Assert.Throws<InputException>(() => FeatureTraining.Run(new Stripes(3), folder["x"], Small)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<UsageException>(() => FeatureTraining.Run(new Stripes(20), folder["x"], Small with { Size = 20 }));
         Assert.Throws<UsageException>(() => FeatureTraining.Run(new Stripes(20), folder["x"], Small with { LearningRate = double.NaN }));
         Assert.False(Directory.Exists(folder["x"]));
         Directory.CreateDirectory(folder["y"]);
         Assert.Throws<InputException>(() => RetouchFeatures.Open(folder["y"], Device.Cpu));
-        foreach (var text in new[] { "[]", "{", """{"_class_name":"DiT"}""", """{"_class_name":"RetouchFeatures","size":16,"channels":8,"classes":[1,2]}""", """{"_class_name":"RetouchFeatures","size":17,"channels":8,"classes":["a","b"]}""" })
+        foreach (
+            var text in new[]
+            {
+                "[]",
+                "{",
+                """{"_class_name":"DiT"}""",
+                """{"_class_name":"RetouchFeatures","size":16,"channels":8,"classes":[1,2]}""",
+                """{"_class_name":"RetouchFeatures","size":17,"channels":8,"classes":["a","b"]}""",
+            }
+        )
         {
             File.WriteAllText(Path.Combine(folder["y"], "config.json"), text);
             Assert.Throws<InputException>(() => RetouchFeatures.Open(folder["y"], Device.Cpu));
@@ -91,7 +133,13 @@ public sealed class RetouchFeaturesTests
             {
                 for (var x = 0; x < 20; x++)
                 {
-                    var bright = (index % classes) switch { 0 => (y + phase) / 2 % 2, 1 => (x + phase) / 2 % 2, _ => 0 } * 55;
+                    var bright =
+                        (index % classes) switch
+                        {
+                            0 => (y + phase) / 2 % 2,
+                            1 => (x + phase) / 2 % 2,
+                            _ => 0,
+                        } * 55;
                     picture[x, y] = new Rgb((byte)(r + bright), (byte)(g + bright), (byte)(b + bright));
                 }
             }

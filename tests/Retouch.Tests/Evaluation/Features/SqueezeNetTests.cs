@@ -20,7 +20,9 @@ public sealed class SqueezeNetFactAttribute : FactAttribute
     public static string? Golden => Beside("golden/squeezenet_real/io.safetensors");
 
     private static string? Beside(string path) =>
-        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } folder && File.Exists(Path.Combine(folder, "..", path)) ? Path.Combine(folder, "..", path) : null;
+        Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA") is { Length: > 0 } folder && File.Exists(Path.Combine(folder, "..", path))
+            ? Path.Combine(folder, "..", path)
+            : null;
 }
 
 public sealed class SqueezeNetTests
@@ -34,7 +36,9 @@ public sealed class SqueezeNetTests
         foreach (var size in new[] { "128", "227" })
         {
             var images = golden.Read($"images_u8_{size}").To(DType.Float32) / 255;
-            foreach (var (name, actual) in new[] { ($"fire9_mean_{size}", network.Extract(images)), ($"logits_{size}", network.Logits(images)) })
+            foreach (
+                var (name, actual) in new[] { ($"fire9_mean_{size}", network.Extract(images)), ($"logits_{size}", network.Logits(images)) }
+            )
             {
                 var expected = golden.Read(name);
                 Assert.Equal(expected.Shape, actual.Shape);
@@ -54,8 +58,16 @@ public sealed class SqueezeNetTests
         using var scope = TensorScope.Enter();
         using var network = SqueezeNetFeatures.Open(SqueezeNetFactAttribute.Weights!, Device.Cpu);
         var data = Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA")!;
-        var options = new EvaluationOptions { Metrics = Metrics.Fd, Networks = [network], Bootstrap = new BootstrapOptions { Resamples = 100 } };
-        var figure = Evaluator.Evaluate(ImageSet.Open(Path.Combine(data, "photos")), [ImageSet.Open(Path.Combine(data, "photos_test"))], options).Sets[0].Figures.Single();
+        var options = new EvaluationOptions
+        {
+            Metrics = Metrics.Fd,
+            Networks = [network],
+            Bootstrap = new BootstrapOptions { Resamples = 100 },
+        };
+        var figure = Evaluator
+            .Evaluate(ImageSet.Open(Path.Combine(data, "photos")), [ImageSet.Open(Path.Combine(data, "photos_test"))], options)
+            .Sets[0]
+            .Figures.Single();
         Assert.Equal("fd.squeezenet", figure.Name);
         TestTensors.Close(9142.75, figure.Value, 2);
     }
@@ -67,25 +79,41 @@ public sealed class SqueezeNetTests
         using var network = new TinyFeatures();
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Fd | Metrics.Kid | Metrics.Prdc, Networks = [network], Bootstrap = new BootstrapOptions { Resamples = 200 },
+            Metrics = Metrics.Fd | Metrics.Kid | Metrics.Prdc,
+            Networks = [network],
+            Bootstrap = new BootstrapOptions { Resamples = 200 },
             Kernel = new KernelDistanceOptions { Subsets = 10, SubsetSize = 40 },
         };
         var real = TestTensors.Pictures(120, 16, 1);
         var other = TestTensors.Blurred(TestTensors.Pictures(110, 16, 2), 3);
-        EvaluationResult Of(Tensor reference, Tensor set, EvaluationOptions how) => Evaluator.Evaluate(Set("real", reference), [Set("other", set)], how);
+        EvaluationResult Of(Tensor reference, Tensor set, EvaluationOptions how) =>
+            Evaluator.Evaluate(Set("real", reference), [Set("other", set)], how);
         var one = Of(real, other, options);
         var two = Of(real.Flip([0L]), other.Flip([0L]), options with { BatchSize = 7 });
-        Assert.Equal(["fd.tiny", "kd.tiny", "precision.tiny", "density.tiny", "recall.tiny", "coverage.tiny"], one.Sets[0].Figures.Select(static f => f.Name));
-        Assert.All(one.Sets[0].Figures.Zip(two.Sets[0].Figures), static pair => TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-5 * Math.Abs(pair.First.Value), pair.First.Name));
+        Assert.Equal(
+            ["fd.tiny", "kd.tiny", "precision.tiny", "density.tiny", "recall.tiny", "coverage.tiny"],
+            one.Sets[0].Figures.Select(static f => f.Name)
+        );
+        Assert.All(
+            one.Sets[0].Figures.Zip(two.Sets[0].Figures),
+            static pair => TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-5 * Math.Abs(pair.First.Value), pair.First.Name)
+        );
         Assert.All(one.Sets[0].Figures, static f => Assert.True(f.Interval.Contains(f.Value), f.ToString()));
-        Assert.Equal(("tiny", 100, 5), (one.Protocol.Networks![0].Key, one.Protocol.Kernel!.Subsets * 10, one.Protocol.PrecisionRecall!.Neighbours));
+        Assert.Equal(
+            ("tiny", 100, 5),
+            (one.Protocol.Networks![0].Key, one.Protocol.Kernel!.Subsets * 10, one.Protocol.PrecisionRecall!.Neighbours)
+        );
         Assert.Equal(4, one.Warnings.Count);
         Assert.All(one.Warnings, static w => Assert.Contains("below 2048", w, StringComparison.Ordinal));
 
         var itself = Of(real, real, options).Sets[0].Figures;
         TestTensors.Close(0, itself[0].Value, 1e-6);
         Assert.Equal([1.0, 1.0, 1.0], [itself[2].Value, itself[4].Value, itself[5].Value]);
-        var flat = Evaluator.Evaluate(Set("real", real), [Set("flat", ((real - 0.5) * 0.3) + 0.5), Set("less flat", ((real - 0.5) * 0.8) + 0.5)], options);
+        var flat = Evaluator.Evaluate(
+            Set("real", real),
+            [Set("flat", ((real - 0.5) * 0.3) + 0.5), Set("less flat", ((real - 0.5) * 0.8) + 0.5)],
+            options
+        );
         Assert.Equal(Verdict.Better, flat.Differences.Single(static d => d.Figure == "fd.tiny").Verdict);
         Assert.True(flat.Differences.Single(static d => d.Figure == "recall.tiny").Paired);
     }
@@ -97,7 +125,11 @@ public sealed class SqueezeNetTests
         using var network = new TinyFeatures();
         var set = Set("real", TestTensors.Pictures(8, 16, 1));
         void Refused(EvaluationOptions options, string message, ImageSet? reference) =>
-            Assert.Contains(message, Assert.Throws<UsageException>(() => Evaluator.Evaluate(reference, [set], options)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                message,
+                Assert.Throws<UsageException>(() => Evaluator.Evaluate(reference, [set], options)).Message,
+                StringComparison.Ordinal
+            );
         Refused(new EvaluationOptions { Metrics = Metrics.Fid }, "--inception", set);
         Refused(new EvaluationOptions { Metrics = Metrics.Fd }, "--squeezenet", set);
         Refused(new EvaluationOptions { Metrics = Metrics.Kid }, "feature network", set);
@@ -113,7 +145,12 @@ public sealed class SqueezeNetTests
         using var scope = TensorScope.Enter();
         using var network = new TinyFeatures("inception");
         var (real, other) = (Set("real", TestTensors.Pictures(90, 16, 1)), Set("other", TestTensors.Pictures(80, 16, 2)));
-        var options = new EvaluationOptions { Metrics = Metrics.Fid, Networks = [network], Bootstrap = new BootstrapOptions { Resamples = 100 } };
+        var options = new EvaluationOptions
+        {
+            Metrics = Metrics.Fid,
+            Networks = [network],
+            Bootstrap = new BootstrapOptions { Resamples = 100 },
+        };
         var direct = Evaluator.Evaluate(real, [other], options);
         using var rows = FeatureRows.Of(real, network, options);
         var saved = FrechetStatistics.Of(rows, network.Protocol, real.Preparation, Device.Cpu);
@@ -123,10 +160,19 @@ public sealed class SqueezeNetTests
         TestTensors.Close(direct.Sets[0].Figures[0].Value, indirect.Sets[0].Figures[0].Value, 1e-9);
         Assert.Equal(("real.npz", 90), (indirect.Reference.Name, indirect.Reference.Count));
         Assert.Contains(indirect.Warnings, static w => w.Contains("are of 90 pictures", StringComparison.Ordinal));
-        Assert.Contains("leave --reference", Assert.Throws<UsageException>(() => Evaluator.Evaluate(real, [other], by)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "leave --reference",
+            Assert.Throws<UsageException>(() => Evaluator.Evaluate(real, [other], by)).Message,
+            StringComparison.Ordinal
+        );
         var foreign = by with { Statistics = saved with { Protocol = network.Protocol with { Sha256 = "aa" } } };
-        Assert.Contains(Evaluator.Evaluate(null, [other], foreign).Warnings, static w => w.Contains("other weights", StringComparison.Ordinal));
-        Assert.Throws<InputException>(() => Evaluator.Evaluate(null, [other], options with { Statistics = new FrechetStatistics([0], [1]), StatisticsName = "x" }));
+        Assert.Contains(
+            Evaluator.Evaluate(null, [other], foreign).Warnings,
+            static w => w.Contains("other weights", StringComparison.Ordinal)
+        );
+        Assert.Throws<InputException>(() =>
+            Evaluator.Evaluate(null, [other], options with { Statistics = new FrechetStatistics([0], [1]), StatisticsName = "x" })
+        );
     }
 
     private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);

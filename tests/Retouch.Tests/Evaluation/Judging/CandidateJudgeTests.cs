@@ -39,8 +39,13 @@ public sealed class CandidateJudgeTests : IDisposable
         {
             // The names do not follow the order: the best lies between the others, in another folder than the worst.
             Assert.Equal(
-                [($"images/one/b{k}.png", $"images/one/a{k}.png", Prompts[k]), ($"images/one/b{k}.png", $"images/two/c{k}.png", Prompts[k]), ($"images/one/a{k}.png", $"images/two/c{k}.png", Prompts[k])],
-                Enumerable.Range(3 * k, 3).Select(i => (pairs[i].Id, pairs.Loser(i).Id, pairs[i].Caption)));
+                [
+                    ($"images/one/b{k}.png", $"images/one/a{k}.png", Prompts[k]),
+                    ($"images/one/b{k}.png", $"images/two/c{k}.png", Prompts[k]),
+                    ($"images/one/a{k}.png", $"images/two/c{k}.png", Prompts[k]),
+                ],
+                Enumerable.Range(3 * k, 3).Select(i => (pairs[i].Id, pairs.Loser(i).Id, pairs[i].Caption))
+            );
             Assert.True(pairs.Load(3 * k).Picture.SameAs(scenes.Load(k).Picture));
             Assert.True(pairs.LoadLoser((3 * k) + 2).Picture.SameAs(Blur(Blur(scenes.Load(k).Picture, k), k)));
         }
@@ -53,15 +58,33 @@ public sealed class CandidateJudgeTests : IDisposable
         var result = Judge(new(), "study");
         Assert.Equal((3, 0), (result.Pairs, result.Ties));
         var lines = File.ReadAllLines(folder["out/metadata.jsonl"]).Select(static l => JsonNode.Parse(l)!).ToArray();
-        Assert.Equal(["images/study/one/b0.png", "images/study/one/b1.png", "images/study/one/b2.png"], lines.Select(static l => (string?)l["winner"]));
-        Assert.Equal(["images/study/two/c0.png", "images/study/two/c1.png", "images/study/two/c2.png"], lines.Select(static l => (string?)l["loser"]));
+        Assert.Equal(
+            ["images/study/one/b0.png", "images/study/one/b1.png", "images/study/one/b2.png"],
+            lines.Select(static l => (string?)l["winner"])
+        );
+        Assert.Equal(
+            ["images/study/two/c0.png", "images/study/two/c1.png", "images/study/two/c2.png"],
+            lines.Select(static l => (string?)l["loser"])
+        );
         Assert.All(lines, static l => Assert.Equal((true, "sharpness"), ((bool)l["automatic"]!, (string?)l["judge"])));
-        var scores = File.ReadAllLines(folder["out/scores.jsonl"]).Select(static l => JsonNode.Parse(l)!).ToDictionary(static l => "images/" + (string)l["picture"]!, static l => (double)l["score"]!);
+        var scores = File.ReadAllLines(folder["out/scores.jsonl"])
+            .Select(static l => JsonNode.Parse(l)!)
+            .ToDictionary(static l => "images/" + (string)l["picture"]!, static l => (double)l["score"]!);
         Assert.Equal(9, scores.Count);
-        Assert.All(lines, l => Assert.Equal((scores[(string)l["winner"]!], scores[(string)l["loser"]!]), ((double)l["winner_score"]!, (double)l["loser_score"]!)));
+        Assert.All(
+            lines,
+            l =>
+                Assert.Equal(
+                    (scores[(string)l["winner"]!], scores[(string)l["loser"]!]),
+                    ((double)l["winner_score"]!, (double)l["loser_score"]!)
+                )
+        );
         // Pixels reach the measure as float32: the 24 binary digits of k / 255.
         Assert.Equal(1, scores["images/study/one/b1.png"] / Laplacian(scenes.Load(1).Picture), 1e-6);
-        Assert.Equal((scores.Values.Min(), scores.Values.Max(), scores.Values.Order().ElementAt(4)), (result.Scores.Lowest, result.Scores.Highest, result.Scores.Median));
+        Assert.Equal(
+            (scores.Values.Min(), scores.Values.Max(), scores.Values.Order().ElementAt(4)),
+            (result.Scores.Lowest, result.Scores.Highest, result.Scores.Median)
+        );
         Assert.Contains("no person", File.ReadAllText(folder["out/README.md"]), StringComparison.Ordinal);
         Assert.Equal("sharpness", (string?)JsonNode.Parse(File.ReadAllText(folder["out/judge.json"]))!["protocol"]!["judge"]);
         Assert.Equal(6, Directory.EnumerateFiles(folder["out/images"], "*", SearchOption.AllDirectories).Count());
@@ -86,7 +109,10 @@ public sealed class CandidateJudgeTests : IDisposable
         var pairs = PairFolder.Open(folder["out"]);
         Assert.Equal(
             ["b0 c0", "b0 a0", "c0 a0", "b1 c1", "b1 a1", "c1 a1", "b2 c2", "b2 a2", "c2 a2"],
-            Enumerable.Range(0, 9).Select(k => $"{Path.GetFileNameWithoutExtension(pairs[k].Id)} {Path.GetFileNameWithoutExtension(pairs.Loser(k).Id)}"));
+            Enumerable
+                .Range(0, 9)
+                .Select(k => $"{Path.GetFileNameWithoutExtension(pairs[k].Id)} {Path.GetFileNameWithoutExtension(pairs.Loser(k).Id)}")
+        );
         var line = JsonNode.Parse(File.ReadAllLines(folder["out/metadata.jsonl"])[0])!;
         Assert.Equal(64, ((string)line["judge_sha256"]!).Length);
         Assert.Equal("model", result.Judge.Model);
@@ -100,7 +126,13 @@ public sealed class CandidateJudgeTests : IDisposable
         {
             var (channel, y, x) = (i / (32 * 32), i / 32 % 32, i % 32);
             var pixel = picture[x, y];
-            var difference = Math.Round((back[i] + 1) * 127.5, MidpointRounding.ToEven) - (channel == 0 ? pixel.R : channel == 1 ? pixel.G : pixel.B);
+            var difference =
+                Math.Round((back[i] + 1) * 127.5, MidpointRounding.ToEven)
+                - (
+                    channel == 0 ? pixel.R
+                    : channel == 1 ? pixel.G
+                    : pixel.B
+                );
             error += difference * difference / back.Length;
         }
 
@@ -110,7 +142,10 @@ public sealed class CandidateJudgeTests : IDisposable
     [Fact]
     public void Nearer_than_the_margin_is_a_tie()
     {
-        ScoredCandidate[] group = [.. new[] { 3.0, 5, 4.5, 3 }.Select(static (s, k) => new ScoredCandidate(new($"{k}", "", "x", null), "", s))];
+        ScoredCandidate[] group =
+        [
+            .. new[] { 3.0, 5, 4.5, 3 }.Select(static (s, k) => new ScoredCandidate(new($"{k}", "", "x", null), "", s)),
+        ];
         (string, int) Of(JudgedPairing pairs, double margin)
         {
             var (decided, ties) = CandidateJudge.Decide(group, new() { Pairs = pairs, Margin = margin });
@@ -134,10 +169,17 @@ public sealed class CandidateJudgeTests : IDisposable
         var picture = scenes.Load(0).Picture;
         foreach (var name in new[] { "a", "b", "c", "d", "e", "f" })
             PictureFile.Save(name == "b" ? Blur(picture, 0) : picture, folder[$"study/{name}.png"]);
-        File.WriteAllLines(folder["study/metadata.jsonl"], [
-            """{"file_name": "a.png", "label": 7}""", """{"file_name": "b.png", "label": 7}""", """{"file_name": "c.png", "label": 2, "text": "a boat"}""",
-            """{"file_name": "d.png", "label": 2, "text": "a boat"}""", """{"file_name": "e.png", "label": 2, "text": "another boat"}""", """{"file_name": "f.png", "label": 3, "text": "a boat"}""",
-        ]);
+        File.WriteAllLines(
+            folder["study/metadata.jsonl"],
+            [
+                """{"file_name": "a.png", "label": 7}""",
+                """{"file_name": "b.png", "label": 7}""",
+                """{"file_name": "c.png", "label": 2, "text": "a boat"}""",
+                """{"file_name": "d.png", "label": 2, "text": "a boat"}""",
+                """{"file_name": "e.png", "label": 2, "text": "another boat"}""",
+                """{"file_name": "f.png", "label": 3, "text": "a boat"}""",
+            ]
+        );
         var result = Judge(new(), "study");
         // c and d are the same picture; e is of another prompt, f of another class.
         Assert.Equal((6, 4, 2, 1, 1), (result.Candidates, result.Prompts, result.Alone, result.Pairs, result.Ties));
@@ -170,10 +212,16 @@ public sealed class CandidateJudgeTests : IDisposable
         Refused<InputException>("neither a prompt nor a class", new(), "study");
         Directory.CreateDirectory(folder["full/of"]);
         using var measure = new SharpnessMeasure();
-        Assert.Contains("is not empty", Assert.Throws<UsageException>(() => CandidateJudge.Judge([folder["study"]], measure, new(), folder["full"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is not empty",
+            Assert.Throws<UsageException>(() => CandidateJudge.Judge([folder["study"]], measure, new(), folder["full"])).Message,
+            StringComparison.Ordinal
+        );
         using var stop = new CancellationTokenSource();
         stop.Cancel();
-        Assert.Throws<OperationCanceledException>(() => CandidateJudge.Judge([folder["study/one"]], measure, new(), folder["out"], null, stop.Token));
+        Assert.Throws<OperationCanceledException>(() =>
+            CandidateJudge.Judge([folder["study/one"]], measure, new(), folder["out"], null, stop.Token)
+        );
     }
 
     private static Picture Blur(Picture picture, int seed) => DegradedPictures.Apply(picture, Degradation.Blur, (ulong)seed).Picture;
@@ -181,18 +229,29 @@ public sealed class CandidateJudgeTests : IDisposable
     private static Picture Noisy(Picture picture, int strength, int seed)
     {
         var random = new SplitMix64((ulong)seed);
-        return new(picture.Width, picture.Height, [.. picture.Pixels.ToArray().Select(v => (byte)Math.Clamp(v + random.NextDouble(-strength, strength), 0, 255))]);
+        return new(
+            picture.Width,
+            picture.Height,
+            [.. picture.Pixels.ToArray().Select(v => (byte)Math.Clamp(v + random.NextDouble(-strength, strength), 0, 255))]
+        );
     }
 
     /// <summary>The variance of the luminance's Laplacian, written out.</summary>
     private static double Laplacian(Picture picture)
     {
         double Y(int x, int y) => picture[x, y] is var p ? (0.299 * p.R) + (0.587 * p.G) + (0.114 * p.B) : 0;
-        double[] values = [.. from y in Enumerable.Range(1, picture.Height - 2) from x in Enumerable.Range(1, picture.Width - 2) select Y(x - 1, y) + Y(x + 1, y) + Y(x, y - 1) + Y(x, y + 1) - (4 * Y(x, y))];
+        double[] values =
+        [
+            .. from y in Enumerable.Range(1, picture.Height - 2)
+            from x in Enumerable.Range(1, picture.Width - 2)
+            select Y(x - 1, y) + Y(x + 1, y) + Y(x, y - 1) + Y(x, y + 1) - (4 * Y(x, y)),
+        ];
         return values.Average(v => (v - values.Average()) * (v - values.Average()));
     }
 
-    /// <summary>For each prompt: a blurred picture (a), the picture itself (b), both in one folder, and a twice blurred one (c) in another.</summary>
+    /// <summary>
+    /// For each prompt: a blurred picture (a), the picture itself (b), both in one folder, and a twice blurred one (c) in another.
+    /// </summary>
     private void Blurred()
     {
         for (var k = 0; k < 3; k++)
@@ -208,7 +267,10 @@ public sealed class CandidateJudgeTests : IDisposable
     {
         var path = folder[$"study/{name}.png"];
         PictureFile.Save(picture, path);
-        File.AppendAllText(Path.Combine(Path.GetDirectoryName(path)!, "metadata.jsonl"), $$"""{"file_name": "{{Path.GetFileName(path)}}", "text": "{{prompt}}"}""" + "\n");
+        File.AppendAllText(
+            Path.Combine(Path.GetDirectoryName(path)!, "metadata.jsonl"),
+            $$"""{"file_name": "{{Path.GetFileName(path)}}", "text": "{{prompt}}"}""" + "\n"
+        );
     }
 
     private Judgement Judge(JudgeOptions options, params string[] folders) => JudgeTo("out", options, folders);

@@ -19,7 +19,8 @@ public sealed class HtmlReportTests
     [Fact]
     public void ThePage_LoadsNothing()
     {
-        var references = Page.Descendants().Attributes()
+        var references = Page.Descendants()
+            .Attributes()
             .Where(attribute => attribute.Name.LocalName is "src" or "href" or "srcset" or "data" or "poster" or "action" or "formaction")
             .ToArray();
         Assert.NotEmpty(references);
@@ -31,9 +32,15 @@ public sealed class HtmlReportTests
     [Fact]
     public void ThePolicy_AllowsTheScriptsOfThePageAndNothingElse()
     {
-        var policy = Page.Descendants("meta").Single(meta => (string?)meta.Attribute("http-equiv") == "Content-Security-Policy").Attribute("content")!.Value;
+        var policy = Page.Descendants("meta")
+            .Single(meta => (string?)meta.Attribute("http-equiv") == "Content-Security-Policy")
+            .Attribute("content")!
+            .Value;
         Assert.StartsWith("default-src 'none'; img-src data:;", policy, StringComparison.Ordinal);
-        var scripts = Regex.Matches(Html, "<script>(?<text>.*?)</script>", RegexOptions.Singleline | RegexOptions.ExplicitCapture).Select(match => match.Groups["text"].Value).ToArray();
+        var scripts = Regex
+            .Matches(Html, "<script>(?<text>.*?)</script>", RegexOptions.Singleline | RegexOptions.ExplicitCapture)
+            .Select(match => match.Groups["text"].Value)
+            .ToArray();
         Assert.Equal(3, scripts.Length);
         var hashes = scripts.Select(script => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)))}'");
         Assert.Contains("script-src " + string.Join(' ', hashes) + ";", policy, StringComparison.Ordinal);
@@ -44,18 +51,33 @@ public sealed class HtmlReportTests
     {
         const string Hostile = SampleReport.Hostile;
         KeyValuePair<string, string> pair = new(Hostile, Hostile);
-        var document = new ReportDocument(Hostile,
+        var document = new ReportDocument(
+            Hostile,
             [
-                new(Hostile,
+                new(
+                    Hostile,
                     new Prose(Hostile),
                     new KeyValues(Hostile, pair),
                     new CodeBlock(Hostile, Hostile),
                     new CodeBlock(Hostile, Hostile, Collapsed: true),
-                    new ReportTable(Hostile, Hostile, [new(Hostile) { Unit = Hostile }], [new(Hostile, Hostile)]) { Note = Hostile, IntervalNote = Hostile },
+                    new ReportTable(Hostile, Hostile, [new(Hostile) { Unit = Hostile }], [new(Hostile, Hostile)])
+                    {
+                        Note = Hostile,
+                        IntervalNote = Hostile,
+                    },
                     new LineChart(Hostile, new(Hostile), new(Hostile), [new(Hostile, [1], [1])]) { Note = Hostile },
                     new BarChart(Hostile, Hostile, [Hostile], [new(Hostile, [1])]) { Note = Hostile },
-                    new PictureGrid(Hostile, [Hostile], [new(Hostile, [Retouch.Tests.Training.Telemetry.TestPng.Encode(1, 1, (_, _) => default)])]) { Note = Hostile }),
-            ])
+                    new PictureGrid(
+                        Hostile,
+                        [Hostile],
+                        [new(Hostile, [Retouch.Tests.Training.Telemetry.TestPng.Encode(1, 1, (_, _) => default)])]
+                    )
+                    {
+                        Note = Hostile,
+                    }
+                ),
+            ]
+        )
         {
             Subtitle = Hostile,
             Verdict = new(VerdictTone.Unclear, Hostile, Hostile),
@@ -65,7 +87,10 @@ public sealed class HtmlReportTests
         var html = HtmlReport.Render(document);
         Assert.DoesNotContain("<img src=x", html, StringComparison.Ordinal);
         var page = Parse(html);
-        Assert.DoesNotContain(page.Descendants().Attributes(), attribute => attribute.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            page.Descendants().Attributes(),
+            attribute => attribute.Name.LocalName.StartsWith("on", StringComparison.Ordinal)
+        );
         Assert.Equal(Hostile, page.Descendants("h1").Single().Value);
         Assert.Equal(3 + 1, Regex.Count(html, "</script>", RegexOptions.CultureInvariant));
     }
@@ -81,11 +106,17 @@ public sealed class HtmlReportTests
     public void EveryLineChart_CarriesItsPoints()
     {
         var charts = ReportChecks.Blocks(Document).OfType<LineChart>().ToArray();
-        var data = Page.Descendants("script").Where(script => (string?)script.Attribute("type") == "application/json").Select(script => JsonDocument.Parse(script.Value).RootElement).ToArray();
+        var data = Page.Descendants("script")
+            .Where(script => (string?)script.Attribute("type") == "application/json")
+            .Select(script => JsonDocument.Parse(script.Value).RootElement)
+            .ToArray();
         Assert.Equal(charts.Length, data.Length);
         foreach (var (chart, drawn) in charts.Zip(data))
         {
-            Assert.Equal(chart.Series.Select(series => series.Name), drawn.GetProperty("series").EnumerateArray().Select(series => series.GetProperty("name").GetString()));
+            Assert.Equal(
+                chart.Series.Select(series => series.Name),
+                drawn.GetProperty("series").EnumerateArray().Select(series => series.GetProperty("name").GetString())
+            );
             foreach (var (series, points) in chart.Series.Zip(drawn.GetProperty("series").EnumerateArray()))
             {
                 Assert.Equal(series.X, Numbers(points, "x"));
@@ -103,7 +134,11 @@ public sealed class HtmlReportTests
         var chart = new LineChart("c", new("x"), new("y", Log: true), [new("a", [1, 2, 3, 4], [1, 0, double.NaN, 2])]);
         var html = HtmlReport.Render(new("t", [new("s", chart)]));
         Assert.Contains("\"y\":[1,null,null,2]", html, StringComparison.Ordinal);
-        Assert.Contains("left as gaps: 1. Points that are not positive, which a logarithmic axis cannot show: 1.", html, StringComparison.Ordinal);
+        Assert.Contains(
+            "left as gaps: 1. Points that are not positive, which a logarithmic axis cannot show: 1.",
+            html,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -112,7 +147,10 @@ public sealed class HtmlReportTests
         var grid = ReportChecks.Blocks(Document).OfType<PictureGrid>().Single();
         var images = Page.Descendants("img").ToArray();
         var sources = images.Select(image => image.Attribute("src")!.Value).ToHashSet();
-        Assert.All(grid.Columns.SelectMany(column => column.Pictures), png => Assert.Contains("data:image/png;base64," + Convert.ToBase64String(png), sources));
+        Assert.All(
+            grid.Columns.SelectMany(column => column.Pictures),
+            png => Assert.Contains("data:image/png;base64," + Convert.ToBase64String(png), sources)
+        );
         Assert.All(images, image => Assert.False(string.IsNullOrWhiteSpace((string?)image.Attribute("alt"))));
         Assert.Equal(grid.Columns.Count * (grid.Samples.Count + 1), images.Length);
     }
@@ -132,8 +170,12 @@ public sealed class HtmlReportTests
     public void AnArm_WearsOneColorThroughoutTheReport()
     {
         var colors = Page.Descendants("i")
-            .Where(mark => ((string?)mark.Attribute("class"))?.StartsWith("swatch s", StringComparison.Ordinal) == true && mark.Parent!.Value == SampleReport.Perceptual)
-            .Select(mark => mark.Attribute("class")!.Value).ToArray();
+            .Where(mark =>
+                ((string?)mark.Attribute("class"))?.StartsWith("swatch s", StringComparison.Ordinal) == true
+                && mark.Parent!.Value == SampleReport.Perceptual
+            )
+            .Select(mark => mark.Attribute("class")!.Value)
+            .ToArray();
         Assert.True(colors.Length >= 5);
         Assert.Equal("swatch s1", Assert.Single(colors.Distinct()));
     }
@@ -142,7 +184,10 @@ public sealed class HtmlReportTests
     public void ColorsOfTextAndLines_StandOutFromThePaper_InLightAndDark()
     {
         // WCAG 2.2: 4.5 for text (1.4.3), 3 for graphics (1.4.11).
-        var themes = Regex.Matches(Page.Descendants("style").Single().Value, @":root[^{]*\{(?<rules>[^}]*)\}", RegexOptions.ExplicitCapture).Select(match => match.Groups["rules"].Value).ToArray();
+        var themes = Regex
+            .Matches(Page.Descendants("style").Single().Value, @":root[^{]*\{(?<rules>[^}]*)\}", RegexOptions.ExplicitCapture)
+            .Select(match => match.Groups["rules"].Value)
+            .ToArray();
         Assert.Equal(2, themes.Length);
         foreach (var theme in themes)
         {
@@ -167,10 +212,28 @@ public sealed class HtmlReportTests
             new LineChart("Broken", new("x"), new("y"), [new("a", [1], [1]), new("b", [2], [1])]) { Stacked = true },
             new BarChart("Broken", "u", ["a", "b"], [new("s", [1])]),
             new PictureGrid("Broken", ["a"], [new("s", [])]),
-            new PictureGrid("Broken", ["a"], [new("s", [[1, 2, 3]])]),
+            new PictureGrid(
+                "Broken",
+                ["a"],
+                [
+                    new(
+                        "s",
+                        [
+                            [1, 2, 3],
+                        ]
+                    ),
+                ]
+            ),
         ];
-        Assert.All(faulty, block => Assert.Contains(
-            "'Broken'", Assert.Throws<ArgumentException>(() => HtmlReport.Render(new("t", [new("s", new BlockRow(block))]))).Message, StringComparison.Ordinal));
+        Assert.All(
+            faulty,
+            block =>
+                Assert.Contains(
+                    "'Broken'",
+                    Assert.Throws<ArgumentException>(() => HtmlReport.Render(new("t", [new("s", new BlockRow(block))]))).Message,
+                    StringComparison.Ordinal
+                )
+        );
     }
 
     private static double Contrast(string theme, string first, string second)
@@ -181,15 +244,28 @@ public sealed class HtmlReportTests
         double Luminance(string name)
         {
             var hex = Regex.Match(theme, $"--{name}: #(?<hex>[0-9a-f]{{6}});", RegexOptions.ExplicitCapture).Groups["hex"].Value;
-            var channels = Convert.FromHexString(hex).Select(value => value / 255.0).Select(c => c <= 0.04045 ? c / 12.92 : Math.Pow((c + 0.055) / 1.055, 2.4)).ToArray();
+            var channels = Convert
+                .FromHexString(hex)
+                .Select(value => value / 255.0)
+                .Select(c => c <= 0.04045 ? c / 12.92 : Math.Pow((c + 0.055) / 1.055, 2.4))
+                .ToArray();
             return (0.2126 * channels[0]) + (0.7152 * channels[1]) + (0.0722 * channels[2]);
         }
     }
 
-    private static double[] Numbers(JsonElement points, string name) => [.. points.GetProperty(name).EnumerateArray().Select(value => value.GetDouble())];
+    private static double[] Numbers(JsonElement points, string name) =>
+        [.. points.GetProperty(name).EnumerateArray().Select(value => value.GetDouble())];
 
     /// <summary>The page as XML: only what scripts and styles hold needs a wrapping to be that.</summary>
-    private static XDocument Parse(string html) => XDocument.Parse(
-        Regex.Replace(html, "(?<open><(?<tag>style|script)[^>]*>)(?<text>.*?)(?<close></\\k<tag>>)", "${open}<![CDATA[${text}]]>${close}", RegexOptions.Singleline | RegexOptions.ExplicitCapture)
-            .Replace("<!DOCTYPE html>", "", StringComparison.Ordinal));
+    private static XDocument Parse(string html) =>
+        XDocument.Parse(
+            Regex
+                .Replace(
+                    html,
+                    "(?<open><(?<tag>style|script)[^>]*>)(?<text>.*?)(?<close></\\k<tag>>)",
+                    "${open}<![CDATA[${text}]]>${close}",
+                    RegexOptions.Singleline | RegexOptions.ExplicitCapture
+                )
+                .Replace("<!DOCTYPE html>", "", StringComparison.Ordinal)
+        );
 }

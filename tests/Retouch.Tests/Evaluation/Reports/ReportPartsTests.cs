@@ -28,7 +28,12 @@ public sealed class ReportPartsTests
     [Fact]
     public void Marks_NeverGoToAReference()
     {
-        var table = new ReportTable("t", "r", [new("a", Better.Lower)], [new("real", 0.1) { IsReference = true }, new("x", 1.0), new("y", 2.0)]);
+        var table = new ReportTable(
+            "t",
+            "r",
+            [new("a", Better.Lower)],
+            [new("real", 0.1) { IsReference = true }, new("x", 1.0), new("y", 2.0)]
+        );
         Assert.Equal([CellMark.None, CellMark.Best, CellMark.None], TableMarks.Of(table, 0));
     }
 
@@ -73,7 +78,13 @@ public sealed class ReportPartsTests
 
     [Fact]
     public void Stack_IsTheRunningSum() =>
-        Assert.Equal([[1, 2], [11, 22]], ChartCurves.Stack([new("a", [0, 1], [1, 2]), new("b", [0, 1], [10, 20])]));
+        Assert.Equal(
+            [
+                [1, 2],
+                [11, 22],
+            ],
+            ChartCurves.Stack([new("a", [0, 1], [1, 2]), new("b", [0, 1], [10, 20])])
+        );
 
     [Fact]
     public void Write_PutsTheSameNumbersBesideThePage()
@@ -83,11 +94,21 @@ public sealed class ReportPartsTests
 
         Assert.Equal(HtmlReport.Render(SampleReport.Create()), File.ReadAllText(files.Html));
         Assert.Equal(
-            ["01-what-was-measured-on-512-pictures-of-each-arm.csv", "02-radial-power-spectrum.csv", "03-spectrum-error-by-band.csv",
-                "04-latent-term-while-training.csv", "05-terms-of-latent-perceptual.csv"],
-            files.Csv.Select(Path.GetFileName));
+            [
+                "01-what-was-measured-on-512-pictures-of-each-arm.csv",
+                "02-radial-power-spectrum.csv",
+                "03-spectrum-error-by-band.csv",
+                "04-latent-term-while-training.csv",
+                "05-terms-of-latent-perceptual.csv",
+            ],
+            files.Csv.Select(Path.GetFileName)
+        );
         var table = File.ReadAllLines(files.Csv[0]);
-        Assert.Equal("Arm,Fréchet wavelet distance,Fréchet wavelet distance ±,Spectrum error (dB),Spectrum error (dB) ±,Sharpness (of real pictures),Sharpness (of real pictures) ±,Time per step (ms),Memory (MiB)", table[0]);
+        Assert.Equal(
+            "Arm,Fréchet wavelet distance,Fréchet wavelet distance ±,Spectrum error (dB),Spectrum error (dB) ±,Sharpness (of real "
+                + "pictures),Sharpness (of real pictures) ±,Time per step (ms),Memory (MiB)",
+            table[0]
+        );
         Assert.Equal("+ latent perceptual,1.0958,0.0377,1.97,0.09,0.871,0.02,339.9,1204", table[3]);
         Assert.Equal("Real pictures,0.0412,0.0031,0.21,0.04,1,0.02,,", table[1]);
         Assert.Equal("category,series,\"mean log power against real pictures, dB\",±", File.ReadLines(files.Csv[2]).First());
@@ -111,7 +132,10 @@ public sealed class ReportPartsTests
     [Fact]
     public void Json_NamesWhatIsNotFinite()
     {
-        var json = ReportJson.Of(new("t", [new("s", new BarChart("b", "u", ["c", "d"], [new("x", [double.NaN, double.NegativeInfinity])]))]), []);
+        var json = ReportJson.Of(
+            new("t", [new("s", new BarChart("b", "u", ["c", "d"], [new("x", [double.NaN, double.NegativeInfinity])]))]),
+            []
+        );
         using var parsed = JsonDocument.Parse(json);
         var values = parsed.RootElement.GetProperty("sections")[0].GetProperty("blocks")[0].GetProperty("series")[0].GetProperty("values");
         Assert.Equal(["NaN", "-Infinity"], values.EnumerateArray().Select(value => value.GetString()));
@@ -137,6 +161,15 @@ public sealed class ReportPartsTests
     {
         var rows = cells.Select(cell => new TableRow("r", TableCell.Of(cell.Value, cell.Half))).ToArray();
         var marks = TableMarks.Of(new("t", "r", [new("a", better)], rows), 0);
-        return string.Concat(marks.Select(mark => mark switch { CellMark.Best => '●', CellMark.AmongBest => '○', _ => '-' }));
+        return string.Concat(
+            marks.Select(mark =>
+                mark switch
+                {
+                    CellMark.Best => '●',
+                    CellMark.AmongBest => '○',
+                    _ => '-',
+                }
+            )
+        );
     }
 }

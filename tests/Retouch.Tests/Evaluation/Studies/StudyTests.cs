@@ -79,15 +79,23 @@ public sealed class StudyTests
         Assert.Equal([0, 1, 2], maps.Select(static m => m.Channel));
         Assert.Equal([1.0 / 64, 0, 0], maps.Select(static m => m.Outliers));
         Assert.Equal((230, 30, 30), (maps[0].Map[1, 1].R, maps[0].Map[1, 1].G, maps[0].Map[1, 1].B));
-        Assert.All(Enumerable.Range(0, 8), k => Assert.Equal((128, 128, 128), (maps[1].Map[k, k].R, maps[1].Map[k, k].G, maps[1].Map[k, k].B)));
+        Assert.All(
+            Enumerable.Range(0, 8),
+            k => Assert.Equal((128, 128, 128), (maps[1].Map[k, k].R, maps[1].Map[k, k].G, maps[1].Map[k, k].B))
+        );
     }
 
     [Fact]
     public void AProposal_OpensTheGateWhereEstimatesAreGood_AndLetsTapsContributeAlike()
     {
         TapFacts Tap(int k, double outliers) => new(k, new DecoderTap($"tap{k}", 4, 1 << k), 1, 1, 3, outliers, 0, 0);
-        LevelFacts Level(double sigma, double error) => new(sigma / 10, sigma, error, 0.4, [error, error, error, error], [error, 4 * error, 2 * error, error], [0, 0, 0]);
-        var study = new TapStudyResult(8, [Tap(0, 0), Tap(1, 0.01), Tap(2, 0.5), Tap(3, 0)], [Level(0.5, 0.1), Level(1, 0.2), Level(3, 0.3), Level(9, 0.9)]);
+        LevelFacts Level(double sigma, double error) =>
+            new(sigma / 10, sigma, error, 0.4, [error, error, error, error], [error, 4 * error, 2 * error, error], [0, 0, 0]);
+        var study = new TapStudyResult(
+            8,
+            [Tap(0, 0), Tap(1, 0.01), Tap(2, 0.5), Tap(3, 0)],
+            [Level(0.5, 0.1), Level(1, 0.2), Level(3, 0.3), Level(9, 0.9)]
+        );
         var proposal = TapProposal.Of(study);
         // The last is the dearest, the third has too many outliers.
         Assert.Equal([0, 1], proposal.Taps);

@@ -18,7 +18,13 @@ public sealed class AutoencoderLossTests
         var decoded = Ops.Full([2L, 3, 16, 16], 0.5, dtype: DType.Float32);
         // KL of N(2, 1) to N(0, 1) is 2²/2 an element; half of the elements have it.
         var mean = Tensor.From([2f, 2, 0, 0, 2, 2, 0, 0], 2, 4, 1, 1);
-        var options = new AutoencoderLossOptions { Reconstruction = error, KlWeight = 0.1, PyramidWeight = 2, PyramidLevels = 2 };
+        var options = new AutoencoderLossOptions
+        {
+            Reconstruction = error,
+            KlWeight = 0.1,
+            PyramidWeight = 2,
+            PyramidLevels = 2,
+        };
         var terms = new AutoencoderLoss(options).Evaluate(images, decoded, new Posterior(mean, Ops.ZerosLike(mean)));
         Assert.Equal(["reconstruction", "kl", "pyramid"], terms.Terms.Select(static t => t.Name));
         Assert.Equal(reconstruction, terms.Terms[0].Raw, 6);
@@ -37,7 +43,11 @@ public sealed class AutoencoderLossTests
     {
         using var scope = TensorScope.Enter();
         var zero = Ops.Zeros([1L, 4, 1, 1]);
-        var terms = new AutoencoderLoss(new AutoencoderLossOptions()).Evaluate(Ops.Zeros([1L, 3, 2, 2]), Ops.Ones([1L, 3, 2, 2]), new Posterior(zero, zero));
+        var terms = new AutoencoderLoss(new AutoencoderLossOptions()).Evaluate(
+            Ops.Zeros([1L, 3, 2, 2]),
+            Ops.Ones([1L, 3, 2, 2]),
+            new Posterior(zero, zero)
+        );
         Assert.Equal(["reconstruction", "kl"], terms.Terms.Select(static t => t.Name));
         Assert.Equal(1, terms.Total.Item(), 6);
     }
@@ -51,7 +61,13 @@ public sealed class AutoencoderLossTests
         var shading = Ops.Full([1, 1, height, width], 0.3, dtype: DType.Float32);
         Assert.Equal(0.3 / 3, LaplacianPyramid.Distance(shading, 3).Item(), 6);
         // The finest checks vanish in the first reduction: all of them lie in the first band.
-        var checks = Tensor.From(Enumerable.Range(0, height * width).Select(k => (k / width) % 2 == k % width % 2 ? 0.3f : -0.3f).ToArray(), 1, 1, height, width);
+        var checks = Tensor.From(
+            Enumerable.Range(0, height * width).Select(k => (k / width) % 2 == k % width % 2 ? 0.3f : -0.3f).ToArray(),
+            1,
+            1,
+            height,
+            width
+        );
         var interior = LaplacianPyramid.Distance(checks, 3).Item();
         Assert.InRange(interior, 0.3 / 3, 0.3 / 3 * 1.35);
     }
@@ -71,9 +87,16 @@ public sealed class AutoencoderLossTests
     public void Levels_fit_the_picture()
     {
         using var scope = TensorScope.Enter();
-        Assert.Equal([4, 3, 1, 1], new[] { 64, 32, 8, 33 }.Select(static side => LaplacianPyramid.DefaultLevels(Ops.Zeros([1, 3, side, side]))));
+        Assert.Equal(
+            [4, 3, 1, 1],
+            new[] { 64, 32, 8, 33 }.Select(static side => LaplacianPyramid.DefaultLevels(Ops.Zeros([1, 3, side, side])))
+        );
         Assert.Equal(0, LaplacianPyramid.Distance(Ops.Zeros([1L, 3, 8, 8]), 4).Item());
-        Assert.Contains("fewer", Assert.Throws<InputException>(static () => LaplacianPyramid.Distance(Ops.Zeros([1L, 3, 8, 8]), 5)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "fewer",
+            Assert.Throws<InputException>(static () => LaplacianPyramid.Distance(Ops.Zeros([1L, 3, 8, 8]), 5)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -86,7 +109,15 @@ public sealed class AutoencoderLossTests
         var mean = Ops.Randn([1L, 2, 2, 2], generator).To(DType.Float64);
         var variance = Ops.Randn([1L, 2, 2, 2], generator).To(DType.Float64);
         Tensor[] inputs = [decoded, mean, variance];
-        var loss = new AutoencoderLoss(new AutoencoderLossOptions { Reconstruction = ReconstructionError.L2, KlWeight = 0.3, PyramidWeight = 0.7, PyramidLevels = 3 });
+        var loss = new AutoencoderLoss(
+            new AutoencoderLossOptions
+            {
+                Reconstruction = ReconstructionError.L2,
+                KlWeight = 0.3,
+                PyramidWeight = 0.7,
+                PyramidLevels = 3,
+            }
+        );
         foreach (var input in inputs)
             input.RequiresGrad = true;
         Tensor Total() => loss.Evaluate(images, decoded, new Posterior(mean, variance)).Total;

@@ -22,7 +22,14 @@ internal sealed class PairStep
     /// <param name="error">How far the prediction is off.</param>
     /// <param name="referenceError">How far the reference is off; null where it is the network itself.</param>
     /// <param name="side">Side of the latents.</param>
-    public PairStep(string formulation, double[] times, double[]? single = null, double error = 0.5, double? referenceError = 0.4, long side = 6)
+    public PairStep(
+        string formulation,
+        double[] times,
+        double[]? single = null,
+        double error = 0.5,
+        double? referenceError = 0.4,
+        long side = 6
+    )
     {
         using var generator = Generator.Create(Device.Cpu, 17);
         _formulation = Of(formulation);
@@ -38,7 +45,9 @@ internal sealed class PairStep
         var noisy = Noisy();
         Prediction = (_formulation.Target(noisy) + (error * Ops.Randn(shape, generator, dtype: DType.Float64))).Detach();
         Prediction.RequiresGrad = true;
-        _reference = referenceError is { } r ? (_formulation.Target(noisy) + (r * Ops.Randn(shape, generator, dtype: DType.Float64))).Detach() : Prediction.Detach().Clone();
+        _reference = referenceError is { } r
+            ? (_formulation.Target(noisy) + (r * Ops.Randn(shape, generator, dtype: DType.Float64))).Detach()
+            : Prediction.Detach().Clone();
         Images = Ops.Randn([all.Length, 3, 4 * side, 4 * side], generator, dtype: DType.Float64);
     }
 
@@ -52,7 +61,11 @@ internal sealed class PairStep
     {
         var noisy = Noisy();
         var prediction = new Prediction(Prediction);
-        var pairs = new PairedSamples(_pairs) { Reference = reference ? _formulation.Recover(noisy, new Prediction(_reference)) : null, ReferenceErrors = errors };
+        var pairs = new PairedSamples(_pairs)
+        {
+            Reference = reference ? _formulation.Recover(noisy, new Prediction(_reference)) : null,
+            ReferenceErrors = errors,
+        };
         return new ObjectiveInputs(_formulation, noisy, prediction, _formulation.Recover(noisy, prediction), Images) { Pairs = pairs };
     }
 
@@ -63,17 +76,20 @@ internal sealed class PairStep
         return (total.Item(), Autograd.Grad([total], [Prediction])[0]!.ToArray<double>());
     }
 
-    /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.</summary>
+    /// <summary>
+    /// Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.
+    /// </summary>
     public void CheckGradient(ObjectiveSet set, int stride)
     {
         var (_, gradient) = Differentiate(set);
         FiniteDifferences.Check(Prediction, gradient, () => set.Evaluate(Inputs()).Total.Item(), stride);
     }
 
-    private static Formulation Of(string name) => name switch
-    {
-        "flow" => new FlowFormulation(),
-        "v" => new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000), PredictionType.VPrediction),
-        _ => new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000)),
-    };
+    private static Formulation Of(string name) =>
+        name switch
+        {
+            "flow" => new FlowFormulation(),
+            "v" => new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000), PredictionType.VPrediction),
+            _ => new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000)),
+        };
 }

@@ -40,30 +40,55 @@ public sealed class PreferenceObjectiveTests
         var (target, reference) = (golden.Read("in.target"), golden.Read("in.ref_pred"));
         // Of ε = target the residual is the prediction less it, whatever z0 and t are.
         var formulation = new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000));
-        var noisy = formulation.AddNoise(new Latent(Ops.ZerosLike(target)), target, formulation.LevelsAt([10, 400, 900, 10, 400, 900], Device.Cpu));
-        var inputs = new ObjectiveInputs(formulation, noisy, new Prediction(prediction), formulation.Recover(noisy, new Prediction(prediction)))
+        var noisy = formulation.AddNoise(
+            new Latent(Ops.ZerosLike(target)),
+            target,
+            formulation.LevelsAt([10, 400, 900, 10, 400, 900], Device.Cpu)
+        );
+        var inputs = new ObjectiveInputs(
+            formulation,
+            noisy,
+            new Prediction(prediction),
+            formulation.Recover(noisy, new Prediction(prediction))
+        )
         {
             Pairs = new PairedSamples(3) { Reference = formulation.Recover(noisy, new Prediction(reference)) },
         };
-        var terms = new ObjectiveSet(new() { Preference = new() { Beta = (double)golden.Document["params"]!["beta"]! } }, null).Evaluate(inputs);
+        var terms = new ObjectiveSet(new() { Preference = new() { Beta = (double)golden.Document["params"]!["beta"]! } }, null).Evaluate(
+            inputs
+        );
         golden.Check("out.loss", terms.Total);
         golden.Check("grad.model_pred", Autograd.Grad([terms.Total], [prediction])[0]!);
         Assert.Equal(golden.Read("out.implicit_accuracy").Item(), terms.Health["preference_latent/accuracy"], 1e-6);
         Assert.Equal(golden.Read("out.inside").ToArray<double>().Average(), terms.Health["preference_latent/margin"], 2.72e-4);
         var errors = (golden.Read("out.model_diff").ToArray<double>().Average(), golden.Read("out.ref_diff").ToArray<double>().Average());
         Assert.Equal(errors.Item1, terms.Health["preference_latent/winner"] - terms.Health["preference_latent/loser"], 1.4e-6);
-        Assert.Equal(errors.Item2, terms.Health["preference_latent/reference_winner"] - terms.Health["preference_latent/reference_loser"], 1.4e-6);
+        Assert.Equal(
+            errors.Item2,
+            terms.Health["preference_latent/reference_winner"] - terms.Health["preference_latent/reference_loser"],
+            1.4e-6
+        );
     }
 
     [Theory]
     [MemberData(nameof(Cells))]
-    public void The_gradient_is_what_differences_give(PreferenceMethod method, PreferenceSpace space, string formulation, PreferenceLink link)
+    public void The_gradient_is_what_differences_give(
+        PreferenceMethod method,
+        PreferenceSpace space,
+        string formulation,
+        PreferenceLink link
+    )
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var preference = new PreferenceOptions
         {
-            Method = method, Space = space, Link = link, Beta = 1.7, PixelBeta = space == PreferenceSpace.Both ? 0.6 : null, PixelWeight = space == PreferenceSpace.Both ? 3 : null,
+            Method = method,
+            Space = space,
+            Link = link,
+            Beta = 1.7,
+            PixelBeta = space == PreferenceSpace.Both ? 0.6 : null,
+            PixelWeight = space == PreferenceSpace.Both ? 3 : null,
             Gamma = method == PreferenceMethod.Simpo ? 0.3 : null,
         };
         new PairStep(formulation, Times).CheckGradient(new ObjectiveSet(new() { Preference = preference }, decoder), stride: 37);
@@ -77,8 +102,19 @@ public sealed class PreferenceObjectiveTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var preference = new PreferenceOptions { Space = PreferenceSpace.Pixel, Beta = 3, Estimate = estimate, Target = target, Reduction = ErrorReduction.Sum, Scaling = BetaScaling.Plain };
-        new PairStep("flow", Times).CheckGradient(new ObjectiveSet(new() { Preference = preference with { Beta = 0.01 } }, decoder), stride: 37);
+        var preference = new PreferenceOptions
+        {
+            Space = PreferenceSpace.Pixel,
+            Beta = 3,
+            Estimate = estimate,
+            Target = target,
+            Reduction = ErrorReduction.Sum,
+            Scaling = BetaScaling.Plain,
+        };
+        new PairStep("flow", Times).CheckGradient(
+            new ObjectiveSet(new() { Preference = preference with { Beta = 0.01 } }, decoder),
+            stride: 37
+        );
     }
 
     [Theory]
@@ -94,7 +130,20 @@ public sealed class PreferenceObjectiveTests
         var residual = step.Inputs().Estimate.Residual;
         foreach (var reduction in Enum.GetValues<ErrorReduction>())
         {
-            var (total, gradient) = step.Differentiate(new ObjectiveSet(new() { Preference = new() { Beta = Beta, Scaling = BetaScaling.Plain, Reduction = reduction } }, null));
+            var (total, gradient) = step.Differentiate(
+                new ObjectiveSet(
+                    new()
+                    {
+                        Preference = new()
+                        {
+                            Beta = Beta,
+                            Scaling = BetaScaling.Plain,
+                            Reduction = reduction,
+                        },
+                    },
+                    null
+                )
+            );
             Assert.Equal(Math.Log(2), total, 1e-12);
             // −log σ(z) has slope −½ at 0, z falls by β for each unit of a winner's error, and there are two pairs.
             var elements = reduction == ErrorReduction.Mean ? 72.0 : 1;
@@ -107,7 +156,10 @@ public sealed class PreferenceObjectiveTests
         {
             var terms = new ObjectiveSet(new() { Preference = new() { Space = space } }, decoder).Evaluate(step.Inputs());
             Assert.All(terms.Terms, static t => Assert.Equal(Math.Log(2), t.Raw, 1e-12));
-            Assert.All(terms.Health.Where(static h => h.Key.EndsWith("/accuracy", StringComparison.Ordinal)), static h => Assert.Equal(0.5, h.Value));
+            Assert.All(
+                terms.Health.Where(static h => h.Key.EndsWith("/accuracy", StringComparison.Ordinal)),
+                static h => Assert.Equal(0.5, h.Value)
+            );
             Assert.Equal(0, terms.Health["preference/drift"]);
         }
     }
@@ -123,17 +175,46 @@ public sealed class PreferenceObjectiveTests
         var step = new PairStep("v", Times);
         var inputs = step.Inputs();
         double[] Errors(Tensor residual) => residual.Square().Mean([1L, 2, 3]).ToArray<double>();
-        double[] Pixels(Tensor remix) => (decoder.Decode(new(remix)) - decoder.Decode(new(inputs.Noisy.Value))).Square().Mean([1L, 2, 3]).ToArray<double>();
-        double Link(double z) => link switch { PreferenceLink.Ipo => (z - 0.5) * (z - 0.5), PreferenceLink.Hinge => Math.Max(0, 1 - z), _ => Math.Log(1 + Math.Exp(-z)) };
+        double[] Pixels(Tensor remix) =>
+            (decoder.Decode(new(remix)) - decoder.Decode(new(inputs.Noisy.Value))).Square().Mean([1L, 2, 3]).ToArray<double>();
+        double Link(double z) =>
+            link switch
+            {
+                PreferenceLink.Ipo => (z - 0.5) * (z - 0.5),
+                PreferenceLink.Hinge => Math.Max(0, 1 - z),
+                _ => Math.Log(1 + Math.Exp(-z)),
+            };
         double Loss(double[] e, double[]? r, double beta, double gamma) =>
             Enumerable.Range(0, 2).Average(k => Link((-beta * (e[k] - (r?[k] ?? 0) - (e[k + 2] - (r?[k + 2] ?? 0)))) - gamma));
         var (latent, reference) = (Errors(inputs.Estimate.Residual), Errors(inputs.Pairs!.Reference!.Residual));
         var (pixels, pixelReference) = (Pixels(inputs.Remix), Pixels(inputs.ReferenceLatentsOf(DecodeSource.Remix)));
-        LossTerms Evaluate(PreferenceOptions options) => new ObjectiveSet(new() { Preference = options with { Link = link } }, decoder).Evaluate(step.Inputs());
+        LossTerms Evaluate(PreferenceOptions options) =>
+            new ObjectiveSet(new() { Preference = options with { Link = link } }, decoder).Evaluate(step.Inputs());
         Assert.Equal(Loss(latent, reference, 3, 0), Evaluate(new() { Beta = 6 }).Total.Item(), 1e-12);
-        Assert.Equal(Loss(latent, null, 6, 0.2), Evaluate(new() { Method = PreferenceMethod.Simpo, Beta = 6, Gamma = 0.2 }).Total.Item(), 1e-12);
+        Assert.Equal(
+            Loss(latent, null, 6, 0.2),
+            Evaluate(
+                new()
+                {
+                    Method = PreferenceMethod.Simpo,
+                    Beta = 6,
+                    Gamma = 0.2,
+                }
+            )
+                .Total.Item(),
+            1e-12
+        );
         Assert.Equal(Loss(pixels, pixelReference, 3, 0), Evaluate(new() { Space = PreferenceSpace.Pixel, Beta = 6 }).Total.Item(), 1e-12);
-        var both = Evaluate(new() { Space = PreferenceSpace.Both, Beta = 6, PixelBeta = 4, PixelWeight = 0.7, Weight = 2 });
+        var both = Evaluate(
+            new()
+            {
+                Space = PreferenceSpace.Both,
+                Beta = 6,
+                PixelBeta = 4,
+                PixelWeight = 0.7,
+                Weight = 2,
+            }
+        );
         Assert.Equal((2 * Loss(latent, reference, 3, 0)) + (0.7 * Loss(pixels, pixelReference, 2, 0)), both.Total.Item(), 1e-12);
         Assert.Equal(["preference_latent", "preference_pixel"], both.Terms.Select(static t => t.Name));
     }
@@ -144,13 +225,27 @@ public sealed class PreferenceObjectiveTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         PreferenceOptions Options(SampleReduction reduction) =>
-            new() { Space = PreferenceSpace.Features, Beta = 2, Features = new() { Gate = GateKind.T, Threshold = 0.5, SampleReduction = reduction } };
-        LossTerms Evaluate(double[] times, SampleReduction reduction) => new ObjectiveSet(new() { Preference = Options(reduction) }, decoder).Evaluate(new PairStep("flow", times).Inputs());
+            new()
+            {
+                Space = PreferenceSpace.Features,
+                Beta = 2,
+                Features = new()
+                {
+                    Gate = GateKind.T,
+                    Threshold = 0.5,
+                    SampleReduction = reduction,
+                },
+            };
+        LossTerms Evaluate(double[] times, SampleReduction reduction) =>
+            new ObjectiveSet(new() { Preference = Options(reduction) }, decoder).Evaluate(new PairStep("flow", times).Inputs());
         var all = Evaluate([0.3, 0.6], SampleReduction.Batch);
         Assert.Equal(0.5, all.Health["preference_features/active"]);
         Assert.Equal(2 * all.Total.Item(), Evaluate([0.3, 0.6], SampleReduction.Active).Total.Item(), 1e-12);
         Assert.Equal(0, Evaluate([0.7, 0.6], SampleReduction.Active).Total.Item());
-        new PairStep("flow", [0.3, 0.6]).CheckGradient(new ObjectiveSet(new() { Preference = Options(SampleReduction.Active) }, decoder), 37);
+        new PairStep("flow", [0.3, 0.6]).CheckGradient(
+            new ObjectiveSet(new() { Preference = Options(SampleReduction.Active) }, decoder),
+            37
+        );
     }
 
     [Fact]
@@ -159,10 +254,17 @@ public sealed class PreferenceObjectiveTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var step = new PairStep("flow", Times);
-        var set = new ObjectiveSet(new() { Preference = new() { Space = PreferenceSpace.Both, Beta = 2 } }, decoder);
+        var set = new ObjectiveSet(
+            new()
+            {
+                Preference = new() { Space = PreferenceSpace.Both, Beta = 2 },
+            },
+            decoder
+        );
         var expected = step.Differentiate(set);
         var inputs = step.Inputs();
-        Tensor Decoded(Tensor latents) => (decoder.Decode(new(latents)) - decoder.Decode(new(inputs.Noisy.Value))).Square().Mean([1L, 2, 3]);
+        Tensor Decoded(Tensor latents) =>
+            (decoder.Decode(new(latents)) - decoder.Decode(new(inputs.Noisy.Value))).Square().Mean([1L, 2, 3]);
         var errors = new Dictionary<PreferenceSpace, Tensor>
         {
             [PreferenceSpace.Latent] = inputs.Pairs!.Reference!.Residual.Square().Mean([1L, 2, 3]),
@@ -184,7 +286,8 @@ public sealed class PreferenceObjectiveTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            LatentWeight = 0.3, Perceptual = new() { Weight = 0.2 },
+            LatentWeight = 0.3,
+            Perceptual = new() { Weight = 0.2 },
             Preference = new() { Space = PreferenceSpace.Both, Beta = 2 },
         };
         PairStep Fresh() => new("flow", [0.3, 0.6, 0.9], single: [0.2, 0.8]);
@@ -207,7 +310,15 @@ public sealed class PreferenceObjectiveTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         // Both look at ẑ0 against z0: the preference with the reference, the latent perceptual loss at winners and single samples.
-        var options = new ObjectiveOptions { Perceptual = new() { Weight = 3, Gate = GateKind.None }, Preference = new() { Space = PreferenceSpace.Features, Features = new() { Gate = GateKind.None } } };
+        var options = new ObjectiveOptions
+        {
+            Perceptual = new() { Weight = 3, Gate = GateKind.None },
+            Preference = new()
+            {
+                Space = PreferenceSpace.Features,
+                Features = new() { Gate = GateKind.None },
+            },
+        };
         new ObjectiveSet(options, decoder).Evaluate(new PairStep("flow", Times, single: [0.4]).Inputs());
         // Winners are looked at by both, losers and the single sample by one each: every group's target once.
         Assert.Equal(5, decoder.Calls.Where(static c => c.Recorded).Sum(static c => c.Samples));
@@ -215,7 +326,15 @@ public sealed class PreferenceObjectiveTests
         var clean = decoder.Seen;
         Assert.Equal(clean.Count, clean.Distinct().Count());
         decoder.Calls.Clear();
-        var simpo = new ObjectiveOptions { Preference = new() { Method = PreferenceMethod.Simpo, Beta = 1, Space = PreferenceSpace.Pixel } };
+        var simpo = new ObjectiveOptions
+        {
+            Preference = new()
+            {
+                Method = PreferenceMethod.Simpo,
+                Beta = 1,
+                Space = PreferenceSpace.Pixel,
+            },
+        };
         new ObjectiveSet(simpo, decoder).Evaluate(new PairStep("flow", Times, single: [0.4]).Inputs());
         Assert.Equal([(4L, false), (4L, true)], decoder.Calls.Select(static c => (c.Samples, c.Recorded)));
     }
@@ -225,14 +344,24 @@ public sealed class PreferenceObjectiveTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { LatentWeight = 0.5, Perceptual = new() { Weight = 2, Gate = GateKind.None }, Pixel = new() { Weight = 3 } };
+        var options = new ObjectiveOptions
+        {
+            LatentWeight = 0.5,
+            Perceptual = new() { Weight = 2, Gate = GateKind.None },
+            Pixel = new() { Weight = 3 },
+        };
         var step = new PairStep("v", Times, single: [0.5]);
         var (_, plain) = step.Differentiate(new ObjectiveSet(options, decoder));
         var inputs = step.Inputs();
         long[] rows = [0, 1, 4];
         var index = Tensor.From(rows);
         Tensor Rows(Tensor x) => x.IndexSelect(0, index);
-        var level = new NoiseLevel(Rows(inputs.Noisy.Level.Model), Rows(inputs.Noisy.Level.A), Rows(inputs.Noisy.Level.B), Rows(inputs.Noisy.Level.Sigma));
+        var level = new NoiseLevel(
+            Rows(inputs.Noisy.Level.Model),
+            Rows(inputs.Noisy.Level.A),
+            Rows(inputs.Noisy.Level.B),
+            Rows(inputs.Noisy.Level.Sigma)
+        );
         var noisy = new NoisedLatent(Rows(inputs.Noisy.Value), new Latent(Rows(inputs.Noisy.Clean.Value)), Rows(inputs.Noisy.Noise), level);
         var leaf = Rows(step.Prediction.Detach());
         leaf.RequiresGrad = true;
@@ -246,7 +375,16 @@ public sealed class PreferenceObjectiveTests
             Assert.Equal(row < 0 ? 0 : expected[(row * each) + (k % each)], plain[k], 1e-12);
         }
 
-        step.CheckGradient(new ObjectiveSet(options with { Preference = new() { Beta = 2, Space = PreferenceSpace.Both } }, decoder), 53);
+        step.CheckGradient(
+            new ObjectiveSet(
+                options with
+                {
+                    Preference = new() { Beta = 2, Space = PreferenceSpace.Both },
+                },
+                decoder
+            ),
+            53
+        );
     }
 
     [Fact]
@@ -255,11 +393,22 @@ public sealed class PreferenceObjectiveTests
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var step = new PairStep("epsilon", Times);
-        var terms = new ObjectiveSet(new() { Preference = new() { Space = PreferenceSpace.Both, Beta = 2 }, LatentWeight = 0.1 }, decoder).Evaluate(step.Inputs());
+        var terms = new ObjectiveSet(
+            new()
+            {
+                Preference = new() { Space = PreferenceSpace.Both, Beta = 2 },
+                LatentWeight = 0.1,
+            },
+            decoder
+        ).Evaluate(step.Inputs());
         foreach (var name in new[] { "preference_latent", "preference_pixel" })
         {
             var h = terms.Health;
-            Assert.Equal(-(h[$"{name}/winner"] - h[$"{name}/reference_winner"] - (h[$"{name}/loser"] - h[$"{name}/reference_loser"])), h[$"{name}/margin"], 1e-12);
+            Assert.Equal(
+                -(h[$"{name}/winner"] - h[$"{name}/reference_winner"] - (h[$"{name}/loser"] - h[$"{name}/reference_loser"])),
+                h[$"{name}/margin"],
+                1e-12
+            );
             Assert.InRange(h[$"{name}/accuracy"], 0, 1);
             Assert.True(h[$"{name}/gradient_norm"] > 0 && h[$"{name}/gradient_ratio"] > 0);
         }
@@ -268,7 +417,16 @@ public sealed class PreferenceObjectiveTests
         var drift = (inputs.Estimate.Noise - inputs.Pairs!.Reference!.Noise).Square().Mean().Item();
         Assert.Equal(drift, terms.Health["preference/drift"], 1e-12);
         double Norm(ObjectiveOptions o) => Math.Sqrt(step.Differentiate(new ObjectiveSet(o, decoder)).Gradient.Sum(static g => g * g));
-        Assert.Equal(Norm(new() { Preference = new() { Space = PreferenceSpace.Pixel, Beta = 2 } }), terms.Health["preference_pixel/gradient_norm"], 1e-12);
+        Assert.Equal(
+            Norm(
+                new()
+                {
+                    Preference = new() { Space = PreferenceSpace.Pixel, Beta = 2 },
+                }
+            ),
+            terms.Health["preference_pixel/gradient_norm"],
+            1e-12
+        );
     }
 
     [Fact]

@@ -5,30 +5,115 @@ namespace Retouch.Tests.Objectives.Preference;
 
 public sealed class PreferenceOptionsTests
 {
-    public static TheoryData<string, PreferenceOptions> Wrong() => new()
-    {
-        { "beta", new() { Beta = 0 } },
-        { "beta", new() { Beta = double.PositiveInfinity } },
-        { "beta", new() { Method = PreferenceMethod.Simpo } },
-        { "pixelBeta", new() { PixelBeta = 2 } },
-        { "pixelBeta", new() { Space = PreferenceSpace.Both, PixelBeta = -2 } },
-        { "gamma", new() { Gamma = 1 } },
-        { "gamma", new() { Method = PreferenceMethod.Simpo, Beta = 1, Gamma = -1 } },
-        { "reference", new() { Method = PreferenceMethod.Simpo, Beta = 1, Reference = ReferenceKind.Live } },
-        { "reduction", new() { Space = PreferenceSpace.Features, Reduction = ErrorReduction.Sum } },
-        { "weight", new() { Weight = 0 } },
-        { "pixelWeight", new() { PixelWeight = 1 } },
-        { "pixelWeight", new() { Space = PreferenceSpace.Both, PixelWeight = 0 } },
-        { "estimate", new() { Estimate = PixelEstimate.X0 } },
-        { "target", new() { Space = PreferenceSpace.Features, Target = PixelTarget.Image } },
-        { "features", new() { Features = new() } },
-        { "features.weight", new() { Space = PreferenceSpace.Features, Features = new() { Weight = 1 } } },
-        { "features.taps", new() { Space = PreferenceSpace.Features, Features = new() { Taps = [2, 1] } } },
-        { "divergence.bound", new() { Divergence = new() { Bound = -1 } } },
-        { "divergence.steps", new() { Divergence = new() { Steps = 0 } } },
-        { "divergence.steps", new() { Divergence = new() { Bound = 0, Steps = 7 } } },
-        { "divergence.spike", new() { Divergence = new() { Spike = double.NaN } } },
-    };
+    public static TheoryData<string, PreferenceOptions> Wrong() =>
+        new()
+        {
+            {
+                "beta",
+                new() { Beta = 0 }
+            },
+            {
+                "beta",
+                new() { Beta = double.PositiveInfinity }
+            },
+            {
+                "beta",
+                new() { Method = PreferenceMethod.Simpo }
+            },
+            {
+                "pixelBeta",
+                new() { PixelBeta = 2 }
+            },
+            {
+                "pixelBeta",
+                new() { Space = PreferenceSpace.Both, PixelBeta = -2 }
+            },
+            {
+                "gamma",
+                new() { Gamma = 1 }
+            },
+            {
+                "gamma",
+                new()
+                {
+                    Method = PreferenceMethod.Simpo,
+                    Beta = 1,
+                    Gamma = -1,
+                }
+            },
+            {
+                "reference",
+                new()
+                {
+                    Method = PreferenceMethod.Simpo,
+                    Beta = 1,
+                    Reference = ReferenceKind.Live,
+                }
+            },
+            {
+                "reduction",
+                new() { Space = PreferenceSpace.Features, Reduction = ErrorReduction.Sum }
+            },
+            {
+                "weight",
+                new() { Weight = 0 }
+            },
+            {
+                "pixelWeight",
+                new() { PixelWeight = 1 }
+            },
+            {
+                "pixelWeight",
+                new() { Space = PreferenceSpace.Both, PixelWeight = 0 }
+            },
+            {
+                "estimate",
+                new() { Estimate = PixelEstimate.X0 }
+            },
+            {
+                "target",
+                new() { Space = PreferenceSpace.Features, Target = PixelTarget.Image }
+            },
+            {
+                "features",
+                new() { Features = new() }
+            },
+            {
+                "features.weight",
+                new()
+                {
+                    Space = PreferenceSpace.Features,
+                    Features = new() { Weight = 1 },
+                }
+            },
+            {
+                "features.taps",
+                new()
+                {
+                    Space = PreferenceSpace.Features,
+                    Features = new() { Taps = [2, 1] },
+                }
+            },
+            {
+                "divergence.bound",
+                new() { Divergence = new() { Bound = -1 } }
+            },
+            {
+                "divergence.steps",
+                new() { Divergence = new() { Steps = 0 } }
+            },
+            {
+                "divergence.steps",
+                new()
+                {
+                    Divergence = new() { Bound = 0, Steps = 7 },
+                }
+            },
+            {
+                "divergence.spike",
+                new() { Divergence = new() { Spike = double.NaN } }
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Wrong))]
@@ -45,14 +130,24 @@ public sealed class PreferenceOptionsTests
         Assert.Equal(0, new ObjectiveOptions { Preference = new() }.DiffusionWeight);
         Assert.Equal(0.2, new ObjectiveOptions { Preference = new(), LatentWeight = 0.2 }.DiffusionWeight);
         Assert.Empty(new ObjectiveOptions { Preference = new() }.Validate("objective"));
-        Assert.Empty(new ObjectiveOptions { Preference = new(), Perceptual = new() { Weight = TermWeight.Auto } }.Validate("objective"));
+        Assert.Empty(
+            new ObjectiveOptions
+            {
+                Preference = new(),
+                Perceptual = new() { Weight = TermWeight.Auto },
+            }.Validate("objective")
+        );
         Assert.NotEmpty(new ObjectiveOptions { LatentWeight = 0 }.Validate("objective"));
     }
 
     [Fact]
     public void What_is_needed_follows_from_the_space()
     {
-        static ObjectiveOptions Of(PreferenceSpace space, PixelEstimate? estimate = null) => new() { Preference = new() { Space = space, Estimate = estimate } };
+        static ObjectiveOptions Of(PreferenceSpace space, PixelEstimate? estimate = null) =>
+            new()
+            {
+                Preference = new() { Space = space, Estimate = estimate },
+            };
         Assert.False(Of(PreferenceSpace.Latent).NeedsDecoder);
         Assert.True(Of(PreferenceSpace.Features).NeedsDecoder);
         Assert.False(Of(PreferenceSpace.Both).NeedsImages);

@@ -22,7 +22,8 @@ public sealed class ReferenceTests
         var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, new JsonObject { ["_class_name"] = "DDIMScheduler" });
         float[] Predict(Func<Tensor, Tensor, Condition, Retouch.Diffusion.Prediction> predict) =>
-            predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels"))).Value.ToArray<float>();
+            predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels")))
+                .Value.ToArray<float>();
         var before = Predict(denoiser.Predict);
         using (var frozen = new FrozenReference(pipeline.CopyDenoiser()))
         {

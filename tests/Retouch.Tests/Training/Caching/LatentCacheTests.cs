@@ -29,7 +29,10 @@ public sealed class LatentCacheTests
         var source = Pictures();
         var plan = Plan(source);
         using var cache = Encode(source, autoencoder, onDisk ? folder.Path : null, withPixels);
-        using var pictures = new PictureBatches(new Prefetcher(plan, Loader(source), new PrefetchOptions { Workers = 1 }, TimeProvider.System), Device.Cpu);
+        using var pictures = new PictureBatches(
+            new Prefetcher(plan, Loader(source), new PrefetchOptions { Workers = 1 }, TimeProvider.System),
+            Device.Cpu
+        );
         // Two epochs but for their rests.
         for (var k = 0; k < 6; k++)
         {
@@ -81,14 +84,26 @@ public sealed class LatentCacheTests
             var revision = json["revision"]!.GetValue<int>();
             json["revision"] = revision - 1;
             File.WriteAllText(stored, json.ToJsonString());
-            Assert.Contains($"revision was {revision - 1} and is {revision}", Assert.Throws<InputException>(() => { RowStore.Open(place, key).Dispose(); }).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                $"revision was {revision - 1} and is {revision}",
+                Assert
+                    .Throws<InputException>(() =>
+                    {
+                        RowStore.Open(place, key).Dispose();
+                    })
+                    .Message,
+                StringComparison.Ordinal
+            );
             // Those that were not counted yet are of the first.
             json.Remove("revision");
             File.WriteAllText(stored, json.ToJsonString());
             if (revision == 1)
                 RowStore.Open(place, key).Dispose();
             else
-                Assert.Throws<InputException>(() => { RowStore.Open(place, key).Dispose(); });
+                Assert.Throws<InputException>(() =>
+                {
+                    RowStore.Open(place, key).Dispose();
+                });
         }
     }
 
@@ -133,7 +148,9 @@ public sealed class LatentCacheTests
     {
         using var golden = GoldenCase.Open("training_dit_lpl");
         var folder = golden.PathOf("autoencoder");
-        var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(golden.ReadObject(Path.Combine("autoencoder", "config.json")), "golden"));
+        var network = new AutoencoderKl(
+            AutoencoderKlConfig.FromJson(golden.ReadObject(Path.Combine("autoencoder", "config.json")), "golden")
+        );
         using var weights = SafetensorsFile.Open(Path.Combine(folder, "diffusion_pytorch_model.safetensors"));
         network.Load(weights, Device.Cpu, DType.Float32, "golden");
         return network;

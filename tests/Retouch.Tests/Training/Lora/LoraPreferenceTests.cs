@@ -22,9 +22,18 @@ public sealed class LoraPreferenceTests : IDisposable
 
     public LoraPreferenceTests()
     {
-        DegradedPairs.Write(new ProceduralScenes(2, 16, 9), new() { Degradation = Degradation.Blur, Size = 16 }, _folder["pairs"], CancellationToken.None);
+        DegradedPairs.Write(
+            new ProceduralScenes(2, 16, 9),
+            new() { Degradation = Degradation.Blur, Size = 16 },
+            _folder["pairs"],
+            CancellationToken.None
+        );
         // A denoiser with gates that are open: a fresh one gives attention no gradient.
-        using var first = TrainingRun.Start(TinyRun.Denoiser("{}", set: """{ "steps": 12, "optimiser.learningRate": 0.02, "averages": [] }"""), _folder["first"], TimeProvider.System);
+        using var first = TrainingRun.Start(
+            TinyRun.Denoiser("{}", set: """{ "steps": 12, "optimiser.learningRate": 0.02, "averages": [] }"""),
+            _folder["first"],
+            TimeProvider.System
+        );
         first.Train(new ProgressProbe(), CancellationToken.None);
     }
 
@@ -51,8 +60,10 @@ public sealed class LoraPreferenceTests : IDisposable
     public void The_reference_is_a_frozen_copys_to_the_bit_and_holds_no_tensor()
     {
         var none = Tensor.LiveCount;
-        long off, frozen;
-        KeyValuePair<string, double>[] expected, actual;
+        long off,
+            frozen;
+        KeyValuePair<string, double>[] expected,
+            actual;
         using (var task = Task(frozen: false))
         {
             off = Tensor.LiveCount - none;
@@ -81,30 +92,49 @@ public sealed class LoraPreferenceTests : IDisposable
         var formulation = FormulationFactory.FromSchedulerConfig(TinyRun.Denoiser("{}").Model.Scheduler!, "test");
         var level = formulation.LevelsAt([300, 700, 300, 700], Device.Cpu);
         var noisy = formulation.AddNoise(new Latent(Ops.Randn([4, 4, 4, 4], generator)), Ops.Randn([4, 4, 4, 4], generator), level);
-        return [.. task.Evaluate(noisy, new Condition(Tensor.From([1L, 2, 1, 2])), null, pairs: 2).Health.Select(static h => KeyValuePair.Create(h.Key, h.Value.Value))];
+        return
+        [
+            .. task.Evaluate(noisy, new Condition(Tensor.From([1L, 2, 1, 2])), null, pairs: 2)
+                .Health.Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)),
+        ];
     }
 
     private DenoiserTask Task(bool frozen)
     {
         var pipeline = LatentDiffusionPipeline.Load(_folder["first/model"], Device.Cpu);
-        return new DenoiserTask(pipeline, Options(), Device.Cpu, DType.Float32, reference: frozen ? new FrozenReference(pipeline.CopyDenoiser()) : null);
+        return new DenoiserTask(
+            pipeline,
+            Options(),
+            Device.Cpu,
+            DType.Float32,
+            reference: frozen ? new FrozenReference(pipeline.CopyDenoiser()) : null
+        );
     }
 
-    private TrainingOptions Options() => TinyRun.Denoiser("""{ "preference": { "beta": 500 } }""", set: $$"""
-        {
-          "data.sceneCount": null, "data.pairs": "{{_folder["pairs"]}}", "model": { "path": "{{_folder["first/model"]}}" }, "lora": { "rank": 2, "targets": ["all-linear"] },
-          "steps": 6, "optimiser.learningRate": 0.01
-        }
-        """);
+    private TrainingOptions Options() =>
+        TinyRun.Denoiser(
+            """{ "preference": { "beta": 500 } }""",
+            set: $$"""
+            {
+              "data.sceneCount": null, "data.pairs": "{{_folder["pairs"]}}", "model": { "path": "{{_folder[
+                "first/model"
+            ]}}" }, "lora": { "rank": 2, "targets": ["all-linear"] },
+              "steps": 6, "optimiser.learningRate": 0.01
+            }
+            """
+        );
 
     private void Train(TrainingOptions options, string name, int? stopAfter)
     {
         using var source = new CancellationTokenSource();
         using var run = TrainingRun.Start(options, _folder[name], TimeProvider.System);
-        run.Train(new ProgressProbe(p =>
-        {
-            if (p.Step == stopAfter)
-                source.Cancel();
-        }), source.Token);
+        run.Train(
+            new ProgressProbe(p =>
+            {
+                if (p.Step == stopAfter)
+                    source.Cancel();
+            }),
+            source.Token
+        );
     }
 }

@@ -20,18 +20,22 @@ namespace Retouch.Tests.Training.Lora;
 public sealed class LoraRunTests : IDisposable
 {
     private const string DiT = """
-        { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4, "num_layers": 2,
+        { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4,
+        "num_layers": 2,
           "sample_size": 4, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 1 }
         """;
 
     private const string UNet = """
-        { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16], "layers_per_block": 1,
-          "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "cross_attention_dim": 16,
+        { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16],
+        "layers_per_block": 1,
+          "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+          "cross_attention_dim": 16,
           "attention_head_dim": 2, "norm_num_groups": 4 }
         """;
 
     private const string PixArt = """
-        { "_class_name": "PixArtTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "cross_attention_dim": 16, "caption_channels": 16, "in_channels": 4, "out_channels": 8,
+        { "_class_name": "PixArtTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "cross_attention_dim": 16,
+        "caption_channels": 16, "in_channels": 4, "out_channels": 8,
           "num_layers": 2, "sample_size": 4, "patch_size": 2, "norm_num_groups": 1, "use_additional_conditions": false }
         """;
 
@@ -48,7 +52,12 @@ public sealed class LoraRunTests : IDisposable
     {
         Base(config);
         var before = Bytes(_folder["base"]);
-        var options = Options($$"""{ "lora": { "rank": 2, "alpha": 4, "targets": {{targets}} }, "model.checkpointActivations": {{(checkpoint ? "true" : "false")}} }""");
+        var options = Options(
+            $$"""
+            { "lora": { "rank": 2, "alpha": 4, "targets": {{targets}} },
+            "model.checkpointActivations": {{(checkpoint ? "true" : "false")}} }
+            """
+        );
         var whole = Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", 3));
         using (var resumed = TrainingRun.Resume(_folder["parts"], null, TimeProvider.System))
@@ -56,11 +65,18 @@ public sealed class LoraRunTests : IDisposable
         var (expected, actual) = (TinyRun.WeightFiles(whole.Run), TinyRun.WeightFiles(_folder["parts"]));
         // Five tensors files a checkpoint would be a copy of the denoiser; the models are one file each.
         string[] names = ["model", "model-average-0.5"];
-        foreach (var name in names.Select(static n => $"{n}/{LoraFile.Name}").Concat(new[] { "weights", "optimiser", "average-0.5" }.Select(static n => $"checkpoints/step-00000006/{n}.safetensors")))
+        foreach (
+            var name in names
+                .Select(static n => $"{n}/{LoraFile.Name}")
+                .Concat(new[] { "weights", "optimiser", "average-0.5" }.Select(static n => $"checkpoints/step-00000006/{n}.safetensors"))
+        )
             Assert.True(expected[name].AsSpan().SequenceEqual(actual[name]), $"{name} differs");
         Assert.Equal(TinyRun.Metrics(whole.Run), TinyRun.Metrics(_folder["parts"]));
         foreach (var name in names)
-            Assert.Equal([AdapterFolder.ConfigName, LoraFile.Name], Directory.EnumerateFileSystemEntries(Path.Combine(whole.Run, name)).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal(
+                [AdapterFolder.ConfigName, LoraFile.Name],
+                Directory.EnumerateFileSystemEntries(Path.Combine(whole.Run, name)).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+            );
         using (var weights = SafetensorsFile.Open(Path.Combine(new CheckpointStore(whole.Run).FolderOf(6), "weights.safetensors")))
             Assert.All(weights.Names, static n => Assert.Contains(".lora_", n, StringComparison.Ordinal));
         Assert.Equal(before, Bytes(_folder["base"]));
@@ -82,7 +98,9 @@ public sealed class LoraRunTests : IDisposable
         Assert.All(file.Names, n => Assert.StartsWith(component + ".", n, StringComparison.Ordinal));
     }
 
-    /// <summary>Fresh adapters change nothing, so the first loss is that of a run without them; a frozen network gets no gradient, and less is kept.</summary>
+    /// <summary>
+    /// Fresh adapters change nothing, so the first loss is that of a run without them; a frozen network gets no gradient, and less is kept.
+    /// </summary>
     [Fact]
     public void The_first_step_is_that_of_the_network_itself_and_takes_less()
     {
@@ -105,8 +123,15 @@ public sealed class LoraRunTests : IDisposable
     {
         Base(DiT);
         var first = Train(Options("""{ "lora.rank": 1 }"""), "first", null).Models[0];
-        var scheduler = """{ "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "sample" }""";
-        var second = Train(Options($$"""{ "lora.rank": 2, "model.path": "{{first}}", "model.scheduler": {{scheduler}} }"""), "second", null).Models[0];
+        var scheduler = """
+            { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+            "num_train_timesteps": 1000, "prediction_type": "sample" }
+            """;
+        var second = Train(
+            Options($$"""{ "lora.rank": 2, "model.path": "{{first}}", "model.scheduler": {{scheduler}} }"""),
+            "second",
+            null
+        ).Models[0];
         Assert.Equal(_folder["base"], AdapterFolder.RootOf(second));
         Assert.Equal([second, first], AdapterFolder.Stack(second).Select(static a => a.Folder));
         using var scope = TensorScope.Enter();
@@ -124,20 +149,46 @@ public sealed class LoraRunTests : IDisposable
     public void What_is_wrong_is_named()
     {
         Base(DiT);
-        Assert.Contains("No layer is called 'to_z'", Assert.Throws<UsageException>(() => TrainingRun.Start(Options("""{ "lora": { "targets": ["to_z"] } }"""), null, TimeProvider.System)).Message, StringComparison.Ordinal);
-        var error = Assert.Throws<UsageException>(() => Options("""{ "lora": { "rank": 0, "alpha": -1, "targets": ["all", "to_q", "to_q"] } }""").Validate());
+        Assert.Contains(
+            "No layer is called 'to_z'",
+            Assert
+                .Throws<UsageException>(() =>
+                    TrainingRun.Start(Options("""{ "lora": { "targets": ["to_z"] } }"""), null, TimeProvider.System)
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        var error = Assert.Throws<UsageException>(() =>
+            Options("""{ "lora": { "rank": 0, "alpha": -1, "targets": ["all", "to_q", "to_q"] } }""").Validate()
+        );
         foreach (var words in (string[])["lora.rank is 0", "lora.alpha is -1", "one is there twice", "beside all"])
             Assert.Contains(words, error.Message, StringComparison.Ordinal);
-        Assert.Contains("model.path", Assert.Throws<UsageException>(() => TinyRun.Denoiser(set: """{ "lora.rank": 2 }""").Validate()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "model.path",
+            Assert.Throws<UsageException>(() => TinyRun.Denoiser(set: """{ "lora.rank": 2 }""").Validate()).Message,
+            StringComparison.Ordinal
+        );
 
         var model = Train(Options("""{ "steps": 1, "lora.rank": 2 }"""), "run", null).Models[0];
-        Base(DiT.Replace("\"attention_head_dim\": 8", "\"attention_head_dim\": 12", StringComparison.Ordinal).Replace("\"num_layers\": 2", "\"num_layers\": 1", StringComparison.Ordinal), "other");
+        Base(
+            DiT.Replace("\"attention_head_dim\": 8", "\"attention_head_dim\": 12", StringComparison.Ordinal)
+                .Replace("\"num_layers\": 2", "\"num_layers\": 1", StringComparison.Ordinal),
+            "other"
+        );
         using var other = LatentDiffusionPipeline.Load(_folder["other"], Device.Cpu);
         var misfit = Assert.Throws<InputException>(() => other.Merge(model)).Message;
         // The block that is there has eight factors, seven of another width (B of no layer is [24, 2]); the one that is not has eight.
         Assert.Contains("16 problems", misfit, StringComparison.Ordinal);
-        Assert.Contains("no layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight", misfit, StringComparison.Ordinal);
-        Assert.Contains("wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], beside this network's layer it is [2, 24]", misfit, StringComparison.Ordinal);
+        Assert.Contains(
+            "no layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
+            misfit,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], beside this network's layer it is [2, 24]",
+            misfit,
+            StringComparison.Ordinal
+        );
 
         // Another base of the same shape is noticed, the same one in another type is not.
         using (var pipeline = LatentDiffusionPipeline.Load(_folder["base"], Device.Cpu))
@@ -186,7 +237,9 @@ public sealed class LoraRunTests : IDisposable
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
         var latents = Ops.Randn([2, 4, 4, 4], generator);
-        var condition = denoiser.TextWidth is { } width ? new Condition { Text = Ops.Randn([2, 5, width], generator) } : new Condition(Tensor.From([1L, 7]));
+        var condition = denoiser.TextWidth is { } width
+            ? new Condition { Text = Ops.Randn([2, 5, width], generator) }
+            : new Condition(Tensor.From([1L, 7]));
         return denoiser.Predict(latents, Tensor.From([100L, 700]), condition).Value.ToArray<float>();
     }
 
@@ -194,11 +247,17 @@ public sealed class LoraRunTests : IDisposable
 
     private static SortedDictionary<string, int> Bytes(string folder)
     {
-        var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(static f => f.EndsWith(".safetensors", StringComparison.Ordinal));
-        return new(files.ToDictionary(static f => f, static f => (int)File.ReadAllBytes(f).Aggregate(17u, static (h, b) => (h * 31) + b)), StringComparer.Ordinal);
+        var files = Directory
+            .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(static f => f.EndsWith(".safetensors", StringComparison.Ordinal));
+        return new(
+            files.ToDictionary(static f => f, static f => (int)File.ReadAllBytes(f).Aggregate(17u, static (h, b) => (h * 31) + b)),
+            StringComparer.Ordinal
+        );
     }
 
-    private string Loss(string run) => TinyRun.Metrics(_folder[run])[0].Split(", ").Single(static v => v.Contains("loss/total=", StringComparison.Ordinal));
+    private string Loss(string run) =>
+        TinyRun.Metrics(_folder[run])[0].Split(", ").Single(static v => v.Contains("loss/total=", StringComparison.Ordinal));
 
     /// <summary>A whole pipeline of random weights; none is zero, so that every adapter gets a gradient.</summary>
     private void Base(string config, string name = "base")
@@ -216,21 +275,32 @@ public sealed class LoraRunTests : IDisposable
         if (text is not null)
             TextPipelineFolder.Write(text);
         var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
-        var scheduler = JsonNode.Parse("""
-            { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "v_prediction" }
-            """)!.AsObject();
+        var scheduler = JsonNode
+            .Parse(
+                """
+                { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+                "num_train_timesteps": 1000, "prediction_type": "v_prediction" }
+                """
+            )!
+            .AsObject();
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler, null, text);
         pipeline.Save(_folder[name]);
     }
 
     private TrainingOptions Options(string set)
     {
-        var json = JsonNode.Parse("""
-            {
-              "seed": 5, "steps": 6, "objective": { "perceptual": { "weight": 1 } }, "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 3 },
-              "optimiser": { "learningRate": 0.01 }, "averages": [ { "decay": 0.5 } ], "samples": { "every": 3, "count": 2, "steps": 2, "guidance": 2 }, "checkpoints": { "every": 2 }
-            }
-            """)!.AsObject();
+        var json = JsonNode
+            .Parse(
+                """
+                {
+                  "seed": 5, "steps": 6, "objective": { "perceptual": { "weight": 1 } }, "data": { "sceneCount": 9, "size": 16 },
+                  "batch": { "size": 3 },
+                  "optimiser": { "learningRate": 0.01 }, "averages": [ { "decay": 0.5 } ], "samples": { "every": 3, "count": 2, "steps": 2,
+                  "guidance": 2 }, "checkpoints": { "every": 2 }
+                }
+                """
+            )!
+            .AsObject();
         json["model"] = new JsonObject { ["path"] = _folder["base"] };
         foreach (var (path, value) in JsonNode.Parse(set)!.AsObject())
             OptionsFile.Set(json, path, value?.DeepClone());

@@ -18,7 +18,12 @@ public sealed class OptionsFileTests : IDisposable
     [Fact]
     public void Unknown_options_are_all_named_with_what_was_meant()
     {
-        var message = Problems("""{ "stesp": 3, "objective": { "perceptual": { "treshold": 3 } }, "averages": [ {}, { "dekay": 0.9 } ], "model": { "config": { "any": 1 } }, "data": { "quux": 1 } }""");
+        var message = Problems(
+            """
+            { "stesp": 3, "objective": { "perceptual": { "treshold": 3 } }, "averages": [ {}, { "dekay": 0.9 } ],
+            "model": { "config": { "any": 1 } }, "data": { "quux": 1 } }
+            """
+        );
         Assert.Contains("test.json: unknown option 'stesp'. Did you mean 'steps'?", message);
         Assert.Contains("unknown option 'objective.perceptual.treshold'. Did you mean 'threshold'?", message);
         Assert.Contains("unknown option 'averages[1].dekay'. Did you mean 'decay'?", message);
@@ -28,14 +33,16 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_computed_from_options_is_no_option() => Assert.Contains("'objective.needsDecoder'", Problems("""{ "objective": { "needsDecoder": true } }"""));
+    public void What_is_computed_from_options_is_no_option() =>
+        Assert.Contains("'objective.needsDecoder'", Problems("""{ "objective": { "needsDecoder": true } }"""));
 
     [Theory]
     [InlineData("""{ "steps": "many" }""", "steps")]
     [InlineData("""{ "data": { "size": 1.5 } }""", "data.size")]
     [InlineData("""{ "data": { "crop": "middle" } }""", "data.crop")]
     [InlineData("""{ "model": null }""", "model")]
-    public void A_value_of_another_kind_is_named_by_its_path(string json, string path) => Assert.Contains($"the value at {path} cannot be used", Problems(json));
+    public void A_value_of_another_kind_is_named_by_its_path(string json, string path) =>
+        Assert.Contains($"the value at {path} cannot be used", Problems(json));
 
     [Fact]
     public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
@@ -53,8 +60,26 @@ public sealed class OptionsFileTests : IDisposable
     [Fact]
     public void All_problems_are_reported_at_once()
     {
-        var message = Problems("""{ "steps": 0, "precision": "int8", "batch": { "size": 0 }, "device": "abacus", "optimiser": { "clipNorm": "NaN" }, "data": { "flip": 2 } }""");
-        foreach (var part in new[] { "steps is 0", "precision is 'int8'", "batch.size is 0", "device: ", "clipNorm is NaN", "data.flip is 2", "model: give either", "objective is missing", "(8 problems)" })
+        var message = Problems(
+            """
+            { "steps": 0, "precision": "int8", "batch": { "size": 0 }, "device": "abacus", "optimiser": { "clipNorm": "NaN" },
+            "data": { "flip": 2 } }
+            """
+        );
+        foreach (
+            var part in new[]
+            {
+                "steps is 0",
+                "precision is 'int8'",
+                "batch.size is 0",
+                "device: ",
+                "clipNorm is NaN",
+                "data.flip is 2",
+                "model: give either",
+                "objective is missing",
+                "(8 problems)",
+            }
+        )
             Assert.Contains(part, message);
     }
 
@@ -119,8 +144,14 @@ public sealed class OptionsFileTests : IDisposable
         OptionsFile.Set(json, "optimiser.clipNorm", "null");
         OptionsFile.Set(json, "objective.perceptual.weight", "2.5");
         var options = OptionsFile.Bind<TrainingOptions>(json, "test");
-        Assert.Equal(("pictures", null, 2.5), (options.Data.Folder, options.Optimiser.ClipNorm, options.Objective!.Perceptual!.Weight.Fixed));
-        Assert.Contains("Lists are set as a whole", Assert.Throws<UsageException>(() => OptionsFile.Set(json, "averages.0.decay", "0.9")).Message);
+        Assert.Equal(
+            ("pictures", null, 2.5),
+            (options.Data.Folder, options.Optimiser.ClipNorm, options.Objective!.Perceptual!.Weight.Fixed)
+        );
+        Assert.Contains(
+            "Lists are set as a whole",
+            Assert.Throws<UsageException>(() => OptionsFile.Set(json, "averages.0.decay", "0.9")).Message
+        );
     }
 
     [Fact]
@@ -134,7 +165,10 @@ public sealed class OptionsFileTests : IDisposable
             foreach (var (name, property) in schema["properties"] as JsonObject ?? [])
             {
                 options++;
-                Assert.True(property is JsonObject o && o["description"]?.GetValue<string>().Length > 5, $"{path}{name} has no description");
+                Assert.True(
+                    property is JsonObject o && o["description"]?.GetValue<string>().Length > 5,
+                    $"{path}{name} has no description"
+                );
                 Walk(property, $"{path}{name}.");
             }
 

@@ -21,7 +21,12 @@ public sealed class PrecomputedReferenceTests : IDisposable
 
     public PrecomputedReferenceTests()
     {
-        DegradedPairs.Write(new ProceduralScenes(2, 16, 11), new() { Degradation = Degradation.Blur, Size = 16 }, _folder["pairs"], CancellationToken.None);
+        DegradedPairs.Write(
+            new ProceduralScenes(2, 16, 11),
+            new() { Degradation = Degradation.Blur, Size = 16 },
+            _folder["pairs"],
+            CancellationToken.None
+        );
         var scenes = new ProceduralScenes(4, 16, 5);
         for (var k = 0; k < scenes.Count; k++)
             PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], $"class{k % 2}", $"{k}.png"));
@@ -31,14 +36,15 @@ public sealed class PrecomputedReferenceTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    public static TheoryData<string, string, int, string?> Cells() => new()
-    {
-        { """{ "beta": 500 }""", "{}", 0, null },
-        { """{ "beta": 500, "space": "both", "noise": "separate", "reduction": "sum" }""", """{ "decodeBatch": 3 }""", 0, null },
-        { """{ "beta": 500, "space": "pixel", "estimate": "x0" }""", "{}", 0, null },
-        { """{ "beta": 50, "space": "features", "link": "ipo" }""", """{ "latentWeight": 0.3 }""", 3, null },
-        { """{ "beta": 500 }""", "{}", 0, Lora },
-    };
+    public static TheoryData<string, string, int, string?> Cells() =>
+        new()
+        {
+            { """{ "beta": 500 }""", "{}", 0, null },
+            { """{ "beta": 500, "space": "both", "noise": "separate", "reduction": "sum" }""", """{ "decodeBatch": 3 }""", 0, null },
+            { """{ "beta": 500, "space": "pixel", "estimate": "x0" }""", "{}", 0, null },
+            { """{ "beta": 50, "space": "features", "link": "ipo" }""", """{ "latentWeight": 0.3 }""", 3, null },
+            { """{ "beta": 500 }""", "{}", 0, Lora },
+        };
 
     [Theory]
     [MemberData(nameof(Cells))]
@@ -50,8 +56,19 @@ public sealed class PrecomputedReferenceTests : IDisposable
         foreach (var (name, bytes) in expected.Where(static f => f.Key.StartsWith("model", StringComparison.Ordinal)))
             Assert.True(bytes.AsSpan().SequenceEqual(actual[name]), $"{name} differs");
         // Of errors alone the drift cannot be known.
-        string[] Figures(string run) => [.. MetricsReader.Read(Path.Combine(_folder[run], "metrics.jsonl")).SelectMany(static r => r.Values
-            .Where(static v => !v.Key.StartsWith("time/", StringComparison.Ordinal) && !v.Key.StartsWith("memory/", StringComparison.Ordinal) && v.Key != "preference/drift").Select(v => $"{r.Step} {v.Key} {v.Value:R}"))];
+        string[] Figures(string run) =>
+            [
+                .. MetricsReader
+                    .Read(Path.Combine(_folder[run], "metrics.jsonl"))
+                    .SelectMany(static r =>
+                        r.Values.Where(static v =>
+                                !v.Key.StartsWith("time/", StringComparison.Ordinal)
+                                && !v.Key.StartsWith("memory/", StringComparison.Ordinal)
+                                && v.Key != "preference/drift"
+                            )
+                            .Select(v => $"{r.Step} {v.Key} {v.Value:R}")
+                    ),
+            ];
         Assert.Equal(Figures("live"), Figures("known"));
         Assert.Contains(Figures("known"), static f => f.Contains("/reference_winner", StringComparison.Ordinal));
         Assert.Contains("preference/drift", TinyRun.Metrics(_folder["live"])[0], StringComparison.Ordinal);
@@ -71,7 +88,12 @@ public sealed class PrecomputedReferenceTests : IDisposable
         });
         using (var run = TrainingRun.Start(Options(), _folder["parts"], TimeProvider.System))
             Assert.Throws<OperationCanceledException>(() => run.Train(probe, source.Token));
-        Assert.Contains(probe.Notes, n => n.StartsWith("Interrupted", StringComparison.Ordinal) && n.EndsWith($"--resume {_folder["parts"]}", StringComparison.Ordinal));
+        Assert.Contains(
+            probe.Notes,
+            n =>
+                n.StartsWith("Interrupted", StringComparison.Ordinal)
+                && n.EndsWith($"--resume {_folder["parts"]}", StringComparison.Ordinal)
+        );
         var again = new ProgressProbe();
         using (var run = TrainingRun.Resume(_folder["parts"], null, TimeProvider.System))
             run.Train(again, CancellationToken.None);
@@ -104,11 +126,17 @@ public sealed class PrecomputedReferenceTests : IDisposable
         Train(Options(set: Cached().ToJsonString()), "first-run");
         Assert.False(Directory.Exists(Path.Combine(_folder["first-run"], "reference")));
         var probe = new ProgressProbe();
-        Train(Options("""{ "beta": 7, "link": "hinge" }""", set: Cached("""{ "optimiser.learningRate": 0.001 }""").ToJsonString()), "other-beta", probe);
+        Train(
+            Options("""{ "beta": 7, "link": "hinge" }""", set: Cached("""{ "optimiser.learningRate": 0.001 }""").ToJsonString()),
+            "other-beta",
+            probe
+        );
         Assert.DoesNotContain(probe.Steps, static s => s.Unit == "reference step");
         var seed = Assert.Throws<InputException>(() => Train(Options(set: Cached("""{ "seed": 6 }""").ToJsonString()), "other-seed"));
         Assert.Contains("stale, it was made with something else: seed was 5 and is 6", seed.Message, StringComparison.Ordinal);
-        var space = Assert.Throws<InputException>(() => Train(Options("""{ "space": "pixel" }""", set: Cached().ToJsonString()), "other-space"));
+        var space = Assert.Throws<InputException>(() =>
+            Train(Options("""{ "space": "pixel" }""", set: Cached().ToJsonString()), "other-space")
+        );
         Assert.Contains("preference was", space.Message, StringComparison.Ordinal);
         var loser = Directory.EnumerateFiles(_folder["pairs/losers"], "*.png", SearchOption.AllDirectories).First();
         PictureFile.Save(Picture.Filled(16, 16, Rgb.White), loser);
@@ -122,18 +150,27 @@ public sealed class PrecomputedReferenceTests : IDisposable
         using var source = new CancellationTokenSource();
         using (var run = TrainingRun.Start(Options(), _folder["run"], TimeProvider.System))
         {
-            Assert.Throws<OperationCanceledException>(() => run.Train(new ProgressProbe(p =>
-            {
-                if (p.Unit == "step")
-                    source.Cancel();
-            }), source.Token));
+            Assert.Throws<OperationCanceledException>(() =>
+                run.Train(
+                    new ProgressProbe(p =>
+                    {
+                        if (p.Unit == "step")
+                            source.Cancel();
+                    }),
+                    source.Token
+                )
+            );
         }
 
         Train(TinyRun.Denoiser("{}", set: """{ "steps": 1, "optimiser.learningRate": 0.02, "averages": [] }"""), "other");
         Directory.Delete(_folder["first/model"], recursive: true);
         Directory.Move(_folder["other/model"], _folder["first/model"]);
         using var again = TrainingRun.Resume(_folder["run"], null, TimeProvider.System);
-        Assert.Contains("denoiser was", Assert.Throws<InputException>(() => again.Train(new ProgressProbe(), CancellationToken.None)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "denoiser was",
+            Assert.Throws<InputException>(() => again.Train(new ProgressProbe(), CancellationToken.None)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -155,14 +192,27 @@ public sealed class PrecomputedReferenceTests : IDisposable
         Assert.Null(live.Plan(CancellationToken.None).ReferenceSeconds);
     }
 
-    private TrainingOptions Options(string preference = """{ "beta": 500 }""", string reference = "precomputed", string objective = "{}", int extra = 0, string? lora = null, string set = "{}")
+    private TrainingOptions Options(
+        string preference = """{ "beta": 500 }""",
+        string reference = "precomputed",
+        string objective = "{}",
+        int extra = 0,
+        string? lora = null,
+        string set = "{}"
+    )
     {
         var terms = JsonNode.Parse(objective)!.AsObject();
         terms["preference"] = JsonNode.Parse(preference);
         terms["preference"]!["reference"] = reference;
-        var json = JsonNode.Parse($$"""
-            { "data.sceneCount": null, "data.pairs": "{{_folder["pairs"]}}", "model": { "path": "{{_folder["first/model"]}}" }, "steps": 6, "optimiser.learningRate": 0.01 }
-            """)!.AsObject();
+        var json = JsonNode
+            .Parse(
+                $$"""
+                { "data.sceneCount": null, "data.pairs": "{{_folder["pairs"]}}", "model": { "path": "{{_folder[
+                    "first/model"
+                ]}}" }, "steps": 6, "optimiser.learningRate": 0.01 }
+                """
+            )!
+            .AsObject();
         if (extra > 0)
             (json["batch.extra"], json["data.folder"]) = (extra, _folder["singles"]);
         if (lora is not null)

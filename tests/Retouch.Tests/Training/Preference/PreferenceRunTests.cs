@@ -16,12 +16,27 @@ public sealed class PreferenceRunTests : IDisposable
 {
     private const string DpoBoth = """{ "preference": { "space": "both", "beta": 200, "pixelWeight": 0.5 }, "decodeBatch": 3 }""";
     private const string SimpoLatent = """{ "preference": { "method": "simpo", "beta": 5, "noise": "separate" } }""";
-    private const string Composed = """{ "latentWeight": 0.3, "perceptual": { "weight": { "share": 0.2, "warmUp": 5 } }, "preference": { "space": "features", "beta": 50 } }""";
+    private const string Composed = """
+        {
+          "latentWeight": 0.3, "perceptual": { "weight": { "share": 0.2, "warmUp": 5 } },
+          "preference": { "space": "features", "beta": 50 }
+        }
+        """;
 
     private readonly TemporaryFolder folder = new();
 
     public PreferenceRunTests() =>
-        DegradedPairs.Write(new ProceduralScenes(2, 16, 13), new() { Degradation = Degradation.Blur, Size = 16, HoldOut = 4 }, folder["pairs"], CancellationToken.None);
+        DegradedPairs.Write(
+            new ProceduralScenes(2, 16, 13),
+            new()
+            {
+                Degradation = Degradation.Blur,
+                Size = 16,
+                HoldOut = 4,
+            },
+            folder["pairs"],
+            CancellationToken.None
+        );
 
     public void Dispose() => folder.Dispose();
 
@@ -37,7 +52,11 @@ public sealed class PreferenceRunTests : IDisposable
         using (var run = TrainingRun.Resume(folder["parts"], null, TimeProvider.System))
             run.Train(new ProgressProbe(), CancellationToken.None);
         var (a, b) = (TinyRun.WeightFiles(folder["whole"]), TinyRun.WeightFiles(folder["parts"]));
-        foreach (var name in a.Keys.Where(static k => k.StartsWith("model", StringComparison.Ordinal) || k.Contains("00000009", StringComparison.Ordinal)))
+        foreach (
+            var name in a.Keys.Where(static k =>
+                k.StartsWith("model", StringComparison.Ordinal) || k.Contains("00000009", StringComparison.Ordinal)
+            )
+        )
             Assert.True(a[name].AsSpan().SequenceEqual(b[name]), $"{name} differs");
         // The figures hold the reference's errors and the drift from it: the reference was built anew as it was.
         Assert.Equal(TinyRun.Metrics(folder["whole"]), TinyRun.Metrics(folder["parts"]));
@@ -46,7 +65,11 @@ public sealed class PreferenceRunTests : IDisposable
     [Fact]
     public void Dpo_starts_at_log_2_and_the_reference_stays()
     {
-        Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.01, "batch.accumulate": 1 }"""), "run", null);
+        Train(
+            Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.01, "batch.accumulate": 1 }"""),
+            "run",
+            null
+        );
         var records = MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl"));
         Assert.Equal(Math.Log(2), records[0].Find("loss/preference_latent/raw")!.Value, 1e-6);
         Assert.Equal(0.5, records[0].Find("preference_latent/accuracy"));
@@ -62,7 +85,14 @@ public sealed class PreferenceRunTests : IDisposable
     {
         foreach (var file in Directory.EnumerateFiles(folder["pairs/winners"], "*.png", SearchOption.AllDirectories))
             File.Copy(file, file.Replace("winners", "losers", StringComparison.Ordinal), overwrite: true);
-        Train(Options($$"""{ "preference": { "space": "both", "method": "simpo", "beta": 3, "noise": "{{noise}}" } }""", set: """{ "steps": 2, "conditioning.dropout": 0.5 }"""), "run", null);
+        Train(
+            Options(
+                $$"""{ "preference": { "space": "both", "method": "simpo", "beta": 3, "noise": "{{noise}}" } }""",
+                set: """{ "steps": 2, "conditioning.dropout": 0.5 }"""
+            ),
+            "run",
+            null
+        );
         foreach (var record in MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl")))
         {
             var difference = Math.Abs(record.Find("preference_latent/winner")!.Value - record.Find("preference_latent/loser")!.Value);
@@ -86,15 +116,25 @@ public sealed class PreferenceRunTests : IDisposable
     public void Winner_and_loser_both_worse_stop_the_run_and_the_good_checkpoint_stays()
     {
         var objective = """{ "preference": { "beta": 100, "divergence": { "bound": 0.5, "steps": 3 } } }""";
-        var options = Options(objective, set: """{ "steps": 60, "optimiser.learningRate": 0.3, "optimiser.clipNorm": null, "checkpoints": { "every": 1, "keep": 1 } }""");
+        var options = Options(
+            objective,
+            set: """{ "steps": 60, "optimiser.learningRate": 0.3, "optimiser.clipNorm": null, "checkpoints": { "every": 1, "keep": 1 } }"""
+        );
         using var run = TrainingRun.Start(options, folder["run"], TimeProvider.System);
         var stopped = Assert.Throws<DivergedException>(() => run.Train(new ProgressProbe(), CancellationToken.None));
         Assert.Equal(5, stopped.ExitCode);
         var records = MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl"));
-        Assert.All(records.TakeLast(3), static r => Assert.True(r.Find("preference_latent/winner_excess") > 0.5 && r.Find("preference_latent/loser_excess") > 0.5));
+        Assert.All(
+            records.TakeLast(3),
+            static r => Assert.True(r.Find("preference_latent/winner_excess") > 0.5 && r.Find("preference_latent/loser_excess") > 0.5)
+        );
         var kept = Assert.Single(new CheckpointStore(folder["run"]).Steps);
         Assert.Equal(records[^1].Step - 3, kept);
-        Assert.StartsWith($"Stopped after step {records[^1].Step}. Winners and losers have both got worse for 3 steps in a row", stopped.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"Stopped after step {records[^1].Step}. Winners and losers have both got worse for 3 steps in a row",
+            stopped.Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains($"--steps {kept}", stopped.Message);
         using var again = TrainingRun.Resume(folder["run"], kept, TimeProvider.System);
         Assert.True(Directory.Exists(again.Train(new ProgressProbe(), CancellationToken.None).Models[0]));
@@ -106,8 +146,18 @@ public sealed class PreferenceRunTests : IDisposable
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.003 }"""), "run", null);
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "steps": 1, "optimiser.learningRate": 1e-12 }"""), "start", null);
         using var scope = TensorScope.Enter();
-        PairMeasurement Of(string model) => PairMeasurement.Measure(
-            Path.Combine(folder[model], "model"), Path.Combine(folder["start"], "model"), PairFolder.Open(Path.Combine(folder["pairs"], "held-out.jsonl")), 16, 3, 1, Device.Cpu, TimeProvider.System, CancellationToken.None);
+        PairMeasurement Of(string model) =>
+            PairMeasurement.Measure(
+                Path.Combine(folder[model], "model"),
+                Path.Combine(folder["start"], "model"),
+                PairFolder.Open(Path.Combine(folder["pairs"], "held-out.jsonl")),
+                16,
+                3,
+                1,
+                Device.Cpu,
+                TimeProvider.System,
+                CancellationToken.None
+            );
         var same = Of("start");
         Assert.Equal((3, 3, 0.5, 0.5, 0.0), (same.Pairs, same.Draws, same.Latent.Accuracy, same.Pixel.Accuracy, same.Drift));
         Assert.Equal(same.Latent.ReferenceWinner, same.Latent.Winner);
@@ -116,18 +166,23 @@ public sealed class PreferenceRunTests : IDisposable
         Assert.True(trained.Drift > 0);
     }
 
-    public static TheoryData<string, string, string> Refused() => new()
-    {
-        { """{ "preference": {} }""", """{ "data.pairs": null, "data.sceneCount": 9 }""", "needs pairs" },
-        { """{ "latentWeight": 1 }""", "{}", "data.pairs is for objective.preference" },
-        { """{ "preference": {} }""", """{ "data.cacheLatents": true, "data.flip": 0 }""", "data.cacheLatents" },
-        { """{ "preference": {} }""", """{ "data.sceneSeed": 1 }""", "data.sceneCount and data.sceneSeed" },
-        { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra counts single samples" },
-        { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x" }""", "batch.extra" },
-        { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x", "batch.extra": 1, "data.buckets": { "step": 8 } }""", "which are of one size" },
-        { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term looks at single samples" },
-        { """{ "latentWeight": 1 }""", """{ "data.pairs": null, "data.pairConflicts": "keep" }""", "data.pairConflicts" },
-    };
+    public static TheoryData<string, string, string> Refused() =>
+        new()
+        {
+            { """{ "preference": {} }""", """{ "data.pairs": null, "data.sceneCount": 9 }""", "needs pairs" },
+            { """{ "latentWeight": 1 }""", "{}", "data.pairs is for objective.preference" },
+            { """{ "preference": {} }""", """{ "data.cacheLatents": true, "data.flip": 0 }""", "data.cacheLatents" },
+            { """{ "preference": {} }""", """{ "data.sceneSeed": 1 }""", "data.sceneCount and data.sceneSeed" },
+            { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra counts single samples" },
+            { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x" }""", "batch.extra" },
+            {
+                """{ "preference": {}, "latentWeight": 1 }""",
+                """{ "data.folder": "x", "batch.extra": 1, "data.buckets": { "step": 8 } }""",
+                "which are of one size"
+            },
+            { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term looks at single samples" },
+            { """{ "latentWeight": 1 }""", """{ "data.pairs": null, "data.pairConflicts": "keep" }""", "data.pairConflicts" },
+        };
 
     [Theory]
     [MemberData(nameof(Refused))]
@@ -157,10 +212,13 @@ public sealed class PreferenceRunTests : IDisposable
     {
         using var source = new CancellationTokenSource();
         using var run = TrainingRun.Start(options, folder[name], TimeProvider.System);
-        run.Train(new ProgressProbe(p =>
-        {
-            if (p.Step == stopAfter)
-                source.Cancel();
-        }), source.Token);
+        run.Train(
+            new ProgressProbe(p =>
+            {
+                if (p.Step == stopAfter)
+                    source.Cancel();
+            }),
+            source.Token
+        );
     }
 }

@@ -36,8 +36,13 @@ public sealed class PromptTrainingTests : IDisposable
         {
             var request = new PipelineSampling
             {
-                Seeds = [5], Width = 16, Height = 16, Steps = 4, Guidance = new(3),
-                Conditions = [encoders.Encoder.Encode([prompt]).Condition], Unconditional = encoders.Encoder.Encode([""]).Condition,
+                Seeds = [5],
+                Width = 16,
+                Height = 16,
+                Steps = 4,
+                Guidance = new(3),
+                Conditions = [encoders.Encoder.Encode([prompt]).Condition],
+                Unconditional = encoders.Encoder.Encode([""]).Condition,
             };
             return PipelineSampler.Sample(pipeline, request, Device.Cpu);
         }
@@ -45,7 +50,10 @@ public sealed class PromptTrainingTests : IDisposable
         Assert.Equal(Draw("a red ball")[0].Pixels.ToArray(), Draw("a red ball")[0].Pixels.ToArray());
         Assert.NotEqual(Draw("a red ball")[0].Pixels.ToArray(), Draw("two trees")[0].Pixels.ToArray());
         Assert.True(File.Exists(Path.Combine(model, "tokenizer", "vocab.json")));
-        Assert.Equal(File.ReadAllBytes(PathOf("text/text_encoder/model.safetensors")), File.ReadAllBytes(Path.Combine(model, "text_encoder", "model.safetensors")));
+        Assert.Equal(
+            File.ReadAllBytes(PathOf("text/text_encoder/model.safetensors")),
+            File.ReadAllBytes(Path.Combine(model, "text_encoder", "model.safetensors"))
+        );
     }
 
     [Fact]
@@ -88,39 +96,74 @@ public sealed class PromptTrainingTests : IDisposable
     {
         var cache = new JsonObject { ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true };
         var first = Train(Options(cache), "first");
-        var files = Directory.GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).ToDictionary(static f => f, File.GetLastWriteTimeUtc);
+        var files = Directory
+            .GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories)
+            .Order(StringComparer.Ordinal)
+            .ToDictionary(static f => f, File.GetLastWriteTimeUtc);
         Assert.NotEmpty(files);
         // Its autoencoder was written anew, in another order.
-        var post = Options(new JsonObject
-        {
-            ["model.config"] = null, ["model.autoencoder"] = null, ["model.promptsFrom"] = null, ["model.path"] = first.Models[0], ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true,
-        });
+        var post = Options(
+            new JsonObject
+            {
+                ["model.config"] = null,
+                ["model.autoencoder"] = null,
+                ["model.promptsFrom"] = null,
+                ["model.path"] = first.Models[0],
+                ["data.cache"] = PathOf("cache"),
+                ["data.cacheLatents"] = true,
+            }
+        );
         Assert.Equal(6, Train(post, "second").Steps);
-        Assert.Equal(files, Directory.GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).ToDictionary(static f => f, File.GetLastWriteTimeUtc));
+        Assert.Equal(
+            files,
+            Directory
+                .GetFiles(PathOf("cache"), "*", SearchOption.AllDirectories)
+                .Order(StringComparer.Ordinal)
+                .ToDictionary(static f => f, File.GetLastWriteTimeUtc)
+        );
     }
 
     [Fact]
     public void Single_samples_beside_pairs_have_captions_of_their_own()
     {
-        DegradedPairs.Write(new ProceduralScenes(2, 16, 6), new() { Degradation = Degradation.Blur, Size = 16 }, PathOf("pairs"), CancellationToken.None);
+        DegradedPairs.Write(
+            new ProceduralScenes(2, 16, 6),
+            new() { Degradation = Degradation.Blur, Size = 16 },
+            PathOf("pairs"),
+            CancellationToken.None
+        );
         var singles = Directory.CreateDirectory(PathOf("singles")).FullName;
         for (var k = 0; k < 3; k++)
         {
-            File.WriteAllBytes(Path.Combine(singles, $"{k}.png"), PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)(60 * k), 0, 0)), PictureFormat.Png));
+            File.WriteAllBytes(
+                Path.Combine(singles, $"{k}.png"),
+                PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)(60 * k), 0, 0)), PictureFormat.Png)
+            );
             File.WriteAllText(Path.Combine(singles, $"{k}.txt"), $"nothing but red, number {k}");
         }
 
-        var options = Options(new JsonObject
-        {
-            ["objective"] = new JsonObject { ["latentWeight"] = 0.5, ["preference"] = new JsonObject() }, ["batch"] = new JsonObject { ["size"] = 2, ["extra"] = 2 },
-            ["data"] = new JsonObject { ["pairs"] = PathOf("pairs"), ["folder"] = singles, ["size"] = 16, ["cache"] = PathOf("cache") }, ["conditioning.dropout"] = 0,
-        });
+        var options = Options(
+            new JsonObject
+            {
+                ["objective"] = new JsonObject { ["latentWeight"] = 0.5, ["preference"] = new JsonObject() },
+                ["batch"] = new JsonObject { ["size"] = 2, ["extra"] = 2 },
+                ["data"] = new JsonObject
+                {
+                    ["pairs"] = PathOf("pairs"),
+                    ["folder"] = singles,
+                    ["size"] = 16,
+                    ["cache"] = PathOf("cache"),
+                },
+                ["conditioning.dropout"] = 0,
+            }
+        );
         Assert.Equal(6, Train(options, "run").Steps);
         using var again = TrainingRun.Start(options, null, TimeProvider.System);
         using var silent = new ProgressProbe();
         Assert.Equal(Captions(PathOf("pairs/metadata.jsonl")) + 3, again.FillCache(silent, default).Captions);
 
-        static int Captions(string file) => File.ReadLines(file).Select(static l => (string)JsonNode.Parse(l)!["caption"]!).Distinct(StringComparer.Ordinal).Count();
+        static int Captions(string file) =>
+            File.ReadLines(file).Select(static l => (string)JsonNode.Parse(l)!["caption"]!).Distinct(StringComparer.Ordinal).Count();
     }
 
     [Theory]
@@ -134,7 +177,10 @@ public sealed class PromptTrainingTests : IDisposable
         {
             var (width, height) = k % 2 == 0 ? (64, 16) : (16, 64);
             foreach (var (name, level) in new[] { ("winner", 90), ("loser", 70) })
-                PictureFile.Save(Picture.Filled(width, height, new Rgb((byte)(level + (10 * k)), 40, 0)), Path.Combine(pairs, $"{name}-{k}.png"));
+                PictureFile.Save(
+                    Picture.Filled(width, height, new Rgb((byte)(level + (10 * k)), 40, 0)),
+                    Path.Combine(pairs, $"{name}-{k}.png")
+                );
             lines.Add($$"""{ "winner": "winner-{{k}}.png", "loser": "loser-{{k}}.png", "caption": "number {{k}}" }""");
         }
 
@@ -142,11 +188,26 @@ public sealed class PromptTrainingTests : IDisposable
         PictureFile.Save(Picture.Filled(64, 64, Rgb.White), Path.Combine(pairs, "loser-7.png"));
         File.WriteAllLines(Path.Combine(pairs, "metadata.jsonl"), lines);
         var preference = new JsonObject { ["space"] = "both", ["reference"] = reference };
-        var options = Options(new JsonObject
-        {
-            ["objective"] = new JsonObject { ["preference"] = preference }, ["batch"] = new JsonObject { ["size"] = 2 }, ["samples.every"] = 0,
-            ["data"] = new JsonObject { ["pairs"] = pairs, ["size"] = 16, ["maxBadShare"] = 0.2, ["buckets"] = new JsonObject { ["step"] = 8, ["minSide"] = 8, ["maxSide"] = 32 } },
-        });
+        var options = Options(
+            new JsonObject
+            {
+                ["objective"] = new JsonObject { ["preference"] = preference },
+                ["batch"] = new JsonObject { ["size"] = 2 },
+                ["samples.every"] = 0,
+                ["data"] = new JsonObject
+                {
+                    ["pairs"] = pairs,
+                    ["size"] = 16,
+                    ["maxBadShare"] = 0.2,
+                    ["buckets"] = new JsonObject
+                    {
+                        ["step"] = 8,
+                        ["minSide"] = 8,
+                        ["maxSide"] = 32,
+                    },
+                },
+            }
+        );
         var outcome = Train(options, reference);
         Assert.Equal((6, 1), ((int)outcome.Steps, outcome.Quarantined));
         Assert.Contains("of another shape", File.ReadAllText(Path.Combine(outcome.Run, "quarantine.jsonl")), StringComparison.Ordinal);
@@ -157,9 +218,17 @@ public sealed class PromptTrainingTests : IDisposable
     {
         var data = Directory.CreateDirectory(PathOf("data")).FullName;
         for (var k = 0; k < 4; k++)
-            File.WriteAllBytes(Path.Combine(data, $"{k}.png"), PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)k, 0, 0)), PictureFormat.Png));
+            File.WriteAllBytes(
+                Path.Combine(data, $"{k}.png"),
+                PictureFile.Encode(Picture.Filled(16, 16, new Rgb((byte)k, 0, 0)), PictureFormat.Png)
+            );
         File.WriteAllText(Path.Combine(data, "2.txt"), "a picture");
-        var options = Options(new JsonObject { ["data"] = new JsonObject { ["folder"] = data, ["size"] = 16 } });
+        var options = Options(
+            new JsonObject
+            {
+                ["data"] = new JsonObject { ["folder"] = data, ["size"] = 16 },
+            }
+        );
         var error = Assert.Throws<InputException>(() => TrainingRun.Start(options, PathOf("run"), TimeProvider.System));
         Assert.Contains("3 of 4 pictures have no caption", error.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(PathOf("run")));
@@ -168,33 +237,51 @@ public sealed class PromptTrainingTests : IDisposable
     [Fact]
     public void A_denoiser_that_takes_prompts_needs_encoders_that_fit_it()
     {
-        var error = Assert.Throws<UsageException>(() => TrainingRun.Start(Options(new JsonObject { ["model.promptsFrom"] = null }), null, TimeProvider.System));
+        var error = Assert.Throws<UsageException>(() =>
+            TrainingRun.Start(Options(new JsonObject { ["model.promptsFrom"] = null }), null, TimeProvider.System)
+        );
         Assert.Contains("model.promptsFrom", error.Message, StringComparison.Ordinal);
         var wide = Options(new JsonObject { ["model.config"] = Network(TextPipelineFolder.Width * 2) });
-        Assert.Contains("they do not belong together", Assert.Throws<InputException>(() => Train(wide, "wide")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "they do not belong together",
+            Assert.Throws<InputException>(() => Train(wide, "wide")).Message,
+            StringComparison.Ordinal
+        );
     }
 
-    private static JsonObject Network(int width) => JsonNode.Parse($$"""
-        { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8, 16], "layers_per_block": 1,
-          "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "cross_attention_dim": {{width}},
-          "attention_head_dim": 2, "norm_num_groups": 4 }
-        """)!.AsObject();
+    private static JsonObject Network(int width) =>
+        JsonNode
+            .Parse(
+                $$"""
+                { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8,
+                16], "layers_per_block": 1,
+                  "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+                  "cross_attention_dim": {{width}},
+                  "attention_head_dim": 2, "norm_num_groups": 4 }
+                """
+            )!
+            .AsObject();
 
     private string PathOf(string name) => Path.Combine(_folder.Path, name);
 
     private TrainingOptions Options(JsonObject? set = null)
     {
         using var golden = GoldenCase.Open("training_dit_lpl");
-        var json = JsonNode.Parse("""
-            {
-              "task": "denoiser", "seed": 5, "steps": 6,
-              "model": { "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-                "prediction_type": "epsilon" } },
-              "objective": { "perceptual": { "weight": 1 } },
-              "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 3 }, "averages": [ { "decay": 0.9 } ],
-              "samples": { "every": 3, "count": 2, "steps": 2, "guidance": 2 }, "checkpoints": { "every": 2 }
-            }
-            """)!.AsObject();
+        var json = JsonNode
+            .Parse(
+                """
+                {
+                  "task": "denoiser", "seed": 5, "steps": 6,
+                  "model": { "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+                  "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+                    "prediction_type": "epsilon" } },
+                  "objective": { "perceptual": { "weight": 1 } },
+                  "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 3 }, "averages": [ { "decay": 0.9 } ],
+                  "samples": { "every": 3, "count": 2, "steps": 2, "guidance": 2 }, "checkpoints": { "every": 2 }
+                }
+                """
+            )!
+            .AsObject();
         json["model"]!["config"] = Network(TextPipelineFolder.Width);
         json["model"]!["autoencoder"] = golden.PathOf("autoencoder");
         json["model"]!["promptsFrom"] = PathOf("text");

@@ -107,13 +107,27 @@ public sealed class CheckpointStoreTests : IDisposable
     public void A_failure_leaves_the_earlier_ones_and_no_debris()
     {
         Write(2, 1);
-        foreach (var failure in new Exception[] { new IOException("No space left on device"), new EnvironmentException("Cannot write 'a.bin': No space left on device") })
-        {
-            var message = Assert.Throws<EnvironmentException>(() => store.Write(State(4), 1, path =>
+        foreach (
+            var failure in new Exception[]
             {
-                File.WriteAllText(Path.Combine(path, "a.bin"), "half");
-                throw failure;
-            })).Message;
+                new IOException("No space left on device"),
+                new EnvironmentException("Cannot write 'a.bin': No space left on device"),
+            }
+        )
+        {
+            var message = Assert
+                .Throws<EnvironmentException>(() =>
+                    store.Write(
+                        State(4),
+                        1,
+                        path =>
+                        {
+                            File.WriteAllText(Path.Combine(path, "a.bin"), "half");
+                            throw failure;
+                        }
+                    )
+                )
+                .Message;
             Assert.Contains("step 4", message);
             Assert.Contains("No space left", message);
             Assert.Contains("--resume", message);
@@ -124,7 +138,13 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     private static TrainingState State(long step) =>
-        new() { Step = step, Cursor = new DataCursor(3, (int)step), Seconds = 1.5, Task = new System.Text.Json.Nodes.JsonObject { ["evaluations"] = 7 } };
+        new()
+        {
+            Step = step,
+            Cursor = new DataCursor(3, (int)step),
+            Seconds = 1.5,
+            Task = new System.Text.Json.Nodes.JsonObject { ["evaluations"] = 7 },
+        };
 
     private static void Damage(string path, string how)
     {
@@ -138,21 +158,43 @@ public sealed class CheckpointStoreTests : IDisposable
 
         switch (how)
         {
-            case "byte": File.WriteAllText(data, "x" + File.ReadAllText(data)[1..]); break;
-            case "cut": File.WriteAllText(data, File.ReadAllText(data)[..^1]); break;
-            case "file": File.Delete(data); break;
-            case "state": File.Delete(state); break;
-            case "half a state": File.WriteAllText(state, File.ReadAllText(state)[..40]); break;
-            case "another version": Replace("\"version\": 1", "\"version\": 2"); break;
-            case "another step": Replace("\"step\": 4", "\"step\": 5"); break;
-            case "no files named": Replace("\"files\"", "\"fails\""); break;
-            default: throw new ArgumentException(how);
+            case "byte":
+                File.WriteAllText(data, "x" + File.ReadAllText(data)[1..]);
+                break;
+            case "cut":
+                File.WriteAllText(data, File.ReadAllText(data)[..^1]);
+                break;
+            case "file":
+                File.Delete(data);
+                break;
+            case "state":
+                File.Delete(state);
+                break;
+            case "half a state":
+                File.WriteAllText(state, File.ReadAllText(state)[..40]);
+                break;
+            case "another version":
+                Replace("\"version\": 1", "\"version\": 2");
+                break;
+            case "another step":
+                Replace("\"step\": 4", "\"step\": 5");
+                break;
+            case "no files named":
+                Replace("\"files\"", "\"fails\"");
+                break;
+            default:
+                throw new ArgumentException(how);
         }
     }
 
-    private void Write(long step, int keep) => store.Write(State(step), keep, path =>
-    {
-        File.WriteAllText(Path.Combine(path, "a.bin"), $"first file of {step}");
-        File.WriteAllText(Path.Combine(path, "b.bin"), $"second file of {step}");
-    });
+    private void Write(long step, int keep) =>
+        store.Write(
+            State(step),
+            keep,
+            path =>
+            {
+                File.WriteAllText(Path.Combine(path, "a.bin"), $"first file of {step}");
+                File.WriteAllText(Path.Combine(path, "b.bin"), $"second file of {step}");
+            }
+        );
 }

@@ -6,9 +6,7 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
     private TimeSpan elapsed;
 
     public ManualTime()
-        : this(new DateTimeOffset(2026, 1, 2, 3, 4, 5, 250, TimeSpan.Zero))
-    {
-    }
+        : this(new DateTimeOffset(2026, 1, 2, 3, 4, 5, 250, TimeSpan.Zero)) { }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 

@@ -22,7 +22,8 @@ public sealed class MetricsLogTests : IDisposable
 
         Assert.Equal(
             "{\"step\":1,\"time\":1767323045.25,\"loss/latent\":0.5,\"grad \\\"norm\\\"\":-2E-09}\n{\"step\":2,\"time\":1767323046.75}\n",
-            ReadText());
+            ReadText()
+        );
     }
 
     [Fact]
@@ -60,9 +61,7 @@ public sealed class MetricsLogTests : IDisposable
     public void Resume_WithEveryRecordKept_CutsOnlyTheTornLine()
     {
         File.WriteAllText(FilePath, "{\"step\":1,\"time\":1}\n{\"step\":2,\"time\":");
-        using (var log = MetricsLog.Resume(FilePath, 9, time))
-        {
-        }
+        using (var log = MetricsLog.Resume(FilePath, 9, time)) { }
 
         Assert.Equal("{\"step\":1,\"time\":1}\n", ReadText());
     }

@@ -22,24 +22,35 @@ public sealed class ProgressTests : IDisposable
         }
 
         Assert.Equal(
-            ["step 1/20 (5.0 %)", "step 6/20 (30 %)  1.0 s/step  14.0 s left", "step 11/20 (55 %)  1.0 s/step  9.0 s left",
-                "step 16/20 (80 %)  1.0 s/step  4.0 s left", "step 20/20 (100 %)  1.0 s/step"],
-            Lines);
+            [
+                "step 1/20 (5.0 %)",
+                "step 6/20 (30 %)  1.0 s/step  14.0 s left",
+                "step 11/20 (55 %)  1.0 s/step  9.0 s left",
+                "step 16/20 (80 %)  1.0 s/step  4.0 s left",
+                "step 20/20 (100 %)  1.0 s/step",
+            ],
+            Lines
+        );
     }
 
     [Fact]
     public void PlainLines_ShowLossesWithSharesAndMemory_WithoutEscapeCodes()
     {
         using var line = new PlainProgressLine(writer, time, TimeSpan.FromSeconds(5));
-        line.Report(new(1200, 10000)
-        {
-            Loss = 0.41234,
-            Terms = [new("latent", 0.33, 0.8), new("lpl", 0.08234, 0.2)],
-            MemoryBytes = 3L << 30,
-        });
+        line.Report(
+            new(1200, 10000)
+            {
+                Loss = 0.41234,
+                Terms = [new("latent", 0.33, 0.8), new("lpl", 0.08234, 0.2)],
+                MemoryBytes = 3L << 30,
+            }
+        );
         line.Note("checkpoint written");
 
-        Assert.Equal(["step 1,200/10,000 (12 %)  loss 0.4123 = latent 0.3300 (80 %) + lpl 0.08234 (20 %)  3.0 GiB", "checkpoint written"], Lines);
+        Assert.Equal(
+            ["step 1,200/10,000 (12 %)  loss 0.4123 = latent 0.3300 (80 %) + lpl 0.08234 (20 %)  3.0 GiB", "checkpoint written"],
+            Lines
+        );
         Assert.DoesNotContain('\e', writer.ToString());
     }
 

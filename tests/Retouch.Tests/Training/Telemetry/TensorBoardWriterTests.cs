@@ -83,9 +83,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     [Fact]
     public void AResumedRun_WritesAFileOfItsOwn_ThatVoidsWhatCameAfterItsStep()
     {
-        using (TensorBoardWriter.Create(folder.Path, time))
-        {
-        }
+        using (TensorBoardWriter.Create(folder.Path, time)) { }
 
         string path;
         using (var writer = TensorBoardWriter.Create(folder.Path, time, resumedStep: 40))
@@ -147,20 +145,26 @@ public sealed class TensorBoardWriterTests : IDisposable
             using var input = new CodedInputStream(bytes);
             while (input.ReadTag() is var tag and not 0)
             {
-                message.fields.Add((WireFormat.GetTagFieldNumber(tag), WireFormat.GetTagWireType(tag) switch
-                {
-                    WireFormat.WireType.Varint => input.ReadInt64(),
-                    WireFormat.WireType.Fixed64 => input.ReadDouble(),
-                    WireFormat.WireType.Fixed32 => input.ReadFloat(),
-                    WireFormat.WireType.LengthDelimited => input.ReadBytes().ToByteArray(),
-                    var other => throw new InvalidDataException(other.ToString()),
-                }));
+                message.fields.Add(
+                    (
+                        WireFormat.GetTagFieldNumber(tag),
+                        WireFormat.GetTagWireType(tag) switch
+                        {
+                            WireFormat.WireType.Varint => input.ReadInt64(),
+                            WireFormat.WireType.Fixed64 => input.ReadDouble(),
+                            WireFormat.WireType.Fixed32 => input.ReadFloat(),
+                            WireFormat.WireType.LengthDelimited => input.ReadBytes().ToByteArray(),
+                            var other => throw new InvalidDataException(other.ToString()),
+                        }
+                    )
+                );
             }
 
             return message;
         }
 
-        public IEnumerable<Message> Children(int field) => fields.Where(item => item.Field == field).Select(item => Parse((byte[])item.Value));
+        public IEnumerable<Message> Children(int field) =>
+            fields.Where(item => item.Field == field).Select(item => Parse((byte[])item.Value));
 
         public Message Child(int field) => Assert.Single(Children(field));
 

@@ -1,0 +1,110 @@
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+using Retouch.Core.Json;
+using Retouch.Denoisers;
+using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.UNet;
+using Retouch.Diffusion;
+using Retouch.Pipelines.Lora;
+using Retouch.Torch;
+
+namespace Retouch.Pipelines.Diffusers;
+
+public sealed partial class LatentDiffusionPipeline
+{
+    /// <summary>Reads a pipeline; from a folder of adapters, the model that they belong to, with them merged.</summary>
+    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters (<see cref="AdapterFolder"/>).</param>
+    /// <param name="device">Where the weights go.</param>
+    /// <param name="dtype">Type of the denoiser's weights; null keeps the stored one.</param>
+    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="autoencoderType">Type of the autoencoder's weights; null keeps the stored one.</param>
+    /// <exception cref="InputException">Files are missing, broken or do not fit each other: all that is missing is named at
+    /// once.</exception>
+    public static LatentDiffusionPipeline Load(
+        string folder,
+        Device device,
+        DType? dtype = DType.Float32,
+        string? variant = null,
+        DType? autoencoderType = DType.Float32
+    )
+    {
+        AtomicFolder.Recover(folder);
+        if (AdapterFolder.Stack(folder) is { Count: > 0 } stack)
+            return LoadAdapted(stack, device, dtype, variant, autoencoderType);
+        var denoiserFolder = PipelineLayout.Check(folder);
+        var index = PipelineIndex.Read(folder);
+        var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", PipelineLayout.SchedulerName));
+        var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, autoencoderType, variant);
+        try
+        {
+            var denoiser = LoadAs<IDenoiser>(Path.Combine(folder, denoiserFolder), device, dtype, variant);
+            try
+            {
+                return new LatentDiffusionPipeline(
+                    autoencoder,
+                    denoiser,
+                    denoiserFolder,
+                    index,
+                    scheduler,
+                    Path.GetFullPath(folder),
+                    Path.GetFullPath(folder)
+                );
+            }
+            catch
+            {
+                denoiser.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            autoencoder.Dispose();
+            throw;
+        }
+    }
+
+    private static LatentDiffusionPipeline LoadAdapted(
+        IReadOnlyList<AdapterFolder> stack,
+        Device device,
+        DType? dtype,
+        string? variant,
+        DType? autoencoderType
+    )
+    {
+        var pipeline = Load(stack[^1].Base, device, dtype, variant, autoencoderType);
+        try
+        {
+            foreach (var adapters in stack.Reverse())
+            {
+                if (adapters.Sample is { } sample && !BaseSample.Fits(sample, pipeline.Denoiser.Parameters))
+                    pipeline._warnings.Add(
+                        $"The adapters '{adapters.Folder}' were trained on other weights than '{adapters.Base}' holds now; what "
+                            + $"comes out may be poor."
+                    );
+                pipeline.Merge(adapters.Folder);
+                pipeline.SchedulerConfig = adapters.Scheduler ?? pipeline.SchedulerConfig;
+            }
+
+            return pipeline;
+        }
+        catch
+        {
+            pipeline.Dispose();
+            throw;
+        }
+    }
+
+    private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant)
+    {
+        var component = ComponentFolder.Load(folder, device, dtype, variant);
+        if (component.Network is T)
+            return component;
+        var name = component.ClassName;
+        component.Dispose();
+        throw new InputException(
+            $"'{folder}' holds a {name}, where {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} belongs."
+        );
+    }
+}
