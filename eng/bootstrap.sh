@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 say() { printf 'retouch: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 4; }
 
-# quietly WHAT COMMAND...: says what is done, keeps the output in artifacts/log, shows it only when the command fails.
+# quietly WHAT COMMAND...: says what is done, keeps the output in artifacts/log, shows it only when the command fails; warnings are shown in any case.
 # The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
 quietly() {
   local what=$1 log=$root/artifacts/log/${1//[^a-zA-Z0-9]/-}.log status=0 started=$SECONDS
@@ -21,6 +21,7 @@ quietly() {
     say "$what failed (exit code $status); the log above is kept in $log"
     return $status
   fi
+  grep '^[a-z-]*: warning: ' "$log" >&2 || true
   say "$what: done in $((SECONDS - started)) s"
 }
 

@@ -31,17 +31,34 @@ fi
 command -v cmake >/dev/null || fail "cmake is missing; install the packages cmake, ninja-build and g++"
 
 torch_version() {
-  local include header
+  local include header number numbers=()
   for include in ${libtorch:+"$libtorch/include"} /usr/include; do
-    header=$include/torch/csrc/api/include/torch/version.h
-    if [[ -f $header ]]; then
-      sed -n 's/^#define TORCH_VERSION[[:space:]]\+"\(.*\)"/\1/p' "$header" | head -n 1
-      return
-    fi
+    # The file that holds the numbers moved to torch/headeronly.
+    for header in "$include"/torch/headeronly/version.h "$include"/torch/csrc/api/include/torch/version.h; do
+      [[ -f $header ]] || continue
+      numbers=()
+      for number in MAJOR MINOR PATCH; do
+        numbers+=("$(sed -n "s/^#define TORCH_VERSION_$number[[:space:]]\+\([0-9]\+\).*/\1/p" "$header" | head -n 1)")
+      done
+      [[ -z ${numbers[0]} ]] || { (IFS=. && echo "${numbers[*]}"); return; }
+    done
     # The folder that was asked for decides; the system's own headers say nothing about it.
     [[ -z $libtorch ]] || break
   done
   [[ -z $libtorch || ! -f $libtorch/build-version ]] || cat "$libtorch/build-version"
+}
+
+# Says so where the suites have not passed with this version of libtorch: it is older or newer than those that native/torch/versions.h names.
+warn_of_version() {
+  local version=$1 oldest newest
+  oldest=$(sed -n 's/^#define RETOUCH_TORCH_OLDEST "\(.*\)"/\1/p' "$root/native/torch/versions.h")
+  newest=$(sed -n 's/^#define RETOUCH_TORCH_NEWEST "\(.*\)"/\1/p' "$root/native/torch/versions.h")
+  [[ -n $version ]] || { say "warning: the headers of libtorch name no version; trying (tested: $oldest to $newest)"; return; }
+  local minor=${version#*.}
+  minor=${version%%.*}.${minor%%.*}
+  if [[ $(printf '%s\n' "$oldest" "$minor" "$newest" | sort -V | sed -n 2p) != "$minor" ]]; then
+    say "warning: libtorch $version is not among the versions that Retouch was tested with ($oldest to $newest); trying"
+  fi
 }
 
 # What the part is built against: a change of it makes another key.
@@ -81,6 +98,7 @@ build() {
   # One build folder a libtorch, so that a change of a source file recompiles that file only.
   work=$root/artifacts/native/build/$part-$(printf '%s' "$(against "$part")" | sha256sum | cut -c 1-8)
   say "building $part against $(against "$part")"
+  [[ $part != torch ]] || warn_of_version "$(torch_version)"
   local options=(-S "$root/native/$part" -B "$work" -DCMAKE_BUILD_TYPE=Release)
   command -v ninja >/dev/null && options+=(-G Ninja)
   [[ $part == torch && -n $libtorch ]] && options+=("-DRETOUCH_LIBTORCH=$libtorch")

@@ -1,21 +1,20 @@
 // Convolutions whose weights are frozen, as in a decoder that a loss looks through. The gradient of the input needs the weights alone, so
 // the input is not kept; libtorch's convolution keeps it whatever the weights require.
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
-#include <torch/version.h>
 
 #include <cstring>
 
 #include "internal.h"
 #include "simd.h"
+#include "versions.h"
 
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using OptionalTensor = c10::optional<at::Tensor>;
+using OptionalTensor = retouch::Optional<at::Tensor>;
 
 bool is_frozen(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
   return at::GradMode::is_enabled() && x.requires_grad() && !weight.requires_grad() && !(bias.has_value() && bias->requires_grad());
@@ -161,17 +160,9 @@ struct FrozenUpsampleConv : torch::autograd::Function<FrozenUpsampleConv> {
   }
 };
 
-bool is_autocast() {
-#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-  return at::autocast::is_autocast_enabled(at::kCPU);
-#else
-  return at::autocast::is_cpu_enabled();
-#endif
-}
-
 bool can_be_fast(const at::Tensor& x, const at::Tensor& weight) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 && weight.size(3) == 3 &&
-         !is_autocast();
+         !retouch::get_autocast(c10::DeviceType::CPU).enabled;
 }
 
 at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {

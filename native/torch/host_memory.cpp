@@ -15,6 +15,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "versions.h"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #include <unistd.h>
@@ -138,16 +140,12 @@ void free_any(void* data) {
   if (data != nullptr && !blocks().give_back(data)) usual()->raw_deleter()(data);
 }
 
-// libtorch changed constness and members of its allocators between versions; what a version does not know is an overload that nobody calls.
-class HostAllocator final : public c10::Allocator {
+class HostAllocator final : public retouch::HostAllocatorBase {
  public:
-  at::DataPtr allocate(size_t bytes) const { return make(bytes); }
-  at::DataPtr allocate(size_t bytes) { return make(bytes); }
-  at::DeleterFnPtr raw_deleter() const { return &free_any; }
-  void copy_data(void* target, const void* source, size_t count) const { std::memcpy(target, source, count); }
+  at::DeleterFnPtr raw_deleter() const override { return &free_any; }
 
  private:
-  static at::DataPtr make(size_t bytes) {
+  at::DataPtr make(size_t bytes) const override {
     if (bytes < kSmallest) return usual()->allocate(bytes);
     void* data = blocks().take(bytes);
     return {data, data, &free_any, at::Device(at::kCPU)};

@@ -13,11 +13,12 @@ enum Status : int { kOk = 0, kFailed = 1 };
 
 void set_error(std::string message);
 
+using TensorPtr = c10::intrusive_ptr<at::TensorImpl, at::UndefinedTensorImpl>;
+
 // Borrowed: the caller keeps its reference.
 inline at::Tensor borrow(void* handle) {
   if (handle == nullptr) return at::Tensor();
-  using Ptr = c10::intrusive_ptr<at::TensorImpl, at::UndefinedTensorImpl>;
-  return at::Tensor(Ptr::reclaim_copy(static_cast<at::TensorImpl*>(handle)));
+  return at::Tensor(TensorPtr::reclaim_copy(static_cast<at::TensorImpl*>(handle)));
 }
 
 // Owned: the receiver frees it. An undefined tensor crosses as null.

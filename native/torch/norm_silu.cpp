@@ -161,6 +161,13 @@ Shape shape_of(const at::Tensor& x, int64_t groups) {
   return {x.size(0), x.size(1), x.numel() / std::max<int64_t>(1, x.size(0) * x.size(1)), groups};
 }
 
+// The kernels index both by channel.
+void check_affine(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  for (const auto& t : {weight, bias})
+    TORCH_CHECK(t.dim() == 1 && t.size(0) == x.size(1) && t.device() == x.device(), "retouch::group_norm_silu: weight and bias must be [", x.size(1),
+                "] on ", x.device(), " for an input of ", x.sizes(), ", got ", t.sizes(), " on ", t.device());
+}
+
 bool has_kernel(const at::Tensor& x) {
   return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) && x.numel() > 0;
 }
@@ -240,6 +247,7 @@ void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
 // The result, and what the backward pass needs of the statistics.
 std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t groups, double eps) {
   const Shape s = shape_of(x, groups);
+  check_affine(x, weight, bias);
   if (!has_kernel(x)) {
     auto [y, mean, rstd] = at::native_group_norm(x, weight, bias, s.batch, s.channels, s.pixels, groups, eps);
     return {at::silu_(y), mean, rstd};

@@ -4,8 +4,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "internal.h"
+#include "versions.h"
 
 namespace retouch {
 namespace {
@@ -51,11 +53,11 @@ c10::IValue to_ivalue(const rt_value& v) {
       return c10::IValue(std::move(list));
     }
     case RT_OPTIONAL_TENSOR_LIST: {
-      c10::List<c10::optional<at::Tensor>> list;
+      c10::List<Optional<at::Tensor>> list;
       list.reserve(v.length);
       for (int32_t k = 0; k < v.length; ++k) {
         void* handle = static_cast<void* const*>(v.p)[k];
-        list.push_back(handle == nullptr ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(borrow(handle)));
+        list.push_back(handle == nullptr ? Optional<at::Tensor>() : Optional<at::Tensor>(borrow(handle)));
       }
       return c10::IValue(std::move(list));
     }
@@ -82,15 +84,30 @@ void push_arguments(const c10::OperatorHandle& op, const rt_value* args, int32_t
   }
 }
 
+// What one result holds, given back unless the call as a whole succeeds.
+void discard(rt_value& v) noexcept {
+  if (v.tag == RT_TENSOR) rt_tensor_free(const_cast<void*>(v.p));
+  if (v.tag == RT_TENSOR_LIST) {
+    rt_tensors_free(static_cast<void* const*>(v.p), v.length);
+    rt_list_free(const_cast<void*>(v.p));
+  }
+  v = rt_value{RT_NONE, 0, {0}};
+}
+
+void* allocate(size_t bytes) {
+  void* data = std::malloc(bytes);
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
+
 void to_value(c10::IValue&& source, rt_value& v) {
-  v.length = 0;
-  v.i = 0;
+  v = rt_value{RT_NONE, 0, {0}};
   if (source.isTensor()) {
-    v.tag = RT_TENSOR;
     v.p = release(std::move(source).toTensor());
+    v.tag = RT_TENSOR;
   } else if (source.isTensorList()) {
     auto tensors = std::move(source).toTensorVector();
-    auto** out = static_cast<void**>(std::malloc(sizeof(void*) * (tensors.size() + 1)));
+    auto** out = static_cast<void**>(allocate(sizeof(void*) * (tensors.size() + 1)));
     for (size_t k = 0; k < tensors.size(); ++k) out[k] = release(std::move(tensors[k]));
     v.tag = RT_TENSOR_LIST;
     v.length = static_cast<int32_t>(tensors.size());
@@ -104,10 +121,8 @@ void to_value(c10::IValue&& source, rt_value& v) {
   } else if (source.isBool()) {
     v.tag = RT_BOOL;
     v.i = source.toBool() ? 1 : 0;
-  } else if (source.isNone()) {
-    v.tag = RT_NONE;
   } else {
-    TORCH_CHECK(false, "a result of kind ", source.tagKind(), " is not known to this shim");
+    TORCH_CHECK(source.isNone(), "a result of kind ", source.tagKind(), " is not known to this shim");
   }
 }
 
@@ -116,7 +131,7 @@ void to_value(c10::IValue&& source, rt_value& v) {
 void set_error(std::string message) { last_error = std::move(message); }
 
 char* copy_string(const std::string& text) {
-  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  auto* copy = static_cast<char*>(allocate(text.size() + 1));
   std::memcpy(copy, text.c_str(), text.size() + 1);
   return copy;
 }
@@ -153,7 +168,13 @@ int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, in
     handle.callBoxed(lease.stack);
     TORCH_CHECK(static_cast<int32_t>(lease.stack.size()) == nresults, handle.schema().name(), " returned ", lease.stack.size(),
                 " values, the caller expects ", nresults);
-    for (int32_t k = 0; k < nresults; ++k) to_value(std::move(lease.stack[static_cast<size_t>(k)]), results[k]);
+    int32_t done = 0;
+    try {
+      for (; done < nresults; ++done) to_value(std::move(lease.stack[static_cast<size_t>(done)]), results[done]);
+    } catch (...) {
+      while (done-- > 0) discard(results[done]);
+      throw;
+    }
   });
 }
 

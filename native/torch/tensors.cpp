@@ -1,7 +1,6 @@
 // Tensor facts, autograd, generators and the machine: what is no operator of the dispatcher.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -10,9 +9,9 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
-#include <torch/version.h>
 
 #include "internal.h"
+#include "versions.h"
 
 using namespace retouch;
 
@@ -25,22 +24,36 @@ std::vector<at::Tensor> borrow_all(void* const* handles, int32_t n) {
   return tensors;
 }
 
-// A backward function in managed code. The engine may run it on another thread than the forward pass (it does for CUDA).
-struct CallbackNode : torch::autograd::Node {
+// A function in managed code and what it is called with, freed once.
+struct CallbackContext {
   rt_backward_fn backward = nullptr;
   void (*free_context)(void*) = nullptr;
   void* context = nullptr;
 
-  ~CallbackNode() override {
+  CallbackContext() = default;
+  CallbackContext(rt_backward_fn function, void (*free)(void*), void* argument) : backward(function), free_context(free), context(argument) {}
+  CallbackContext(CallbackContext&& other) noexcept { *this = std::move(other); }
+  CallbackContext& operator=(CallbackContext&& other) noexcept {
+    std::swap(backward, other.backward);
+    std::swap(free_context, other.free_context);
+    std::swap(context, other.context);
+    return *this;
+  }
+  ~CallbackContext() {
     if (free_context != nullptr) free_context(context);
   }
+};
+
+// A backward function in managed code. The engine may run it on another thread than the forward pass (it does for CUDA).
+struct CallbackNode : torch::autograd::Node {
+  CallbackContext callback;
 
   std::string name() const override { return "RetouchFunction"; }
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     std::vector<void*> in(grads.size()), out(num_outputs(), nullptr);
     for (size_t k = 0; k < grads.size(); ++k) in[k] = grads[k].defined() ? grads[k].unsafeGetTensorImpl() : nullptr;
-    int status = backward(context, in.data(), static_cast<int32_t>(in.size()), out.data(), static_cast<int32_t>(out.size()));
+    int status = callback.backward(callback.context, in.data(), static_cast<int32_t>(in.size()), out.data(), static_cast<int32_t>(out.size()));
     torch::autograd::variable_list result(out.size());
     for (size_t k = 0; k < out.size(); ++k) {
       result[k] = borrow(out[k]);
@@ -60,8 +73,7 @@ const char* rt_torch_version(void) { return TORCH_VERSION; }
 
 void rt_tensor_free(void* tensor) {
   if (tensor == nullptr) return;
-  using Ptr = c10::intrusive_ptr<at::TensorImpl, at::UndefinedTensorImpl>;
-  Ptr::reclaim(static_cast<at::TensorImpl*>(tensor));
+  TensorPtr::reclaim(static_cast<at::TensorImpl*>(tensor));
 }
 
 void rt_tensors_free(void* const* tensors, int32_t n) {
@@ -129,38 +141,24 @@ int rt_grad(void* const* outputs, int32_t n, void* const* inputs, int32_t m, voi
 
 int rt_custom_function(void* const* inputs, int32_t n, void* const* outputs, int32_t m, rt_backward_fn backward,
                        void (*release_context)(void*), void* context, void** results) {
-  auto node = std::shared_ptr<CallbackNode>(new CallbackNode(), torch::autograd::deleteNode);
-  node->backward = backward;
-  node->free_context = release_context;
-  node->context = context;
+  // Whatever happens, the context is freed once: by the node, or here when there is no node.
+  CallbackContext owned{backward, release_context, context};
   return guarded([&] {
+    auto node = make_node<CallbackNode>();
+    node->callback = std::move(owned);
     auto sources = borrow_all(inputs, n);
     node->set_next_edges(torch::autograd::collect_next_edges(sources));
+    std::vector<at::Tensor> fresh;
     for (int32_t k = 0; k < m; ++k) {
-      auto result = borrow(outputs[k]).detach();
-      torch::autograd::set_history(result, node);
-      results[k] = release(result);
+      fresh.push_back(borrow(outputs[k]).detach());
+      torch::autograd::set_history(fresh.back(), node);
     }
+    for (int32_t k = 0; k < m; ++k) results[k] = release(std::move(fresh[static_cast<size_t>(k)]));
   });
 }
 
 int rt_autocast_set(int32_t device_type, int32_t enabled, int32_t dtype) {
-  return guarded([&] {
-    const auto type = static_cast<c10::DeviceType>(device_type);
-    const auto scalar = static_cast<c10::ScalarType>(dtype);
-#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-    at::autocast::set_autocast_dtype(type, scalar);
-    at::autocast::set_autocast_enabled(type, enabled != 0);
-#else
-    if (type == c10::DeviceType::CPU) {
-      at::autocast::set_autocast_cpu_dtype(scalar);
-      at::autocast::set_cpu_enabled(enabled != 0);
-    } else {
-      at::autocast::set_autocast_gpu_dtype(scalar);
-      at::autocast::set_enabled(enabled != 0);
-    }
-#endif
-  });
+  return guarded([&] { set_autocast(static_cast<c10::DeviceType>(device_type), {enabled != 0, static_cast<c10::ScalarType>(dtype)}); });
 }
 
 void rt_autocast_clear_cache(void) { at::autocast::clear_cache(); }
