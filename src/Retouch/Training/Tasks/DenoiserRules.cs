@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Training.Options;
@@ -37,5 +38,16 @@ internal static class DenoiserRules
             problems.Add("the denoiser takes both classes and prompts, which training does not support");
         if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
+    }
+
+    /// <summary>What the perceptual loss adapts to a training size that is not the model's own; null where there is nothing.</summary>
+    public static string? Scaling(LatentDiffusionPipeline pipeline, TrainingOptions options)
+    {
+        var perceptual = options.Objective!.Perceptual ?? options.Objective.Preference?.Features;
+        if (perceptual is null || perceptual.ResolutionScale is not null || options.Data.Size == pipeline.NativeSize)
+            return null;
+        var scale = Figures.Significant((double)options.Data.Size / pipeline.NativeSize);
+        return $"The training size {options.Data.Size} is {scale} times the model's own {pipeline.NativeSize}: the perceptual loss's "
+            + "noise threshold and mask windows are scaled by it (perceptual.resolutionScale fixes them).";
     }
 }
