@@ -1,5 +1,6 @@
-// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here each map
-// is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written in closed form.
+// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here
+// each map is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written
+// in closed form.
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -101,7 +102,8 @@ double loss_of(const double* s, int64_t normalisation, double pixels) {
   return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
 }
 
-// The gradient of the loss is linear in both maps. Derivation, with d = φ − φ̂, N kept pixels, P the divisor, s² the variance and its floor:
+// The gradient of the loss is linear in both maps. Derivation, with d = φ − φ̂, N kept pixels, P the divisor, s² the variance and its
+// floor:
 //   none      −2d/P
 //   shared    −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)]
 //   separate  −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps

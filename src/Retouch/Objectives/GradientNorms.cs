@@ -12,7 +12,7 @@ internal static class GradientNorms
     /// <summary>Logs each term's gradient norm at the prediction, and each other term's ratio to the diffusion loss.</summary>
     public static void Watch(HealthLog health, ObjectiveInputs inputs, List<Term> terms, double[] weights)
     {
-        var prediction = inputs.Prediction.Value;
+        var prediction = inputs.Estimate.Raw.Value;
         if (!Autograd.IsEnabled || !prediction.RequiresGrad)
             return;
         using var scope = TensorScope.Enter();

@@ -48,8 +48,7 @@ internal sealed class Step
     public ObjectiveInputs Inputs()
     {
         var noisy = Flow.AddNoise(new Latent(_clean), _noise, _level);
-        var prediction = new Prediction(Prediction);
-        return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images);
+        return new ObjectiveInputs(Flow, noisy, Flow.Read(noisy.Value, noisy.Level, new Prediction(Prediction)), _images);
     }
 
     /// <summary>Values of the terms and the gradient of the total at the prediction.</summary>
