@@ -78,7 +78,7 @@ public sealed class NewDenoiserTests : IDisposable
                     {
                       "task": "denoiser", "steps": 3, "model": { "path": "{{_folder["start"]}}" }, "objective": { "perceptual": {} },
                       "data": { "sceneCount": 4, "size": 16 }, "batch": { "size": 2 }, "averages": [],
-                      "samples": { "every": 3, "count": 2 },
+                      "samples": { "every": 3, "count": 2, "guidance": 1 },
                       "optimiser": { "learningRate": 0.01 }
                     }
                     """
@@ -113,7 +113,7 @@ public sealed class NewDenoiserTests : IDisposable
     /// <summary>Convolution, SiLU, convolution; blind to time and condition.</summary>
     private sealed class TwoConvolutions : IDenoiser
     {
-        public const string ClassName = "TwoConvolutionsModel";
+        public const string ClassName = "RetouchTestConvolutions";
         public const int Channels = 4;
         private readonly Conv2d _first;
         private readonly Conv2d _second;
