@@ -164,8 +164,8 @@ bool find_outliers(const T* f, uint8_t* mask, int64_t height, int64_t width, con
   const double margin = rule.margin * std::sqrt(variance);
   const int64_t ranks[2] = {std::max<int64_t>(1, static_cast<int64_t>(count * rule.quantile)),
                             std::max<int64_t>(1, static_cast<int64_t>(count * (1 - rule.quantile)))};
-  // The smallest value is kept if at least as many as its rank lie less than a margin above it; counting them is far cheaper than finding
-  // the quantile. A little less than a margin, so that rounding cannot tell this from the comparison below.
+  // The smallest value is kept if at least as many as its rank lie less than a margin above it; counting them is far cheaper than finding the
+  // quantile. A little less than a margin, so that rounding cannot tell this from the comparison below.
   const double reach = margin * (1 - 1e-6) - 1e-6 * (std::abs(e.min) + std::abs(e.max));
   if (reach > 0) {
     int64_t below, above;

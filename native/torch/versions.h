@@ -77,8 +77,7 @@ inline void set_autocast(c10::DeviceType type, AutocastState state) {
 #endif
 }
 
-// An allocator of host memory. Constness and members of libtorch's base class changed; what a version does not know is an overload nobody
-// calls.
+// An allocator of host memory. Constness and members of libtorch's base class changed; what a version does not know is an overload nobody calls.
 class HostAllocatorBase : public c10::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) const { return make(bytes); }

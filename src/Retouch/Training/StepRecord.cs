@@ -8,7 +8,7 @@ namespace Retouch.Training;
 internal sealed class StepRecord(int micros)
 {
     private readonly Dictionary<string, LossTerm> _terms = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, double> _health = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HealthFigure> _health = new(StringComparer.Ordinal);
     private List<KeyValuePair<string, double>>? _values;
 
     /// <summary>Everything by its name in the log; figures of the whole step may be added once all micro-batches are in.</summary>
@@ -30,8 +30,8 @@ internal sealed class StepRecord(int micros)
             IsFinite &= double.IsFinite(term.Raw) && double.IsFinite(term.Weighted);
         }
 
-        foreach (var (name, value) in loss.Loss.Health)
-            _health[name] = _health.GetValueOrDefault(name) + (value / micros);
+        foreach (var (name, value) in loss.Loss.Figures)
+            _health[name] = _health.TryGetValue(name, out var before) ? before.Plus(value) : value;
     }
 
     private double Share(double weighted) => Loss == 0 ? 0 : weighted / Loss;
@@ -46,7 +46,7 @@ internal sealed class StepRecord(int micros)
             values.Add(new($"loss/{name}/share", share));
         }
 
-        values.AddRange(_health);
+        values.AddRange(_health.Where(static h => h.Value.IsKnown).Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)));
         return values;
     }
 }

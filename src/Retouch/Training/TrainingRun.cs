@@ -178,6 +178,10 @@ public sealed class TrainingRun : IDisposable
                 $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
                     + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
             );
+        foreach (var remark in _options.Remarks())
+            progress.Note(remark);
+        if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
+            progress.Note(scaled);
         if (_denoiser is { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);

@@ -50,7 +50,7 @@ internal sealed class LinearTask : ITrainingTask
             new LossTerms(
                 total,
                 [new LossTerm("square", total.Item(), total.Item(), 1)],
-                new Dictionary<string, double> { ["health/steps"] = seeds.Step }
+                new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) }
             ),
             error.Detach(),
             x.Select(1, 0).Detach()

@@ -22,6 +22,7 @@ public sealed class DenoiserTask : ITrainingTask
 {
     private readonly ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
+    private readonly int _accumulate;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
     /// <param name="options">Validated options.</param>
@@ -37,9 +38,11 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         Model = pipeline.CreateModel(options.Times.ToDensity());
-        DenoiserChecks.Check(options, pipeline, Formulation);
-        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
+        DenoiserRules.Check(pipeline, options, Formulation);
+        Resolution = (double)options.Data.Size / pipeline.NativeSize;
+        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
+        _accumulate = options.Batch.Accumulate;
         Conditions = CreateConditions(pipeline, options, device);
     }
 
@@ -66,6 +69,9 @@ public sealed class DenoiserTask : ITrainingTask
 
     /// <summary>What the denoiser is told; disposed with this.</summary>
     internal IConditionSource Conditions { get; }
+
+    /// <summary>The training size over the model's own.</summary>
+    internal double Resolution { get; }
 
     /// <summary>Where the networks are.</summary>
     internal Device Device { get; }
@@ -95,18 +101,52 @@ public sealed class DenoiserTask : ITrainingTask
     {
         ArgumentNullException.ThrowIfNull(batch);
         var noisy = AddNoise(Encode(batch, seeds), seeds);
-        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images);
+        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s)));
     }
 
+    /// <inheritdoc/>
+    public StepReview? Review(IReadOnlyDictionary<string, double> figures) =>
+        _objectives.TakeNotes() is { Count: > 0 } notes ? new StepReview([], string.Join("; ", notes), null) : null;
+
+    /// <summary>
+    /// Where in the run a batch is, with the noise levels of all micro-batches of its step, which follow from their seeds.
+    /// </summary>
+    /// <param name="noisy">The batch.</param>
+    /// <param name="seeds">Its seeds.</param>
+    /// <param name="levels">The noise levels of another micro-batch, which is of the same size.</param>
+    internal StepPlace PlaceOf(NoisedLatent noisy, StepSeeds seeds, Func<StepSeeds, NoiseLevel> levels) =>
+        new(
+            new StepPosition(seeds.Step, seeds.Micro, _accumulate),
+            _accumulate == 1
+                ? null
+                : [.. Enumerable.Range(0, _accumulate).Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m }))]
+        );
+
     /// <summary>The loss of samples to which noise was added already.</summary>
-    internal StepLoss Evaluate(NoisedLatent noisy, Condition condition, Tensor? images, PairedSamples? pairs = null)
+    /// <param name="noisy">The samples.</param>
+    /// <param name="condition">What the denoiser is told.</param>
+    /// <param name="images">Their images, where an objective looks at images.</param>
+    /// <param name="place">Where in the run they are; null for a step of one batch.</param>
+    /// <param name="pairs">How they are made of pairs; null where all are single ones.</param>
+    internal StepLoss Evaluate(
+        NoisedLatent noisy,
+        Condition condition,
+        Tensor? images,
+        StepPlace? place = null,
+        PairedSamples? pairs = null
+    )
     {
         Denoised denoised;
         using (Clock?.Enter(StepPhases.Denoiser))
         using (Autocast.Enter(Device, Precision))
             denoised = Model.At(noisy.Value, noisy.Level, condition);
         using var phase = Clock?.Enter(StepPhases.Objectives);
-        var inputs = new ObjectiveInputs(Formulation, noisy, denoised, images) { Pairs = pairs };
+        var inputs = new ObjectiveInputs(Formulation, noisy, denoised, images)
+        {
+            Pairs = pairs,
+            Position = place?.Position ?? new(0, 0, 1),
+            StepLevels = place?.Levels,
+        };
         LossTerms terms;
         using (Autocast.Enter(Device, Precision))
             terms = _objectives.Evaluate(inputs);
@@ -145,11 +185,16 @@ public sealed class DenoiserTask : ITrainingTask
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
     {
         using var phase = Clock?.Enter(StepPhases.Noise);
-        using var levelGenerator = seeds.For(RandomPurpose.Levels);
-        using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var level = Formulation.SampleLevels((int)latent.Value.Shape[0], levelGenerator, Device);
-        var noise = Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32).To(Device);
+        using var generator = seeds.For(RandomPurpose.Noise);
+        var level = LevelsOf((int)latent.Value.Shape[0], seeds);
+        var noise = Ops.Randn(latent.Value.Shape, generator, dtype: DType.Float32).To(Device);
         return Formulation.AddNoise(latent, noise, level);
+    }
+
+    private NoiseLevel LevelsOf(int samples, StepSeeds seeds)
+    {
+        using var generator = seeds.For(RandomPurpose.Levels);
+        return Formulation.SampleLevels(samples, generator, Device);
     }
 
     private Latent Encode(TrainingBatch batch, StepSeeds seeds)
@@ -176,3 +221,8 @@ public sealed class DenoiserTask : ITrainingTask
         return pipeline.Denoiser.ClassCount is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
     }
 }
+
+/// <summary>Where in a run a batch is.</summary>
+/// <param name="Position">Step and micro-batch.</param>
+/// <param name="Levels">The noise levels of all micro-batches of the step; null where there is only one.</param>
+internal sealed record StepPlace(StepPosition Position, IReadOnlyList<NoiseLevel>? Levels);

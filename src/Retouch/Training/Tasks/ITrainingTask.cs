@@ -29,7 +29,7 @@ public interface ITrainingTask : IDisposable
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
     /// <summary>
-    /// Figures of <see cref="LossTerms.Health"/> that the progress line shows: what they are called there, and in the log.
+    /// Figures of <see cref="LossTerms.Figures"/> that the progress line shows: what they are called there, and in the log.
     /// </summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];
 
@@ -65,18 +65,15 @@ public sealed record TrainingBatch(
     DataCursor Next
 )
 {
-    /// <summary>
-    /// Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are single.
-    /// </summary>
+    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are
+    /// single.</summary>
     public int Pairs { get; init; }
 
     /// <summary>Samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>
-    /// The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay those of
-    /// all, for their height and width.
-    /// </summary>
+    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay
+    /// those of all, for their height and width.</summary>
     internal TrainingBatch WithoutLosers() =>
         this with
         {

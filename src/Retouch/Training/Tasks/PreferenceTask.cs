@@ -49,7 +49,7 @@ public sealed class PreferenceTask : ITrainingTask
             }
         );
         if (preference.PrecomputesReference)
-            _errors = new PairErrors(preference, inner.Pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0);
+            _errors = new PairErrors(preference, inner.Pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0, inner.Resolution);
         else if (preference.NeedsReference)
             _reference = reference ?? Live(inner);
     }
@@ -88,7 +88,8 @@ public sealed class PreferenceTask : ITrainingTask
     {
         ArgumentNullException.ThrowIfNull(batch);
         var (noisy, condition) = Draw(batch, seeds);
-        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds));
+        var place = _inner.PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, batch.Pairs, s));
+        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds), place);
     }
 
     /// <summary>The loss of samples to which noise was added already.</summary>
@@ -97,19 +98,21 @@ public sealed class PreferenceTask : ITrainingTask
     /// <param name="images">Of all of them, where an objective looks at images.</param>
     /// <param name="pairs">Pairs.</param>
     /// <param name="known">The reference's errors, where they were computed before training.</param>
+    /// <param name="place">Where in the run they are; null for a step of one batch.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
         Tensor? images,
         int pairs,
-        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null
+        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null,
+        StepPlace? place = null
     )
     {
         PairedSamples paired;
         using (_inner.Clock?.Enter(StepPhases.Reference))
         using (Autocast.Enter(_inner.Device, _inner.Precision))
             paired = Compare(noisy, condition, pairs, known);
-        return _inner.Evaluate(noisy, condition, images, paired);
+        return _inner.Evaluate(noisy, condition, images, place, paired);
     }
 
     /// <summary>
@@ -131,9 +134,10 @@ public sealed class PreferenceTask : ITrainingTask
     public StepReview? Review(IReadOnlyDictionary<string, double> figures)
     {
         var verdict = _watch.Observe(figures);
+        string[] notes = [.. new[] { _inner.Review(figures)?.Note, verdict.Note }.OfType<string>()];
         return new StepReview(
             verdict.Figures,
-            verdict.Note,
+            notes.Length == 0 ? null : string.Join("; ", notes),
             verdict.Stop is null
                 ? null
                 : verdict.Stop
@@ -195,12 +199,17 @@ public sealed class PreferenceTask : ITrainingTask
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)
     {
         using var phase = _inner.Clock?.Enter(StepPhases.Noise);
-        using var levelGenerator = seeds.For(RandomPurpose.Levels);
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var times = _inner.Formulation.SampleTimes((int)latent.Value.Shape[0] - pairs, levelGenerator);
-        var level = _inner.Formulation.LevelsAt(PairedDraws.Spread(times, pairs), _inner.Device);
+        var level = LevelsOf((int)latent.Value.Shape[0], pairs, seeds);
         var noise = _draws.Noise(latent.Value.Shape, pairs, noiseGenerator).To(_inner.Device);
         return _inner.Formulation.AddNoise(latent, noise, level);
+    }
+
+    private NoiseLevel LevelsOf(int samples, int pairs, StepSeeds seeds)
+    {
+        using var generator = seeds.For(RandomPurpose.Levels);
+        var times = _inner.Formulation.SampleTimes(samples - pairs, generator);
+        return _inner.Formulation.LevelsAt(PairedDraws.Spread(times, pairs), _inner.Device);
     }
 
     private Latent Encode(TrainingBatch batch, StepSeeds seeds)

@@ -1,18 +1,17 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>
-/// What of a denoiser's options can only be said once the model is read. The rest is <see cref="TrainingOptions.Validate"/>.
-/// </summary>
-internal static class DenoiserChecks
+/// <summary>Which options fit a denoiser: problems that show only once the model is known.</summary>
+internal static class DenoiserRules
 {
-    /// <summary>Reports all that is wrong at once.</summary>
-    /// <exception cref="UsageException">Options do not go with the model, or would do nothing.</exception>
-    public static void Check(TrainingOptions options, LatentDiffusionPipeline pipeline, Formulation formulation)
+    /// <summary>Checks all of them.</summary>
+    /// <exception cref="UsageException">At least one option does not fit; the message lists all that do not.</exception>
+    public static void Check(LatentDiffusionPipeline pipeline, TrainingOptions options, Formulation formulation)
     {
         List<string> problems = [.. options.Objective!.Validate("objective", formulation)];
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
@@ -24,7 +23,7 @@ internal static class DenoiserChecks
             problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
         if (!prompts && options.Model.PromptsFrom is not null)
             problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
-        var precomputes = options.Objective.Preference is { PrecomputesReference: true };
+        var precomputes = options.Objective!.Preference is { PrecomputesReference: true };
         if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
             problems.Add(
                 "data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors "
@@ -39,5 +38,16 @@ internal static class DenoiserChecks
             problems.Add("the denoiser takes both classes and prompts, which training does not support");
         if (problems.Count > 0)
             throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
+    }
+
+    /// <summary>What the perceptual loss adapts to a training size that is not the model's own; null where there is nothing.</summary>
+    public static string? Scaling(LatentDiffusionPipeline pipeline, TrainingOptions options)
+    {
+        var perceptual = options.Objective!.Perceptual ?? options.Objective.Preference?.Features;
+        if (perceptual is null || perceptual.ResolutionScale is not null || options.Data.Size == pipeline.NativeSize)
+            return null;
+        var scale = Figures.Significant((double)options.Data.Size / pipeline.NativeSize);
+        return $"The training size {options.Data.Size} is {scale} times the model's own {pipeline.NativeSize}: the perceptual loss's "
+            + "noise threshold and mask windows are scaled by it (perceptual.resolutionScale fixes them).";
     }
 }
