@@ -73,11 +73,6 @@ internal static class SampleCommand
         Description = "Classes, which take turns; default: all of them.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<string> Device = new("--device")
-    {
-        Description = "cpu, cuda or cuda:N.",
-        DefaultValueFactory = static _ => "cpu",
-    };
     private static readonly Option<bool> Resume = new("--resume")
     {
         Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays.",
@@ -107,7 +102,7 @@ internal static class SampleCommand
             Width,
             Height,
             Class,
-            Device,
+            SharedOptions.Device,
             Batch,
             Resume,
         };
@@ -157,7 +152,7 @@ internal static class SampleCommand
         guidance.Validate();
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
-        var device = Torch.Device.Parse(parsed.GetValue(Device)!);
+        var device = parsed.GetDevice();
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);

@@ -96,6 +96,7 @@ public sealed record TrainingPlan(
                 var start = time.GetTimestamp();
                 if (runner.Take(data, step, ref cursor, static () => "This is a dry run; nothing was written.", cancellation) is null)
                     cancellation.ThrowIfCancellationRequested();
+                task.Network.All[0].Value.Device.Synchronize();
                 // The first step allocates what later ones use again.
                 if (step > 0)
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
