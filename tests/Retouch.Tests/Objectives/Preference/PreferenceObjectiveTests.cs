@@ -357,7 +357,7 @@ public sealed class PreferenceObjectiveTests
         var index = Tensor.From(rows);
         Tensor Rows(Tensor x) => x.IndexSelect(0, index);
         var level = new NoiseLevel(
-            Rows(inputs.Noisy.Level.Model),
+            Rows(inputs.Noisy.Level.Timestep),
             Rows(inputs.Noisy.Level.A),
             Rows(inputs.Noisy.Level.B),
             Rows(inputs.Noisy.Level.Sigma)
