@@ -14,6 +14,12 @@ public sealed record NoiseLevel(Tensor Model, Tensor A, Tensor B, Tensor Sigma)
     /// <summary>What <see cref="Model"/> counts up to.</summary>
     public int TrainSteps { get; init; } = 1000;
 
+    /// <summary>
+    /// The same as numbers on the host; null where only the tensors are known. A choice by noise level reads these, so that no device is
+    /// waited for.
+    /// </summary>
+    public IReadOnlyList<NoisePoint>? Points { get; init; }
+
     /// <summary>Samples.</summary>
     public int Batch => checked((int)Model.Shape[0]);
 
@@ -36,7 +42,11 @@ public sealed record NoiseLevel(Tensor Model, Tensor A, Tensor B, Tensor Sigma)
         var (model, a, b, sigma) = (new float[points.Length], new float[points.Length], new float[points.Length], new float[points.Length]);
         for (var k = 0; k < points.Length; k++)
             (model[k], a[k], b[k], sigma[k]) = ((float)points[k].Model, (float)points[k].A, (float)points[k].B, (float)points[k].Sigma);
-        return new NoiseLevel(Put(model, device), Put(a, device), Put(b, device), Put(sigma, device)) { TrainSteps = trainSteps };
+        return new NoiseLevel(Put(model, device), Put(a, device), Put(b, device), Put(sigma, device))
+        {
+            TrainSteps = trainSteps,
+            Points = points.ToArray(),
+        };
     }
 
     private static Tensor Put(float[] values, Device device)

@@ -15,6 +15,6 @@ internal static class PairHealth
         // Both residuals are taken from the same target.
         var drift = (inputs.Estimate.Residual.Detach() - reference.Residual.Detach()).Narrow(0, 0, 2 * pairs.Count).Square();
         health.Ratio("preference/drift", drift.Sum(), Ops.FullLike(drift.Sum(), drift.Count));
-        health.Flush();
+        health.Hold();
     }
 }
