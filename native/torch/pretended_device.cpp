@@ -1,5 +1,5 @@
-// A pretended accelerator, for tests: tensors of libtorch's device for backends of others (PrivateUse1), whose elements lie in the machine's
-// memory and whose operators are the CPU's. As on a GPU, an operator that mixes devices fails, backward runs on a thread of the device, and
+// A pretended accelerator, for tests: tensors of libtorch's device for backends of others (PrivateUse1), whose elements lie in the
+// machine's memory and whose operators are the CPU's. As on a GPU, an operator that mixes devices fails, backward runs on a thread of the device, and
 // the host sees elements only by a transfer. Every such read fails unless it was announced, so that a test can hold the list of them.
 // No part of the engine: a library of its own, which only the tests load, before anything is differentiated.
 #include <ATen/ATen.h>

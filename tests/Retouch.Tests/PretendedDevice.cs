@@ -71,7 +71,7 @@ internal static unsafe class PretendedDevice
                     continue;
                 while (type.DeclaringType is { } outer && type.Name.StartsWith('<'))
                     type = outer;
-                if (type != typeof(Tensor) && type != typeof(HostTransfer) && type != typeof(Transfers) && type != typeof(Transfers).DeclaringType)
+                if (type != typeof(Tensor) && type != typeof(HostTransfer) && type != typeof(Transfers))
                     return $"{type.Name}.{Plain(method.Name)}";
             }
 

@@ -24,27 +24,28 @@ namespace Retouch.Tests.Training;
 public sealed class DeviceDisciplineTests
 {
     /// <summary>
-    /// Who may read from the device in a step, each in one transfer, after all that the loss is made of was asked for: the losses, how strongly
-    /// the terms pull, the figures; and before the update the gradient's norm.
+    /// Who may read from the device in a step, each in one transfer, after all that the loss is made of was asked for: the losses, how
+    /// strongly the terms pull, the figures; and before the update the gradient's norm.
     /// </summary>
     private static readonly string[] Reading = ["AdamW.Norm", "GradientNorms.Squared", "HealthLog.Read", "ObjectiveSet.Evaluate"];
 
     private const int Batch = 3;
 
-    public static TheoryData<string, string> Steps => new()
-    {
-        { "dit", "{}" },
-        { "dit", """{ "perceptual": {} }""" },
-        { "dit", """{ "perceptual": { "gate": "snr", "threshold": 0.2, "normalisation": "separate" }, "pixel": {} }""" },
-        { "dit", """{ "perceptual": { "gate": "timestep", "threshold": 600 }, "decodeBatch": 1, "checkpointDecoder": true }""" },
-        { "dit", """{ "pixel": { "space": "latent" } }""" },
-        { "dit", """{ "latentWeighting": "minSnr" }""" },
-        { "unet", """{ "perceptual": {} }""" },
-        { "unet_sd15", """{ "perceptual": {} }""" },
-        { "mmdit", """{ "perceptual": {} }""" },
-        { "pixart", """{ "perceptual": {} }""" },
-        { "sd3", """{ "perceptual": {} }""" },
-    };
+    public static TheoryData<string, string> Steps =>
+        new()
+        {
+            { "dit", "{}" },
+            { "dit", """{ "perceptual": {} }""" },
+            { "dit", """{ "perceptual": { "gate": "snr", "threshold": 0.2, "normalisation": "separate" }, "pixel": {} }""" },
+            { "dit", """{ "perceptual": { "gate": "timestep", "threshold": 600 }, "decodeBatch": 1, "checkpointDecoder": true }""" },
+            { "dit", """{ "pixel": { "space": "latent" } }""" },
+            { "dit", """{ "latentWeighting": "minSnr" }""" },
+            { "unet", """{ "perceptual": {} }""" },
+            { "unet_sd15", """{ "perceptual": {} }""" },
+            { "mmdit", """{ "perceptual": {} }""" },
+            { "pixart", """{ "perceptual": {} }""" },
+            { "sd3", """{ "perceptual": {} }""" },
+        };
 
     [Theory]
     [MemberData(nameof(Steps))]
@@ -92,7 +93,11 @@ public sealed class DeviceDisciplineTests
             }
         )[0];
         using var transfers = PretendedDevice.Watch();
-        Assert.Contains("the host reads", Assert.Throws<TorchException>(() => Autograd.Backward(y.Sum())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the host reads",
+            Assert.Throws<TorchException>(() => Autograd.Backward(y.Sum())).Message,
+            StringComparison.Ordinal
+        );
         Assert.NotEqual(thread, ran);
     }
 
@@ -104,7 +109,8 @@ public sealed class DeviceDisciplineTests
         Assert.Throws<TorchException>(() => here + there);
         Assert.Throws<TorchException>(() => there.Matmul(here));
         Assert.Throws<TorchException>(() => there.IndexSelect(0, Tensor.From([0L])));
-        Assert.Throws<TorchException>(() => there.Unsqueeze(0).Unsqueeze(0).Conv2d(here.Unsqueeze(0).Unsqueeze(0), null, [1, 1], [0, 0], [1, 1], 1));
+        var (image, kernel) = (there.View([1, 1, 2, 2]), here.View([1, 1, 2, 2]));
+        Assert.Throws<TorchException>(() => image.Conv2d(kernel, null, [1, 1], [0, 0], [1, 1], 1));
     }
 
     // Sums of float32 in another order; the loss after three steps has Adam's division by small moments behind it.
@@ -138,6 +144,7 @@ public sealed class DeviceDisciplineTests
         using var optimiser = new AdamW(network.Parameters.Trained, new AdamWOptions());
         using var average = new WeightAverage(network.Parameters.Trained, new WeightAverageOptions { Decay = 0.9 });
         var formulation = FormulationFactory.FromSchedulerConfig(scheduler);
+        var model = new DenoiserModel(network, formulation);
         long[] shape = [Batch, network.LatentChannels, 8, 8];
         var images = Ops.Randn([Batch, 3, 16, 16], generator).To(device);
         double? loss = null,
@@ -149,9 +156,8 @@ public sealed class DeviceDisciplineTests
             var level = formulation.LevelsAt([30, 300, 700], device);
             var latent = new Latent(Ops.Randn(shape, generator).To(device));
             var noisy = formulation.AddNoise(latent, Ops.Randn(shape, generator).To(device), level);
-            var prediction = network.Predict(noisy.Value, level.Model, For(network, generator, device));
-            var estimate = formulation.Recover(noisy, prediction);
-            var result = objectives.Evaluate(new ObjectiveInputs(formulation, noisy, prediction, estimate, images));
+            var denoised = model.At(noisy.Value, level, For(network, generator, device));
+            var result = objectives.Evaluate(new ObjectiveInputs(formulation, noisy, denoised, images));
             Autograd.Backward(result.Total);
             var found = optimiser.GradientNorm();
             optimiser.Step(1e-3, 0.5, [average]);
