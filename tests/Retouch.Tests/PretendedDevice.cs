@@ -22,7 +22,7 @@ internal static unsafe class PretendedDevice
     public static Device Device { get; } = new((DeviceType)((delegate* unmanaged<int>)Export("rt_pretended_type"))(), 0);
 
     /// <summary>
-    /// Lets the methods of <paramref name="allowed"/> read from the device, and notes who moves what across, until disposed.
+    /// Lets the types named <paramref name="allowed"/> read from the device, and notes who moves what across, until disposed.
     /// </summary>
     public static Transfers Watch(params string[] allowed) => new(allowed);
 
@@ -34,7 +34,9 @@ internal static unsafe class PretendedDevice
 
     private static nint Export(string name) => NativeLibrary.GetExport(File.Handle, name);
 
-    /// <summary>What crossed between host and device, by the method that asked for it.</summary>
+    /// <summary>
+    /// What crossed between host and device, by the type that asked for it: methods may be inlined into one another.
+    /// </summary>
     internal sealed class Transfers : IDisposable
     {
         private readonly IDisposable _watch;
@@ -55,10 +57,10 @@ internal static unsafe class PretendedDevice
                 }
             );
 
-        /// <summary>Methods that read elements of the device.</summary>
+        /// <summary>Who read elements of the device.</summary>
         public SortedSet<string> Reads { get; } = new(StringComparer.Ordinal);
 
-        /// <summary>Methods that sent elements there.</summary>
+        /// <summary>Who sent elements there.</summary>
         public SortedSet<string> Uploads { get; } = new(StringComparer.Ordinal);
 
         public void Dispose() => _watch.Dispose();
@@ -67,18 +69,15 @@ internal static unsafe class PretendedDevice
         {
             foreach (var frame in new StackTrace(false).GetFrames())
             {
-                if (frame.GetMethod() is not { DeclaringType: { } type } method)
+                if (frame.GetMethod() is not { DeclaringType: { } type })
                     continue;
                 while (type.DeclaringType is { } outer && type.Name.StartsWith('<'))
                     type = outer;
                 if (type != typeof(Tensor) && type != typeof(HostTransfer) && type != typeof(Transfers))
-                    return $"{type.Name}.{Plain(method.Name)}";
+                    return type.Name;
             }
 
             return "?";
         }
-
-        /// <summary>A lambda or local function has its method's name in brackets.</summary>
-        private static string Plain(string name) => name.StartsWith('<') ? name[1..name.IndexOf('>', StringComparison.Ordinal)] : name;
     }
 }
