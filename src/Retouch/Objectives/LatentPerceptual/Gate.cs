@@ -40,8 +40,8 @@ internal sealed class Gate
                     {
                         GateKind.Sigma => (float)p.Sigma,
                         GateKind.Snr => Square((float)p.A / (float)p.B),
-                        GateKind.Timestep => (float)p.Model,
-                        _ => (float)p.Model / level.TrainSteps,
+                        GateKind.Timestep => (float)p.Timestep,
+                        _ => (float)p.Timestep / level.TrainSteps,
                     }
                 ),
             ];
@@ -50,7 +50,7 @@ internal sealed class Gate
         {
             GateKind.Sigma => level.Sigma,
             GateKind.Snr => level.Snr(),
-            GateKind.Timestep => level.Model,
+            GateKind.Timestep => level.Timestep,
             _ => level.T(),
         };
         return values.ToArray<double>();
