@@ -38,6 +38,10 @@ public sealed record TrainingOptions
     [Description("float32, bfloat16 or float16 (mixed precision; weights and statistics stay float32).")]
     public string Precision { get; init; } = "float32";
 
+    /// <summary>How float32 is computed on a GPU.</summary>
+    [Description("How float32 is computed on a GPU.")]
+    public ArithmeticOptions Arithmetic { get; init; } = new();
+
     /// <summary>Optimiser steps in all.</summary>
     [Description("Optimiser steps in all.")]
     public long Steps { get; init; } = 1000;
@@ -199,6 +203,10 @@ public sealed record TrainingOptions
             Require(
                 Precision != "float16" || device.Type != Torch.DeviceType.Cpu,
                 "precision float16 needs a GPU; on the CPU use bfloat16 or float32"
+            );
+            Require(
+                Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,
+                "arithmetic is for a GPU; on the CPU it would do nothing"
             );
         }
         catch (UsageException e)
