@@ -59,6 +59,7 @@ internal static class EvaluationChecks
         IEnumerable<ImageSet> all = reference is null ? sets : sets.Prepend(reference);
         foreach (var set in all)
         {
+            warnings.AddRange(set.Notes);
             if (plan is not null && set.Count <= plan.Features)
             {
                 warnings.Add(

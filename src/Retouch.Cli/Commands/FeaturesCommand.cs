@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Retouch.Cli.Terminal;
 using Retouch.Data;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
@@ -63,8 +64,11 @@ internal static class FeaturesCommand
                     Device = Device.Parse(parsed.GetValue(device)!),
                 };
                 var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
+                var pictures = ImageFolder.OpenSplit(parsed.GetValue(data)!, split: null);
+                Notes.Write(pictures.Notes, error);
+                Notes.Write([$"Classes: {string.Join(", ", pictures.Classes)}."], error);
                 var network = FeatureTraining.Run(
-                    ImageFolder.Open(parsed.GetValue(data)!),
+                    pictures,
                     folder,
                     options,
                     p =>

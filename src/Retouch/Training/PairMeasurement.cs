@@ -63,7 +63,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
             Conditioning = pipeline.Denoiser.ClassCount is null ? new() : new() { Dropout = 0 },
         };
         using var task = new DenoiserTask(pipeline, options, device, DType.Float32, reference: new FrozenReference(before.CopyDenoiser()));
-        task.Check(pairs);
+        pairs = (IPairSource)task.Accept(pairs, static _ => { });
         const int Batch = 16;
         var plan = new BatchPlan(
             pairs.Count,

@@ -76,7 +76,7 @@ public sealed class DenoiserTask : ITrainingTask
                     options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null,
                     device
                 )
-            : classes is { } count ? new ClassConditions(count, dropout, device)
+            : classes is { } count ? new ClassConditions(count, pipeline.Labels, dropout, device)
             : new NoConditions();
         if (options.Objective!.Preference is { } preference)
         {
@@ -118,7 +118,7 @@ public sealed class DenoiserTask : ITrainingTask
     private IDenoiser Denoiser => _pipeline.Denoiser;
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source) => _conditions.Check(source);
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => _conditions.Accept(source, note);
 
     /// <inheritdoc/>
     public void Prepare(
