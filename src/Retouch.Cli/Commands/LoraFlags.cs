@@ -47,7 +47,7 @@ internal sealed class LoraFlags
 
         foreach (var file in files)
         {
-            if (!File.Exists(Directory.Exists(file) ? Path.Combine(file, LoraFile.Name) : file))
+            if (!File.Exists(LoraFile.Locate(file)))
                 throw new InputException(
                     Directory.Exists(file) ? $"--lora: '{file}' holds no {LoraFile.Name}." : $"--lora: there is no file '{file}'."
                 );

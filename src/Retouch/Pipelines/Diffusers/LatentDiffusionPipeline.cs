@@ -177,11 +177,13 @@ public sealed partial class LatentDiffusionPipeline : IDisposable
                 ? Path.Combine(_passengerSource!, text.Encoder)
                 : throw new InputException($"'{path}' has adapters of {text.Encoder}, which this model does not have.");
             using var encoder = ComponentFolder.Describe(folder);
-            LoraFile.Check(path, LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder));
+            var target = LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder);
+            _warnings.AddRange(LoraFile.Check(path, target));
         }
 
         if (parts.Contains(null))
         {
+            _warnings.AddRange(LoraFile.Check(path, LoraTarget.Denoiser(Denoiser)));
             using var adapters = LoraFile.Attach(
                 path,
                 LoraTarget.Denoiser(Denoiser),

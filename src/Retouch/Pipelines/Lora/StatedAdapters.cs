@@ -48,6 +48,9 @@ internal sealed class StatedAdapters
         _rankStabilised = members.Boolean("use_rslora", false);
     }
 
+    /// <summary>Whether it is a single member of the header, which few programs look at.</summary>
+    public bool IsSingle { get; private init; }
+
     /// <summary>Where it is said, for messages.</summary>
     public string Where { get; }
 
@@ -105,7 +108,7 @@ internal sealed class StatedAdapters
         }
 
         var rank = Ranks.Select(name => Number(header, name)).FirstOrDefault(static r => r is not null);
-        return new($"{alpha.Name} in the header of '{path}'", value, rank, convolution);
+        return new($"{alpha.Name} in the header of '{path}'", value, rank, convolution) { IsSingle = true };
     }
 
     private static double? Number(IReadOnlyDictionary<string, string> header, string name) =>

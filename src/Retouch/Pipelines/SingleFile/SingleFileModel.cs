@@ -107,7 +107,7 @@ public sealed record SingleFileModel(
             throw new InputException($"'{origin}' is the refiner of SDXL, which is not supported; convert the base model.");
         if (names.Contains($"{OpenClipInside}.token_embedding.weight"))
             return SingleFileKind.StableDiffusion2;
-        if (names.Any(static n => n.StartsWith(ClipInside + ".text_model.", StringComparison.Ordinal)))
+        if (names.Any(static n => n.StartsWith(ClipInside + ".text_model.", StringComparison.Ordinal)) || names.Contains(ClipInside + ".embeddings.token_embedding.weight"))
             return SingleFileKind.StableDiffusion1;
         throw new InputException(
             $"'{origin}' has a U-Net but no text encoder that is known: none of {ClipInside}.text_model, {OpenClipInside}, "
