@@ -73,11 +73,6 @@ internal static class SampleCommand
         Description = "Classes, which take turns; default: all of them.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<string> Device = new("--device")
-    {
-        Description = "cpu, cuda or cuda:N.",
-        DefaultValueFactory = static _ => "cpu",
-    };
     private static readonly Option<bool> Resume = new("--resume")
     {
         Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays.",
@@ -107,7 +102,7 @@ internal static class SampleCommand
             Width,
             Height,
             Class,
-            Device,
+            SharedOptions.Device,
             Batch,
             Resume,
         };
@@ -155,9 +150,9 @@ internal static class SampleCommand
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var guidance = GuidanceOf(parsed);
         guidance.Validate();
-        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing)?)null;
+        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing, bool)?)null;
         var adapters = Lora.Read(parsed);
-        var device = Torch.Device.Parse(parsed.GetValue(Device)!);
+        var device = parsed.GetDevice();
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
@@ -268,7 +263,7 @@ internal static class SampleCommand
     /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
     private static SamplerOptions SamplerOf(
         LatentDiffusionPipeline pipeline,
-        (SamplerKind Kind, SigmaSpacing Sigmas)? named,
+        (SamplerKind Kind, SigmaSpacing Sigmas, bool CompatibleSteps)? named,
         TextWriter error
     )
     {
@@ -276,6 +271,7 @@ internal static class SampleCommand
         if (note is not null)
             error.WriteLine($"note: {note}");
         options = named is { Sigmas: not SigmaSpacing.Schedule } given ? options with { Sigmas = given.Sigmas } : options;
+        options = options with { CompatibleSteps = named is { CompatibleSteps: true } };
         return options.Validate(pipeline.CreateFormulation(), "--sampler") is { Count: > 0 } problems
             ? throw new UsageException(string.Join('\n', problems))
             : options;

@@ -52,13 +52,19 @@ public static partial class JsonTexts
     public static string InPlace(string json) =>
         Replace(json, static token => token == "NaN" ? "0.0" : token.Replace("Infinity", Large, StringComparison.Ordinal));
 
-    /// <summary>Parses what <see cref="Proper"/> makes of a text.</summary>
+    /// <summary>
+    /// Parses JSON, infinities as <see cref="Proper"/> has them. <c>NaN</c> becomes a text, which whoever wants a number refuses: a member
+    /// that is read must not turn into one that is missing.
+    /// </summary>
     /// <param name="json">JSON, perhaps with numbers of Python's and a byte-order mark.</param>
     /// <exception cref="JsonException">It is no JSON, a text in it is none, or an object has a member twice.</exception>
     public static JsonNode? Parse(string json)
     {
         ArgumentNullException.ThrowIfNull(json);
-        var proper = Proper(json.TrimStart('\uFEFF'));
+        var proper = Replace(
+            json.TrimStart('\uFEFF'),
+            static token => token == "NaN" ? "\"NaN\"" : token.Replace("Infinity", Large, StringComparison.Ordinal)
+        );
         Check(proper);
         return JsonNode.Parse(proper, documentOptions: new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
     }

@@ -15,7 +15,9 @@ namespace Retouch.Torch.Safetensors;
 /// <param name="Length">Its bytes.</param>
 public sealed record SafetensorsEntry(string Name, DType DType, long[] Shape, long Offset, long Length)
 {
-    /// <summary>How eight-bit floating point is stored, which is read as half precision; null where elements are stored as they are.</summary>
+    /// <summary>
+    /// How eight-bit floating point is stored, which is read as half precision; null where elements are stored as they are.
+    /// </summary>
     internal Float8Format? Float8 { get; init; }
 }
 
@@ -129,7 +131,8 @@ internal static class SafetensorsHeader
         if (!Types.TryGetValue(stored, out var dtype) && float8 is null)
         {
             throw new InputException(
-                $"'{origin}': tensor '{name}' has the element type {Excerpt.Of(stored, 20)}, which is not read. Save it as float32, float16 or bfloat16."
+                $"'{origin}': tensor '{name}' has the element type {Excerpt.Of(stored, 20)}, which is not read. Save it as "
+                    + $"float32, float16 or bfloat16."
             );
         }
 

@@ -18,5 +18,8 @@ internal static class LegacyAttentionKeys
 
     /// <summary>A checkpoint under today's keys.</summary>
     public static ITensorSource Of(ITensorSource source) =>
-        new RenamedTensors(source, static name => Renamed.Aggregate(name, static (n, pair) => n.Replace(pair.Old, pair.New, StringComparison.Ordinal)));
+        new RenamedTensors(
+            source,
+            static name => Renamed.Aggregate(name, static (n, pair) => n.Replace(pair.Old, pair.New, StringComparison.Ordinal))
+        );
 }

@@ -6,6 +6,7 @@ namespace Retouch.Samplers;
 public static class SamplerNames
 {
     private const string KarrasEnding = "-karras";
+    private const string Compatible = "ddim-compatible";
 
     private static readonly (string Name, SamplerKind Kind)[] Kinds =
     [
@@ -21,24 +22,27 @@ public static class SamplerNames
     ];
 
     /// <summary>All names. Those of methods that step in σ may end in <c>-karras</c>.</summary>
-    public static IReadOnlyList<string> All { get; } = [.. Kinds.Select(static k => k.Name)];
+    public static IReadOnlyList<string> All { get; } = [.. Kinds.Select(static k => k.Name), Compatible];
 
     /// <summary>The method of a name.</summary>
     /// <param name="name">One of <see cref="All"/>, perhaps with its ending.</param>
     /// <exception cref="UsageException">No such sampler.</exception>
-    public static (SamplerKind Kind, SigmaSpacing Sigmas) Parse(string name)
+    public static (SamplerKind Kind, SigmaSpacing Sigmas, bool CompatibleSteps) Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
+        if (name == Compatible)
+            return (SamplerKind.Ddim, SigmaSpacing.Schedule, true);
         var isKarras = name.EndsWith(KarrasEnding, StringComparison.Ordinal);
         var plain = isKarras ? name[..^KarrasEnding.Length] : name;
         foreach (var (known, kind) in Kinds)
         {
             if (known == plain && (!isKarras || SamplerOptions.StepsInSigma(kind)))
-                return (kind, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule);
+                return (kind, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule, false);
         }
 
         throw new UsageException(
-            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but ddim, ddpm and pndm with {KarrasEnding} "
+            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but ddim, ddim-compatible, ddpm and pndm "
+                + $"with {KarrasEnding} "
                 + $"for Karras' noise levels."
         );
     }
@@ -47,6 +51,8 @@ public static class SamplerNames
     public static string Of(SamplerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.CompatibleSteps)
+            return Compatible;
         var name = Kinds.First(k => k.Kind == options.Kind).Name;
         return options.Sigmas switch
         {

@@ -89,6 +89,14 @@ public sealed record SamplerOptions
     /// <summary>DDIM and PNDM: end without any noise instead of at the schedule's first step.</summary>
     public bool SetAlphaToOne { get; init; }
 
+    /// <summary>
+    /// DDIM: a step ends a whole stride below its beginning, as in diffusers' DDIMScheduler, instead of where the next one begins. Where
+    /// the
+    /// steps do not divide the schedule, each then ends above or below what the next one takes for its level, and a little noise too much
+    /// or too little is left.
+    /// </summary>
+    public bool CompatibleSteps { get; init; }
+
     /// <summary>DDIM, DDPM and Heun: ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
     public double? ClipRange { get; init; }
 
@@ -152,6 +160,7 @@ public sealed record SamplerOptions
             "stepsOffset",
             "does nothing without leading spacing of a DDPM schedule"
         );
+        When(CompatibleSteps && (isFlow || Kind != SamplerKind.Ddim), "compatibleSteps", "does nothing but in DDIM on a DDPM schedule");
         When(
             SetAlphaToOne && (isFlow || Kind is not (SamplerKind.Ddim or SamplerKind.Pndm)),
             "setAlphaToOne",

@@ -30,6 +30,8 @@ public static class SchedulerConfig
         ["UniPCMultistepScheduler"] = (SamplerKind.UniPc, null),
         ["FlowMatchEulerDiscreteScheduler"] = (SamplerKind.Euler, null),
         ["FlowMatchHeunDiscreteScheduler"] = (SamplerKind.Heun, null),
+        ["DDIMParallelScheduler"] = (SamplerKind.Ddim, null),
+        ["DDPMParallelScheduler"] = (SamplerKind.Ddpm, null),
         ["DPMSolverSinglestepScheduler"] = (SamplerKind.DpmSolverPlusPlus, "DPM-Solver++(2M)"),
         ["DEISMultistepScheduler"] = (SamplerKind.DpmSolverPlusPlus, "DPM-Solver++(2M)"),
     };
@@ -45,7 +47,17 @@ public static class SchedulerConfig
         var members = new JsonMembers(json, origin);
         var name = members.Text("_class_name");
         if (!Classes.TryGetValue(name, out var own))
-            throw members.Wrong("_class_name", $"one of {string.Join(", ", Classes.Keys)}");
+        {
+            if (!SchedulerClasses.All.TryGetValue(name, out var known))
+                throw members.Wrong("_class_name", $"one of {string.Join(", ", SchedulerClasses.All.Keys)}");
+            if (kind is null)
+                throw new InputException(
+                    $"'{origin}': {name} is the model's own sampler and is not known here; name another, "
+                        + $"as --sampler {UsualName(known)}."
+                );
+            own = (Usual(known), null);
+        }
+
         var method = kind ?? own.Kind;
         var isFlow =
             name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction";
@@ -60,6 +72,26 @@ public static class SchedulerConfig
             kind is null && own.Note is { } relative ? $"{name} is sampled with {relative}, which solves the same equation." : null
         );
     }
+
+    /// <summary>
+    /// As <see cref="Read"/>, or with the usual method where the model's own is not known here: for looking at a model in training.
+    /// </summary>
+    /// <param name="json">scheduler_config.json.</param>
+    public static SchedulerSampling ReadOrUsual(JsonObject json)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        var name = (string?)json["_class_name"];
+        if (name is null || Classes.ContainsKey(name) || !SchedulerClasses.All.TryGetValue(name, out var known))
+            return Read(json);
+        return Read(json, kind: Usual(known)) with
+        {
+            Note = $"The model's own sampler, {name}, is not known here; sample grids " + $"are drawn with {UsualName(known)}.",
+        };
+    }
+
+    private static SamplerKind Usual(SchedulerDefaults known) => known.IsFlow ? SamplerKind.Euler : SamplerKind.Ddim;
+
+    private static string UsualName(SchedulerDefaults known) => known.IsFlow ? "euler" : "ddim";
 
     private static SamplerOptions OfFlow(JsonMembers members, SamplerKind kind) =>
         SamplerOptions.StepsInLambda(kind)
@@ -92,7 +124,12 @@ public static class SchedulerConfig
             Kind = kind,
             Spacing = spacing,
             StepsOffset = spacing == TimestepSpacing.Leading ? members.Integer("steps_offset", 0, atLeast: 0) : 0,
-            SetAlphaToOne = kind is SamplerKind.Ddim or SamplerKind.Pndm && members.Boolean("set_alpha_to_one", name == "DDIMScheduler"),
+            SetAlphaToOne =
+                kind is SamplerKind.Ddim or SamplerKind.Pndm
+                && members.Boolean(
+                    "set_alpha_to_one",
+                    name is "DDIMScheduler" or "DDIMParallelScheduler" or "LCMScheduler" or "TCDScheduler"
+                ),
             ClipRange = clips ? members.Number("clip_sample_range", 1) : null,
             LargeVariance = kind == SamplerKind.Ddpm && members.Text("variance_type", "fixed_small") == "fixed_large",
             Sigmas = inSigma ? Sigmas(members) : SigmaSpacing.Schedule,

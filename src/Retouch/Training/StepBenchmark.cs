@@ -102,7 +102,7 @@ public static class StepBenchmark
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
-        var device = Device.Parse(options.Device);
+        var device = Device.Parse(options.Device).Require();
         var precision = options.Precision switch
         {
             "bfloat16" => DType.BFloat16,
@@ -122,7 +122,7 @@ public static class StepBenchmark
         {
             cancellation.ThrowIfCancellationRequested();
             var loss = runner.Take(data, step++, ref cursor, static () => "Benchmarks keep no checkpoints.", cancellation)!.Loss;
-            TorchRuntime.Synchronize(device);
+            device.Synchronize();
             return loss;
         }
 

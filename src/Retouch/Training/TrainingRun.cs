@@ -3,6 +3,7 @@ using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training.Caching;
 using Retouch.Training.Options;
@@ -46,12 +47,7 @@ public sealed class TrainingRun : IDisposable
         _folder = folder;
         _time = time;
         _resumed = resumed;
-        _device = Device.Parse(options.Device);
-        if (_device.Type == DeviceType.Cuda && _device.Index >= TorchRuntime.CudaDeviceCount)
-            throw new EnvironmentException(
-                $"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use "
-                    + $"--device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH)."
-            );
+        _device = Device.Parse(options.Device).Require();
         var precision = options.Precision switch
         {
             "bfloat16" => DType.BFloat16,
@@ -75,6 +71,8 @@ public sealed class TrainingRun : IDisposable
 
         var pipeline = new TrainingNetworks(options, _device).OpenPipeline(source.Classes);
         _notes.AddRange(pipeline.Warnings);
+        if (options.Samples.Every > 0 && SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Note is { } sampler)
+            _notes.Add(sampler);
         _encoder = pipeline.Autoencoder;
         _task = new DenoiserTask(pipeline, options, _device, precision);
         _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, _notes.Add));

@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Tests.Autoencoders;
 
@@ -182,6 +183,7 @@ public sealed class AutoencoderKlTests
             network.Parameters.RequireGrad(trained);
             var z = Ops.Randn([2L, 4, 32, 32], generator);
             z.RequiresGrad = true;
+            HostBlocks.Reuse(true);
             var before = Ops.HostMemory(true).ToArray<long>()[0];
             Autograd.Backward(network.DecodeWithTaps(new Latent(z), new TapRequest([], Rgb: true, checkpoint)).Rgb!.Mean());
             return Ops.HostMemory(true).ToArray<long>()[1] - before;

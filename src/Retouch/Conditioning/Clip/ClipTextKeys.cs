@@ -17,5 +17,6 @@ internal static class ClipTextKeys
     public static bool IsBare(string key) => Array.Exists(Modules, m => key.StartsWith(m, StringComparison.Ordinal));
 
     /// <summary>A checkpoint with the wrapper before all keys of the encoder.</summary>
-    public static ITensorSource Of(ITensorSource source) => source.Names.Any(IsBare) ? new RenamedTensors(source, static key => IsBare(key) ? Wrapper + key : key) : source;
+    public static ITensorSource Of(ITensorSource source) =>
+        source.Names.Any(IsBare) ? new RenamedTensors(source, static key => IsBare(key) ? Wrapper + key : key) : source;
 }

@@ -52,6 +52,7 @@ public sealed partial class LatentDiffusionPipeline : IDisposable
         Denoiser = (IDenoiser)denoiser.Network;
         _passengers = passengerSource is null ? [] : index.Passengers(passengerSource, denoiserFolder);
         SchedulerConfig = scheduler.Json;
+        _warnings.AddRange([.. autoencoder.Notes, .. denoiser.Notes]);
         Labels = index.Labels;
         if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
             throw new InputException(

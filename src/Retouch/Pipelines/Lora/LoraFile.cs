@@ -9,7 +9,8 @@ namespace Retouch.Pipelines.Lora;
 /// <summary>
 /// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>,
 /// <c>unet.…</c>); read in that layout, in diffusers' older ones (<c>PATH.lora.down.weight</c>, <c>PATH.lora_linear_layer.down.weight</c>,
-/// and the attention processors' <c>….processor.to_q_lora.down.weight</c>), in peft's (<c>base_model.model.PATH.lora_A.weight</c>) and in kohya's, where modules have diffusers' names or a U-Net's those of the original code
+/// and the attention processors' <c>….processor.to_q_lora.down.weight</c>), in peft's (<c>base_model.model.PATH.lora_A.weight</c>) and in
+/// kohya's, where modules have diffusers' names or a U-Net's those of the original code
 /// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Such files may have parts for text encoders, too (<c>text_encoder.…</c>,
 /// <c>lora_te_…</c>).
 /// </summary>
@@ -21,10 +22,14 @@ public static class LoraFile
     // Beside diffusers' own: its older, pickled files, and what peft writes.
     private static readonly string[] Names = [Name, "adapter_model.safetensors", "pytorch_lora_weights.bin", "adapter_model.bin"];
 
-    /// <summary>The file of adapters at a path: itself, or the one in a folder. Where there is none, the name that it should have.</summary>
+    /// <summary>
+    /// The file of adapters at a path: itself, or the one in a folder. Where there is none, the name that it should have.
+    /// </summary>
     /// <param name="path">A file or a folder.</param>
     public static string Locate(string path) =>
-        Directory.Exists(path) ? Array.Find(Array.ConvertAll(Names, n => Path.Combine(path, n)), File.Exists) ?? Path.Combine(path, Name) : path;
+        Directory.Exists(path)
+            ? Array.Find(Array.ConvertAll(Names, n => Path.Combine(path, n)), File.Exists) ?? Path.Combine(path, Name)
+            : path;
 
     /// <summary>
     /// Writes adapters. No alpha is stored, which every reader takes for alpha = rank, a scale of 1: another scale is multiplied into B.

@@ -47,8 +47,12 @@ internal sealed class LoraParts
     private readonly StatedAdapters? _stated;
     private readonly List<KeyValuePair<string, Dictionary<Part, string>>> _layers;
 
-    private LoraParts(ITensorFile file, LoraTarget target, StatedAdapters? stated, List<KeyValuePair<string, Dictionary<Part, string>>> layers) =>
-        (_file, _target, _stated, _layers) = (file, target, stated, layers);
+    private LoraParts(
+        ITensorFile file,
+        LoraTarget target,
+        StatedAdapters? stated,
+        List<KeyValuePair<string, Dictionary<Part, string>>> layers
+    ) => (_file, _target, _stated, _layers) = (file, target, stated, layers);
 
     private enum Part
     {
@@ -58,12 +62,13 @@ internal sealed class LoraParts
     }
 
     /// <summary>Sorts a file's keys.</summary>
-    /// <exception cref="InputException">The file does not fit the network, or what it says of itself does not fit its tensors; everything is named.</exception>
+    /// <exception cref="InputException">The file does not fit the network, or what it says of itself does not fit its tensors; everything
+    /// is named.</exception>
     public static LoraParts Read(ITensorFile file, LoraTarget target)
     {
         var stated = StatedAdapters.Read(file, target.Components);
         var network = target.Network;
-        var paths = network.All.Where(static p => p.IsAdaptable).Select(static p => p.LayerPath).ToList();
+        var paths = network.All.Where(static p => p.IsAdaptable).Select(static p => p.Name[..^".weight".Length]).ToList();
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var path in paths)
         {
@@ -114,12 +119,17 @@ internal sealed class LoraParts
         List<string> notes = [];
         if (_stated is null)
             return notes;
-        var contradicted = _layers.Where(l => l.Value.ContainsKey(Part.Alpha) && Stated(l.Key, l.Value) is { } a && Math.Abs(a - Alpha(l.Key, l.Value)) > 1e-4 * a).ToList();
+        var contradicted = _layers
+            .Where(l =>
+                l.Value.ContainsKey(Part.Alpha) && Stated(l.Key, l.Value) is { } a && Math.Abs(a - Alpha(l.Key, l.Value)) > 1e-4 * a
+            )
+            .ToList();
         if (contradicted.Count > 0)
         {
             var (path, parts) = contradicted[0];
             notes.Add(
-                $"{_stated.Where} gives alpha {Stated(path, parts):0.####}, but the tensor '{parts[Part.Alpha]}' is {Alpha(path, parts):0.####} "
+                $"{_stated.Where} gives alpha {Stated(path, parts):0.####}, but the tensor '{parts[Part.Alpha]}' is "
+                    + $"{Alpha(path, parts):0.####} "
                     + $"({contradicted.Count} such layers); the tensors count."
             );
         }
@@ -128,11 +138,17 @@ internal sealed class LoraParts
         if (ranks.Count > 0)
         {
             var (path, parts) = ranks[0];
-            notes.Add($"{_stated.Where} gives rank {_stated.RankOf(path)}, but {path} has {Rank(parts)} ({ranks.Count} such layers); the tensors count.");
+            notes.Add(
+                $"{_stated.Where} gives rank {_stated.RankOf(path)}, but {path} has {Rank(parts)} ({ranks.Count} such "
+                    + $"layers); the tensors count."
+            );
         }
 
         if (_stated.IsSingle && _layers.Any(l => !l.Value.ContainsKey(Part.Alpha)))
-            notes.Add($"The adapters are scaled by {_stated.Where}: it gives alpha {Stated(_layers[0].Key, _layers[0].Value):0.####}, and the file has no alpha tensors.");
+            notes.Add(
+                $"The adapters are scaled by {_stated.Where}: it gives alpha "
+                    + $"{Stated(_layers[0].Key, _layers[0].Value):0.####}, and the file has no alpha tensors."
+            );
         return notes;
     }
 
@@ -145,7 +161,10 @@ internal sealed class LoraParts
         var header = (file as SafetensorsFile)?.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal);
         var model = header.GetValueOrDefault("modelspec.architecture") ?? header.GetValueOrDefault("ss_base_model_version");
         var kind = header.GetValueOrDefault("ss_network_module");
-        var says = model is null && kind is null ? "" : $" Its header says: made for {model ?? "an unnamed model"}{(kind is null ? "" : $", by {kind}")}.";
+        var says =
+            model is null && kind is null
+                ? ""
+                : $" Its header says: made for {model ?? "an unnamed model"}{(kind is null ? "" : $", by {kind}")}.";
         return $"Use low-rank adapters of this very network.{says}";
     }
 

@@ -148,7 +148,15 @@ public sealed class LoraTarget
     private static LoraTarget OfDenoiser(ParameterStore network, Func<string, bool> concerns, Func<string, string?>? original) =>
         new(
             network,
-            ["", "unet.", "transformer.", "base_model.model.", "base_model.model.unet.", "base_model.model.transformer.", "diffusion_model."],
+            [
+                "",
+                "unet.",
+                "transformer.",
+                "base_model.model.",
+                "base_model.model.unet.",
+                "base_model.model.transformer.",
+                "diffusion_model.",
+            ],
             ["lora_unet_", "lora_transformer_", "lycoris_"],
             concerns,
             original

@@ -25,7 +25,9 @@ internal static class OriginalText
     public static Encoder Clip(ITensorSource source, string prefix, string origin)
     {
         // transformers 5.6 and later save it without the wrapper.
-        var stored = source.Names.Any(n => n.StartsWith($"{prefix}.{ClipTextKeys.Wrapper}", StringComparison.Ordinal)) ? $"{prefix}.{ClipTextKeys.Wrapper}" : prefix + ".";
+        var stored = source.Names.Any(n => n.StartsWith($"{prefix}.{ClipTextKeys.Wrapper}", StringComparison.Ordinal))
+            ? $"{prefix}.{ClipTextKeys.Wrapper}"
+            : prefix + ".";
         // Position numbers were stored once; transformers computes them.
         var keys = source
             .Names.Where(n => n.StartsWith(stored, StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal))

@@ -10,6 +10,7 @@ using Retouch.Images;
 using Retouch.Objectives;
 using Retouch.Objectives.Preference;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Nn;
@@ -229,6 +230,7 @@ public sealed class DenoiserTask : ITrainingTask
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
             Steps = o.Steps,
             Guidance = new(o.Guidance),
+            Sampler = SchedulerConfig.ReadOrUsual(_pipeline.SchedulerConfig).Options,
             Width = _options.Data.Size,
             Height = _options.Data.Size,
         };

@@ -1,0 +1,89 @@
+using Retouch.Diffusion;
+using Retouch.Samplers;
+using Retouch.Torch;
+
+namespace Retouch.Tests.Samplers;
+
+/// <summary>A step ends where the next one begins, also where the steps do not divide the schedule.</summary>
+public sealed class ChainedStepsTests
+{
+    private static readonly DdpmFormulation Formulation = new(NoiseSchedule.ScaledLinear(), PredictionType.Epsilon);
+
+    [Theory]
+    [InlineData(SamplerKind.Ddpm, TimestepSpacing.Linspace, 7)]
+    [InlineData(SamplerKind.Ddpm, TimestepSpacing.Trailing, 7)]
+    [InlineData(SamplerKind.Ddim, TimestepSpacing.Linspace, 13)]
+    [InlineData(SamplerKind.Ddim, TimestepSpacing.Trailing, 15)]
+    public void Steps_are_a_chain(SamplerKind kind, TimestepSpacing spacing, int steps)
+    {
+        var plan = SamplingPlan.Create(
+            Formulation,
+            new()
+            {
+                Kind = kind,
+                Spacing = spacing,
+                SetAlphaToOne = kind == SamplerKind.Ddim,
+            },
+            steps
+        );
+        for (var k = 0; k + 1 < steps; k++)
+            Assert.Equal(plan.Steps[k + 1].From, plan.Steps[k].To);
+        Assert.Equal(0, plan.Steps[^1].To.B);
+    }
+
+    /// <summary>
+    /// Data of deviation 0.05 and the exact network, which is linear: the variance after each step of DDPM follows in closed form. A chain
+    /// leaves no noise. A step that ends a whole stride below its beginning would leave 0.114 (linspace, 7 steps) and 0.030 (trailing).
+    /// </summary>
+    [Theory]
+    [InlineData(TimestepSpacing.Linspace, 7, 0.022, 0.024, 0.114)]
+    [InlineData(TimestepSpacing.Linspace, 13, 0.022, 0.024, 0.064)]
+    [InlineData(TimestepSpacing.Linspace, 20, 0.022, 0.024, 0.046)]
+    [InlineData(TimestepSpacing.Trailing, 7, 0.006, 0.009, 0.030)]
+    [InlineData(TimestepSpacing.Trailing, 13, 0.006, 0.009, 0.030)]
+    [InlineData(TimestepSpacing.Trailing, 15, 0.006, 0.009, 0.030)]
+    public void No_noise_is_left_of_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high, double before)
+    {
+        const double Deviation = 0.05;
+        var plan = SamplingPlan.Create(Formulation, new() { Kind = SamplerKind.Ddpm, Spacing = spacing }, steps);
+        Assert.InRange(Left(plan.Steps), low, high);
+        var stride = Formulation.TrainSteps / steps;
+        var strides = plan.Steps.Select(s => new Transition(
+            s.From,
+            s.From.Model - stride >= 0 ? Formulation.PointAt(s.From.Model - stride) : plan.Steps[^1].To
+        ));
+        Assert.Equal(before, Left(strides), 3);
+
+        static double Left(IEnumerable<Transition> transitions)
+        {
+            var variance = 1.0;
+            foreach (var step in transitions)
+            {
+                var (from, to) = (step.From, step.To);
+                var clean = from.A * Deviation * Deviation / ((from.A * from.A * Deviation * Deviation) + (from.B * from.B));
+                var factor =
+                    (to.A * step.ForwardVariance / (from.B * from.B) * clean) + (from.A / to.A * (to.B * to.B) / (from.B * from.B));
+                variance = (factor * factor * variance) + (from.Model > 0 ? step.PosteriorVariance : 0);
+            }
+
+            return Math.Sqrt(variance);
+        }
+    }
+
+    [Fact]
+    public void A_network_that_predicts_no_noise_gives_the_same_picture_in_any_number_of_steps()
+    {
+        using var scope = TensorScope.Enter();
+        float[] Run(int steps, bool compatible)
+        {
+            var options = new SamplerOptions { Spacing = TimestepSpacing.Linspace, CompatibleSteps = compatible };
+            var plan = SamplingPlan.Create(Formulation, options, steps);
+            return new SamplingLoop(Formulation, options, plan)
+                .Run(static (z, _) => new Prediction(z * 0), static () => Ops.Ones([1, 1, 2, 2], dtype: DType.Float32))
+                .Value.ToArray<float>();
+        }
+
+        Assert.Equal(Run(50, false)[0], Run(7, false)[0], 1e-4);
+        Assert.True(Math.Abs(Run(50, true)[0] - Run(7, true)[0]) > 0.05);
+    }
+}
