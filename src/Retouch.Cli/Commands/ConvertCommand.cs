@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Pipelines.Lora;

@@ -150,7 +150,7 @@ internal static class SampleCommand
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var guidance = GuidanceOf(parsed);
         guidance.Validate();
-        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing, bool)?)null;
+        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
         var device = parsed.GetDevice();
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
@@ -261,17 +261,12 @@ internal static class SampleCommand
     }
 
     /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
-    private static SamplerOptions SamplerOf(
-        LatentDiffusionPipeline pipeline,
-        (SamplerKind Kind, SigmaSpacing Sigmas, bool CompatibleSteps)? named,
-        TextWriter error
-    )
+    private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (Solver Solver, SigmaSpacing Sigmas)? named, TextWriter error)
     {
-        var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, kind: named?.Kind);
+        var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, solver: named?.Solver);
         if (note is not null)
             error.WriteLine($"note: {note}");
         options = named is { Sigmas: not SigmaSpacing.Schedule } given ? options with { Sigmas = given.Sigmas } : options;
-        options = options with { CompatibleSteps = named is { CompatibleSteps: true } };
         return options.Validate(pipeline.CreateFormulation(), "--sampler") is { Count: > 0 } problems
             ? throw new UsageException(string.Join('\n', problems))
             : options;

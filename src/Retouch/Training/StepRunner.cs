@@ -58,7 +58,7 @@ internal sealed class StepRunner(
                 throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
             seen.AddRange(Suspects(batch, loss));
             using (clock?.Enter(StepPhases.Backward))
-                Autograd.Backward(options.Batch.Accumulate == 1 ? loss.Total : loss.Total * (1.0 / options.Batch.Accumulate));
+                Autograd.Backward(options.Batch.Accumulate == 1 ? loss.Loss.Total : loss.Loss.Total * (1.0 / options.Batch.Accumulate));
             next = batch.Next;
             if (micro == options.Batch.Accumulate - 1)
                 Update(record, step, () => NotFinite(loss, seen, "gradient", step, kept));
@@ -103,7 +103,7 @@ internal sealed class StepRunner(
     private static InputException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
     {
         var terms = loss
-            .Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
+            .Loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
             .Select(static t => t.Name)
             .ToArray();
         return new InputException(

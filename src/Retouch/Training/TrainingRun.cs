@@ -37,6 +37,9 @@ public sealed class TrainingRun : IDisposable
     private readonly Device _device;
     private readonly TrainingData _data;
     private readonly ITrainingTask _task;
+    private readonly DenoiserTask? _denoiser;
+    private readonly PreferenceTask? _preference;
+    private readonly ISampleGrid _samples;
     private readonly IAutoencoder? _encoder;
     private readonly List<string> _notes = [];
     private readonly bool _resumed;
@@ -59,13 +62,16 @@ public sealed class TrainingRun : IDisposable
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _data = TrainingData.Of(options, source, singles);
-            _task = new AutoencoderTask(
+            var shown = _data.First(256);
+            var autoencoder = new AutoencoderTask(
                 new TrainingNetworks(options, _device).OpenAutoencoder(),
                 options,
-                _data.First(256),
+                shown,
                 _device,
                 precision
             );
+            _samples = new ReconstructionGrid(autoencoder.Autoencoder, shown, options.Samples.Count, _device);
+            _task = autoencoder;
             return;
         }
 
@@ -74,7 +80,10 @@ public sealed class TrainingRun : IDisposable
         if (options.Samples.Every > 0 && SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Note is { } sampler)
             _notes.Add(sampler);
         _encoder = pipeline.Autoencoder;
-        _task = new DenoiserTask(pipeline, options, _device, precision);
+        _denoiser = new DenoiserTask(pipeline, options, _device, precision);
+        _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
+        _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
+        _task = _preference is null ? _denoiser : _preference;
         _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, _notes.Add));
     }
 
@@ -118,7 +127,7 @@ public sealed class TrainingRun : IDisposable
         // The weights are still those of the reference: a checkpoint is read later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
-        using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
+        using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(
                 trainer.TryResume(progress.Note)
@@ -127,9 +136,9 @@ public sealed class TrainingRun : IDisposable
             );
         foreach (var remark in _options.Remarks())
             progress.Note(remark);
-        if (_task is DenoiserTask { Pipeline: var pipeline } && DenoiserRules.Scaling(pipeline, _options) is { } scaled)
+        if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
             progress.Note(scaled);
-        if (_task is DenoiserTask { Adapted: var (summary, frozen) })
+        if (_denoiser is { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
         trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
@@ -158,7 +167,7 @@ public sealed class TrainingRun : IDisposable
         Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
         _task.Prepare(_data.Sources, progress.Note, Show("caption"), cancellation);
         using var data = OpenData(default, null, cancellation, Show("picture"));
-        var prompts = _task is DenoiserTask { TakesPrompts: true };
+        var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
     }
@@ -177,6 +186,7 @@ public sealed class TrainingRun : IDisposable
         return TrainingPlan.Measure(_task, _options, _data.Source, done, OpenData(default, null, cancellation), _time, cancellation) with
         {
             ReferenceSeconds = reference,
+            FrozenParameters = _denoiser?.Adapted?.Frozen,
         };
     }
 
@@ -216,10 +226,10 @@ public sealed class TrainingRun : IDisposable
         return LatentCache.Encode(_data.Source, _data.Plan, encoding, cursor, cancellation);
     }
 
-    private bool PrecomputesReference => _task is DenoiserTask { PrecomputesReference: true };
+    private bool PrecomputesReference => _preference is { PrecomputesReference: true };
 
     private ReferencePass Reference(CancellationToken cancellation) =>
-        new((DenoiserTask)_task, _options, _data.Plan, cursor => OpenData(cursor, null, cancellation));
+        new(_preference!, _options, _data.Plan, cursor => OpenData(cursor, null, cancellation));
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {

@@ -1,5 +1,7 @@
+using Retouch.Conditioning;
 using Retouch.Diffusion;
 using Retouch.Samplers;
+using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
@@ -10,22 +12,14 @@ public sealed class ChainedStepsTests
     private static readonly DdpmFormulation Formulation = new(NoiseSchedule.ScaledLinear(), PredictionType.Epsilon);
 
     [Theory]
-    [InlineData(SamplerKind.Ddpm, TimestepSpacing.Linspace, 7)]
-    [InlineData(SamplerKind.Ddpm, TimestepSpacing.Trailing, 7)]
-    [InlineData(SamplerKind.Ddim, TimestepSpacing.Linspace, 13)]
-    [InlineData(SamplerKind.Ddim, TimestepSpacing.Trailing, 15)]
-    public void Steps_are_a_chain(SamplerKind kind, TimestepSpacing spacing, int steps)
+    [InlineData(false, TimestepSpacing.Linspace, 7)]
+    [InlineData(false, TimestepSpacing.Trailing, 7)]
+    [InlineData(true, TimestepSpacing.Linspace, 13)]
+    [InlineData(true, TimestepSpacing.Trailing, 15)]
+    public void Steps_are_a_chain(bool isDdim, TimestepSpacing spacing, int steps)
     {
-        var plan = SamplingPlan.Create(
-            Formulation,
-            new()
-            {
-                Kind = kind,
-                Spacing = spacing,
-                SetAlphaToOne = kind == SamplerKind.Ddim,
-            },
-            steps
-        );
+        Solver solver = isDdim ? new Ddim { SetAlphaToOne = true } : new Ddpm();
+        var plan = SamplingPlan.Create(Formulation, new() { Solver = solver, Spacing = spacing }, steps);
         for (var k = 0; k + 1 < steps; k++)
             Assert.Equal(plan.Steps[k + 1].From, plan.Steps[k].To);
         Assert.Equal(0, plan.Steps[^1].To.B);
@@ -45,7 +39,7 @@ public sealed class ChainedStepsTests
     public void No_noise_is_left_of_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high, double before)
     {
         const double Deviation = 0.05;
-        var plan = SamplingPlan.Create(Formulation, new() { Kind = SamplerKind.Ddpm, Spacing = spacing }, steps);
+        var plan = SamplingPlan.Create(Formulation, new() { Solver = new Ddpm(), Spacing = spacing }, steps);
         Assert.InRange(Left(plan.Steps), low, high);
         var stride = Formulation.TrainSteps / steps;
         var strides = plan.Steps.Select(s => new Transition(
@@ -76,10 +70,14 @@ public sealed class ChainedStepsTests
         using var scope = TensorScope.Enter();
         float[] Run(int steps, bool compatible)
         {
-            var options = new SamplerOptions { Spacing = TimestepSpacing.Linspace, CompatibleSteps = compatible };
+            var options = new SamplerOptions { Solver = compatible ? new DdimCompatible() : new Ddim(), Spacing = TimestepSpacing.Linspace };
             var plan = SamplingPlan.Create(Formulation, options, steps);
-            return new SamplingLoop(Formulation, options, plan)
-                .Run(static (z, _) => new Prediction(z * 0), static () => Ops.Ones([1, 1, 2, 2], dtype: DType.Float32))
+            return new SamplingLoop(options, plan)
+                .Run(
+                    new FunctionModel(Formulation, static (z, _) => z * 0),
+                    new Condition(),
+                    static () => Ops.Ones([1, 1, 2, 2], dtype: DType.Float32)
+                )
                 .Value.ToArray<float>();
         }
 
