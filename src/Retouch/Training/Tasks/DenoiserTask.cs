@@ -218,7 +218,9 @@ public sealed class DenoiserTask : ITrainingTask
                 options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null,
                 device
             );
-        return pipeline.Denoiser.ClassCount is { } count ? new ClassConditions(count, pipeline.Labels, dropout, device) : new NoConditions();
+        return pipeline.Denoiser.ClassCount is { } count
+            ? new ClassConditions(count, pipeline.Labels, dropout, device)
+            : new NoConditions();
     }
 }
 
