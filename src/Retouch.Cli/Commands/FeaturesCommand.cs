@@ -65,7 +65,8 @@ internal static class FeaturesCommand
                 var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
                 var pictures = ImageFolder.OpenSplit(parsed.GetValue(data)!, split: null);
                 Notes.Write(pictures.Notes, error);
-                Notes.Write([$"Classes: {string.Join(", ", pictures.Classes)}."], error);
+                if (pictures.Classes.Count > 0)
+                    Notes.Write([$"Classes: {string.Join(", ", pictures.Classes)}."], error);
                 var network = FeatureTraining.Run(
                     pictures,
                     folder,

@@ -30,13 +30,13 @@ public sealed class ChainedStepsTests
     /// leaves no noise. A step that ends a whole stride below its beginning would leave 0.114 (linspace, 7 steps) and 0.030 (trailing).
     /// </summary>
     [Theory]
-    [InlineData(TimestepSpacing.Linspace, 7, 0.022, 0.024, 0.114)]
-    [InlineData(TimestepSpacing.Linspace, 13, 0.022, 0.024, 0.064)]
-    [InlineData(TimestepSpacing.Linspace, 20, 0.022, 0.024, 0.046)]
-    [InlineData(TimestepSpacing.Trailing, 7, 0.006, 0.009, 0.030)]
-    [InlineData(TimestepSpacing.Trailing, 13, 0.006, 0.009, 0.030)]
-    [InlineData(TimestepSpacing.Trailing, 15, 0.006, 0.009, 0.030)]
-    public void No_noise_is_left_of_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high, double before)
+    [InlineData(TimestepSpacing.Linspace, 7, 0.022, 0.024)]
+    [InlineData(TimestepSpacing.Linspace, 13, 0.022, 0.024)]
+    [InlineData(TimestepSpacing.Linspace, 20, 0.022, 0.024)]
+    [InlineData(TimestepSpacing.Trailing, 7, 0.006, 0.009)]
+    [InlineData(TimestepSpacing.Trailing, 13, 0.006, 0.009)]
+    [InlineData(TimestepSpacing.Trailing, 15, 0.006, 0.009)]
+    public void No_noise_is_left_of_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high)
     {
         const double Deviation = 0.05;
         var plan = SamplingPlan.Create(Formulation, new() { Solver = new Ddpm(), Spacing = spacing }, steps);
@@ -46,7 +46,7 @@ public sealed class ChainedStepsTests
             s.From,
             s.From.Model - stride >= 0 ? Formulation.PointAt(s.From.Model - stride) : plan.Steps[^1].To
         ));
-        Assert.Equal(before, Left(strides), 0.0015);
+        Assert.True(Left(strides) > high);
 
         static double Left(IEnumerable<Transition> transitions)
         {
