@@ -43,6 +43,11 @@ internal static class EvaluationChecks
             }
         }
 
+        const int SharpnessSide = 3;
+        if (options.Asks(Metrics.Sharpness) && Math.Min(first.Width, first.Height) < SharpnessSide)
+            throw new UsageException(
+                $"sharpness needs pictures of {SharpnessSide} pixels a side or more. Have them resized " + $"(--size) or leave it out."
+            );
         if (options.Asks(Metrics.Swd) && Math.Min(first.Width, first.Height) < options.SlicedWasserstein.Patch)
             throw new UsageException(
                 $"swd compares patches of {options.SlicedWasserstein.Patch} pixels a side, larger than the pictures. Have them "
@@ -59,6 +64,7 @@ internal static class EvaluationChecks
         IEnumerable<ImageSet> all = reference is null ? sets : sets.Prepend(reference);
         foreach (var set in all)
         {
+            warnings.AddRange(set.Notes);
             if (plan is not null && set.Count <= plan.Features)
             {
                 warnings.Add(

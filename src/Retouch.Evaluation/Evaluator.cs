@@ -51,10 +51,12 @@ public static class Evaluator
         List<SetResult> results = [];
         List<Difference> differences = [];
         List<double[][]> baseline = [];
+        List<string> notes = [];
         foreach (var set in sets)
         {
             using var measured = SetMeasurement.Of(set, plan, options.Asks(EvaluationOptions.Paired) ? reference : null, options, Tick);
             var scores = measured.Scores(real, Tick, cancellation);
+            notes.AddRange(scores.SelectMany(static s => s.Notes).Select(note => $"'{set.Name}': {note}."));
             var paired = results.Count == 0 || set.PairsWith(sets[0]);
             var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, Stream(s, paired, results.Count)));
             results.Add(Result(measured, scores, replicates, real, options.Bootstrap.Confidence));
@@ -71,7 +73,7 @@ public static class Evaluator
             Reference(reference, real, options),
             results,
             differences,
-            EvaluationChecks.Warnings(reference, sets, plan, options)
+            [.. EvaluationChecks.Warnings(reference, sets, plan, options), .. notes.Distinct(StringComparer.Ordinal)]
         );
     }
 
@@ -106,6 +108,15 @@ public static class Evaluator
             var values = score.Figures();
             for (var k = 0; k < values.Length; k++)
             {
+                if (!double.IsFinite(values[k]))
+                {
+                    throw new InputException(
+                        $"{score.Names[k].Name} of '{measured.Set.Name}' is not finite: its pictures, or those of the "
+                            + $"reference, are too few "
+                            + "or too much alike for it. Leave it out with --metrics, or give other pictures."
+                    );
+                }
+
                 var own = score.Names[k].Name == "sharpness" ? real?.Sharpness : null;
                 figures.Add(
                     new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own)

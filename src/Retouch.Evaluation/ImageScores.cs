@@ -52,6 +52,9 @@ public sealed class ImageScores
     /// </summary>
     public bool OfReference { get; init; }
 
+    /// <summary>What limits the figures, in whole sentences without the set's name: <c>3 of 8 pictures …</c>.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>Pictures.</summary>
     public int Count => rows.Length / columns;
 
@@ -59,10 +62,10 @@ public sealed class ImageScores
     public ReadOnlySpan<double> this[int picture] => rows.AsSpan(picture * columns, columns);
 
     /// <summary>Each picture's row is its own figure, averaged.</summary>
-    public static ImageScores Averages(IReadOnlyList<FigureName> names, double[] rows)
+    public static ImageScores Averages(IReadOnlyList<FigureName> names, double[] rows, IReadOnlyList<string>? notes = null)
     {
         ArgumentNullException.ThrowIfNull(names);
-        return new(names, rows, names.Count, static mean => mean);
+        return new(names, rows, names.Count, static mean => mean) { Notes = notes ?? [] };
     }
 
     /// <summary>The figures of the set.</summary>

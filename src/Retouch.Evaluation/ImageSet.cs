@@ -35,6 +35,9 @@ public abstract class ImageSet
     /// <summary>What a picture was made from or shows, in words; null where nothing is said.</summary>
     public virtual string? Caption(int index) => null;
 
+    /// <summary>What was left out of the set, and what is to be known of it, in whole sentences.</summary>
+    public virtual IReadOnlyList<string> Notes => [];
+
     /// <summary>Reads pictures.</summary>
     /// <param name="start">The first one's index.</param>
     /// <param name="count">How many.</param>

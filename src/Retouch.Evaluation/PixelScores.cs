@@ -43,7 +43,13 @@ public static class PixelScores
         return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();
     }
 
-    /// <summary>Peak signal-to-noise ratio in dB, 20·log₁₀ 255 − 10·log₁₀ error; infinite without error.</summary>
+    /// <summary>
+    /// The most that <see cref="Psnr"/> gives, in dB: the ratio of equal pictures is infinite, and one such picture would make the mean of
+    /// a set infinite.
+    /// </summary>
+    public const double MostPsnr = 100;
+
+    /// <summary>Peak signal-to-noise ratio in dB, 20·log₁₀ 255 − 10·log₁₀ error, at most <see cref="MostPsnr"/>.</summary>
     /// <param name="squaredError">As from <see cref="SquaredError"/>.</param>
-    public static double Psnr(double squaredError) => 10 * Math.Log10(Peak * Peak / squaredError);
+    public static double Psnr(double squaredError) => Math.Min(10 * Math.Log10(Peak * Peak / squaredError), MostPsnr);
 }

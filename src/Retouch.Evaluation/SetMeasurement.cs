@@ -108,7 +108,20 @@ internal sealed class SetMeasurement : IDisposable
         if (squaredErrors.Count > 0)
         {
             double[] rows = [.. squaredErrors.SelectMany(static error => (IEnumerable<double>)[PixelScores.Psnr(error), error])];
-            scores.Add(ImageScores.Averages([new("psnr", Preference.Higher), new("mse", Preference.Lower)], rows));
+            var equal = squaredErrors.Count(static error => PixelScores.Psnr(error) >= PixelScores.MostPsnr);
+            scores.Add(
+                ImageScores.Averages(
+                    [new("psnr", Preference.Higher), new("mse", Preference.Lower)],
+                    rows,
+                    equal == 0
+                        ? []
+                        :
+                        [
+                            $"{equal} of {squaredErrors.Count} pictures equal their reference; each counts as "
+                                + $"{PixelScores.MostPsnr} dB in psnr",
+                        ]
+                )
+            );
         }
 
         if (similarities.Count > 0)

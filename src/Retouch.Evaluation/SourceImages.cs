@@ -77,6 +77,8 @@ internal sealed class SourceImages : ImageSet
 
     public override int Count => indices.Length;
 
+    public override IReadOnlyList<string> Notes => source.Notes;
+
     public override int Width { get; }
 
     public override int Height { get; }

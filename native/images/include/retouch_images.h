@@ -16,12 +16,12 @@
 #endif
 
 /* Raised whenever a signature or a struct below changes. */
-#define RETOUCH_IMAGES_ABI 3
+#define RETOUCH_IMAGES_ABI 4
 
 typedef enum {
     RETOUCH_IMAGES_OK = 0,
     RETOUCH_IMAGES_UNREADABLE = 1,  /* broken, truncated, or of a kind that cannot become RGB */
-    RETOUCH_IMAGES_UNSUPPORTED = 2, /* no JPEG, PNG, WebP or TIFF */
+    RETOUCH_IMAGES_UNSUPPORTED = 2, /* no format of retouch_images_format */
     RETOUCH_IMAGES_TOO_LARGE = 3,   /* its header announces more pixels than allowed */
     RETOUCH_IMAGES_FAILED = 4       /* wrong arguments, or libvips could not start or write */
 } retouch_images_status;
@@ -30,7 +30,10 @@ typedef enum {
     RETOUCH_IMAGES_JPEG = 1,
     RETOUCH_IMAGES_PNG = 2,
     RETOUCH_IMAGES_WEBP = 3,
-    RETOUCH_IMAGES_TIFF = 4
+    RETOUCH_IMAGES_TIFF = 4,
+    /* 5 is BMP, which is read elsewhere. */
+    RETOUCH_IMAGES_GIF = 6, /* the first picture of an animation */
+    RETOUCH_IMAGES_HEIF = 7 /* AVIF and HEIC */
 } retouch_images_format;
 
 typedef struct {
@@ -54,6 +57,9 @@ RETOUCH_IMAGES_API int32_t retouch_images_open(char *reason, int32_t capacity);
 
 /* Version of libvips, e.g. "8.14.1"; owned by the library. */
 RETOUCH_IMAGES_API const char *retouch_images_vips_version(void);
+
+/* Whether this libvips has a loader for a format; GIF and HEIF are optional in it. */
+RETOUCH_IMAGES_API int32_t retouch_images_reads(int32_t format);
 
 /* Reads the header only. `max_pixels` bounds width * height. */
 RETOUCH_IMAGES_API int32_t retouch_images_probe(const uint8_t *data, int64_t length, int64_t max_pixels, retouch_images_info *info,

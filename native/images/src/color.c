@@ -81,12 +81,56 @@ static int convert(VipsImage *in, bool use_profile, VipsImage **out)
     return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, "source_space", kind, NULL);
 }
 
-int32_t to_srgb(VipsImage *in, bool use_profile, VipsImage **out, char *reason, int32_t capacity)
+static int colour_bands(VipsImage *in)
 {
-    VipsImage *step[4] = { NULL };
+    switch (vips_image_guess_interpretation(in)) {
+    case VIPS_INTERPRETATION_B_W:
+    case VIPS_INTERPRETATION_GREY16:
+        return 1;
+    case VIPS_INTERPRETATION_CMYK:
+        return 4;
+    default:
+        return 3;
+    }
+}
+
+int32_t check_bands(VipsImage *in, int32_t extra, char *reason, int32_t capacity)
+{
+    VipsInterpretation kind = vips_image_guess_interpretation(in);
+    bool levels = in->BandFmt == VIPS_FORMAT_UCHAR || in->BandFmt == VIPS_FORMAT_USHORT;
+    /* The spaces that are measured in numbers of their own. */
+    if (!levels && kind != VIPS_INTERPRETATION_LAB && kind != VIPS_INTERPRETATION_LABS)
+        return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity,
+                      "its samples are %s, of which it is not known what white is; save it with 8 or 16 bits a sample",
+                      vips_band_format_isfloat(in->BandFmt) ? "floating-point numbers" : "numbers with a sign or of 32 bits");
+    int colours = colour_bands(in);
+    if (in->Bands > colours + 1)
+        return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity,
+                      "it has %d bands, which are more than %s and alpha; save the bands that make the picture alone", in->Bands,
+                      colours == 1 ? "gray" : colours == 3 ? "red, green, blue" : "cyan, magenta, yellow, black");
+    if (in->Bands == colours + 1 && extra > 2)
+        return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity, "its last band is of the unknown kind %d", extra);
+    return RETOUCH_IMAGES_OK;
+}
+
+/* The picture without a last band that is no alpha. Colours that are multiplied by their alpha libvips has divided by it already. */
+static int settle_extra(VipsImage *in, int32_t extra, VipsImage **out)
+{
+    int colours = colour_bands(in);
+    return extra == 0 && in->Bands > colours ? vips_extract_band(in, out, 0, "n", colours, NULL) : vips_copy(in, out, NULL);
+}
+
+int32_t to_srgb(VipsImage *in, bool use_profile, int32_t extra, VipsImage **out, char *reason, int32_t capacity)
+{
+    VipsImage *step[5] = { NULL };
     int32_t status = RETOUCH_IMAGES_OK;
     VipsImage *current;
 
+    if (settle_extra(in, extra, &step[4]) != 0) {
+        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its last band cannot be set apart", reason, capacity);
+        goto done;
+    }
+    in = step[4];
     if (convert(in, use_profile, &step[0]) != 0) {
         status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its colours cannot be turned into sRGB", reason, capacity);
         goto done;
@@ -124,7 +168,7 @@ int32_t to_srgb(VipsImage *in, bool use_profile, VipsImage **out, char *reason, 
     *out = current;
 
 done:
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         g_clear_object(&step[i]);
     return status;
 }

@@ -26,7 +26,31 @@ static int32_t format_of(const uint8_t *data, size_t length)
         return RETOUCH_IMAGES_WEBP;
     if (g_str_has_prefix(loader, "VipsForeignLoadTiff"))
         return RETOUCH_IMAGES_TIFF;
+    if (g_str_has_prefix(loader, "VipsForeignLoadNsgif"))
+        return RETOUCH_IMAGES_GIF;
+    if (g_str_has_prefix(loader, "VipsForeignLoadHeif"))
+        return RETOUCH_IMAGES_HEIF;
     return 0;
+}
+
+int32_t retouch_images_reads(int32_t format)
+{
+    switch (format) {
+    case RETOUCH_IMAGES_JPEG:
+        return vips_type_find("VipsOperation", "jpegload_buffer") != 0;
+    case RETOUCH_IMAGES_PNG:
+        return vips_type_find("VipsOperation", "pngload_buffer") != 0;
+    case RETOUCH_IMAGES_WEBP:
+        return vips_type_find("VipsOperation", "webpload_buffer") != 0;
+    case RETOUCH_IMAGES_TIFF:
+        return vips_type_find("VipsOperation", "tiffload_buffer") != 0;
+    case RETOUCH_IMAGES_GIF:
+        return vips_type_find("VipsOperation", "gifload_buffer") != 0;
+    case RETOUCH_IMAGES_HEIF:
+        return vips_type_find("VipsOperation", "heifload_buffer") != 0;
+    default:
+        return 0;
+    }
 }
 
 static VipsImage *open_image(const request *asked, int32_t format, int32_t shrink)
@@ -73,7 +97,10 @@ static int32_t finish(VipsImage *image, const request *asked, char *reason, int3
 {
     VipsImage *rgb = NULL, *memory = NULL, *upright = NULL;
     int orientation = vips_image_get_orientation(image);
-    int32_t status = to_srgb(image, asked->use_profile, &rgb, reason, capacity);
+    int32_t extra = asked->info->format == RETOUCH_IMAGES_TIFF ? tiff_extra_sample(asked->data, asked->length) : -1;
+    int32_t status = check_bands(image, extra, reason, capacity);
+    if (status == RETOUCH_IMAGES_OK)
+        status = to_srgb(image, asked->use_profile, extra, &rgb, reason, capacity);
     if (status != RETOUCH_IMAGES_OK)
         return status;
 
@@ -114,7 +141,8 @@ static int32_t read_picture(void *arguments, char *reason, int32_t capacity)
     const request *asked = arguments;
     int32_t format = format_of(asked->data, asked->length);
     if (format == 0)
-        return refuse(RETOUCH_IMAGES_UNSUPPORTED, reason, capacity, "its content is no JPEG, PNG, WebP or TIFF");
+        return refuse(RETOUCH_IMAGES_UNSUPPORTED, reason, capacity,
+                      "its content is no JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC, or of a kind that libvips cannot read here");
     VipsImage *image = open_image(asked, format, 1);
     if (image == NULL)
         return refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its header is broken", reason, capacity);

@@ -21,65 +21,33 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
         foreach (var file in scan.Metadata)
         {
             var folder = file[..(file.LastIndexOf('/') + 1)];
-            var number = 0;
-            foreach (var line in File.ReadLines(scan.FullPath(file)))
-            {
-                number++;
-                if (!string.IsNullOrWhiteSpace(line))
+            JsonLines.Read(
+                scan.FullPath(file),
+                "{\"file_name\": ..., \"prompt\": ...}",
+                (entry, where) =>
                 {
-                    var (name, metadata) = Parse(line, $"line {number} of '{scan.FullPath(file)}'");
-                    byPath[folder + name] = metadata;
+                    var name =
+                        JsonLines.Text(entry, "file_name", where)
+                        ?? throw new InputException(
+                            $"The member 'file_name' is missing in {where}; every line is an object that names its picture."
+                        );
+                    byPath[folder + JsonLines.Tidy(name)] = new(PromptOf(entry, where), Raw(entry, "seed"), Raw(entry, "label"));
                 }
-            }
+            );
         }
 
         return [.. scan.Pictures.Select(path => WithSidecar(byPath.GetValueOrDefault(path, Nothing), scan, path))];
     }
 
-    private static PictureMetadata WithSidecar(PictureMetadata metadata, FolderScan scan, string picture)
-    {
-        var text = Path.ChangeExtension(picture, ".txt");
-        return metadata.Prompt is null && scan.Texts.Contains(text)
-            ? metadata with
-            {
-                Prompt = FolderMetadata.OneLine(File.ReadAllText(scan.FullPath(text))),
-            }
-            : metadata;
-    }
-
-    private static (string Name, PictureMetadata Metadata) Parse(string line, string where)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(line);
-            var root = document.RootElement;
-            if (
-                root.ValueKind != JsonValueKind.Object
-                || !root.TryGetProperty("file_name", out var name)
-                || name.ValueKind != JsonValueKind.String
-            )
-                throw new InputException($"The member 'file_name' is missing in {where}; every line is an object that names its picture.");
-            var tidy = name.GetString()!.Replace('\\', '/');
-            return (
-                tidy.StartsWith("./", StringComparison.Ordinal) ? tidy[2..] : tidy,
-                new(PromptOf(root, where), Raw(root, "seed"), Raw(root, "label"))
-            );
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"No valid JSON in {where}: {e.Message} Every line is one object.", e);
-        }
-    }
+    private static PictureMetadata WithSidecar(PictureMetadata metadata, FolderScan scan, string picture) =>
+        metadata.Prompt is null ? metadata with { Prompt = scan.CaptionBeside(picture) } : metadata;
 
     private static string? PromptOf(JsonElement root, string where)
     {
         foreach (var member in PromptMembers)
         {
-            if (!root.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
-                continue;
-            return value.ValueKind == JsonValueKind.String
-                ? FolderMetadata.OneLine(value.GetString()!)
-                : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
+            if (JsonLines.Text(root, member, where) is { } text)
+                return FolderMetadata.OneLine(text);
         }
 
         return null;

@@ -49,7 +49,7 @@ internal sealed class StudyMaterial
             if (name.StartsWith('.') || !HoldsPictures(folder))
                 continue;
             var scan = FolderScan.Read(folder);
-            foreach (var path in scan.Pictures.Concat(scan.Metadata).Concat(scan.Texts))
+            foreach (var path in scan.Pictures.Concat(scan.Metadata).Concat(scan.CaptionFiles))
                 material.RefuseLinksOutside(scan.FullPath(path));
             folders.Add((name, scan, PictureMetadata.Read(scan)));
         }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Diffusion;
 using Retouch.Experiments.Sampling;
@@ -146,6 +147,7 @@ internal static class ConvertCommand
         if (dtype is null && shard is null)
             throw new UsageException("A diffusers folder is converted to another --dtype or --max-shard-size; give one of them.");
         var done = FolderConversion.Convert(source, target, dtype, shard, parsed.GetValue(Variant));
+        Notes.Write(done.Select(static c => c.Note).OfType<string>(), parsed.InvocationConfiguration.Error);
         return new Result(target, null, null, [.. done.Select(static c => new Component(c.Name, null, c.Tensors))], null);
     }
 
@@ -194,6 +196,7 @@ internal static class ConvertCommand
         };
         var model = SingleFileConversion.Convert(source, target, options);
         var error = parsed.InvocationConfiguration.Error;
+        Notes.Write(model.Notes, error);
         if (options.Tokenizer is null)
             error.WriteLine("note: single files have no tokenizer, so the folder has none; --tokenizer DIR puts one in.");
         if (prediction is null && model.PredictsVelocity is null)

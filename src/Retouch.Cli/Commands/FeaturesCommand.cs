@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Retouch.Cli.Terminal;
 using Retouch.Data;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
@@ -62,8 +63,12 @@ internal static class FeaturesCommand
                     Device = parsed.GetDevice(),
                 };
                 var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
+                var pictures = ImageFolder.OpenSplit(parsed.GetValue(data)!, split: null);
+                Notes.Write(pictures.Notes, error);
+                if (pictures.Classes.Count > 0)
+                    Notes.Write([$"Classes: {string.Join(", ", pictures.Classes)}."], error);
                 var network = FeatureTraining.Run(
-                    ImageFolder.Open(parsed.GetValue(data)!),
+                    pictures,
                     folder,
                     options,
                     p =>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
@@ -46,7 +47,7 @@ internal sealed class LoraFlags
 
         foreach (var file in files)
         {
-            if (!File.Exists(Directory.Exists(file) ? Path.Combine(file, LoraFile.Name) : file))
+            if (!File.Exists(LoraFile.Locate(file)))
                 throw new InputException(
                     Directory.Exists(file) ? $"--lora: '{file}' holds no {LoraFile.Name}." : $"--lora: there is no file '{file}'."
                 );
@@ -67,11 +68,7 @@ internal sealed class LoraFlags
     }
 
     /// <summary>Says what is odd about a model that consists of adapters.</summary>
-    public static void Warn(LatentDiffusionPipeline pipeline, TextWriter writer)
-    {
-        foreach (var warning in pipeline.Warnings)
-            writer.WriteLine($"note: {warning}");
-    }
+    public static void Warn(LatentDiffusionPipeline pipeline, TextWriter writer) => Notes.Write(pipeline.Warnings, writer);
 
     /// <summary>Lays them over, one after the other.</summary>
     /// <exception cref="InputException">One does not fit the denoiser.</exception>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Retouch.Cli.Terminal;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Training;
@@ -50,12 +51,9 @@ internal static class PairsCommand
                     Seed = parsed.GetValue(seed),
                     HoldOut = parsed.GetValue(holdOut),
                 };
-                var result = DegradedPairs.Write(
-                    ImageFolder.Open(parsed.GetRequiredValue(data)),
-                    options,
-                    Path.GetFullPath(parsed.GetRequiredValue(output)),
-                    cancellation
-                );
+                var pictures = ImageFolder.Open(parsed.GetRequiredValue(data));
+                Notes.Write(pictures.Notes, parsed.InvocationConfiguration.Error);
+                var result = DegradedPairs.Write(pictures, options, Path.GetFullPath(parsed.GetRequiredValue(output)), cancellation);
                 foreach (var reason in result.Unusable)
                     parsed.InvocationConfiguration.Error.WriteLine("warning: " + reason);
                 Output

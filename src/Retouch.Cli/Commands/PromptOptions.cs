@@ -2,6 +2,7 @@ using System.CommandLine;
 using Retouch.Conditioning;
 using Retouch.Conditioning.Prompts;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 
@@ -79,7 +80,7 @@ internal static class PromptOptions
             var encoded = encoders.Encoder.Encode([prompt]);
             foreach (var cut in encoded.Cut)
                 parsed.InvocationConfiguration.Error.WriteLine(
-                    $"note: the prompt '{prompt}' is longer than its encoder takes; left out: '{cut.Dropped}'"
+                    $"note: the prompt '{Excerpt.Of(prompt)}' is longer than its encoder takes; left out: '{Excerpt.Of(cut.Dropped)}'"
                 );
             var whole = encoders.Encoder.TakesTimeIds
                 ? encoded.Condition with

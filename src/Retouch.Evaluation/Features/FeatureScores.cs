@@ -76,8 +76,23 @@ public static class FeatureScores
         [
             .. compared.Recalled.Zip(compared.Covered).SelectMany(static both => (IEnumerable<double>)[both.First, both.Second]),
         ];
+        List<string> notes = [];
+        void Collapsed(int balls, string whose)
+        {
+            if (balls > 0)
+            {
+                notes.Add(
+                    $"{balls} pictures {whose} have {neighbours} or more exact copies among their set: their balls have no radius"
+                        + (compared.HoldsBorder ? "" : " and hold nothing, not even an equal picture")
+                        + $", so that precision, recall, density and coverage{suffix} mean little"
+                );
+            }
+        }
+
+        Collapsed(compared.CollapsedImages, "of the set");
+        Collapsed(compared.CollapsedReference, "of the reference");
         return (
-            ImageScores.Averages([Name("precision"), Name("density")], images),
+            ImageScores.Averages([Name("precision"), Name("density")], images, notes),
             new ImageScores([Name("recall"), Name("coverage")], reference, 2, static mean => mean) { OfReference = true }
         );
     }

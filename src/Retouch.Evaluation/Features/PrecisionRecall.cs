@@ -53,6 +53,15 @@ public sealed class PrecisionRecall
     /// <summary>For every reference picture, 1 where its own ball holds a picture of the set.</summary>
     public IReadOnlyList<byte> Covered { get; }
 
+    /// <summary>Pictures of the set whose ball has no radius, since they have at least k exact copies.</summary>
+    public int CollapsedImages { get; private init; }
+
+    /// <summary>As <see cref="CollapsedImages"/>, of the reference.</summary>
+    public int CollapsedReference { get; private init; }
+
+    /// <summary>Whether a ball holds its border.</summary>
+    public bool HoldsBorder { get; private init; }
+
     /// <summary>Share of the set's pictures that lie in a ball of the reference.</summary>
     public double Precision => Balls.Average(static n => n > 0 ? 1.0 : 0);
 
@@ -103,7 +112,12 @@ public sealed class PrecisionRecall
         // Rounded up, so that what lies beyond both can be left out by whole vectors.
         float[] realUp = [.. real.Select(Up)],
             ownUp = [.. own.Select(Up)];
-        var result = new PrecisionRecall(k, new int[images.Count], new byte[reference.Count], new byte[reference.Count]);
+        var result = new PrecisionRecall(k, new int[images.Count], new byte[reference.Count], new byte[reference.Count])
+        {
+            CollapsedImages = own.Count(static r => r == 0),
+            CollapsedReference = real.Count(static r => r == 0),
+            HoldsBorder = closed,
+        };
         var (balls, recalled, covered) = ((int[])result.Balls, (byte[])result.Recalled, (byte[])result.Covered);
 
         using var tiles = new FeatureTiles(images, reference, device, side);

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 
 namespace Retouch.Evaluation.Judging;
@@ -11,7 +12,7 @@ namespace Retouch.Evaluation.Judging;
 internal sealed record Candidate(string Name, string Path, string? Prompt, object? Label)
 {
     /// <summary>What it is of, for messages.</summary>
-    public string Subject => Prompt is null ? $"class {Label}" : $"\"{Prompt}\"";
+    public string Subject => Prompt is null ? $"class {Label}" : $"\"{Excerpt.Of(Prompt)}\"";
 }
 
 /// <summary>
@@ -34,24 +35,23 @@ internal static class CandidateFolders
             var source = ImageFolder.Open(folder);
             if (!roots.Add(RealPath.Of(source.Root)))
                 throw new UsageException($"'{folder}' is named twice; name each folder of candidates once.");
-            var labels = FolderMetadata.Read(FolderScan.Read(folder)).Labels;
             var name = Unique(Path.GetFileName(Path.TrimEndingDirectorySeparator(source.Root)), names);
             for (var k = 0; k < source.Count; k++)
             {
                 var sample = source[k];
-                if (sample.Caption is null && labels[k] is null)
+                if (sample.Caption is null && source.GivenLabel(k) is null)
                     throw new InputException(
                         $"The picture '{source.FilePath(k)}' has neither a prompt nor a class, so that it is not known what it "
                             + $"competes with. Give it a line in metadata.jsonl ({{\"file_name\": ..., \"text\": ...}}) or a .txt file "
                             + $"beside it."
                     );
-                if (!groups.TryGetValue((sample.Caption, labels[k]), out var group))
+                if (!groups.TryGetValue((sample.Caption, source.GivenLabel(k)), out var group))
                 {
-                    groups.Add((sample.Caption, labels[k]), group = []);
+                    groups.Add((sample.Caption, source.GivenLabel(k)), group = []);
                     ordered.Add(group);
                 }
 
-                group.Add(new($"{name}/{sample.Id}", source.FilePath(k), sample.Caption, labels[k]));
+                group.Add(new($"{name}/{sample.Id}", source.FilePath(k), sample.Caption, source.GivenLabel(k)));
             }
         }
 

@@ -16,7 +16,7 @@ namespace Retouch.Evaluation.Judging;
 public sealed class ReconstructionMeasure : ICandidateMeasure
 {
     /// <summary>The highest score in dB, so that it stays a number where nothing is lost.</summary>
-    public const double Highest = 100;
+    public const double Highest = PixelScores.MostPsnr;
 
     private readonly Component component;
     private readonly IAutoencoder autoencoder;
@@ -73,7 +73,7 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
         using var quiet = Autograd.NoGrad();
         var given = ImageSet.From("candidates", (pictures * 2) - 1);
         var back = new ReconstructedImages(given, autoencoder, device).Read(0, given.Count);
-        return Array.ConvertAll(PixelScores.SquaredError(back, pictures), static e => Math.Min(PixelScores.Psnr(e), Highest));
+        return Array.ConvertAll(PixelScores.SquaredError(back, pictures), PixelScores.Psnr);
     }
 
     /// <inheritdoc/>

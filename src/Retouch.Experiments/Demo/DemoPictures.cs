@@ -43,6 +43,8 @@ internal static class DemoPictures
     {
         console.Heading($"Reading the pictures of {data}");
         var source = ImageFolder.Open(data);
+        foreach (var note in source.Notes)
+            console.Say(note);
         if (source.Count < Fewest)
             throw new InputException(
                 $"'{data}' holds {source.Count} pictures; the demo needs at least {Fewest} to train on some and measure on others."

@@ -89,6 +89,7 @@ public sealed class UpsampleConv2d
     {
         var fan = Inits.FanIn(inputs * 9);
         _weight = path.Parameter("weight", [outputs, inputs, 3, 3], fan);
+        _weight.IsAdaptable = true;
         _bias = bias ? path.Parameter("bias", [outputs], fan) : null;
     }
 
@@ -96,7 +97,11 @@ public sealed class UpsampleConv2d
     /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low
     /// resolution do the work of one 3×3 at the high one; there is no second derivative then.
     /// </summary>
-    public Tensor Forward(Tensor x) => x.UpsampleConv2d(_weight.Value, _bias?.Value);
+    public Tensor Forward(Tensor x)
+    {
+        var y = x.UpsampleConv2d(_weight.Value, _bias?.Value);
+        return _weight.Adapter is { IsOn: true } ? Adapt(x.UpsampleNearest2d([2 * x.Shape[2], 2 * x.Shape[3]]), y) : y;
+    }
 
     /// <summary>
     /// [N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>], each pixel from its nearest; doubling takes the way
@@ -110,8 +115,11 @@ public sealed class UpsampleConv2d
         if (height == 2 * x.Shape[2] && width == 2 * x.Shape[3])
             return Forward(x);
         using var scope = TensorScope.Enter();
-        return scope.Keep(x.UpsampleNearest2d([height, width]).FrozenConv2d(_weight.Value, _bias?.Value, [1, 1], [1, 1]));
+        var large = x.UpsampleNearest2d([height, width]);
+        return scope.Keep(Adapt(large, large.FrozenConv2d(_weight.Value, _bias?.Value, [1, 1], [1, 1])));
     }
+
+    private Tensor Adapt(Tensor large, Tensor y) => _weight.Adapter is { IsOn: true } adapter ? adapter.Add(large, y, (1, 1)) : y;
 }
 
 /// <summary>Group normalisation (Wu and He 2018) over NCHW. Keys: <c>weight</c>, <c>bias</c> [C].</summary>

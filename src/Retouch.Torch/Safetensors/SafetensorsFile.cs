@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
 
@@ -47,7 +48,7 @@ public sealed class SafetensorsFile : ITensorFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{path}': {e.Message}", e);
+            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}.", e);
         }
     }
 
@@ -66,7 +67,9 @@ public sealed class SafetensorsFile : ITensorFile
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var entry = Find(name);
-        return entry.Length == 0 ? Ops.Empty(entry.Shape, dtype: entry.DType) : _map!.Over(entry.Offset, entry.Shape, entry.DType);
+        if (entry.Length == 0)
+            return Ops.Empty(entry.Shape, dtype: entry.DType);
+        return entry.Float8 is { } format ? Decode(entry, format) : _map!.Over(entry.Offset, entry.Shape, entry.DType);
     }
 
     /// <inheritdoc/>
@@ -74,7 +77,9 @@ public sealed class SafetensorsFile : ITensorFile
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var entry = Find(name);
-        return entry.Length == 0 ? Ops.Empty(entry.Shape, dtype: entry.DType) : _map!.Copy(entry.Offset, entry.Shape, entry.DType);
+        if (entry.Length == 0)
+            return Ops.Empty(entry.Shape, dtype: entry.DType);
+        return entry.Float8 is { } format ? Decode(entry, format) : _map!.Copy(entry.Offset, entry.Shape, entry.DType);
     }
 
     /// <inheritdoc/>
@@ -84,6 +89,16 @@ public sealed class SafetensorsFile : ITensorFile
             return;
         _disposed = true;
         _map?.Release();
+    }
+
+    private Tensor Decode(SafetensorsEntry entry, Float8Format format)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var codes = _map!.Over(entry.Offset, [entry.Length], DType.UInt8);
+        var values = Ops.Empty(entry.Shape, dtype: entry.DType);
+        Float8.Decode(codes.Span<byte>(), values.Span<Half>(), format);
+        return scope.Keep(values);
     }
 
     private SafetensorsEntry Find(string name) =>

@@ -2,6 +2,8 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Core.Io;
 
 namespace Retouch.Torch.Safetensors;
 
@@ -11,7 +13,13 @@ namespace Retouch.Torch.Safetensors;
 /// <param name="Shape">Sizes of the dimensions.</param>
 /// <param name="Offset">Where its bytes start, from the start of the file.</param>
 /// <param name="Length">Its bytes.</param>
-public sealed record SafetensorsEntry(string Name, DType DType, long[] Shape, long Offset, long Length);
+public sealed record SafetensorsEntry(string Name, DType DType, long[] Shape, long Offset, long Length)
+{
+    /// <summary>
+    /// How eight-bit floating point is stored, which is read as half precision; null where elements are stored as they are.
+    /// </summary>
+    internal Float8Format? Float8 { get; init; }
+}
 
 /// <summary>
 /// The header of a safetensors file: eight bytes of length, then JSON. Everything in it is checked before anything is believed, since such
@@ -37,6 +45,12 @@ internal static class SafetensorsHeader
         ["BF16"] = DType.BFloat16,
         ["F32"] = DType.Float32,
         ["F64"] = DType.Float64,
+    };
+
+    private static readonly Dictionary<string, Float8Format> Float8Types = new(StringComparer.Ordinal)
+    {
+        ["F8_E4M3"] = Float8Format.E4M3,
+        ["F8_E5M2"] = Float8Format.E5M2,
     };
 
     public static string NameOf(DType dtype) => Types.First(pair => pair.Value == dtype).Key;
@@ -65,7 +79,7 @@ internal static class SafetensorsHeader
         catch (Exception e) when (e is JsonException or InvalidOperationException or DecoderFallbackException)
         {
             throw new InputException(
-                $"'{origin}' is no usable safetensors file: its header is not valid JSON ({e.Message}). Download or export it again.",
+                $"'{origin}' is no usable safetensors file: its header is not valid JSON ({Reasons.Of(e)}). Download or export it again.",
                 e
             );
         }
@@ -112,8 +126,18 @@ internal static class SafetensorsHeader
             throw Broken(origin, $"tensor '{name}' lacks dtype, shape or data_offsets");
         }
 
-        if (!Types.TryGetValue(type.GetString() ?? "", out var dtype))
-            throw Broken(origin, $"tensor '{name}' has element type '{type}', which is not supported");
+        var stored = type.GetString() ?? "";
+        Float8Format? float8 = Float8Types.TryGetValue(stored, out var format) ? format : null;
+        if (!Types.TryGetValue(stored, out var dtype) && float8 is null)
+        {
+            throw new InputException(
+                $"'{origin}': tensor '{name}' has the element type {Excerpt.Of(stored, 20)}, which is not read. Save it as "
+                    + $"float32, float16 or bfloat16."
+            );
+        }
+
+        if (float8 is not null)
+            dtype = DType.Float16;
         if (shape.GetArrayLength() > MaxDim)
             throw Broken(origin, $"tensor '{name}' has {shape.GetArrayLength()} dimensions");
         var sizes = shape
@@ -128,7 +152,7 @@ internal static class SafetensorsHeader
                 $"tensor '{name}' claims bytes {begin} to {end} of {fileLength - dataStart}; the file is cut short or was changed"
             );
         // An empty dimension makes the whole tensor empty, however large the others claim to be.
-        Int128 bytes = dtype.Size();
+        Int128 bytes = float8 is null ? dtype.Size() : 1;
         foreach (var size in sizes)
         {
             bytes *= size;
@@ -138,7 +162,7 @@ internal static class SafetensorsHeader
 
         if (bytes != end - begin)
             throw Broken(origin, $"tensor '{name}' of shape [{string.Join(", ", sizes)}] needs {bytes} bytes but has {end - begin}");
-        return new SafetensorsEntry(name, dtype, sizes, dataStart + begin, end - begin);
+        return new SafetensorsEntry(name, dtype, sizes, dataStart + begin, end - begin) { Float8 = float8 };
     }
 
     /// <summary>Tensors may not overlap and must fill the file: what is left over could hide anything.</summary>

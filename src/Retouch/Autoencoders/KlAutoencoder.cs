@@ -72,7 +72,7 @@ public abstract class KlAutoencoder : IAutoencoder
             throw new InputException(
                 $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
             );
-        Parameters.Load(new LegacyAttentionKeys(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
+        Parameters.Load(LegacyAttentionKeys.Of(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
     }
 
     /// <summary>All that the encoder puts out: means, then logarithms of variances, not clamped yet.</summary>

@@ -39,6 +39,12 @@ public sealed class CachedPictures : IPictureSource
     public IReadOnlyList<string> Classes => source.Classes;
 
     /// <inheritdoc/>
+    public bool HasNumberedClasses => source.HasNumberedClasses;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => source.Notes;
+
+    /// <inheritdoc/>
     public Sample this[int index] => source[index];
 
     /// <inheritdoc/>

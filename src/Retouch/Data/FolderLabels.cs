@@ -1,47 +1,67 @@
+using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 
 namespace Retouch.Data;
 
 /// <summary>From folders and metadata to labels and the names of classes.</summary>
-internal static class FolderLabels
+/// <param name="Labels">By picture; indices into <paramref name="Classes"/>.</param>
+/// <param name="Classes">Their names; empty where there are none.</param>
+/// <param name="AreNumbers">Whether the labels were given as numbers, which are then the classes themselves.</param>
+internal sealed record FolderLabels(int?[] Labels, IReadOnlyList<string> Classes, bool AreNumbers)
 {
-    public static (int?[] Labels, IReadOnlyList<string> Classes) Assign(IReadOnlyList<string> pictures, object?[] given)
+    /// <summary>
+    /// The labels that are given, else the folders that pictures lie in directly, as imagefolder has it: where all lie at one depth and in
+    /// at least two folders.
+    /// </summary>
+    /// <param name="pictures">Paths with '/', without folders of splits.</param>
+    /// <param name="given">By picture; an int, a string, or null.</param>
+    /// <exception cref="InputException">Names and numbers are mixed.</exception>
+    public static FolderLabels Assign(IReadOnlyList<string> pictures, IReadOnlyList<object?> given)
     {
-        if (given.Any(label => label is string) && given.Any(label => label is int))
+        if (given.Any(static label => label is string) && given.Any(static label => label is int))
             throw new InputException("Some labels in metadata.jsonl are names and some are numbers; use one kind.");
-        if (given.Any(label => label is string))
-            return FromNames([.. given.Select(label => (string?)label)]);
-        var folders = TopFolders(pictures);
-        if (given.Any(label => label is int))
-            return FromNumbers([.. given.Select(label => (int?)label)], folders);
-        var usable = folders.All(folder => folder is not null) && folders.Distinct(StringComparer.Ordinal).Count() > 1;
-        return usable ? FromNames(folders) : (new int?[pictures.Count], []);
+        if (given.Any(static label => label is string))
+            return FromNames([.. given.Select(static label => (string?)label)]);
+        string?[] folders = [.. pictures.Select(FolderOf)];
+        if (given.Any(static label => label is int))
+            return FromNumbers([.. given.Select(static label => (int?)label)], folders);
+        var usable =
+            folders.All(static folder => folder is not null)
+            && folders.Distinct(StringComparer.Ordinal).Count() > 1
+            && pictures.Select(static p => p.Count(static c => c == '/')).Distinct().Count() == 1;
+        return usable ? FromNames(folders) : new(new int?[pictures.Count], [], AreNumbers: false);
     }
 
-    private static string?[] TopFolders(IReadOnlyList<string> pictures) =>
-        [.. pictures.Select(path => path.IndexOf('/', StringComparison.Ordinal) is var end && end < 0 ? null : path[..end])];
+    private static string? FolderOf(string path) => path.Split('/') is [.., var folder, _] ? folder : null;
 
-    private static (int?[] Labels, IReadOnlyList<string> Classes) FromNames(string?[] names)
+    private static FolderLabels FromNames(string?[] names)
     {
-        string[] classes = [.. names.OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        return ([.. names.Select(name => name is null ? null : (int?)Array.BinarySearch(classes, name, StringComparer.Ordinal))], classes);
+        string[] classes = [.. names.OfType<string>().Distinct(StringComparer.Ordinal).Order(NaturalOrder.Comparer)];
+        var labels = classes
+            .Select(static (name, label) => (name, label))
+            .ToDictionary(static p => p.name, static p => p.label, StringComparer.Ordinal);
+        return new([.. names.Select(name => name is null ? null : (int?)labels[name])], classes, AreNumbers: false);
     }
 
     // Numbers carry no names; the folders lend theirs where each label has a folder of its own.
-    private static (int?[] Labels, IReadOnlyList<string> Classes) FromNumbers(int?[] labels, string?[] folders)
+    private static FolderLabels FromNumbers(int?[] labels, string?[] folders)
     {
-        var classes = Enumerable.Range(0, labels.Max()!.Value + 1).Select(label => label.ToString()).ToArray();
-        var pairs = labels.Zip(folders).Where(pair => pair.First is not null).Distinct().ToArray();
+        var classes = Enumerable
+            .Range(0, labels.Max()!.Value + 1)
+            .Select(static label => label.ToString(CultureInfo.InvariantCulture))
+            .ToArray();
+        var pairs = labels.Zip(folders).Where(static pair => pair.First is not null).Distinct().ToArray();
         var paired =
-            pairs.All(pair => pair.Second is not null)
-            && pairs.DistinctBy(pair => pair.First).Count() == pairs.Length
-            && pairs.DistinctBy(pair => pair.Second, StringComparer.Ordinal).Count() == pairs.Length;
+            pairs.All(static pair => pair.Second is not null)
+            && pairs.DistinctBy(static pair => pair.First).Count() == pairs.Length
+            && pairs.DistinctBy(static pair => pair.Second, StringComparer.Ordinal).Count() == pairs.Length;
         if (paired)
         {
             foreach (var (label, folder) in pairs)
                 classes[label!.Value] = folder!;
         }
 
-        return (labels, classes);
+        return new(labels, classes, AreNumbers: true);
     }
 }

@@ -1,21 +1,37 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 
 namespace Retouch.Data;
 
 /// <summary>
 /// The metadata.jsonl files of a folder: a JSON object a line, <c>file_name</c> relative to the file it stands in, <c>text</c> or
-/// <c>caption</c>, and <c>label</c>, a number or a name. Other members are the user's own and are passed over.
+/// <c>caption</c> (a text or a list of texts), and <c>label</c>, a number or a name. Other members are the user's own and are passed over.
+/// A picture may have several lines: each gives it a caption.
 /// </summary>
-/// <param name="Captions">By picture; null where none is given.</param>
-/// <param name="Labels">By picture; an int, a string, or null.</param>
-internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
+internal sealed class FolderMetadata
 {
     public const int MaxLabel = 999_999;
 
+    private readonly List<string>?[] _captions;
+    private readonly object?[] _labels;
+    private readonly string?[] _where;
+
+    private FolderMetadata(int count) => (_captions, _labels, _where) = (new List<string>?[count], new object?[count], new string?[count]);
+
+    /// <summary>By picture; null where none is given.</summary>
+    public IReadOnlyList<IReadOnlyList<string>?> Captions => _captions;
+
+    /// <summary>By picture; an int, a string, or null.</summary>
+    public IReadOnlyList<object?> Labels => _labels;
+
+    /// <summary>Whether a picture stands in a list.</summary>
+    public bool IsListed(int index) => _where[index] is not null;
+
     public static FolderMetadata Read(FolderScan scan)
     {
-        var metadata = new FolderMetadata(new string?[scan.Pictures.Count], new object?[scan.Pictures.Count]);
+        var metadata = new FolderMetadata(scan.Pictures.Count);
         if (scan.Metadata.Count == 0)
             return metadata;
         var indices = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -33,6 +49,46 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
         return line.Length == 0 ? null : line;
     }
 
+    /// <summary>
+    /// The captions of an entry: <c>text</c>, else <c>caption</c>; each a text or a list of texts. Repeated and empty ones are left out.
+    /// </summary>
+    /// <exception cref="InputException">It is something else.</exception>
+    public static IReadOnlyList<string> CaptionsOf(JsonElement entry, string where)
+    {
+        foreach (var member in (string[])["text", "caption"])
+        {
+            if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
+                continue;
+            if (value.ValueKind != JsonValueKind.Array)
+                return OneLine(JsonLines.Text(entry, member, where)!) is { } single ? [single] : [];
+            return
+            [
+                .. value
+                    .EnumerateArray()
+                    .Select(v =>
+                        v.ValueKind == JsonValueKind.String
+                            ? OneLine(v.GetString()!)
+                            : throw new InputException($"The list '{member}' holds something that is no text in {where}; put it in quotes.")
+                    )
+                    .OfType<string>()
+                    .Distinct(StringComparer.Ordinal),
+            ];
+        }
+
+        return [];
+    }
+
+    /// <summary>A class as metadata name it: an int, or a string.</summary>
+    public static object Label(JsonElement label, string where) =>
+        label.ValueKind switch
+        {
+            JsonValueKind.String => label.GetString()!,
+            JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
+            _ => throw new InputException(
+                $"The member 'label' is {JsonLines.Shown(label)} in {where}; give a name or a number from 0 to {MaxLabel}."
+            ),
+        };
+
     private void Add(FolderScan scan, string file, Dictionary<string, int> indices)
     {
         var folder = file.Contains('/') ? file[..(file.LastIndexOf('/') + 1)] : "";
@@ -45,25 +101,37 @@ internal sealed record FolderMetadata(string?[] Captions, object?[] Labels)
                     JsonLines.Text(entry, "file_name", where)
                     ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
                 if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
+                {
                     throw new InputException(
-                        $"'{name}' in {where} is none of the pictures of the folder; correct the name or take the line out."
+                        $"'{Excerpt.Of(name)}' in {where} is none of the pictures of the folder that are read; correct the name "
+                            + $"or take the line out."
                     );
-                if ((JsonLines.Text(entry, "text", where) ?? JsonLines.Text(entry, "caption", where)) is { } caption)
-                    Captions[index] = OneLine(caption);
+                }
+
+                foreach (var caption in CaptionsOf(entry, where))
+                {
+                    if ((_captions[index] ??= []).Contains(caption, StringComparer.Ordinal))
+                        continue;
+                    _captions[index]!.Add(caption);
+                }
+
                 if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
-                    Labels[index] = Label(label, where);
+                    SetLabel(index, Label(label, where), where, name);
+                _where[index] ??= where;
             }
         );
     }
 
-    /// <summary>A class as metadata name it: an int, or a string.</summary>
-    public static object Label(JsonElement label, string where) =>
-        label.ValueKind switch
+    private void SetLabel(int index, object label, string where, string name)
+    {
+        if (_labels[index] is { } known && !known.Equals(label))
         {
-            JsonValueKind.String => label.GetString()!,
-            JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
-            _ => throw new InputException(
-                $"The member 'label' is {label.GetRawText()} in {where}; give a name or a number from 0 to {MaxLabel}."
-            ),
-        };
+            throw new InputException(
+                $"'{Excerpt.Of(name)}' has the label {known} in {_where[index]} and {label} in {where}; a picture has one "
+                    + $"class. Take one out."
+            );
+        }
+
+        _labels[index] = label;
+    }
 }

@@ -6,8 +6,31 @@ namespace Retouch.Data;
 /// <summary>What is known of a sample beside its pixels.</summary>
 /// <param name="Id">Names it within its source, for messages and files: a path relative to the folder, with '/'.</param>
 /// <param name="Label">Index into <see cref="IPictureSource.Classes"/>, or null.</param>
-/// <param name="Caption">One line of text, or null.</param>
-public sealed record Sample(string Id, int? Label, string? Caption);
+/// <param name="Caption">One line of text, or null; one of several where there are several.</param>
+public sealed record Sample(string Id, int? Label, string? Caption)
+{
+    private const ulong CaptionPurpose = 0x63617074696F6E;
+
+    /// <summary>All captions where there are several, <see cref="Caption"/> among them; null where there is one or none.</summary>
+    public IReadOnlyList<string>? Captions { get; init; }
+
+    /// <summary>Every caption that it may be used with.</summary>
+    public IReadOnlyList<string> AllCaptions => Captions ?? (Caption is null ? [] : [Caption]);
+
+    /// <summary>The same sample with one of its captions, drawn by a seed.</summary>
+    /// <param name="seed">Of this use of the sample.</param>
+    public Sample WithDrawnCaption(ulong seed)
+    {
+        if (Captions is not { } captions)
+            return this;
+        var random = new SplitMix64(SplitMix64.Derive(seed, CaptionPurpose));
+        return this with { Caption = captions[random.NextInt(captions.Count)] };
+    }
+
+    /// <summary>A sample with any number of captions.</summary>
+    internal static Sample Of(string id, int? label, IReadOnlyList<string> captions) =>
+        new(id, label, captions.Count > 0 ? captions[0] : null) { Captions = captions.Count > 1 ? captions : null };
+}
 
 /// <summary>A sample's pixels.</summary>
 /// <param name="Picture">The pixels, perhaps shrunk while they were decoded.</param>
@@ -23,6 +46,14 @@ public interface IPictureSource
 
     /// <summary>Names of the classes by label; empty where there are none.</summary>
     IReadOnlyList<string> Classes { get; }
+
+    /// <summary>
+    /// Whether labels were given as numbers: these are then a model's classes themselves, whatever <see cref="Classes"/> calls them.
+    /// </summary>
+    bool HasNumberedClasses => false;
+
+    /// <summary>What was left out and what is to be known of the data, in whole sentences; shown once.</summary>
+    IReadOnlyList<string> Notes => [];
 
     /// <summary>What is known of sample <paramref name="index"/>, 0 to <see cref="Count"/> - 1.</summary>
     Sample this[int index] { get; }

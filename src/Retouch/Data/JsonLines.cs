@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Core.Io;
 using Retouch.Core.Json;
 
 namespace Retouch.Data;
@@ -11,11 +13,11 @@ internal static class JsonLines
     /// <param name="path">The file.</param>
     /// <param name="example">An object as it should be, for messages.</param>
     /// <param name="each">Takes the object and where it stands.</param>
-    /// <exception cref="InputException">The file cannot be read, or a line is no object.</exception>
+    /// <exception cref="InputException">The file cannot be read, is no text, or a line is no object.</exception>
     public static void Read(string path, string example, Action<JsonElement, string> each)
     {
         var number = 0;
-        foreach (var line in ReadLines(path))
+        foreach (var line in PlainText.ReadLines(path))
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
@@ -44,25 +46,18 @@ internal static class JsonLines
         return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
     }
 
-    private static IEnumerable<string> ReadLines(string path)
-    {
-        try
-        {
-            return File.ReadAllLines(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read '{path}': {e.Message} Mend the file or take it away.", e);
-        }
-    }
+    /// <summary>A value as it was written, cut to what fits into a message.</summary>
+    public static string Shown(JsonElement value) => Excerpt.Of(JsonTexts.Written(value.GetRawText()));
 
-    /// <summary>One object; the caller disposes it.</summary>
+    /// <summary>One object, numbers of Python's (<c>NaN</c>, <c>Infinity</c>) included; the caller disposes it.</summary>
+    /// <exception cref="InputException">It is none.</exception>
     public static JsonDocument Parse(string line, string example, string where)
     {
         try
         {
-            JsonTexts.Check(line);
-            var entry = JsonDocument.Parse(line);
+            var proper = JsonTexts.Proper(line);
+            JsonTexts.Check(proper);
+            var entry = JsonDocument.Parse(proper);
             if (entry.RootElement.ValueKind == JsonValueKind.Object)
                 return entry;
             entry.Dispose();
@@ -70,7 +65,7 @@ internal static class JsonLines
         }
         catch (JsonException e)
         {
-            throw new InputException($"No valid JSON in {where}: {e.Message} Every line is one object.", e);
+            throw new InputException($"No valid JSON in {where}: {Reasons.Of(e)}. Every line is one object, as {example}.", e);
         }
     }
 }

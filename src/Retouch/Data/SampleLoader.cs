@@ -84,7 +84,7 @@ public sealed class SampleLoader
         if (Quarantine.Contains(index))
             return null;
         // Outside the try: a broken caption is for the user to mend, not to be passed over in silence.
-        var sample = source[index];
+        var sample = source[index].WithDrawnCaption(seed);
         try
         {
             var loaded = new LoadedSample(sample, framing.Apply(source.Load(index, framing.MinSide), seed, sample.Id));

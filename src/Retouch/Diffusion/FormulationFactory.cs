@@ -12,24 +12,6 @@ public static class FormulationFactory
     private const string ExponentialShift = "exponential";
     private const string LinearShift = "linear";
 
-    /// <summary>Scheduler classes over a DDPM schedule of variances: they differ in how they sample, not in the formulation.</summary>
-    private static readonly string[] DdpmClasses =
-    [
-        "DDPMScheduler",
-        "DDIMScheduler",
-        "PNDMScheduler",
-        "EulerDiscreteScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "DPMSolverMultistepScheduler",
-        "DPMSolverSinglestepScheduler",
-        "HeunDiscreteScheduler",
-        "LMSDiscreteScheduler",
-        "UniPCMultistepScheduler",
-        "DEISMultistepScheduler",
-    ];
-
-    private static readonly string[] FlowClasses = ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"];
-
     private static readonly (string Name, PredictionType Type)[] PredictionNames =
     [
         ("epsilon", PredictionType.Epsilon),
@@ -56,13 +38,13 @@ public static class FormulationFactory
         var name = members.Text("_class_name");
         try
         {
-            if (FlowClasses.Contains(name))
+            if (!SchedulerClasses.All.TryGetValue(name, out var defaults))
+                throw members.Wrong("_class_name", $"one of {string.Join(", ", SchedulerClasses.All.Keys)}");
+            if (defaults.IsFlow)
                 return Flow(members, "shift", density);
-            if (!DdpmClasses.Contains(name))
-                throw members.Wrong("_class_name", $"one of {string.Join(", ", [.. DdpmClasses, .. FlowClasses])}");
             return members.Text("prediction_type", "epsilon") == "flow_prediction"
                 ? Flow(members, "flow_shift", density)
-                : Ddpm(json, members, density);
+                : Ddpm(json, members, defaults, density);
         }
         catch (UsageException e)
         {
@@ -81,7 +63,8 @@ public static class FormulationFactory
         var named = (string?)original?["_class_name"];
         var solvesFlow = (string?)original?["prediction_type"] == "flow_prediction";
         // Members of the other family mean nothing here: then only what a new configuration needs is written.
-        var fits = isFlow ? solvesFlow || FlowClasses.Contains(named) : DdpmClasses.Contains(named) && !solvesFlow;
+        var known = named is null ? null : SchedulerClasses.All.GetValueOrDefault(named);
+        var fits = isFlow ? solvesFlow || known is { IsFlow: true } : known is { IsFlow: false } && !solvesFlow;
         var json = fits ? original!.DeepClone().AsObject() : Fresh(isFlow);
         json["num_train_timesteps"] = formulation.TrainSteps;
         switch (formulation)
@@ -147,7 +130,7 @@ public static class FormulationFactory
         );
     }
 
-    private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, TimestepDensity? density)
+    private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, SchedulerDefaults defaults, TimestepDensity? density)
     {
         var prediction = Named(PredictionNames, "prediction_type", "epsilon", members);
         var zeroTerminal = members.Boolean("rescale_betas_zero_snr", false);
@@ -164,11 +147,11 @@ public static class FormulationFactory
             return new(NoiseSchedule.FromBetas(betas, zeroTerminal), prediction, density);
         }
 
-        var shape = Named(ShapeNames, "beta_schedule", "linear", members);
+        var shape = Named(ShapeNames, "beta_schedule", defaults.Shape, members);
         var schedule = NoiseSchedule.Create(
             shape,
-            members.Number("beta_start", 0.0001),
-            members.Number("beta_end", 0.02),
+            members.Number("beta_start", defaults.BetaStart),
+            members.Number("beta_end", defaults.BetaEnd),
             members.Integer("num_train_timesteps", 1000),
             zeroTerminal
         );

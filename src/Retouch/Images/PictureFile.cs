@@ -5,14 +5,32 @@ using Retouch.Images.Interop;
 namespace Retouch.Images;
 
 /// <summary>
-/// Reads and writes files of pictures. Reading goes by content, whatever the name says: JPEG, PNG, WebP, TIFF and BMP; EXIF rotation is
-/// applied, gray, palette, 16 bit, CMYK and ICC colours become 8-bit sRGB, alpha is laid over white. Broken, truncated and
+/// Reads and writes files of pictures. Reading goes by content, whatever the name says: JPEG, PNG, WebP, TIFF and BMP, and where libvips
+/// has loaders for them GIF, AVIF and HEIC; EXIF rotation is applied, gray, palette, 16 bit, CMYK and ICC colours become 8-bit sRGB, alpha
+/// is laid over white. Broken, truncated and
 /// oversized files are refused with the reason.
 /// </summary>
 public static class PictureFile
 {
+    private static readonly Lazy<IReadOnlyList<string>> Readable = new(static () =>
+        [
+            ".jpg",
+            ".jpeg",
+            ".jpe",
+            ".jfif",
+            ".png",
+            ".webp",
+            ".tif",
+            ".tiff",
+            ".bmp",
+            .. NativePictures.Reads(PictureFormat.Gif) ? (string[])[".gif"] : [],
+            .. NativePictures.Reads(PictureFormat.Heif) ? (string[])[".avif", ".heic", ".heif"] : [],
+        ]
+    );
+
     /// <summary>Endings, in lower case, of the files that are taken for pictures in a folder.</summary>
-    public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"];
+    /// <exception cref="EnvironmentException">The native library, which knows what it reads, is missing or does not load.</exception>
+    public static IReadOnlyList<string> Extensions => Readable.Value;
 
     /// <summary>Version of the libvips that reads and writes, e.g. 8.14.1.</summary>
     /// <exception cref="EnvironmentException">The native library is missing or does not load.</exception>
@@ -119,7 +137,7 @@ public static class PictureFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Refusal(path, e.Message.TrimEnd('.'), e);
+            throw Refusal(path, Reasons.Of(e), e);
         }
     }
 

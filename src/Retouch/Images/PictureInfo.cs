@@ -17,6 +17,12 @@ public enum PictureFormat
 
     /// <summary>Windows bitmap without compression; read only.</summary>
     Bmp = 5,
+
+    /// <summary>GIF, of an animation the first picture; read only, where libvips does.</summary>
+    Gif = 6,
+
+    /// <summary>AVIF and HEIC; read only, where libvips does.</summary>
+    Heif = 7,
 }
 
 /// <summary>What a file's header says of its picture.</summary>

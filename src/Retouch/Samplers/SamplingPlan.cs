@@ -4,8 +4,7 @@ using Retouch.Diffusion;
 namespace Retouch.Samplers;
 
 /// <summary>The noise levels that a sampler goes through. They are diffusers' own for each of its schedulers.</summary>
-/// <param name="Steps">In order. A step need not end where the next begins: DDIM counts back by a whole number of steps, whatever the grid
-/// rounds to.</param>
+/// <param name="Steps">In order. Each ends where the next begins, but for <see cref="Solver.KeepsStride"/>.</param>
 /// <param name="InitialScale">What normal noise is multiplied by to start.</param>
 public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double InitialScale)
 {
@@ -84,8 +83,10 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
         var times = Times(ddpm.TrainSteps, options, steps);
         if (options.Solver.Levels == SolverLevels.Timesteps)
         {
-            var stride = ddpm.TrainSteps / steps;
             var end = options.Solver.EndsWithoutNoise ? Clean : ddpm.PointAt(0);
+            if (!options.Solver.KeepsStride)
+                return new(Chain(Array.ConvertAll(times, ddpm.PointAt), end), 1);
+            var stride = ddpm.TrainSteps / steps;
             return new([.. times.Select(t => new Transition(ddpm.PointAt(t), t - stride >= 0 ? ddpm.PointAt(t - stride) : end))], 1);
         }
 

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Json;
+using Retouch.Diffusion;
+using Retouch.Samplers.Solvers;
 
 namespace Retouch.Samplers;
 
@@ -25,12 +27,18 @@ public static class SchedulerConfig
     {
         var members = new JsonMembers(json, origin);
         var name = members.Text("_class_name");
-        var own =
-            SolverCatalog.All.FirstOrDefault(s => s.Schedulers.Contains(name) || s.Relatives.Contains(name))
-            ?? throw members.Wrong(
-                "_class_name",
-                $"one of {string.Join(", ", SolverCatalog.All.SelectMany(static s => s.Schedulers.Concat(s.Relatives)))}"
-            );
+        var own = SolverCatalog.All.FirstOrDefault(s => s.Schedulers.Contains(name) || s.Relatives.Contains(name));
+        if (own is null)
+        {
+            if (!SchedulerClasses.All.TryGetValue(name, out var known))
+                throw members.Wrong("_class_name", $"one of {string.Join(", ", SchedulerClasses.All.Keys)}");
+            own = solver is null
+                ? throw new InputException(
+                    $"'{origin}': {name} is the model's own sampler and is not known here; name another, as --sampler {Usual(known).Name}."
+                )
+                : Usual(known);
+        }
+
         var isFlow =
             name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction";
         var scheduler = new SchedulerMembers(members, isFlow);
@@ -50,6 +58,25 @@ public static class SchedulerConfig
             solver is null && isRelative ? $"{name} is sampled with {own.Title}, which solves the same equation." : null
         );
     }
+
+    /// <summary>
+    /// As <see cref="Read"/>, or with the usual method where the model's own is not known here: for looking at a model in training.
+    /// </summary>
+    /// <param name="json">scheduler_config.json.</param>
+    public static SchedulerSampling ReadOrUsual(JsonObject json)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        var name = (string?)json["_class_name"];
+        var isKnown = SolverCatalog.All.Any(s => s.Schedulers.Contains(name) || s.Relatives.Contains(name));
+        if (name is null || isKnown || !SchedulerClasses.All.TryGetValue(name, out var known))
+            return Read(json);
+        return Read(json, solver: Usual(known)) with
+        {
+            Note = $"The model's own sampler, {name}, is not known here; sample grids are drawn with {Usual(known).Title}.",
+        };
+    }
+
+    private static Solver Usual(SchedulerDefaults known) => known.IsFlow ? new Euler() : new Ddim();
 
     private static SamplerOptions OfSchedule(JsonMembers members, Solver solver)
     {

@@ -46,6 +46,12 @@ public abstract record Solver
     /// <summary>A method in whole steps: ends without any noise instead of at the schedule's first step.</summary>
     public virtual bool EndsWithoutNoise => false;
 
+    /// <summary>
+    /// A method in whole steps: each ends a whole stride below its beginning instead of where the next one begins. Where the steps do not
+    /// divide the schedule, each then ends above or below what the next one takes for its level.
+    /// </summary>
+    public virtual bool KeepsStride => false;
+
     /// <summary>A method in σ or λ: ends at the schedule's least noise instead of at none.</summary>
     public virtual bool EndsAtLeastNoise => false;
 

@@ -67,7 +67,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
             options,
             new FrozenReference(before.CopyDenoiser(), pipeline.CreateFormulation())
         );
-        task.Check(pairs);
+        pairs = (IPairSource)task.Accept(pairs, static _ => { });
         const int Batch = 16;
         var plan = new BatchPlan(
             pairs.Count,

@@ -3,7 +3,7 @@ using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
-using Retouch.Images;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
@@ -32,22 +32,17 @@ public sealed record TrainingOutcome(
 /// <summary>A run from its options to its result: builds networks, data and trainer, and puts them together.</summary>
 public sealed class TrainingRun : IDisposable
 {
-    private const ulong DataPurpose = 0x64617461;
-    private const ulong SinglesPurpose = 0x73696e676c6573;
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
     private readonly TimeProvider _time;
     private readonly Device _device;
-    private readonly IPictureSource _source;
-    private readonly BatchPlan _plan;
-    private readonly Quarantine _quarantine;
-    private readonly SampleLoader _loader;
+    private readonly TrainingData _data;
     private readonly ITrainingTask _task;
     private readonly DenoiserTask? _denoiser;
     private readonly PreferenceTask? _preference;
     private readonly ISampleGrid _samples;
     private readonly IAutoencoder? _encoder;
-    private readonly SingleSamples? _singles;
+    private readonly List<string> _notes = [];
     private readonly bool _resumed;
 
     private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed)
@@ -58,49 +53,18 @@ public sealed class TrainingRun : IDisposable
         _resumed = resumed;
         _device = Device.Parse(options.Device).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
-        var framing = new Framing
-        {
-            Width = options.Data.Size,
-            Height = options.Data.Size,
-            Crop = options.Data.Crop,
-            FlipProbability = options.Data.Flip,
-            AllowEnlarging = options.Data.AllowEnlarging,
-        };
-        // A loser that is no JPEG would not be shrunk while it is decoded: the two would differ by more than they should.
-        framing = framing with
-        {
-            ShrinkOnLoad = options.Data.Pairs is null,
-        };
-        _source = TrainingSources.Open(options.Data, framing);
-        var batches = new BatchPlanOptions
-        {
-            BatchSize = options.Batch.Size,
-            Seed = SplitMix64.Derive(options.Seed, DataPurpose),
-            End = _source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest,
-        };
-        var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
-        _plan = sizes is null
-            ? new BatchPlan(_source.Count, batches)
-            : new BatchPlan(TrainingSources.Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
-        _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
-        _loader = new SampleLoader(_source, _plan, framing, _quarantine) { Sizes = sizes };
-        if (options.Batch.Extra > 0)
-            _singles = new SingleSamples(
-                ImageFolder.Open(options.Data.Folder!),
-                options.Batch.Extra,
-                SplitMix64.Derive(options.Seed, SinglesPurpose),
-                framing,
-                options.Data.MaxBadShare
-            );
         var precision = options.Precision switch
         {
             "bfloat16" => DType.BFloat16,
             "float16" => DType.Float16,
             _ => DType.Float32,
         };
+        var (source, singles) = TrainingData.Open(options);
+        Tell(source, singles);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
-            var shown = Shown();
+            _data = TrainingData.Of(options, source, singles);
+            var shown = _data.First(256);
             var autoencoder = new AutoencoderTask(
                 new TrainingNetworks(options, _device).OpenAutoencoder(),
                 options,
@@ -113,15 +77,16 @@ public sealed class TrainingRun : IDisposable
             return;
         }
 
-        var pipeline = new TrainingNetworks(options, _device).OpenPipeline(_source.Classes);
+        var pipeline = new TrainingNetworks(options, _device).OpenPipeline(source.Classes);
+        _notes.AddRange(pipeline.Warnings);
+        if (options.Samples.Every > 0 && SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Note is { } sampler)
+            _notes.Add(sampler);
         _encoder = pipeline.Autoencoder;
         _denoiser = new DenoiserTask(pipeline, options, _device, precision);
         _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
         _task = _preference is null ? _denoiser : _preference;
-        _task.Check(_source);
-        if (_singles is not null)
-            _task.Check(_singles.Source);
+        _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, _notes.Add));
     }
 
     /// <summary>Starts a run.</summary>
@@ -159,7 +124,8 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
-        _task.Prepare(Sources, progress.Note, null, cancellation);
+        _notes.ForEach(progress.Note);
+        _task.Prepare(_data.Sources, progress.Note, null, cancellation);
         // The weights are still those of the reference: a checkpoint is read later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
@@ -170,11 +136,6 @@ public sealed class TrainingRun : IDisposable
                     ? $"Going on after step {trainer.Step}."
                     : "The run has no checkpoint yet; starting at step 0."
             );
-        if (_source is PairFolder { Report: var found })
-            progress.Note(
-                $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
-                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
-            );
         foreach (var remark in _options.Remarks())
             progress.Note(remark);
         if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
@@ -182,31 +143,22 @@ public sealed class TrainingRun : IDisposable
         if (_denoiser is { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
-        void SaveQuarantine()
-        {
-            foreach (var quarantine in new[] { _quarantine, _singles?.Quarantine })
-            {
-                if (quarantine?.Pictures.Count > 0)
-                    quarantine.Save(folder.QuarantineFile);
-            }
-        }
-
-        trainer.CheckpointWritten += SaveQuarantine;
+        trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
         try
         {
             trainer.Run(progress, cancellation);
         }
         finally
         {
-            SaveQuarantine();
-            if (Unusable > 0)
-                progress.Note($"{Unusable} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
+            _data.SaveQuarantine(folder.QuarantineFile);
+            if (_data.Unusable > 0)
+                progress.Note($"{_data.Unusable} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
         }
 
         var records = MetricsReader.Read(folder.MetricsFile);
         var last = records.Count > 0 ? records[^1].Find("loss/total") ?? double.NaN : double.NaN;
         string[] models = [folder.ModelFolder(null), .. _options.Averages.Select(a => folder.ModelFolder(a.Decay))];
-        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, Unusable);
+        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _data.Unusable);
     }
 
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, and trains nothing.</summary>
@@ -215,32 +167,25 @@ public sealed class TrainingRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(progress);
         Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
-        _task.Prepare(Sources, progress.Note, Show("caption"), cancellation);
+        _task.Prepare(_data.Sources, progress.Note, Show("caption"), cancellation);
         using var data = OpenData(default, null, cancellation, Show("picture"));
         var prompts = _denoiser is { TakesPrompts: true };
-        return (
-            _source.Count,
-            prompts
-                ? Sources
-                    .SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption))
-                    .Distinct(StringComparer.Ordinal)
-                    .Count()
-                : 0
-        );
+        var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
+        return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
     }
 
     /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
-        _task.Prepare(Sources, static _ => { }, null, cancellation);
+        _task.Prepare(_data.Sources, static _ => { }, null, cancellation);
         var start = _time.GetTimestamp();
         if (PrecomputesReference)
-            Reference(cancellation).Run(_source, null, TrainingPlan.StepsTaken, null, cancellation);
+            Reference(cancellation).Run(_data.Source, null, TrainingPlan.StepsTaken, null, cancellation);
         var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
         var reference = PrecomputesReference
             ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps
             : (double?)null;
-        return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation) with
+        return TrainingPlan.Measure(_task, _options, _data.Source, done, OpenData(default, null, cancellation), _time, cancellation) with
         {
             ReferenceSeconds = reference,
             FrozenParameters = _denoiser?.Adapted?.Frozen,
@@ -259,32 +204,34 @@ public sealed class TrainingRun : IDisposable
     {
         if (!_options.Data.CacheLatents)
         {
-            var pictures = new Prefetcher(_plan, _loader, new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor }, _time);
-            return _singles is null
+            var pictures = new Prefetcher(
+                _data.Plan,
+                _data.Loader,
+                new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor },
+                _time
+            );
+            return _data.Singles is null
                 ? new PictureBatches(pictures, _device)
-                : new MixedBatches(pictures, _singles.After(_plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
+                : new MixedBatches(pictures, _data.Singles.After(_data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
         }
 
-        progress?.Note($"Encoding {_source.Count} pictures …");
+        progress?.Note($"Encoding {_data.Source.Count} pictures …");
         var store = _options.Data.Cache is { } cache
-            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _loader.Framing))
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
             : null;
-        var encoding = new LatentEncoding(_loader, _encoder!, _device, _options.Data.Workers)
+        var encoding = new LatentEncoding(_data.Loader, _encoder!, _device, _options.Data.Workers)
         {
             WithPixels = _options.Objective is { NeedsImages: true },
             Store = store,
             Progress = encoded,
         };
-        return LatentCache.Encode(_source, _plan, encoding, cursor, cancellation);
+        return LatentCache.Encode(_data.Source, _data.Plan, encoding, cursor, cancellation);
     }
-
-    /// <summary>All data that is trained on.</summary>
-    private IReadOnlyList<IPictureSource> Sources => _singles is null ? [_source] : [_source, _singles.Source];
 
     private bool PrecomputesReference => _preference is { PrecomputesReference: true };
 
     private ReferencePass Reference(CancellationToken cancellation) =>
-        new(_preference!, _options, _plan, cursor => OpenData(cursor, null, cancellation));
+        new(_preference!, _options, _data.Plan, cursor => OpenData(cursor, null, cancellation));
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {
@@ -294,7 +241,7 @@ public sealed class TrainingRun : IDisposable
         var kept = _options.Data.Cache is { } cache ? Path.Combine(cache, "reference") : folder.ReferenceFolder;
         try
         {
-            Reference(cancellation).Run(_source, kept, _options.Steps, progress, cancellation);
+            Reference(cancellation).Run(_data.Source, kept, _options.Steps, progress, cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -303,11 +250,16 @@ public sealed class TrainingRun : IDisposable
         }
     }
 
-    private int Unusable => _quarantine.Pictures.Count + (_singles?.Quarantine.Pictures.Count ?? 0);
-
-    private Tensor Shown()
+    private void Tell(IPictureSource source, IPictureSource? singles)
     {
-        var count = Math.Min(256, _source.Count);
-        return PictureTensors.ToTensor([.. Enumerable.Range(0, count).Select(k => _loader.Load(new PlannedSample(k, 0)).Framed.Picture)]);
+        _notes.AddRange(source.Notes);
+        _notes.AddRange(singles?.Notes ?? []);
+        if (source is PairFolder { Report: var found })
+        {
+            _notes.Add(
+                $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
+                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
+            );
+        }
     }
 }

@@ -20,7 +20,7 @@ internal static partial class HouseRules
     /// </summary>
     public static readonly Dictionary<string, string[]> Rooms = new()
     {
-        ["Retouch.Core"] = ["Errors", "Io", "Json", "Formatting"],
+        ["Retouch.Core"] = ["Errors", "Formatting", "Io", "Json"],
         ["Retouch"] =
         [
             "Images",

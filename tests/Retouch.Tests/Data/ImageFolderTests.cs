@@ -14,14 +14,145 @@ public sealed class ImageFolderTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Fact]
-    public void Subfolders_are_classes_in_ordinal_order()
+    public void The_folders_that_pictures_lie_in_are_classes_in_natural_order()
     {
-        AddPictures("b/2.png", "b/10.png", "B/1.PNG", "a/deep/er.png", "b/notes.md", "b/.hidden.png");
+        AddPictures("b/2.png", "b/10.png", "B/1.PNG", "a10/a.png", "a9/a.png", "b/notes.md", "b/.hidden.png");
         var source = ImageFolder.Open(folder.Path);
-        Assert.Equal(["B/1.PNG", "a/deep/er.png", "b/10.png", "b/2.png"], Samples(source).Select(s => s.Id));
-        Assert.Equal(["B", "a", "b"], source.Classes);
-        Assert.Equal([0, 1, 2, 2], Samples(source).Select(s => s.Label));
+        Assert.Equal(["B/1.PNG", "a10/a.png", "a9/a.png", "b/10.png", "b/2.png"], Samples(source).Select(s => s.Id));
+        Assert.Equal(["B", "a9", "a10", "b"], source.Classes);
+        Assert.Equal([0, 2, 1, 3, 3], Samples(source).Select(s => s.Label));
         Assert.Equal((12, 10), (source.Load(0).FullWidth, source.Load(0).Picture.Height));
+    }
+
+    [Theory]
+    [InlineData(new[] { "all/cat/1.png", "all/dog/2.png" }, new[] { "cat", "dog" })]
+    [InlineData(new[] { "a/1.png", "a/deep/2.png", "b/3.png" }, new string[0])] // not at one depth
+    [InlineData(new[] { "train/cat/1.png", "test/dog/2.png", "val/cat/3.png" }, new[] { "cat", "dog" })]
+    [InlineData(new[] { "cat/train/1.png", "dog/test/2.png" }, new[] { "cat", "dog" })]
+    [InlineData(new[] { "train2017/cat/1.png", "val2017/dog/2.png", "extra/dog/3.png" }, new[] { "cat", "dog" })]
+    [InlineData(new[] { "train/1.png", "test/2.png" }, new string[0])]
+    [InlineData(new[] { "bus/1.png", "train/2.png" }, new[] { "bus", "train" })] // a thing
+    [InlineData(new[] { "test tube/1.png", "cat/2.png", "train station/3.png" }, new[] { "cat", "test tube", "train station" })]
+    public void Splits_are_no_classes(string[] names, string[] classes)
+    {
+        AddPictures(names);
+        Assert.Equal(classes, ImageFolder.Open(folder.Path).Classes.Where(static c => c != "extra"));
+    }
+
+    [Fact]
+    public void One_split_is_used_where_there_are_some()
+    {
+        AddPictures("train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "other/fox/4.png");
+        var train = ImageFolder.OpenSplit(folder.Path, split: null);
+        Assert.Equal(["train/cat/1.png", "train/dog/2.png"], Samples(train).Select(static s => s.Id));
+        Assert.Contains("test (1 pictures, not used)", Assert.Single(train.Notes), StringComparison.Ordinal);
+        Assert.Equal(["test/dog/3.png"], Samples(ImageFolder.OpenSplit(folder.Path, DataSplit.Test)).Select(static s => s.Id));
+        Assert.Equal(train.Classes, ImageFolder.Open(folder.Path).Classes);
+        var message = Assert.Throws<InputException>(() => ImageFolder.OpenSplit(folder.Path, DataSplit.Validation)).Message;
+        Assert.Contains("its splits are train, test", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Folders_and_files_of_systems_are_passed_over()
+    {
+        AddPictures(
+            "cat/1.png",
+            "dog/2.png",
+            "@eaDir/1.png/SYNOPHOTO_THUMB_XL.jpg",
+            "$RECYCLE.BIN/$R1.png",
+            "System Volume Information/x.png"
+        );
+        AddPictures("__MACOSX/cat/._1.png", "cat/._1.png", ".hidden/3.png", "cat/@eaDir/1.png");
+        var source = ImageFolder.Open(folder.Path);
+        Assert.Equal(["cat/1.png", "dog/2.png"], Samples(source).Select(static s => s.Id));
+        Assert.Equal(["cat", "dog"], source.Classes);
+        Assert.Empty(source.Notes);
+    }
+
+    [Fact]
+    public void What_is_left_out_is_counted_and_named_once()
+    {
+        AddPictures("a.png", "a-masklabel.png", "b.jpg", "b_mask.png", "b_thumb.jpg", "c_mask.png", "d.JPE", "e.jfif", "d-mask.png");
+        folder.Add("f.jxl", "x");
+        folder.Add("g.CR2", "x");
+        folder.Add("h.jxl", "x");
+        folder.Add("metadata.csv", "file_name,text");
+        folder.Add("metadata.jsonl", """{"file_name": "d-mask.png", "text": "a mask that somebody wants"}""");
+        var source = ImageFolder.Open(folder.Path);
+        Assert.Equal(["a.png", "b.jpg", "c_mask.png", "d-mask.png", "d.JPE", "e.jfif"], Samples(source).Select(static s => s.Id));
+        Assert.Collection(
+            source.Notes,
+            static n =>
+                Assert.Contains(
+                    "3 pictures are left out, of formats that are not read: 1 .cr2, 2 .jxl; the first is 'f.jxl'",
+                    n,
+                    StringComparison.Ordinal
+                ),
+            static n =>
+                Assert.Contains(
+                    "2 masks and 1 thumbnail beside their pictures are left out; the first is 'a-masklabel.png'",
+                    n,
+                    StringComparison.Ordinal
+                ),
+            static n => Assert.Contains("metadata.csv is not read", n, StringComparison.Ordinal)
+        );
+    }
+
+    [Fact]
+    public void Several_captions_are_all_kept_and_one_is_drawn_by_seed()
+    {
+        AddPictures("1.png", "2.png", "3.png");
+        folder.Add(
+            "metadata.jsonl",
+            """
+            {"file_name": "1.png", "text": "one"}
+            {"file_name": "1.png", "text": "two"}
+            {"file_name": "1.png", "text": "one"}
+            {"file_name": "2.png", "text": ["first", "second\n line", "third"]}
+            """
+        );
+        folder.Add("3.CAPTION", "beside");
+        var source = ImageFolder.Open(folder.Path);
+        Assert.Equal(["one", "two"], source[0].AllCaptions);
+        Assert.Equal(["first", "second line", "third"], source[1].AllCaptions);
+        Assert.Equal(["beside"], source[2].AllCaptions);
+        Assert.Contains("2 pictures have several captions, 5 in all", Assert.Single(source.Notes), StringComparison.Ordinal);
+        var drawn = Enumerable.Range(0, 3000).Select(seed => source[1].WithDrawnCaption((ulong)seed).Caption).ToArray();
+        Assert.Equal(source[1].WithDrawnCaption(7).Caption, drawn[7]);
+        // Each has a third of the draws, within four deviations of a binomial.
+        Assert.All(source[1].AllCaptions, c => Assert.InRange(drawn.Count(d => d == c), 1000 - 104, 1000 + 104));
+    }
+
+    [Fact]
+    public void Texts_of_another_encoding_are_refused_by_name()
+    {
+        AddPictures("1.png", "2.png");
+        folder.Add("1.txt", [(byte)'c', (byte)'a', (byte)'f', 0xE9]);
+        var source = ImageFolder.Open(folder.Path);
+        Assert.Contains("1.txt' is no UTF-8 text", Assert.Throws<InputException>(() => source[0]).Message, StringComparison.Ordinal);
+        folder.Add("metadata.jsonl", [.. "{}\n{\"a\": \""u8, 0xE9, .. "\"}"u8]);
+        var message = Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message;
+        Assert.Contains("metadata.jsonl' is no UTF-8 text: byte 11, in line 2", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Numbers_that_JSON_does_not_know_spoil_no_list()
+    {
+        AddPictures("1.png", "2.png");
+        folder.Add(
+            "metadata.jsonl",
+            """
+            {"file_name": "1.png", "text": "NaN", "score": NaN}
+            {"file_name": "2.png", "text": null, "label": NaN, "other": [-Infinity]}
+            """
+        );
+        Assert.Equal(["NaN", null], Samples(ImageFolder.Open(folder.Path)).Select(static s => s.Caption));
+        folder.Add("metadata.jsonl", """{"file_name": "1.png", "label": Infinity}""");
+        Assert.Contains(
+            "'label' is Infinity in line 1",
+            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -93,6 +224,8 @@ public sealed class ImageFolderTests : IDisposable
     [InlineData("{\"file_name\": \"1.png\", \"label\": -1}", "-1")]
     [InlineData("{\"file_name\": \"1.png\", \"label\": 1.5}", "1.5")]
     [InlineData("{\"file_name\": \"1.png\", \"label\": 1}\n{\"file_name\": \"2.png\", \"label\": \"a\"}", "one kind")]
+    [InlineData("{\"file_name\": \"1.png\", \"label\": 1}\n{\"file_name\": \"1.png\", \"label\": 2}", "has the label 1 in line 1")]
+    [InlineData("{\"file_name\": \"1.png\", \"text\": [5]}", "list 'text'")]
     public void Broken_metadata_are_refused_by_line(string content, string word)
     {
         AddPictures("1.png", "2.png");

@@ -57,6 +57,77 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
+    public void Files_of_macOS_are_passed_over()
+    {
+        foreach (var place in (string[])["", "set/"])
+        {
+            var source = TarShards.Open([
+                Write(
+                    "mac.tar",
+                    TarEntryFormat.Pax,
+                    ($"._{place}x", [0]),
+                    ($"{place}._1.png", [0, 5, 22, 7]),
+                    ($"{place}1.png", Png(1)),
+                    ($"{place}._1.txt", [0, 5, 22, 7]),
+                    ($"{place}1.txt", Utf8("\uFEFFpicture\r\n")),
+                    ($"__MACOSX/{place}2.png", Png(1)),
+                    ($"{place}.DS_Store", [1])
+                ),
+            ]);
+            Assert.Equal(1, source.Count);
+            Assert.Equal("picture", source[0].Caption);
+        }
+    }
+
+    [Fact]
+    public void Marks_and_numbers_of_Python_do_not_spoil_a_json()
+    {
+        var source = TarShards.Open([
+            Write(
+                "json.tar",
+                TarEntryFormat.Pax,
+                ("1.png", Png(1)),
+                ("1.json", Utf8("\uFEFF{ \"text\": \"a\", \"score\": NaN }")),
+                ("2.png", Png(2)),
+                ("2.json", Utf8("{ \"text\": [\"b\", \"c\"], \"score\": -Infinity }"))
+            ),
+        ]);
+        Assert.Equal("a, b", string.Join(", ", source[0].Caption, source[1].Caption));
+        Assert.Equal(["b", "c"], source[1].AllCaptions);
+        var error = Assert.Throws<InputException>(() =>
+            TarShards.Open([Write("cp.tar", TarEntryFormat.Pax, ("1.png", Png(1)), ("1.txt", [0xE9]))])[0]
+        );
+        Assert.Contains("'1.txt' of", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is no UTF-8 text", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Splits_masks_and_other_formats_are_told_apart()
+    {
+        var source = TarShards.OpenSplit(
+            [
+                Write(
+                    "mixed.tar",
+                    TarEntryFormat.Pax,
+                    ("train/cat/1.png", Png(1)),
+                    ("train/cat/1.mask.png", Png(1)),
+                    ("train/dog/2.png", Png(2)),
+                    ("train/dog/2-masklabel.png", Png(2)),
+                    ("test/dog/3.png", Png(3)),
+                    ("test/dog/4.jxl", [1])
+                ),
+            ],
+            split: null
+        );
+        Assert.Equal(["mixed.tar/train/cat/1.png", "mixed.tar/train/dog/2.png"], [source[0].Id, source[1].Id]);
+        Assert.Equal(2, source.Count);
+        Assert.Equal(["cat", "dog"], source.Classes);
+        Assert.Contains("2 files of the shards are left out", source.Notes[0], StringComparison.Ordinal);
+        Assert.Contains("1 mask", source.Notes[1], StringComparison.Ordinal);
+        Assert.Contains("test (1 pictures, not used)", source.Notes[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Names_and_folders_of_keys_are_classes()
     {
         var named = TarShards.Open([
@@ -99,7 +170,11 @@ public sealed class TarShardsTests : IDisposable
                 writer.WriteEntry(entry);
             }
 
-            Assert.Contains(type.ToString(), Assert.Throws<InputException>(() => TarShards.Open([path])).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "plain files only",
+                Assert.Throws<InputException>(() => TarShards.Open([path])).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 
@@ -205,7 +280,7 @@ public sealed class TarShardsTests : IDisposable
         Refused("two files", ("1.png", Png(1)), ("1.jpg", Jpeg(1)));
         Refused("stand together", ("1.png", Png(1)), ("2.png", Png(2)), ("1.txt", Utf8("late")));
         Refused("1.json", ("1.png", Png(1)), ("1.json", Utf8("{")));
-        Refused("UTF-8", ("1.png", Png(1)), ("1.cls", [0xff, 0xfe]));
+        Refused("UTF-8", ("1.png", Png(1)), ("1.cls", [0xff, 0x41]));
         Refused("999999", ("1.png", Png(1)), ("1.cls", Utf8("1000000")));
         Assert.Contains(
             "no shard",

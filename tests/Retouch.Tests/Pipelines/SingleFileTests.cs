@@ -94,6 +94,72 @@ public sealed class SingleFileTests : IDisposable
             Assert.True(JsonNode.DeepEquals(value, JsonNode.Parse(encoder.Config[member]?.ToJsonString() ?? "null")), member);
     }
 
+    [Theory]
+    [InlineData(SingleFileKind.StableDiffusion1)]
+    [InlineData(SingleFileKind.StableDiffusionXl)]
+    public void Text_encoders_of_newer_versions_of_transformers_are_found(SingleFileKind kind)
+    {
+        var usual = SingleFileModel.Read(FullSize(kind), "x").Components.Single(static c => c.Name == "text_encoder");
+        var layout = FullSize(kind);
+        foreach (var name in layout.Names.Where(static n => n.Contains(".transformer.text_model.", StringComparison.Ordinal)).ToList())
+        {
+            layout.Add(name.Replace(".text_model.", ".", StringComparison.Ordinal), layout.ShapeOf(name));
+            layout.Remove(name);
+        }
+
+        var newer = SingleFileModel.Read(layout, "x").Components.Single(static c => c.Name == "text_encoder");
+        Assert.Equal(
+            usual.Keys.Select(static k => k.Key).Order(StringComparer.Ordinal),
+            newer.Keys.Select(static k => k.Key).Order(StringComparer.Ordinal)
+        );
+        Assert.True(JsonNode.DeepEquals(usual.Config, newer.Config));
+    }
+
+    [Theory]
+    [InlineData("modelspec.prediction_type", "v", "[]", true, false, null)]
+    [InlineData("modelspec.prediction_type", "epsilon", "[]", false, false, null)]
+    [InlineData("modelspec.architecture", "stable-diffusion-v2-768-v", "[]", true, false, null)]
+    [InlineData("modelspec.architecture", "stable-diffusion-v2-512", "[]", false, false, null)]
+    [InlineData("ss_zero_terminal_snr", "True", "[]", null, true, null)]
+    [InlineData("x", "y", "[v_pred][ztsnr]", true, true, null)]
+    [InlineData(
+        "modelspec.prediction_type",
+        "epsilon",
+        "[v_pred]",
+        true,
+        false,
+        "the tensor v_pred says that the denoiser predicts v, but modelspec.prediction_type"
+    )]
+    public void What_a_file_says_of_itself_counts(
+        string member,
+        string value,
+        string extra,
+        bool? velocity,
+        bool zero,
+        string? contradiction
+    )
+    {
+        using var scope = TensorScope.Enter();
+        var tensors = extra
+            .Split('[', ']')
+            .Append("a")
+            .Where(static n => n.Length > 0)
+            .ToDictionary(static n => n, static _ => Ops.Zeros([1]));
+        SafetensorsWriter.Write(Source, tensors, new Dictionary<string, string> { [member] = value });
+        using var file = SafetensorsFile.Open(Source);
+        var stated = SingleFileStatement.Read(file, SingleFileKind.StableDiffusion2, "x");
+        Assert.Equal((velocity, zero), (stated.PredictsVelocity, stated.ZeroTerminalSnr));
+        Assert.Contains(contradiction ?? "", stated.Contradiction ?? "", StringComparison.Ordinal);
+        Assert.Equal(contradiction is null, stated.Contradiction is null);
+        Assert.Empty(stated.Notes);
+        if (member == "modelspec.architecture")
+            Assert.Contains(
+                "the tensors " + "count",
+                Assert.Single(SingleFileStatement.Read(file, SingleFileKind.StableDiffusionXl, "x").Notes),
+                StringComparison.Ordinal
+            );
+    }
+
     [Fact]
     public void Well_known_names_are_translated_as_everybody_knows_them()
     {

@@ -50,6 +50,24 @@ public sealed class TransformersFolderTests : IDisposable
             Assert.Equal(DType.Int64, copy.Read(buffer).DType);
     }
 
+    /// <summary>transformers 5.6 and later saves CLIPTextModel without <c>text_model.</c>; the numbers are the same.</summary>
+    [Fact]
+    public void Text_encoders_of_newer_versions_are_read()
+    {
+        using var scope = TensorScope.Enter();
+        using var golden = GoldenCase.Open("clip_text");
+        Directory.CreateDirectory(_folder["new"]);
+        File.Copy(golden.PathOf("config.json"), Path.Combine(_folder["new"], "config.json"));
+        using (var file = SafetensorsFile.Open(golden.PathOf("model.safetensors")))
+            SafetensorsWriter.Write(
+                Path.Combine(_folder["new"], "model.safetensors"),
+                file.Names.Select(n => KeyValuePair.Create(n["text_model.".Length..], file.Read(n)))
+            );
+        using var component = ComponentFolder.Load(_folder["new"], Device.Cpu);
+        using var quiet = Autograd.NoGrad();
+        golden.Check("out.last_hidden_state", ((ClipTextModel)component.Network).Forward(golden.Read("in.input_ids")).LastHiddenState);
+    }
+
     [Fact]
     public void The_projection_is_what_the_class_says()
     {

@@ -9,7 +9,7 @@ public sealed class SamplerNamesTests
     [Fact]
     public void Every_sampler_has_a_name_that_is_read_back()
     {
-        Assert.Equal(["ddim", "ddpm", "dpmpp-2m", "euler", "euler-a", "heun", "lms", "pndm", "unipc"], SamplerNames.All);
+        Assert.Equal(["ddim", "ddim-compatible", "ddpm", "dpmpp-2m", "euler", "euler-a", "heun", "lms", "pndm", "unipc"], SamplerNames.All);
         foreach (
             var name in (string[])
                 [.. SamplerNames.All, "euler-karras", "euler-a-karras", "dpmpp-2m-karras", "unipc-karras", "heun-karras", "lms-karras"]

@@ -10,6 +10,30 @@ namespace Retouch.Tests.Samplers;
 /// <summary>What published scheduler configurations say about sampling.</summary>
 public sealed class SchedulerConfigTests
 {
+    /// <summary>Defaults as in diffusers 0.40.</summary>
+    [Theory]
+    [InlineData("LCMScheduler", 0.00085, 0.012, true)]
+    [InlineData("TCDScheduler", 0.00085, 0.012, true)]
+    [InlineData("KDPM2DiscreteScheduler", 0.00085, 0.012, false)]
+    [InlineData("KDPM2AncestralDiscreteScheduler", 0.00085, 0.012, false)]
+    [InlineData("DPMSolverSDEScheduler", 0.00085, 0.012, false)]
+    [InlineData("SASolverScheduler", 0.0001, 0.02, false)]
+    public void Models_of_other_samplers_are_trained_and_drawn_with_a_named_one(string name, double start, double end, bool scaled)
+    {
+        var json = new JsonObject { ["_class_name"] = name, ["timestep_scaling"] = 10.0 };
+        var schedule = Assert.IsType<DdpmFormulation>(FormulationFactory.FromSchedulerConfig(json)).Schedule;
+        var expected = scaled ? NoiseSchedule.ScaledLinear(start, end) : NoiseSchedule.Linear(start, end);
+        Assert.Equal(expected.Betas.ToArray(), schedule.Betas.ToArray());
+        Assert.IsType<Euler>(SchedulerConfig.Read(json, solver: new Euler()).Options.Solver);
+        Assert.Contains(
+            "--sampler " + "ddim",
+            Assert.Throws<InputException>(() => SchedulerConfig.Read(json)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(name, SchedulerConfig.ReadOrUsual(json).Note, StringComparison.Ordinal);
+        Assert.Equal(name, (string?)FormulationFactory.ToSchedulerConfig(new DdpmFormulation(schedule), json)["_class_name"]);
+    }
+
     [Theory]
     [InlineData(
         """{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": true, "set_alpha_to_one": false }""",
@@ -144,7 +168,7 @@ public sealed class SchedulerConfigTests
     }
 
     [Theory]
-    [InlineData("""{ "_class_name": "LCMScheduler" }""", "_class_name")]
+    [InlineData("""{ "_class_name": "EDMEulerScheduler" }""", "_class_name")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "thresholding": true }""", "thresholding")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "timestep_spacing": "karras" }""", "timestep_spacing")]
     [InlineData("""{ "_class_name": "DDIMScheduler", "steps_offset": -1 }""", "steps_offset")]

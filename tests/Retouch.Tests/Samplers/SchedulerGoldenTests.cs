@@ -35,6 +35,18 @@ public sealed class SchedulerGoldenTests
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
         var (formulation, options, given) = Read(golden, entry);
+        // The golden's steps are diffusers'.
+        if (options.Solver is Ddim { } ddim)
+        {
+            var compatible = new DdimCompatible
+            {
+                Eta = ddim.Eta,
+                SetAlphaToOne = ddim.SetAlphaToOne,
+                ClipRange = ddim.ClipRange,
+            };
+            options = options with { Solver = compatible };
+        }
+
         var plan = SamplingPlan.Create(formulation, options, (int)given["steps"]!);
         // diffusers' Euler keeps z_t/a_t, its sample in σ.
         var inSigma = options.Solver is Euler && formulation is DdpmFormulation;

@@ -14,17 +14,21 @@ public sealed class ClassConditionsTests
     [Fact]
     public void Missing_labels_are_counted_and_the_first_ones_named()
     {
-        var error = Assert.Throws<InputException>(() => Conditions(5).Check(new Labelled([0, null, 1, null])));
+        var error = Assert.Throws<InputException>(() => Conditions(5).Accept(new Labelled([0, null, 1, null]), Ignore));
         Assert.Contains("2 of 4 pictures have no class", error.Message, StringComparison.Ordinal);
         Assert.Contains("1.png, 3.png", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Labels_beyond_the_denoisers_classes_are_refused()
+    public void How_classes_are_understood_is_told()
     {
-        Conditions(2).Check(new Labelled([0, 1]));
-        var error = Assert.Throws<InputException>(() => Conditions(2).Check(new Labelled([0, 2])));
-        Assert.Contains("1.png (class 2)", error.Message, StringComparison.Ordinal);
+        var notes = new List<string>();
+        var accepted = new ClassConditions(5, new Dictionary<int, string> { [1] = "b", [4] = "a" }, 0.1, Device.Cpu).Accept(
+            new Labelled([0, 1, 1]),
+            notes.Add
+        );
+        Assert.Equal([4, 1, 1], Enumerable.Range(0, 3).Select(k => accepted[k].Label!.Value));
+        Assert.Contains("a → 4 (1), b → 1 (2)", Assert.Single(notes), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -35,13 +39,13 @@ public sealed class ClassConditionsTests
         using var scope = TensorScope.Enter();
         var source = new Labelled([0, 1, 0]);
         var batch = new TrainingBatch(null, null, [source[0], source[1], source[2]], new FrameRecord[3], default);
-        Assert.Equal(
-            expected,
-            new ClassConditions(2, dropout, Device.Cpu).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>()
-        );
+        Assert.Equal(expected, Conditions(2, dropout).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>());
     }
 
-    private static ClassConditions Conditions(int classes) => new(classes, 0.1, Device.Cpu);
+    private static ClassConditions Conditions(int classes, double dropout = 0.1) =>
+        new(classes, new Dictionary<int, string>(), dropout, Device.Cpu);
+
+    private static void Ignore(string note) { }
 
     private sealed class Labelled(int?[] labels) : IPictureSource
     {

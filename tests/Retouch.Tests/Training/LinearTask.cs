@@ -30,7 +30,7 @@ internal sealed class LinearTask : ITrainingTask
 
     public float[] Weight => _weight.Value.ToArray<float>();
 
-    public void Check(IPictureSource source) { }
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => source;
 
     public void Prepare(
         IReadOnlyList<IPictureSource> sources,

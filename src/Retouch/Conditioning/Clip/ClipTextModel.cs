@@ -82,8 +82,9 @@ public sealed class ClipTextModel : IDisposable
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
-        StoredBuffers.Adopt(Parameters, source, PositionIds);
-        Parameters.Load(source, device, dtype, origin);
+        var keyed = ClipTextKeys.Of(source);
+        StoredBuffers.Adopt(Parameters, keyed, PositionIds);
+        Parameters.Load(keyed, device, dtype, origin);
     }
 
     /// <summary>Encodes token ids; gradients flow where the weights require them.</summary>

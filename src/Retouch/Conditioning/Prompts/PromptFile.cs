@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Data;
 
 namespace Retouch.Conditioning.Prompts;
@@ -17,17 +18,8 @@ public static class PromptFile
         return prompts.Count > 0 ? prompts : throw new InputException($"'{path}' holds no prompts.");
     }
 
-    private static List<string> Lines(string path)
-    {
-        try
-        {
-            return [.. File.ReadLines(path).Where(static l => !string.IsNullOrWhiteSpace(l)).Select(static l => l.Trim())];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read the prompts '{path}': {e.Message}", e);
-        }
-    }
+    private static List<string> Lines(string path) =>
+        [.. PlainText.ReadLines(path).Where(static l => !string.IsNullOrWhiteSpace(l)).Select(static l => l.Trim())];
 
     private static List<string> Members(string path)
     {

@@ -105,7 +105,7 @@ public static class DegradedPairs
                             Winner = better,
                             Loser = worse,
                             sample.Caption,
-                            sample.Label,
+                            Label = LabelOf(source, sample),
                             options.Degradation,
                             Strength = strength,
                             Seed = seed,
@@ -126,6 +126,12 @@ public static class DegradedPairs
         );
         return new DegradedPairsResult(Path.GetFullPath(output), kept.Count, held.Count, unusable);
     }
+
+    /// <summary>A class by its name: a number would be taken for a model's own.</summary>
+    private static object? LabelOf(IPictureSource source, Sample sample) =>
+        sample.Label is not { } label ? null
+        : source.HasNumberedClasses ? label
+        : source.Classes[label];
 
     private static string Text(List<string> lines) => string.Concat(lines.Select(static l => l + "\n"));
 

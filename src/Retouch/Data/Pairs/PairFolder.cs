@@ -12,7 +12,7 @@ public sealed class PairFolder : IPairSource
 {
     private readonly string root;
     private readonly PairList list;
-    private readonly int?[] labels;
+    private readonly FolderLabels labels;
     private readonly PictureReading reading;
 
     private PairFolder(string root, PairList list, PictureReading reading)
@@ -37,20 +37,23 @@ public sealed class PairFolder : IPairSource
                     + $"them there, or take the lines out."
             );
         // Folders of pairs stand for what made the pictures, not for classes.
-        (labels, Classes) = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
+        labels = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
     }
 
     /// <inheritdoc/>
     public int Count => list.Pairs.Count;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes { get; }
+    public IReadOnlyList<string> Classes => labels.Classes;
+
+    /// <inheritdoc/>
+    public bool HasNumberedClasses => labels.AreNumbers;
 
     /// <summary>What the list held.</summary>
     public PairReport Report => list.Report;
 
     /// <inheritdoc/>
-    public Sample this[int index] => new(list.Pairs[index].Winner, labels[index], list.Pairs[index].Caption);
+    public Sample this[int index] => new(list.Pairs[index].Winner, labels.Labels[index], list.Pairs[index].Caption);
 
     /// <summary>Reads a list; pictures are read later, one by one.</summary>
     /// <param name="path">The list, or the folder with its <c>metadata.jsonl</c>.</param>

@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Images;
 
 namespace Retouch.Data.Shards;
@@ -27,8 +28,12 @@ internal static class ShardIndex
     private static readonly string[] Known = ["txt", "json", "cls"];
 
     /// <summary>The samples with a picture, in the order of the tar.</summary>
+    /// <param name="path">The tar.</param>
+    /// <param name="shard">Its index, for the ranges.</param>
+    /// <param name="unread">Takes the names of pictures that are left out: of formats that are not read, and those beside their
+    /// picture.</param>
     /// <exception cref="InputException">The tar cannot be read or is refused.</exception>
-    public static List<ShardSample> Read(string path, int shard)
+    public static List<ShardSample> Read(string path, int shard, List<string> unread)
     {
         List<ShardSample> samples = [];
         HashSet<string> keys = new(StringComparer.Ordinal);
@@ -43,10 +48,13 @@ internal static class ShardIndex
                 last = entry.Name;
                 if (!IsFile(entry, path))
                     continue;
-                var (key, extension) = Split(entry.Name, path);
+                var name = Plain(entry.Name, path);
+                if (PassedOver.IsSystemPath(name))
+                    continue;
+                var (key, extension) = Split(name);
                 if (open.Key != key)
                 {
-                    open.Close(samples);
+                    open.Close(samples, unread, path);
                     open = new Group { Key = key };
                     if (!keys.Add(key))
                         throw Refuse(path, $"the files of '{key}' do not stand together");
@@ -57,7 +65,7 @@ internal static class ShardIndex
                 open.Add(extension, entry, shard, path);
             }
 
-            open.Close(samples);
+            open.Close(samples, unread, path);
             return samples;
         }
         catch (FileNotFoundException e)
@@ -66,7 +74,7 @@ internal static class ShardIndex
         }
         catch (Exception e) when (e is EndOfStreamException)
         {
-            open.Close(samples);
+            open.Close(samples, unread, path);
             throw Refuse(path, $"it is cut off, after {samples.Count} whole samples", e);
         }
         catch (Exception e)
@@ -79,11 +87,11 @@ internal static class ShardIndex
                         or OutOfMemoryException
             )
         {
-            throw Refuse(path, $"{e.Message}{(last is null ? "" : $" (behind '{Shown(last)}')")}", e);
+            throw Refuse(path, $"its headers are no tar's{(last is null ? "" : $" behind '{Shown(last)}'")}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read the shard '{path}': {e.Message}", e);
+            throw new InputException($"Cannot read the shard '{path}': {Reasons.Of(e)}.", e);
         }
     }
 
@@ -96,7 +104,7 @@ internal static class ShardIndex
         catch (InvalidOperationException e)
         {
             // How .NET puts it where an extended header says that it is longer than any may be.
-            throw new InvalidDataException(e.Message, e);
+            throw new InvalidDataException("an extended header is too long", e);
         }
     }
 
@@ -105,11 +113,20 @@ internal static class ShardIndex
         {
             TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile => true,
             TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes => false,
-            _ => throw Refuse(path, $"'{Shown(entry.Name)}' is a {entry.EntryType}; shards hold plain files only"),
+            _ => throw Refuse(path, $"'{Shown(entry.Name)}' is no plain file but {KindOf(entry.EntryType)}; shards hold plain files only"),
         };
 
-    /// <summary>webdataset's rule: the key goes up to the first dot of the name.</summary>
-    private static (string Key, string Extension) Split(string name, string path)
+    private static string KindOf(TarEntryType type) =>
+        type switch
+        {
+            TarEntryType.SymbolicLink or TarEntryType.HardLink => "a link",
+            TarEntryType.CharacterDevice or TarEntryType.BlockDevice => "a device",
+            TarEntryType.Fifo => "a pipe",
+            _ => "of a kind of its own",
+        };
+
+    /// <exception cref="InputException">The name leads elsewhere.</exception>
+    private static string Plain(string name, string path)
     {
         if (name.StartsWith("./", StringComparison.Ordinal))
             name = name[2..];
@@ -119,8 +136,12 @@ internal static class ShardIndex
             || name.Contains('\\', StringComparison.Ordinal)
             || name.Any(char.IsControl)
             || name.Split('/').Any(static part => part is "" or "." or "..");
-        if (wrong)
-            throw Refuse(path, $"it holds a file named '{Shown(name)}'; names are relative, without '..'");
+        return wrong ? throw Refuse(path, $"it holds a file named '{Shown(name)}'; names are relative, without '..'") : name;
+    }
+
+    /// <summary>webdataset's rule: the key goes up to the first dot of the name.</summary>
+    private static (string Key, string Extension) Split(string name)
+    {
         var dot = name.IndexOf('.', name.LastIndexOf('/') + 1);
         return dot < 0 ? (name, "") : (name[..dot], name[(dot + 1)..].ToLowerInvariant());
     }
@@ -134,29 +155,47 @@ internal static class ShardIndex
     private sealed class Group
     {
         private readonly Dictionary<string, ShardRange> _others = new(StringComparer.Ordinal);
-        private (ShardRange Range, string Extension)? _picture;
+        private readonly Dictionary<string, ShardRange> _pictures = new(StringComparer.Ordinal);
+        private readonly List<string> _unread = [];
 
         public string? Key { get; init; }
 
         public void Add(string extension, TarEntry entry, int shard, string path)
         {
             var isPicture = PictureFile.HasPictureExtension($"x.{extension}");
+            if (!isPicture && PassedOver.IsUnreadPicture($"x.{extension}"))
+                _unread.Add($"{Key}.{extension}");
             if (!isPicture && !Known.Contains(extension))
                 return;
             var most = isPicture ? int.MaxValue : MaxText;
             if (entry.Length > most)
                 throw Refuse(path, $"'{Shown(entry.Name)}' has {entry.Length} bytes, more than {most}");
-            var range = new ShardRange(shard, entry.DataOffset, (int)entry.Length);
-            if (isPicture ? _picture is not null : !_others.TryAdd(extension, range))
-                throw Refuse(path, $"'{Key}' has two files that end in {(isPicture ? "a picture's ending" : "." + extension)}");
-            if (isPicture)
-                _picture = (range, "." + extension);
+            if (!(isPicture ? _pictures : _others).TryAdd(extension, new ShardRange(shard, entry.DataOffset, (int)entry.Length)))
+                throw Refuse(path, $"'{Key}' has two files that end in .{extension}");
         }
 
-        public void Close(List<ShardSample> samples)
+        /// <summary>
+        /// Adds the sample. Its picture is the one whose ending is a format's alone: what stands between, as in <c>17.mask.png</c>, names
+        /// something that belongs to it.
+        /// </summary>
+        public void Close(List<ShardSample> samples, List<string> unread, string path)
         {
-            if (_picture is { } picture)
-                samples.Add(new ShardSample(Key!, picture.Range, picture.Extension, _others));
+            unread.AddRange(_unread);
+            if (_pictures.Count == 0)
+                return;
+            string[] plain = [.. _pictures.Keys.Where(static e => !e.Contains('.', StringComparison.Ordinal))];
+            string[] candidates = plain.Length > 0 ? plain : [.. _pictures.Keys];
+            if (candidates.Length > 1)
+            {
+                throw Refuse(
+                    path,
+                    $"'{Key}' has two files that end in a picture's ending, "
+                        + $".{string.Join(" and .", candidates.Order(StringComparer.Ordinal).Take(2))}"
+                );
+            }
+
+            unread.AddRange(_pictures.Keys.Where(e => e != candidates[0]).Select(e => $"{Key}.{e}"));
+            samples.Add(new ShardSample(Key!, _pictures[candidates[0]], "." + candidates[0], _others));
         }
     }
 }

@@ -1,7 +1,8 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Core.Io;
 using Retouch.Images;
 
 namespace Retouch.Data.Shards;
@@ -22,62 +23,93 @@ public sealed class TarShards : IPictureSource
     private readonly string[] names;
     private readonly ShardSample[] samples;
     private readonly PictureReading reading;
-    private readonly int?[] labels;
-    private readonly string?[] captions;
+    private readonly FolderLabels labels;
+    private readonly IReadOnlyList<string>[] captions;
+    private readonly Lazy<IReadOnlyList<string>> notes;
 
-    private TarShards(string[] paths, ShardSample[] samples, PictureReading reading)
+    private TarShards(
+        string[] paths,
+        ShardSample[] found,
+        IReadOnlyList<string> unread,
+        PictureReading reading,
+        DataSplit? wanted,
+        bool isPreference
+    )
     {
-        (this.paths, this.samples, this.reading) = (paths, samples, reading);
+        (this.paths, this.reading) = (paths, reading);
         names = Array.ConvertAll(paths, static p => Path.GetFileName(p));
         // Shards of the same name in two folders are told apart by their paths.
         if (names.Distinct(StringComparer.Ordinal).Count() < names.Length)
             names = paths;
-        captions = new string?[samples.Length];
-        var given = new object?[samples.Length];
-        for (var k = 0; k < samples.Length; k++)
+        string[] pictures = [.. found.Select(static s => s.Key + s.Extension)];
+        var companions = Companions.Find([.. found.Select(s => $"{s.Picture.Shard}/{s.Key}{s.Extension}")], static _ => false);
+        found = [.. found.Where((_, k) => !companions.Contains(k))];
+        captions = new IReadOnlyList<string>[found.Length];
+        var given = new object?[found.Length];
+        for (var k = 0; k < found.Length; k++)
         {
-            if (samples[k].Others.TryGetValue("json", out var json))
-                given[k] = ReadJson(json, Name(samples[k], "json"), out captions[k]);
-            if (given[k] is null && samples[k].Others.TryGetValue("cls", out var cls))
-                given[k] = Label(Text(cls, Name(samples[k], "cls")), Name(samples[k], "cls"));
+            captions[k] = [];
+            if (found[k].Others.TryGetValue("json", out var json))
+                (given[k], captions[k]) = ReadJson(json, Name(found[k], "json"));
+            if (given[k] is null && found[k].Others.TryGetValue("cls", out var cls))
+                given[k] = Label(Text(cls, Name(found[k], "cls")), Name(found[k], "cls"));
         }
 
-        (labels, Classes) = FolderLabels.Assign([.. samples.Select(static s => s.Key + s.Extension)], given);
+        var splits = FolderSplits.Find([.. found.Select(static s => s.Key + s.Extension)]);
+        labels = FolderLabels.Assign(splits.Paths, given);
+        var chosen = splits.Choose(wanted, isPreference, string.Join(", ", names.Take(3)));
+        samples = [.. chosen.Select(k => found[k])];
+        captions = [.. chosen.Select(k => captions[k])];
+        labels = labels with { Labels = [.. chosen.Select(k => labels.Labels[k])] };
+        notes = new(() => [.. Describe(unread, companions, pictures, splits, chosen)]);
     }
 
     /// <inheritdoc/>
     public int Count => samples.Length;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes { get; }
+    public IReadOnlyList<string> Classes => labels.Classes;
 
     /// <inheritdoc/>
-    public Sample this[int index]
-    {
-        get
-        {
-            var sample = samples[index];
-            var caption = captions[index];
-            if (caption is null && sample.Others.TryGetValue("txt", out var txt))
-                caption = FolderMetadata.OneLine(Text(txt, Name(sample, "txt")));
-            return new Sample($"{names[sample.Picture.Shard]}/{sample.Key}{sample.Extension}", labels[index], caption);
-        }
-    }
+    public bool HasNumberedClasses => labels.AreNumbers;
 
-    /// <summary>Lists shards.</summary>
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => notes.Value;
+
+    /// <inheritdoc/>
+    public Sample this[int index] =>
+        Sample.Of(
+            $"{names[samples[index].Picture.Shard]}/{samples[index].Key}{samples[index].Extension}",
+            labels.Labels[index],
+            CaptionsOf(index)
+        );
+
+    /// <summary>Lists shards, all splits of them.</summary>
     /// <param name="shards">Files, folders (their *.tar), or names with a range in braces as webdataset has them:
     /// <c>shard-{000000..000007}.tar</c>.</param>
     /// <param name="reading">How pictures are read; <see cref="PictureReading.MinSide"/> is set by each call of <see cref="Load"/>.</param>
     /// <exception cref="InputException">A shard is missing, broken or refused, or there are no pictures.</exception>
-    public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null)
+    public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null) =>
+        Open(shards, reading, null, isPreference: false);
+
+    /// <summary>Lists one split of shards whose keys lie in folders for them.</summary>
+    /// <param name="shards">As for <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <param name="split">As for <see cref="ImageFolder.OpenSplit"/>.</param>
+    /// <param name="reading">As for <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <exception cref="InputException">As there; or there is no such split.</exception>
+    public static TarShards OpenSplit(IReadOnlyList<string> shards, DataSplit? split, PictureReading? reading = null) =>
+        Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null);
+
+    private static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading, DataSplit? wanted, bool isPreference)
     {
         ArgumentNullException.ThrowIfNull(shards);
         string[] files = [.. shards.SelectMany(Expand)];
         if (files.Length == 0)
             throw new InputException("No shards were given; name tar files, or a folder of them.");
-        ShardSample[] found = [.. files.SelectMany(ShardIndex.Read)];
+        List<string> unread = [];
+        ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread))];
         return found.Length > 0
-            ? new TarShards(files, found, reading ?? PictureReading.Default)
+            ? new TarShards(files, found, unread, reading ?? PictureReading.Default, wanted, isPreference)
             : throw new InputException(
                 $"The shards hold no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need "
                     + $"a file that ends in {string.Join(", ", PictureFile.Extensions)}."
@@ -114,7 +146,8 @@ public sealed class TarShards : IPictureSource
                 .SelectMany(number => Expand(pattern[..open] + number + pattern[(close + 1)..]));
         if (!Directory.Exists(pattern))
             return [Path.GetFullPath(pattern)];
-        string[] found = [.. Directory.EnumerateFiles(pattern, "*" + Ending).Order(StringComparer.Ordinal)];
+        var all = Directory.EnumerateFiles(pattern, "*" + Ending).Where(static f => !PassedOver.IsSystemFile(Path.GetFileName(f)));
+        string[] found = [.. all.Order(StringComparer.Ordinal)];
         return found.Length > 0 ? found : throw new InputException($"The folder '{pattern}' holds no files that end in {Ending}.");
     }
 
@@ -147,28 +180,44 @@ public sealed class TarShards : IPictureSource
 
     private string Name(ShardSample sample, string extension) => $"'{sample.Key}.{extension}' of '{paths[sample.Picture.Shard]}'";
 
-    private object? ReadJson(ShardRange range, string where, out string? caption)
+    private IReadOnlyList<string> CaptionsOf(int index)
     {
-        using var entry = JsonLines.Parse(Text(range, where), "{\"text\": ..., \"label\": ...}", where);
-        caption = (JsonLines.Text(entry.RootElement, "text", where) ?? JsonLines.Text(entry.RootElement, "caption", where)) is { } text
-            ? FolderMetadata.OneLine(text)
-            : null;
-        return entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null
-            ? FolderMetadata.Label(label, where)
-            : null;
+        var sample = samples[index];
+        if (captions[index].Count > 0 || !sample.Others.TryGetValue("txt", out var txt))
+            return captions[index];
+        return FolderMetadata.OneLine(Text(txt, Name(sample, "txt"))) is { } caption ? [caption] : [];
     }
 
-    private string Text(ShardRange range, string name)
+    private IEnumerable<string> Describe(
+        IReadOnlyList<string> unread,
+        Companions companions,
+        string[] pictures,
+        FolderSplits splits,
+        int[] chosen
+    )
     {
-        try
+        if (unread.Count > 0)
         {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(Bytes(range, name));
+            yield return $"{unread.Count} files of the shards are left out, of formats that are not read or beside their picture; "
+                + $"the first is '{Excerpt.Of(unread[0])}'.";
         }
-        catch (ArgumentException e)
-        {
-            throw new InputException($"{name} is no UTF-8 text.", e);
-        }
+
+        if (companions.Count > 0)
+            yield return $"Of the shards, {companions.Describe(pictures)}.";
+        if (splits.Any)
+            yield return $"In the shards {splits.Describe(chosen)}.";
+        if (FolderNotes.SeveralCaptions(captions) is { } several)
+            yield return $"Of the shards, {several}.";
     }
+
+    private (object? Label, IReadOnlyList<string> Captions) ReadJson(ShardRange range, string where)
+    {
+        using var entry = JsonLines.Parse(Text(range, where), "{\"text\": ..., \"label\": ...}", where);
+        var hasLabel = entry.RootElement.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null;
+        return (hasLabel ? FolderMetadata.Label(label, where) : null, FolderMetadata.CaptionsOf(entry.RootElement, where));
+    }
+
+    private string Text(ShardRange range, string name) => PlainText.Decode(Bytes(range, name), name);
 
     private byte[] Bytes(ShardRange range, string name)
     {
@@ -188,7 +237,7 @@ public sealed class TarShards : IPictureSource
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
-            throw new InputException($"Cannot read {name}: {e.Message}", e);
+            throw new InputException($"Cannot read {name}: {Reasons.Of(e)}.", e);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace Retouch.Images.Interop;
 /// <summary>The C ABI of retouch_images (native/images/include/retouch_images.h) and its meaning in managed terms.</summary>
 internal static unsafe partial class NativePictures
 {
-    private const int Abi = 3;
+    private const int Abi = 4;
     private const int ReasonCapacity = 1024;
 
     // Not a static constructor: its errors would arrive wrapped.
@@ -15,6 +15,13 @@ internal static unsafe partial class NativePictures
 
     /// <summary>Version of libvips; opens the library.</summary>
     public static string VipsVersion => Opened.Value;
+
+    /// <summary>Whether this libvips reads a format.</summary>
+    public static bool Reads(PictureFormat format)
+    {
+        _ = Opened.Value;
+        return retouch_images_reads((int)format) != 0;
+    }
 
     public static PictureInfo Probe(ReadOnlySpan<byte> data, PictureReading reading)
     {
@@ -166,6 +173,9 @@ internal static unsafe partial class NativePictures
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial nint retouch_images_vips_version();
+
+    [LibraryImport(ImagesLibrary.Name)]
+    private static partial int retouch_images_reads(int format);
 
     [LibraryImport(ImagesLibrary.Name)]
     private static partial int retouch_images_probe(byte* data, long length, long maxPixels, NativeInfo* info, byte* reason, int capacity);

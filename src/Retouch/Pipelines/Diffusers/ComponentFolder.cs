@@ -16,6 +16,9 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
 {
     private readonly JsonObject _known = ComponentRegistry.Of(Network).Describe(Network);
 
+    /// <summary>What is to be known of how it was read: weights that were left aside. Whole sentences.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>A network made here.</summary>
     public static Component Create(IDisposable network) =>
         new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
@@ -75,7 +78,7 @@ public static class ComponentFolder
             var kind = ComponentRegistry.Of(component.Network);
             using var weights = OpenWeights(folder, kind, variant);
             kind.Load(component.Network, weights, device, dtype, folder);
-            return component;
+            return weights is WeightFiles { Note: { } note } ? component with { Notes = [note] } : component;
         }
         catch
         {

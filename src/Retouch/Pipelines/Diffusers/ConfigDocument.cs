@@ -2,8 +2,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Core.Json;
 
 namespace Retouch.Pipelines.Diffusers;
@@ -12,7 +12,7 @@ namespace Retouch.Pipelines.Diffusers;
 /// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it
 /// or not.
 /// </summary>
-public sealed partial class ConfigDocument
+public sealed class ConfigDocument
 {
     private static readonly JsonSerializerOptions Style = new()
     {
@@ -32,17 +32,7 @@ public sealed partial class ConfigDocument
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="InputException">It is missing, no JSON object, or has a member twice.</exception>
-    public static ConfigDocument Read(string path)
-    {
-        try
-        {
-            return Parse(File.ReadAllText(path), path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read '{path}': {e.Message}", e);
-        }
-    }
+    public static ConfigDocument Read(string path) => Parse(PlainText.Read(path), path);
 
     /// <summary>Parses a file's content.</summary>
     /// <exception cref="InputException">It is no JSON object, or has a member twice.</exception>
@@ -50,15 +40,13 @@ public sealed partial class ConfigDocument
     {
         try
         {
-            var options = new JsonDocumentOptions { MaxDepth = 64, AllowDuplicateProperties = false };
-            JsonTexts.Check(Numbers(text));
-            return JsonNode.Parse(Numbers(text), documentOptions: options) is JsonObject json
+            return JsonTexts.Parse(text) is JsonObject json
                 ? new ConfigDocument(text, json)
                 : throw new InputException($"'{origin}' is no JSON object.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{origin}' is no valid JSON: {e.Message}", e);
+            throw new InputException($"'{origin}' is no valid JSON: {Reasons.Of(e)}.", e);
         }
     }
 
@@ -99,35 +87,16 @@ public sealed partial class ConfigDocument
         return Parse($"{{\n{string.Join(",\n", members.Select(static m => $"  {m.Key}: {m.Value}"))}\n}}\n", "changed document");
     }
 
-    /// <summary>
-    /// Python writes infinities as no JSON knows them (<c>"lambda_min_clipped": -Infinity</c> in published schedulers). They are read as
-    /// numbers of the same length that are as large; the file's own text is kept.
-    /// </summary>
-    private static string Numbers(string text) =>
-        text.Contains("Infinity", StringComparison.Ordinal)
-            ? TextOrInfinity()
-                .Replace(
-                    text,
-                    static m =>
-                        m.Value switch
-                        {
-                            "-Infinity" => "-1e999999",
-                            "Infinity" => "1e999999",
-                            _ => m.Value,
-                        }
-                )
-            : text;
-
-    [GeneratedRegex("\"(?:[^\"\\\\]|\\\\.)*\"|-?Infinity", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex TextOrInfinity();
-
     private static string Indent(JsonNode? value) => (value?.ToJsonString(Style) ?? "null").ReplaceLineEndings("\n  ");
 
     /// <summary>The top-level members with the text of their keys and values.</summary>
     private List<(string Name, string Key, string Value)> RawMembers()
     {
         var bytes = Encoding.UTF8.GetBytes(Text.TrimStart('\uFEFF'));
-        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(Numbers(Text.TrimStart('\uFEFF'))), new JsonReaderOptions { MaxDepth = 64 });
+        var reader = new Utf8JsonReader(
+            Encoding.UTF8.GetBytes(JsonTexts.InPlace(Text.TrimStart('\uFEFF'))),
+            new JsonReaderOptions { MaxDepth = 64 }
+        );
         var members = new List<(string, string, string)>();
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)

@@ -39,7 +39,8 @@ public static class FolderConversion
     /// <param name="Tensors">Tensors written.</param>
     /// <param name="Bytes">What they take.</param>
     /// <param name="Files">Files written.</param>
-    public sealed record Converted(string Name, int Tensors, long Bytes, IReadOnlyList<string> Files);
+    /// <param name="Note">What was left aside; null where there was nothing.</param>
+    public sealed record Converted(string Name, int Tensors, long Bytes, IReadOnlyList<string> Files, string? Note = null);
 
     /// <summary>Converts a pipeline or a single component.</summary>
     /// <param name="source">A folder with <c>model_index.json</c> or <c>config.json</c>.</param>
@@ -91,7 +92,7 @@ public static class FolderConversion
             Stems.FirstOrDefault(s =>
                 Directory.EnumerateFiles(from, s + ".*safetensors*").Any() || Directory.EnumerateFiles(from, s + "-*.safetensors").Any()
             ) ?? Stems[0];
-        using var weights = WeightFiles.Open(from, variant, stem);
+        using var weights = WeightFiles.Open(from, name.Length > 0 ? WeightChoice.OrPlain(from, variant, stem) : variant, stem);
         List<LazyTensor> tensors = [];
         foreach (var key in weights.Names)
         {
@@ -108,7 +109,7 @@ public static class FolderConversion
 
         var files = WeightShards.Write(target, stem, tensors, maxShardSize);
         Announce(Path.Combine(target, ComponentFolder.ConfigName), dtype);
-        return new Converted(name, tensors.Count, tensors.Sum(static t => t.ByteCount), files);
+        return new Converted(name, tensors.Count, tensors.Sum(static t => t.ByteCount), files, weights.Note);
     }
 
     /// <summary>transformers notes the type in the configuration, and loads in it.</summary>

@@ -46,6 +46,7 @@ public sealed class LatentDiffusionPipeline : ILatentDiffusionModel, IDisposable
         Denoiser = (IDenoiser)denoiser.Network;
         Companions = companionSource is null ? [] : index.Companions(companionSource, denoiserName);
         SchedulerConfig = scheduler.Json;
+        _warnings.AddRange([.. autoencoder.Notes, .. denoiser.Notes]);
         Labels = index.Labels;
         if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
             throw new InputException(
@@ -80,6 +81,9 @@ public sealed class LatentDiffusionPipeline : ILatentDiffusionModel, IDisposable
 
     /// <summary>Warnings about what was read: adapters that were trained on other weights.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>Adds to <see cref="Warnings"/>.</summary>
+    internal void Warn(IEnumerable<string> warnings) => _warnings.AddRange(warnings);
 
     /// <summary>
     /// The adapters merged into the text encoders (<see cref="Merge"/>): what encoded prompts depend on besides the encoders' folders.

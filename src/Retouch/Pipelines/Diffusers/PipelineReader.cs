@@ -35,10 +35,11 @@ internal static class PipelineReader
         var denoiserFolder = PipelineLayout.Check(folder);
         var index = PipelineIndex.Read(folder);
         var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", PipelineLayout.SchedulerName));
-        var autoencoder = LoadAs<IAutoencoder>(Path.Combine(folder, "vae"), device, autoencoderType, variant);
+        var (vae, network) = (Path.Combine(folder, "vae"), Path.Combine(folder, denoiserFolder));
+        var autoencoder = LoadAs<IAutoencoder>(vae, device, autoencoderType, WeightChoice.OrPlain(vae, variant));
         try
         {
-            var denoiser = LoadAs<IDenoiser>(Path.Combine(folder, denoiserFolder), device, dtype, variant);
+            var denoiser = LoadAs<IDenoiser>(network, device, dtype, WeightChoice.OrPlain(network, variant));
             try
             {
                 return new LatentDiffusionPipeline(

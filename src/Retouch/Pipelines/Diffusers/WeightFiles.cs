@@ -7,8 +7,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Files
-/// that PyTorch pickled (<c>.bin</c>) are read where there are no safetensors.
+/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Which
+/// files, where there are several, <see cref="WeightChoice"/> decides.
 /// </summary>
 public sealed class WeightFiles : IWeights
 {
@@ -26,6 +26,9 @@ public sealed class WeightFiles : IWeights
     /// <inheritdoc/>
     public IEnumerable<string> Names => _byName.Keys;
 
+    /// <summary>What else the folder holds and was left aside, a whole sentence; null where there is nothing.</summary>
+    public string? Note { get; private init; }
+
     /// <inheritdoc/>
     public IEnumerable<string> Files => _files.Select(static f => f.FilePath);
 
@@ -37,11 +40,14 @@ public sealed class WeightFiles : IWeights
     /// <exception cref="InputException">There are none, several variants to choose from, or shards that do not fit their index.</exception>
     public static WeightFiles Open(string folder, string? variant = null, string stem = Stem)
     {
-        var (single, index) = Find(folder, variant, stem);
-        if (single is null)
-            return OpenShards(folder, index!);
-        var file = TensorFile.Open(single);
-        return new WeightFiles([file], file.Names.ToDictionary(static name => name, _ => file, StringComparer.Ordinal));
+        var found = WeightChoice.Find(folder, variant, stem);
+        if (found.IsIndex)
+            return OpenShards(folder, found.Path, found.Note);
+        var file = TensorFile.Open(found.Path);
+        return new WeightFiles([file], file.Names.ToDictionary(static name => name, _ => file, StringComparer.Ordinal))
+        {
+            Note = found.Note,
+        };
     }
 
     /// <inheritdoc/>
@@ -59,54 +65,7 @@ public sealed class WeightFiles : IWeights
     /// <inheritdoc/>
     public void Dispose() => _files.ForEach(static f => f.Dispose());
 
-    private static (string? Single, string? Index) Find(string folder, string? variant, string stem)
-    {
-        var found = Candidates(folder, variant, stem);
-        if (found == default && variant is null)
-        {
-            var variants = Variants(folder, stem);
-            if (variants.Count > 1)
-                throw new InputException(
-                    $"'{folder}' has weights in the variants {string.Join(", ", variants)} and none without; choose one."
-                );
-            if (variants.Count == 1)
-                found = Candidates(folder, variants[0], stem);
-        }
-
-        if (found != default)
-            return found;
-        var wanted = variant is null ? $"{stem}.safetensors" : $"{stem}.{variant}.safetensors";
-        throw new InputException($"'{folder}' has no {wanted} (nor .bin) and no index of shards; it holds {Contents(folder)}.");
-    }
-
-    private static (string? Single, string? Index) Candidates(string folder, string? variant, string stem)
-    {
-        // transformers calls its pickled models otherwise.
-        var safe = Candidates(folder, variant, stem, "safetensors");
-        return safe != default ? safe : Candidates(folder, variant, stem == TransformersStem ? "pytorch_model" : stem, "bin");
-    }
-
-    private static (string? Single, string? Index) Candidates(string folder, string? variant, string stem, string extension)
-    {
-        // Indices of variants have been named in several ways.
-        string[] indices = variant is null
-            ? [$"{stem}.{extension}.index.json"]
-            :
-            [
-                $"{stem}.{extension}.index.{variant}.json",
-                $"{stem}.{extension}.{variant}.index.json",
-                $"{stem}.{variant}.{extension}.index.json",
-            ];
-        var single = Path.Combine(folder, variant is null ? $"{stem}.{extension}" : $"{stem}.{variant}.{extension}");
-        return File.Exists(single)
-            ? (single, null)
-            : (null, indices.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists));
-    }
-
-    private static List<string> Variants(string folder, string stem) =>
-        [.. ((string[])["fp16", "bf16", "fp32", "non_ema"]).Where(v => Candidates(folder, v, stem) != default)];
-
-    private static WeightFiles OpenShards(string folder, string index)
+    private static WeightFiles OpenShards(string folder, string index, string? note)
     {
         if (
             ConfigDocument.Read(index).Json["weight_map"] is not JsonObject map
@@ -148,18 +107,10 @@ public sealed class WeightFiles : IWeights
             throw;
         }
 
-        return new WeightFiles([.. files.Values], places.ToDictionary(static p => p.Key, p => files[p.Value], StringComparer.Ordinal));
-    }
-
-    private static string Contents(string folder)
-    {
-        var names = Directory
-            .EnumerateFileSystemEntries(folder)
-            .Select(static p => Path.GetFileName(p))
-            .Order(StringComparer.Ordinal)
-            .Take(20)
-            .ToList();
-        return names.Count == 0 ? "nothing" : string.Join(", ", names);
+        return new WeightFiles([.. files.Values], places.ToDictionary(static p => p.Key, p => files[p.Value], StringComparer.Ordinal))
+        {
+            Note = note,
+        };
     }
 
     private ITensorFile FileOf(string name) =>

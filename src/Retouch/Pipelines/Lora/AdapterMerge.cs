@@ -26,11 +26,13 @@ internal static class AdapterMerge
                 ? Path.Combine(pipeline.CompanionSource!, text.Encoder)
                 : throw new InputException($"'{path}' has adapters of {text.Encoder}, which this model does not have.");
             using var encoder = ComponentFolder.Describe(folder);
-            LoraFile.Check(path, LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder));
+            var target = LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder);
+            pipeline.Warn(LoraFile.Check(path, target));
         }
 
         if (parts.Contains(null))
         {
+            pipeline.Warn(LoraFile.Check(path, LoraTarget.Denoiser(pipeline.Denoiser)));
             using var adapters = LoraFile.Attach(
                 path,
                 LoraTarget.Denoiser(pipeline.Denoiser),

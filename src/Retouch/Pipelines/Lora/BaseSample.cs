@@ -11,6 +11,9 @@ internal static class BaseSample
 {
     private const int Most = 48;
 
+    // These took no adapters once; samples of then leave them out.
+    private const string Upsamplers = ".upsamplers.";
+
     // bfloat16 keeps eight bits.
     private const double Relative = 0.006;
     private const double Absolute = 1e-6;
@@ -20,7 +23,7 @@ internal static class BaseSample
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var weights = network.All.Where(static p => p.IsAdaptable).ToList();
+        var weights = network.All.Where(static p => p.IsAdaptable && !p.Name.Contains(Upsamplers, StringComparison.Ordinal)).ToList();
         var count = Math.Min(Most, weights.Count);
         return
         [

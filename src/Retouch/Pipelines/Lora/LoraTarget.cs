@@ -22,6 +22,22 @@ public sealed class LoraTarget
         ("lora_te3_", "text_encoder_3"),
     ];
 
+    // The projections of attention that processors name in their own way.
+    private static readonly Dictionary<string, string> Projections = new(StringComparer.Ordinal)
+    {
+        ["to_q"] = "to_q",
+        ["to_k"] = "to_k",
+        ["to_v"] = "to_v",
+        ["to_out.0"] = "to_out",
+        ["add_k_proj"] = "add_k_proj",
+        ["add_v_proj"] = "add_v_proj",
+        ["add_q_proj"] = "add_q_proj",
+        ["q_proj"] = "to_q",
+        ["k_proj"] = "to_k",
+        ["v_proj"] = "to_v",
+        ["out_proj"] = "to_out",
+    };
+
     private readonly string[] _prefixes;
     private readonly string[] _flatPrefixes;
     private readonly Func<string, string?>? _original;
@@ -40,6 +56,9 @@ public sealed class LoraTarget
 
     /// <summary>The network's own parameters.</summary>
     public ParameterStore Network { get; }
+
+    /// <summary>The network's names in pipelines, as headers put them before what they say: <c>unet</c>, <c>text_encoder_2</c>.</summary>
+    internal IReadOnlyList<string> Components { get; private init; } = ["unet", "transformer"];
 
     /// <summary>A file that is about this network alone.</summary>
     public static LoraTarget Only(ParameterStore network) => OfDenoiser(network, static _ => true, null);
@@ -72,7 +91,10 @@ public sealed class LoraTarget
             [.. prefixes.Where(static p => p.EndsWith('.'))],
             [.. prefixes.Where(static p => p.EndsWith('_'))],
             key => EncoderOf(key) == encoder
-        );
+        )
+        {
+            Components = [encoder],
+        };
     }
 
     /// <summary>The folder of the text encoder that a key is about; null for the denoiser's.</summary>
@@ -88,16 +110,55 @@ public sealed class LoraTarget
     /// <summary>What a layer is called in files, without what follows it.</summary>
     internal IEnumerable<string> NamesOf(string path)
     {
-        foreach (var prefix in _prefixes)
-            yield return prefix + path;
-        foreach (var prefix in _flatPrefixes)
+        foreach (var name in Aliases(path))
         {
-            yield return prefix + path.Replace('.', '_');
-            if (_original?.Invoke(path) is { } original)
+            foreach (var prefix in _prefixes)
+                yield return prefix + name;
+            foreach (var prefix in _flatPrefixes)
+                yield return prefix + name.Replace('.', '_');
+        }
+
+        if (_original?.Invoke(path) is { } original)
+        {
+            foreach (var prefix in _flatPrefixes)
                 yield return prefix + original.Replace('.', '_');
+            yield return "diffusion_model." + original;
+            yield return "model.diffusion_model." + original;
+        }
+    }
+
+    /// <summary>The path, what transformers since 5.6 calls it in a text encoder, and the names of attention processors.</summary>
+    private static IEnumerable<string> Aliases(string path)
+    {
+        const string Wrapper = "text_model.";
+        yield return path;
+        if (path.StartsWith(Wrapper, StringComparison.Ordinal))
+            yield return path[Wrapper.Length..];
+        foreach (var (name, processor) in Projections)
+        {
+            if (!path.EndsWith("." + name, StringComparison.Ordinal))
+                continue;
+            var parent = path[..^name.Length];
+            yield return $"{parent}processor.{processor}";
+            if (processor != name)
+                yield return parent + processor;
         }
     }
 
     private static LoraTarget OfDenoiser(ParameterStore network, Func<string, bool> concerns, Func<string, string?>? original) =>
-        new(network, ["", "unet.", "transformer."], ["lora_unet_", "lora_transformer_"], concerns, original);
+        new(
+            network,
+            [
+                "",
+                "unet.",
+                "transformer.",
+                "base_model.model.",
+                "base_model.model.unet.",
+                "base_model.model.transformer.",
+                "diffusion_model.",
+            ],
+            ["lora_unet_", "lora_transformer_", "lycoris_"],
+            concerns,
+            original
+        );
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Retouch.Conditioning.Clip;
 using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 
@@ -23,20 +24,19 @@ internal static class OriginalText
     /// <param name="origin">The file's name, for messages.</param>
     public static Encoder Clip(ITensorSource source, string prefix, string origin)
     {
+        // transformers 5.6 and later save it without the wrapper.
+        var stored = source.Names.Any(n => n.StartsWith($"{prefix}.{ClipTextKeys.Wrapper}", StringComparison.Ordinal))
+            ? $"{prefix}.{ClipTextKeys.Wrapper}"
+            : prefix + ".";
         // Position numbers were stored once; transformers computes them.
         var keys = source
-            .Names.Where(n =>
-                n.StartsWith(prefix + ".text_model.", StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal)
-            )
-            .Select(n => KeyValuePair.Create(n[(prefix.Length + 1)..], new TensorOrigin(n)))
+            .Names.Where(n => n.StartsWith(stored, StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal))
+            .Select(n => KeyValuePair.Create(ClipTextKeys.Wrapper + n[stored.Length..], new TensorOrigin(n)))
             .ToList();
         var layers = 0;
         while (keys.Exists(k => k.Key == $"text_model.encoder.layers.{layers}.mlp.fc1.weight"))
             layers++;
-        return new Encoder(
-            Config(source, prefix + ".text_model.embeddings", prefix + ".text_model.encoder.layers.0.mlp.fc1.weight", layers, null, origin),
-            keys
-        );
+        return new Encoder(Config(source, stored + "embeddings", stored + "encoder.layers.0.mlp.fc1.weight", layers, null, origin), keys);
     }
 
     /// <summary>OpenCLIP.</summary>

@@ -30,9 +30,12 @@ public sealed record SingleFileOptions
     public string? Prediction { get; init; }
 
     /// <summary>What is written for a model.</summary>
+    /// <exception cref="InputException">The file contradicts itself, and nothing else is said.</exception>
     public string PredictionOf(SingleFileModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
+        if (Prediction is null && model.Contradiction is { } contradiction)
+            throw new InputException($"{contradiction}. Say which is right with --prediction epsilon or --prediction v_prediction.");
         return Prediction ?? (model.PredictsVelocity == false ? "epsilon" : "v_prediction");
     }
 }
@@ -53,6 +56,7 @@ public static class SingleFileConversion
         SingleFileModel model;
         using (var file = SafetensorsFile.Open(path))
             model = SingleFileModel.Read(file, path);
+        _ = options.PredictionOf(model);
         var tokenizers = Tokenizers(model, options.Tokenizer);
         // The second generation's networks that predict ε are those for 512 pixels.
         if (model.Kind == SingleFileKind.StableDiffusion2 && options.PredictionOf(model) == "epsilon")
@@ -130,8 +134,11 @@ public static class SingleFileConversion
 
         json["num_train_timesteps"] = 1000;
         json["prediction_type"] = prediction;
-        json["steps_offset"] = 1;
-        json["timestep_spacing"] = "leading";
+        json["steps_offset"] = model.ZeroTerminalSnr ? 0 : 1;
+        // A schedule without a signal at its end is sampled from that end (Lin et al. 2024, section 3.3).
+        if (model.ZeroTerminalSnr)
+            json["rescale_betas_zero_snr"] = true;
+        json["timestep_spacing"] = model.ZeroTerminalSnr ? "trailing" : "leading";
         json["trained_betas"] = null;
         return json;
     }

@@ -48,6 +48,15 @@ public sealed record SingleFileModel(
     bool? PredictsVelocity
 )
 {
+    /// <summary>Whether its noise schedule ends without any signal, as the file says.</summary>
+    public bool ZeroTerminalSnr { get; private init; }
+
+    /// <summary>Two statements of the file about what the denoiser predicts that exclude each other; null where there are none.</summary>
+    public string? Contradiction { get; private init; }
+
+    /// <summary>What the file says that does not agree with its tensors, whole sentences.</summary>
+    public IReadOnlyList<string> Notes { get; private init; } = [];
+
     private const string ClipInside = "cond_stage_model.transformer";
     private const string OpenClipInside = "cond_stage_model.model";
     private const string FirstEmbedder = "conditioner.embedders.0.transformer";
@@ -65,10 +74,9 @@ public sealed record SingleFileModel(
         var names = source.Names.ToHashSet(StringComparer.Ordinal);
         var kind = Detect(names, origin);
         var unet = OriginalUNet.Read(source, origin);
-        var velocity =
-            names.Contains("v_pred") ? true
-            : kind == SingleFileKind.StableDiffusion2 ? (bool?)null
-            : false;
+        var stated = SingleFileStatement.Read(source, kind, origin);
+        // Of the second generation there are both kinds; the others predict ε unless they say so.
+        var velocity = stated.PredictsVelocity ?? (kind == SingleFileKind.StableDiffusion2 ? null : false);
         unet = unet with
         {
             // Heads cannot be seen in shapes: the first generation has eight everywhere, later ones have heads of 64 channels.
@@ -87,7 +95,12 @@ public sealed record SingleFileModel(
         List<SingleFileComponent> components = [Denoiser(unet), Autoencoder(autoencoder), .. Encoders(source, kind, origin)];
         Check(source, components, origin);
         var used = components.SelectMany(static c => c.Keys).Select(static k => k.Value.Key).ToHashSet(StringComparer.Ordinal);
-        return new SingleFileModel(kind, components, [.. names.Where(n => !used.Contains(n)).Order(StringComparer.Ordinal)], velocity);
+        return new SingleFileModel(kind, components, [.. names.Where(n => !used.Contains(n)).Order(StringComparer.Ordinal)], velocity)
+        {
+            ZeroTerminalSnr = stated.ZeroTerminalSnr,
+            Contradiction = stated.Contradiction,
+            Notes = stated.Notes,
+        };
     }
 
     private static SingleFileKind Detect(HashSet<string> names, string origin)
@@ -107,7 +120,10 @@ public sealed record SingleFileModel(
             throw new InputException($"'{origin}' is the refiner of SDXL, which is not supported; convert the base model.");
         if (names.Contains($"{OpenClipInside}.token_embedding.weight"))
             return SingleFileKind.StableDiffusion2;
-        if (names.Any(static n => n.StartsWith(ClipInside + ".text_model.", StringComparison.Ordinal)))
+        if (
+            names.Any(static n => n.StartsWith(ClipInside + ".text_model.", StringComparison.Ordinal))
+            || names.Contains(ClipInside + ".embeddings.token_embedding.weight")
+        )
             return SingleFileKind.StableDiffusion1;
         throw new InputException(
             $"'{origin}' has a U-Net but no text encoder that is known: none of {ClipInside}.text_model, {OpenClipInside}, "

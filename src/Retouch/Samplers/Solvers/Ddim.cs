@@ -4,8 +4,11 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>DDIM (Song, Meng and Ermon, "Denoising Diffusion Implicit Models", ICLR 2021).</summary>
-public sealed record Ddim : Solver
+public record Ddim : Solver
 {
+    // Classes whose default is true, as diffusers 0.40 has them.
+    private static readonly string[] EndsCleanByDefault = ["DDIMScheduler", "DDIMParallelScheduler", "LCMScheduler", "TCDScheduler"];
+
     /// <summary>η: share of the posterior's deviation that is put back as noise, from 0 to 1.</summary>
     public double Eta { get; init; }
 
@@ -28,7 +31,7 @@ public sealed record Ddim : Solver
     public override int? Order => Eta == 0 ? 1 : null;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Schedulers => ["DDIMScheduler"];
+    public override IReadOnlyList<string> Schedulers => ["DDIMScheduler", "DDIMParallelScheduler"];
 
     /// <inheritdoc/>
     public override bool EndsWithoutNoise => SetAlphaToOne;
@@ -52,7 +55,7 @@ public sealed record Ddim : Solver
             ? this
             : this with
             {
-                SetAlphaToOne = scheduler.Members.Boolean("set_alpha_to_one", own),
+                SetAlphaToOne = scheduler.Members.Boolean("set_alpha_to_one", EndsCleanByDefault.Contains(scheduler.ClassName)),
                 ClipRange = ClipOf(scheduler),
             };
     }

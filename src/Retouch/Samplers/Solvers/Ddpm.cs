@@ -29,7 +29,7 @@ public sealed record Ddpm : Solver
     public override int? Order => null;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Schedulers => ["DDPMScheduler"];
+    public override IReadOnlyList<string> Schedulers => ["DDPMScheduler", "DDPMParallelScheduler"];
 
     /// <inheritdoc/>
     public override bool EndsWithoutNoise => true;

@@ -35,7 +35,7 @@ internal static class ComponentHash
     /// <summary>What is laid over a text encoder: where, how strongly, and SHA-256 over the file.</summary>
     public static string Of(TextAdapters adapters)
     {
-        using var stream = File.OpenRead(Directory.Exists(adapters.File) ? Path.Combine(adapters.File, LoraFile.Name) : adapters.File);
+        using var stream = File.OpenRead(LoraFile.Locate(adapters.File));
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(SHA256.HashData(stream))}"

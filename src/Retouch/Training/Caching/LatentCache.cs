@@ -141,7 +141,7 @@ internal sealed class LatentCache : IBatchSource
         return new TrainingBatch(
             images,
             moments.To(_encoding.Device),
-            [.. chosen.Select(k => _samples[k])],
+            [.. planned.Samples.Select(s => _samples[s.Index].WithDrawnCaption(_plan.SampleSeed(s)))],
             [.. chosen.Select(k => _frames[k])],
             planned.Next
         );

@@ -8,24 +8,33 @@ namespace Retouch.Training.Conditions;
 
 /// <summary>The classes of samples.</summary>
 /// <param name="classes">How many the denoiser knows; this number stands for "no class".</param>
+/// <param name="labels">Names of the model's classes by number; empty where it has none.</param>
 /// <param name="dropout">The chance that a label is replaced by "no class".</param>
 /// <param name="device">Where labels go.</param>
-internal sealed class ClassConditions(int classes, double dropout, Device device) : IConditionSource
+internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, string> labels, double dropout, Device device)
+    : IConditionSource
 {
     /// <inheritdoc/>
-    public void Check(IPictureSource source)
+    public IPictureSource Accept(IPictureSource source, Action<string> note)
     {
-        var known = Enumerable.Range(0, source.Count).Select(k => source[k]).ToArray();
-        Refuse(
-            [.. known.Where(static s => s.Label is null).Select(static s => s.Id)],
-            known.Length,
-            "no class, but the denoiser is class-conditional. Put pictures into class subfolders or give labels in metadata.jsonl"
-        );
-        Refuse(
-            [.. known.Where(s => s.Label >= classes).Select(static s => $"{s.Id} (class {s.Label})")],
-            known.Length,
-            $"a class beyond the {classes} that the denoiser knows (0 to {classes - 1})"
-        );
+        const int Shown = 3;
+        string[] without =
+        [
+            .. Enumerable.Range(0, source.Count).Select(k => source[k]).Where(static s => s.Label is null).Select(static s => s.Id),
+        ];
+        if (without.Length > 0)
+        {
+            throw new InputException(
+                $"{without.Length} of {source.Count} pictures have no class, but the denoiser is class-conditional. Put "
+                    + $"pictures into class "
+                    + "subfolders, all at one depth, or give labels in metadata.jsonl. The first are "
+                    + $"{string.Join(", ", without.Take(Shown))}."
+            );
+        }
+
+        var mapping = ClassMapping.Create(source, labels, classes);
+        note(mapping.Describe(source));
+        return mapping.Apply(source);
     }
 
     /// <inheritdoc/>
@@ -42,20 +51,11 @@ internal sealed class ClassConditions(int classes, double dropout, Device device
     /// <inheritdoc/>
     public Condition Of(TrainingBatch batch, StepSeeds seeds)
     {
-        var labels = batch.Samples.Select(static s => (long)s.Label!.Value).ToArray();
+        var given = batch.Samples.Select(static s => (long)s.Label!.Value).ToArray();
         using var generator = seeds.For(RandomPurpose.Dropout);
-        return new Condition(ClassDropout.Apply(Tensor.From(labels).To(device), dropout, classes, generator));
+        return new Condition(ClassDropout.Apply(Tensor.From(given).To(device), dropout, classes, generator));
     }
 
     /// <inheritdoc/>
     public void Dispose() { }
-
-    private static void Refuse(string[] names, int count, string problem)
-    {
-        const int Shown = 3;
-        if (names.Length > 0)
-            throw new InputException(
-                $"{names.Length} of {count} pictures have {problem}. The first are {string.Join(", ", names.Take(Shown))}."
-            );
-    }
 }

@@ -9,8 +9,11 @@ namespace Retouch.Training.Conditions;
 public interface IConditionSource : IDisposable
 {
     /// <summary>Looks through the data before the first step, so that nothing is found missing after hours.</summary>
+    /// <param name="source">The data.</param>
+    /// <param name="note">Told how the data are understood.</param>
+    /// <returns>The data with the denoiser's classes for labels.</returns>
     /// <exception cref="InputException">Samples lack what the denoiser has to be told; the first ones are named.</exception>
-    void Check(IPictureSource source);
+    IPictureSource Accept(IPictureSource source, Action<string> note);
 
     /// <summary>Does what takes its time, once, before the first step.</summary>
     /// <param name="sources">All data that will be trained on.</param>

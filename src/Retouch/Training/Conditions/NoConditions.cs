@@ -8,7 +8,7 @@ namespace Retouch.Training.Conditions;
 internal sealed class NoConditions : IConditionSource
 {
     /// <inheritdoc/>
-    public void Check(IPictureSource source) { }
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => source;
 
     /// <inheritdoc/>
     public void Prepare(

@@ -1,6 +1,7 @@
 using Retouch.Conditioning;
 using Retouch.Conditioning.Prompts;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
@@ -35,7 +36,7 @@ internal sealed class PromptConditions : IConditionSource
     }
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source)
+    public IPictureSource Accept(IPictureSource source, Action<string> note)
     {
         const int Shown = 3;
         string[] without =
@@ -48,6 +49,7 @@ internal sealed class PromptConditions : IConditionSource
                     + $"beside each picture (an empty one trains without a prompt), or give captions in metadata.jsonl. The first are "
                     + $"{string.Join(", ", without.Take(Shown))}."
             );
+        return source;
     }
 
     /// <inheritdoc/>
@@ -62,7 +64,9 @@ internal sealed class PromptConditions : IConditionSource
             return;
         string[] captions =
         [
-            .. sources.SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!)).Distinct(StringComparer.Ordinal),
+            .. sources
+                .SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions))
+                .Distinct(StringComparer.Ordinal),
         ];
         _firstCaptions = [.. captions.Take(16)];
         var store = _cache is null
@@ -80,7 +84,7 @@ internal sealed class PromptConditions : IConditionSource
         {
             encoders ??= _pipeline.LoadPromptEncoders(_device);
             var encoded = encoders.Encoder.Encode(prompts);
-            cut.AddRange(encoded.Cut.Select(c => $"'{prompts[c.Prompt]}' without '{c.Dropped}'"));
+            cut.AddRange(encoded.Cut.Select(c => $"'{Excerpt.Of(prompts[c.Prompt])}' without '{Excerpt.Of(c.Dropped)}'"));
             return encoded;
         }
 

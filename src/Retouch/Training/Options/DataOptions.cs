@@ -27,6 +27,12 @@ public sealed record DataOptions
     public BucketOptions? Buckets { get; init; }
 
     /// <summary>
+    /// Which split of <see cref="Folder"/> or <see cref="Shards"/> is trained on; null: train where they have it, else everything.
+    /// </summary>
+    [Description("Which split of a folder or shards is used, where they have folders for them: train, validation or test; default: train.")]
+    public DataSplit? Split { get; init; }
+
+    /// <summary>
     /// A list of pairs of a winner and a loser, or the folder with its metadata.jsonl; for objective.preference. A folder beside it gives
     /// single samples (batch.extra).
     /// </summary>
@@ -94,6 +100,10 @@ public sealed record DataOptions
         require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
         var isGiven = Folder is not null || Shards is not null || Pairs is not null;
         require(Folder is null || Shards is null, "data.folder and data.shards name two sources; give one of them");
+        require(
+            Split is null || Folder is not null || Shards is not null,
+            "data.split is for data.folder and data.shards; it would do nothing"
+        );
         require(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
         require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
         require(

@@ -44,7 +44,7 @@ public sealed class AutoencoderTask : ITrainingTask
     public ParameterStore Network => _autoencoder.Parameters;
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source) { }
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => source;
 
     /// <inheritdoc/>
     public void Prepare(

@@ -28,6 +28,7 @@ internal sealed class DenoiserSampleGrid(
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
             Steps = o.Steps,
             Guidance = new(o.Guidance),
+            Sampler = SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Options,
             Width = options.Data.Size,
             Height = options.Data.Size,
         };

@@ -86,7 +86,7 @@ public sealed class DenoiserTask : ITrainingTask
     internal bool TakesPrompts => Pipeline.Denoiser.TextWidth is not null;
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source) => Conditions.Check(source);
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => Conditions.Accept(source, note);
 
     /// <inheritdoc/>
     public void Prepare(
@@ -218,7 +218,9 @@ public sealed class DenoiserTask : ITrainingTask
                 options.Data.Cache is { } cache ? Path.Combine(cache, "prompts") : null,
                 device
             );
-        return pipeline.Denoiser.ClassCount is { } count ? new ClassConditions(count, dropout, device) : new NoConditions();
+        return pipeline.Denoiser.ClassCount is { } count
+            ? new ClassConditions(count, pipeline.Labels, dropout, device)
+            : new NoConditions();
     }
 }
 

@@ -13,8 +13,11 @@ public interface ITrainingTask : IDisposable
     ParameterStore Network { get; }
 
     /// <summary>Looks through the data before anything is written or trained.</summary>
+    /// <param name="source">The data.</param>
+    /// <param name="note">Told how the data are understood.</param>
+    /// <returns>The data as this task takes them: labels count as the denoiser counts its classes.</returns>
     /// <exception cref="Core.Errors.InputException">Samples lack what this task needs of them.</exception>
-    void Check(IPictureSource source);
+    IPictureSource Accept(IPictureSource source, Action<string> note);
 
     /// <summary>Does what takes its time, once, before the first step.</summary>
     /// <param name="sources">All data that will be trained on.</param>

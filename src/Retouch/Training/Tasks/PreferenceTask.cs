@@ -73,7 +73,7 @@ public sealed class PreferenceTask : ITrainingTask
     public bool IsSuspect => _watch.IsPast;
 
     /// <inheritdoc/>
-    public void Check(IPictureSource source) => _inner.Check(source);
+    public IPictureSource Accept(IPictureSource source, Action<string> note) => _inner.Accept(source, note);
 
     /// <inheritdoc/>
     public void Prepare(

@@ -76,7 +76,7 @@ public sealed class DegradedPairsTests : IDisposable
         var pairs = PairFolder.Open(output);
         Assert.Equal(5, pairs.Count);
         Assert.Equal(2, PairFolder.Open(Path.Combine(output, "held-out.jsonl")).Count);
-        Assert.Equal(scenes[0].Label, pairs[0].Label);
+        Assert.Equal(scenes.Classes[scenes[0].Label!.Value], pairs.Classes[pairs[0].Label!.Value]);
         Assert.True(pairs.Load(0).Picture.SameAs(scenes.Load(0).Picture));
         Assert.True(
             pairs

@@ -29,7 +29,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
         );
         var scenes = new ProceduralScenes(4, 16, 5);
         for (var k = 0; k < scenes.Count; k++)
-            PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], $"class{k % 2}", $"{k}.png"));
+            PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
         // A denoiser with gates that are open.
         Train(TinyRun.Denoiser("{}", set: """{ "steps": 12, "optimiser.learningRate": 0.02, "averages": [] }"""), "first");
     }

@@ -145,12 +145,15 @@ public sealed class PreferenceRunTests : IDisposable
     {
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.003 }"""), "run", null);
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "steps": 1, "optimiser.learningRate": 1e-12 }"""), "start", null);
+        // Other pictures, of classes that the model knows.
+        var options = new DegradedPairsOptions { Degradation = Degradation.Blur, Size = 16 };
+        DegradedPairs.Write(new ProceduralScenes(3, 16, 3), options, folder["held"], CancellationToken.None);
         using var scope = TensorScope.Enter();
         PairMeasurement Of(string model) =>
             PairMeasurement.Measure(
                 Path.Combine(folder[model], "model"),
                 Path.Combine(folder["start"], "model"),
-                PairFolder.Open(Path.Combine(folder["pairs"], "held-out.jsonl")),
+                PairFolder.Open(folder["held"]),
                 16,
                 3,
                 1,
@@ -202,7 +205,7 @@ public sealed class PreferenceRunTests : IDisposable
             json["data.folder"] = folder["singles"];
             var scenes = new ProceduralScenes(4, 16, 5);
             for (var k = 0; k < scenes.Count; k++)
-                PictureFile.Save(scenes.Load(k).Picture, Path.Combine(folder["singles"], $"class{k % 2}", $"{k}.png"));
+                PictureFile.Save(scenes.Load(k).Picture, Path.Combine(folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
         }
 
         return TinyRun.Denoiser(objective, set: json.ToJsonString());

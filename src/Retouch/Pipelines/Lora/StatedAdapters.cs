@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Safetensors;
+
+namespace Retouch.Pipelines.Lora;
+
+/// <summary>
+/// What a file of adapters says of them outside its tensors: diffusers' <c>lora_adapter_metadata</c> in the header (since 0.34), peft's
+/// <c>adapter_config.json</c> beside the file, or single members of the header (<c>lora_alpha</c>, sd-scripts' <c>ss_network_alpha</c>).
+/// </summary>
+internal sealed class StatedAdapters
+{
+    private const string Header = "lora_adapter_metadata";
+    private const string PeftConfig = "adapter_config.json";
+
+    private static readonly string[] Alphas = ["lora_alpha", "network_alpha", "ss_network_alpha", "alpha"];
+    private static readonly string[] Ranks = ["r", "rank", "network_dim", "ss_network_dim"];
+
+    private readonly double? _alpha;
+    private readonly double? _convolutionAlpha;
+    private readonly double? _rank;
+    private readonly Pattern[] _alphas = [];
+    private readonly Pattern[] _ranks = [];
+    private readonly bool _rankStabilised;
+
+    private StatedAdapters(string where, double? alpha, double? rank, double? convolutionAlpha = null) =>
+        (Where, _alpha, _rank, _convolutionAlpha) = (where, alpha, rank, convolutionAlpha);
+
+    private StatedAdapters(string where, JsonMembers members, JsonObject json)
+    {
+        Where = where;
+        if (members.Boolean("use_dora", false))
+            throw new InputException(
+                $"{where} says that the adapters are DoRA (use_dora), which is not read; merge them with the library that made them."
+            );
+        if (json["peft_type"] is not null && members.Text("peft_type") is var type && type != "LORA")
+            throw new InputException($"{where} says that the adapters are {type} (peft_type); only LORA is read.");
+        (_alpha, _rank) = (
+            json["lora_alpha"] is null ? null : members.Number("lora_alpha"),
+            json["r"] is null ? null : members.Number("r")
+        );
+        (_alphas, _ranks) = (Patterns(json, members, "alpha_pattern"), Patterns(json, members, "rank_pattern"));
+        _rankStabilised = members.Boolean("use_rslora", false);
+    }
+
+    /// <summary>Whether it is a single member of the header, which few programs look at.</summary>
+    public bool IsSingle { get; private init; }
+
+    /// <summary>Where it is said, for messages.</summary>
+    public string Where { get; }
+
+    /// <summary>What a file says of the adapters of a network; null where it says nothing.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="components">The network's names in pipelines, <c>unet</c> for instance.</param>
+    /// <exception cref="InputException">What it says cannot be read, or is of another kind of adapters.</exception>
+    public static StatedAdapters? Read(ITensorFile file, IReadOnlyList<string> components)
+    {
+        var header = (file as SafetensorsFile)?.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal);
+        if (header.TryGetValue(Header, out var text))
+        {
+            var where = $"{Header} in the header of '{file.FilePath}'";
+            return Parse(text, where) is var json && Part(json, components) is { Count: > 0 } part
+                ? new(where, new JsonMembers(part, where), part)
+                : null;
+        }
+
+        var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file.FilePath))!, PeftConfig);
+        if (Path.GetFileNameWithoutExtension(file.FilePath) == "adapter_model" && File.Exists(beside))
+        {
+            var config = Parse(Core.Io.PlainText.Read(beside), $"'{beside}'");
+            return new($"'{beside}'", new JsonMembers(config, beside), config);
+        }
+
+        return Single(header, file.FilePath);
+    }
+
+    /// <summary>alpha such that alpha/rank is the scale that is stated; null where none is.</summary>
+    /// <param name="path">The layer.</param>
+    /// <param name="rank">Of its tensors.</param>
+    /// <param name="isConvolution">Whether its kernel is larger than 1.</param>
+    public double? AlphaFor(string path, long rank, bool isConvolution)
+    {
+        var alpha = Find(_alphas, path) ?? (isConvolution ? _convolutionAlpha : null) ?? _alpha;
+        return _rankStabilised ? alpha * Math.Sqrt(rank) : alpha;
+    }
+
+    /// <summary>The rank that is stated for a layer; null where none is.</summary>
+    public double? RankOf(string path) => Find(_ranks, path) ?? (_convolutionAlpha is null ? _rank : null);
+
+    private static StatedAdapters? Single(IReadOnlyDictionary<string, string> header, string path)
+    {
+        var alpha = Alphas.Select(name => (Name: name, Value: Number(header, name))).FirstOrDefault(static a => a.Value is not null);
+        if (alpha.Value is not { } value)
+            return null;
+        double? convolution = null;
+        if (header.TryGetValue("ss_network_args", out var text))
+        {
+            var arguments = Parse(text, $"ss_network_args in the header of '{path}'");
+            convolution =
+                arguments["conv_alpha"] is { } given && double.TryParse(given.ToString(), CultureInfo.InvariantCulture, out var x)
+                    ? x
+                    : null;
+        }
+
+        var rank = Ranks.Select(name => Number(header, name)).FirstOrDefault(static r => r is not null);
+        return new($"{alpha.Name} in the header of '{path}'", value, rank, convolution) { IsSingle = true };
+    }
+
+    private static double? Number(IReadOnlyDictionary<string, string> header, string name) =>
+        header.TryGetValue(name, out var text)
+        && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var x)
+        && double.IsFinite(x)
+            ? x
+            : null;
+
+    private static JsonObject Parse(string text, string where)
+    {
+        try
+        {
+            return JsonTexts.Parse(text) as JsonObject ?? throw new InputException($"{where} is no JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{where} cannot be read: {Core.Io.Reasons.Of(e)}.", e);
+        }
+    }
+
+    /// <summary>The members about one network: behind its name, or all where none stands behind a name.</summary>
+    private static JsonObject Part(JsonObject json, IReadOnlyList<string> components)
+    {
+        foreach (var component in components)
+        {
+            var own = json.Where(p => p.Key.StartsWith(component + ".", StringComparison.Ordinal)).ToArray();
+            if (own.Length > 0)
+                return new(own.Select(p => KeyValuePair.Create(p.Key[(component.Length + 1)..], p.Value?.DeepClone())));
+        }
+
+        return json.ContainsKey("lora_alpha") || json.ContainsKey("r") ? json : [];
+    }
+
+    private static Pattern[] Patterns(JsonObject json, JsonMembers members, string name) =>
+        json[name] switch
+        {
+            null => [],
+            JsonObject patterns =>
+            [
+                .. patterns.Select(p => new Pattern(
+                    Compile(p.Key, members, name),
+                    new JsonMembers(patterns, $"{members.Origin}: {name}").Number(p.Key)
+                )),
+            ],
+            _ => throw members.Wrong(name, "an object of patterns and numbers"),
+        };
+
+    // peft takes its keys for regular expressions that a layer's path ends with. Without backtracking none of them takes long.
+    private static Regex Compile(string pattern, JsonMembers members, string name)
+    {
+        try
+        {
+            return new Regex($"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            throw new InputException($"{members.Origin}: '{pattern}' in {name} is no pattern that can be read.", e);
+        }
+    }
+
+    private static double? Find(Pattern[] patterns, string path) => Array.Find(patterns, p => p.Path.IsMatch(path))?.Value;
+
+    private sealed record Pattern(Regex Path, double Value);
+}

@@ -1,0 +1,143 @@
+using Retouch.Core.Errors;
+using Retouch.Data;
+using Retouch.Data.Pairs;
+using Retouch.Data.Scenes;
+using Retouch.Data.Shards;
+using Retouch.Images;
+using Retouch.Torch;
+using Retouch.Training.Options;
+
+namespace Retouch.Training;
+
+/// <summary>The data of a run: sources, the order of their samples, how they are read, and what cannot be used of them.</summary>
+internal sealed class TrainingData
+{
+    private const ulong DataPurpose = 0x64617461;
+    private const ulong SinglesPurpose = 0x73696e676c6573;
+
+    private TrainingData(TrainingOptions options, IPictureSource source, IPictureSource? singles, Framing framing)
+    {
+        Source = source;
+        var batches = new BatchPlanOptions
+        {
+            BatchSize = options.Batch.Size,
+            Seed = SplitMix64.Derive(options.Seed, DataPurpose),
+            End = source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest,
+        };
+        var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
+        Plan = sizes is null
+            ? new BatchPlan(source.Count, batches)
+            : new BatchPlan(Group(source, sizes, options), batches with { End = EpochEnd.DropRest });
+        Quarantine = new Quarantine(source.Count, options.Data.MaxBadShare);
+        Loader = new SampleLoader(source, Plan, framing, Quarantine) { Sizes = sizes };
+        if (singles is not null)
+        {
+            var seed = SplitMix64.Derive(options.Seed, SinglesPurpose);
+            Singles = new SingleSamples(singles, options.Batch.Extra, seed, framing, options.Data.MaxBadShare);
+        }
+    }
+
+    /// <summary>Pictures, or pairs.</summary>
+    public IPictureSource Source { get; }
+
+    /// <summary>Which samples make up which batch.</summary>
+    public BatchPlan Plan { get; }
+
+    /// <summary>Reads samples.</summary>
+    public SampleLoader Loader { get; }
+
+    /// <summary>Single samples beside pairs; null where there are none.</summary>
+    public SingleSamples? Singles { get; }
+
+    /// <summary>What cannot be used of <see cref="Source"/>.</summary>
+    public Quarantine Quarantine { get; }
+
+    /// <summary>All data that is trained on.</summary>
+    public IReadOnlyList<IPictureSource> Sources => Singles is null ? [Source] : [Source, Singles.Source];
+
+    /// <summary>Pictures that could not be used so far.</summary>
+    public int Unusable => Quarantine.Pictures.Count + (Singles?.Quarantine.Pictures.Count ?? 0);
+
+    /// <summary>The sources that options name: pictures or pairs, and the single samples beside pairs.</summary>
+    /// <param name="options">Resolved.</param>
+    public static (IPictureSource Source, IPictureSource? Singles) Open(TrainingOptions options) =>
+        (OpenSource(options.Data, FramingOf(options)), options.Batch.Extra > 0 ? OpenFolder(options.Data) : null);
+
+    /// <summary>Puts sources into order.</summary>
+    /// <param name="options">Resolved.</param>
+    /// <param name="source">Pictures or pairs, with the labels of the task.</param>
+    /// <param name="singles">Single samples beside pairs.</param>
+    public static TrainingData Of(TrainingOptions options, IPictureSource source, IPictureSource? singles) =>
+        new(options, source, singles, FramingOf(options));
+
+    /// <summary>The first pictures, [n, 3, height, width] in [-1, 1].</summary>
+    /// <param name="most">At most as many.</param>
+    public Tensor First(int most) =>
+        PictureTensors.ToTensor([
+            .. Enumerable.Range(0, Math.Min(most, Source.Count)).Select(k => Loader.Load(new PlannedSample(k, 0)).Framed.Picture),
+        ]);
+
+    /// <summary>Writes what cannot be used into a file, where there is any.</summary>
+    public void SaveQuarantine(string path)
+    {
+        foreach (var quarantine in (Quarantine?[])[Quarantine, Singles?.Quarantine])
+        {
+            if (quarantine?.Pictures.Count > 0)
+                quarantine.Save(path);
+        }
+    }
+
+    private static Framing FramingOf(TrainingOptions options) =>
+        new()
+        {
+            Width = options.Data.Size,
+            Height = options.Data.Size,
+            Crop = options.Data.Crop,
+            FlipProbability = options.Data.Flip,
+            AllowEnlarging = options.Data.AllowEnlarging,
+            // A loser that is no JPEG would not be shrunk while it is decoded: the two would differ by more than they should.
+            ShrinkOnLoad = options.Data.Pairs is null,
+        };
+
+    private static ImageFolder OpenFolder(DataOptions data) => ImageFolder.OpenSplit(data.Folder!, data.Split);
+
+    private static IPictureSource OpenSource(DataOptions data, Framing framing)
+    {
+        const long CacheBytes = 1L << 30;
+        if (data.Pairs is { } pairs)
+            return PairFolder.Open(pairs, data.PairConflicts);
+        if (data.Folder is not null)
+            return OpenFolder(data);
+        if (data.Shards is { } shards)
+            return TarShards.OpenSplit(shards, data.Split);
+        // Drawing a scene costs more than a small training step; each is drawn once.
+        return new CachedPictures(
+            new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value),
+            framing.MinSide,
+            CacheBytes
+        );
+    }
+
+    /// <summary>The bucket of every picture. One that cannot be read goes to the square; reading it will say why.</summary>
+    private static int[] Group(IPictureSource source, IReadOnlyList<BucketSize> sizes, TrainingOptions options)
+    {
+        var pictures = new (int Width, int Height)[source.Count];
+        Parallel.For(
+            0,
+            pictures.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers },
+            k =>
+            {
+                try
+                {
+                    pictures[k] = source.SizeOf(k);
+                }
+                catch (InputException)
+                {
+                    pictures[k] = (options.Data.Size, options.Data.Size);
+                }
+            }
+        );
+        return Buckets.Assign(pictures, sizes, options.Data.AllowEnlarging, options.Batch.Size);
+    }
+}

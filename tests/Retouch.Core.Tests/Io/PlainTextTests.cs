@@ -1,0 +1,62 @@
+using System.Text;
+using Retouch.Core.Errors;
+using Retouch.Core.Io;
+
+namespace Retouch.Core.Tests.Io;
+
+/// <summary>Captions and lists of others, in the encodings that they come in.</summary>
+public sealed class PlainTextTests
+{
+    private const string Text = "ein Bär, 狐\r\nnext";
+
+    [Fact]
+    public void Utf8_and_what_a_mark_names_are_read_alike()
+    {
+        foreach (
+            var encoding in (Encoding[])
+                [
+                    new UTF8Encoding(encoderShouldEmitUTF8Identifier: false),
+                    new UTF8Encoding(encoderShouldEmitUTF8Identifier: true),
+                    new UnicodeEncoding(bigEndian: false, byteOrderMark: true),
+                    new UnicodeEncoding(bigEndian: true, byteOrderMark: true),
+                    new UTF32Encoding(bigEndian: false, byteOrderMark: true),
+                    new UTF32Encoding(bigEndian: true, byteOrderMark: true),
+                ]
+        )
+        {
+            Assert.Equal(Text, PlainText.Decode([.. encoding.GetPreamble(), .. encoding.GetBytes(Text)], "'a'"));
+        }
+
+        Assert.Equal("", PlainText.Decode([], "'a'"));
+    }
+
+    [Theory]
+    [InlineData(new byte[] { (byte)'a', (byte)'\n', (byte)'c', 0xE9 }, "'x.txt' is no UTF-8 text: byte 4, in line 2,")] // Windows-1252
+    [InlineData(new byte[] { 0xD2, 0xBB, 0xD6, 0xBB, 0xBA, 0xEC }, "byte 5, in line 1,")] // GBK
+    [InlineData(new byte[] { (byte)'a', 0, (byte)'b', 0 }, "zero bytes, as UTF-16 without a byte-order mark")]
+    [InlineData(new byte[] { 0xFF, 0xFE, 0x00, 0xD8 }, "no UTF-16 text")] // half of a character
+    [InlineData(new byte[] { 0xEF, 0xBB, 0xBF, 0xE9 }, "byte 4,")]
+    public void Other_bytes_are_refused_by_name_and_place(byte[] bytes, string words)
+    {
+        var message = Assert.Throws<InputException>(() => PlainText.Decode(bytes, "'x.txt'")).Message;
+        Assert.Contains(words, message, StringComparison.Ordinal);
+        Assert.Contains("Save it as UTF-8.", message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("a\nb\n")]
+    [InlineData("a\r\nb")]
+    [InlineData("\uFEFFa\rb\r")]
+    public void Lines_end_as_they_like(string text)
+    {
+        var file = Path.GetTempFileName();
+        File.WriteAllText(file, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+        Assert.Equal(["a", "b"], PlainText.ReadLines(file));
+        File.Delete(file);
+        Assert.Contains(
+            $"'{file}': it is not there",
+            Assert.Throws<InputException>(() => PlainText.Read(file)).Message,
+            StringComparison.Ordinal
+        );
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text.Json;
+using Retouch.Core.Io;
+
+namespace Retouch.Core.Tests.Io;
+
+/// <summary>What the runtime throws, in words for people.</summary>
+public sealed class ReasonsTests
+{
+    [Fact]
+    public void Failures_of_files_have_words_of_their_own()
+    {
+        var folder = Directory.CreateTempSubdirectory("retouch-reasons-").FullName;
+        Assert.Equal("it is not there", Of(() => File.ReadAllText(Path.Combine(folder, "none"))));
+        Assert.Equal("it is not there", Of(() => File.ReadAllText(Path.Combine(folder, "none", "none"))));
+        Assert.Equal("the folder is not empty", Of(() => Fill(folder)));
+        Assert.Equal("permission is denied", Reasons.Of(new UnauthorizedAccessException("Access to the path '/x' is denied.")));
+        Assert.Equal("no space is left on the disk", Reasons.Of(new IOException("No space left on device : '/x'", 28)));
+        Assert.Equal("the system gives no reason", Reasons.Of(new InvalidOperationException("Operation is not valid.")));
+        Directory.Delete(folder, recursive: true);
+
+        static void Fill(string folder)
+        {
+            File.WriteAllText(Path.Combine(folder, "a"), "");
+            Directory.Delete(folder);
+        }
+    }
+
+    [Fact]
+    public void Json_is_complained_about_by_place()
+    {
+        Assert.Equal("something else than JSON stands at its character 7", Of(static () => JsonDocument.Parse("{\"a\": N}")));
+        Assert.Equal("something else than JSON stands in its line 2, at character 2", Of(static () => JsonDocument.Parse("{\n x}")));
+        Assert.Equal("it is no JSON", Reasons.Of(new JsonException("x")));
+    }
+
+    private static string Of(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e)
+        {
+            return Reasons.Of(e);
+        }
+
+        return "nothing happened";
+    }
+}
