@@ -55,7 +55,7 @@ internal static class CompareCommand
             Guidance,
             SampleSeed,
         };
-        measuring.AddTo(command);
+        measuring.AddTo(command, compares: true);
         command.SetAction(
             (parsed, cancellation) =>
             {

@@ -59,6 +59,11 @@ internal sealed class MeasuringOptions
         Description = "Confidence of the intervals.",
         DefaultValueFactory = _ => new BootstrapOptions().Confidence,
     };
+    private readonly Option<double> smallest = new("--smallest-difference")
+    {
+        Description = "With several sets: the smallest difference that is called better or worse, as a share of the first set's figure.",
+        DefaultValueFactory = _ => VerdictRule.Smallest,
+    };
     private readonly Option<int> batch = new("--batch-size")
     {
         Description = "Pictures looked at together.",
@@ -72,8 +77,12 @@ internal sealed class MeasuringOptions
     /// <summary>The report.</summary>
     public ReportOptions Report { get; } = new();
 
-    public void AddTo(Command command)
+    /// <param name="command">The verb.</param>
+    /// <param name="compares">Whether it compares sets with each other.</param>
+    public void AddTo(Command command, bool compares = false)
     {
+        if (compares)
+            command.Add(smallest);
         foreach (
             Option option in (Option[])
                 [reference, metrics, level, neighbours, rule, subsets, subsetSize, directions, maps, resamples, confidence, batch, device]
@@ -114,6 +123,8 @@ internal sealed class MeasuringOptions
                 Confidence = parsed.GetValue(confidence),
                 Seed = preparing.Seed(parsed),
             },
+            // Not among the options of a verb that compares nothing.
+            SmallestDifference = parsed.CommandResult.Command.Options.Contains(smallest) ? parsed.GetValue(smallest) : VerdictRule.Smallest,
             BatchSize = parsed.GetValue(batch),
             Device = where,
             PrecisionRecall = prdc with

@@ -192,6 +192,8 @@ internal static class SampleCommand
         }
 
         var takenOver = goesOn ? written.Count : (int?)null;
+        // Batches begin where those of one whole run would: a picture's last digits depend on the size of its batch. What is there stays.
+        var again = written.Count % request.BatchSize;
         if (written.Count < count)
         {
             using var progress = ProgressLines.Create(
@@ -201,7 +203,7 @@ internal static class SampleCommand
             );
             PipelineSampler.SampleBatches(
                 pipeline,
-                request.From(written.Count),
+                request.From(written.Count - again),
                 device,
                 Take,
                 (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
@@ -216,7 +218,8 @@ internal static class SampleCommand
             // With the first pictures, not before: what cannot be drawn leaves no folder.
             if (written.Count == 0)
                 record.Write(folder);
-            written.Add(pictures);
+            written.Add([.. pictures.Skip(again)]);
+            again = 0;
         }
     }
 

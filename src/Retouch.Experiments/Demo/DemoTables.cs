@@ -145,7 +145,7 @@ internal static class DemoTables
                 {
                     Evaluation.Verdict.Better => "closer",
                     Evaluation.Verdict.Worse => "further",
-                    _ => "not shown",
+                    var other => FigureNames.Said(other, VerdictRule.Smallest),
                 },
             ];
 }

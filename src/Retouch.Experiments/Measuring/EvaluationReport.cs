@@ -1,3 +1,4 @@
+using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
 using Retouch.Images;
@@ -97,7 +98,11 @@ internal static class EvaluationReport
                 $"{names[k]} is "
                     + (
                         better.Length + worse.Length == 0
-                            ? "not shown to differ"
+                            ? Of(Said.Negligible) is { Length: > 0 } alike
+                                ? $"alike in {alike}"
+                                : whole.Any(d => d.Set == result.Sets[k].Name && d.Verdict == Said.Void)
+                                    ? "not judged: a warning voids its intervals"
+                                    : "not shown to differ"
                             : string.Join(
                                 " and ",
                                 (
@@ -115,7 +120,8 @@ internal static class EvaluationReport
                 : some ? VerdictTone.Better
                 : VerdictTone.Worse,
             $"Against {names[0]}: {string.Join("; ", parts)}.",
-            "By the intervals over pictures, figure by figure."
+            "By the intervals over pictures, figure by figure. Of models, one training each is compared: another seed of training may turn "
+                + $"it. Differences under {Figures.Percent(result.Protocol.SmallestDifference)} are not named."
         );
     }
 

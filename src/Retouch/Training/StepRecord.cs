@@ -18,6 +18,9 @@ internal sealed class StepRecord(int micros)
 
     public bool IsFinite { get; private set; } = true;
 
+    /// <summary>Whether the optimiser left the step out because its gradients overflowed in float16.</summary>
+    public bool IsSkipped { get; set; }
+
     public IReadOnlyList<LossShare> Shares => [.. _terms.Select(t => new LossShare(t.Key, t.Value.Weighted, Share(t.Value.Weighted)))];
 
     public void Add(StepLoss loss)

@@ -94,12 +94,7 @@ public sealed class TrainingRun : IDisposable
                 framing,
                 options.Data.MaxBadShare
             );
-        var precision = options.Precision switch
-        {
-            "bfloat16" => DType.BFloat16,
-            "float16" => DType.Float16,
-            _ => DType.Float32,
-        };
+        var precision = MixedPrecision.Parse(options.Precision);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _task = new AutoencoderTask(new TrainingNetworks(options, _device).OpenAutoencoder(), options, Shown(), _device, precision);

@@ -128,6 +128,8 @@ public sealed record TrainingOptions
             AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
         };
 
+    private static string? FirstLine(string? text) => text?.Split('\n')[0].Trim();
+
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 
     /// <summary>Checks every option and reports all that is wrong at once.</summary>
@@ -172,9 +174,13 @@ public sealed record TrainingOptions
         try
         {
             var device = Torch.Device.Parse(Device);
+            // A device that is not there is told of elsewhere.
+            var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.TorchRuntime.CudaDeviceCount;
+            var missing = isThere ? MixedPrecision.Missing(device, MixedPrecision.Parse(Precision)) : null;
             Require(
-                Precision != "float16" || device.Type != Torch.DeviceType.Cpu,
-                "precision float16 needs a GPU; on the CPU use bfloat16 or float32"
+                missing is null,
+                $"precision {Precision} cannot be had on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); use "
+                    + $"{(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
             );
         }
         catch (UsageException e)

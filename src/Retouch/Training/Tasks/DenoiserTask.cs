@@ -31,6 +31,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly TrainingOptions _options;
     private readonly Device _device;
     private readonly DType _precision;
+    private readonly DType _decoderPrecision;
     private readonly PhaseClock? _clock;
     private readonly PairedTraining? _pairs;
     private readonly AdapterTraining? _adapters;
@@ -56,6 +57,7 @@ public sealed class DenoiserTask : ITrainingTask
         _options = options;
         _device = device;
         _precision = precision;
+        _decoderPrecision = MixedPrecision.OfDecoder(precision, pipeline.Autoencoder.ForceUpcast);
         _clock = clock;
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
@@ -165,8 +167,10 @@ public sealed class DenoiserTask : ITrainingTask
         using var quiet = Autograd.NoGrad();
         using var off = _adapters?.Adapters.Off();
         var (noisy, condition) = Draw(batch, seeds);
-        using var cast = Autocast.Enter(_device, _precision);
-        var prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
+        Prediction prediction;
+        using (Autocast.Enter(_device, _precision))
+            prediction = Denoiser.Predict(noisy.Value, noisy.Level.Model, condition);
+        using var cast = Autocast.Enter(_device, _decoderPrecision);
         var estimate = _formulation.Recover(noisy, prediction);
         return _errors!.Of(
             new ObjectiveInputs(_formulation, noisy, prediction, estimate, batch.Images) { Pairs = new PairedSamples(batch.Pairs) }
@@ -206,7 +210,7 @@ public sealed class DenoiserTask : ITrainingTask
         using var phase = _clock?.Enter(StepPhases.Objectives);
         var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
-        using (Autocast.Enter(_device, _precision))
+        using (Autocast.Enter(_device, _decoderPrecision))
             terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images) { Pairs = paired });
         return new StepLoss(
             terms.Total,

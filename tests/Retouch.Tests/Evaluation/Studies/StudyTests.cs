@@ -119,7 +119,9 @@ public sealed class StudyTests
 
         public IReadOnlyList<DecoderTap> Taps { get; } = [new("identity", 3, 1)];
 
-        public ParameterStore Parameters { get; } = new();
+        public bool ForceUpcast => false;
+
+    public ParameterStore Parameters { get; } = new();
 
         public Latent Encode(Tensor images, Generator? generator) => new(images);
 
