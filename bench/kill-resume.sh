@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 # an odd-sized epoch, checkpoints in the middle of it.
 . "$root/bench/tiny-run.sh"
 tiny_autoencoder
-tiny_denoiser 60 '"objective": { "perceptual": { "weight": "auto", "autoWarmUp": 20 }, "decodeBatch": 2 }, "batch": { "size": 4, "accumulate": 2 },
+tiny_denoiser 60 '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "decodeBatch": 2 }, "batch": { "size": 4, "accumulate": 2 },
   "checkpoints": { "every": 7, "keep": 2 }'
 
 began=$(date +%s%N)

@@ -1,5 +1,6 @@
-// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here each map
-// is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written in closed form.
+// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here
+// each map is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written
+// in closed form.
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -16,13 +17,24 @@ namespace {
 constexpr int kLanes = 16;
 constexpr double kVarianceFloor = 1e-6;
 
-enum Normalisation : int64_t { kNone = 0, kShared = 1, kSeparate = 2 };
+// By whose variance both maps are divided: nobody's, the estimate's, each by its own, the target's.
+enum Statistics : int64_t { kNone = 0, kEstimate = 1, kOwn = 2, kTarget = 3 };
 
 // What is kept of a map for its backward pass and for the log.
-enum Field : int64_t { kKept, kSquaredError, kTargetMean, kTargetVariance, kEstimateMean, kEstimateVariance, kCovariance, kFields };
+enum Field : int64_t {
+  kKept,
+  kSquaredError,
+  kTargetMean,
+  kTargetVariance,
+  kEstimateMean,
+  kEstimateVariance,
+  kCovariance,
+  kAbsoluteError,
+  kFields
+};
 
 struct Sums {
-  double n, mean_f, mean_g, ff, gg, fg, error;
+  double n, mean_f, mean_g, ff, gg, fg, error, absolute;
 };
 
 // Two passes: moments about the mean lose no digits on a map that lies far from zero.
@@ -40,7 +52,7 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
   for (; k + kLanes <= n; k += kLanes)
     for (int j = 0; j < kLanes; ++j) add(k + j, j);
   for (int j = 0; k < n; ++k, ++j) add(k, j);
-  Sums s{Masked ? 0.0 : static_cast<double>(n), 0, 0, 0, 0, 0, 0};
+  Sums s{Masked ? 0.0 : static_cast<double>(n), 0, 0, 0, 0, 0, 0, 0};
   for (int j = 0; j < kLanes; ++j) {
     s.n += count[j];
     s.mean_f += sum_f[j];
@@ -49,7 +61,7 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
   s.mean_f /= std::max(s.n, 1.0);
   s.mean_g /= std::max(s.n, 1.0);
 
-  double ff[kLanes] = {}, gg[kLanes] = {}, fg[kLanes] = {}, error[kLanes] = {};
+  double ff[kLanes] = {}, gg[kLanes] = {}, fg[kLanes] = {}, error[kLanes] = {}, absolute[kLanes] = {};
   const double p = s.mean_f, q = s.mean_g;
   auto add_squares = [&](int64_t i, int j) {
     const double m = Masked ? static_cast<double>(mask[i]) : 1.0;
@@ -58,6 +70,7 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
     gg[j] += b * b;
     fg[j] += a * b;
     error[j] += d * d;
+    absolute[j] += std::abs(d);
   };
   for (k = 0; k + kLanes <= n; k += kLanes)
     for (int j = 0; j < kLanes; ++j) add_squares(k + j, j);
@@ -67,60 +80,94 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
     s.gg += gg[j];
     s.fg += fg[j];
     s.error += error[j];
+    s.absolute += absolute[j];
   }
   return s;
 }
 
+// The gradient at a pixel is target·(φ − its mean) + difference·(φ − φ̂) + sign·sgn(φ − φ̂) + estimate·(φ̂ − its mean).
 struct Slope {
-  double target, difference, estimate, target_mean, estimate_mean;
+  double target, difference, sign, estimate, target_mean, estimate_mean;
 };
 
 template <typename T, bool Masked>
-RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, T* __restrict out, int64_t n, const Slope& s) {
-  const T a = T(s.target), d = T(s.difference), b = T(s.estimate), p = T(s.target_mean), q = T(s.estimate_mean);
+RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, T* __restrict out, int64_t n,
+                               const Slope& s) {
+  const T a = T(s.target), d = T(s.difference), e = T(s.sign), b = T(s.estimate), p = T(s.target_mean), q = T(s.estimate_mean);
   for (int64_t k = 0; k < n; ++k) {
-    const T value = a * (f[k] - p) + d * (f[k] - g[k]) + b * (g[k] - q);
+    const T difference = f[k] - g[k], sign = T(difference > 0) - T(difference < 0);
+    const T value = a * (f[k] - p) + d * difference + e * sign + b * (g[k] - q);
     out[k] = Masked ? value * static_cast<T>(mask[k]) : value;
   }
 }
 
-#define RETOUCH_BOTH(T)                                                                                                                                      \
-  RETOUCH_CLONES Sums sums_all(const T* f, const T* g, int64_t n) { return sums_body<T, false>(f, g, nullptr, n); }                                          \
-  RETOUCH_CLONES Sums sums_masked(const T* f, const T* g, const uint8_t* m, int64_t n) { return sums_body<T, true>(f, g, m, n); }                            \
-  RETOUCH_CLONES void slope_all(const T* f, const T* g, T* out, int64_t n, const Slope& s) { slope_body<T, false>(f, g, nullptr, out, n, s); }               \
-  RETOUCH_CLONES void slope_masked(const T* f, const T* g, const uint8_t* m, T* out, int64_t n, const Slope& s) { slope_body<T, true>(f, g, m, out, n, s); }
+#define RETOUCH_BOTH(T)                                                                                             \
+  RETOUCH_CLONES Sums sums_all(const T* f, const T* g, int64_t n) { return sums_body<T, false>(f, g, nullptr, n); } \
+  RETOUCH_CLONES Sums sums_masked(const T* f, const T* g, const uint8_t* m, int64_t n) {                            \
+    return sums_body<T, true>(f, g, m, n);                                                                          \
+  }                                                                                                                 \
+  RETOUCH_CLONES void slope_all(const T* f, const T* g, T* out, int64_t n, const Slope& s) {                        \
+    slope_body<T, false>(f, g, nullptr, out, n, s);                                                                 \
+  }                                                                                                                 \
+  RETOUCH_CLONES void slope_masked(const T* f, const T* g, const uint8_t* m, T* out, int64_t n, const Slope& s) {   \
+    slope_body<T, true>(f, g, m, out, n, s);                                                                        \
+  }
 RETOUCH_BOTH(float)
 RETOUCH_BOTH(double)
 
-double loss_of(const double* s, int64_t normalisation, double pixels) {
-  const double n = std::max(s[kKept], 1.0);
-  if (normalisation == kNone) return s[kSquaredError] / pixels;
-  const double estimate = s[kEstimateVariance] + kVarianceFloor;
-  if (normalisation == kShared) return s[kSquaredError] / (estimate * pixels);
-  const double target = s[kTargetVariance] + kVarianceFloor;
+// How two maps are compared.
+struct Rule {
+  int64_t statistics;
+  bool absolute;
+  // Added to a variance: this part of the target map's own.
+  double floor;
+};
+
+double spread(const double* s, Field variance, const Rule& rule) { return s[variance] + rule.floor * s[kTargetVariance] + kVarianceFloor; }
+
+double loss_of(const double* s, const Rule& rule, double pixels) {
+  const double error = rule.absolute ? s[kAbsoluteError] : s[kSquaredError];
+  if (rule.statistics == kNone) return error / pixels;
+  if (rule.statistics != kOwn) {
+    const double variance = spread(s, rule.statistics == kTarget ? kTargetVariance : kEstimateVariance, rule);
+    return error / ((rule.absolute ? std::sqrt(variance) : variance) * pixels);
+  }
+  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule), n = std::max(s[kKept], 1.0);
   return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
 }
 
-// The gradient of the loss is linear in both maps. Derivation, with d = φ − φ̂, N kept pixels, P the divisor, s² the variance and its floor:
-//   none      −2d/P
-//   shared    −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)]
-//   separate  −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps
-// The second summand of each bracket is the way through the statistics.
-Slope slope_of(const double* s, int64_t normalisation, bool detach, double pixels, double gradient) {
-  const double n = std::max(s[kKept], 1.0), unit = -2 * gradient / pixels;
-  if (normalisation == kNone) return {0, unit, 0, 0, 0};
-  const double estimate = s[kEstimateVariance] + kVarianceFloor;
-  if (normalisation == kShared) {
-    const double through = detach ? 0 : s[kSquaredError] / (estimate * n);
-    return {0, unit / estimate, unit / estimate * through, 0, s[kEstimateMean]};
+// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P the
+// divisor,
+// s² the variance with its floor:
+//   none      squared −2d/P, absolute −sgn(d)/P
+//   target    the same, divided by s² or by s
+//   estimate  squared −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)], absolute −1/(P s)·[sgn(d) + Σ|d|/(s² N)·(φ̂ − mean)]
+//   own       −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps
+// The second summand of each bracket is the way through the statistics; `through` scales it.
+Slope slope_of(const double* s, const Rule& rule, double through, double pixels, double gradient) {
+  const double n = std::max(s[kKept], 1.0), unit = (rule.absolute ? -1 : -2) * gradient / pixels;
+  auto difference = [&](double scale) { return rule.absolute ? Slope{0, 0, scale, 0, 0, 0} : Slope{0, scale, 0, 0, 0, 0}; };
+  if (rule.statistics == kNone) return difference(unit);
+  if (rule.statistics != kOwn) {
+    const bool estimate = rule.statistics == kEstimate;
+    const double variance = spread(s, estimate ? kEstimateVariance : kTargetVariance, rule);
+    const double scale = unit / (rule.absolute ? std::sqrt(variance) : variance);
+    Slope slope = difference(scale);
+    if (estimate) {
+      slope.estimate = scale * through * (rule.absolute ? s[kAbsoluteError] : s[kSquaredError]) / (variance * n);
+      slope.estimate_mean = s[kEstimateMean];
+    }
+    return slope;
   }
-  const double target = s[kTargetVariance] + kVarianceFloor, root = std::sqrt(target * estimate);
-  const double through = detach ? 0 : s[kCovariance] / root - s[kEstimateVariance] / estimate;
-  return {unit / root, 0, -unit / estimate * (1 + through), s[kTargetMean], s[kEstimateMean]};
+  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule);
+  const double root = std::sqrt(target * estimate);
+  const double way = through * (s[kCovariance] / root - s[kEstimateVariance] / estimate);
+  return {unit / root, 0, 0, -unit / estimate * (1 + way), s[kTargetMean], s[kEstimateMean]};
 }
 
 void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
-  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(), "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
+  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(),
+              "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
               target.sizes(), " and ", estimate.sizes());
   TORCH_CHECK(target.is_contiguous() && estimate.is_contiguous() && target.scalar_type() == estimate.scalar_type(),
               "retouch::feature_loss: features must be contiguous and of one type");
@@ -128,16 +175,16 @@ void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
 }
 
 template <typename T>
-void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask, int64_t normalisation,
-                   const retouch::MaskRule& rule, bool kept) {
+void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask,
+                   const Rule& rule, const retouch::MaskRule& outliers, bool kept) {
   const int64_t height = target.size(2), width = target.size(3), n = height * width;
   at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
     retouch::MaskScratch<T> scratch;
     for (int64_t map = begin; map < end; ++map) {
       const T* f = target.data_ptr<T>() + map * n;
       const T* g = estimate.data_ptr<T>() + map * n;
-      uint8_t* m = rule.on ? mask.data_ptr<uint8_t>() + map * n : nullptr;
-      const bool all = !rule.on || retouch::find_outliers(rule.from_target ? f : g, m, height, width, rule, scratch);
+      uint8_t* m = outliers.on ? mask.data_ptr<uint8_t>() + map * n : nullptr;
+      const bool all = !outliers.on || retouch::find_outliers(outliers.from_target ? f : g, m, height, width, outliers, scratch);
       const Sums sums = all ? sums_all(f, g, n) : sums_masked(f, g, m, n);
       const double count = std::max(sums.n, 1.0);
       double* s = statistics.data_ptr<double>() + map * kFields;
@@ -148,32 +195,43 @@ void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Ten
       s[kEstimateMean] = sums.mean_g;
       s[kEstimateVariance] = sums.gg / count;
       s[kCovariance] = sums.fg / count;
-      loss.data_ptr<T>()[map] = static_cast<T>(loss_of(s, normalisation, kept ? count : static_cast<double>(n)));
+      s[kAbsoluteError] = sums.absolute;
+      loss.data_ptr<T>()[map] = static_cast<T>(loss_of(s, rule, kept ? count : static_cast<double>(n)));
     }
   });
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t normalisation, bool masked, bool mask_from_target,
-                                                       double quantile, double margin, int64_t closing, int64_t opening, bool kept) {
+Rule rule_of(int64_t statistics, bool absolute, double floor) {
+  TORCH_CHECK(statistics >= kNone && statistics <= kTarget, "retouch::feature_loss: statistics ", statistics, " are not known");
+  TORCH_CHECK(!(absolute && statistics == kOwn),
+              "retouch::feature_loss: absolute differences of maps by their own statistics are not computed here");
+  TORCH_CHECK(floor >= 0, "retouch::feature_loss: the variance floor is ", floor, "; it is at least 0");
+  return {statistics, absolute, floor};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t statistics_of,
+                                                       bool absolute, double floor, bool masked, bool mask_from_target, double quantile,
+                                                       double margin, int64_t closing, int64_t opening, bool kept) {
   check_maps(target, estimate);
-  TORCH_CHECK(normalisation >= kNone && normalisation <= kSeparate, "retouch::feature_loss: normalisation ", normalisation, " is not known");
-  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1), "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
-  const retouch::MaskRule rule{masked, mask_from_target, quantile, margin, closing, opening};
+  const Rule rule = rule_of(statistics_of, absolute, floor);
+  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1),
+              "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
+  const retouch::MaskRule outliers{masked, mask_from_target, quantile, margin, closing, opening};
   auto loss = at::empty({target.size(0), target.size(1)}, target.options());
   auto statistics = at::empty({target.size(0), target.size(1), kFields}, target.options().dtype(at::kDouble));
   auto mask = at::empty(masked ? target.sizes() : at::IntArrayRef({0}), target.options().dtype(at::kByte));
   if (target.scalar_type() == at::kFloat) {
-    forward_typed<float>(target, estimate, loss, statistics, mask, normalisation, rule, kept);
+    forward_typed<float>(target, estimate, loss, statistics, mask, rule, outliers, kept);
   } else {
     TORCH_CHECK(target.scalar_type() == at::kDouble, "retouch::feature_loss computes in float32 or float64, not ", target.scalar_type());
-    forward_typed<double>(target, estimate, loss, statistics, mask, normalisation, rule, kept);
+    forward_typed<double>(target, estimate, loss, statistics, mask, rule, outliers, kept);
   }
   return {loss, statistics, mask};
 }
 
 template <typename T>
-void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
-                    at::Tensor& result, int64_t normalisation, bool detach, bool kept) {
+void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics,
+                    const at::Tensor& mask, at::Tensor& result, const Rule& rule, double through, bool kept) {
   const int64_t n = target.size(2) * target.size(3);
   const bool masked = mask.numel() > 0;
   at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
@@ -182,7 +240,8 @@ void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const 
       const T* g = estimate.data_ptr<T>() + map * n;
       T* out = result.data_ptr<T>() + map * n;
       const double* s = statistics.data_ptr<double>() + map * kFields;
-      const Slope slope = slope_of(s, normalisation, detach, kept ? std::max(s[kKept], 1.0) : static_cast<double>(n), static_cast<double>(gradient.data_ptr<T>()[map]));
+      const Slope slope = slope_of(s, rule, through, kept ? std::max(s[kKept], 1.0) : static_cast<double>(n),
+                                   static_cast<double>(gradient.data_ptr<T>()[map]));
       // Where all pixels are kept, no mask was written.
       if (masked && s[kKept] != static_cast<double>(n))
         slope_masked(f, g, mask.data_ptr<uint8_t>() + map * n, out, n, slope);
@@ -192,25 +251,26 @@ void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const 
   });
 }
 
-at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics, const at::Tensor& mask,
-                    int64_t normalisation, bool detach, bool kept) {
+at::Tensor backward(const at::Tensor& gradient, const at::Tensor& target, const at::Tensor& estimate, const at::Tensor& statistics,
+                    const at::Tensor& mask, int64_t statistics_of, bool absolute, double floor, double through, bool kept) {
   check_maps(target, estimate);
+  const Rule rule = rule_of(statistics_of, absolute, floor);
   const auto flow = gradient.to(target.scalar_type()).contiguous();
   auto result = at::empty_like(estimate);
   if (target.scalar_type() == at::kFloat)
-    backward_typed<float>(flow, target, estimate, statistics, mask, result, normalisation, detach, kept);
+    backward_typed<float>(flow, target, estimate, statistics, mask, result, rule, through, kept);
   else
-    backward_typed<double>(flow, target, estimate, statistics, mask, result, normalisation, detach, kept);
+    backward_typed<double>(flow, target, estimate, statistics, mask, result, rule, through, kept);
   return result;
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
-  m.def("feature_loss(Tensor target, Tensor estimate, int normalisation, bool masked, bool mask_from_target, float quantile, float margin, "
-        "int closing, int opening, bool kept) -> (Tensor, Tensor, Tensor)");
-  m.def("feature_loss_backward(Tensor gradient, Tensor target, Tensor estimate, Tensor statistics, Tensor mask, int normalisation, bool detach, "
-        "bool kept) -> Tensor");
+  m.def("feature_loss(Tensor target, Tensor estimate, int statistics_of, bool absolute, float floor, bool masked, bool mask_from_target, "
+        "float quantile, float margin, int closing, int opening, bool kept) -> (Tensor, Tensor, Tensor)");
+  m.def("feature_loss_backward(Tensor gradient, Tensor target, Tensor estimate, Tensor statistics, Tensor mask, int statistics_of, "
+        "bool absolute, float floor, float through, bool kept) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(retouch, CPU, m) {

@@ -98,7 +98,7 @@ internal static class TrainCommand
 
         var time = TimeProvider.System;
         using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), Console.Error, time);
-        using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time);
+        using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time, progress.Note);
         if (parsed.GetValue(DryRun))
         {
             var plan = run.Plan(cancellation);
@@ -118,11 +118,11 @@ internal static class TrainCommand
         );
     }
 
-    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time)
+    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note)
     {
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
-        var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line");
+        var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
         options.Validate();
         var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
         return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
@@ -202,7 +202,7 @@ internal static class TrainCommand
         {
             if (!parts.Contains(name))
                 members.Remove(member);
-            else if (members[member] is not JsonObject)
+            else if (members[member] is null)
                 members[member] = new JsonObject();
         }
     }

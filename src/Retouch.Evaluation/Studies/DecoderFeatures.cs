@@ -9,8 +9,8 @@ public static class DecoderFeatures
 {
     /// <summary>
     /// The decoder-feature distance: squared distance of the features' channel vectors, each divided by its own length, averaged over
-    /// pixels, taps and samples. It has the form of LPIPS (Zhang et al. 2018, eq. 1) with all weights 1 and the autoencoder's own decoder
-    /// as the network; its numbers are not LPIPS's.
+    /// pixels, taps and samples. It has the form of LPIPS
+    /// (Zhang et al. 2018, eq. 1) with all weights 1 and the autoencoder's own decoder as the network; its numbers are not LPIPS's.
     /// </summary>
     /// <param name="autoencoder">Whose decoder; all taps are taken.</param>
     /// <param name="a">Latents.</param>
@@ -22,7 +22,15 @@ public static class DecoderFeatures
         using var quiet = Autograd.NoGrad();
         var request = new TapRequest([.. Enumerable.Range(0, autoencoder.Taps.Count)]);
         var (first, second) = (autoencoder.DecodeWithTaps(a, request), autoencoder.DecodeWithTaps(b, request));
-        var settings = new FeatureSettings(Normalisation.ChannelNorm, Detach: false, Mask: null, Kept: false);
+        var settings = new FeatureSettings(
+            Normalisation.ChannelNorm,
+            StatisticsSource.Own,
+            Through: 1,
+            Floor: 0,
+            FeatureDifference.Squared,
+            Mask: null,
+            Kept: false
+        );
         return first
             .Features.Zip(
                 second.Features,

@@ -54,7 +54,8 @@ public sealed record TapStudyResult(int Pictures, IReadOnlyList<TapFacts> Taps, 
 
 /// <summary>
 /// A look at the user's autoencoder, denoiser and pictures before post-training: what the features of each tap are like, and how far the
-/// estimate ẑ0 can be trusted at which noise. Both decide where the latent perceptual loss ([LPL] eq. 2) may look.
+/// estimate ẑ0 can be trusted at which noise. Both
+/// decide where the latent perceptual loss ([LPL] eq. 2) may look.
 /// </summary>
 public static class TapStudy
 {
@@ -160,7 +161,18 @@ public static class TapStudy
         using var scope = TensorScope.Enter();
         var (a, b) = (target.To(DType.Float32), estimate.To(DType.Float32));
         var spread = (a - a.Mean([2L, 3], keepdim: true)).Square().Mean().Item();
-        var settings = new FeatureSettings(Normalisation.Shared, Detach: true, Mask with { Source = MaskSource.Estimate }, Kept: false);
+        var settings = new FeatureSettings(
+            Normalisation.Standardise,
+            StatisticsSource.Estimate,
+            Through: 0,
+            LatentPerceptualRules.DefaultFloor,
+            FeatureDifference.Squared,
+            Mask with
+            {
+                Source = MaskSource.Estimate,
+            },
+            Kept: false
+        );
         return ((a - b).Square().Mean().Item() / spread, FeatureLoss.Compare(a, b, settings).Loss.Mean().Item());
     }
 

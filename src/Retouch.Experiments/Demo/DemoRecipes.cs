@@ -22,7 +22,7 @@ internal sealed record DemoArm(string Key, string Name, string Summary, string O
             "lpl",
             "+ LPL",
             "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth",
-            """{ "perceptual": { "weight": "auto", "autoWarmUp": 50 } }"""
+            """{ "perceptual": { "weight": { "gradientRatio": 0.3, "warmUp": 30 } } }"""
         ),
         new("pixel", "+ pixel loss", "the squared error behind the decoder beside it", """{ "pixel": { "weight": 8 } }"""),
     ];

@@ -34,6 +34,23 @@ public sealed record WeightAverageOptions
     /// <summary>Exponent of <see cref="AverageWarmup.Power"/>, above 0.</summary>
     [Description("Exponent of power, above 0.")]
     public double Power { get; init; } = 2.0 / 3;
+
+    /// <summary>The part of the starting weights that is left in the average after a run; 0 with a warm-up, which leaves none.</summary>
+    /// <param name="steps">Optimiser steps of the run.</param>
+    public double Remainder(long steps) => Warmup == AverageWarmup.None ? Math.Pow(Decay, steps) : 0;
+
+    /// <summary>
+    /// An average that fits a run: it remembers about a tenth of the steps (at most 10,000, at least 10), and starts with diffusers'
+    /// warm-up.
+    /// </summary>
+    /// <param name="steps">Optimiser steps of the run, at least 1.</param>
+    public static WeightAverageOptions Fitting(long steps)
+    {
+        var forgotten = Math.Clamp(10.0 / steps, 1e-4, 0.1);
+        // One significant digit: the decay stands in the name of a folder.
+        var unit = Math.Pow(10, Math.Floor(Math.Log10(forgotten)));
+        return new() { Decay = Math.Round(1 - (Math.Round(forgotten / unit) * unit), 4), Warmup = AverageWarmup.Ratio };
+    }
 }
 
 /// <summary>

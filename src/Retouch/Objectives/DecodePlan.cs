@@ -13,8 +13,10 @@ internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? G
 
 /// <summary>
 /// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The
-/// value of a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder
-/// activations are then freed, and the main graph receives the stored gradient. Values and gradients are those of one big graph.
+/// value of
+/// a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder
+/// activations are
+/// then freed, and the main graph receives the stored gradient. Values and gradients are those of one big graph.
 /// </summary>
 /// <param name="autoencoder">Whose decoder runs.</param>
 /// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
@@ -26,7 +28,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
     {
         using var scope = TensorScope.Enter();
-        var needs = objectives.Select(o => Restrict(o.Need(inputs), inputs, o.Role)).ToArray();
+        var needs = objectives.Select(o => Restrict(Awake(o, inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
         foreach (var source in needs.Select(static n => n.Estimate).Distinct())
         {
@@ -41,6 +43,13 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
 
         return results;
+    }
+
+    /// <summary>Nothing is decoded for an objective before it acts.</summary>
+    private static DecodeNeed Awake(IDecodedObjective objective, ObjectiveInputs inputs)
+    {
+        var need = objective.Need(inputs);
+        return objective.Ramp(inputs.Position.Step) > 0 ? need : need with { Active = new bool[need.Active.Length] };
     }
 
     private static DecodeNeed Restrict(DecodeNeed need, ObjectiveInputs inputs, SampleRole role) =>
@@ -115,9 +124,8 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
     }
 
-    /// <summary>
-    /// The reference's losses against the targets that are decoded already, one entry a member; null for members that do not compare.
-    /// </summary>
+    /// <summary>The reference's losses against the targets that are decoded already, one entry a member; null for members that do not
+    /// compare.</summary>
     private Tensor?[] References(
         ObjectiveInputs inputs,
         Tensor index,

@@ -4,34 +4,48 @@ using Retouch.Torch;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// Compares how strongly the terms pull, where the network's output enters the losses. The gradients of decoded terms are at hand there;
-/// bringing them from the latents to the output crosses only elementwise operators, so this costs next to nothing.
+/// How strongly the terms pull, where the network's output enters the losses. The gradients of decoded terms exist there already; bringing
+/// them from the latents to the output crosses only elementwise operators, so this costs next to nothing.
 /// </summary>
 internal static class GradientNorms
 {
-    /// <summary>Logs each term's gradient norm at the prediction, and each other term's ratio to the diffusion loss.</summary>
-    public static void Watch(HealthLog health, ObjectiveInputs inputs, List<Term> terms, double[] weights)
+    /// <summary>The squared norm of each term's gradient at the prediction, unweighted; null for terms without one, and where nothing is
+    /// recorded.</summary>
+    public static double?[] Squared(ObjectiveInputs inputs, IReadOnlyList<Term> terms)
     {
         var prediction = inputs.Prediction.Value;
+        var result = new double?[terms.Count];
         if (!Autograd.IsEnabled || !prediction.RequiresGrad)
-            return;
+            return result;
         using var scope = TensorScope.Enter();
-        Tensor? latent = null;
+        List<(int Term, Tensor Square)> squares = [];
         for (var k = 0; k < terms.Count; k++)
         {
-            var name = terms[k].Objective.Name;
-            if (AtPrediction(terms[k], prediction) is not { } gradient)
-                continue;
-            var norm = weights[k] * gradient.To(DType.Float64).Square().Sum().Sqrt();
-            health.Ratio($"{name}/gradient_norm", norm, Ops.OnesLike(norm));
-            // Without a diffusion loss the preference on the same errors takes its place.
-            if (latent is null && terms[k].Objective is LatentObjective or LatentPreferenceObjective)
-                latent = norm;
-            else if (latent is not null)
-                health.Ratio($"{name}/gradient_ratio", norm, latent);
+            if (AtPrediction(terms[k], prediction) is { } gradient)
+                squares.Add((k, gradient.To(DType.Float64).Square().Sum()));
         }
 
-        health.Flush();
+        if (squares.Count == 0)
+            return result;
+        var values = Ops.Stack([.. squares.Select(static s => s.Square)]).ToArray<double>();
+        for (var k = 0; k < values.Length; k++)
+            result[squares[k].Term] = values[k];
+        return result;
+    }
+
+    /// <summary>
+    /// The term that others are compared with: the diffusion loss, or, without one, the preference on the same errors; −1 where there is
+    /// neither.
+    /// </summary>
+    public static int Anchor(IReadOnlyList<IObjective> objectives)
+    {
+        for (var k = 0; k < objectives.Count; k++)
+        {
+            if (objectives[k] is LatentObjective or LatentPreferenceObjective)
+                return k;
+        }
+
+        return -1;
     }
 
     private static Tensor? AtPrediction(Term term, Tensor prediction)

@@ -2,25 +2,65 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives;
 
-/// <summary>
-/// Collects numbers about a step. A ratio's numerator and denominator are added up over micro-batches before they are divided, so that
-/// the figures do not depend on how the batch was cut.
-/// </summary>
+/// <summary>What a figure makes of its sums.</summary>
+public enum HealthKind
+{
+    /// <summary>The sum itself.</summary>
+    Total,
+
+    /// <summary>Sum over count.</summary>
+    Ratio,
+
+    /// <summary>The root of the sum, over the count.</summary>
+    Norm,
+
+    /// <summary>The root of sum over count.</summary>
+    NormRatio,
+}
+
+/// <summary>A figure as the sums that it is made of, so that parts of a batch add up to exactly what the whole would give.</summary>
+/// <param name="Kind">What is made of the sums.</param>
+/// <param name="Sum">Numerator.</param>
+/// <param name="Count">Denominator; not used by <see cref="HealthKind.Total"/>.</param>
+public readonly record struct HealthFigure(HealthKind Kind, double Sum, double Count)
+{
+    /// <summary>The figure; NaN where its denominator is 0, since then nothing was seen.</summary>
+    public double Value =>
+        Kind switch
+        {
+            HealthKind.Total => Sum,
+            HealthKind.Ratio => Count == 0 ? double.NaN : Sum / Count,
+            HealthKind.Norm => Count == 0 ? double.NaN : Math.Sqrt(Sum) / Count,
+            _ => Count == 0 ? double.NaN : Math.Sqrt(Sum / Count),
+        };
+
+    /// <summary>Whether anything was seen of it.</summary>
+    public bool IsKnown => Kind == HealthKind.Total || Count != 0;
+
+    /// <summary>This and another part of the same figure.</summary>
+    public HealthFigure Plus(HealthFigure other) => this with { Sum = Sum + other.Sum, Count = Count + other.Count };
+}
+
+/// <summary>Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the
+/// optimiser.</summary>
 public sealed class HealthLog
 {
-    private readonly List<(string Name, Tensor Sum, Tensor? Count)> _pending = [];
-    private readonly Dictionary<string, (double Sum, double? Count)> _sums = [];
+    private readonly List<(string Name, HealthKind Kind, Tensor Sum, Tensor? Count)> _pending = [];
+    private readonly SortedDictionary<string, HealthFigure> _sums = new(StringComparer.Ordinal);
 
-    /// <summary>
-    /// Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one transfer.
-    /// </summary>
-    public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, sum, count));
+    /// <summary>Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one
+    /// transfer.</summary>
+    public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, HealthKind.Ratio, sum, count));
 
     /// <summary>Adds to a ratio.</summary>
-    public void Ratio(string name, double sum, double count) => Accumulate(name, sum, count);
+    public void Ratio(string name, double sum, double count) => Add(name, new(HealthKind.Ratio, sum, count));
 
     /// <summary>Adds to a total.</summary>
-    public void Total(string name, Tensor sum) => _pending.Add((name, sum, null));
+    public void Total(string name, Tensor sum) => _pending.Add((name, HealthKind.Total, sum, null));
+
+    /// <summary>Adds to a figure.</summary>
+    public void Add(string name, HealthFigure figure) =>
+        _sums[name] = _sums.TryGetValue(name, out var before) ? before.Plus(figure) : figure;
 
     /// <summary>Reads what was added as tensors; to be called before their scope ends.</summary>
     public void Flush()
@@ -30,7 +70,7 @@ public sealed class HealthLog
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var scalars = new List<Tensor>(2 * _pending.Count);
-        foreach (var (_, sum, count) in _pending)
+        foreach (var (_, _, sum, count) in _pending)
         {
             scalars.Add(sum.Detach().To(DType.Float64));
             if (count is not null)
@@ -39,30 +79,19 @@ public sealed class HealthLog
 
         var values = Ops.Stack(scalars.ToArray()).ToArray<double>();
         var next = 0;
-        foreach (var (name, _, count) in _pending)
-            Accumulate(name, values[next++], count is null ? null : values[next++]);
+        foreach (var (name, kind, _, count) in _pending)
+        {
+            var sum = values[next++];
+            Add(name, new(kind, sum, count is null ? 0 : values[next++]));
+        }
+
         _pending.Clear();
     }
 
-    /// <summary>The totals, and the ratios whose denominator is not zero.</summary>
-    public IReadOnlyDictionary<string, double> Read()
+    /// <summary>All figures, by name.</summary>
+    public IReadOnlyDictionary<string, HealthFigure> Read()
     {
         Flush();
-        var result = new SortedDictionary<string, double>(StringComparer.Ordinal);
-        foreach (var (name, (sum, count)) in _sums)
-        {
-            if (count is null)
-                result[name] = sum;
-            else if (count != 0)
-                result[name] = sum / count.Value;
-        }
-
-        return result;
-    }
-
-    private void Accumulate(string name, double sum, double? count)
-    {
-        var (oldSum, oldCount) = _sums.GetValueOrDefault(name);
-        _sums[name] = (oldSum + sum, count is null ? null : (oldCount ?? 0) + count);
+        return _sums;
     }
 }

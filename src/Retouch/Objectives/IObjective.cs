@@ -28,6 +28,10 @@ public interface IObjective
 
     /// <summary>How the term is weighted.</summary>
     TermWeight Weight { get; }
+
+    /// <summary>The part of the weight that acts at a step, in [0, 1]; at 0 the term is not computed.</summary>
+    /// <param name="step">Optimiser steps done before it.</param>
+    double Ramp(long step) => 1;
 }
 
 /// <summary>An objective on latents: no decoder is run for it.</summary>
@@ -54,22 +58,25 @@ public interface IDecodedObjective : IObjective
     /// <summary>The loss of each sample of a micro-batch: [samples], differentiable in <see cref="DecodedSamples.Estimate"/>.</summary>
     Tensor PerSample(DecodedSamples decoded, HealthLog health);
 
-    /// <summary>By what the sum over the active samples is divided.</summary>
-    /// <param name="batch">Samples of the batch that the term is about.</param>
-    /// <param name="active">Those that were decoded.</param>
-    double Divisor(int batch, int active);
+    /// <summary>By what the sum over the active samples is divided; 0 where none is active.</summary>
+    /// <param name="inputs">The step.</param>
+    /// <param name="role">Which samples the sum is over; of pairs, each counts once.</param>
+    /// <param name="active">How many of them (of pairs: how many pairs) were decoded.</param>
+    double Divisor(ObjectiveInputs inputs, SampleRole role, int active);
 
-    /// <summary>
-    /// From the samples' losses to that of the batch: a scalar in their graph. Here their sum over <see cref="Divisor"/>.
-    /// </summary>
+    /// <summary>From the samples' losses to that of the batch: a scalar in their graph. Here their sum over <see
+    /// cref="Divisor"/>.</summary>
     /// <param name="inputs">The step.</param>
     /// <param name="losses">Of all samples of the batch.</param>
     /// <param name="health">Takes figures that are worth logging.</param>
     Tensor Reduce(ObjectiveInputs inputs, SampleLosses losses, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(losses);
-        return losses.Values.Sum() / Math.Max(Divisor(losses.Samples, losses.ActiveCount), 1);
+        return losses.Values.Sum() / AtLeast(Divisor(inputs, Role, losses.ActiveCount));
     }
+
+    /// <summary>A divisor that is not 0: without active samples the sum is 0 already.</summary>
+    internal static double AtLeast(double divisor) => divisor > 0 ? divisor : 1;
 }
 
 /// <summary>What an objective needs decoded.</summary>
@@ -80,9 +87,8 @@ public interface IDecodedObjective : IObjective
 /// <param name="Rgb">Whether the image of both is wanted.</param>
 public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSource? Target, IReadOnlyList<int> Taps, bool Rgb)
 {
-    /// <summary>
-    /// Whether the losses of the reference are wanted too: its own latents of the same source, against the same decoded target.
-    /// </summary>
+    /// <summary>Whether the losses of the reference are wanted too: its own latents of the same source, against the same decoded
+    /// target.</summary>
     public bool Reference { get; init; }
 }
 

@@ -12,5 +12,10 @@ public sealed record LossTerm(string Name, double Raw, double Weighted, double S
 /// <summary>What a step minimises, and what is worth logging about it.</summary>
 /// <param name="Total">The scalar to differentiate.</param>
 /// <param name="Terms">Its terms, in the order of the set.</param>
-/// <param name="Health">Numbers that show whether training is healthy, by name (<c>lpl/masked/tap0</c>).</param>
-public sealed record LossTerms(Tensor Total, IReadOnlyList<LossTerm> Terms, IReadOnlyDictionary<string, double> Health);
+/// <param name="Figures">Numbers that show whether training is healthy, by name (<c>lpl/masked/tap0</c>), as sums.</param>
+public sealed record LossTerms(Tensor Total, IReadOnlyList<LossTerm> Terms, IReadOnlyDictionary<string, HealthFigure> Figures)
+{
+    /// <summary>The figures of which something was seen, as numbers.</summary>
+    public IReadOnlyDictionary<string, double> Health { get; } =
+        Figures.Where(static f => f.Value.IsKnown).ToDictionary(static f => f.Key, static f => f.Value.Value, StringComparer.Ordinal);
+}

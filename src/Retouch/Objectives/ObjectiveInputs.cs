@@ -24,12 +24,17 @@ public sealed record ObjectiveInputs(
     /// <summary>How the batch is made of pairs; null where all samples are single ones.</summary>
     public PairedSamples? Pairs { get; init; }
 
+    /// <summary>Which micro-batch of which step this is.</summary>
+    public StepPosition Position { get; init; } = new(0, 0, 1);
+
+    /// <summary>The noise levels of all micro-batches of the step, this one's among them; null where there is only one.</summary>
+    public IReadOnlyList<NoiseLevel>? StepLevels { get; init; }
+
     /// <summary>Samples of the batch.</summary>
     public int Batch => checked((int)Noisy.Value.Shape[0]);
 
-    /// <summary>
-    /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent with the noise that the network sees in it, in the graph of the prediction.
-    /// </summary>
+    /// <summary>a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent with the noise that the network sees in it, in the graph of the
+    /// prediction.</summary>
     // Kept while its scope lives, so that all objectives of an evaluation share it.
     public Tensor Remix => _remix is { IsDisposed: false } ? _remix : _remix = Formulation.Remix(Noisy, Estimate);
 
@@ -50,6 +55,9 @@ public sealed record ObjectiveInputs(
         role == SampleRole.Paired
             ? sample < 2 * (Pairs?.Count ?? 0)
             : Pairs is not { Count: var pairs } || sample < pairs || sample >= 2 * pairs;
+
+    /// <summary>By how many a mean over all samples of a role divides: a pair counts once.</summary>
+    public int DivisorOf(SampleRole role) => role == SampleRole.Paired ? Pairs?.Count ?? 0 : CountOf(role);
 
     /// <summary>How many samples a term of this role is about.</summary>
     public int CountOf(SampleRole role) => role == SampleRole.Paired ? 2 * (Pairs?.Count ?? 0) : Batch - (Pairs?.Count ?? 0);
@@ -76,4 +84,14 @@ public sealed record ObjectiveInputs(
             DecodeSource.Remix => Remix,
             _ => throw new ArgumentOutOfRangeException(nameof(source), source, "Unknown source."),
         };
+}
+
+/// <summary>Where in a run a batch is evaluated.</summary>
+/// <param name="Step">Optimiser steps done before this one.</param>
+/// <param name="Micro">Which micro-batch of the step, from 0.</param>
+/// <param name="Of">How many micro-batches the step accumulates, at least 1.</param>
+public readonly record struct StepPosition(long Step, int Micro, int Of)
+{
+    /// <summary>Whether the optimiser steps after this batch.</summary>
+    public bool IsLast => Micro == Of - 1;
 }

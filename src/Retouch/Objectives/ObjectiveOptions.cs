@@ -100,17 +100,20 @@ public sealed record ObjectiveOptions
         problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
         problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "does nothing while no objective decodes");
         problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");
-        double[] shares = [.. Automatic().Select(static a => a.Share)];
-        problems.When(shares.Sum() >= 1, "autoShare", "the shares of all terms with weight \"auto\" must add up to less than 1");
-        var anchored =
-            DiffusionWeight > 0
-            || Preference is not null
-            || Perceptual is { Weight.Fixed: not null }
-            || Pixel is { Weight.Fixed: not null };
+        TermWeight[] weights = [.. Weights()];
+        problems.When(weights.Sum(static w => w.Share ?? 0) >= 1, "weight", "the shares of all terms must add up to less than 1");
         problems.When(
-            shares.Length > 0 && !anchored,
+            weights.Any(static w => w.Share is not null) && DiffusionWeight == 0 && weights.All(static w => w.Fixed is null),
             "latentWeight",
-            "a weight \"auto\" needs a term of fixed weight to be scaled against"
+            "a weight that is a share needs a term of fixed weight to be scaled against"
+        );
+        problems.When(
+            weights.Any(static w => w.GradientRatio is not null)
+                && DiffusionWeight == 0
+                && Preference is not { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
+            "latentWeight",
+            "a weight that is a gradient ratio is measured by the diffusion loss (or a preference on the network's output); "
+                + "give that a weight, or the term a number"
         );
         return
         [
@@ -121,12 +124,18 @@ public sealed record ObjectiveOptions
         ];
     }
 
-    /// <summary>The terms that are scaled to a share.</summary>
-    internal IEnumerable<(string Name, double Share, int WarmUp)> Automatic()
+    /// <summary>The weights of all terms but the diffusion loss.</summary>
+    private IEnumerable<TermWeight> Weights()
     {
-        if (Perceptual is { Weight.Fixed: null } lpl)
-            yield return ("lpl", lpl.AutoShare ?? AutoWeight.DefaultShare, lpl.AutoWarmUp ?? AutoWeight.DefaultWarmUp);
-        if (Pixel is { Weight.Fixed: null } pixel)
-            yield return ("pixel", pixel.AutoShare ?? AutoWeight.DefaultShare, pixel.AutoWarmUp ?? AutoWeight.DefaultWarmUp);
+        if (Perceptual is { } lpl)
+            yield return lpl.Weight;
+        if (Pixel is { } pixel)
+            yield return pixel.Weight;
+        if (Preference is { } preference)
+        {
+            yield return preference.Weight;
+            if (preference.PixelWeight is { } second)
+                yield return second;
+        }
     }
 }

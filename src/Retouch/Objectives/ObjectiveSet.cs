@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Diffusion;
@@ -13,17 +14,28 @@ public sealed class ObjectiveSet
 {
     private readonly IReadOnlyList<ILatentObjective> _latent;
     private readonly IReadOnlyList<IDecodedObjective> _decoded;
+    private readonly IReadOnlyList<IObjective> _all;
     private readonly DecodePlan? _plan;
-    private readonly SortedDictionary<string, AutoWeight> _automatic = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, MeasuredWeight> _measured = new(StringComparer.Ordinal);
+    private readonly WeightWatch _watch = new();
+    private readonly List<string> _notes = [];
     private readonly Func<double, double> _average;
+    private readonly int _anchor;
 
     /// <param name="options">What is minimised.</param>
     /// <param name="autoencoder">Whose decoder is used; may be null when no objective decodes.</param>
-    /// <param name="average">Averages a number over the processes of a distributed run, so that all scale a term alike; null for a single
+    /// <param name="average">Averages a number over the processes of a distributed run, so that all weight a term alike; null for a single
     /// process.</param>
     /// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
+    /// <param name="resolution">Training size over the model's own, which thresholds and windows of features follow.</param>
     /// <exception cref="UsageException">The options do not fit each other or the decoder; the message lists all problems.</exception>
-    public ObjectiveSet(ObjectiveOptions options, IAutoencoder? autoencoder, Func<double, double>? average = null, PhaseClock? clock = null)
+    public ObjectiveSet(
+        ObjectiveOptions options,
+        IAutoencoder? autoencoder,
+        Func<double, double>? average = null,
+        PhaseClock? clock = null,
+        double resolution = 1
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         var problems = options.Validate("objectives");
@@ -39,7 +51,7 @@ public sealed class ObjectiveSet
                 : [];
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
-            decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!));
+            decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!, resolution: resolution));
         if (options.Pixel is { Space: PixelSpace.Pixel } pixel)
             decoded.Add(new PixelObjective(pixel));
         else if (options.Pixel is { } control)
@@ -51,31 +63,39 @@ public sealed class ObjectiveSet
             if (preference.Space is PreferenceSpace.Pixel or PreferenceSpace.Both)
                 decoded.Add(DecodedPreferenceObjective.Pixels(preference));
             else if (preference.Space == PreferenceSpace.Features)
-                decoded.Add(DecodedPreferenceObjective.Features(preference, autoencoder!));
+                decoded.Add(DecodedPreferenceObjective.Features(preference, autoencoder!, resolution));
         }
 
-        (_latent, _decoded) = (latent, decoded);
+        (_latent, _decoded, _all) = (latent, decoded, [.. latent, .. decoded]);
         _plan = decoded.Count > 0 ? new DecodePlan(autoencoder!, options.DecodeBatch ?? 0, options.CheckpointDecoder, clock) : null;
-        var automatic = options.Automatic().ToArray();
-        foreach (var (name, share, warmUp) in automatic)
-            _automatic[name] = new AutoWeight(share, automatic.Sum(static a => a.Share), warmUp);
+        var shares = _all.Sum(static o => o.Weight.Share ?? 0);
+        foreach (var objective in _all.Where(static o => o.Weight.Fixed is null))
+            _measured[objective.Name] = MeasuredWeight.Of(objective.Weight, shares);
+        _anchor = GradientNorms.Anchor(_all);
         _average = average ?? (static x => x);
     }
 
-    /// <summary>
-    /// The memory of the weights that are scaled to a share, by term: to be saved with a checkpoint and set again on resume.
-    /// </summary>
+    /// <summary>The memory of the weights that are measured, by term: to be saved with a checkpoint and set again on resume.</summary>
     public IReadOnlyDictionary<string, AutoWeightState> State
     {
-        get => _automatic.ToDictionary(static p => p.Key, static p => p.Value.State);
+        get => _measured.ToDictionary(static p => p.Key, static p => p.Value.State);
         set
         {
             ArgumentNullException.ThrowIfNull(value);
-            foreach (var (name, weight) in _automatic)
+            foreach (var (name, weight) in _measured)
                 weight.State = value.TryGetValue(name, out var state)
                     ? state
                     : throw new InputException($"The saved state has no weight of the term '{name}'.");
         }
+    }
+
+    /// <summary>What a person should know of the weights since this was last asked: one that was frozen, one that drowns the diffusion
+    /// loss.</summary>
+    public IReadOnlyList<string> TakeNotes()
+    {
+        string[] notes = [.. _notes];
+        _notes.Clear();
+        return notes;
     }
 
     /// <summary>Evaluates all objectives on one batch. The total belongs to the scope that is open now.</summary>
@@ -97,14 +117,12 @@ public sealed class ObjectiveSet
         }
 
         var raw = Ops.Stack(terms.Select(static t => t.Raw.Detach().To(DType.Float64)).ToArray()).ToArray<double>();
-        var weights = Weigh(terms, raw);
+        var weights = Array.ConvertAll([.. _all], o => (o.Weight.Fixed ?? _measured[o.Name].Value) * o.Ramp(inputs.Position.Step));
         var total = weights[0] * terms[0].Raw;
         for (var k = 1; k < terms.Count; k++)
             total += weights[k] * terms[k].Raw;
         PairHealth.Watch(health, inputs);
-        GradientNorms.Watch(health, inputs, terms, weights);
-        foreach (var (name, weight) in _automatic)
-            health.Ratio($"{name}/weight", weight.Value, 1);
+        Weigh(inputs, terms, raw, weights, health);
         var sum = terms.Select((_, k) => weights[k] * raw[k]).Sum();
         return new LossTerms(
             scope.Keep(total),
@@ -117,20 +135,69 @@ public sealed class ObjectiveSet
         );
     }
 
-    private double[] Weigh(List<Term> terms, double[] raw)
+    /// <summary>Logs how strongly terms pull and lets weights that are measured take note of it.</summary>
+    private void Weigh(ObjectiveInputs inputs, List<Term> terms, double[] raw, double[] weights, HealthLog health)
     {
-        if (_automatic.Count > 0)
+        var squared = GradientNorms.Squared(inputs, terms);
+        var recorded = Array.Exists(squared, static s => s is not null);
+        double? anchor = _anchor >= 0 && squared[_anchor] is { } latent ? latent * weights[_anchor] * weights[_anchor] : null;
+        // Where all weights are frozen no other process is asked: all froze at the same step.
+        var open = recorded && _measured.Values.Any(static w => !w.IsFrozen);
+        var others = open ? _average(_all.Select((o, k) => (o.Weight.Fixed ?? 0) * raw[k]).Sum()) : 0;
+        var pull = open ? _average(anchor ?? 0) : 0;
+        var sum = weights.Select((w, k) => w * raw[k]).Sum();
+        for (var k = 0; k < terms.Count; k++)
         {
-            var others = _average(terms.Select((t, k) => (t.Objective.Weight.Fixed ?? 0) * raw[k]).Sum());
-            for (var k = 0; k < terms.Count; k++)
+            var name = terms[k].Objective.Name;
+            double? weighted = squared[k] * weights[k] * weights[k];
+            if (weighted is { } norm)
             {
-                // A frozen weight asks no other process: all froze at the same evaluation.
-                if (_automatic.TryGetValue(terms[k].Objective.Name, out var weight) && !weight.IsFrozen)
-                    weight.Observe(_average(raw[k]), others);
+                health.Add($"{name}/gradient_norm", new(HealthKind.Norm, norm, 1));
+                if (k != _anchor && anchor is { } reference)
+                    health.Add($"{name}/gradient_ratio", new(HealthKind.NormRatio, norm, reference));
+            }
+            else if (recorded && k != _anchor && anchor is { } reference)
+            {
+                // No sample of this micro-batch is under the gate: in the whole step's ratio it counts with a gradient of 0.
+                health.Add($"{name}/gradient_norm", new(HealthKind.Norm, 0, 1));
+                health.Add($"{name}/gradient_ratio", new(HealthKind.NormRatio, 0, reference));
+            }
+
+            if (_measured.TryGetValue(name, out var weight))
+            {
+                if (open && !weight.IsFrozen)
+                    weight.Observe(_average(weight.OfGradients ? squared[k] ?? 0 : raw[k]), weight.OfGradients ? pull : others);
+                health.Ratio($"{name}/weight", weights[k], 1);
+            }
+            else if (k != _anchor && recorded)
+            {
+                _watch.Observe(name, weighted, anchor, weights[k] * raw[k], sum);
             }
         }
 
-        return [.. terms.Select(t => t.Objective.Weight.Fixed ?? _automatic[t.Objective.Name].Value)];
+        if (recorded && inputs.Position.IsLast)
+            Commit();
+    }
+
+    private void Commit()
+    {
+        foreach (var (name, weight) in _measured)
+        {
+            if (weight.Commit())
+                _notes.Add(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"the weight of {name} is {weight.Value:G4} from now on ({_all.First(o => o.Name == name).Weight})"
+                    )
+                );
+        }
+
+        _notes.AddRange(
+            _watch.Commit(
+                _all.Where((o, k) => k != _anchor && o.Weight.Fixed is not null)
+                    .ToDictionary(static o => o.Name, static o => o.Weight.Fixed!.Value)
+            )
+        );
     }
 }
 

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 
 namespace Retouch.Objectives;
@@ -56,7 +57,11 @@ public sealed class PixelObjective : IDecodedObjective
     }
 
     /// <inheritdoc/>
-    public double Divisor(int batch, int active) => batch;
+    public double Divisor(ObjectiveInputs inputs, SampleRole role, int active)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        return inputs.DivisorOf(role);
+    }
 
     /// <inheritdoc/>
     public Tensor PerSample(DecodedSamples decoded, HealthLog health)
@@ -79,10 +84,8 @@ public sealed class PixelObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 }
 
-/// <summary>
-/// The control of the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> sends through the decoder, measured
-/// before it.
-/// </summary>
+/// <summary>The control of the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> sends through the decoder,
+/// measured before it.</summary>
 /// <param name="weight">λ.</param>
 public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjective
 {

@@ -32,23 +32,14 @@ public enum PixelSpace
     Latent,
 }
 
-/// <summary>
-/// Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would do
-/// nothing.
-/// </summary>
+/// <summary>Options of the pixel-space loss. A member that is null takes the default named in its comment; it must be null where it would
+/// do nothing.</summary>
 public sealed record PixelOptions
 {
-    /// <summary>λ: 2 ([PIX]'s for its U-Net; 8 for DiT), or <c>auto</c>.</summary>
-    [Description("λ: 2 ([PIX]'s for its U-Net; 8 for DiT), or auto.")]
-    public TermWeight Weight { get; init; } = 2;
-
-    /// <summary>With weight <c>auto</c>: the wanted share of the total, in (0, 1). Default 0.2.</summary>
-    [Description("With weight auto: the wanted share of the total, in (0, 1). Default 0.2.")]
-    public double? AutoShare { get; init; }
-
-    /// <summary>With weight <c>auto</c>: evaluations until the weight is frozen. Default 200.</summary>
-    [Description("With weight auto: evaluations until the weight is frozen. Default 200.")]
-    public int? AutoWarmUp { get; init; }
+    /// <summary>λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio
+    /// 0.3.</summary>
+    [Description("λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.")]
+    public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio);
 
     /// <summary>Where the difference is taken.</summary>
     [Description("Where the difference is taken.")]
@@ -67,7 +58,7 @@ public sealed record PixelOptions
     public IReadOnlyList<string> Validate(string path)
     {
         var problems = new Problems(path);
-        WeightRules.Check(problems, Weight, AutoShare, AutoWarmUp);
+        Weight.Check(problems, "weight");
         problems.When(Space == PixelSpace.Latent && Estimate is not null, "estimate", "does nothing in latent space");
         problems.When(Space == PixelSpace.Latent && Target is not null, "target", "does nothing in latent space");
         return problems.List;

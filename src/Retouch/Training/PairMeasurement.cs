@@ -80,7 +80,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
             Height = size,
             ShrinkOnLoad = false,
         };
-        var sums = new Dictionary<string, double>(StringComparer.Ordinal);
+        var sums = new Dictionary<string, HealthFigure>(StringComparer.Ordinal);
         for (var draw = 0; draw < draws; draw++)
         {
             var loader = new SampleLoader(pairs, plan, framing, new Quarantine(pairs.Count, 0));
@@ -91,19 +91,20 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
                 using var quiet = Autograd.NoGrad();
                 var batch = batches.Next(cancellation);
                 foreach (var (name, value) in task.Evaluate(batch, new StepSeeds(seed, draw, k, 0)).Health)
-                    sums[name] = sums.GetValueOrDefault(name) + (value * batch.Pairs / ((double)pairs.Count * draws));
+                    sums[name] = sums.TryGetValue(name, out var seen) ? seen.Plus(value) : value;
             }
         }
 
+        double Figure(string name) => sums[name].Value;
         PairFigures Of(string n) =>
             new(
-                sums[$"{n}/accuracy"],
-                sums[$"{n}/winner"],
-                sums[$"{n}/loser"],
-                sums[$"{n}/reference_winner"],
-                sums[$"{n}/reference_loser"]
+                Figure($"{n}/accuracy"),
+                Figure($"{n}/winner"),
+                Figure($"{n}/loser"),
+                Figure($"{n}/reference_winner"),
+                Figure($"{n}/reference_loser")
             );
-        return new PairMeasurement(pairs.Count, draws, Of("preference_latent"), Of("preference_pixel"), sums["preference/drift"]);
+        return new PairMeasurement(pairs.Count, draws, Of("preference_latent"), Of("preference_pixel"), Figure("preference/drift"));
     }
 
     /// <summary>Prints the figures for people.</summary>

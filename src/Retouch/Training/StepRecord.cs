@@ -1,3 +1,4 @@
+using Retouch.Objectives;
 using Retouch.Training.Tasks;
 using Retouch.Training.Telemetry;
 
@@ -8,7 +9,7 @@ namespace Retouch.Training;
 internal sealed class StepRecord(int micros)
 {
     private readonly Dictionary<string, (double Raw, double Weighted)> _terms = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, double> _health = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HealthFigure> _health = new(StringComparer.Ordinal);
     private List<KeyValuePair<string, double>>? _values;
 
     /// <summary>Everything by its name in the log; figures of the whole step may be added once all micro-batches are in.</summary>
@@ -33,7 +34,7 @@ internal sealed class StepRecord(int micros)
         }
 
         foreach (var (name, value) in loss.Health)
-            _health[name] = _health.GetValueOrDefault(name) + (value / micros);
+            _health[name] = _health.TryGetValue(name, out var before) ? before.Plus(value) : value;
     }
 
     private double Share(double weighted) => Loss == 0 ? 0 : weighted / Loss;
@@ -48,7 +49,7 @@ internal sealed class StepRecord(int micros)
             values.Add(new($"loss/{name}/share", Share(weighted)));
         }
 
-        values.AddRange(_health);
+        values.AddRange(_health.Where(static h => h.Value.IsKnown).Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)));
         return values;
     }
 }

@@ -202,6 +202,10 @@ public sealed class TrainingRun : IDisposable
                 $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
                     + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
             );
+        foreach (var remark in _options.Remarks())
+            progress.Note(remark);
+        if (_task is DenoiserTask { Pipeline: var pipeline } && DenoiserRules.Scaling(pipeline, _options) is { } scaled)
+            progress.Note(scaled);
         if (_task is DenoiserTask { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);

@@ -16,7 +16,11 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var options = new ObjectiveOptions { Perceptual = new(), Pixel = new() };
+        var options = new ObjectiveOptions
+        {
+            Perceptual = new() { Weight = 3 },
+            Pixel = new() { Weight = 2 },
+        };
         var (total, gradient) = new Step(Times, outliers: true).Differentiate(new ObjectiveSet(options, decoder));
         decoder.Calls.Clear();
         var (cutTotal, cutGradient) = new Step(Times, outliers: true).Differentiate(
@@ -56,7 +60,7 @@ public sealed class DecodePlanTests
         using var decoder = new ScriptedDecoder();
         var step = new Step(Times);
         var inputs = step.Inputs();
-        new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(inputs);
+        new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(inputs);
         Assert.Equal([3L, 3L], decoder.Calls.Select(static c => c.Samples));
         Assert.Equal([false, true], decoder.Calls.Select(static c => c.Recorded));
         double[] First(Tensor x) => x.Detach().Reshape([5L, -1]).Select(1, 0).ToArray<double>();
@@ -72,7 +76,13 @@ public sealed class DecodePlanTests
         var step = new Step([0.9, 0.99]);
         foreach (var reduction in Enum.GetValues<SampleReduction>())
         {
-            var set = new ObjectiveSet(new() { Perceptual = new() { SampleReduction = reduction } }, decoder);
+            var set = new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new() { Weight = 3, SampleReduction = reduction },
+                },
+                decoder
+            );
             var terms = set.Evaluate(step.Inputs());
             Assert.Empty(decoder.Calls);
             Assert.Equal(0, terms.Terms[1].Raw);
@@ -86,7 +96,13 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        new ObjectiveSet(new() { Perceptual = new() { Taps = [0, 1] } }, decoder).Evaluate(new Step(Times).Inputs());
+        new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Weight = 3, Taps = [0, 1] },
+            },
+            decoder
+        ).Evaluate(new Step(Times).Inputs());
         Assert.Equal([2, 2, 0, 0, 0], decoder.Stages);
     }
 
@@ -95,7 +111,7 @@ public sealed class DecodePlanTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(new Step(Times).Inputs());
+        new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(new Step(Times).Inputs());
         Assert.Equal([2, 2, 2, 0, 0], decoder.Stages);
     }
 
@@ -106,8 +122,13 @@ public sealed class DecodePlanTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Gate = GateKind.None },
-            Pixel = new() { Estimate = PixelEstimate.X0, Target = PixelTarget.Decoding },
+            Perceptual = new() { Weight = 3, Gate = GateKind.None },
+            Pixel = new()
+            {
+                Weight = 2,
+                Estimate = PixelEstimate.X0,
+                Target = PixelTarget.Decoding,
+            },
         };
         var together = new Step(Times);
         var (total, gradient) = together.Differentiate(new ObjectiveSet(options, decoder));
@@ -130,8 +151,8 @@ public sealed class DecodePlanTests
         new ObjectiveSet(
             new()
             {
-                Perceptual = new(),
-                Pixel = new() { Estimate = PixelEstimate.X0 },
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
             },
             decoder
         ).Evaluate(new Step(Times, images: true).Inputs());

@@ -10,22 +10,21 @@ public sealed class FeatureLossTests
         Height = 24,
         Width = 22;
 
-    public static TheoryData<string, bool, bool, bool, bool, bool> Cases()
+    public static TheoryData<StatisticsSource?, bool, double, FeatureDifference, bool, bool, bool> Cases()
     {
-        var cases = new TheoryData<string, bool, bool, bool, bool, bool>();
-        foreach (var normalisation in new[] { Normalisation.Shared, Normalisation.Separate, Normalisation.None })
+        var cases = new TheoryData<StatisticsSource?, bool, double, FeatureDifference, bool, bool, bool>();
+        foreach (
+            var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null }
+        )
         {
             foreach (var bits in Enumerable.Range(0, 32))
             {
-                var (masked, detach, kept, outliers, fused) = (
-                    (bits & 1) != 0,
-                    (bits & 2) != 0,
-                    (bits & 4) != 0,
-                    (bits & 8) != 0,
-                    (bits & 16) != 0
-                );
-                if (!(detach && normalisation == Normalisation.None))
-                    cases.Add(normalisation.ToString(), masked, detach, kept, outliers, fused);
+                var (masked, kept, outliers, fused) = ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0);
+                var difference = (bits & 16) != 0 ? FeatureDifference.Absolute : FeatureDifference.Squared;
+                if (fused && statistics == StatisticsSource.Own && difference == FeatureDifference.Absolute)
+                    continue;
+                foreach (var through in statistics is StatisticsSource.Estimate or StatisticsSource.Own ? new[] { 0, 0.3, 1 } : [1])
+                    cases.Add(statistics, masked, through, difference, kept, outliers, fused);
             }
         }
 
@@ -35,16 +34,17 @@ public sealed class FeatureLossTests
     [Theory]
     [MemberData(nameof(Cases))]
     public void Values_and_gradients_are_those_of_the_formula(
-        string normalisation,
+        StatisticsSource? statistics,
         bool masked,
-        bool detach,
+        double through,
+        FeatureDifference difference,
         bool kept,
         bool outliers,
         bool fused
     )
     {
         using var scope = TensorScope.Enter();
-        var settings = Settings(normalisation, masked, detach, kept);
+        var settings = Settings(statistics, masked, kept, through) with { Difference = difference };
         var (target, estimate) = Maps(outliers);
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
         leaf.RequiresGrad = true;
@@ -65,14 +65,15 @@ public sealed class FeatureLossTests
             for (var k = 0; k < g.Length; k += 5)
             {
                 const double h = 1e-5;
-                double At(double x)
+                double At(double x, double[]? frozen)
                 {
                     var moved = g.ToArray();
                     moved[k] = x;
-                    return FeatureReference.Loss(f, moved, mask, settings, detach ? g : null);
+                    return FeatureReference.Loss(f, moved, mask, settings, frozen);
                 }
 
-                var expected = weights[m] * (At(g[k] + h) - At(g[k] - h)) / (2 * h);
+                double Slope(double[]? frozen) => (At(g[k] + h, frozen) - At(g[k] - h, frozen)) / (2 * h);
+                var expected = weights[m] * ((through * Slope(null)) + ((1 - through) * Slope(g)));
                 Assert.Equal(expected, gradient[(m * Height * Width) + k], 1e-8 * Math.Max(1, losses[m]));
             }
         }
@@ -81,9 +82,10 @@ public sealed class FeatureLossTests
     }
 
     [Theory]
-    [InlineData("ChannelNorm")]
-    [InlineData("ChannelNormShared")]
-    public void Channel_vectors_are_divided_by_their_norm(string normalisation)
+    [InlineData(StatisticsSource.Own)]
+    [InlineData(StatisticsSource.Target)]
+    [InlineData(StatisticsSource.Estimate)]
+    public void Channel_vectors_are_divided_by_their_norm(StatisticsSource statistics)
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
@@ -93,15 +95,22 @@ public sealed class FeatureLossTests
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
         leaf.RequiresGrad = true;
         var loss = FeatureLoss
-            .Compare(Tensor.From(target, Samples, Channels, Height, Width), leaf, Settings(normalisation, false, false, false))
+            .Compare(
+                Tensor.From(target, Samples, Channels, Height, Width),
+                leaf,
+                Settings(statistics, false, false) with
+                {
+                    Normalisation = Normalisation.ChannelNorm,
+                }
+            )
             .Loss;
         double expected = 0;
         for (var k = 0; k < Height * Width; k++)
         {
             double At(double[] x, int c) => x[(c * Height * Width) + k];
-            double Norm(double[] x) => Math.Max(Math.Sqrt(Enumerable.Range(0, Channels).Sum(c => At(x, c) * At(x, c))), 1e-10);
-            var estimateNorm = Norm(normalisation == "ChannelNorm" ? estimate : target);
-            var d = (At(target, 1) / Norm(target)) - (At(estimate, 1) / estimateNorm);
+            double Norm(double[] x) => Math.Sqrt(Enumerable.Range(0, Channels).Sum(c => At(x, c) * At(x, c)) + 1e-12) + 1e-6;
+            var estimateNorm = Norm(statistics == StatisticsSource.Target ? target : estimate);
+            var d = (At(target, 1) / Norm(statistics == StatisticsSource.Estimate ? estimate : target)) - (At(estimate, 1) / estimateNorm);
             expected += d * d / (Height * Width);
         }
 
@@ -118,7 +127,12 @@ public sealed class FeatureLossTests
         leaf.RequiresGrad = true;
         foreach (var (kept, fused) in new[] { (false, false), (true, false), (false, true), (true, true) })
         {
-            var terms = Compare(fused, Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64), leaf, Settings("Shared", true, false, kept));
+            var terms = Compare(
+                fused,
+                Ops.Ones([1L, 1, 5, 5], dtype: DType.Float64),
+                leaf,
+                Settings(StatisticsSource.Estimate, true, kept)
+            );
             Assert.Equal(0, terms.Kept.Item());
             Assert.Equal(0, terms.Loss.Item());
             Assert.All(Autograd.Grad([terms.Loss.Sum()], [leaf])[0]!.ToArray<double>(), static g => Assert.Equal(0, g));
@@ -139,7 +153,7 @@ public sealed class FeatureLossTests
             fused,
             Tensor.From(target, Samples, Channels, Height, Width),
             Tensor.From(estimate, Samples, Channels, Height, Width),
-            Settings("Shared", true, false, false)
+            Settings(StatisticsSource.Estimate, true, false)
         );
         var losses = terms.Loss.ToArray<double>();
         Assert.False(double.IsFinite(losses[0]));
@@ -149,8 +163,17 @@ public sealed class FeatureLossTests
     private static FeatureTerms Compare(bool fused, Tensor target, Tensor estimate, FeatureSettings settings) =>
         fused ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings);
 
-    internal static FeatureSettings Settings(string normalisation, bool masked, bool detach, bool kept) =>
-        new(Enum.Parse<Normalisation>(normalisation), detach, masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null, kept);
+    /// <summary>Standardised by these statistics; features as they are where null.</summary>
+    internal static FeatureSettings Settings(StatisticsSource? statistics, bool masked, bool kept, double through = 1) =>
+        new(
+            statistics is null ? Normalisation.None : Normalisation.Standardise,
+            statistics ?? StatisticsSource.Estimate,
+            through,
+            0.05,
+            FeatureDifference.Squared,
+            masked ? new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5) : null,
+            kept
+        );
 
     internal static (double[] Target, double[] Estimate) Maps(bool outliers)
     {

@@ -23,27 +23,37 @@ internal static class FeatureReference
     /// <summary>The loss of one map; with the statistics of a <c>frozen</c> estimate, or else with the estimate's own.</summary>
     public static double Loss(double[] target, double[] estimate, bool[] mask, FeatureSettings s, double[]? frozen = null)
     {
-        var (mean, deviation) = Moments(frozen ?? estimate, mask);
-        var (targetMean, targetDeviation) = s.Normalisation == Normalisation.Separate ? Moments(target, mask) : (mean, deviation);
+        var floor = 1e-6 + (s.Floor * Moments(target, mask).Variance);
+        (double Mean, double Deviation) Statistics(double[] f)
+        {
+            var (m, variance) = Moments(f, mask);
+            return (m, Math.Sqrt(variance + floor));
+        }
+
+        var (mean, deviation) = Statistics(s.Statistics == StatisticsSource.Target ? target : frozen ?? estimate);
+        var (targetMean, targetDeviation) = s.Statistics == StatisticsSource.Own ? Statistics(target) : (mean, deviation);
         if (s.Normalisation == Normalisation.None)
             (mean, deviation, targetMean, targetDeviation) = (0, 1, 0, 1);
         double sum = 0;
         for (var k = 0; k < target.Length; k++)
         {
             var d = ((target[k] - targetMean) / targetDeviation) - ((estimate[k] - mean) / deviation);
-            sum += mask[k] ? d * d : 0;
+            sum +=
+                !mask[k] ? 0
+                : s.Difference == FeatureDifference.Absolute ? Math.Abs(d)
+                : d * d;
         }
 
         return sum / (s.Kept ? Math.Max(mask.Count(static m => m), 1) : target.Length);
     }
 
-    private static (double Mean, double Deviation) Moments(double[] f, bool[] mask)
+    private static (double Mean, double Variance) Moments(double[] f, bool[] mask)
     {
         var kept = f.Where((_, k) => mask[k]).ToArray();
         if (kept.Length == 0)
-            return (0, 1e-3);
+            return (0, 0);
         var mean = kept.Average();
-        return (mean, Math.Sqrt(kept.Average(v => (v - mean) * (v - mean)) + 1e-6));
+        return (mean, kept.Average(v => (v - mean) * (v - mean)));
     }
 
     private static bool[] Pool(bool[] mask, int height, int width, int side, bool any)

@@ -42,16 +42,31 @@ public sealed class FusedFeatureLossTests
         using var scope = TensorScope.Enter();
         var (target, estimate) = Features(dtype, height, width);
         var rounding = dtype == DType.Float32 ? 2e-5 : 1e-11;
-        foreach (var normalisation in new[] { Normalisation.Shared, Normalisation.Separate, Normalisation.None })
+        foreach (
+            var statistics in new StatisticsSource?[] { StatisticsSource.Estimate, StatisticsSource.Own, StatisticsSource.Target, null }
+        )
         {
-            foreach (var (detach, masked) in new[] { (false, true), (true, true), (false, false) })
+            foreach (
+                var (through, masked, difference) in new[]
+                {
+                    (1, true, FeatureDifference.Squared),
+                    (0, true, FeatureDifference.Squared),
+                    (0.4, false, FeatureDifference.Squared),
+                    (0.4, true, FeatureDifference.Absolute),
+                }
+            )
             {
-                var settings = new FeatureSettings(
-                    normalisation,
-                    detach && normalisation != Normalisation.None,
-                    masked ? new MaskSettings(source, 0.02, 2, closing, opening) : null,
-                    kept
-                );
+                var settings = FeatureLossTests.Settings(statistics, masked, kept, through) with
+                {
+                    Difference = difference,
+                    Mask = masked ? new MaskSettings(source, 0.02, 2, closing, opening) : null,
+                };
+                if (statistics == StatisticsSource.Own && difference == FeatureDifference.Absolute)
+                {
+                    Assert.False(FusedFeatureLoss.Supports(target, settings));
+                    continue;
+                }
+
                 Assert.True(FusedFeatureLoss.Supports(target, settings));
                 var (expected, expectedGradient) = Run(FeatureLoss.Compare, target, estimate, settings);
                 var (actual, gradient) = Run(FusedFeatureLoss.Compare, target, estimate, settings);
@@ -69,7 +84,7 @@ public sealed class FusedFeatureLossTests
     public void Quantiles_of_awkward_maps_are_exact()
     {
         using var scope = TensorScope.Enter();
-        var settings = new FeatureSettings(Normalisation.None, false, new MaskSettings(MaskSource.Estimate, 0.02, 0, 1, 1), false);
+        var settings = FeatureLossTests.Settings(null, true, false) with { Mask = new MaskSettings(MaskSource.Estimate, 0.02, 0, 1, 1) };
         using var generator = Generator.Create(Device.Cpu, 4);
         // No margin, no windows: what is kept is what lies strictly between the quantiles, so that one wrong rank shows.
         foreach (
@@ -94,7 +109,7 @@ public sealed class FusedFeatureLossTests
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Features(DType.Float64, 16, 16);
-        var settings = new FeatureSettings(Normalisation.Shared, false, new MaskSettings(MaskSource.Estimate, 0.02, 2, 3, 5), false);
+        var settings = FeatureLossTests.Settings(StatisticsSource.Estimate, true, false);
         var (expected, expectedGradient) = Run(FusedFeatureLoss.Compare, target, estimate, settings);
         Tensor Crossed(Tensor x) => x.Transpose(2, 3).Contiguous().Transpose(2, 3);
         var (actual, gradient) = Run(FusedFeatureLoss.Compare, Crossed(target), Crossed(estimate), settings);

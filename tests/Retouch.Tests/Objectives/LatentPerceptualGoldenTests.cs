@@ -41,8 +41,9 @@ public sealed class LatentPerceptualGoldenTests
         {
             Weight = 1,
             Taps = AllTaps,
-            Normalisation = Enum.Parse<Normalisation>(normalisation, ignoreCase: true),
-            DetachStatistics = detached,
+            Statistics = normalisation == "shared" ? StatisticsSource.Estimate : StatisticsSource.Own,
+            StatisticsGradient = detached ? 0 : 1,
+            VarianceFloor = 0,
             DepthWeighting = scheme switch
             {
                 "exp2" => DepthWeighting.Exponential,
@@ -79,6 +80,39 @@ public sealed class LatentPerceptualGoldenTests
     }
 
     [Theory]
+    [InlineData("squared", FeatureDifference.Squared, DepthWeighting.Inverse)]
+    [InlineData("absolute", FeatureDifference.Absolute, DepthWeighting.Inverse)]
+    [InlineData("uniform", FeatureDifference.Squared, DepthWeighting.Uniform)]
+    public void The_preset_reference_is_the_public_script(string variant, FeatureDifference difference, DepthWeighting depth)
+    {
+        using var scope = TensorScope.Enter();
+        using var inputs = GoldenCase.Open("lpl_outliers");
+        using var expected = GoldenCase.Open("lpl_reference");
+        using var autoencoder = Load(inputs);
+        var options = LatentPerceptualPresets.Reference with { Difference = difference, DepthWeighting = depth };
+        var leaf = inputs.ReadLeaf("in.z0_hat");
+        var clean = autoencoder.Scale(inputs.Read("in.z0"));
+        var estimate = autoencoder.Scale(leaf);
+        var sigma = Ops.FullLike(inputs.Read("in.sigma"), 0.1);
+        var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
+        var step = new ObjectiveInputs(Step.Flow, noisy, new Prediction(leaf), new CleanEstimate(new Latent(estimate), estimate, estimate));
+        var total = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(step).Total;
+        using (Autograd.NoGrad())
+        {
+            DecodedTaps Decode(Tensor latents) => autoencoder.DecodeWithTaps(new Latent(latents), new TapRequest(AllTaps));
+            var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(
+                new(Decode(estimate), Decode(clean), null),
+                new HealthLog()
+            );
+            // The script divides by the number of taps at the end.
+            expected.Check($"out.{variant}.per_layer", Ops.Stack(layers) * AllTaps.Length);
+        }
+
+        expected.Check($"out.{variant}.total", total);
+        expected.Check($"grad.{variant}.z0_hat", Autograd.Grad([total], [leaf])[0]!);
+    }
+
+    [Theory]
     [InlineData("lpl_clean")]
     [InlineData("lpl_outliers")]
     public void Masks_thresholds_and_statistics(string name)
@@ -90,7 +124,7 @@ public sealed class LatentPerceptualGoldenTests
         TapRequest request = new(AllTaps);
         var target = autoencoder.DecodeWithTaps(new Latent(autoencoder.Scale(golden.Read("in.z0"))), request).Features;
         var estimate = autoencoder.DecodeWithTaps(new Latent(autoencoder.Scale(golden.Read("in.z0_hat"))), request).Features;
-        var plan = new LayerPlan(new() { Taps = AllTaps }, autoencoder);
+        var plan = new LayerPlan(new() { Taps = AllTaps }, autoencoder, 1);
         for (var l = 0; l < AllTaps.Length; l++)
         {
             var settings = plan.Layers[l].Features;

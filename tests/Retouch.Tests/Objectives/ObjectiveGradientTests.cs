@@ -9,14 +9,19 @@ public sealed class ObjectiveGradientTests
 {
     private static readonly double[] Times = [0.2, 0.7, 0.9];
 
-    public static TheoryData<string, bool, bool> Normalisations()
+    public static TheoryData<Normalisation, StatisticsSource, FeatureDifference, bool, bool> Normalisations()
     {
-        var cases = new TheoryData<string, bool, bool>();
-        foreach (var normalisation in Enum.GetNames<Normalisation>())
+        var cases = new TheoryData<Normalisation, StatisticsSource, FeatureDifference, bool, bool>();
+        foreach (var normalisation in Enum.GetValues<Normalisation>())
         {
-            cases.Add(normalisation, true, true);
-            cases.Add(normalisation, true, false);
-            cases.Add(normalisation, false, true);
+            foreach (
+                var statistics in normalisation == Normalisation.None ? [StatisticsSource.Estimate] : Enum.GetValues<StatisticsSource>()
+            )
+            {
+                cases.Add(normalisation, statistics, FeatureDifference.Squared, true, true);
+                cases.Add(normalisation, statistics, FeatureDifference.Absolute, true, false);
+                cases.Add(normalisation, statistics, FeatureDifference.Squared, false, true);
+            }
         }
 
         return cases;
@@ -24,14 +29,27 @@ public sealed class ObjectiveGradientTests
 
     [Theory]
     [MemberData(nameof(Normalisations))]
-    public void Latent_perceptual_loss(string normalisation, bool mask, bool outliers)
+    public void Latent_perceptual_loss(
+        Normalisation normalisation,
+        StatisticsSource statistics,
+        FeatureDifference difference,
+        bool mask,
+        bool outliers
+    )
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var set = new ObjectiveSet(
             new()
             {
-                Perceptual = new() { Normalisation = Enum.Parse<Normalisation>(normalisation), Mask = mask },
+                Perceptual = new()
+                {
+                    Weight = 3,
+                    Normalisation = normalisation,
+                    Statistics = statistics,
+                    Difference = difference,
+                    Mask = mask,
+                },
             },
             decoder
         );
@@ -61,6 +79,7 @@ public sealed class ObjectiveGradientTests
                 {
                     Perceptual = new()
                     {
+                        Weight = 3,
                         Gate = gate,
                         Threshold = threshold,
                         SampleReduction = reduction,
@@ -86,7 +105,12 @@ public sealed class ObjectiveGradientTests
         var set = new ObjectiveSet(
             new()
             {
-                Pixel = new() { Estimate = estimate, Target = target },
+                Pixel = new()
+                {
+                    Weight = 2,
+                    Estimate = estimate,
+                    Target = target,
+                },
             },
             decoder
         );
@@ -103,13 +127,14 @@ public sealed class ObjectiveGradientTests
             LatentWeight = 0.7,
             Perceptual = new()
             {
+                Weight = 3,
                 Rgb = true,
                 DepthWeighting = DepthWeighting.Custom,
                 DepthWeights = [1, 0.5, 0.25, 0.125],
                 PixelReduction = PixelReduction.Kept,
                 MaskSource = MaskSource.Target,
             },
-            Pixel = new() { Estimate = PixelEstimate.X0 },
+            Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
             DecodeBatch = 2,
         };
         new Step(Times, images: true, outliers: true).CheckGradient(new ObjectiveSet(options, decoder), stride: 7);
@@ -120,7 +145,13 @@ public sealed class ObjectiveGradientTests
     {
         using var scope = TensorScope.Enter();
         var step = new Step(Times);
-        var terms = new ObjectiveSet(new() { Pixel = new() { Space = PixelSpace.Latent } }, null);
+        var terms = new ObjectiveSet(
+            new()
+            {
+                Pixel = new() { Weight = 2, Space = PixelSpace.Latent },
+            },
+            null
+        );
         var inputs = step.Inputs();
         var expected = (inputs.Noisy.Level.B.View([-1L, 1, 1, 1]) * (inputs.Estimate.Noise - inputs.Noisy.Noise)).Square().Mean().Item();
         Assert.Equal(expected, terms.Evaluate(inputs).Terms[1].Raw, 1e-12);

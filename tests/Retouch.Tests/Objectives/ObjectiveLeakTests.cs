@@ -17,8 +17,8 @@ public sealed class ObjectiveLeakTests
         var set = new ObjectiveSet(
             new()
             {
-                Perceptual = new(),
-                Pixel = new(),
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2 },
                 CheckpointDecoder = true,
             },
             decoder

@@ -20,20 +20,68 @@ public sealed class ObjectiveOptionsTests
                 new() { Weight = double.NaN }
             },
             {
-                "autoShare",
-                new() { AutoShare = 0.2 }
+                "weight.share",
+                new() { Weight = TermWeight.OfShare(1) }
             },
             {
-                "autoShare",
-                new() { Weight = TermWeight.Auto, AutoShare = 1 }
+                "weight.warmUp",
+                new() { Weight = TermWeight.OfShare(0.2, 0) }
             },
             {
-                "autoWarmUp",
-                new() { AutoWarmUp = 10 }
+                "weight.gradientRatio",
+                new() { Weight = TermWeight.OfGradientRatio(0) }
             },
             {
-                "autoWarmUp",
-                new() { Weight = TermWeight.Auto, AutoWarmUp = 0 }
+                "weight.gradientRatio",
+                new() { Weight = TermWeight.OfGradientRatio(double.NaN) }
+            },
+            {
+                "lastTap",
+                new() { Taps = [0], LastTap = true }
+            },
+            {
+                "statistics",
+                new() { Normalisation = Normalisation.None, Statistics = StatisticsSource.Target }
+            },
+            {
+                "statisticsGradient",
+                new() { Statistics = StatisticsSource.Target, StatisticsGradient = 0 }
+            },
+            {
+                "statisticsGradient",
+                new() { StatisticsGradient = 1.5 }
+            },
+            {
+                "varianceFloor",
+                new() { Normalisation = Normalisation.ChannelNorm, VarianceFloor = 0.1 }
+            },
+            {
+                "varianceFloor",
+                new() { VarianceFloor = -1 }
+            },
+            {
+                "maskFromTap",
+                new() { MaskFromTap = -1 }
+            },
+            {
+                "maskFromTap",
+                new() { Mask = false, MaskFromTap = 2 }
+            },
+            {
+                "minSnrGamma",
+                new() { MinSnrGamma = 5 }
+            },
+            {
+                "minSnrGamma",
+                new() { NoiseWeighting = NoiseWeighting.MinSnr, MinSnrGamma = 0 }
+            },
+            {
+                "startStep",
+                new() { StartStep = -1 }
+            },
+            {
+                "rampSteps",
+                new() { RampSteps = -1 }
             },
             {
                 "taps",
@@ -52,8 +100,8 @@ public sealed class ObjectiveOptionsTests
                 new() { Taps = [-1, 0] }
             },
             {
-                "detachStatistics",
-                new() { DetachStatistics = true, Normalisation = Normalisation.None }
+                "statisticsGradient",
+                new() { StatisticsGradient = 0, Normalisation = Normalisation.None }
             },
             {
                 "maskSource",
@@ -201,8 +249,15 @@ public sealed class ObjectiveOptionsTests
         Assert.Single(
             new ObjectiveOptions
             {
-                Perceptual = new() { Weight = TermWeight.Auto, AutoShare = 0.6 },
-                Pixel = new() { Weight = TermWeight.Auto, AutoShare = 0.4 },
+                LatentWeight = 0,
+                Pixel = new() { Weight = TermWeight.OfGradientRatio(1) },
+            }.Validate("o")
+        );
+        Assert.Single(
+            new ObjectiveOptions
+            {
+                Perceptual = new() { Weight = TermWeight.OfShare(0.6) },
+                Pixel = new() { Weight = TermWeight.OfShare(0.4) },
             }.Validate("o")
         );
     }
@@ -216,7 +271,7 @@ public sealed class ObjectiveOptionsTests
             new ObjectiveOptions
             {
                 LatentWeight = 0,
-                Pixel = new(),
+                Pixel = new() { Weight = 2 },
                 LatentWeighting = LossWeightingKind.MinSnr,
             }.Validate("o")
         );
@@ -274,10 +329,26 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void A_weight_is_a_number_or_auto()
+    public void A_weight_is_a_number_a_ratio_or_a_share()
     {
-        Assert.Equal("""[3.5,"auto"]""", JsonSerializer.Serialize(new TermWeight[] { 3.5, TermWeight.Auto }));
-        Assert.Equal([(TermWeight)3.5, TermWeight.Auto], JsonSerializer.Deserialize<TermWeight[]>("""[3.5,"auto"]""")!);
-        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<TermWeight>("\"much\""));
+        TermWeight[] weights = [3.5, TermWeight.OfGradientRatio(0.3), TermWeight.OfShare(0.2, 50)];
+        const string Json = """[3.5,{"gradientRatio":0.3},{"share":0.2,"warmUp":50}]""";
+        Assert.Equal(Json, JsonSerializer.Serialize(weights));
+        Assert.Equal(weights, JsonSerializer.Deserialize<TermWeight[]>(Json)!);
+        Assert.Equal(TermWeight.OfShare(0.2, 200), JsonSerializer.Deserialize<TermWeight>("\"auto\""));
+        foreach (
+            var wrong in new[]
+            {
+                "\"much\"",
+                "{}",
+                """{"share":0.2,"gradientRatio":1}""",
+                """{"share":"a"}""",
+                """{"ratio":1}""",
+                """{"warmUp":5}""",
+                """{"share":0.2,"warmUp":1.5}""",
+                "[1]",
+            }
+        )
+            Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<TermWeight>(wrong));
     }
 }

@@ -18,7 +18,7 @@ public sealed class ObjectiveSetTests
             new()
             {
                 LatentWeight = 0.5,
-                Perceptual = new(),
+                Perceptual = new() { Weight = 3 },
                 Pixel = new() { Weight = 8 },
             },
             decoder
@@ -69,11 +69,13 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        double Raw(SampleReduction reduction) =>
-            new ObjectiveSet(new() { Perceptual = new() { SampleReduction = reduction } }, decoder)
-                .Evaluate(new Step(Times).Inputs())
-                .Terms[1]
-                .Raw;
+        double Raw(SampleReduction reduction) => new ObjectiveSet(
+                new()
+                {
+                    Perceptual = new() { Weight = 3, SampleReduction = reduction },
+                },
+                decoder
+            ).Evaluate(new Step(Times).Inputs()).Terms[1].Raw;
         Assert.Equal(1.5, Raw(SampleReduction.Active) / Raw(SampleReduction.Batch), 1e-12);
     }
 
@@ -109,8 +111,13 @@ public sealed class ObjectiveSetTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Taps = [0, 1, 2, 3], Rgb = true },
-            Pixel = new(),
+            Perceptual = new()
+            {
+                Weight = 3,
+                Taps = [0, 1, 2, 3],
+                Rgb = true,
+            },
+            Pixel = new() { Weight = 2 },
         };
         var whole = new ObjectiveSet(options, decoder).Evaluate(new Step(Times, side: 16, outliers: true).Inputs()).Health;
         var cut = new ObjectiveSet(options with { DecodeBatch = 1 }, decoder)
@@ -140,8 +147,8 @@ public sealed class ObjectiveSetTests
             new()
             {
                 LatentWeight = 2,
-                Perceptual = new(),
-                Pixel = new(),
+                Perceptual = new() { Weight = 3 },
+                Pixel = new() { Weight = 2 },
             },
             decoder
         ).Evaluate(new Step(Times).Inputs()).Health;
@@ -153,8 +160,20 @@ public sealed class ObjectiveSetTests
 
         var (latent, lpl, pixel) = (
             Norm(new() { LatentWeight = 2 }),
-            Norm(new() { LatentWeight = 0, Perceptual = new() }),
-            Norm(new() { LatentWeight = 0, Pixel = new() })
+            Norm(
+                new()
+                {
+                    LatentWeight = 0,
+                    Perceptual = new() { Weight = 3 },
+                }
+            ),
+            Norm(
+                new()
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = 2 },
+                }
+            )
         );
         Assert.Equal(latent, health["latent/gradient_norm"], 1e-12);
         Assert.Equal(lpl / latent, health["lpl/gradient_ratio"], 1e-10);
@@ -172,7 +191,7 @@ public sealed class ObjectiveSetTests
         {
             Estimate = inputs.Estimate with { Z0 = new(inputs.Estimate.Z0.Value * Tensor.From([double.NaN, 1, 1], 3, 1, 1, 1)) },
         };
-        var terms = new ObjectiveSet(new() { Perceptual = new() }, decoder).Evaluate(bad);
+        var terms = new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(bad);
         Assert.Equal(1, terms.Health["lpl/nonfinite"]);
         Assert.True(double.IsNaN(terms.Total.Item()));
     }
@@ -184,20 +203,16 @@ public sealed class ObjectiveSetTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Weight = TermWeight.Auto, AutoWarmUp = 2 },
-            Pixel = new()
-            {
-                Weight = TermWeight.Auto,
-                AutoShare = 0.3,
-                AutoWarmUp = 3,
-            },
+            Perceptual = new() { Weight = TermWeight.OfShare(0.2, 2) },
+            Pixel = new() { Weight = TermWeight.OfShare(0.3, 3) },
         };
         var set = new ObjectiveSet(options, decoder);
         LossTerms Evaluate(ObjectiveSet s, double error) => s.Evaluate(new Step(Times, error: error).Inputs());
-        var first = Evaluate(set, 0.5);
-        Assert.Equal([0.5, 0.2, 0.3], first.Terms.Select(static t => Math.Round(t.Share, 12)));
-        Evaluate(set, 0.1);
-        var third = Evaluate(set, 1.5);
+        // The weight of a step is made of the steps before it.
+        Assert.Equal([1, 0, 0], Evaluate(set, 0.5).Terms.Select(static t => t.Share));
+        Assert.Equal([0.5, 0.2, 0.3], Evaluate(set, 0.5).Terms.Select(static t => Math.Round(t.Share, 12)));
+        Evaluate(set, 1.5);
+        var third = Evaluate(set, 0.1);
         var fourth = Evaluate(set, 0.02);
         Assert.Equal(third.Health["lpl/weight"], fourth.Health["lpl/weight"]);
         Assert.Equal(third.Health["pixel/weight"], fourth.Health["pixel/weight"]);
@@ -206,7 +221,7 @@ public sealed class ObjectiveSetTests
         var again = new ObjectiveSet(options, decoder);
         Evaluate(again, 0.5);
         var resumed = new ObjectiveSet(options, decoder) { State = again.State };
-        foreach (var error in new[] { 0.1, 1.5, 0.02 })
+        foreach (var error in new[] { 0.5, 1.5, 0.1 })
             Assert.Equal(Evaluate(again, error).Total.Item(), Evaluate(resumed, error).Total.Item());
         Assert.Equal(fourth.Health["lpl/weight"], Evaluate(resumed, 1).Health["lpl/weight"]);
     }
@@ -216,15 +231,10 @@ public sealed class ObjectiveSetTests
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        var set = new ObjectiveSet(
-            new()
-            {
-                Perceptual = new() { Weight = TermWeight.Auto, AutoWarmUp = 1 },
-            },
-            decoder
-        );
+        var set = new ObjectiveSet(new() { Perceptual = new() { Weight = TermWeight.OfShare(0.2, 1) } }, decoder);
         var without = set.Evaluate(new Step([0.99]).Inputs());
         Assert.Equal((0, 0.0), ((int)set.State["lpl"].Evaluations, without.Terms[1].Weighted));
+        Assert.Equal(0, set.Evaluate(new Step([0.4]).Inputs()).Terms[1].Weighted);
         Assert.Equal(0.2, set.Evaluate(new Step([0.4]).Inputs()).Terms[1].Share, 1e-12);
     }
 
@@ -240,7 +250,7 @@ public sealed class ObjectiveSetTests
             .Select(e =>
             {
                 var numbers = new List<double>();
-                new ObjectiveSet(
+                var set = new ObjectiveSet(
                     options,
                     decoder,
                     x =>
@@ -248,7 +258,9 @@ public sealed class ObjectiveSetTests
                         numbers.Add(x);
                         return x;
                     }
-                ).Evaluate(new Step(Times, error: e).Inputs());
+                );
+                set.Evaluate(new Step(Times, error: e).Inputs());
+                set.Evaluate(new Step(Times, error: e).Inputs());
                 return numbers;
             })
             .ToArray();
@@ -257,9 +269,11 @@ public sealed class ObjectiveSetTests
             {
                 var next = 0;
                 var set = new ObjectiveSet(options, decoder, _ => (seen[0][next] + seen[1][next++]) / 2);
+                set.Evaluate(new Step(Times, error: e).Inputs());
                 return set.Evaluate(new Step(Times, error: e).Inputs()).Health["lpl/weight"];
             })
             .ToArray();
+        Assert.True(weights[0] > 0);
         Assert.Equal(weights[0], weights[1]);
     }
 }

@@ -5,9 +5,8 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>
-/// One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the prediction.
-/// </summary>
+/// <summary>One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the
+/// prediction.</summary>
 internal sealed class Step
 {
     private readonly Tensor _clean;
@@ -52,6 +51,27 @@ internal sealed class Step
         return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images);
     }
 
+    /// <summary>A micro-batch of these samples, as a step that accumulates it has it.</summary>
+    public ObjectiveInputs Part(int from, int count, StepPosition position)
+    {
+        NoiseLevel Levels(int start) =>
+            new(
+                _level.Model.Narrow(0, start, count),
+                _level.A.Narrow(0, start, count),
+                _level.B.Narrow(0, start, count),
+                _level.Sigma.Narrow(0, start, count)
+            );
+        var whole = Inputs();
+        Tensor Cut(Tensor x) => x.Narrow(0, from, count);
+        var noisy = Flow.AddNoise(new Latent(Cut(_clean)), Cut(_noise), Levels(from));
+        var prediction = new Prediction(Cut(whole.Prediction.Value));
+        return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images is null ? null : Cut(_images))
+        {
+            Position = position,
+            StepLevels = [.. Enumerable.Range(0, position.Of).Select(m => Levels(m * count))],
+        };
+    }
+
     /// <summary>Values of the terms and the gradient of the total at the prediction.</summary>
     public (double Total, double[] Gradient) Differentiate(ObjectiveSet set)
     {
@@ -60,9 +80,8 @@ internal sealed class Step
         return (total.Item(), Autograd.Grad([total], [Prediction])[0]!.ToArray<double>());
     }
 
-    /// <summary>
-    /// Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.
-    /// </summary>
+    /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th
+    /// direction.</summary>
     public void CheckGradient(ObjectiveSet set, int stride = 5)
     {
         var (_, gradient) = Differentiate(set);

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Images;
+using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training;
@@ -48,7 +49,7 @@ internal sealed class LinearTask : ITrainingTask
         return new StepLoss(
             total,
             [new StepTerm("square", total.Item(), total.Item())],
-            [new("health/steps", seeds.Step)],
+            new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) },
             error.Detach(),
             x.Select(1, 0).Detach()
         );

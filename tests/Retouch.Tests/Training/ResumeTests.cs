@@ -10,10 +10,12 @@ namespace Retouch.Tests.Training;
 /// <summary>An interrupted run that goes on ends with the bytes of one that was never interrupted.</summary>
 public sealed class ResumeTests : IDisposable
 {
-    private const string Auto = """{ "perceptual": { "weight": "auto", "autoWarmUp": 9 }, "decodeBatch": 2 }""";
+    private const string Auto = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""";
     private const string PixelAuto = """
-        { "perceptual": { "weight": "auto", "autoShare": 0.1, "autoWarmUp": 5 }, "pixel": { "weight": "auto", "autoShare": 0.1,
-        "autoWarmUp": 9, "estimate": "x0" } }
+        {
+          "perceptual": { "weight": { "share": 0.1, "warmUp": 5 } },
+          "pixel": { "weight": { "share": 0.1, "warmUp": 9 }, "estimate": "x0" }
+        }
         """;
 
     private readonly TemporaryFolder folder = new();

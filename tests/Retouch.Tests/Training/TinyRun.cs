@@ -8,12 +8,10 @@ namespace Retouch.Tests.Training;
 /// <summary>Options of runs that take seconds, and what the tests look at afterwards.</summary>
 internal static class TinyRun
 {
-    /// <summary>
-    /// A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in the middle
-    /// of a step.
-    /// </summary>
+    /// <summary>A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in
+    /// the middle of a step.</summary>
     public static TrainingOptions Denoiser(
-        string objective = """{ "perceptual": { "weight": "auto", "autoWarmUp": 9 }, "decodeBatch": 2 }""",
+        string objective = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""",
         bool cacheLatents = false,
         string set = "{}"
     )

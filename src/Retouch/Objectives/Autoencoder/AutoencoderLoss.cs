@@ -46,10 +46,8 @@ public sealed record AutoencoderLossOptions
     }
 }
 
-/// <summary>
-/// Reconstruction + KL (+ Laplacian pyramid): how the autoencoder of a latent diffusion model is trained (Rombach et al. 2022, appendix G),
-/// without a discriminator.
-/// </summary>
+/// <summary>Reconstruction + KL (+ Laplacian pyramid): how the autoencoder of a latent diffusion model is trained (Rombach et al. 2022,
+/// appendix G), without a discriminator.</summary>
 /// <param name="options">Validated options.</param>
 public sealed class AutoencoderLoss(AutoencoderLossOptions options)
 {
@@ -88,11 +86,11 @@ public sealed class AutoencoderLoss(AutoencoderLossOptions options)
                     sum == 0 ? 0 : t.Raw.Item() * t.Weight / sum
                 )),
             ],
-            // The range [−1, 1] spans 2, so the peak signal's power is 4.
-            new Dictionary<string, double>(StringComparer.Ordinal)
+            new Dictionary<string, HealthFigure>(StringComparer.Ordinal)
             {
-                ["reconstruction/psnr"] = 10 * Math.Log10(4 / Math.Max(mse, 1e-12)),
-                ["latent/deviation"] = posterior.Mean.Detach().Std([0L, 1, 2, 3], 1).Item(),
+                // The range [−1, 1] spans 2, so the peak signal's power is 4.
+                ["reconstruction/psnr"] = new(HealthKind.Ratio, 10 * Math.Log10(4 / Math.Max(mse, 1e-12)), 1),
+                ["latent/deviation"] = new(HealthKind.Ratio, posterior.Mean.Detach().Std([0L, 1, 2, 3], 1).Item(), 1),
             }
         );
     }

@@ -3,7 +3,7 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>What comparing two feature maps gave. All are [batch, channels].</summary>
-/// <param name="Loss">Mean over pixels of the squared, masked, normalised difference; differentiable in the estimate.</param>
+/// <param name="Loss">Mean over pixels of the squared or absolute, masked, normalised difference; differentiable in the estimate.</param>
 /// <param name="Kept">Pixels that the mask keeps.</param>
 /// <param name="SquaredError">Sum over those of the squared difference, not normalised.</param>
 /// <param name="TargetVariance">Variance of the target over those.</param>
@@ -20,7 +20,7 @@ internal static class FeatureLoss
     public const double VarianceFloor = 1e-6;
 
     /// <summary>What a channel vector's norm cannot fall below.</summary>
-    private const double NormFloor = 1e-10;
+    private const double NormFloor = 1e-6;
 
     /// <param name="target">φ [batch, channels, height, width], without gradient.</param>
     /// <param name="estimate">φ̂, of the same shape and type (float32 or float64).</param>
@@ -35,7 +35,8 @@ internal static class FeatureLoss
             : mask.Sum([2L, 3]);
         var count = kept.ClampMin(1).Reshape([target.Shape[0], target.Shape[1], 1, 1]);
         var (a, b) = Normalise(target, estimate, mask, count, settings);
-        var sum = Masked((a - b).Square(), mask).Sum([2L, 3]);
+        var difference = settings.Difference == FeatureDifference.Absolute ? (a - b).Abs() : (a - b).Square();
+        var sum = Masked(difference, mask).Sum([2L, 3]);
         var loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
         Tensor error,
             targetVariance,
@@ -64,31 +65,42 @@ internal static class FeatureLoss
         FeatureSettings settings
     )
     {
-        switch (settings.Normalisation)
+        if (settings.Normalisation == Normalisation.None)
+            return (target, estimate);
+        var (ofTarget, ofEstimate) = (target, Leaking(estimate, settings.Through));
+        if (settings.Normalisation == Normalisation.ChannelNorm)
         {
-            case Normalisation.Shared:
-                var shared = Statistics(estimate, mask, count, settings.Detach);
-                return (Whiten(target, shared), Whiten(estimate, shared));
-            case Normalisation.Separate:
-                return (
-                    Whiten(target, Statistics(target, mask, count, settings.Detach)),
-                    Whiten(estimate, Statistics(estimate, mask, count, settings.Detach))
-                );
-            case Normalisation.ChannelNorm:
-                return (target / ChannelNorm(target), estimate / ChannelNorm(estimate));
-            case Normalisation.ChannelNormShared:
-                var norm = ChannelNorm(target);
-                return (target / norm, estimate / norm);
-            default:
-                return (target, estimate);
+            return settings.Statistics switch
+            {
+                StatisticsSource.Estimate => Both(ChannelNorm(ofEstimate, mask)),
+                StatisticsSource.Target => Both(ChannelNorm(ofTarget, mask)),
+                _ => (target / ChannelNorm(ofTarget, mask), estimate / ChannelNorm(ofEstimate, mask)),
+            };
         }
+
+        var least = (settings.Floor * Moments(target, mask, count).Variance) + VarianceFloor;
+        (Tensor Mean, Tensor Deviation) Statistics(Tensor x)
+        {
+            var (mean, variance) = Moments(x, mask, count);
+            return (mean, (variance + least).Sqrt());
+        }
+
+        if (settings.Statistics == StatisticsSource.Own)
+            return (Whiten(target, Statistics(ofTarget)), Whiten(estimate, Statistics(ofEstimate)));
+        var shared = Statistics(settings.Statistics == StatisticsSource.Estimate ? ofEstimate : ofTarget);
+        return (Whiten(target, shared), Whiten(estimate, shared));
+
+        (Tensor Target, Tensor Estimate) Both(Tensor norm) => (target / norm, estimate / norm);
     }
 
-    private static (Tensor Mean, Tensor Deviation) Statistics(Tensor x, Tensor? mask, Tensor count, bool detach)
-    {
-        var (mean, variance) = Moments(detach ? x.Detach() : x, mask, count);
-        return (mean, (variance + VarianceFloor).Sqrt());
-    }
+    /// <summary>The same values, of whose gradient only a part gets through.</summary>
+    private static Tensor Leaking(Tensor x, double part) =>
+        part switch
+        {
+            1 => x,
+            0 => x.Detach(),
+            _ => x.Detach() + (part * (x - x.Detach())),
+        };
 
     /// <summary>Mean and biased variance over the kept pixels: [batch, channels, 1, 1]; 0 where none is kept.</summary>
     private static (Tensor Mean, Tensor Variance) Moments(Tensor x, Tensor? mask, Tensor count)
@@ -99,8 +111,9 @@ internal static class FeatureLoss
 
     private static Tensor Whiten(Tensor x, (Tensor Mean, Tensor Deviation) statistics) => (x - statistics.Mean) / statistics.Deviation;
 
-    // The floor stands under the root: the root of 0 has no gradient.
-    private static Tensor ChannelNorm(Tensor x) => (x.Square().Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt();
+    // Outliers are no part of a norm, as in the reference. The floor stands under the root too: the root of 0 has no gradient.
+    private static Tensor ChannelNorm(Tensor x, Tensor? mask) =>
+        (Masked(x.Square(), mask).Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt() + NormFloor;
 
     // A product, not a selection: a feature that is not finite makes the loss not finite, instead of passing for an outlier.
     private static Tensor Masked(Tensor x, Tensor? mask) => mask is null ? x : x * mask;

@@ -4,7 +4,8 @@ namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
 /// <see cref="FeatureLoss"/> as one pass over the maps, with the gradient in closed form (native/torch/feature_loss.cpp), on the CPU. The
-/// graph keeps the features and a byte a pixel, where separate operators keep a dozen maps.
+/// graph keeps the
+/// features and a byte a pixel, where separate operators keep a dozen maps.
 /// </summary>
 internal static class FusedFeatureLoss
 {
@@ -16,9 +17,14 @@ internal static class FusedFeatureLoss
 
     /// <summary>Whether the kernel computes this.</summary>
     public static bool Supports(Tensor features, FeatureSettings settings) =>
-        features.Device.Type == DeviceType.Cpu
-        && features.DType is DType.Float32 or DType.Float64
-        && settings.Normalisation is Normalisation.Shared or Normalisation.Separate or Normalisation.None;
+        features is { Device.Type: DeviceType.Cpu, DType: DType.Float32 or DType.Float64 }
+        && settings
+            is { Normalisation: Normalisation.Standardise or Normalisation.None }
+                and not {
+                    Normalisation: Normalisation.Standardise,
+                    Statistics: StatisticsSource.Own,
+                    Difference: FeatureDifference.Absolute
+                };
 
     /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings)"/>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
@@ -30,12 +36,16 @@ internal static class FusedFeatureLoss
             statistics,
             mask;
         Tensor Column(int k) => scope.Keep(statistics.Select(2, k));
-        var normalisation = settings.Normalisation switch
-        {
-            Normalisation.None => 0,
-            Normalisation.Shared => 1,
-            _ => 2,
-        };
+        var statisticsOf =
+            settings.Normalisation == Normalisation.None
+                ? 0
+                : settings.Statistics switch
+                {
+                    StatisticsSource.Estimate => 1,
+                    StatisticsSource.Own => 2,
+                    _ => 3,
+                };
+        var absolute = settings.Difference == FeatureDifference.Absolute;
         using (Autograd.NoGrad())
         {
             f = target.Detach().Contiguous();
@@ -44,7 +54,9 @@ internal static class FusedFeatureLoss
             (loss, statistics, mask) = Ops.FeatureLoss(
                 f,
                 g,
-                normalisation,
+                statisticsOf,
+                absolute,
+                settings.Floor,
                 m is not null,
                 m?.Source == MaskSource.Target,
                 m?.Quantile ?? 0,
@@ -70,8 +82,10 @@ internal static class FusedFeatureLoss
                                 saved[1],
                                 saved[2],
                                 saved[3],
-                                normalisation,
-                                settings.Detach,
+                                statisticsOf,
+                                absolute,
+                                settings.Floor,
+                                settings.Through,
                                 settings.Kept
                             )
                             : null,

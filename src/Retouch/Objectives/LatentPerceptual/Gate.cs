@@ -9,10 +9,11 @@ internal sealed class Gate
     private readonly GateKind _kind;
     private readonly double _threshold;
 
-    public Gate(LatentPerceptualOptions options)
+    /// <param name="options">Validated options.</param>
+    /// <param name="scale">Scales a threshold on noise: side of the images over the side that it was chosen for.</param>
+    public Gate(LatentPerceptualOptions options, double scale)
     {
         _kind = options.Gate;
-        var scale = options.ResolutionScale;
         _threshold = _kind switch
         {
             GateKind.Sigma => (options.Threshold ?? 3) * scale,

@@ -1,33 +1,39 @@
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
+using Retouch.Diffusion;
+using Retouch.Objectives.Preference;
 using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
 /// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what
-/// the decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
+/// the
+/// decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
 /// </summary>
 public sealed class LatentPerceptualObjective : IDecodedObjective
 {
     private readonly LayerPlan _plan;
     private readonly Gate _gate;
-    private readonly SampleReduction _reduction;
+    private readonly LatentPerceptualOptions _options;
 
     /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Whose decoder is looked into.</param>
     /// <param name="name">Under which it is logged.</param>
+    /// <param name="resolution">Training size over the model's own; what threshold and windows are scaled by, unless the options say
+    /// another number.</param>
     /// <exception cref="UsageException">The options do not fit each other or this decoder.</exception>
-    public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl")
+    public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl", double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(autoencoder);
         string[] problems = [.. options.Validate("perceptual"), .. LatentPerceptualRules.Check(options, "perceptual", autoencoder.Taps)];
         if (problems.Length > 0)
             throw new UsageException(string.Join('\n', problems));
-        _plan = new LayerPlan(options, autoencoder);
-        _gate = new Gate(options);
-        _reduction = options.SampleReduction;
+        var scale = options.ResolutionScale ?? resolution;
+        _plan = new LayerPlan(options, autoencoder, scale);
+        _gate = new Gate(options, scale);
+        _options = options;
         (Name, Weight) = (name, options.Weight);
     }
 
@@ -38,6 +44,9 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     public TermWeight Weight { get; }
 
     /// <inheritdoc/>
+    public double Ramp(long step) => _options.Ramp(step);
+
+    /// <inheritdoc/>
     public DecodeNeed Need(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
@@ -45,7 +54,45 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     }
 
     /// <inheritdoc/>
-    public double Divisor(int batch, int active) => _reduction == SampleReduction.Active ? active : batch;
+    public double Divisor(ObjectiveInputs inputs, SampleRole role, int active)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        if (_options.SampleReduction == SampleReduction.Batch)
+            return inputs.DivisorOf(role);
+        if (inputs.StepLevels is not { Count: > 1 } levels)
+            return active;
+        // All micro-batches of a step divide by the same number, their average: so their mean is that of one big batch. A pair counts once.
+        bool Counts(int sample) => role == SampleRole.Paired ? sample < inputs.DivisorOf(role) : inputs.Concerns(role, sample);
+        return levels.Sum(l => _gate.Active(l).Where((a, i) => a && Counts(i)).Count()) / (double)levels.Count;
+    }
+
+    /// <inheritdoc/>
+    public Tensor Reduce(ObjectiveInputs inputs, SampleLosses losses, HealthLog health)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(losses);
+        return Weigh(inputs, losses.Values).Sum() / IDecodedObjective.AtLeast(Divisor(inputs, SampleRole.Imitated, losses.ActiveCount));
+    }
+
+    /// <summary>The samples' losses [batch], weighted by noise level.</summary>
+    private Tensor Weigh(ObjectiveInputs inputs, Tensor losses)
+    {
+        using var quiet = TensorScope.Enter();
+        Tensor weights;
+        switch (_options.NoiseWeighting)
+        {
+            case NoiseWeighting.MinSnr:
+                weights = inputs.Formulation.LossWeights(inputs.Noisy.Level, LossWeighting.MinSnr(_options.MinSnrGamma ?? 5));
+                break;
+            case NoiseWeighting.InverseVariance:
+                weights = inputs.Noisy.Level.Snr();
+                break;
+            default:
+                return losses;
+        }
+
+        return quiet.Keep(losses * weights.To(losses.DType));
+    }
 
     /// <inheritdoc/>
     public Tensor PerSample(DecodedSamples decoded, HealthLog health)
@@ -76,8 +123,12 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             var terms = FusedFeatureLoss.Supports(target, layer.Features)
                 ? FusedFeatureLoss.Compare(target, estimate, layer.Features)
                 : FeatureLoss.Compare(target, estimate, layer.Features);
-            losses[l] = layer.Weight * terms.Loss.Mean([1L]);
-            Watch(health, layer.Name, terms, target.Count);
+            var values =
+                layer.Features.Normalisation == Normalisation.Standardise
+                    ? terms.Loss * Varied(terms.TargetVariance).To(terms.Loss.DType)
+                    : terms.Loss;
+            losses[l] = layer.Weight * values.Mean([1L]);
+            Watch(health, layer.Name, terms, values, target.Count);
         }
 
         return losses;
@@ -86,14 +137,27 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     /// <summary>Statistics are computed in float32 at least, whatever the decoder's precision.</summary>
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
-    private void Watch(HealthLog health, string layer, FeatureTerms terms, long elements)
+    /// <summary>
+    /// 0 for maps in which the target is constant, 1 for others [batch, channels]: nothing is there to be compared in units of its
+    /// variance. Constant is what
+    /// varies less than a millionth of the layer's average.
+    /// </summary>
+    private static Tensor Varied(Tensor targetVariance)
     {
         using var quiet = Autograd.NoGrad();
+        return targetVariance.Gt(targetVariance.Mean([1L], keepdim: true) * 1e-6).To(targetVariance.DType);
+    }
+
+    private void Watch(HealthLog health, string layer, FeatureTerms terms, Tensor values, long elements)
+    {
+        using var quiet = Autograd.NoGrad();
+        var heaviest = values.Topk((values.Shape[1] + 99) / 100, 1).Item1;
+        health.Ratio($"{Name}/heaviest/{layer}", heaviest.Sum(), values.Sum());
         var kept = terms.Kept.Sum();
         var all = Ops.FullLike(kept, elements);
         health.Ratio($"{Name}/masked/{layer}", all - kept, all);
         health.Ratio($"{Name}/raw/{layer}", terms.SquaredError.Sum(), kept);
-        health.Ratio($"{Name}/normalised/{layer}", terms.Loss.Sum(), Ops.FullLike(kept, terms.Loss.Count));
+        health.Ratio($"{Name}/normalised/{layer}", values.Sum(), Ops.FullLike(kept, values.Count));
         health.Ratio($"{Name}/variance_ratio/{layer}", terms.EstimateVariance.Sum(), terms.TargetVariance.Sum());
     }
 }

@@ -5,10 +5,16 @@ namespace Retouch.Objectives.LatentPerceptual;
 /// <summary>What the options of the latent perceptual loss may be.</summary>
 internal static class LatentPerceptualRules
 {
+    /// <summary>Part of the statistics' gradient that is let through where none is given.</summary>
+    public const double DefaultThrough = 1;
+
+    /// <summary>Variance floor where none is given.</summary>
+    public const double DefaultFloor = 0.05;
+
     public static IReadOnlyList<string> Check(LatentPerceptualOptions o, string path)
     {
         var problems = new Problems(path);
-        WeightRules.Check(problems, o.Weight, o.AutoShare, o.AutoWarmUp);
+        o.Weight.Check(problems, "weight");
         if (o.Taps is { } taps)
         {
             problems.When(taps.Count == 0 && !o.Rgb, "taps", "name at least one tap, or set rgb; leave the objective out to do without it");
@@ -19,9 +25,21 @@ internal static class LatentPerceptualRules
             );
         }
 
+        problems.When(o.Taps is not null && o.LastTap, "lastTap", "does nothing beside a list of taps");
         Mask(problems, o);
-        var masks = o.Normalisation is Normalisation.Shared or Normalisation.Separate;
-        problems.When(o.DetachStatistics && !masks, "detachStatistics", $"normalisation {o.Normalisation} has no statistics to detach");
+        Statistics(problems, o);
+        problems.When(o.StartStep < 0, "startStep", "must be at least 0");
+        problems.When(o.RampSteps < 0, "rampSteps", "must be at least 0");
+        problems.When(
+            o.MinSnrGamma is not null && o.NoiseWeighting != NoiseWeighting.MinSnr,
+            "minSnrGamma",
+            "does nothing unless noiseWeighting is min-snr"
+        );
+        problems.When(
+            o.MinSnrGamma is not (null or > 0) || o.MinSnrGamma == double.PositiveInfinity,
+            "minSnrGamma",
+            "must be a number above 0"
+        );
         problems.When(
             o.DepthWeighting == DepthWeighting.Custom && o.DepthWeights is null,
             "depthWeights",
@@ -69,12 +87,43 @@ internal static class LatentPerceptualRules
             "taps",
             $"this decoder has the taps 0 to {taps.Count - 1} ({string.Join(", ", taps.Select(static t => t.Name))})"
         );
-        var layers = (o.Taps?.Count ?? DefaultTaps(taps.Count).Length) + (o.Rgb ? 1 : 0);
+        var layers = (o.Taps?.Count ?? DefaultTaps(taps.Count, o.LastTap).Length) + (o.Rgb ? 1 : 0);
         problems.When(o.DepthWeights is { } weights && weights.Count != layers, "depthWeights", $"needs {layers} weights for this decoder");
         return problems.List;
     }
 
-    public static int[] DefaultTaps(int count) => [.. Enumerable.Range(0, Math.Max(count - 1, 1))];
+    /// <summary>All taps but the last, unless that is asked for.</summary>
+    public static int[] DefaultTaps(int count, bool last) => [.. Enumerable.Range(0, Math.Max(last ? count : count - 1, 1))];
+
+    private static void Statistics(Problems problems, LatentPerceptualOptions o)
+    {
+        problems.When(
+            o.Normalisation == Normalisation.None && o.Statistics != StatisticsSource.Estimate,
+            "statistics",
+            "does nothing with normalisation none"
+        );
+        problems.When(
+            o.StatisticsGradient is not null && (o.Normalisation == Normalisation.None || o.Statistics == StatisticsSource.Target),
+            "statisticsGradient",
+            "does nothing: "
+                + (
+                    o.Normalisation == Normalisation.None
+                        ? "normalisation none has no statistics"
+                        : "the target's statistics have no gradient"
+                )
+        );
+        problems.When(o.StatisticsGradient is not (null or (>= 0 and <= 1)), "statisticsGradient", "must lie in [0, 1]");
+        problems.When(
+            o.VarianceFloor is not null && o.Normalisation != Normalisation.Standardise,
+            "varianceFloor",
+            "does nothing unless normalisation is standardise"
+        );
+        problems.When(
+            o.VarianceFloor is not (null or >= 0) || o.VarianceFloor == double.PositiveInfinity,
+            "varianceFloor",
+            "must be a number, at least 0"
+        );
+    }
 
     private static void Mask(Problems problems, LatentPerceptualOptions o)
     {
@@ -82,11 +131,13 @@ internal static class LatentPerceptualRules
         problems.When(o.Margin is not (null or >= 0) || o.Margin == double.PositiveInfinity, "margin", "must be finite and not negative");
         problems.When(o.Opening is < 1, "opening", "must be at least 1");
         problems.When(o.Closing is < 1, "closing", "must be at least 1");
+        problems.When(o.MaskFromTap is < 0, "maskFromTap", "must be at least 0");
         if (o.Mask)
             return;
         foreach (
             var (given, member) in new[]
             {
+                (o.MaskFromTap is not null, "maskFromTap"),
                 (o.MaskSource is not null, "maskSource"),
                 (o.Quantile is not null, "quantile"),
                 (o.Margin is not null, "margin"),
@@ -107,9 +158,13 @@ internal static class LatentPerceptualRules
             $"a gate by {o.Gate} needs one"
         );
         problems.When(o.Gate == GateKind.None && o.Threshold is not null, "threshold", "does nothing without a gate");
-        problems.When(!(o.ResolutionScale > 0) || double.IsInfinity(o.ResolutionScale), "resolutionScale", "must be a number above 0");
         problems.When(
-            o.ResolutionScale != 1 && !o.Mask && o.Gate is not (GateKind.Sigma or GateKind.Snr),
+            o.ResolutionScale is not (null or > 0) || o.ResolutionScale == double.PositiveInfinity,
+            "resolutionScale",
+            "must be a number above 0"
+        );
+        problems.When(
+            o.ResolutionScale is not (null or 1) && !o.Mask && o.Gate is not (GateKind.Sigma or GateKind.Snr),
             "resolutionScale",
             "does nothing without the mask and without a gate by sigma or SNR"
         );

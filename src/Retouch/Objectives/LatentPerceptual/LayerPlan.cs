@@ -10,10 +10,21 @@ internal sealed record Layer(string Name, double Weight, FeatureSettings Feature
 
 /// <summary>How the features of one layer are compared.</summary>
 /// <param name="Normalisation">How they are made comparable.</param>
-/// <param name="Detach">Statistics count as constants.</param>
+/// <param name="Statistics">By whose statistics or norms.</param>
+/// <param name="Through">Part of the statistics' gradient that is let through, in [0, 1].</param>
+/// <param name="Floor">Part of the target's variance that is added to a variance.</param>
+/// <param name="Difference">How the difference enters.</param>
 /// <param name="Mask">How outliers are found; null keeps all pixels.</param>
 /// <param name="Kept">The sum over pixels is divided by those kept, not by all.</param>
-internal sealed record FeatureSettings(Normalisation Normalisation, bool Detach, MaskSettings? Mask, bool Kept);
+internal sealed record FeatureSettings(
+    Normalisation Normalisation,
+    StatisticsSource Statistics,
+    double Through,
+    double Floor,
+    FeatureDifference Difference,
+    MaskSettings? Mask,
+    bool Kept
+);
 
 /// <summary>How outliers are found in a map.</summary>
 /// <param name="Source">Whose features decide.</param>
@@ -26,20 +37,31 @@ internal sealed record MaskSettings(MaskSource Source, double Quantile, double M
 /// <summary>The layers of the loss for one decoder.</summary>
 internal sealed class LayerPlan
 {
-    public LayerPlan(LatentPerceptualOptions options, IAutoencoder autoencoder)
+    /// <param name="options">Validated options.</param>
+    /// <param name="autoencoder">Whose decoder is looked into.</param>
+    /// <param name="resolution">Scales the windows.</param>
+    public LayerPlan(LatentPerceptualOptions options, IAutoencoder autoencoder, double resolution)
     {
         var all = autoencoder.Taps;
-        Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count)];
+        Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count, options.LastTap)];
         Rgb = options.Rgb;
         // Relative to the whole decoder, not to the taps that were asked for: a layer's loss must not depend on which others are on.
         double first = all[0].Scale,
             deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
-        List<(string Name, double Scale)> places = [.. Taps.Select(t => ($"tap{t}", (double)all[t].Scale))];
+        List<(string Name, int Tap, double Scale)> places = [.. Taps.Select(t => ($"tap{t}", t, (double)all[t].Scale))];
         if (Rgb)
-            places.Add(("rgb", autoencoder.Downsampling));
+            places.Add(("rgb", all.Count, autoencoder.Downsampling));
+        var share = options.LayerReduction == LayerReduction.Mean ? 1.0 / places.Count : 1;
         Layers =
         [
-            .. places.Select((p, k) => new Layer(p.Name, DepthWeight(options, p.Scale / first, k), Features(options, deepest / p.Scale))),
+            .. places.Select(
+                (p, k) =>
+                    new Layer(
+                        p.Name,
+                        share * DepthWeight(options, p.Scale / first, k),
+                        Features(options, p.Tap, deepest / p.Scale, resolution)
+                    )
+            ),
         ];
     }
 
@@ -54,7 +76,8 @@ internal sealed class LayerPlan
 
     /// <summary>
     /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be
-    /// odd to be centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
+    /// odd to be
+    /// centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
     /// </summary>
     internal static int Window(double side, double down, bool opening)
     {
@@ -73,17 +96,26 @@ internal sealed class LayerPlan
             _ => options.DepthWeights![place],
         };
 
-    private static FeatureSettings Features(LatentPerceptualOptions o, double down)
+    private static FeatureSettings Features(LatentPerceptualOptions o, int tap, double down, double resolution)
     {
-        var mask = !o.Mask
-            ? null
-            : new MaskSettings(
-                o.MaskSource ?? MaskSource.Estimate,
-                o.Quantile ?? 0.02,
-                o.Margin ?? 2,
-                Window((o.Closing ?? 3) * o.ResolutionScale, down, opening: false),
-                Window((o.Opening ?? 5) * o.ResolutionScale, down, opening: true)
-            );
-        return new FeatureSettings(o.Normalisation, o.DetachStatistics, mask, o.PixelReduction == PixelReduction.Kept);
+        var mask =
+            !o.Mask || tap < (o.MaskFromTap ?? 0)
+                ? null
+                : new MaskSettings(
+                    o.MaskSource ?? MaskSource.Estimate,
+                    o.Quantile ?? 0.02,
+                    o.Margin ?? 2,
+                    Window((o.Closing ?? 3) * resolution, down, opening: false),
+                    Window((o.Opening ?? 5) * resolution, down, opening: true)
+                );
+        return new FeatureSettings(
+            o.Normalisation,
+            o.Statistics,
+            o.StatisticsGradient ?? LatentPerceptualRules.DefaultThrough,
+            o.VarianceFloor ?? LatentPerceptualRules.DefaultFloor,
+            o.Difference,
+            mask,
+            o.PixelReduction == PixelReduction.Kept
+        );
     }
 }

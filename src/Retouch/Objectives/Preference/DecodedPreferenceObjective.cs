@@ -6,7 +6,8 @@ namespace Retouch.Objectives.Preference;
 
 /// <summary>
 /// Preference on errors behind the decoder ([PIX] eq. 5 and 7), or in its layers: another objective's error of a sample, for winners and
-/// losers, and for the reference against the same decoded targets.
+/// losers, and for the reference
+/// against the same decoded targets.
 /// </summary>
 public sealed class DecodedPreferenceObjective : IDecodedObjective
 {
@@ -18,7 +19,7 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
         IDecodedObjective error,
         PreferenceSpace space,
         PreferenceOptions options,
-        double weight,
+        TermWeight weight,
         double beta
     )
     {
@@ -48,7 +49,7 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
             error,
             PreferenceSpace.Pixel,
             options,
-            both ? options.PixelWeight ?? 1 : options.Weight,
+            both ? options.PixelWeight ?? 1.0 : options.Weight,
             both ? options.FullPixelBeta : options.FullBeta
         );
     }
@@ -56,10 +57,11 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     /// <summary>Preference on decoder features.</summary>
     /// <param name="options">Validated options, of space features.</param>
     /// <param name="autoencoder">Whose decoder is looked into.</param>
-    public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder)
+    /// <param name="resolution">Training size over the model's own.</param>
+    public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder, double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var error = new LatentPerceptualObjective(options.Features ?? new(), autoencoder, "preference_features");
+        var error = new LatentPerceptualObjective(options.Features ?? new(), autoencoder, "preference_features", resolution);
         return new(error, PreferenceSpace.Features, options, options.Weight, options.FullBeta);
     }
 
@@ -82,20 +84,19 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     }
 
     /// <inheritdoc/>
-    public double Divisor(int batch, int active) => _error.Divisor(batch, active);
+    public double Divisor(ObjectiveInputs inputs, SampleRole role, int active) => _error.Divisor(inputs, role, active);
 
     /// <inheritdoc/>
     public Tensor Reduce(ObjectiveInputs inputs, SampleLosses losses, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(losses);
         var pairs = PairLoss.PairsOf(inputs);
-        // Pairs divide by pairs: whoever divides by all samples divides by all pairs.
         return _loss.Evaluate(
             losses.Values,
             _loss.Precomputed(pairs) ?? losses.Reference,
             losses.Active,
             pairs.Count,
-            active => Divisor(pairs.Count, active),
+            active => Divisor(inputs, SampleRole.Paired, active),
             health
         );
     }

@@ -5,7 +5,8 @@ namespace Retouch.Objectives.Preference;
 
 /// <summary>
 /// The errors of winners and losers by themselves, without a loss: those of the network before training are what DPO's reference would have
-/// had, and can be given to <see cref="PairedSamples.ReferenceErrors"/> later on. They are computed as a reference's are in a step.
+/// had, and can be given to
+/// <see cref="PairedSamples.ReferenceErrors"/> later on. They are computed as a reference's are in a step.
 /// </summary>
 internal sealed class PairErrors
 {
@@ -17,7 +18,8 @@ internal sealed class PairErrors
     /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Whose decoder is used, where errors are behind it.</param>
     /// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
-    public PairErrors(PreferenceOptions options, IAutoencoder autoencoder, int decodeBatch)
+    /// <param name="resolution">Training size over the model's own.</param>
+    public PairErrors(PreferenceOptions options, IAutoencoder autoencoder, int decodeBatch, double resolution = 1)
     {
         // Of simpo nothing asks for a reference, which is what this stands in for.
         var alone = options with
@@ -31,7 +33,7 @@ internal sealed class PairErrors
         _space = options.Space == PreferenceSpace.Features ? PreferenceSpace.Features : PreferenceSpace.Pixel;
         _decoded =
             _space == PreferenceSpace.Features
-                ? DecodedPreferenceObjective.Features(alone, autoencoder)
+                ? DecodedPreferenceObjective.Features(alone, autoencoder, resolution)
                 : DecodedPreferenceObjective.Pixels(alone);
         _plan = new DecodePlan(autoencoder, decodeBatch, checkpoint: false);
     }
@@ -41,9 +43,8 @@ internal sealed class PairErrors
     public static IReadOnlyList<PreferenceSpace> SpacesOf(PreferenceSpace space) =>
         space == PreferenceSpace.Both ? [PreferenceSpace.Latent, PreferenceSpace.Pixel] : [space];
 
-    /// <summary>
-    /// For each space a tensor [2 · pairs], winners first, in the open scope. A pair that takes no part in a term has 0 there.
-    /// </summary>
+    /// <summary>For each space a tensor [2 · pairs], winners first, in the open scope. A pair that takes no part in a term has 0
+    /// there.</summary>
     /// <param name="inputs">A step's, with pairs.</param>
     public IReadOnlyDictionary<PreferenceSpace, Tensor> Of(ObjectiveInputs inputs)
     {

@@ -57,7 +57,7 @@ internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOpt
         }
 
         var margin = beta * difference;
-        var loss = Link(margin - (options.Gamma ?? 0)).Sum() / Math.Max(divisor(rows.Length), 1);
+        var loss = Link(margin - (options.Gamma ?? 0)).Sum() / IDecodedObjective.AtLeast(divisor(rows.Length));
         using (Autograd.NoGrad())
         {
             var count = Ops.FullLike(loss, rows.Length);

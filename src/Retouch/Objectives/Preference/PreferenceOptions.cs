@@ -6,9 +6,8 @@ namespace Retouch.Objectives.Preference;
 /// <summary>What a pair's two errors are measured against.</summary>
 public enum PreferenceMethod
 {
-    /// <summary>
-    /// Against a reference's errors on the same pair (Rafailov et al. 2023; Wallace et al. 2023 for diffusion; [PIX] eq. 4 and 5).
-    /// </summary>
+    /// <summary>Against a reference's errors on the same pair (Rafailov et al. 2023; Wallace et al. 2023 for diffusion; [PIX] eq. 4 and
+    /// 5).</summary>
     Dpo,
 
     /// <summary>Against each other, without a reference (Meng et al. 2024; [PIX] eq. 6 and 7).</summary>
@@ -67,15 +66,12 @@ public enum PairNoise
 /// <summary>Where the errors of DPO's reference come from.</summary>
 public enum ReferenceKind
 {
-    /// <summary>
-    /// The reference predicts in every step: a frozen copy of the network, or with adapters the network with them switched off.
-    /// </summary>
+    /// <summary>The reference predicts in every step: a frozen copy of the network, or with adapters the network with them switched
+    /// off.</summary>
     Live,
 
-    /// <summary>
-    /// The network's errors on the pairs, times and noises of all steps are computed before the first step and kept on the disk: no copy,
-    /// and no second prediction in a step.
-    /// </summary>
+    /// <summary>The network's errors on the pairs, times and noises of all steps are computed before the first step and kept on the disk:
+    /// no copy, and no second prediction in a step.</summary>
     Precomputed,
 }
 
@@ -91,8 +87,10 @@ public enum BetaScaling
 
 /// <summary>
 /// Preference post-training on pairs of a winner and a loser (Zhang et al. 2024, <em>Pixel-Space Post-Training of Latent Diffusion
-/// Models</em>, eq. 4–7). A pair's margin is z = −β·((e_w − r_w) − (e_l − r_l)) − γ, with the errors e of the network and r of the
-/// reference (0 for SimPO). A member that is null takes the default named in its comment; it must be null where it would do nothing.
+/// Models</em>, eq. 4–7). A pair's
+/// margin is z = −β·((e_w − r_w) − (e_l − r_l)) − γ, with the errors e of the network and r of the reference (0 for SimPO). A member that
+/// is null
+/// takes the default named in its comment; it must be null where it would do nothing.
 /// </summary>
 public sealed record PreferenceOptions
 {
@@ -141,13 +139,16 @@ public sealed record PreferenceOptions
     [Description("Whether winner and loser get the same noise: shared or separate.")]
     public PairNoise Noise { get; init; } = PairNoise.Shared;
 
-    /// <summary>The weight of the preference loss in the total, above 0.</summary>
-    [Description("The weight of the preference loss in the total, above 0.")]
-    public double Weight { get; init; } = 1;
+    /// <summary>The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a
+    /// share.</summary>
+    [Description(
+        "The weight of the preference loss: a number, or, beside a diffusion loss and in pixels or features, a gradient ratio or a share."
+    )]
+    public TermWeight Weight { get; init; } = 1;
 
-    /// <summary>With space both: μ, the weight of the pixel loss, above 0. Default 1.</summary>
-    [Description("With space both: μ, the weight of the pixel loss, above 0. Default 1.")]
-    public double? PixelWeight { get; init; }
+    /// <summary>With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.</summary>
+    [Description("With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.")]
+    public TermWeight? PixelWeight { get; init; }
 
     /// <summary>With space pixel or both: which latents are decoded. Default remix.</summary>
     [Description("With space pixel or both: which latents are decoded. Default remix.")]
@@ -211,11 +212,12 @@ public sealed record PreferenceOptions
             "reduction",
             "does nothing in features, which have a reduction of their own"
         );
-        problems.When(!Positive(Weight), "weight", "must be a number above 0; leave preference out to do without it");
+        Weight.Check(problems, "weight");
+        PixelWeight?.Check(problems, "pixelWeight");
         problems.When(
-            PixelWeight is { } w && !Positive(w),
-            "pixelWeight",
-            "must be a number above 0; use space latent to do without the pixel loss"
+            Weight.Fixed is null && Space is PreferenceSpace.Latent or PreferenceSpace.Both,
+            "weight",
+            "must be a number where the network's output is compared: it is what other terms are measured by"
         );
         problems.When(PixelWeight is not null && Space != PreferenceSpace.Both, "pixelWeight", "does nothing unless space is both");
         problems.When(Estimate is not null && !InPixels, "estimate", "does nothing unless space is pixel or both");
@@ -227,6 +229,11 @@ public sealed record PreferenceOptions
             "features.weight",
             "does nothing here; the term's weight is preference.weight"
         );
+        problems.When(
+            Features is { } g && (g.NoiseWeighting != NoiseWeighting.None || g.StartStep != 0 || g.RampSteps != 0),
+            "features",
+            "noiseWeighting, startStep and rampSteps do nothing in a preference"
+        );
         Divergence.Check(problems);
         return [.. problems.List, .. Features is null ? [] : (Features with { Weight = usual.Weight }).Validate(path + ".features")];
     }
@@ -236,8 +243,8 @@ public sealed record PreferenceOptions
 public sealed record DivergenceOptions
 {
     /// <summary>
-    /// The share by which winner and loser may both be worse than the reference (dpo) or than their average over the first
-    /// <see cref="Steps"/> steps (simpo), smoothed; 0 never stops.
+    /// The share by which winner and loser may both be worse than the reference (dpo) or than their average over the first <see
+    /// cref="Steps"/> steps (simpo), smoothed; 0 never stops.
     /// </summary>
     [Description(
         "The share by which winner and loser may both be worse than the reference (dpo) or than their early average (simpo), "

@@ -110,10 +110,19 @@ public static class OptionsFile
     /// <param name="options">As read, with everything laid over.</param>
     /// <param name="origin">Names the source in messages.</param>
     /// <param name="help">Ends the message about unknown members.</param>
+    /// <param name="note">Told which names are old; null where nobody listens.</param>
     /// <exception cref="UsageException">A member is unknown, or a value has the wrong kind.</exception>
-    public static T Bind<T>(JsonObject options, string origin, string help = "'retouch train --schema' lists all options.")
+    public static T Bind<T>(
+        JsonObject options,
+        string origin,
+        string help = "'retouch train --schema' lists all options.",
+        Action<string>? note = null
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
+        options = (JsonObject)options.DeepClone();
+        foreach (var old in OptionForms.Renew(options, static preset => (JsonObject)JsonSerializer.SerializeToNode(preset, Strict)!))
+            note?.Invoke($"{origin}: {old}.");
         if (OptionNames.Unknown(options, typeof(T), Strict) is { Count: > 0 } unknown)
             throw new UsageException($"{origin}: {string.Join("\n  ", unknown)}{(unknown.Count > 1 ? "\n" : " ")}{help}");
         try

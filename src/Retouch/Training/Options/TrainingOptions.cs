@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Objectives;
 using Retouch.Objectives.Autoencoder;
@@ -57,9 +58,18 @@ public sealed record TrainingOptions
     [Description("The optimiser and its rate.")]
     public OptimiserOptions Optimiser { get; init; } = new();
 
-    /// <summary>Averages of the weights that run beside the training; samples are drawn from the first.</summary>
-    [Description("Averages of the weights that run beside the training; samples are drawn from the first.")]
-    public IReadOnlyList<WeightAverageOptions> Averages { get; init; } = [new()];
+    /// <summary>
+    /// Averages of the weights that run beside the training; samples are drawn from the first. Default: one that remembers a tenth of
+    /// the steps.
+    /// </summary>
+    [Description(
+        "Averages of the weights beside the training; samples are drawn from the first. Default: one that remembers a tenth of the steps."
+    )]
+    public IReadOnlyList<WeightAverageOptions> Averages
+    {
+        get => field ?? [WeightAverageOptions.Fitting(Math.Max(Steps, 1))];
+        init;
+    }
 
     /// <summary>The denoiser's losses; null for an autoencoder.</summary>
     [Description("The denoiser's losses; null for an autoencoder.")]
@@ -129,6 +139,20 @@ public sealed record TrainingOptions
         };
 
     private static string? FirstLine(string? text) => text?.Split('\n')[0].Trim();
+
+    /// <summary>What is valid and probably not meant, one sentence each.</summary>
+    public IReadOnlyList<string> Remarks() =>
+        [
+            .. Averages
+                .Where(a => a.Remainder(Steps) > 0.2)
+                .Select(a =>
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{a.Remainder(Steps):P0} of the average with decay {a.Decay} will be the starting weights after {Steps} steps; "
+                    )
+                    + string.Create(CultureInfo.InvariantCulture, $"a decay of {WeightAverageOptions.Fitting(Steps).Decay} fits this run.")
+                ),
+        ];
 
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 

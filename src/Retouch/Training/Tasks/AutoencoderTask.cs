@@ -80,7 +80,7 @@ public sealed class AutoencoderTask : ITrainingTask
         return new StepLoss(
             terms.Total,
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
-            [.. terms.Health],
+            terms.Figures,
             (decoded - images).Detach().Abs().Mean([1L, 2, 3]),
             null
         );

@@ -62,32 +62,11 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
-        List<string> problems = [.. options.Objective!.Validate("objective", _formulation)];
+        DenoiserRules.Check(pipeline, options, _formulation);
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
-        if (classes is null && !prompts && options.Conditioning != new ConditioningOptions())
-            problems.Add(
-                "conditioning.dropout is for denoisers that take classes or prompts; this one takes neither, so it would do nothing"
-            );
-        if (!prompts && options.Samples.Prompts is not null)
-            problems.Add("samples.prompts is for denoisers that take prompts; here it would do nothing");
-        if (!prompts && options.Model.PromptsFrom is not null)
-            problems.Add("model.promptsFrom is for denoisers that take prompts; here it would do nothing");
-        var precomputes = options.Objective.Preference is { PrecomputesReference: true };
-        if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
-            problems.Add(
-                "data.cache keeps latents (with data.cacheLatents), prompts, and a reference's errors "
-                    + "(objective.preference.reference precomputed); here there is none of them, so it would do nothing"
-            );
-        if (prompts && pipeline.PromptFolder is null)
-            problems.Add(
-                "the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder that has "
-                    + "them as model.promptsFrom"
-            );
-        if (prompts && classes is not null)
-            problems.Add("the denoiser takes both classes and prompts, which training does not support");
-        if (problems.Count > 0)
-            throw new UsageException("The options cannot be used:\n  " + string.Join("\n  ", problems));
-        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock);
+        var precomputes = options.Objective!.Preference is { PrecomputesReference: true };
+        var resolution = (double)options.Data.Size / pipeline.NativeSize;
+        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         var dropout = options.Conditioning.Dropout;
         _conditions =
@@ -104,7 +83,7 @@ public sealed class DenoiserTask : ITrainingTask
         if (options.Objective!.Preference is { } preference)
         {
             _pairs = new PairedTraining(preference, !preference.NeedsReference || precomputes ? null : reference ?? Live());
-            _errors = precomputes ? new PairErrors(preference, pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0) : null;
+            _errors = precomputes ? new PairErrors(preference, pipeline.Autoencoder, options.Objective.DecodeBatch ?? 0, resolution) : null;
         }
 
         IReferencePredictor Live() =>
@@ -156,12 +135,20 @@ public sealed class DenoiserTask : ITrainingTask
     {
         ArgumentNullException.ThrowIfNull(batch);
         var (noisy, condition) = Draw(batch, seeds);
-        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds));
+        var position = new StepPosition(seeds.Step, seeds.Micro, _options.Batch.Accumulate);
+        return Evaluate(
+            noisy,
+            condition,
+            batch.Images,
+            batch.Pairs,
+            Reference?.Of(batch, seeds),
+            position,
+            Levels(batch.Count, batch.Pairs, noisy.Level, seeds)
+        );
     }
 
-    /// <summary>
-    /// The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.
-    /// </summary>
+    /// <summary>The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open
+    /// scope.</summary>
     internal IReadOnlyDictionary<PreferenceSpace, Tensor> ErrorsOf(TrainingBatch batch, StepSeeds seeds)
     {
         using var quiet = Autograd.NoGrad();
@@ -184,7 +171,14 @@ public sealed class DenoiserTask : ITrainingTask
     public bool IsSuspect => _pairs is { IsPast: true };
 
     /// <inheritdoc/>
-    public StepReview? Review(IReadOnlyDictionary<string, double> figures) => _pairs?.Review(figures);
+    public StepReview? Review(IReadOnlyDictionary<string, double> figures)
+    {
+        var review = _pairs?.Review(figures);
+        if (_objectives.TakeNotes() is not { Count: > 0 } notes)
+            return review;
+        string[] said = [.. notes, .. review?.Note is { } note ? new[] { note } : []];
+        return new StepReview(review?.Figures ?? [], string.Join("; ", said), review?.Stop);
+    }
 
     /// <summary>The loss of samples to which noise was added already.</summary>
     internal StepLoss Evaluate(
@@ -192,7 +186,9 @@ public sealed class DenoiserTask : ITrainingTask
         Condition condition,
         Tensor? images,
         int pairs = 0,
-        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null
+        IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null,
+        StepPosition? position = null,
+        IReadOnlyList<NoiseLevel>? levels = null
     )
     {
         PairedSamples? paired = null;
@@ -211,11 +207,18 @@ public sealed class DenoiserTask : ITrainingTask
         var estimate = _formulation.Recover(noisy, prediction);
         LossTerms terms;
         using (Autocast.Enter(_device, _decoderPrecision))
-            terms = _objectives.Evaluate(new ObjectiveInputs(_formulation, noisy, prediction, estimate, images) { Pairs = paired });
+            terms = _objectives.Evaluate(
+                new ObjectiveInputs(_formulation, noisy, prediction, estimate, images)
+                {
+                    Pairs = paired,
+                    Position = position ?? new(0, 0, 1),
+                    StepLevels = levels,
+                }
+            );
         return new StepLoss(
             terms.Total,
             [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
-            [.. terms.Health],
+            terms.Figures,
             estimate.Residual.Detach().Square().Mean([1L, 2, 3]),
             noisy.Level.Model
         );
@@ -289,13 +292,31 @@ public sealed class DenoiserTask : ITrainingTask
         return (noisy, condition);
     }
 
+    /// <summary>The noise levels of a micro-batch.</summary>
+    private NoiseLevel LevelsOf(int samples, int pairs, StepSeeds seeds)
+    {
+        using var generator = seeds.For(RandomPurpose.Levels);
+        var times = _formulation.SampleTimes(samples - pairs, generator);
+        return _formulation.LevelsAt(pairs == 0 ? times : PairedTraining.Spread(times, pairs), _device);
+    }
+
+    /// <summary>The noise levels of all micro-batches of a step, which are drawn from its seeds and alike in size; null where there is only
+    /// one.</summary>
+    private NoiseLevel[]? Levels(int samples, int pairs, NoiseLevel own, StepSeeds seeds) =>
+        _options.Batch.Accumulate == 1
+            ? null
+            :
+            [
+                .. Enumerable
+                    .Range(0, _options.Batch.Accumulate)
+                    .Select(m => m == seeds.Micro ? own : LevelsOf(samples, pairs, seeds with { Micro = m })),
+            ];
+
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)
     {
         using var phase = _clock?.Enter(StepPhases.Noise);
-        using var levelGenerator = seeds.For(RandomPurpose.Levels);
         using var noiseGenerator = seeds.For(RandomPurpose.Noise);
-        var times = _formulation.SampleTimes((int)latent.Value.Shape[0] - pairs, levelGenerator);
-        var level = _formulation.LevelsAt(pairs == 0 ? times : PairedTraining.Spread(times, pairs), _device);
+        var level = LevelsOf((int)latent.Value.Shape[0], pairs, seeds);
         var noise = (
             pairs == 0
                 ? Ops.Randn(latent.Value.Shape, noiseGenerator, dtype: DType.Float32)

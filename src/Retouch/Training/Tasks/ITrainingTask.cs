@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Images;
+using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -28,9 +29,8 @@ public interface ITrainingTask : IDisposable
     /// <param name="seeds">Everything random comes from here.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
-    /// <summary>
-    /// Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the log.
-    /// </summary>
+    /// <summary>Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the
+    /// log.</summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];
 
     /// <summary>Whether the weights may be past saving, so that a checkpoint of them should not push out an earlier one.</summary>
@@ -68,18 +68,15 @@ public sealed record TrainingBatch(
     DataCursor Next
 )
 {
-    /// <summary>
-    /// Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are single.
-    /// </summary>
+    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are
+    /// single.</summary>
     public int Pairs { get; init; }
 
     /// <summary>Samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>
-    /// The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay those of
-    /// all, for their height and width.
-    /// </summary>
+    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay
+    /// those of all, for their height and width.</summary>
     internal TrainingBatch WithoutLosers() =>
         this with
         {
@@ -98,13 +95,13 @@ public readonly record struct StepTerm(string Name, double Raw, double Weighted)
 /// <summary>The loss of a micro-batch.</summary>
 /// <param name="Total">The scalar that is differentiated.</param>
 /// <param name="Terms">What it is made of.</param>
-/// <param name="Health">Figures that are logged beside the loss.</param>
+/// <param name="Health">Figures that are logged beside the loss, as sums.</param>
 /// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
 /// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
 public sealed record StepLoss(
     Tensor Total,
     IReadOnlyList<StepTerm> Terms,
-    IReadOnlyList<KeyValuePair<string, double>> Health,
+    IReadOnlyDictionary<string, HealthFigure> Health,
     Tensor PerSample,
     Tensor? Times
 );

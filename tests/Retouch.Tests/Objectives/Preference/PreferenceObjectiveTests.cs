@@ -312,7 +312,7 @@ public sealed class PreferenceObjectiveTests
         // Both look at ẑ0 against z0: the preference with the reference, the latent perceptual loss at winners and single samples.
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Gate = GateKind.None },
+            Perceptual = new() { Weight = 3, Gate = GateKind.None },
             Preference = new()
             {
                 Space = PreferenceSpace.Features,

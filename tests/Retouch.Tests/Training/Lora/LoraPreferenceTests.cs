@@ -92,7 +92,11 @@ public sealed class LoraPreferenceTests : IDisposable
         var formulation = FormulationFactory.FromSchedulerConfig(TinyRun.Denoiser("{}").Model.Scheduler!, "test");
         var level = formulation.LevelsAt([300, 700, 300, 700], Device.Cpu);
         var noisy = formulation.AddNoise(new Latent(Ops.Randn([4, 4, 4, 4], generator)), Ops.Randn([4, 4, 4, 4], generator), level);
-        return [.. task.Evaluate(noisy, new Condition(Tensor.From([1L, 2, 1, 2])), null, pairs: 2).Health];
+        return
+        [
+            .. task.Evaluate(noisy, new Condition(Tensor.From([1L, 2, 1, 2])), null, pairs: 2)
+                .Health.Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)),
+        ];
     }
 
     private DenoiserTask Task(bool frozen)

@@ -17,7 +17,10 @@ public sealed class PreferenceRunTests : IDisposable
     private const string DpoBoth = """{ "preference": { "space": "both", "beta": 200, "pixelWeight": 0.5 }, "decodeBatch": 3 }""";
     private const string SimpoLatent = """{ "preference": { "method": "simpo", "beta": 5, "noise": "separate" } }""";
     private const string Composed = """
-        { "latentWeight": 0.3, "perceptual": { "weight": "auto", "autoWarmUp": 5 }, "preference": { "space": "features", "beta": 50 } }
+        {
+          "latentWeight": 0.3, "perceptual": { "weight": { "share": 0.2, "warmUp": 5 } },
+          "preference": { "space": "features", "beta": 50 }
+        }
         """;
 
     private readonly TemporaryFolder folder = new();
