@@ -4,7 +4,8 @@ namespace Retouch.Evaluation;
 /// <param name="Text">A whole sentence.</param>
 internal sealed record Limitation(string Text)
 {
-    /// <summary>Figures whose intervals say nothing, by name or by the part before the point; none where the sentence only cautions.</summary>
+    /// <summary>Figures whose intervals say nothing, by name or by the part before the point; none where the sentence only
+    /// cautions.</summary>
     public IReadOnlyList<string> Voids { get; init; } = [];
 
     /// <summary>The set whose figures these are; null for every set's.</summary>

@@ -21,7 +21,8 @@ public enum Verdict
     Void,
 }
 
-/// <summary>When a difference is called one. What the interval does not show is not said, nor what nobody would call a difference.</summary>
+/// <summary>When a difference is called one. What the interval does not show is not said, nor what nobody would call a
+/// difference.</summary>
 public static class VerdictRule
 {
     /// <summary>The smallest difference worth naming, as a share of the baseline's figure: paired pictures show smaller ones, which nobody

@@ -47,7 +47,8 @@ internal sealed class MeasuringOptions
     private readonly Option<string?> maps = new("--maps")
     {
         Description =
-            "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, as .npy and .png.",
+            "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, and to the first set's, as "
+            + ".npy and .png.",
     };
     private readonly Option<int> resamples = new("--resamples")
     {
@@ -160,7 +161,14 @@ internal sealed class MeasuringOptions
                 Path.GetFileName(Path.TrimEndingDirectorySeparator(result.Sets[k].Name))
                     .Select(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-')
             );
-            SpectrumMap.Save(result.Sets[k].SpectrumMap!, Path.Combine(folder, $"spectrum-{k + 1}-{name}"));
+            var map = result.Sets[k].SpectrumMap!;
+            SpectrumMap.Save(map, Path.Combine(folder, $"spectrum-{k + 1}-{name}"));
+            if (k > 0)
+                SpectrumMap.Save(
+                    SpectrumMap.Difference(map, result.Sets[0].SpectrumMap!),
+                    Path.Combine(folder, $"spectrum-{k + 1}-{name}-less-the-first"),
+                    SpectrumMap.DifferenceRange
+                );
         }
     }
 

@@ -58,7 +58,8 @@ internal sealed record AblationEvaluation
     [Description("Confidence of the intervals.")]
     public double Confidence { get; init; } = 0.95;
 
-    /// <summary>The smallest difference worth naming, as a share of the other's figure; null is <see cref="VerdictRule.Smallest"/>.</summary>
+    /// <summary>The smallest difference worth naming, as a share of the other's figure; null is <see
+    /// cref="VerdictRule.Smallest"/>.</summary>
     [Description("Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? SmallestDifference { get; init; }

@@ -120,9 +120,9 @@ internal static class AblationTables
                 ? null
                 : $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts "
                     + $"as shown where both intervals leave 0 out, and is named where it is "
-                    + $"{Figures.Percent(plan.Spec.Evaluation.SmallestDifference ?? VerdictRule.Smallest)} of the other's figure or more. With "
-                    + $"one seed only the first interval is there; it says nothing of another training, so there is no verdict. Nor is there "
-                    + $"one where a warning voids the intervals. "
+                    + $"{Figures.Percent(plan.Spec.Evaluation.SmallestDifference ?? VerdictRule.Smallest)} of the other's figure or more. "
+                    + $"With one seed only the first interval is there; it says nothing of another training, so there is no verdict. "
+                    + $"Nor is there one where a warning voids the intervals. "
                     + $"{Figures.Count(all)} comparisons were made: where nothing differs, about "
                     + $"{Figures.Significant(all * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by "
                     + $"chance.",

@@ -20,8 +20,8 @@ internal static class DemoVerdict
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, Decisive)!).ToArray();
         var caution =
-            $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, not "
-            + $"that of another training, which may turn the verdict.";
+            $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
+            + $"not that of another training, which may turn the verdict.";
         var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured.AgainstBefore)} {caution}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
@@ -63,7 +63,8 @@ internal static class DemoVerdict
         if (worse.Length == differences.Length)
             return new Said(
                 VerdictTone.Worse,
-                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps, in this one training of each.",
+                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps, "
+                    + "in this one training of each.",
                 detail
             );
         if (worse.Length > 0)

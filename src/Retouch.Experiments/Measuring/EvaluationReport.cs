@@ -155,19 +155,32 @@ internal static class EvaluationReport
         );
         if (result.Sets.All(static s => s.SpectrumMap is not null))
         {
+            static byte[] Drawn(double[,] map, double range) => PictureFile.Encode(SpectrumMap.Draw(map, range), PictureFormat.Png);
+            var first = result.Sets[0].SpectrumMap!;
+            var compares = result.Sets.Count > 1;
             yield return new PictureGrid(
                 "Where in the plane of frequencies",
-                ["log₁₀ of the ratio to the real power"],
+                ["less the real ones", .. compares ? [$"less {names[0]}"] : Array.Empty<string>()],
                 [
                     .. result.Sets.Select(
-                        (set, k) => new PictureColumn(names[k], [PictureFile.Encode(SpectrumMap.Draw(set.SpectrumMap!), PictureFormat.Png)])
+                        (set, k) =>
+                            new PictureColumn(
+                                names[k],
+                                [
+                                    Drawn(set.SpectrumMap!, SpectrumMap.Range),
+                                    .. compares
+                                        ? [Drawn(SpectrumMap.Difference(set.SpectrumMap!, first), SpectrumMap.DifferenceRange)]
+                                        : Array.Empty<byte[]>(),
+                                ]
+                            )
                     ),
                 ]
             )
             {
                 Note =
-                    "Frequency 0 in the middle. White: as much power as the real pictures have; red: more; blue: less; full "
-                    + "colour at a factor of ten.",
+                    "log₁₀ of the ratio of mean powers, frequency 0 in the middle. White: as much power as the real pictures have; red: "
+                    + "more; blue: less; full colour at a factor of ten"
+                    + (compares ? $"; against {names[0]}, at a factor of two." : "."),
             };
         }
     }

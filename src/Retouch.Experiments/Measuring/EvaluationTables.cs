@@ -104,7 +104,8 @@ internal static class EvaluationTables
                     + $"{(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about "
                     + $"{Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by "
                     + $"chance. The intervals hold the chance of which pictures were drawn, not that of another training: for models, "
-                    + $"one training each is compared here, and another seed of training may turn a verdict (retouch ablate takes several).",
+                    + $"one training each is compared here, and another seed of training may turn a verdict (retouch ablate takes "
+                    + $"several).",
         };
     }
 

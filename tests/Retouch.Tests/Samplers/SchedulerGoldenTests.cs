@@ -74,12 +74,16 @@ public sealed class SchedulerGoldenTests
         golden.Check($"out.{entry}.betas", Tensor.From(schedule.Betas));
         golden.Check($"out.{entry}.alphas_cumprod", Tensor.From(schedule.AlphasCumprod));
         // How a line of numbers is rounded depends on the processor's instructions and on libtorch's version. With unit u a point of it has
-        // step·k, the sum and the step itself rounded (3u), its square twice that and once more (7u), in the golden as here. Rescaled, β is 1
+        // step·k, the sum and the step itself rounded (3u), its square twice that and once more (7u), in the golden as here. Rescaled, β
+        // is 1
         // less a ratio near 1, whose rounding (two roots and squares: 8u, twice) stands whole in the small difference.
         const double Unit = 1.0 / (1 << 24);
         var betas = golden.Read($"out.{entry}.betas").ToArray<float>();
         for (var k = 0; k < betas.Length; k++)
-            TestTensors.Close(betas[k], schedule.Betas[k], schedule.ZeroTerminalSnr ? 16 * Unit : 14 * Unit * betas[k]);
+        {
+            var bound = schedule.ZeroTerminalSnr ? 16 * Unit : 14 * Unit * betas[k];
+            Assert.InRange(schedule.Betas[k], betas[k] - bound, betas[k] + bound);
+        }
         var v = new DdpmFormulation(schedule, PredictionType.VPrediction);
         var level = v.LevelsAt(golden.Read("in.timesteps").ToArray<double>(), Device.Cpu);
         var noisy = v.AddNoise(new Latent(golden.Read("in.x0")), golden.Read("in.noise"), level);

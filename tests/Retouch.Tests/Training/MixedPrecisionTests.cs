@@ -2,6 +2,7 @@ using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Autoencoders;
 using Retouch.Tests.Goldens;
+using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;
@@ -54,14 +55,13 @@ public sealed class MixedPrecisionTests : IDisposable
         Assert.Contains(
             "bfloat16 or float32",
             Assert
-                .Throws<UsageException>(() =>
-                    new AutoencoderTask(component, options, Ops.Zeros([1, 3, 16, 16]), Device.Cpu, DType.Float16)
-                )
+                .Throws<UsageException>(() => new AutoencoderTask(component, options, Ops.Zeros([1, 3, 16, 16]), Device.Cpu, DType.Float16))
                 .Message
         );
     }
 
-    // Where libtorch has float16 on this processor (2.x), a whole run goes through it: denoiser in float16, loss scaled, decoder in float32.
+    // Where libtorch has float16 on this processor (2.x), a whole run goes through it: denoiser in float16, loss scaled, decoder in
+    // float32.
     [Fact]
     public void A_run_in_float16_ends_near_one_in_float32()
     {

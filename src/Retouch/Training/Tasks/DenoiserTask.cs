@@ -61,7 +61,7 @@ public sealed class DenoiserTask : ITrainingTask
         _clock = clock;
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
-        _formulation = pipeline.CreateFormulation(options.Times.ToDensity());
+        _formulation = pipeline.CreateFormulation(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, _formulation);
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
         var precomputes = options.Objective!.Preference is { PrecomputesReference: true };
@@ -232,7 +232,7 @@ public sealed class DenoiserTask : ITrainingTask
         {
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
             Steps = o.Steps,
-            Guidance = new(o.Guidance),
+            Guidance = new(o.Guidance ?? _pipeline.DefaultGuidance(_options.Data.Size, _options.Data.Size)),
             Width = _options.Data.Size,
             Height = _options.Data.Size,
         };
