@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Demo;
 
