@@ -1,6 +1,9 @@
 using System.Globalization;
 using Retouch.Fuzz;
 
+// The memory of large tensors is counted where it lives in blocks that are used again.
+Retouch.Torch.Devices.HostBlocks.Reuse(true);
+
 // Retouch.Fuzz ROOT INPUTS [SEED [TARGET]]: so many inputs for each reader, or for one.
 var root = args[0];
 var count = long.Parse(args[1], CultureInfo.InvariantCulture);

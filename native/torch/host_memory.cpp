@@ -15,6 +15,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "internal.h"
 #include "versions.h"
 
 #if defined(__linux__)
@@ -159,14 +160,13 @@ bool user_chose() {
   return tunables != nullptr && (std::strstr(tunables, "malloc.mmap_") != nullptr || std::strstr(tunables, "malloc.trim_") != nullptr);
 }
 
-__attribute__((constructor)) void install() {
-  const char* choice = std::getenv("RETOUCH_HOST_CACHE");
-  if (choice != nullptr && std::strcmp(choice, "0") == 0) return;
+// Blocks that were handed out know how they are freed, whichever allocator is in force by then.
+void install(bool enabled) {
   static HostAllocator allocator;
-  c10::SetCPUAllocator(&allocator);
+  c10::SetCPUAllocator(enabled ? static_cast<c10::Allocator*>(&allocator) : usual());
 #if defined(__GLIBC__)
   // oneDNN's scratch memory comes from malloc and goes back after each convolution: the heap keeps its pages too.
-  if (user_chose()) return;
+  if (!enabled || user_chose()) return;
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
 #endif
@@ -187,11 +187,16 @@ at::Tensor release_host_memory() {
 #else
 
 namespace {
+void install(bool) {}
 at::Tensor host_memory(bool) { return at::zeros({3}, at::kLong); }
 at::Tensor release_host_memory() { return at::zeros({3}, at::kLong); }
 }  // namespace
 
 #endif
+
+extern "C" int rt_host_cache_set(int32_t enabled) {
+  return retouch::guarded([&] { install(enabled != 0); });
+}
 
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
   // Bytes of CPU tensors of at least 1 MiB: in use, most in use at once since the last reset, waiting for reuse.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "internal.h"
 #include "versions.h"
@@ -13,6 +14,11 @@ namespace retouch {
 namespace {
 
 thread_local std::string last_error;
+
+// Plain pointers: a thread that ends must not call managed code, which may be gone by then.
+thread_local std::shared_ptr<void>* last_failure = nullptr;
+thread_local void* postponed_failure = nullptr;
+void (*free_failure)(void*) = nullptr;
 
 // Boxed calls nest (autograd calls back into managed code, which calls operators), so the cached stack is taken, not shared.
 thread_local torch::jit::Stack cached_stack;
@@ -130,6 +136,29 @@ void to_value(c10::IValue&& source, rt_value& v) {
 
 void set_error(std::string message) { last_error = std::move(message); }
 
+CallbackFailure::CallbackFailure(void* failure)
+    : std::runtime_error("a function of managed code failed"), handle(failure, [](void* h) { free_failure(h); }) {}
+
+void set_failure(std::shared_ptr<void> handle) {
+  if (last_failure == nullptr) {
+    if (handle == nullptr) return;
+    last_failure = new std::shared_ptr<void>();
+  }
+  *last_failure = std::move(handle);
+}
+
+void postpone_failure(void* handle) noexcept {
+  if (handle == nullptr) return;
+  if (postponed_failure == nullptr)
+    postponed_failure = handle;
+  else
+    free_failure(handle);
+}
+
+void throw_postponed() {
+  if (postponed_failure != nullptr) throw CallbackFailure(std::exchange(postponed_failure, nullptr));
+}
+
 char* copy_string(const std::string& text) {
   auto* copy = static_cast<char*>(allocate(text.size() + 1));
   std::memcpy(copy, text.c_str(), text.size() + 1);
@@ -143,6 +172,8 @@ using namespace retouch;
 extern "C" {
 
 const char* rt_last_error(void) { return last_error.c_str(); }
+void* rt_last_failure(void) { return last_failure == nullptr ? nullptr : last_failure->get(); }
+void rt_failure_free_set(void (*function)(void*)) { free_failure = function; }
 
 int rt_operator_find(const char* name, const char* overload, void** op) {
   return guarded([&] {

@@ -34,8 +34,9 @@ using Optional = c10::optional<T>;
 
 // Nodes of the graph are held by std::shared_ptr, later by c10::intrusive_ptr.
 template <typename T>
-using NodePtr = std::conditional_t<std::is_same_v<decltype(torch::autograd::Edge::function), std::shared_ptr<torch::autograd::Node>>, std::shared_ptr<T>,
-                                   c10::intrusive_ptr<T>>;
+using NodePtr =
+    std::conditional_t<std::is_same_v<decltype(torch::autograd::Edge::function), std::shared_ptr<torch::autograd::Node>>,
+                       std::shared_ptr<T>, c10::intrusive_ptr<T>>;
 
 template <typename T, typename Pointer = NodePtr<T>>
 Pointer make_node() {
@@ -77,7 +78,8 @@ inline void set_autocast(c10::DeviceType type, AutocastState state) {
 #endif
 }
 
-// An allocator of host memory. Constness and members of libtorch's base class changed; what a version does not know is an overload nobody calls.
+// An allocator of host memory. Constness and members of libtorch's base class changed; what a version does not know is an overload that
+// nobody calls.
 class HostAllocatorBase : public c10::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) const { return make(bytes); }

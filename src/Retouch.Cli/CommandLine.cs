@@ -68,6 +68,9 @@ internal static class CommandLine
         using var interrupt = new Interrupt();
         try
         {
+            // Before a verb does anything: nothing is half done for want of a device.
+            if (parsed.GetResult(SharedOptions.Device) is not null)
+                parsed.GetDevice();
             var configuration = new InvocationConfiguration
             {
                 Output = output,

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Retouch.Torch.Interop;
 
@@ -7,8 +6,6 @@ namespace Retouch.Torch;
 /// <summary>Reverse-mode differentiation.</summary>
 public static unsafe class Autograd
 {
-    private static readonly ConcurrentQueue<Exception> CallbackFailures = new();
-
     /// <summary>
     /// Computes the gradient of a scalar with respect to some of its inputs; the engine passes null where an output had none.
     /// </summary>
@@ -40,8 +37,7 @@ public static unsafe class Autograd
     {
         var handle = output.Handle;
         var seed = gradient?.Handle ?? 0;
-        if (Native.Backward(&handle, 1, gradient is null ? null : &seed, retainGraph ? 1 : 0, 0) != 0)
-            throw TorchException.FromNative("backward");
+        Native.Check(Native.Backward(&handle, 1, gradient is null ? null : &seed, retainGraph ? 1 : 0, 0), "backward");
     }
 
     /// <summary>
@@ -70,8 +66,18 @@ public static unsafe class Autograd
                 r = results
         )
         {
-            if (Native.Grad(o, outputs.Count, i, inputs.Count, g, retainGraph ? 1 : 0, createGraph ? 1 : 0, allowUnused ? 1 : 0, r) != 0)
-                throw TorchException.FromNative("grad");
+            var status = Native.Grad(
+                o,
+                outputs.Count,
+                i,
+                inputs.Count,
+                g,
+                retainGraph ? 1 : 0,
+                createGraph ? 1 : 0,
+                allowUnused ? 1 : 0,
+                r
+            );
+            Native.Check(status, "grad");
         }
 
         return Array.ConvertAll(results, static h => h == 0 ? null : new Tensor(h));
@@ -84,7 +90,9 @@ public static unsafe class Autograd
     /// <param name="outputs">What was computed from them.</param>
     /// <param name="backward">Turns gradients of the outputs into gradients of the inputs. Runs in a scope of its own, maybe on another
     /// thread, with recording off.</param>
-    /// <param name="released">Called once when the graph is gone: frees what the function kept.</param>
+    /// <param name="released">
+    /// Called once: after the backward pass, unless it retains the graph, else when the graph is gone. Frees what the function kept.
+    /// </param>
     public static Tensor[] Function(
         IReadOnlyList<Tensor> inputs,
         IReadOnlyList<Tensor> outputs,
@@ -92,7 +100,6 @@ public static unsafe class Autograd
         Action? released = null
     )
     {
-        var context = GCHandle.ToIntPtr(GCHandle.Alloc(new CallbackContext(backward, released)));
         var results = new nint[outputs.Count];
         fixed (
             nint* i = Handles(inputs),
@@ -100,8 +107,10 @@ public static unsafe class Autograd
                 r = results
         )
         {
-            if (Native.CustomFunction(i, inputs.Count, o, outputs.Count, &RunBackward, &FreeContext, context, r) != 0)
-                throw TorchException.FromNative("custom function");
+            // The native side frees it, whether the call succeeds or not.
+            var context = GCHandle.ToIntPtr(GCHandle.Alloc(new CallbackContext(backward, released)));
+            var status = Native.CustomFunction(i, inputs.Count, o, outputs.Count, &RunBackward, &FreeContext, context, r);
+            Native.Check(status, "custom function");
         }
 
         return Array.ConvertAll(results, static h => new Tensor(h));
@@ -158,9 +167,6 @@ public static unsafe class Autograd
         }
     }
 
-    /// <summary>What a managed backward function threw, if one did since the last call.</summary>
-    internal static Exception? TakeCallbackFailure() => CallbackFailures.TryDequeue(out var failure) ? failure : null;
-
     private static nint[] Handles(IReadOnlyList<Tensor> tensors)
     {
         var handles = new nint[tensors.Count];
@@ -170,7 +176,7 @@ public static unsafe class Autograd
     }
 
     [UnmanagedCallersOnly]
-    private static int RunBackward(nint context, nint* gradients, int count, nint* results, int resultCount)
+    private static nint RunBackward(nint context, nint* gradients, int count, nint* results, int resultCount)
     {
         try
         {
@@ -180,24 +186,33 @@ public static unsafe class Autograd
             for (var k = 0; k < count; k++)
                 incoming[k] = gradients[k] == 0 ? null : new Tensor(Native.TensorShare(gradients[k]));
             var outgoing = ((CallbackContext)GCHandle.FromIntPtr(context).Target!).Backward(incoming);
+            if (outgoing.Length != resultCount)
+                throw new InvalidOperationException($"A backward function gives {outgoing.Length} gradients for {resultCount} inputs.");
             for (var k = 0; k < resultCount; k++)
                 results[k] = outgoing[k] is { } tensor ? Native.TensorShare(tensor.Handle) : 0;
             return 0;
         }
         catch (Exception e)
         {
-            CallbackFailures.Enqueue(e);
-            return 1;
+            return Callback.Carry(e);
         }
     }
 
     [UnmanagedCallersOnly]
-    private static void FreeContext(nint context)
+    private static nint FreeContext(nint context)
     {
-        var handle = GCHandle.FromIntPtr(context);
-        var released = ((CallbackContext)handle.Target!).Released;
-        handle.Free();
-        released?.Invoke();
+        try
+        {
+            var handle = GCHandle.FromIntPtr(context);
+            var released = ((CallbackContext)handle.Target!).Released;
+            handle.Free();
+            released?.Invoke();
+            return 0;
+        }
+        catch (Exception e)
+        {
+            return Callback.Carry(e);
+        }
     }
 
     /// <summary>Restores the previous mode when disposed.</summary>

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Torch.Devices;
+using Retouch.Torch.Interop;
 
 namespace Retouch.Torch;
 
@@ -43,6 +45,22 @@ public readonly record struct Device(DeviceType Type, int Index)
         if (!known || (parts.Length == 2 && !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index)))
             throw new UsageException($"'{text}' is no device. Use cpu, cuda or cuda:1.");
         return parts[0] == "cpu" ? Cpu : Cuda(index);
+    }
+
+    /// <summary>This device, if libtorch can compute on it.</summary>
+    /// <exception cref="EnvironmentException">It is not there; the message says why and what to do.</exception>
+    public Device Require()
+    {
+        if (Type == DeviceType.Cuda && CudaStatus.Read() is var status && Index >= status.Devices)
+            throw new EnvironmentException($"There is no device {this}: {status.Reason}. {status.Remedy}");
+        return this;
+    }
+
+    /// <summary>Waits until the device has done all that was asked of it; returns at once for the CPU.</summary>
+    public void Synchronize()
+    {
+        if (Type == DeviceType.Cuda)
+            Native.Check(Native.CudaSynchronize(Index), "synchronize");
     }
 
     /// <inheritdoc/>

@@ -26,32 +26,28 @@ public sealed unsafe class Generator : IDisposable
     {
         Native.Load();
         nint handle;
-        if (Native.GeneratorNew((int)device.Type, device.NativeIndex, seed, &handle) != 0)
-            throw TorchException.FromNative("generator");
+        Native.Check(Native.GeneratorNew((int)device.Type, device.NativeIndex, seed, &handle), "generator");
         return new Generator(handle, device);
     }
 
     /// <summary>Starts the stream of another seed.</summary>
     public void Reseed(ulong seed)
     {
-        if (Native.GeneratorSetSeed(Handle, seed) != 0)
-            throw TorchException.FromNative("generator");
+        Native.Check(Native.GeneratorSetSeed(Handle, seed), "generator");
     }
 
     /// <summary>The state as a uint8 tensor, for checkpoints.</summary>
     public Tensor GetState()
     {
         nint tensor;
-        if (Native.GeneratorGetState(Handle, &tensor) != 0)
-            throw TorchException.FromNative("generator");
+        Native.Check(Native.GeneratorGetState(Handle, &tensor), "generator");
         return new Tensor(tensor);
     }
 
     /// <summary>Continues where <see cref="GetState"/> was taken.</summary>
     public void SetState(Tensor state)
     {
-        if (Native.GeneratorSetState(Handle, state.Handle) != 0)
-            throw TorchException.FromNative("generator");
+        Native.Check(Native.GeneratorSetState(Handle, state.Handle), "generator");
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Interop;
 
 namespace Retouch.Torch;
@@ -65,11 +66,7 @@ public sealed unsafe class Tensor : IDisposable
     public bool RequiresGrad
     {
         get => TensorInfo.Of(Handle).RequiresGrad != 0;
-        set
-        {
-            if (Native.TensorSetRequiresGrad(Handle, value ? 1 : 0) != 0)
-                throw TorchException.FromNative("requires_grad");
-        }
+        set { Native.Check(Native.TensorSetRequiresGrad(Handle, value ? 1 : 0), "requires_grad"); }
     }
 
     /// <summary>
@@ -81,15 +78,10 @@ public sealed unsafe class Tensor : IDisposable
         get
         {
             nint grad;
-            if (Native.TensorGrad(Handle, &grad) != 0)
-                throw TorchException.FromNative("grad");
+            Native.Check(Native.TensorGrad(Handle, &grad), "grad");
             return grad == 0 ? null : new Tensor(grad);
         }
-        set
-        {
-            if (Native.TensorSetGrad(Handle, value?.Handle ?? 0) != 0)
-                throw TorchException.FromNative("grad");
-        }
+        set { Native.Check(Native.TensorSetGrad(Handle, value?.Handle ?? 0), "grad"); }
     }
 
     /// <summary>Whether the tensor was freed.</summary>
@@ -180,12 +172,21 @@ public sealed unsafe class Tensor : IDisposable
     public static Tensor Over(void* data, ReadOnlySpan<long> shape, DType dtype, Action? release = null)
     {
         Native.Load();
-        var context = release is null ? 0 : GCHandle.ToIntPtr(GCHandle.Alloc(release));
         nint tensor;
         fixed (long* sizes = shape)
         {
-            if (Native.TensorFromBlob(data, sizes, shape.Length, (int)dtype, release is null ? null : &Release, context, &tensor) != 0)
-                throw TorchException.FromNative("from_blob");
+            // The native side calls it once, whether the call succeeds or not.
+            var context = release is null ? 0 : Callback.OnRelease(release);
+            var status = Native.TensorFromBlob(
+                data,
+                sizes,
+                shape.Length,
+                (int)dtype,
+                release is null ? null : &Callback.Release,
+                context,
+                &tensor
+            );
+            Native.Check(status, "from_blob");
         }
 
         return new Tensor(tensor);
@@ -256,8 +257,11 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>The same elements in another type; the tensor itself where it has that type.</summary>
     public Tensor To(DType dtype) => DType == dtype ? this : Ops.To(this, dtype, nonBlocking: false, copy: false);
 
-    /// <summary>The same elements on another device; the tensor itself where it is there.</summary>
-    public Tensor To(Device device) => Device == device ? this : Ops.To(this, device, DType, nonBlocking: false, copy: false);
+    /// <summary>
+    /// The same elements on another device; the tensor itself where it is there. On their way to a GPU they are not waited for
+    /// (<see cref="HostTransfer"/>); what comes from one is.
+    /// </summary>
+    public Tensor To(Device device) => Device == device ? this : HostTransfer.Move(this, device);
 
     /// <summary>A second handle to the same tensor, with its own owner.</summary>
     public Tensor Share() => new(Native.TensorShare(Handle));
@@ -298,14 +302,5 @@ public sealed unsafe class Tensor : IDisposable
         return info.DeviceType == 0 && info.Contiguous != 0
             ? (info.Data, info.Count * ((DType)info.DType).Size())
             : throw new InvalidOperationException("Only contiguous CPU tensors can be read in place.");
-    }
-
-    [UnmanagedCallersOnly]
-    private static void Release(nint context)
-    {
-        var handle = GCHandle.FromIntPtr(context);
-        var action = (Action)handle.Target!;
-        handle.Free();
-        action();
     }
 }

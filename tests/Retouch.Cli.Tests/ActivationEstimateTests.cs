@@ -8,6 +8,7 @@ using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Nn;
 using Retouch.Training;
 using Retouch.Training.Options;
@@ -108,6 +109,7 @@ public sealed class ActivationEstimateTests
                 Pixel = objective == "pixel" ? new() : null,
             },
         };
+        HostBlocks.Reuse(true);
         Ops.HostMemory(true);
         var before = Ops.HostMemory(false).ToArray<long>()[0];
         StepBenchmark.Run(objective, options, autoencoder, denoiser, warmUp: 0, TimeProvider.System, default);
@@ -128,6 +130,7 @@ public sealed class ActivationEstimateTests
     private static long Held(ParameterStore parameters, Func<Tensor> loss)
     {
         using var scope = TensorScope.Enter();
+        HostBlocks.Reuse(true);
         Ops.HostMemory(true);
         var before = Ops.HostMemory(false).ToArray<long>()[0];
         Autograd.Backward(loss());

@@ -118,6 +118,25 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    public void ALibtorchThatIsAskedForAndAbsent_IsMissing()
+    {
+        var absent = Path.Combine(folder, "none");
+        var found = Examine(new() { ["RETOUCH_LIBTORCH"] = absent });
+        AssertUnusable(found, "libtorch");
+        Assert.Contains($"RETOUCH_LIBTORCH={absent}", Detail(found.Checks["libtorch"]));
+    }
+
+    [Fact]
+    public void ALibtorchThatIsAskedForWhileAnotherIsLoaded_IsMissing()
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "lib"));
+        File.WriteAllText(Path.Combine(folder, "lib", "libtorch_cpu.so"), "another");
+        var found = Examine(new() { ["RETOUCH_LIBTORCH"] = folder });
+        AssertUnusable(found, "libtorch");
+        Assert.Contains("was loaded", Detail(found.Checks["libtorch"]));
+    }
+
+    [Fact]
     public void SpinningThreads_AreSlow()
     {
         var (code, checks, _) = Examine(new() { ["OMP_WAIT_POLICY"] = "ACTIVE" });

@@ -14,7 +14,8 @@ public class LibraryChecksTests
         500,
         Environment.ProcessorCount,
         "passive",
-        0,
+        true,
+        new(false, 0, "libtorch 1.13.0 was built without CUDA", "Take another."),
         null,
         null
     );
@@ -78,8 +79,25 @@ public class LibraryChecksTests
     [Fact]
     public void AGpu_IsShownWithItsMemory()
     {
-        var check = Of(Good with { CudaDevices = 1, CudaTotalBytes = 80L << 30, CudaFreeBytes = 79L << 30 }, "GPU");
+        var facts = Good with { Cuda = new(true, 1, "", ""), CudaTotalBytes = 80L << 30, CudaFreeBytes = 79L << 30 };
+        var check = Of(facts, "GPU");
         Assert.Equal((CheckState.Ok, "1 usable, the first with 79.0 GiB free of 80.0 GiB"), (check.State, check.Detail));
+    }
+
+    [Fact]
+    public void ABuildForCudaThatFindsNoCard_SaysWhy()
+    {
+        var check = Of(Good with { Cuda = new(true, 0, "CUDA build of libtorch 2.6.0, no driver", "Install it.") }, "GPU");
+        Assert.Equal((CheckState.Slow, "Install it."), (check.State, check.Remedy));
+        Assert.Contains("CUDA build of libtorch 2.6.0, no driver", check.Detail);
+    }
+
+    [Fact]
+    public void AVersionThatWasNotTested_IsSaid()
+    {
+        var check = Of(Good with { IsTested = false }, "libtorch");
+        Assert.Equal(CheckState.Slow, check.State);
+        Assert.Contains("not tested", check.Detail);
     }
 
     [Fact]

@@ -71,6 +71,7 @@ internal static class AblateCommand
             Model,
             Data,
             Values,
+            SharedOptions.Device,
             SpecValues,
             Seeds,
             Arms,
@@ -181,6 +182,8 @@ internal static class AblateCommand
             AblationSpec.SetPair(spec.Options, pair, "--set");
         }
 
+        if (parsed.GetValue(SharedOptions.Device) is not null)
+            AblationSpec.SetPair(spec.Options, $"device={parsed.GetDevice()}", "--device");
         return parsed.GetValue(Seeds) is { Length: > 0 } seeds ? spec with { Seeds = seeds } : spec;
     }
 

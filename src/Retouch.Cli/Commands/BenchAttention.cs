@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Cli.Commands;
@@ -31,6 +32,7 @@ internal static class BenchAttention
             batch,
             rounds,
             gradient,
+            SharedOptions.Device,
         };
         command.SetAction(parsed =>
         {
@@ -38,7 +40,8 @@ internal static class BenchAttention
             var result = Measure(
                 [parsed.GetValue(batch), parsed.GetValue(heads), tokens, parsed.GetValue(width)],
                 parsed.GetValue(rounds),
-                parsed.GetValue(gradient)
+                parsed.GetValue(gradient),
+                parsed.GetDevice()
             );
             Output
                 .For(parsed)
@@ -61,14 +64,14 @@ internal static class BenchAttention
         return command;
     }
 
-    private static Compared Measure(long[] shape, int rounds, bool gradient)
+    private static Compared Measure(long[] shape, int rounds, bool gradient, Device device)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 1);
-        Tensor[] inputs = [.. Enumerable.Range(0, 3).Select(_ => Ops.Randn(shape, generator))];
+        Tensor[] inputs = [.. Enumerable.Range(0, 3).Select(_ => Ops.Randn(shape, generator).To(device))];
         foreach (var input in inputs)
             input.RequiresGrad = gradient;
-        var cotangent = Ops.Randn(shape, generator);
+        var cotangent = Ops.Randn(shape, generator).To(device);
         (string Way, Func<Tensor[], Tensor> Attention)[] ways =
         [
             ("Retouch", static x => Attention.ScaledDotProduct(x[0], x[1], x[2])),
@@ -100,13 +103,26 @@ internal static class BenchAttention
     )
     {
         using var scope = TensorScope.Enter();
-        var before = Ops.HostMemory(true).ToArray<long>()[0];
+        var device = inputs[0].Device;
+        var before = MemoryInUse(device).Now;
+        device.Synchronize();
         var watch = Stopwatch.StartNew();
         var output = attention(inputs);
         Tensor?[] gradients = inputs[0].RequiresGrad ? Autograd.Grad([output], inputs, [cotangent]) : [];
+        device.Synchronize();
         var seconds = watch.Elapsed.TotalSeconds;
-        var peak = Ops.HostMemory(true).ToArray<long>()[1] - before;
+        var peak = MemoryInUse(device).Peak - before;
         return ([.. gradients.Select(static g => g!).Prepend(output.Detach()).Select(scope.Keep)], seconds, peak);
+    }
+
+    /// <summary>Bytes of tensors now, and the most at once since it was last asked.</summary>
+    private static (long Now, long Peak) MemoryInUse(Device device)
+    {
+        if (DeviceMemory.ResetPeak(device) is { } memory)
+            return (memory.Allocated ?? 0, memory.Peak ?? 0);
+        using var scope = TensorScope.Enter();
+        var figures = Ops.HostMemory(true).ToArray<long>();
+        return (figures[0], figures[1]);
     }
 
     private static Option<int> Number(string name, int fallback, string description)

@@ -88,7 +88,6 @@ internal static class BenchCommand
             Description = "Channels of the autoencoder's levels, from the image's resolution downwards.",
             DefaultValueFactory = static _ => "32,64,64,64",
         };
-        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
         var precision = new Option<string>("--precision")
         {
             Description = "float32, bfloat16 or float16.",
@@ -112,7 +111,7 @@ internal static class BenchCommand
             groups,
             batch,
             decodeBatch,
-            device,
+            SharedOptions.Device,
             precision,
             seed,
             Threads,
@@ -128,7 +127,7 @@ internal static class BenchCommand
                 {
                     Seed = parsed.GetValue(seed),
                     Steps = parsed.GetValue(steps),
-                    Device = parsed.GetValue(device)!,
+                    Device = parsed.GetDevice().ToString(),
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
                     // Where networks come from is not this command's business, but the options are validated as a whole.

@@ -35,14 +35,13 @@ internal static class BenchDistances
         var rows = new Option<int>("--rows") { Description = "Rows of each random table.", DefaultValueFactory = static _ => 10_000 };
         var width = new Option<int>("--width") { Description = "Features of a row.", DefaultValueFactory = static _ => 2048 };
         var neighbours = new Option<int>("--neighbours") { Description = "k.", DefaultValueFactory = static _ => 5 };
-        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = static _ => "cpu" };
         var command = new Command("distances", "Precision, recall, density and coverage of two tables of features: seconds and memory.")
         {
             file,
             rows,
             width,
             neighbours,
-            device,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -57,8 +56,10 @@ internal static class BenchDistances
                 using (reference)
                 {
                     var options = new PrecisionRecallOptions { Neighbours = parsed.GetValue(neighbours) };
+                    var device = parsed.GetDevice();
                     var clock = Stopwatch.StartNew();
-                    var found = PrecisionRecall.Between(images, reference, options, Device.Parse(parsed.GetValue(device)!), cancellation);
+                    var found = PrecisionRecall.Between(images, reference, options, device, cancellation);
+                    device.Synchronize();
                     var seconds = clock.Elapsed.TotalSeconds;
                     using var process = Process.GetCurrentProcess();
                     var cost = new Cost(

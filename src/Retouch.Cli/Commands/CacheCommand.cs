@@ -30,11 +30,6 @@ internal static class CacheCommand
     {
         Description = "Enlarge pictures that do not cover the size.",
     };
-    private static readonly Option<string> Device = new("--device")
-    {
-        Description = "cpu, cuda or cuda:N.",
-        DefaultValueFactory = static _ => "cpu",
-    };
 
     public static Command Create()
     {
@@ -45,7 +40,7 @@ internal static class CacheCommand
             Cache,
             Size,
             Enlarge,
-            Device,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -74,7 +69,7 @@ internal static class CacheCommand
         {
             Task = TrainingTaskKind.Denoiser,
             Steps = 1,
-            Device = parsed.GetValue(Device)!,
+            Device = parsed.GetDevice().ToString(),
             Model = new ModelOptions { Path = model },
             Objective = new(),
             Batch = new BatchOptions { Size = 1 },

@@ -90,6 +90,7 @@ internal static class DemoCommand
             SamplerSteps,
             Guidance,
             Seed,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -119,6 +120,7 @@ internal static class DemoCommand
             SamplerSteps = parsed.GetValue(SamplerSteps),
             Guidance = parsed.GetValue(Guidance),
             Seed = parsed.GetValue(Seed),
+            Device = parsed.GetDevice().ToString(),
         };
         settings.Validate();
         return (
@@ -134,7 +136,21 @@ internal static class DemoCommand
     {
         if (parsed.GetValue(OutputPath) is not { } path)
             throw new UsageException("--resume needs --output: the folder of the demo to go on with.");
-        Option[] fixedOnes = [Data, Size, Minutes, Retrain, Model, Steps, Batch, Samples, SamplerSteps, Guidance, Seed];
+        Option[] fixedOnes =
+        [
+            Data,
+            Size,
+            Minutes,
+            Retrain,
+            Model,
+            Steps,
+            Batch,
+            Samples,
+            SamplerSteps,
+            Guidance,
+            Seed,
+            SharedOptions.Device,
+        ];
         var given = fixedOnes
             .Where(option => parsed.GetResult(option) is { Implicit: false })
             .Select(static option => option.Name)

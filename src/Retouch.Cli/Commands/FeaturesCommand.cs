@@ -36,7 +36,6 @@ internal static class FeaturesCommand
             DefaultValueFactory = _ => defaults.Channels,
         };
         var seed = new Option<ulong>("--seed") { Description = "Decides everything that is drawn." };
-        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
         var command = new Command("features", "Train a small feature network on your own classes, for 'evaluate --retouch-features'.")
         {
             data,
@@ -47,7 +46,7 @@ internal static class FeaturesCommand
             size,
             channels,
             seed,
-            device,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -60,7 +59,7 @@ internal static class FeaturesCommand
                     Size = parsed.GetValue(size),
                     Channels = parsed.GetValue(channels),
                     Seed = parsed.GetValue(seed),
-                    Device = Device.Parse(parsed.GetValue(device)!),
+                    Device = parsed.GetDevice(),
                 };
                 var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
                 var network = FeatureTraining.Run(

@@ -53,10 +53,6 @@ internal static class JudgeCommand
         Description = "Pictures scored together.",
         DefaultValueFactory = static _ => new JudgeOptions().BatchSize,
     };
-    private static readonly Option<string?> Device = new("--device")
-    {
-        Description = "Where the judge's network runs: cpu (default), cuda or cuda:N.",
-    };
 
     /// <summary>The verb.</summary>
     public static Command Create()
@@ -72,7 +68,7 @@ internal static class JudgeCommand
             Margin,
             Link,
             Batch,
-            Device,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -123,17 +119,12 @@ internal static class JudgeCommand
 
     private static ICandidateMeasure Open(ParseResult parsed)
     {
-        var (by, clip, model, device) = (
-            parsed.GetRequiredValue(By),
-            parsed.GetValue(Clip),
-            parsed.GetValue(Model),
-            Torch.Device.Parse(parsed.GetValue(Device) ?? "cpu")
-        );
+        var (by, clip, model, device) = (parsed.GetRequiredValue(By), parsed.GetValue(Clip), parsed.GetValue(Model), parsed.GetDevice());
         if (clip is not null && by != "clipscore")
             throw new UsageException("--clip is for --by clipscore; leave it out.");
         if (model is not null && by != "reconstruction")
             throw new UsageException("--model is for --by reconstruction; leave it out.");
-        if (by == "sharpness" && parsed.GetValue(Device) is not null)
+        if (by == "sharpness" && parsed.GetValue(SharedOptions.Device) is not null)
             throw new UsageException("--device is for judges with a network; sharpness has none. Leave it out.");
         return by switch
         {

@@ -70,7 +70,6 @@ internal sealed class MeasuringOptions
         Description = "Pictures looked at together.",
         DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
     };
-    private readonly Option<string> device = new("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
 
     private readonly PreparationOptions preparing = new();
     private readonly NetworkOptions networks = new();
@@ -86,7 +85,21 @@ internal sealed class MeasuringOptions
             command.Add(smallest);
         foreach (
             Option option in (Option[])
-                [reference, metrics, level, neighbours, rule, subsets, subsetSize, directions, maps, resamples, confidence, batch, device]
+                [
+                    reference,
+                    metrics,
+                    level,
+                    neighbours,
+                    rule,
+                    subsets,
+                    subsetSize,
+                    directions,
+                    maps,
+                    resamples,
+                    confidence,
+                    batch,
+                    SharedOptions.Device,
+                ]
         )
             command.Add(option);
         preparing.AddTo(command);
@@ -112,7 +125,7 @@ internal sealed class MeasuringOptions
         Refuse(parsed, asked, Metrics.Kid, "kid", subsets, subsetSize);
         Refuse(parsed, asked, Metrics.Swd, "swd", directions);
         Refuse(parsed, asked, Metrics.Spectrum, "spectrum", maps);
-        var where = Device.Parse(parsed.GetValue(device)!);
+        var where = parsed.GetDevice();
         var (prdc, kernel, sliced) = (new PrecisionRecallOptions(), new KernelDistanceOptions(), new SlicedWassersteinOptions());
         var options = new EvaluationOptions
         {

@@ -83,7 +83,6 @@ internal static class PairsCommand
             DefaultValueFactory = static _ => 4,
         };
         var seed = new Option<ulong>("--seed") { Description = "Decides them.", DefaultValueFactory = static _ => 0 };
-        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:N.", DefaultValueFactory = static _ => "cpu" };
         var command = new Command(
             "measure",
             "Measures how a model judges pairs, compared with the one it came from: implicit accuracy, errors, drift."
@@ -95,7 +94,7 @@ internal static class PairsCommand
             size,
             draws,
             seed,
-            device,
+            SharedOptions.Device,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -107,7 +106,7 @@ internal static class PairsCommand
                     parsed.GetValue(size),
                     parsed.GetValue(draws),
                     parsed.GetValue(seed),
-                    Torch.Device.Parse(parsed.GetValue(device)!),
+                    parsed.GetDevice(),
                     TimeProvider.System,
                     cancellation
                 );

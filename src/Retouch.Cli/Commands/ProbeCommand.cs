@@ -28,11 +28,6 @@ internal static class ProbeCommand
     {
         Description = "Write the outputs of inner modules too, as mid.*.",
     };
-    private static readonly Option<string> Where = new("--device")
-    {
-        Description = "cpu, cuda or cuda:1.",
-        DefaultValueFactory = static _ => "cpu",
-    };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
 
     /// <summary>A tensor of the result.</summary>
@@ -47,7 +42,7 @@ internal static class ProbeCommand
             Inputs,
             Results,
             Intermediates,
-            Where,
+            SharedOptions.Device,
             Variant,
         };
         command.SetAction(static parsed => Run(parsed));
@@ -56,7 +51,7 @@ internal static class ProbeCommand
 
     private static int Run(ParseResult parsed)
     {
-        var device = Device.Parse(parsed.GetRequiredValue(Where));
+        var device = parsed.GetDevice();
         using var scope = TensorScope.Enter();
         using var inputs = SafetensorsFile.Open(parsed.GetRequiredValue(Inputs));
         using var component = ComponentFolder.Load(parsed.GetRequiredValue(Model), device, variant: parsed.GetValue(Variant));

@@ -74,11 +74,6 @@ internal static class SampleCommand
         Description = "Classes, which take turns; default: all of them.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<string> Device = new("--device")
-    {
-        Description = "cpu, cuda or cuda:N.",
-        DefaultValueFactory = static _ => "cpu",
-    };
     private static readonly Option<bool> Resume = new("--resume")
     {
         Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays.",
@@ -108,7 +103,7 @@ internal static class SampleCommand
             Width,
             Height,
             Class,
-            Device,
+            SharedOptions.Device,
             Batch,
             Resume,
         };
@@ -156,7 +151,7 @@ internal static class SampleCommand
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
-        var device = Torch.Device.Parse(parsed.GetValue(Device)!);
+        var device = parsed.GetDevice();
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);

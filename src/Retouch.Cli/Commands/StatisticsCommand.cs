@@ -29,14 +29,13 @@ internal static class StatisticsCommand
             Description = "Pictures looked at together.",
             DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
         };
-        var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:1.", DefaultValueFactory = _ => "cpu" };
         var networks = new NetworkOptions();
         var command = new Command("statistics", "Save the mean and covariance of a folder's features, for 'evaluate --statistics'.")
         {
             images,
             output,
             batch,
-            device,
+            SharedOptions.Device,
         };
         preparing.AddTo(command);
         networks.AddNetworksTo(command);
@@ -46,7 +45,7 @@ internal static class StatisticsCommand
                 List<IDisposable> opened = [];
                 try
                 {
-                    var where = Device.Parse(parsed.GetValue(device)!);
+                    var where = parsed.GetDevice();
                     var network = networks.Networks(parsed, where, opened) is [var only]
                         ? only
                         : throw new UsageException(

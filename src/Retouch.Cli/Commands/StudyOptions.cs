@@ -24,11 +24,6 @@ internal sealed class StudyOptions(string prefix)
         Description = $"{prefix}Of the noise, and of the choice of pictures.",
         DefaultValueFactory = static _ => 1,
     };
-    private readonly Option<string> device = new("--device")
-    {
-        Description = $"{prefix}cpu, cuda or cuda:N.",
-        DefaultValueFactory = static _ => "cpu",
-    };
 
     /// <summary>Folder for the report.</summary>
     public Option<string?> OutputPath { get; } =
@@ -43,7 +38,7 @@ internal sealed class StudyOptions(string prefix)
         };
 
     /// <summary>All of them.</summary>
-    public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, device];
+    public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, SharedOptions.Device];
 
     /// <summary>Seed of the noise.</summary>
     public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
@@ -65,7 +60,7 @@ internal sealed class StudyOptions(string prefix)
             parsed.GetValue(size),
             parsed.GetValue(count),
             parsed.GetValue(seed),
-            parsed.GetValue(device)!,
+            parsed.GetDevice(),
             needsDenoiser
         );
     }

@@ -54,7 +54,7 @@ internal static class TrainCommand
         (new("--batch") { Description = "Samples a step." }, "batch.size"),
         (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
         (new("--seed") { Description = "Decides everything random." }, "seed"),
-        (new("--device") { Description = "cpu, cuda or cuda:N." }, "device"),
+        (SharedOptions.Device, "device"),
         (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
         (new("--lora-rank") { Description = "Train low-rank adapters of this rank instead of the denoiser's own weights." }, "lora.rank"),
     ];

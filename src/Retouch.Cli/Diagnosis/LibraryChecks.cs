@@ -1,5 +1,6 @@
 using System.Globalization;
 using Retouch.Experiments.Machine;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
 
@@ -13,6 +14,9 @@ internal static class LibraryChecks
 
     /// <summary>The folder of native libraries that the user, or the launcher, chose.</summary>
     private static string? Chosen => Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } folder ? folder : null;
+
+    /// <summary>The libtorch that the user asks for in place of the system's.</summary>
+    private static string? Asked => Environment.GetEnvironmentVariable("RETOUCH_LIBTORCH") is { Length: > 0 } folder ? folder : null;
 
     /// <summary>The folder that holds the native libraries, as far as the environment says.</summary>
     public static Check Folder()
@@ -34,6 +38,19 @@ internal static class LibraryChecks
     /// <summary>Engine, BLAS, threads, GPU: one line if it cannot be loaded.</summary>
     public static IEnumerable<Check> Torch(TorchFacts? facts, string? failure)
     {
+        if (Asked is { } asked && !File.Exists(Path.Combine(asked, "lib", "libtorch_cpu.so")))
+        {
+            return
+            [
+                new(
+                    "libtorch",
+                    CheckState.Missing,
+                    $"RETOUCH_LIBTORCH={asked} holds no lib/libtorch_cpu.so",
+                    "Give a libtorch folder or a Python torch package's folder, or unset RETOUCH_LIBTORCH for the system's."
+                ),
+            ];
+        }
+
         if (facts is null)
             return
             [
@@ -97,7 +114,34 @@ internal static class LibraryChecks
             );
         }
 
-        return new("libtorch", CheckState.Ok, $"{facts.BuiltFor} in {where}, through {facts.Library}");
+        if (Asked is { } asked && facts.Libtorch is { } file && !IsBelow(file, asked))
+        {
+            return new(
+                "libtorch",
+                CheckState.Missing,
+                $"RETOUCH_LIBTORCH={asked}, but {file} was loaded, through {facts.Library}",
+                "Unset RETOUCH_NATIVE and LD_LIBRARY_PATH and start ./retouch, which builds for the libtorch that is asked for."
+            );
+        }
+
+        var detail = $"{facts.BuiltFor} in {where}, through {facts.Library}";
+        return facts.IsTested
+            ? new("libtorch", CheckState.Ok, detail)
+            : new(
+                "libtorch",
+                CheckState.Slow,
+                $"{detail}; Retouch was not tested with this version",
+                "If something fails, use libtorch 1.13, 2.6 or 2.14, or run ./test to see what else does."
+            );
+    }
+
+    /// <summary>Whether a file, its links resolved, is in a folder.</summary>
+    private static bool IsBelow(string file, string folder)
+    {
+        string Real(string path) => new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
+        var inside = new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? Path.GetFullPath(folder);
+        return Real(file).StartsWith(inside.TrimEnd('/') + "/", StringComparison.Ordinal)
+            || Directory.EnumerateFiles(Path.Combine(folder, "lib"), "libtorch_cpu.so*").Any(own => Real(own) == Real(file));
     }
 
     /// <summary>The version a libtorch file belongs to: from the distribution's file name, or from the file beside the libraries.</summary>
@@ -155,21 +199,18 @@ internal static class LibraryChecks
 
     private static Check Gpu(TorchFacts facts)
     {
-        if (facts.CudaDevices > 0)
+        var cuda = facts.Cuda;
+        if (cuda.Devices > 0)
         {
             var memory = facts is { CudaFreeBytes: { } free, CudaTotalBytes: { } total }
                 ? $", the first with {MachineChecks.Gibibytes(free)} free of {MachineChecks.Gibibytes(total)}"
                 : "";
-            return new("GPU", CheckState.Ok, $"{facts.CudaDevices} usable{memory}");
+            return new("GPU", CheckState.Ok, $"{cuda.Devices} usable{memory}");
         }
 
-        return File.Exists("/proc/driver/nvidia/version")
-            ? new(
-                "GPU",
-                CheckState.Slow,
-                "an NVIDIA driver is there, but this libtorch cannot use it",
-                "Set RETOUCH_LIBTORCH to a libtorch built for CUDA and start ./retouch."
-            )
-            : new("GPU", CheckState.Ok, "none; everything runs on the processor");
+        // A libtorch without CUDA on a machine without a driver is how it should be.
+        return cuda.IsBuilt || File.Exists(CudaStatus.DriverFile)
+            ? new("GPU", CheckState.Slow, $"none usable: {cuda.Reason}", cuda.Remedy)
+            : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; everything runs on the processor");
     }
 }

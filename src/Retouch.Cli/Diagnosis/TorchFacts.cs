@@ -1,4 +1,5 @@
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
 
@@ -11,7 +12,8 @@ namespace Retouch.Cli.Diagnosis;
 /// several.</param>
 /// <param name="Threads">Threads that operators use.</param>
 /// <param name="WaitPolicy">What idle OpenMP threads do: passive or active.</param>
-/// <param name="CudaDevices">GPUs that libtorch can use.</param>
+/// <param name="IsTested">Whether the tests have passed with libtorch of this version, or of versions around it.</param>
+/// <param name="Cuda">Whether libtorch can compute on GPUs, and why not where it cannot.</param>
 /// <param name="CudaTotalBytes">Memory of the first GPU; null without one.</param>
 /// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
 internal sealed record TorchFacts(
@@ -22,7 +24,8 @@ internal sealed record TorchFacts(
     double MatmulGflops,
     int Threads,
     string WaitPolicy,
-    int CudaDevices,
+    bool IsTested,
+    CudaStatus Cuda,
     long? CudaTotalBytes,
     long? CudaFreeBytes
 )
@@ -34,8 +37,8 @@ internal sealed record TorchFacts(
     public static TorchFacts Gather(TimeProvider time)
     {
         var version = TorchRuntime.Version;
-        var gpus = TorchRuntime.CudaDeviceCount;
-        var memory = gpus > 0 ? TorchRuntime.CudaMemory() : null;
+        var cuda = CudaStatus.Read();
+        var memory = cuda.Devices > 0 ? DeviceMemory.Of(Device.Cuda()) : null;
         var gflops = MeasureMatmul(time);
         return new(
             version,
@@ -45,7 +48,8 @@ internal sealed record TorchFacts(
             gflops,
             TorchRuntime.Threads,
             Environment.GetEnvironmentVariable("OMP_WAIT_POLICY")?.ToLowerInvariant() ?? "passive",
-            gpus,
+            TorchRuntime.IsKnownVersion,
+            cuda,
             memory?.Total,
             memory?.Free
         );

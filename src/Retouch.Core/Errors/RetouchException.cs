@@ -40,7 +40,7 @@ public sealed class InputException : RetouchException
 }
 
 /// <summary>The machine lacks something: a native library, a device, memory, space on the disk. Exit code 4.</summary>
-public sealed class EnvironmentException : RetouchException
+public class EnvironmentException : RetouchException
 {
     /// <inheritdoc cref="RetouchException(string, Exception?)"/>
     public EnvironmentException(string message, Exception? inner = null)

@@ -112,7 +112,7 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
                 return known;
             const int Pictures = 8,
                 Steps = 2;
-            var device = Device.Parse(options.Device);
+            var device = Device.Parse(options.Device).Require();
             using var pipeline = LatentDiffusionPipeline.Load(model, device);
             var start = console.Time.GetTimestamp();
             _ = PipelineSampler.Sample(

@@ -142,7 +142,7 @@ internal static class AblationWork
         if (DemoFolder.IsWhole(target))
             return;
         console.Heading($"{title}; {plan.Spec.Evaluation.Samples} pictures, {variant.Steps} sampler steps");
-        var device = Device.Parse(training.Options.Device);
+        var device = Device.Parse(training.Options.Device).Require();
         using var pipeline = LatentDiffusionPipeline.Load(model, device);
         var size = training.Options.Data.Size;
         var request = new PipelineSampling
@@ -182,7 +182,7 @@ internal static class AblationWork
         List<IDisposable> opened = [];
         try
         {
-            var options = plan.Spec.Evaluation.Open(Device.Parse(training.Options.Device), opened);
+            var options = plan.Spec.Evaluation.Open(Device.Parse(training.Options.Device).Require(), opened);
             string[] pictures = [.. variants.Select(v => folder.Pictures(target, v, plan.Spec.Evaluation))];
             ImageSet[] sets = [.. pictures.Select(static p => ImageSet.From("drawn", ImageFolder.Open(p)))];
             using var progress = console.Measuring();

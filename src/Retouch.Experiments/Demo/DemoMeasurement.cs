@@ -23,7 +23,12 @@ internal sealed record DemoMeasurement(
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, DemoConsole console)
     {
         console.Heading("Measuring the pictures against the held-out ones");
-        var options = new EvaluationOptions { Bootstrap = new BootstrapOptions { Seed = settings.Seed } };
+        var device = settings.Where();
+        var options = new EvaluationOptions
+        {
+            Bootstrap = new BootstrapOptions { Seed = settings.Seed },
+            Device = device,
+        };
         using var progress = console.Measuring();
         EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, Metrics metrics) =>
             Evaluator.Evaluate(reference, sets, options with { Metrics = metrics }, progress.Report, console.Cancellation);
@@ -39,8 +44,8 @@ internal sealed record DemoMeasurement(
         var other = DemoFolder.IsWhole(folder.OtherReal)
             ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0]
             : null;
-        using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), Device.Cpu);
-        var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, Device.Cpu);
+        using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
+        var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, device);
         return new DemoMeasurement(result, against, other, Measure(reference, [again], Usual | Metrics.Psnr).Sets[0]);
     }
 

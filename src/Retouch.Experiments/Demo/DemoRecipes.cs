@@ -50,9 +50,10 @@ internal static class DemoRecipes
     /// <param name="name">autoencoder, denoiser or post-training.</param>
     public static JsonObject Read(string name) => OptionsFile.Read(Path.Combine(Folder, name + ".json"));
 
-    /// <summary>Puts the data of the demo into a recipe.</summary>
+    /// <summary>Puts the data of the demo into a recipe, and where it computes.</summary>
     public static void SetData(JsonObject options, DemoSettings settings, DemoFolder folder)
     {
+        OptionsFile.Set(options, "device", JsonValue.Create(settings.Device));
         OptionsFile.Set(options, "data.size", (JsonNode)settings.Size);
         if (settings.Data is null)
             return;

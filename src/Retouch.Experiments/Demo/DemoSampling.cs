@@ -21,7 +21,8 @@ internal static class DemoSampling
             return;
         }
 
-        using var pipeline = LatentDiffusionPipeline.Load(model, Device.Cpu);
+        var device = settings.Where();
+        using var pipeline = LatentDiffusionPipeline.Load(model, device);
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples),
@@ -35,7 +36,7 @@ internal static class DemoSampling
         var pictures = PipelineSampler.Sample(
             pipeline,
             request,
-            Device.Cpu,
+            device,
             (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
             console.Cancellation
         );

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
@@ -39,6 +40,13 @@ internal sealed record DemoSettings
 
     /// <summary>Decides everything random.</summary>
     public ulong Seed { get; init; } = 3;
+
+    /// <summary>Where everything computes, as <see cref="Torch.Device.Parse"/> reads it.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>The device, which must be there.</summary>
+    /// <exception cref="EnvironmentException">It is not.</exception>
+    public Device Where() => Torch.Device.Parse(Device).Require();
 
     /// <summary>Whether the networks are trained before the comparison.</summary>
     public bool Pretrains => Retrain || Data is not null;

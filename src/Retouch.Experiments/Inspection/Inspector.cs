@@ -8,6 +8,7 @@ using Retouch.Experiments.Machine;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Io;
 using Retouch.Training;
 using Retouch.Training.State;
@@ -226,7 +227,7 @@ internal sealed class Inspector(int batch, string? variant)
         var weights = summaries.Sum(static s => s.Parameters.Count) * sizeof(float);
         var own = trained.Parameters.Count * sizeof(float);
         var total = weights + (4 * own) + activations;
-        var (main, gpu) = (MachineChecks.AvailableBytes(), TorchRuntime.CudaDeviceCount > 0 ? TorchRuntime.CudaMemory()?.Free : null);
+        var (main, gpu) = (MachineChecks.AvailableBytes(), CudaStatus.Read().Devices > 0 ? DeviceMemory.Of(Device.Cuda())?.Free : null);
         return new TrainingMemory(
             trained.ClassName,
             batch,

@@ -73,9 +73,8 @@ internal sealed class StudyMaterial : IDisposable
         );
 
     /// <summary>Reads model and pictures.</summary>
-    public static StudyMaterial Open(string? model, string? data, int size, int count, ulong seed, string deviceName, bool needsDenoiser)
+    public static StudyMaterial Open(string? model, string? data, int size, int count, ulong seed, Device device, bool needsDenoiser)
     {
-        var device = Device.Parse(deviceName);
         var path = model ?? DemoRecipes.Model();
         IPictureSource source = data is null ? new ProceduralScenes(seed, size, count, SceneSplit.Validation) : ImageFolder.Open(data);
         var framing = new Framing { Width = size, Height = size };

@@ -38,7 +38,7 @@ public sealed class PhaseClock(TimeProvider time, Device device)
 
     private void Charge()
     {
-        TorchRuntime.Synchronize(device);
+        device.Synchronize();
         var now = time.GetTimestamp();
         if (_open.TryPeek(out var name))
             _spent[name] = _spent.GetValueOrDefault(name) + time.GetElapsedTime(_since, now);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Retouch.Torch.Interop;
@@ -6,7 +7,7 @@ namespace Retouch.Torch.Interop;
 internal static unsafe partial class Native
 {
     /// <summary>Version of the ABI that this assembly was written for.</summary>
-    public const int AbiVersion = 2;
+    public const int AbiVersion = 3;
 
     private const string Library = "retouch_torch";
 
@@ -23,6 +24,15 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library, EntryPoint = "rt_last_error")]
     public static partial nint LastError();
+
+    [LibraryImport(Library, EntryPoint = "rt_torch_is_known")]
+    public static partial int TorchIsKnown();
+
+    [LibraryImport(Library, EntryPoint = "rt_last_failure")]
+    public static partial nint LastFailure();
+
+    [LibraryImport(Library, EntryPoint = "rt_failure_free_set")]
+    public static partial void FailureFreeSet(delegate* unmanaged<nint, void> free);
 
     [LibraryImport(Library, EntryPoint = "rt_operator_find", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int OperatorFind(string name, string overload, nint* handle);
@@ -43,7 +53,7 @@ internal static unsafe partial class Native
     public static partial nint TensorShare(nint tensor);
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_info_get")]
-    public static partial void TensorInfoGet(nint tensor, TensorInfo* info);
+    public static partial int TensorInfoGet(nint tensor, TensorInfo* info);
 
     [LibraryImport(Library, EntryPoint = "rt_tensor_from_blob")]
     public static partial int TensorFromBlob(
@@ -51,7 +61,7 @@ internal static unsafe partial class Native
         long* sizes,
         int dim,
         int dtype,
-        delegate* unmanaged<nint, void> release,
+        delegate* unmanaged<nint, nint> release,
         nint context,
         nint* tensor
     );
@@ -96,14 +106,17 @@ internal static unsafe partial class Native
         int n,
         nint* outputs,
         int m,
-        delegate* unmanaged<nint, nint*, int, nint*, int, int> backward,
-        delegate* unmanaged<nint, void> release,
+        delegate* unmanaged<nint, nint*, int, nint*, int, nint> backward,
+        delegate* unmanaged<nint, nint> release,
         nint context,
         nint* results
     );
 
-    [LibraryImport(Library, EntryPoint = "rt_autocast_set")]
-    public static partial int AutocastSet(int deviceType, int enabled, int dtype);
+    [LibraryImport(Library, EntryPoint = "rt_autocast_enter")]
+    public static partial int AutocastEnter(int deviceType, int enabled, int dtype, AutocastMode* outer);
+
+    [LibraryImport(Library, EntryPoint = "rt_autocast_leave")]
+    public static partial int AutocastLeave(AutocastMode* outer);
 
     [LibraryImport(Library, EntryPoint = "rt_autocast_clear_cache")]
     public static partial void AutocastClearCache();
@@ -132,15 +145,68 @@ internal static unsafe partial class Native
     [LibraryImport(Library, EntryPoint = "rt_cuda_count")]
     public static partial int CudaCount();
 
+    [LibraryImport(Library, EntryPoint = "rt_cuda_is_built")]
+    public static partial int CudaIsBuilt();
+
+    [LibraryImport(Library, EntryPoint = "rt_cuda_status")]
+    public static partial int CudaStatus(int* code, nint* text);
+
     [LibraryImport(Library, EntryPoint = "rt_cuda_memory")]
-    public static partial int CudaMemory(long* free, long* total);
+    public static partial int CudaMemory(int index, int resetPeak, DeviceMemoryInfo* info);
+
+    [LibraryImport(Library, EntryPoint = "rt_cuda_release_cache")]
+    public static partial int CudaReleaseCache();
 
     [LibraryImport(Library, EntryPoint = "rt_cuda_synchronize")]
     public static partial int CudaSynchronize(int index);
+
+    [LibraryImport(Library, EntryPoint = "rt_arithmetic_set")]
+    public static partial int ArithmeticSet(int allowTf32, int deterministic);
+
+    [LibraryImport(Library, EntryPoint = "rt_host_cache_set")]
+    public static partial int HostCacheSet(int enabled);
 
     [LibraryImport(Library, EntryPoint = "rt_show_config")]
     public static partial int ShowConfig(nint* text);
 
     [LibraryImport(Library, EntryPoint = "rt_string_free")]
     public static partial void StringFree(nint text);
+
+    /// <summary>Fails with what the native call that has just returned says, unless it succeeded.</summary>
+    /// <param name="status">What it returned.</param>
+    /// <param name="what">What was called, for the message.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Check(int status, string what)
+    {
+        if (status != 0)
+            throw TorchException.FromNative(status, what);
+    }
+
+    /// <summary>A text that the shim allocated, freed here.</summary>
+    public static string TakeText(nint text)
+    {
+        var result = Marshal.PtrToStringUTF8(text)!;
+        StringFree(text);
+        return result;
+    }
+
+    /// <summary>Mixed precision of one kind of device, laid out as <c>rt_autocast_mode</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct AutocastMode
+    {
+        public int DeviceType;
+        public int Enabled;
+        public int DType;
+    }
+
+    /// <summary>Figures of a GPU's memory in bytes, laid out as <c>rt_device_memory_info</c>; −1 is unknown.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct DeviceMemoryInfo
+    {
+        public long Free;
+        public long Total;
+        public long Allocated;
+        public long Reserved;
+        public long Peak;
+    }
 }

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using Retouch.Core.Errors;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Torch.Interop;
 
 /// <summary>Loads the shim once, and libtorch with it, and settles how it uses threads.</summary>
-internal static partial class NativeLoader
+internal static unsafe partial class NativeLoader
 {
     private const string Name = "retouch_torch";
     private static readonly Lock Gate = new();
@@ -52,7 +53,11 @@ internal static partial class NativeLoader
                 $"'{path}' speaks version {version} of the native interface, this program needs {Native.AbiVersion}. Run "
                     + $"'./retouch doctor' to build it anew."
             );
+        Native.FailureFreeSet(&Callback.FreeFailure);
         ChooseThreads();
+        // PyTorch's default lets convolutions round float32 on GPUs.
+        Native.Check(Native.ArithmeticSet(0, 0), "arithmetic");
+        HostBlocks.OnLoad();
         LoadedFrom = path;
         s_library = library;
     }

@@ -20,8 +20,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
 
     public void Invoke(Value* arguments, int count, Value* results, int resultCount)
     {
-        if (Native.Call(Handle, arguments, count, results, resultCount) != 0)
-            throw TorchException.FromNative(overload.Length == 0 ? name : $"{name}.{overload}");
+        Native.Check(Native.Call(Handle, arguments, count, results, resultCount), overload.Length == 0 ? name : $"{name}.{overload}");
     }
 
     /// <summary>
@@ -29,8 +28,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
     /// </summary>
     public void InvokeNatively(Value* arguments, int count, long times, long hold)
     {
-        if (Native.CallRepeat(Handle, arguments, count, times, hold) != 0)
-            throw TorchException.FromNative(name);
+        Native.Check(Native.CallRepeat(Handle, arguments, count, times, hold), name);
     }
 
     private nint Find()

@@ -21,7 +21,7 @@ internal unsafe struct TensorInfo
     public static TensorInfo Of(nint handle)
     {
         TensorInfo info;
-        Native.TensorInfoGet(handle, &info);
+        Native.Check(Native.TensorInfoGet(handle, &info), "tensor");
         return info;
     }
 }

@@ -102,7 +102,7 @@ public static class StepBenchmark
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
-        var device = Device.Parse(options.Device);
+        var device = Device.Parse(options.Device).Require();
         var precision = MixedPrecision.Parse(options.Precision);
         var clock = new PhaseClock(time, device);
         using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
@@ -117,7 +117,7 @@ public static class StepBenchmark
         {
             cancellation.ThrowIfCancellationRequested();
             var loss = runner.Take(data, step++, ref cursor, static () => "Benchmarks keep no checkpoints.", cancellation)!.Loss;
-            TorchRuntime.Synchronize(device);
+            device.Synchronize();
             return loss;
         }
 

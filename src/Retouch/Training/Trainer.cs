@@ -107,6 +107,7 @@ public sealed class Trainer : IDisposable
         using var log = new RunLog(_run, _step, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
+        var device = _task.Network.All[0].Value.Device;
         double Seconds() => _secondsBefore + _time.GetElapsedTime(start).TotalSeconds;
         while (_step < _options.Steps)
         {
@@ -118,12 +119,18 @@ public sealed class Trainer : IDisposable
                 cancellation.ThrowIfCancellationRequested();
             }
 
+            // A GPU is waited for where the figure is written; other steps run on into the next.
+            var logged = (_step + 1) % _options.Log.Every == 0 || _step + 1 == _options.Steps;
+            if (logged)
+                device.Synchronize();
             var before = _time.GetTimestamp();
             var waited = data.Waited;
             var record = runner.Take(data, _step, ref _cursor, Kept, cancellation);
             if (record is null)
                 continue;
             _step++;
+            if (logged)
+                device.Synchronize();
             record.Values.Add(new("time/step", _time.GetElapsedTime(before).TotalSeconds));
             record.Values.Add(new("time/data", (data.Waited - waited).TotalSeconds));
             var memory = ProcessMemory.Resident();
@@ -131,7 +138,7 @@ public sealed class Trainer : IDisposable
             var figures = record.Values.ToDictionary(StringComparer.Ordinal);
             var review = _task.Review(figures);
             record.Values.AddRange(review?.Figures ?? []);
-            if (_step % _options.Log.Every == 0 || _step == _options.Steps || review?.Stop is not null)
+            if (logged || review?.Stop is not null)
                 log.Append(_step, record.Values);
             KeyValuePair<string, double>[] shown =
             [

@@ -99,6 +99,7 @@ public sealed record TrainingPlan(
 
                 // At rate 0 and without decay nothing changes, but all that a step needs is there.
                 optimiser.Step(0, 1, averages);
+                task.Network.All[0].Value.Device.Synchronize();
                 if (step > 0)
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
             }

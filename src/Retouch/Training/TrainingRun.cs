@@ -54,12 +54,7 @@ public sealed class TrainingRun : IDisposable
         _folder = folder;
         _time = time;
         _resumed = resumed;
-        _device = Device.Parse(options.Device);
-        if (_device.Type == DeviceType.Cuda && _device.Index >= TorchRuntime.CudaDeviceCount)
-            throw new EnvironmentException(
-                $"There is no device {_device}: libtorch {TorchRuntime.Version} sees {TorchRuntime.CudaDeviceCount} GPUs. Use "
-                    + $"--device cpu, or a libtorch with CUDA (RETOUCH_LIBTORCH)."
-            );
+        _device = Device.Parse(options.Device).Require();
         var framing = new Framing
         {
             Width = options.Data.Size,

@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Tests.Autoencoders;
 
@@ -182,6 +183,7 @@ public sealed class AutoencoderKlTests
             network.Parameters.RequireGrad(trained);
             var z = Ops.Randn([2L, 4, 32, 32], generator);
             z.RequiresGrad = true;
+            HostBlocks.Reuse(true);
             var before = Ops.HostMemory(true).ToArray<long>()[0];
             Autograd.Backward(network.DecodeWithTaps(new Latent(z), new TapRequest([], Rgb: true, checkpoint)).Rgb!.Mean());
             return Ops.HostMemory(true).ToArray<long>()[1] - before;
@@ -242,8 +244,7 @@ public sealed class AutoencoderKlTests
         var reference = golden.Read("out.decoded");
         var error = ((decoded.Rgb - reference).Square().Mean() / reference.Square().Mean()).Sqrt().Item();
         // Where the processor has no bfloat16 (AVX-512), each product is added to a sum that is rounded, its unit 2^-8: over K products
-        // of a
-        // random sign, K/2 such errors of u/√3 add up in quadrature, and so do the layers.
+        // of a random sign, K/2 such errors of u/√3 add up in quadrature, and so do the layers.
         var products = network
             .Parameters.All.Where(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal) && p.Value.Shape.Length > 1)
             .Sum(static p => (double)p.Count / p.Value.Shape[0]);

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Retouch on every libtorch that it is written for: Debian 13 (2.6), Debian forky (2.14), with --cuda also the CUDA build of 2.6, and this machine's own.
+#
+#   bench/engines.sh [--roots FOLDER] [--cuda] [--only "here trixie forky trixie-cuda"] [--filter EXPRESSION] [--steps N]
+#
+# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build 10 GB) with debootstrap, unless
+# it is there. The managed assemblies are built here once and copied; the native libraries are compiled in each root. Then the suites Retouch.Torch.Tests and Retouch.Tests
+# run (--filter: a part of them), and 'retouch bench step' on one thread. What is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
+#
+# Must be run as root. DEBIAN_MIRROR is where packages come from (default: where this machine's do); DEBOOTSTRAP_OPTIONS are passed on.
+# The mounts in a root (proc, dev, the .NET SDK) are undone at the end.
+set -euo pipefail
+export LC_ALL=C
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+roots=$root/artifacts/engines only="here trixie forky" filter= steps=8
+fail() { echo "engines: $*" >&2; exit 2; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cuda) only="$only trixie-cuda"; shift; continue ;;
+    --roots | --only | --filter | --steps) [ $# -ge 2 ] || fail "$1 takes a value" ;;
+    *) sed -n 2,13p "${BASH_SOURCE[0]}"; exit 2 ;;
+  esac
+  case $1 in
+    --roots) roots=$2 ;;
+    --only) only=$2 ;;
+    --filter) filter=$2 ;;
+    --steps) steps=$2 ;;
+  esac
+  shift 2
+done
+mkdir -p "$roots"
+roots=$(cd "$roots" && pwd)
+sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
+mirror=${DEBIAN_MIRROR:-$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)}
+
+mounted=()
+cleanup() { for m in "${mounted[@]}"; do umount "$m" 2>/dev/null || true; done; }
+trap cleanup EXIT
+bind() {
+  mkdir -p "$2"
+  mountpoint -q "$2" || { mount --bind "$1" "$2" && mounted=("$2" "${mounted[@]}"); }
+}
+
+# make_root NAME: NAME is a release of Debian, or that with -cuda.
+make_root() {
+  local suite=${1%-cuda} into=$roots/$1 engine=libtorch-dev
+  [ "$(id -u)" = 0 ] || fail "making Debian roots takes root"
+  command -v debootstrap >/dev/null || apt-get install -y debootstrap >/dev/null
+  # A release that this machine's debootstrap does not know is made like sid.
+  [ -e "/usr/share/debootstrap/scripts/$suite" ] || ln -s sid "/usr/share/debootstrap/scripts/$suite"
+  # shellcheck disable=SC2086
+  [ -d "$into/usr" ] || debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into" $mirror
+  cp /etc/resolv.conf /etc/hosts "$into/etc/"
+  cp /etc/apt/apt.conf.d/* "$into/etc/apt/apt.conf.d/" 2>/dev/null || true
+  bind /proc "$into/proc"
+  bind /dev "$into/dev"
+  bind "$sdk" "$into$sdk"
+  ln -sf "$sdk/dotnet" "$into/usr/bin/dotnet"
+  [ ! -e "$into/.engine" ] || return 0
+  if [ "$suite" != "$1" ]; then
+    engine=libtorch-cuda-dev
+    sed -E -i 's/ main$/ main contrib non-free non-free-firmware/' "$into/etc/apt/sources.list"
+  fi
+  chroot "$into" apt-get update
+  # nvidia-cudnn fetches its library from elsewhere when it is configured. Where that fails, everything else is there all the same.
+  chroot "$into" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    g++ cmake ninja-build pkg-config libicu-dev libopenblas0-pthread libvips-dev "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
+  : >"$into/.engine"
+}
+
+# inside NAME COMMAND: in the root's copy of the sources, one thread; for "here" in this checkout.
+inside() {
+  local folder=/root/retouch
+  if [ "$1" = here ]; then (cd "$root" && OMP_NUM_THREADS=1 bash -c "$2"); else
+    chroot "$roots/$1" env -u RETOUCH_NATIVE -u RETOUCH_LIBTORCH HOME=/root OMP_NUM_THREADS=1 DOTNET_NOLOGO=1 bash -c "cd $folder && $2"
+  fi
+}
+
+copy_sources() {
+  local into=$roots/$1/root/retouch
+  mkdir -p "$into/artifacts"
+  (cd "$root" && git ls-files -co --exclude-standard | tar -cf - -T -) | tar -xf - -C "$into"
+  rm -rf "$into/artifacts/bin"
+  cp -R "$root/artifacts/bin" "$into/artifacts/"
+}
+
+run_suite() {
+  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" >"$roots/$1.$2.log" 2>&1 || true
+  sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' "$roots/$1.$2.log" | tail -n 1 | grep . || echo "came to no end"
+}
+
+step() {
+  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) dotnet artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll bench step --objective $2 --threads 1 --steps $steps --json" 2>>"$roots/$1.step.log" \
+    | sed -nE 's/.*"medianSeconds": *([0-9.]+).*/\1/p' | head -n 1
+}
+
+for project in tests/Retouch.Torch.Tests tests/Retouch.Tests src/Retouch.Cli; do
+  (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 || { cat "$roots/build.log" >&2; exit 4; }
+done
+table=$'| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |\n|---|---|---|---|---|---|---|\n'
+for name in $only; do
+  echo "engines: $name" >&2
+  if [ "$name" != here ]; then
+    make_root "$name" >"$roots/$name.root.log" 2>&1 || { tail -n 20 "$roots/$name.root.log" >&2; exit 4; }
+    copy_sources "$name"
+  fi
+  inside "$name" 'eng/build-native.sh all' >"$roots/$name.native.log" 2>&1 || { tail -n 40 "$roots/$name.native.log" >&2; exit 4; }
+  engine=$(inside "$name" 'sed -nE "s/^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p" $(ls /usr/include/torch/headeronly/version.h /usr/include/torch/csrc/api/include/torch/version.h 2>/dev/null | head -n 1) | paste -sd.')
+  compiler=$(inside "$name" 'c++ -dumpfullversion')
+  table+="| $name | $engine | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests) | $(step "$name" latent) | $(step "$name" lpl) |"$'\n'
+done
+printf '\n%s' "$table"

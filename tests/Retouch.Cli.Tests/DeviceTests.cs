@@ -1,0 +1,58 @@
+using Retouch.Torch.Devices;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>A device that is asked for and absent ends every verb with exit code 4 and one sentence, never on the CPU instead.</summary>
+public sealed class DeviceTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("retouch-device-").FullName;
+
+    public static TheoryData<string> Verbs =>
+        [
+            "sample --model M --output O",
+            "train --output O",
+            "probe --model M --inputs I --output O",
+            "evaluate --reference I --images I",
+            "compare I I --reference I",
+            "statistics --images I --output O --squeezenet W",
+            "features --data I --output O",
+            "pairs measure --model M --reference M --pairs I",
+            "judge I I --output O --by reconstruction --model M",
+            "cache --model M --data I --output O --size 8",
+            "study taps --output O",
+            "bench step",
+            "bench distances",
+            "demo --output O",
+            "ablate weight --output O",
+        ];
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public void ADeviceThatIsAbsent_EndsTheVerbWith4(string verb)
+    {
+        var input = Directory.CreateDirectory(Path.Combine(folder, "in")).FullName;
+        var arguments = verb.Split(' ')
+            .Select(word =>
+                word is "I" or "M" or "W" ? input
+                : word is "O" ? Path.Combine(folder, "out")
+                : word
+            );
+        var absent = CudaStatus.Read().Devices;
+        var outcome = RetouchProcess.Run([.. arguments, "--device", $"cuda:{absent}"]);
+        Assert.Equal((4, ""), (outcome.ExitCode, outcome.Out));
+        var line = Assert.Single(outcome.Error.TrimEnd('\n').Split('\n'));
+        Assert.StartsWith($"error: There is no device cuda:{absent}: ", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("defect", line, StringComparison.Ordinal);
+        Assert.False(Path.Exists(Path.Combine(folder, "out")), "something was written");
+    }
+
+    [Fact]
+    public void WhatIsNoDevice_IsBadUsage()
+    {
+        var outcome = RetouchProcess.Run(["bench", "step", "--device", "gpu"]);
+        Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
+        Assert.Contains("'gpu' is no device", outcome.Error);
+    }
+}
