@@ -11,7 +11,8 @@ namespace Retouch.Samplers;
 public sealed record SamplingRequest
 {
     /// <summary>
-    /// One a picture, whose noise is its own seed's alone. What <see cref="BatchSize"/> changes is rounding: kernels are chosen by the size.
+    /// One a picture, whose noise is its own seed's alone. What <see cref="BatchSize"/> changes is rounding: it decides the
+    /// kernels.
     /// </summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
 

@@ -199,7 +199,7 @@ public sealed record TrainingOptions
         {
             var device = Torch.Device.Parse(Device);
             // A device that is not there is told of elsewhere.
-            var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.TorchRuntime.CudaDeviceCount;
+            var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
             var missing = isThere ? MixedPrecision.Missing(device, MixedPrecision.Parse(Precision)) : null;
             Require(
                 missing is null,
