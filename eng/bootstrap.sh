@@ -8,8 +8,8 @@ export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 say() { printf 'retouch: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 4; }
 
-# quietly WHAT COMMAND...: says what is done, keeps the output in artifacts/log, shows it only when the command fails; warnings are shown in any case.
-# The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
+# quietly WHAT COMMAND...: says what is done, keeps the output in artifacts/log, shows it only when the command fails; warnings are shown in
+# any case. The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
 quietly() {
   local what=$1 log=$root/artifacts/log/${1//[^a-zA-Z0-9]/-}.log status=0 started=$SECONDS
   shift

@@ -48,7 +48,8 @@ torch_version() {
   [[ -z $libtorch || ! -f $libtorch/build-version ]] || cat "$libtorch/build-version"
 }
 
-# Says so where the suites have not passed with this version of libtorch: it is older or newer than those that native/torch/versions.h names.
+# Says so where the suites have not passed with this version of libtorch: it is older or newer than those that native/torch/versions.h
+# names.
 warn_of_version() {
   local version=$1 oldest newest
   oldest=$(sed -n 's/^#define RETOUCH_TORCH_OLDEST "\(.*\)"/\1/p' "$root/native/torch/versions.h")

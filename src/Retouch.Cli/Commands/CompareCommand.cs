@@ -4,6 +4,7 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Diffusion;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Pipelines.Lora;

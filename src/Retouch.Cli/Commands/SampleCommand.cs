@@ -149,7 +149,7 @@ internal static class SampleCommand
         if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
             throw new UsageException("--count, --batch and --steps must be at least 1.");
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
-        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((SamplerKind, SigmaSpacing)?)null;
+        var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
         var device = parsed.GetDevice();
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
@@ -266,13 +266,9 @@ internal static class SampleCommand
     }
 
     /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
-    private static SamplerOptions SamplerOf(
-        LatentDiffusionPipeline pipeline,
-        (SamplerKind Kind, SigmaSpacing Sigmas)? named,
-        TextWriter error
-    )
+    private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (Solver Solver, SigmaSpacing Sigmas)? named, TextWriter error)
     {
-        var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, kind: named?.Kind);
+        var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, solver: named?.Solver);
         if (note is not null)
             error.WriteLine($"note: {note}");
         options = named is { Sigmas: not SigmaSpacing.Schedule } given ? options with { Sigmas = given.Sigmas } : options;

@@ -89,7 +89,8 @@ public static class TapStudy
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var autoencoder = pipeline.Autoencoder;
-        var formulation = pipeline.CreateFormulation();
+        var model = pipeline.CreateModel();
+        var formulation = model.Formulation;
         using var generator = Generator.Create(Device.Cpu, seed);
         var clean = autoencoder.Encode(images.To(device), generator: null);
         var noise = Ops.Randn(clean.Value.Shape, generator, dtype: DType.Float32).To(device);
@@ -105,18 +106,18 @@ public static class TapStudy
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = TensorScope.Enter();
-            var model = Math.Min(time * formulation.TrainSteps, formulation.TrainSteps - 1);
-            var level = formulation.LevelsAt([.. Enumerable.Repeat(model, (int)images.Shape[0])], device);
+            var timestep = Math.Min(time * formulation.TrainSteps, formulation.TrainSteps - 1);
+            var level = formulation.LevelsAt([.. Enumerable.Repeat(timestep, (int)images.Shape[0])], device);
             var noisy = formulation.AddNoise(clean, noise, level);
-            var estimate = formulation.Recover(noisy, pipeline.Denoiser.Predict(noisy.Value, level.Model, told));
+            var estimate = model.At(noisy.Value, level, told);
             var decoded = autoencoder.DecodeWithTaps(estimate.Z0, request);
             var errors = target.Features.Zip(decoded.Features, Compare).ToArray();
             levels.Add(
                 new LevelFacts(
                     time,
-                    formulation.PointAt(model).Sigma,
+                    formulation.PointAt(timestep).Sigma,
                     (estimate.Z0.Value - clean.Value).Square().Mean().Item() / variance,
-                    estimate.Residual.Square().Mean().Item(),
+                    formulation.Residual(noisy, estimate.Raw).Square().Mean().Item(),
                     [.. errors.Select(static e => e.Relative)],
                     [.. errors.Select(static e => e.Loss)],
                     [.. Bands(spectrum, (decoded.Rgb! - target.Rgb!) / 2).Zip(power, static (e, p) => e / p)]

@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
 using Retouch.Experiments.Demo;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;

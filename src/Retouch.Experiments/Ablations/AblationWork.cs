@@ -3,6 +3,7 @@ using Retouch.Evaluation;
 using Retouch.Experiments.Demo;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;

@@ -1,5 +1,6 @@
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training.Telemetry;
 

@@ -1,3 +1,5 @@
+using Retouch.Diffusion;
+
 namespace Retouch.Experiments.Inspection;
 
 /// <summary>What <c>retouch inspect</c> found.</summary>

@@ -55,32 +55,36 @@ public abstract class Formulation
     /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent mixed again, with the noise that the network sees in it. It differs from z_t by
     /// b_t·(ε̂ − ε): for v by a_t·b_t·(v̂ − v), for flow by t·(1 − t)·(v̂ − v).
     /// </summary>
-    public Tensor Remix(NoisedLatent noisy, CleanEstimate estimate)
+    public Tensor Remix(NoisedLatent noisy, Denoised denoised)
     {
         ArgumentNullException.ThrowIfNull(noisy);
-        ArgumentNullException.ThrowIfNull(estimate);
-        return Mix(noisy.Clean.Value, estimate.Noise, noisy.Level);
+        ArgumentNullException.ThrowIfNull(denoised);
+        return Mix(noisy.Clean.Value, denoised.Noise, noisy.Level);
     }
 
-    /// <summary>Reads a prediction as estimates of z0 and ε, and compares it with its target. Differentiable.</summary>
-    public CleanEstimate Recover(NoisedLatent noisy, Prediction prediction)
-    {
-        ArgumentNullException.ThrowIfNull(noisy);
-        using var scope = TensorScope.Enter();
-        var output = Output(noisy.Value, prediction);
-        var (z0, noise) = Read(noisy.Value, noisy.Level, output);
-        return new CleanEstimate(new Latent(scope.Keep(z0)), scope.Keep(noise), scope.Keep(output - Target(noisy)));
-    }
-
-    /// <summary>Reads a prediction as estimates of z0 and ε, where both are unknown (sampling). Differentiable.</summary>
-    /// <param name="noisy">z_t, float32.</param>
+    /// <summary>Reads the output of a network as estimates of z0 and ε. Differentiable.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width], float32.</param>
     /// <param name="level">One a sample.</param>
     /// <param name="prediction">Of z_t's shape.</param>
-    public Estimate Recover(Tensor noisy, NoiseLevel level, Prediction prediction)
+    public Denoised Read(Tensor noisy, NoiseLevel level, Prediction prediction)
     {
+        ArgumentNullException.ThrowIfNull(noisy);
         using var scope = TensorScope.Enter();
         var (z0, noise) = Read(noisy, level, Output(noisy, prediction));
-        return new Estimate(new Latent(scope.Keep(z0)), scope.Keep(noise));
+        return new Denoised(new Latent(scope.Keep(z0)), scope.Keep(noise), prediction);
+    }
+
+    /// <summary>
+    /// The output of the network minus its target, [batch, channels, height, width]: its mean square is the formulation's own loss.
+    /// Differentiable.
+    /// </summary>
+    /// <param name="noisy">The latents that the network saw.</param>
+    /// <param name="prediction">Its output.</param>
+    public Tensor Residual(NoisedLatent noisy, Prediction prediction)
+    {
+        ArgumentNullException.ThrowIfNull(noisy);
+        using var scope = TensorScope.Enter();
+        return scope.Keep(Output(noisy.Value, prediction) - Target(noisy));
     }
 
     /// <summary>What each sample's mean square residual is multiplied by in the loss: [batch], float32, without a graph.</summary>

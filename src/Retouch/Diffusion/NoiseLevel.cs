@@ -27,6 +27,16 @@ public sealed record NoiseLevel(Tensor Model, Tensor A, Tensor B, Tensor Sigma)
         return scope.Keep((A / B).Square());
     }
 
+    /// <summary>The levels of two batches as those of one, first these.</summary>
+    public NoiseLevel Concat(NoiseLevel other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return new NoiseLevel(Ops.Cat([Model, other.Model]), Ops.Cat([A, other.A]), Ops.Cat([B, other.B]), Ops.Cat([Sigma, other.Sigma]))
+        {
+            TrainSteps = TrainSteps,
+        };
+    }
+
     /// <summary>The levels of single points.</summary>
     /// <param name="points">One a sample.</param>
     /// <param name="trainSteps">What <see cref="NoisePoint.Model"/> counts up to.</param>

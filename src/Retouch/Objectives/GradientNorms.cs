@@ -13,7 +13,7 @@ internal static class GradientNorms
     /// recorded.</summary>
     public static double?[] Squared(ObjectiveInputs inputs, IReadOnlyList<Term> terms)
     {
-        var prediction = inputs.Prediction.Value;
+        var prediction = inputs.Estimate.Raw.Value;
         var result = new double?[terms.Count];
         if (!Autograd.IsEnabled || !prediction.RequiresGrad)
             return result;

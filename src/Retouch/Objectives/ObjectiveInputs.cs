@@ -7,22 +7,21 @@ namespace Retouch.Objectives;
 /// <summary>What the objectives of one step look at.</summary>
 /// <param name="Formulation">How the noise was mixed in.</param>
 /// <param name="Noisy">What the network saw.</param>
-/// <param name="Prediction">What it put out; gradient norms are compared here.</param>
-/// <param name="Estimate">The prediction, read.</param>
+/// <param name="Estimate">Its output, read; gradient norms are compared at <see cref="Denoised.Raw"/>.</param>
 /// <param name="Images">The images [batch, 3, height, width] in [−1, 1], for objectives that compare with them; null when they were not
 /// loaded.</param>
-public sealed record ObjectiveInputs(
-    Formulation Formulation,
-    NoisedLatent Noisy,
-    Prediction Prediction,
-    CleanEstimate Estimate,
-    Tensor? Images = null
-)
+public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy, Denoised Estimate, Tensor? Images = null)
 {
     private Tensor? _remix;
 
     /// <summary>How the batch is made of pairs; null where all samples are single ones.</summary>
     public PairedSamples? Pairs { get; init; }
+
+    /// <summary>
+    /// The network's output minus its target, [batch, channels, height, width], in the graph of the output and in the scope that was open
+    /// when this object was made.
+    /// </summary>
+    public Tensor Residual { get; } = Formulation.Residual(Noisy, Estimate.Raw);
 
     /// <summary>Which micro-batch of which step this is.</summary>
     public StepPosition Position { get; init; } = new(0, 0, 1);

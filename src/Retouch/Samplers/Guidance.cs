@@ -1,6 +1,4 @@
-using Retouch.Conditioning;
 using Retouch.Core.Errors;
-using Retouch.Denoisers;
 using Retouch.Diffusion;
 using Retouch.Torch;
 
@@ -53,27 +51,6 @@ public sealed record Guidance(double Scale = 1, double Rescale = 0)
         using var scope = TensorScope.Enter();
         var share = level.T().Max().Item();
         return share >= From && share <= To;
-    }
-
-    /// <summary>Predicts with guidance: both conditions in one pass of twice the batch.</summary>
-    /// <param name="denoiser">The network.</param>
-    /// <param name="noisy">z_t.</param>
-    /// <param name="time">[batch].</param>
-    /// <param name="condition">What to follow.</param>
-    /// <param name="unconditional">What to move away from; needed where <see cref="IsActive"/>.</param>
-    public Prediction Predict(IDenoiser denoiser, Tensor noisy, Tensor time, Condition condition, Condition? unconditional)
-    {
-        ArgumentNullException.ThrowIfNull(denoiser);
-        ArgumentNullException.ThrowIfNull(condition);
-        if (!IsActive)
-            return denoiser.Predict(noisy, time, condition);
-        ArgumentNullException.ThrowIfNull(unconditional);
-        using var scope = TensorScope.Enter();
-        var both = denoiser
-            .Predict(Ops.Cat([noisy, noisy]), Ops.Cat([time, time]), condition.Concat(unconditional))
-            .Value.To(DType.Float32)
-            .Chunk(2);
-        return new Prediction(scope.Keep(Combine(both[0], both[1])));
     }
 
     /// <summary>uncond + scale·(cond − uncond), then rescaled. Linear in the outputs, hence the same for every parametrisation.</summary>

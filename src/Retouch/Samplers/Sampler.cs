@@ -89,6 +89,8 @@ public sealed class Sampler
         var unconditional = request.Guidance.IsActive
             ? request.Unconditional ?? NoClass(denoiser, request.Seeds.Count, request.Device)
             : null;
+        var model = new DenoiserModel(denoiser, _formulation);
+        var loop = new SamplingLoop(_options, plan);
         var batches = (request.Seeds.Count + size - 1) / size;
         List<Tensor> results = [];
         for (var batch = 0; batch < batches; batch++)
@@ -102,13 +104,10 @@ public sealed class Sampler
                 [denoiser.LatentChannels, request.Height, request.Width],
                 request.Device
             );
-            var loop = new SamplingLoop(_formulation, _options, plan);
             results.Add(
                 loop.Run(
-                    (z, level) =>
-                        request.Guidance.AppliesAt(level)
-                            ? request.Guidance.Predict(denoiser, z, level.Model, told, untold)
-                            : denoiser.Predict(z, level.Model, told),
+                    untold is null ? model : new GuidedModel(model, request.Guidance, untold),
+                    told,
                     noise.Draw,
                     progress is null ? null : state => progress(new(first, state, done + state.Step, batches * plan.Steps.Count)),
                     cancellation

@@ -7,39 +7,23 @@ public static class SamplerNames
 {
     private const string KarrasEnding = "-karras";
 
-    private static readonly (string Name, SamplerKind Kind)[] Kinds =
-    [
-        ("ddim", SamplerKind.Ddim),
-        ("ddpm", SamplerKind.Ddpm),
-        ("euler", SamplerKind.Euler),
-        ("euler-a", SamplerKind.EulerAncestral),
-        ("heun", SamplerKind.Heun),
-        ("dpmpp-2m", SamplerKind.DpmSolverPlusPlus),
-        ("unipc", SamplerKind.UniPc),
-        ("pndm", SamplerKind.Pndm),
-        ("lms", SamplerKind.Lms),
-    ];
+    /// <summary>All names. Those of methods in σ or λ may end in <c>-karras</c>.</summary>
+    public static IReadOnlyList<string> All { get; } = [.. SolverCatalog.All.Select(static s => s.Name)];
 
-    /// <summary>All names. Those of methods that step in σ may end in <c>-karras</c>.</summary>
-    public static IReadOnlyList<string> All { get; } = [.. Kinds.Select(static k => k.Name)];
-
-    /// <summary>The method of a name.</summary>
+    /// <summary>The method of a name, with its usual options.</summary>
     /// <param name="name">One of <see cref="All"/>, perhaps with its ending.</param>
     /// <exception cref="UsageException">No such sampler.</exception>
-    public static (SamplerKind Kind, SigmaSpacing Sigmas) Parse(string name)
+    public static (Solver Solver, SigmaSpacing Sigmas) Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         var isKarras = name.EndsWith(KarrasEnding, StringComparison.Ordinal);
         var plain = isKarras ? name[..^KarrasEnding.Length] : name;
-        foreach (var (known, kind) in Kinds)
-        {
-            if (known == plain && (!isKarras || SamplerOptions.StepsInSigma(kind)))
-                return (kind, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule);
-        }
-
+        if (SolverCatalog.All.FirstOrDefault(s => s.Name == plain) is { } solver && (!isKarras || solver.Levels != SolverLevels.Timesteps))
+            return (solver, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule);
+        var whole = SolverCatalog.All.Where(static s => s.Levels == SolverLevels.Timesteps).Select(static s => s.Name);
         throw new UsageException(
-            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but ddim, ddpm and pndm with {KarrasEnding} "
-                + $"for Karras' noise levels."
+            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but {string.Join(", ", whole)} with {KarrasEnding} "
+                + "for Karras' noise levels."
         );
     }
 
@@ -47,7 +31,7 @@ public static class SamplerNames
     public static string Of(SamplerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var name = Kinds.First(k => k.Kind == options.Kind).Name;
+        var name = options.Solver.Name;
         return options.Sigmas switch
         {
             SigmaSpacing.Karras => name + KarrasEnding,

@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
+using Retouch.Conditioning;
+using Retouch.Denoisers;
 using Retouch.Diffusion;
-using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 
 namespace Retouch.Samplers;
@@ -12,66 +13,63 @@ namespace Retouch.Samplers;
 /// <param name="Estimate">ẑ0 of this step: what the picture is going to be.</param>
 public sealed record SamplingState(int Step, int Steps, Latent Noisy, Latent Estimate);
 
-/// <summary>Runs a sampler over anything that predicts.</summary>
-/// <param name="formulation">How predictions are read.</param>
+/// <summary>Runs a sampler over a denoiser.</summary>
 /// <param name="options">The method.</param>
 /// <param name="plan">Its steps.</param>
-public sealed class SamplingLoop(Formulation formulation, SamplerOptions options, SamplingPlan plan)
+public sealed class SamplingLoop(SamplerOptions options, SamplingPlan plan)
 {
-    /// <summary>
-    /// The network: z_t [batch, channels, height, width] and its level to a prediction. Its tensors are freed after each step.
-    /// </summary>
-    public delegate Prediction Predictor(Tensor noisy, NoiseLevel level);
-
     /// <summary>Draws latents from noise, without a graph; intermediates are freed step by step.</summary>
-    /// <param name="predict">The network.</param>
+    /// <param name="model">The denoiser; its tensors are freed after each step.</param>
+    /// <param name="condition">What it is told.</param>
     /// <param name="drawNoise">Normal noise of the latents' shape, on their device: once to start, then once for each step that takes
     /// some.</param>
     /// <param name="observe">Called after each step.</param>
     /// <param name="cancellation">Looked at before each step.</param>
     public Latent Run(
-        Predictor predict,
+        IDenoisedModel model,
+        Condition condition,
         Func<Tensor> drawNoise,
         Action<SamplingState>? observe = null,
         CancellationToken cancellation = default
     )
     {
-        ArgumentNullException.ThrowIfNull(predict);
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(drawNoise);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        using var solver = ISolver.Create(options, formulation);
+        using var run = options.Solver.Start(model.Formulation);
         var noisy = drawNoise() * plan.InitialScale;
         for (var k = 0; k < plan.Steps.Count; k++)
         {
             cancellation.ThrowIfCancellationRequested();
-            noisy = Step(solver, k, noisy, predict, drawNoise, observe);
+            noisy = Step(run, k, noisy, (z, at) => Evaluate(model, condition, z, at), drawNoise, observe);
         }
 
         return new Latent(scope.Keep(noisy));
     }
 
-    private Tensor Step(ISolver solver, int index, Tensor noisy, Predictor predict, Func<Tensor> drawNoise, Action<SamplingState>? observe)
+    private Tensor Step(
+        ISolverRun run,
+        int index,
+        Tensor noisy,
+        Func<Tensor, NoisePoint, Denoised> evaluate,
+        Func<Tensor> drawNoise,
+        Action<SamplingState>? observe
+    )
     {
         using var scope = TensorScope.Enter();
-        Estimate Evaluate(Tensor z, NoisePoint at) => this.Evaluate(z, at, predict);
-        var estimate = Evaluate(noisy, plan.Steps[index].From);
-        var next = solver.Step(new SolverStep(plan, index, noisy, estimate, Evaluate, drawNoise));
-        observe?.Invoke(new SamplingState(index + 1, plan.Steps.Count, new Latent(next), estimate.Z0));
+        var denoised = evaluate(noisy, plan.Steps[index].From);
+        var next = run.Step(new SolverStep(plan, index, noisy, denoised, evaluate, drawNoise));
+        observe?.Invoke(new SamplingState(index + 1, plan.Steps.Count, new Latent(next), denoised.Z0));
         noisy.Dispose();
         return scope.Keep(next);
     }
 
-    private Estimate Evaluate(Tensor noisy, NoisePoint at, Predictor predict)
+    private Denoised Evaluate(IDenoisedModel model, Condition condition, Tensor noisy, NoisePoint at)
     {
         var batch = new NoisePoint[noisy.Shape[0]];
         Array.Fill(batch, at);
-        var level = NoiseLevel.Of(batch, formulation.TrainSteps, noisy.Device);
-        var estimate = formulation.Recover(noisy, level, predict(noisy, level));
-        if (options.ClipRange is not { } range)
-            return estimate;
-        var z0 = new Latent(estimate.Z0.Value.Clamp(-range, range));
-        // As in diffusers: clamping ẑ0 leaves ε̂ as it was, but not in Heun's method, whose direction is z's way to ẑ0.
-        return options.Kind == SamplerKind.Heun ? new Estimate(z0, (noisy - (z0.Value * at.A)) / at.B) : estimate with { Z0 = z0 };
+        var level = NoiseLevel.Of(batch, model.Formulation.TrainSteps, noisy.Device);
+        return options.Solver.Limit(model.At(noisy, level, condition), noisy, at);
     }
 }

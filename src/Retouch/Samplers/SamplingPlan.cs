@@ -71,7 +71,7 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     private static SamplingPlan OfFlow(FlowFormulation flow, SamplerOptions options, int steps, double shift) =>
         new(
             Chain(
-                SamplerOptions.StepsInLambda(options.Kind)
+                options.Solver.Levels == SolverLevels.Lambda
                     ? FlowSigmas(flow, steps, shift)
                     : [.. FlowTimes(flow, steps, shift).Select(flow.PointAt)],
                 Clean
@@ -82,31 +82,30 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     private static SamplingPlan OfSchedule(DdpmFormulation ddpm, SamplerOptions options, int steps)
     {
         var times = Times(ddpm.TrainSteps, options, steps);
-        if (!SamplerOptions.StepsInSigma(options.Kind))
+        if (options.Solver.Levels == SolverLevels.Timesteps)
         {
             var stride = ddpm.TrainSteps / steps;
-            var end = options.Kind == SamplerKind.Ddpm || options.SetAlphaToOne ? Clean : ddpm.PointAt(0);
+            var end = options.Solver.EndsWithoutNoise ? Clean : ddpm.PointAt(0);
             return new([.. times.Select(t => new Transition(ddpm.PointAt(t), t - stride >= 0 ? ddpm.PointAt(t - stride) : end))], 1);
         }
 
         var points = Array.ConvertAll(times, ddpm.FinitePointAt);
-        if (SamplerOptions.StepsInLambda(options.Kind))
+        if (options.Solver.Levels == SolverLevels.Lambda)
         {
             if (options.Sigmas != SigmaSpacing.Schedule)
                 points = Array.ConvertAll(
                     SigmaLevels.Create(options.Sigmas, ddpm.Sigmas[0], ddpm.Sigmas[^1], steps),
                     s => Whole(ddpm.PointOfSigma(s), options.Sigmas)
                 );
-            // Where its levels are not the schedule's, UniPC stays at the last of them.
-            var least = options.Kind == SamplerKind.UniPc && options.Sigmas != SigmaSpacing.Schedule ? points[^1] : ddpm.FinitePointAt(0);
-            return new(Chain(points, options.EndAtLeastNoise ? least : Clean), 1);
+            var least = options.Solver.EndsAtLastLevel && options.Sigmas != SigmaSpacing.Schedule ? points[^1] : ddpm.FinitePointAt(0);
+            return new(Chain(points, options.Solver.EndsAtLeastNoise ? least : Clean), 1);
         }
 
         if (options.Sigmas != SigmaSpacing.Schedule)
             points = Array.ConvertAll(SigmaLevels.Create(options.Sigmas, points[^1].Sigma, points[0].Sigma, steps), ddpm.PointOfSigma);
         // A start at the noisiest step has b of noise there and nothing of a signal; a start below it counts as one of unit variance.
         return new(
-            Chain(points, options.EndAtLeastNoise ? ddpm.FinitePointAt(0) : Clean),
+            Chain(points, options.Solver.EndsAtLeastNoise ? ddpm.FinitePointAt(0) : Clean),
             options.Spacing == TimestepSpacing.Leading ? 1 : points[0].B
         );
     }
@@ -127,13 +126,13 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     private static double[] Times(int trainSteps, SamplerOptions options, int steps)
     {
         // Solvers in λ lay one more point than they visit, so that the last step is as long as the others.
-        var extra = SamplerOptions.StepsInLambda(options.Kind) && options.Spacing != TimestepSpacing.Trailing ? 1 : 0;
+        var extra = options.Solver.Levels == SolverLevels.Lambda && options.Spacing != TimestepSpacing.Trailing ? 1 : 0;
         var points = steps + extra;
         if (points > trainSteps)
             throw new UsageException($"{steps} sampling steps from a schedule of {trainSteps}: ask for at most {trainSteps - extra}.");
         var backwards = Enumerable.Range(0, steps);
         // Methods in σ take fractions of steps; the others were defined on whole ones.
-        var fractions = SamplerOptions.StepsInSigma(options.Kind) && !SamplerOptions.StepsInLambda(options.Kind);
+        var fractions = options.Solver.Levels == SolverLevels.Sigma;
         double[] times = options.Spacing switch
         {
             TimestepSpacing.Leading => [.. backwards.Select(k => (double)((points - 1 - k) * (trainSteps / points)) + options.StepsOffset)],

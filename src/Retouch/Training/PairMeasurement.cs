@@ -62,7 +62,11 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
             Objective = new ObjectiveOptions { Preference = new PreferenceOptions { Space = PreferenceSpace.Both } },
             Conditioning = pipeline.Denoiser.ClassCount is null ? new() : new() { Dropout = 0 },
         };
-        using var task = new DenoiserTask(pipeline, options, device, DType.Float32, reference: new FrozenReference(before.CopyDenoiser()));
+        using var task = new PreferenceTask(
+            new DenoiserTask(pipeline, options, device, DType.Float32),
+            options,
+            new FrozenReference(before.CopyDenoiser(), pipeline.CreateFormulation())
+        );
         task.Check(pairs);
         const int Batch = 16;
         var plan = new BatchPlan(
@@ -90,7 +94,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
                 using var scope = TensorScope.Enter();
                 using var quiet = Autograd.NoGrad();
                 var batch = batches.Next(cancellation);
-                foreach (var (name, value) in task.Evaluate(batch, new StepSeeds(seed, draw, k, 0)).Health)
+                foreach (var (name, value) in task.Evaluate(batch, new StepSeeds(seed, draw, k, 0)).Loss.Figures)
                     sums[name] = sums.TryGetValue(name, out var seen) ? seen.Plus(value) : value;
             }
         }

@@ -19,7 +19,7 @@ namespace Retouch.Training;
 /// <param name="options">Validated options.</param>
 /// <param name="plan">The order of the pairs.</param>
 /// <param name="open">Opens the data at a cursor, as for the training.</param>
-internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, BatchPlan plan, Func<DataCursor, IBatchSource> open)
+internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options, BatchPlan plan, Func<DataCursor, IBatchSource> open)
 {
     /// <summary>Computes what is missing and gives it to the task.</summary>
     /// <param name="pairs">The pairs.</param>
@@ -31,7 +31,7 @@ internal sealed class ReferencePass(DenoiserTask task, TrainingOptions options, 
     /// named.</exception>
     public void Run(IPictureSource pairs, string? folder, long steps, IProgressLine? progress, CancellationToken cancellation)
     {
-        var store = folder is null ? null : RowStore.Open(folder, Key(task.Pipeline, options, pairs));
+        var store = folder is null ? null : RowStore.Open(folder, Key(task.Inner.Pipeline, options, pairs));
         var errors = new ReferenceErrors(PairErrors.SpacesOf(options.Objective!.Preference!.Space), store);
         task.Reference = errors;
         var accumulate = options.Batch.Accumulate;

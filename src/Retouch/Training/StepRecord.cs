@@ -1,6 +1,5 @@
 using Retouch.Objectives;
 using Retouch.Training.Tasks;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 
@@ -8,7 +7,7 @@ namespace Retouch.Training;
 /// <param name="micros">How many there are.</param>
 internal sealed class StepRecord(int micros)
 {
-    private readonly Dictionary<string, (double Raw, double Weighted)> _terms = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LossTerm> _terms = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HealthFigure> _health = new(StringComparer.Ordinal);
     private List<KeyValuePair<string, double>>? _values;
 
@@ -22,18 +21,19 @@ internal sealed class StepRecord(int micros)
     /// <summary>Whether the optimiser left the step out because its gradients overflowed in float16.</summary>
     public bool IsSkipped { get; set; }
 
-    public IReadOnlyList<LossShare> Shares => [.. _terms.Select(t => new LossShare(t.Key, t.Value.Weighted, Share(t.Value.Weighted)))];
+    /// <summary>The terms, averaged; each with its part of <see cref="Loss"/>.</summary>
+    public IReadOnlyList<LossTerm> Terms => [.. _terms.Values.Select(t => t with { Share = Share(t.Weighted) })];
 
     public void Add(StepLoss loss)
     {
-        foreach (var term in loss.Terms)
+        foreach (var term in loss.Loss.Terms)
         {
-            var (raw, weighted) = _terms.GetValueOrDefault(term.Name);
-            _terms[term.Name] = (raw + (term.Raw / micros), weighted + (term.Weighted / micros));
+            var sum = _terms.GetValueOrDefault(term.Name) ?? new LossTerm(term.Name, 0, 0, 0);
+            _terms[term.Name] = sum with { Raw = sum.Raw + (term.Raw / micros), Weighted = sum.Weighted + (term.Weighted / micros) };
             IsFinite &= double.IsFinite(term.Raw) && double.IsFinite(term.Weighted);
         }
 
-        foreach (var (name, value) in loss.Health)
+        foreach (var (name, value) in loss.Loss.Figures)
             _health[name] = _health.TryGetValue(name, out var before) ? before.Plus(value) : value;
     }
 
@@ -42,11 +42,11 @@ internal sealed class StepRecord(int micros)
     private List<KeyValuePair<string, double>> Collect()
     {
         List<KeyValuePair<string, double>> values = [new("loss/total", Loss)];
-        foreach (var (name, (raw, weighted)) in _terms)
+        foreach (var (name, raw, weighted, share) in Terms)
         {
             values.Add(new($"loss/{name}/raw", raw));
             values.Add(new($"loss/{name}/weighted", weighted));
-            values.Add(new($"loss/{name}/share", Share(weighted)));
+            values.Add(new($"loss/{name}/share", share));
         }
 
         values.AddRange(_health.Where(static h => h.Value.IsKnown).Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)));

@@ -63,7 +63,7 @@ internal sealed class StepRunner(
             var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
             using (clock?.Enter(StepPhases.Backward))
                 if (record.IsFinite)
-                    Autograd.Backward(factor == 1 ? loss.Total : loss.Total * factor);
+                    Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
             next = batch.Next;
             if (micro == options.Batch.Accumulate - 1)
                 Update(record, step, () => NotFinite(loss, seen, record.IsFinite ? "gradient" : "loss", step, kept));
@@ -125,7 +125,7 @@ internal sealed class StepRunner(
     private static DivergedException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
     {
         var terms = loss
-            .Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
+            .Loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
             .Select(static t => t.Name)
             .ToArray();
         return new DivergedException(

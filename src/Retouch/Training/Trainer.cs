@@ -18,6 +18,7 @@ namespace Retouch.Training;
 public sealed class Trainer : IDisposable
 {
     private readonly ITrainingTask _task;
+    private readonly ISampleGrid _samples;
     private readonly TrainingOptions _options;
     private readonly RunFolder _run;
     private readonly Func<DataCursor, IBatchSource> _data;
@@ -34,13 +35,22 @@ public sealed class Trainer : IDisposable
     private bool _owed;
 
     /// <param name="task">What is trained; stays the caller's.</param>
+    /// <param name="samples">Draws the sample grids.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="run">Where everything is written.</param>
     /// <param name="data">Opens the data at a cursor.</param>
     /// <param name="time">The clock.</param>
-    public Trainer(ITrainingTask task, TrainingOptions options, RunFolder run, Func<DataCursor, IBatchSource> data, TimeProvider time)
+    public Trainer(
+        ITrainingTask task,
+        ISampleGrid samples,
+        TrainingOptions options,
+        RunFolder run,
+        Func<DataCursor, IBatchSource> data,
+        TimeProvider time
+    )
     {
         _task = task;
+        _samples = samples;
         _options = options;
         _run = run;
         _data = data;
@@ -148,7 +158,7 @@ public sealed class Trainer : IDisposable
                 new TrainingProgress(_step, _options.Steps)
                 {
                     Loss = record.Loss,
-                    Terms = record.Shares,
+                    Terms = record.Terms,
                     Figures = shown,
                     MemoryBytes = memory,
                 }
@@ -209,7 +219,7 @@ public sealed class Trainer : IDisposable
             return;
         try
         {
-            WithBestWeights(() => log.AppendPicture(_step, "samples", _task.SampleGrid(cancellation)));
+            WithBestWeights(() => log.AppendPicture(_step, "samples", _samples.Draw(cancellation)));
         }
         catch (OperationCanceledException)
         {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Retouch.Core.Formatting;
 using Retouch.Data;
-using Retouch.Torch;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
@@ -68,6 +67,9 @@ public sealed record TrainingPlan(
         );
     }
 
+    /// <summary>
+    /// Takes the first steps of a run, as the run itself takes them, and writes nothing. The weights have moved afterwards.
+    /// </summary>
     internal static TrainingPlan Measure(
         ITrainingTask task,
         TrainingOptions options,
@@ -87,19 +89,15 @@ public sealed record TrainingPlan(
         var seconds = new List<double>();
         try
         {
+            var runner = new StepRunner(task, options, optimiser, averages);
+            var cursor = default(DataCursor);
             for (var step = 0; step <= Measured; step++)
             {
                 var start = time.GetTimestamp();
-                optimiser.ZeroGrad();
-                for (var micro = 0; micro < options.Batch.Accumulate; micro++)
-                {
-                    using var scope = TensorScope.Enter();
-                    Autograd.Backward(task.Evaluate(data.Next(cancellation), new StepSeeds(options.Seed, step, micro, 0)).Total);
-                }
-
-                // At rate 0 and without decay nothing changes, but all that a step needs is there.
-                optimiser.Step(0, 1, averages);
+                if (runner.Take(data, step, ref cursor, static () => "This is a dry run; nothing was written.", cancellation) is null)
+                    cancellation.ThrowIfCancellationRequested();
                 task.Network.All[0].Value.Device.Synchronize();
+                // The first step allocates what later ones use again.
                 if (step > 0)
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
             }
@@ -123,10 +121,7 @@ public sealed record TrainingPlan(
                 ProcessMemory.Peak(),
                 checkpoint,
                 (checkpoint * (options.Checkpoints.Keep + 1)) + models
-            )
-            {
-                FrozenParameters = (task as DenoiserTask)?.Adapted?.Frozen,
-            };
+            );
         }
         finally
         {

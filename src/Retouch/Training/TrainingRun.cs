@@ -3,8 +3,6 @@ using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Data.Pairs;
-using Retouch.Data.Scenes;
-using Retouch.Data.Shards;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Training.Caching;
@@ -44,6 +42,9 @@ public sealed class TrainingRun : IDisposable
     private readonly Quarantine _quarantine;
     private readonly SampleLoader _loader;
     private readonly ITrainingTask _task;
+    private readonly DenoiserTask? _denoiser;
+    private readonly PreferenceTask? _preference;
+    private readonly ISampleGrid _samples;
     private readonly IAutoencoder? _encoder;
     private readonly SingleSamples? _singles;
     private readonly bool _resumed;
@@ -68,7 +69,7 @@ public sealed class TrainingRun : IDisposable
         {
             ShrinkOnLoad = options.Data.Pairs is null,
         };
-        _source = OpenSource(options.Data, framing);
+        _source = TrainingSources.Open(options.Data, framing);
         var batches = new BatchPlanOptions
         {
             BatchSize = options.Batch.Size,
@@ -78,7 +79,7 @@ public sealed class TrainingRun : IDisposable
         var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
         _plan = sizes is null
             ? new BatchPlan(_source.Count, batches)
-            : new BatchPlan(Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
+            : new BatchPlan(TrainingSources.Group(_source, sizes, options), batches with { End = EpochEnd.DropRest });
         _quarantine = new Quarantine(_source.Count, options.Data.MaxBadShare);
         _loader = new SampleLoader(_source, _plan, framing, _quarantine) { Sizes = sizes };
         if (options.Batch.Extra > 0)
@@ -92,13 +93,25 @@ public sealed class TrainingRun : IDisposable
         var precision = MixedPrecision.Parse(options.Precision);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
-            _task = new AutoencoderTask(new TrainingNetworks(options, _device).OpenAutoencoder(), options, Shown(), _device, precision);
+            var shown = Shown();
+            var autoencoder = new AutoencoderTask(
+                new TrainingNetworks(options, _device).OpenAutoencoder(),
+                options,
+                shown,
+                _device,
+                precision
+            );
+            _samples = new ReconstructionGrid(autoencoder.Autoencoder, shown, options.Samples.Count, _device);
+            _task = autoencoder;
             return;
         }
 
         var pipeline = new TrainingNetworks(options, _device).OpenPipeline(_source.Classes);
         _encoder = pipeline.Autoencoder;
-        _task = new DenoiserTask(pipeline, options, _device, precision);
+        _denoiser = new DenoiserTask(pipeline, options, _device, precision);
+        _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
+        _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
+        _task = _preference is null ? _denoiser : _preference;
         _task.Check(_source);
         if (_singles is not null)
             _task.Check(_singles.Source);
@@ -131,48 +144,6 @@ public sealed class TrainingRun : IDisposable
         return new TrainingRun(options, folder, time, resumed: true);
     }
 
-    /// <summary>The bucket of every picture. One that cannot be read goes to the square; reading it will say why.</summary>
-    private static int[] Group(IPictureSource source, IReadOnlyList<BucketSize> sizes, TrainingOptions options)
-    {
-        var pictures = new (int Width, int Height)[source.Count];
-        Parallel.For(
-            0,
-            pictures.Length,
-            new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers },
-            k =>
-            {
-                try
-                {
-                    pictures[k] = source.SizeOf(k);
-                }
-                catch (InputException)
-                {
-                    pictures[k] = (options.Data.Size, options.Data.Size);
-                }
-            }
-        );
-        return Buckets.Assign(pictures, sizes, options.Data.AllowEnlarging, options.Batch.Size);
-    }
-
-    /// <param name="data">Resolved.</param>
-    /// <param name="framing">What every reader asks for.</param>
-    private static IPictureSource OpenSource(DataOptions data, Framing framing)
-    {
-        const long CacheBytes = 1L << 30;
-        if (data.Pairs is { } pairs)
-            return PairFolder.Open(pairs, data.PairConflicts);
-        if (data.Folder is { } folder)
-            return ImageFolder.Open(folder);
-        if (data.Shards is { } shards)
-            return TarShards.Open(shards);
-        // Drawing a scene costs more than a small training step; each is drawn once.
-        return new CachedPictures(
-            new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value),
-            framing.MinSide,
-            CacheBytes
-        );
-    }
-
     /// <summary>Trains to the end and writes the result.</summary>
     /// <exception cref="OperationCanceledException">Interrupted after a checkpoint.</exception>
     public TrainingOutcome Train(IProgressLine progress, CancellationToken cancellation)
@@ -185,7 +156,7 @@ public sealed class TrainingRun : IDisposable
         // The weights are still those of the reference: a checkpoint is read later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
-        using var trainer = new Trainer(_task, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
+        using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(
                 trainer.TryResume(progress.Note)
@@ -199,9 +170,9 @@ public sealed class TrainingRun : IDisposable
             );
         foreach (var remark in _options.Remarks())
             progress.Note(remark);
-        if (_task is DenoiserTask { Pipeline: var pipeline } && DenoiserRules.Scaling(pipeline, _options) is { } scaled)
+        if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
             progress.Note(scaled);
-        if (_task is DenoiserTask { Adapted: var (summary, frozen) })
+        if (_denoiser is { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
         void SaveQuarantine()
@@ -239,7 +210,7 @@ public sealed class TrainingRun : IDisposable
         Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
         _task.Prepare(Sources, progress.Note, Show("caption"), cancellation);
         using var data = OpenData(default, null, cancellation, Show("picture"));
-        var prompts = _task is DenoiserTask { TakesPrompts: true };
+        var prompts = _denoiser is { TakesPrompts: true };
         return (
             _source.Count,
             prompts
@@ -265,6 +236,7 @@ public sealed class TrainingRun : IDisposable
         return TrainingPlan.Measure(_task, _options, _source, done, OpenData(default, null, cancellation), _time, cancellation) with
         {
             ReferenceSeconds = reference,
+            FrozenParameters = _denoiser?.Adapted?.Frozen,
         };
     }
 
@@ -302,10 +274,10 @@ public sealed class TrainingRun : IDisposable
     /// <summary>All data that is trained on.</summary>
     private IReadOnlyList<IPictureSource> Sources => _singles is null ? [_source] : [_source, _singles.Source];
 
-    private bool PrecomputesReference => _task is DenoiserTask { PrecomputesReference: true };
+    private bool PrecomputesReference => _preference is { PrecomputesReference: true };
 
     private ReferencePass Reference(CancellationToken cancellation) =>
-        new((DenoiserTask)_task, _options, _plan, cursor => OpenData(cursor, null, cancellation));
+        new(_preference!, _options, _plan, cursor => OpenData(cursor, null, cancellation));
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {

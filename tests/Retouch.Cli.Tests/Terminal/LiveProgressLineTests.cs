@@ -22,7 +22,7 @@ public sealed partial class LiveProgressLineTests : IDisposable
                 new(2, 100)
                 {
                     Loss = 0.5,
-                    Terms = [new("latent", 0.4, 0.8), new("lpl", 0.1, 0.2)],
+                    Terms = [new("latent", 0.4, 0.4, 0.8), new("lpl", 0.1, 0.1, 0.2)],
                     MemoryBytes = 1L << 31,
                 }
             );

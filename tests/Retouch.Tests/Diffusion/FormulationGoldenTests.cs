@@ -24,14 +24,14 @@ public sealed class FormulationGoldenTests
         var noisy = formulation.AddNoise(new Latent(golden.Read("in.x0")), golden.Read("in.noise"), level);
         golden.Check("out.ddpm.xt", noisy.Value);
         var prediction = golden.Read("in.prediction");
-        var estimate = formulation.Recover(noisy, new Prediction(prediction));
+        var estimate = formulation.Read(noisy.Value, noisy.Level, new Prediction(prediction));
         golden.Check($"out.{tag}.target", formulation.Target(noisy));
         golden.Check($"out.{tag}.x0_hat", estimate.Z0.Value);
         if (type == PredictionType.VPrediction)
             golden.Check("out.v.eps_hat", estimate.Noise);
         else
             Assert.Equal(prediction.ToArray<float>(), estimate.Noise.ToArray<float>());
-        golden.Check($"out.{tag}.target", prediction - estimate.Residual);
+        golden.Check($"out.{tag}.target", prediction - formulation.Residual(noisy, estimate.Raw));
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class FormulationGoldenTests
         var noisy = flow.AddNoise(new Latent(golden.Read("in.x0")), golden.Read("in.noise"), level);
         golden.Check("out.flow.xt", noisy.Value);
         golden.Check("out.flow.target", flow.Target(noisy));
-        var estimate = flow.Recover(noisy, new Prediction(golden.Read("in.prediction")));
+        var estimate = flow.Read(noisy.Value, noisy.Level, new Prediction(golden.Read("in.prediction")));
         golden.Check("out.flow.x0_hat", estimate.Z0.Value);
         golden.Check("out.flow.noise_hat", estimate.Noise);
     }

@@ -18,11 +18,11 @@ public sealed class FormulationTests
         var formulation = Create(name);
         double[] times = name == "flow" ? [0, 1, 250, 777.7, 1000] : [0, 1, 250, 777, 990];
         var noisy = Mixed(formulation, times, seed: 3);
-        var estimate = formulation.Recover(noisy, new Prediction(formulation.Target(noisy)));
+        var estimate = formulation.Read(noisy.Value, noisy.Level, new Prediction(formulation.Target(noisy)));
         Close(noisy.Clean.Value, estimate.Z0.Value, 2e-3);
         // At t = 0 a flow's ε̂ is still exact, since v carries it; a network that predicts z0 divides by b_t there.
         Close(noisy.Noise, estimate.Noise, 2e-3);
-        Assert.Equal(0, estimate.Residual.Abs().Max().Item());
+        Assert.Equal(0, formulation.Residual(noisy, estimate.Raw).Abs().Max().Item());
         Close(noisy.Value, formulation.Remix(noisy, estimate), 2e-3);
     }
 
@@ -38,24 +38,29 @@ public sealed class FormulationTests
             var times = eps.SampleTimes(4, generator);
             var noisy = Mixed(eps, times, seed);
             var output = Ops.Randn(noisy.Value.Shape, generator);
-            var reference = eps.Recover(noisy, new Prediction(output));
+            var reference = eps.Read(noisy.Value, noisy.Level, new Prediction(output));
             var (a, b) = (noisy.Level.A.View([-1L, 1, 1, 1]), noisy.Level.B.View([-1L, 1, 1, 1]));
             // The v and the z0 that the same pair (ẑ0, ε̂) makes; float32 loses at most b/a of the digits.
             var worst = noisy.Level.Sigma.Max().Item() * 1e-5;
-            var v = new DdpmFormulation(schedule, PredictionType.VPrediction).Recover(
-                noisy,
+            var v = new DdpmFormulation(schedule, PredictionType.VPrediction).Read(
+                noisy.Value,
+                noisy.Level,
                 new Prediction((a * output) - (b * reference.Z0.Value))
             );
             Close(reference.Z0.Value, v.Z0.Value, worst + 1e-5);
             Close(output, v.Noise, worst + 1e-5);
-            var sample = new DdpmFormulation(schedule, PredictionType.Sample).Recover(noisy, new Prediction(reference.Z0.Value));
+            var sample = new DdpmFormulation(schedule, PredictionType.Sample).Read(
+                noisy.Value,
+                noisy.Level,
+                new Prediction(reference.Z0.Value)
+            );
             Close(output, sample.Noise, 1e-3);
 
             // The same pair on the straight path: z_t and v̂ of a flow at its own level.
             var flow = new FlowFormulation();
             var level = flow.LevelsAt(Array.ConvertAll(times, static t => t + 0.5), Device.Cpu);
             var mixed = flow.AddNoise(reference.Z0, output, level);
-            var straight = flow.Recover(mixed.Value, level, new Prediction(output - reference.Z0.Value));
+            var straight = flow.Read(mixed.Value, level, new Prediction(output - reference.Z0.Value));
             Close(reference.Z0.Value, straight.Z0.Value, worst + 1e-5);
             Close(output, straight.Noise, worst + 1e-5);
         }
@@ -71,7 +76,7 @@ public sealed class FormulationTests
             var formulation = Create(name);
             var noisy = Mixed(formulation, [5, 400, 900], seed: 4);
             var off = Ops.Randn(noisy.Value.Shape, generator);
-            var estimate = formulation.Recover(noisy, new Prediction(formulation.Target(noisy) + off));
+            var estimate = formulation.Read(noisy.Value, noisy.Level, new Prediction(formulation.Target(noisy) + off));
             var factor = (noisy.Level.A * noisy.Level.B).View([-1L, 1, 1, 1]);
             Close(noisy.Value + (factor * off), formulation.Remix(noisy, estimate), 1e-5);
         }
@@ -85,10 +90,10 @@ public sealed class FormulationTests
         var noisy = Mixed(formulation, [900, 10], seed: 5);
         var output = noisy.Noise.To(DType.BFloat16).Detach();
         output.RequiresGrad = true;
-        var estimate = formulation.Recover(noisy, new Prediction(output));
+        var estimate = formulation.Read(noisy.Value, noisy.Level, new Prediction(output));
         Assert.Equal(
             [DType.Float32, DType.Float32, DType.Float32],
-            [estimate.Z0.Value.DType, estimate.Noise.DType, estimate.Residual.DType]
+            [estimate.Z0.Value.DType, estimate.Noise.DType, formulation.Residual(noisy, estimate.Raw).DType]
         );
         Autograd.Backward(estimate.Z0.Value.Sum());
         // ∂ẑ0/∂ε̂ = −b/a = −σ.
@@ -102,7 +107,9 @@ public sealed class FormulationTests
         using var scope = TensorScope.Enter();
         var formulation = Create("v");
         var noisy = Mixed(formulation, [900, 10], seed: 5);
-        var message = Assert.Throws<ArgumentException>(() => formulation.Recover(noisy, new Prediction(Ops.Zeros([1, 3, 4, 4])))).Message;
+        var message = Assert
+            .Throws<ArgumentException>(() => formulation.Read(noisy.Value, noisy.Level, new Prediction(Ops.Zeros([1, 3, 4, 4]))))
+            .Message;
         Assert.Contains("[1, 3, 4, 4]", message, StringComparison.Ordinal);
     }
 

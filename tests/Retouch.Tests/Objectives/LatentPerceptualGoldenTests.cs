@@ -59,12 +59,7 @@ public sealed class LatentPerceptualGoldenTests
         var estimate = autoencoder.Scale(leaf);
         var sigma = golden.Read("in.sigma");
         var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
-        var inputs = new ObjectiveInputs(
-            Step.Flow,
-            noisy,
-            new Prediction(leaf),
-            new CleanEstimate(new Latent(estimate), estimate, estimate)
-        );
+        var inputs = new ObjectiveInputs(Step.Flow, noisy, new Denoised(new Latent(estimate), estimate, new Prediction(leaf)));
         var terms = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(inputs);
         golden.Check($"out.{tag}.total", terms.Total);
         golden.Check($"grad.{tag}.z0_hat", Autograd.Grad([terms.Total], [leaf])[0]!);
@@ -95,7 +90,7 @@ public sealed class LatentPerceptualGoldenTests
         var estimate = autoencoder.Scale(leaf);
         var sigma = Ops.FullLike(inputs.Read("in.sigma"), 0.1);
         var noisy = new NoisedLatent(clean, new Latent(clean), Ops.ZerosLike(clean), new NoiseLevel(sigma, sigma, sigma, sigma));
-        var step = new ObjectiveInputs(Step.Flow, noisy, new Prediction(leaf), new CleanEstimate(new Latent(estimate), estimate, estimate));
+        var step = new ObjectiveInputs(Step.Flow, noisy, new Denoised(new Latent(estimate), estimate, new Prediction(leaf)));
         var total = new ObjectiveSet(new() { LatentWeight = 0, Perceptual = options }, autoencoder).Evaluate(step).Total;
         using (Autograd.NoGrad())
         {

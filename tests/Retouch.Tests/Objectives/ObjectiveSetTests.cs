@@ -35,7 +35,7 @@ public sealed class ObjectiveSetTests
         using var scope = TensorScope.Enter();
         var step = new Step(Times);
         var inputs = step.Inputs();
-        double[] errors = inputs.Estimate.Residual.Square().Mean([1L, 2, 3]).ToArray<double>();
+        double[] errors = inputs.Residual.Square().Mean([1L, 2, 3]).ToArray<double>();
         double Raw(LossWeightingKind kind, double? gamma = null) =>
             new ObjectiveSet(new() { LatentWeighting = kind, MinSnrGamma = gamma }, null).Evaluate(inputs).Terms[0].Raw;
         Assert.Equal(errors.Average(), Raw(LossWeightingKind.Uniform), 1e-12);

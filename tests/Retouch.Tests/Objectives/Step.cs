@@ -47,8 +47,7 @@ internal sealed class Step
     public ObjectiveInputs Inputs()
     {
         var noisy = Flow.AddNoise(new Latent(_clean), _noise, _level);
-        var prediction = new Prediction(Prediction);
-        return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images);
+        return new ObjectiveInputs(Flow, noisy, Flow.Read(noisy.Value, noisy.Level, new Prediction(Prediction)), _images);
     }
 
     /// <summary>A micro-batch of these samples, as a step that accumulates it has it.</summary>
@@ -64,8 +63,8 @@ internal sealed class Step
         var whole = Inputs();
         Tensor Cut(Tensor x) => x.Narrow(0, from, count);
         var noisy = Flow.AddNoise(new Latent(Cut(_clean)), Cut(_noise), Levels(from));
-        var prediction = new Prediction(Cut(whole.Prediction.Value));
-        return new ObjectiveInputs(Flow, noisy, prediction, Flow.Recover(noisy, prediction), _images is null ? null : Cut(_images))
+        var prediction = new Prediction(Cut(whole.Estimate.Raw.Value));
+        return new ObjectiveInputs(Flow, noisy, Flow.Read(noisy.Value, noisy.Level, prediction), _images is null ? null : Cut(_images))
         {
             Position = position,
             StepLevels = [.. Enumerable.Range(0, position.Of).Select(m => Levels(m * count))],

@@ -3,6 +3,7 @@ using Retouch.Core.Errors;
 using Retouch.Denoisers;
 using Retouch.Diffusion;
 using Retouch.Samplers;
+using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -11,24 +12,24 @@ namespace Retouch.Tests.Samplers;
 /// <summary>Requests: seeds, batches, guidance, progress, memory, and what is refused.</summary>
 public sealed class SamplerTests
 {
-    private static readonly SamplerOptions Stochastic = new() { Kind = SamplerKind.Ddpm };
+    private static readonly SamplerOptions Stochastic = new() { Solver = new Ddpm() };
 
     [Theory]
-    [InlineData("flow", SamplerKind.Euler)]
-    [InlineData("eps", SamplerKind.Ddpm)]
-    [InlineData("v", SamplerKind.DpmSolverPlusPlus)]
-    [InlineData("eps", SamplerKind.EulerAncestral)]
-    [InlineData("flow", SamplerKind.EulerAncestral)]
-    [InlineData("v", SamplerKind.UniPc)]
-    [InlineData("eps", SamplerKind.Heun)]
-    [InlineData("eps", SamplerKind.Pndm)]
-    [InlineData("v", SamplerKind.Lms)]
-    public void A_picture_depends_on_its_seed_alone(string name, SamplerKind kind)
+    [InlineData("flow", "euler")]
+    [InlineData("eps", "ddpm")]
+    [InlineData("v", "dpmpp-2m")]
+    [InlineData("eps", "euler-a")]
+    [InlineData("flow", "euler-a")]
+    [InlineData("v", "unipc")]
+    [InlineData("eps", "heun")]
+    [InlineData("eps", "pndm")]
+    [InlineData("v", "lms")]
+    public void A_picture_depends_on_its_seed_alone(string name, string solver)
     {
         using var scope = TensorScope.Enter();
         var sampler = new Sampler(
             Diffusion.FormulationTests.Create(name),
-            new() { Kind = kind, Spacing = kind == SamplerKind.Pndm ? TimestepSpacing.Leading : TimestepSpacing.Trailing }
+            new() { Solver = Named(solver), Spacing = solver == "pndm" ? TimestepSpacing.Leading : TimestepSpacing.Trailing }
         );
         using var network = new WaveDenoiser();
         var together = sampler.Sample(network, Request([11, 12, 13], [0, 1, 2])).Value;
@@ -44,7 +45,7 @@ public sealed class SamplerTests
     public void Guidance_runs_both_conditions_in_one_pass_and_only_where_it_is_asked_for()
     {
         using var scope = TensorScope.Enter();
-        var sampler = new Sampler(new FlowFormulation(), new() { Kind = SamplerKind.Euler });
+        var sampler = new Sampler(new FlowFormulation(), new() { Solver = new Euler() });
         using var network = new WaveDenoiser();
         var request = Request([1, 2], [3, 4]) with { Steps = 5 };
         var plain = sampler.Sample(network, request).Value;
@@ -60,9 +61,9 @@ public sealed class SamplerTests
     }
 
     [Theory]
-    [InlineData(SamplerKind.EulerAncestral)]
-    [InlineData(SamplerKind.UniPc)]
-    public void Texts_are_guided_away_from_a_negative_one(SamplerKind kind)
+    [InlineData("euler-a")]
+    [InlineData("unipc")]
+    public void Texts_are_guided_away_from_a_negative_one(string solver)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
@@ -76,7 +77,7 @@ public sealed class SamplerTests
                 TimeIds = Ops.Randn([batch, 6], generator),
             };
         var (told, negative) = (Draw(3), Draw(3));
-        var sampler = new Sampler(Diffusion.FormulationTests.Create("v"), new() { Kind = kind });
+        var sampler = new Sampler(Diffusion.FormulationTests.Create("v"), new() { Solver = Named(solver) });
         var request = Request([11, 12, 13], []) with { Condition = told, Unconditional = negative, Guidance = new(3, 0.5) };
         var together = sampler.Sample(network, request).Value;
         Assert.Equal(together.ToArray<float>(), sampler.Sample(network, request with { BatchSize = 2 }).Value.ToArray<float>());
@@ -125,7 +126,7 @@ public sealed class SamplerTests
     {
         using var scope = TensorScope.Enter();
         using var network = new WaveDenoiser();
-        var sampler = new Sampler(new FlowFormulation(), new() { Kind = SamplerKind.Euler });
+        var sampler = new Sampler(new FlowFormulation(), new() { Solver = new Euler() });
         var request = Request([1, 2], [3, 4]) with
         {
             Steps = 4,
@@ -205,7 +206,7 @@ public sealed class SamplerTests
     {
         foreach (var steps in (int[])[1, 2, 50])
         {
-            var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Kind = SamplerKind.Euler }, steps);
+            var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Solver = new Euler() }, steps);
             Assert.Equal(steps, plan.Steps.Count);
             Assert.Equal((0.0, 1.0), (plan.Steps[0].From.A, plan.Steps[0].From.B));
             Assert.Equal((1.0, 0.0), (plan.Steps[^1].To.A, plan.Steps[^1].To.B));
@@ -214,23 +215,23 @@ public sealed class SamplerTests
     }
 
     [Theory]
-    [InlineData(SamplerKind.Ddim)]
-    [InlineData(SamplerKind.Ddpm)]
-    [InlineData(SamplerKind.Euler)]
-    [InlineData(SamplerKind.DpmSolverPlusPlus)]
-    [InlineData(SamplerKind.EulerAncestral)]
-    [InlineData(SamplerKind.Heun)]
-    [InlineData(SamplerKind.UniPc)]
-    [InlineData(SamplerKind.Pndm)]
-    [InlineData(SamplerKind.Lms)]
-    public void Every_step_of_every_spacing_goes_down(SamplerKind kind)
+    [InlineData("ddim")]
+    [InlineData("ddpm")]
+    [InlineData("euler")]
+    [InlineData("dpmpp-2m")]
+    [InlineData("euler-a")]
+    [InlineData("heun")]
+    [InlineData("unipc")]
+    [InlineData("pndm")]
+    [InlineData("lms")]
+    public void Every_step_of_every_spacing_goes_down(string solver)
     {
         var ddpm = Diffusion.FormulationTests.Create("v");
-        foreach (var spacing in Enum.GetValues<TimestepSpacing>().Where(s => kind != SamplerKind.Pndm || s == TimestepSpacing.Leading))
+        foreach (var spacing in Enum.GetValues<TimestepSpacing>().Where(s => solver != "pndm" || s == TimestepSpacing.Leading))
         {
             foreach (var steps in (int[])[1, 7, 50, 333, 999])
             {
-                var plan = SamplingPlan.Create(ddpm, new() { Kind = kind, Spacing = spacing }, steps);
+                var plan = SamplingPlan.Create(ddpm, new() { Solver = Named(solver), Spacing = spacing }, steps);
                 Assert.Equal(steps, plan.Steps.Count);
                 // A single step of a whole schedule may start at its first step already, where DDIM stays.
                 Assert.All(plan.Steps, static s => Assert.True(s.To.B <= s.From.B));
@@ -239,30 +240,106 @@ public sealed class SamplerTests
         }
     }
 
+    /// <summary>Options that do nothing or make no sense, with the member that is named.</summary>
+    public static TheoryData<string, SamplerOptions, string> Refused =>
+        new()
+        {
+            {
+                "flow",
+                new() { Spacing = TimestepSpacing.Leading },
+                "spacing"
+            },
+            {
+                "eps",
+                new() { StepsOffset = 1 },
+                "stepsOffset"
+            },
+            {
+                "flow",
+                new() { Solver = new Ddim { SetAlphaToOne = true } },
+                "setAlphaToOne"
+            },
+            {
+                "eps",
+                new() { Solver = new Ddim { ClipRange = -1 } },
+                "clipRange"
+            },
+            {
+                "eps",
+                new() { Solver = new Heun { ClipRange = double.NaN } },
+                "clipRange"
+            },
+            {
+                "eps",
+                new() { Solver = new Ddpm { ClipRange = 0 } },
+                "clipRange"
+            },
+            {
+                "eps",
+                new() { Solver = new Ddim { Eta = 1.5 } },
+                "eta"
+            },
+            {
+                "flow",
+                new() { Solver = new Euler(), Sigmas = SigmaSpacing.Karras },
+                "sigmas"
+            },
+            {
+                "eps",
+                new() { Sigmas = SigmaSpacing.Exponential },
+                "sigmas"
+            },
+            {
+                "flow",
+                new() { Solver = new Pndm() },
+                "solver"
+            },
+            {
+                "flow",
+                new() { Solver = new Lms() },
+                "solver"
+            },
+            {
+                "eps",
+                new() { Solver = new Pndm() },
+                "spacing"
+            },
+            {
+                "zero-snr v",
+                new() { Solver = new Pndm(), Spacing = TimestepSpacing.Leading },
+                "solver"
+            },
+            {
+                "flow",
+                new() { Solver = new Euler { EndAtLeastNoise = true } },
+                "endAtLeastNoise"
+            },
+            {
+                "flow",
+                new() { Solver = new UniPc { EndAtLeastNoise = true } },
+                "endAtLeastNoise"
+            },
+            {
+                "eps",
+                new() { Solver = new DpmSolver2M { SolverOrder = 3 } },
+                "solverOrder"
+            },
+            {
+                "eps",
+                new() { Solver = new UniPc { SolverOrder = 4 } },
+                "solverOrder"
+            },
+            {
+                "eps",
+                new() { Solver = new UniPc { Variant = (UniPcVariant)7 } },
+                "variant"
+            },
+        };
+
     [Theory]
-    [InlineData("flow", """{ "Spacing": 1 }""", "spacing")]
-    [InlineData("eps", """{ "StepsOffset": 1 }""", "stepsOffset")]
-    [InlineData("eps", """{ "Kind": 1, "SetAlphaToOne": true }""", "setAlphaToOne")]
-    [InlineData("eps", """{ "Kind": 2, "ClipRange": 1 }""", "clipRange")]
-    [InlineData("eps", """{ "ClipRange": -1 }""", "clipRange")]
-    [InlineData("eps", """{ "Eta": 1.5 }""", "eta")]
-    [InlineData("eps", """{ "Kind": 2, "Eta": 0.5 }""", "eta")]
-    [InlineData("eps", """{ "LargeVariance": true }""", "largeVariance")]
-    [InlineData("flow", """{ "Kind": 2, "Sigmas": 1 }""", "sigmas")]
-    [InlineData("eps", """{ "Sigmas": 2 }""", "sigmas")]
-    [InlineData("flow", """{ "Kind": 7 }""", "kind")]
-    [InlineData("flow", """{ "Kind": 8 }""", "kind")]
-    [InlineData("eps", """{ "Kind": 7 }""", "spacing")]
-    [InlineData("zero-snr v", """{ "Kind": 7, "Spacing": 1 }""", "kind")]
-    [InlineData("eps", """{ "Kind": 5, "EndAtLeastNoise": true }""", "endAtLeastNoise")]
-    [InlineData("eps", """{ "Kind": 3, "SolverOrder": 3 }""", "solverOrder")]
-    [InlineData("eps", """{ "Kind": 6, "SolverOrder": 4 }""", "solverOrder")]
-    [InlineData("eps", """{ "SolverOrder": 1 }""", "solverOrder")]
-    [InlineData("eps", """{ "LowerOrderFinal": false }""", "lowerOrderFinal")]
-    [InlineData("eps", """{ "Kind": 3, "UniPcVariant": 1 }""", "uniPcVariant")]
-    public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, string json, string member)
+    [MemberData(nameof(Refused))]
+    public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, SamplerOptions options, string member)
     {
-        var options = System.Text.Json.JsonSerializer.Deserialize<SamplerOptions>(json)!;
         var error = Assert.Throws<UsageException>(() => new Sampler(Diffusion.FormulationTests.Create(name), options));
         Assert.Contains($"sampler.{member}:", error.Message, StringComparison.Ordinal);
     }
@@ -275,28 +352,30 @@ public sealed class SamplerTests
         using var blind = new WaveDenoiser { ClassCount = null };
         var sampler = new Sampler(Diffusion.FormulationTests.Create("eps"), new());
         var request = Request([1], [0]);
-        void Refused(SamplingRequest wrong, WaveDenoiser by) => Assert.Throws<UsageException>(() => sampler.Sample(by, wrong));
-        Refused(request with { Seeds = [] }, network);
-        Refused(request with { Seeds = [1, 2] }, network);
-        Refused(request with { Steps = 0 }, network);
-        Refused(request with { Steps = 1001 }, network);
-        Refused(request with { Height = 0 }, network);
-        Refused(request with { BatchSize = 0 }, network);
-        Refused(request with { Guidance = new(-1) }, network);
-        Refused(request with { Guidance = new(1, 0.5) }, network);
-        Refused(
+        void Refuse(SamplingRequest wrong, WaveDenoiser by) => Assert.Throws<UsageException>(() => sampler.Sample(by, wrong));
+        Refuse(request with { Seeds = [] }, network);
+        Refuse(request with { Seeds = [1, 2] }, network);
+        Refuse(request with { Steps = 0 }, network);
+        Refuse(request with { Steps = 1001 }, network);
+        Refuse(request with { Height = 0 }, network);
+        Refuse(request with { BatchSize = 0 }, network);
+        Refuse(request with { Guidance = new(-1) }, network);
+        Refuse(request with { Guidance = new(1, 0.5) }, network);
+        Refuse(
             request with
             {
                 Guidance = new(2) { From = 0.5, To = 0.5 },
             },
             network
         );
-        Refused(request with { Guidance = new() { From = 0.5 } }, network);
-        Refused(request with { Guidance = new(2) }, blind);
+        Refuse(request with { Guidance = new() { From = 0.5 } }, network);
+        Refuse(request with { Guidance = new(2) }, blind);
         Assert.Empty(network.Batches);
         var beyond = new SamplerOptions { Spacing = TimestepSpacing.Leading, StepsOffset = 1 };
         Assert.Throws<UsageException>(() => SamplingPlan.Create(Diffusion.FormulationTests.Create("eps"), beyond, 1000));
     }
+
+    private static Solver Named(string name) => SamplerNames.Parse(name).Solver;
 
     private static SamplingRequest Request(ulong[] seeds, long[] labels) =>
         new()

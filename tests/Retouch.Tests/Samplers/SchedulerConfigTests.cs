@@ -3,6 +3,7 @@ using Retouch.Core.Errors;
 using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
+using Retouch.Samplers.Solvers;
 
 namespace Retouch.Tests.Samplers;
 
@@ -12,59 +13,58 @@ public sealed class SchedulerConfigTests
     [Theory]
     [InlineData(
         """{ "_class_name": "PNDMScheduler", "steps_offset": 1, "skip_prk_steps": true, "set_alpha_to_one": false }""",
-        SamplerKind.Pndm,
+        "pndm",
         TimestepSpacing.Leading,
         1
     )]
     [InlineData(
         """{ "_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "steps_offset": 1, "set_alpha_to_one": false }""",
-        SamplerKind.Ddim,
+        "ddim",
         TimestepSpacing.Trailing,
         0
     )]
     [InlineData(
         """{ "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "steps_offset": 1, "interpolation_type": "linear" }""",
-        SamplerKind.Euler,
+        "euler",
         TimestepSpacing.Leading,
         1
     )]
     [InlineData(
         """{ "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing" }""",
-        SamplerKind.EulerAncestral,
+        "euler-a",
         TimestepSpacing.Trailing,
         0
     )]
-    [InlineData("""{ "_class_name": "HeunDiscreteScheduler" }""", SamplerKind.Heun, TimestepSpacing.Linspace, 0)]
-    [InlineData("""{ "_class_name": "LMSDiscreteScheduler" }""", SamplerKind.Lms, TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "HeunDiscreteScheduler" }""", "heun", TimestepSpacing.Linspace, 0)]
+    [InlineData("""{ "_class_name": "LMSDiscreteScheduler" }""", "lms", TimestepSpacing.Linspace, 0)]
     [InlineData(
         """{ "_class_name": "DPMSolverMultistepScheduler", "solver_order": 2, "solver_type": "midpoint" }""",
-        SamplerKind.DpmSolverPlusPlus,
+        "dpmpp-2m",
         TimestepSpacing.Linspace,
         0
     )]
     [InlineData(
         """{ "_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "disable_corrector": [] }""",
-        SamplerKind.UniPc,
+        "unipc",
         TimestepSpacing.Linspace,
         0
     )]
-    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Euler, TimestepSpacing.Trailing, 0)]
-    [InlineData("""{ "_class_name": "FlowMatchHeunDiscreteScheduler", "shift": 3.0 }""", SamplerKind.Heun, TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""", "euler", TimestepSpacing.Trailing, 0)]
+    [InlineData("""{ "_class_name": "FlowMatchHeunDiscreteScheduler", "shift": 3.0 }""", "heun", TimestepSpacing.Trailing, 0)]
     [InlineData(
         """
             { "_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": true,
             "flow_shift": 3.0 }
             """,
-        SamplerKind.DpmSolverPlusPlus,
+        "dpmpp-2m",
         TimestepSpacing.Trailing,
         0
     )]
-    public void A_models_own_configuration_says_how_it_is_sampled(string json, SamplerKind kind, TimestepSpacing spacing, int offset)
+    public void A_models_own_configuration_says_how_it_is_sampled(string json, string solver, TimestepSpacing spacing, int offset)
     {
         var config = Parse(json);
         var (options, note) = SchedulerConfig.Read(config);
-        Assert.Equal((kind, spacing, offset, false), (options.Kind, options.Spacing, options.StepsOffset, options.SetAlphaToOne));
-        Assert.Null(options.ClipRange);
+        Assert.Equal((SamplerNames.Parse(solver).Solver, spacing, offset), (options.Solver, options.Spacing, options.StepsOffset));
         Assert.Null(note);
         Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(config)));
     }
@@ -81,22 +81,33 @@ public sealed class SchedulerConfigTests
         Assert.Equal(
             new()
             {
-                Kind = SamplerKind.UniPc,
+                Solver = new UniPc
+                {
+                    SolverOrder = 3,
+                    Variant = UniPcVariant.Bh1,
+                    LowerOrderFinal = false,
+                    EndAtLeastNoise = true,
+                },
                 Spacing = TimestepSpacing.Linspace,
-                SolverOrder = 3,
-                UniPcVariant = UniPcVariant.Bh1,
-                LowerOrderFinal = false,
-                EndAtLeastNoise = true,
                 Sigmas = SigmaSpacing.Exponential,
             },
             options
         );
         Assert.Equal(SigmaSpacing.Karras, Options("""{ "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": true }""").Sigmas);
         Assert.Equal(SigmaSpacing.Beta, Options("""{ "_class_name": "HeunDiscreteScheduler", "use_beta_sigmas": true }""").Sigmas);
-        Assert.True(Options("""{ "_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min" }""").EndAtLeastNoise);
-        Assert.Equal(2, Options("""{ "_class_name": "DDPMScheduler", "clip_sample": true, "clip_sample_range": 2 }""").ClipRange);
-        Assert.True(Options("""{ "_class_name": "DDPMScheduler", "variance_type": "fixed_large" }""").LargeVariance);
-        Assert.True(Options("""{ "_class_name": "DDIMScheduler" }""").SetAlphaToOne);
+        Assert.Equal(
+            new Euler { EndAtLeastNoise = true },
+            Options("""{ "_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min" }""").Solver
+        );
+        Assert.Equal(
+            new Ddpm { ClipRange = 2 },
+            Options("""{ "_class_name": "DDPMScheduler", "clip_sample": true, "clip_sample_range": 2 }""").Solver
+        );
+        Assert.Equal(
+            new Ddpm { LargeVariance = true },
+            Options("""{ "_class_name": "DDPMScheduler", "variance_type": "fixed_large" }""").Solver
+        );
+        Assert.Equal(new Ddim { SetAlphaToOne = true }, Options("""{ "_class_name": "DDIMScheduler" }""").Solver);
     }
 
     [Fact]
@@ -108,18 +119,18 @@ public sealed class SchedulerConfigTests
             "beta_schedule": "scaled_linear" }
             """
         );
-        foreach (var kind in Enum.GetValues<SamplerKind>())
+        foreach (var solver in SolverCatalog.All)
         {
-            var (options, note) = SchedulerConfig.Read(json, kind: kind);
-            Assert.Equal((kind, TimestepSpacing.Leading, 1), (options.Kind, options.Spacing, options.StepsOffset));
+            var (options, note) = SchedulerConfig.Read(json, solver: solver);
+            Assert.Equal((solver, TimestepSpacing.Leading, 1), (options.Solver, options.Spacing, options.StepsOffset));
             Assert.Null(note);
             Assert.Empty(options.Validate(FormulationFactory.FromSchedulerConfig(json)));
         }
 
         var flow = Parse("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""");
-        Assert.Equal(SamplerKind.UniPc, SchedulerConfig.Read(flow, kind: SamplerKind.UniPc).Options.Kind);
+        Assert.Equal(new UniPc(), SchedulerConfig.Read(flow, solver: new UniPc()).Options.Solver);
         // A flow's own range: it is told, not replaced in silence.
-        Assert.NotEmpty(SchedulerConfig.Read(flow, kind: SamplerKind.Pndm).Options.Validate(FormulationFactory.FromSchedulerConfig(flow)));
+        Assert.NotEmpty(SchedulerConfig.Read(flow, solver: new Pndm()).Options.Validate(FormulationFactory.FromSchedulerConfig(flow)));
     }
 
     [Theory]
@@ -128,7 +139,7 @@ public sealed class SchedulerConfigTests
     public void A_relative_is_named(string name)
     {
         var (options, note) = SchedulerConfig.Read(Parse($$"""{ "_class_name": "{{name}}", "solver_order": 2 }"""));
-        Assert.Equal(SamplerKind.DpmSolverPlusPlus, options.Kind);
+        Assert.Equal(new DpmSolver2M(), options.Solver);
         Assert.Contains(name, note, StringComparison.Ordinal);
     }
 
@@ -179,7 +190,7 @@ public sealed class SchedulerConfigTests
             """;
         var document = ConfigDocument.Parse(Text, "scheduler_config.json");
         Assert.Equal("-Infinity \" Infinity", (string?)document.Json["note"]);
-        Assert.Equal(SamplerKind.DpmSolverPlusPlus, SamplerOptions.FromSchedulerConfig(document.Json).Kind);
+        Assert.Equal(new DpmSolver2M(), SamplerOptions.FromSchedulerConfig(document.Json).Solver);
         var after = document.Json;
         after["steps_offset"] = 1;
         var changed = document.Change(document.Json, after);

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Conditioning;
 using Retouch.Diffusion;
 using Retouch.Samplers;
+using Retouch.Samplers.Solvers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
 
@@ -35,15 +37,16 @@ public sealed class SchedulerGoldenTests
         var (formulation, options, given) = Read(golden, entry);
         var plan = SamplingPlan.Create(formulation, options, (int)given["steps"]!);
         // diffusers' Euler keeps z_t/a_t, its sample in σ.
-        var inSigma = options.Kind == SamplerKind.Euler && formulation is DdpmFormulation;
+        var inSigma = options.Solver is Euler && formulation is DdpmFormulation;
         CheckPlan(golden, $"out.{entry}", plan, inSigma);
 
         List<Tensor> trajectory = [],
             estimates = [];
         var draws = 0;
         var stepNoise = golden.Read("in.step_noise");
-        var final = new SamplingLoop(formulation, options, plan).Run(
-            static (z, level) => new Prediction((z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000))),
+        var final = new SamplingLoop(options, plan).Run(
+            new FunctionModel(formulation, static (z, level) => (z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000))),
+            new Condition(),
             () => draws++ == 0 ? golden.Read("in.x_init") : stepNoise.Select(0, draws - 2),
             state =>
             {
@@ -116,8 +119,12 @@ public sealed class SchedulerGoldenTests
         var (flow, euler, given) = Read(golden, entry);
         var plan = SamplingPlan.Create(flow, euler, (int)given["steps"]!);
         Latent Run(SamplerOptions options) =>
-            new SamplingLoop(flow, options, plan).Run(static (z, _) => new Prediction(z.Sin()), () => golden.Read("in.x_init"));
-        Assert.Equal(Run(euler).Value.ToArray<float>(), Run(euler with { Kind = SamplerKind.Ddim }).Value.ToArray<float>());
+            new SamplingLoop(options, plan).Run(
+                new FunctionModel(flow, static (z, _) => z.Sin()),
+                new Condition(),
+                () => golden.Read("in.x_init")
+            );
+        Assert.Equal(Run(euler).Value.ToArray<float>(), Run(euler with { Solver = new Ddim() }).Value.ToArray<float>());
     }
 
     private static void CheckPlan(GoldenCase golden, string entry, SamplingPlan plan, bool inSigma)
@@ -139,7 +146,9 @@ public sealed class SchedulerGoldenTests
         var given = golden.Document["params"]!["entries"]![entry]!.AsObject();
         var config = given["config"]!.DeepClone().AsObject();
         config["_class_name"] = (string?)given["class"];
-        var options = SamplerOptions.FromSchedulerConfig(config) with { Eta = (double?)given["eta"] ?? 0 };
+        var options = SamplerOptions.FromSchedulerConfig(config);
+        if ((double?)given["eta"] is { } eta)
+            options = options with { Solver = (Ddim)options.Solver with { Eta = eta } };
         return (FormulationFactory.FromSchedulerConfig(config), options, given);
     }
 }

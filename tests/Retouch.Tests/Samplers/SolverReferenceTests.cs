@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using Retouch.Conditioning;
 using Retouch.Diffusion;
 using Retouch.Samplers;
+using Retouch.Samplers.Solvers;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
@@ -51,8 +53,8 @@ public sealed class SolverReferenceTests
         var start = Ops.Randn([1, 2, 3, 3], generator);
         Tensor[] noises = [.. Enumerable.Range(0, steps).Select(_ => Ops.Randn([1, 2, 3, 3], generator))];
         var draws = 0;
-        var drawn = new SamplingLoop(ddpm, options, SamplingPlan.Create(ddpm, options, steps))
-            .Run(Network, () => draws++ == 0 ? start : noises[draws - 2])
+        var drawn = new SamplingLoop(options, SamplingPlan.Create(ddpm, options, steps))
+            .Run(new FunctionModel(ddpm, Network), new Condition(), () => draws++ == 0 ? start : noises[draws - 2])
             .Value.ToArray<float>();
 
         var levels = new Levels(ddpm, config, name, steps);
@@ -63,14 +65,14 @@ public sealed class SolverReferenceTests
         for (var k = 0; k < first.Length; k++)
         {
             var expected =
-                options.Kind switch
+                options.Solver switch
                 {
-                    SamplerKind.EulerAncestral => solvers.EulerAncestral(first[k] * levels.Start, step => fresh[step][k]),
-                    SamplerKind.Heun => solvers.Heun(first[k] * levels.Start),
-                    SamplerKind.Lms => solvers.LinearMultistep(first[k] * levels.Start),
-                    SamplerKind.Pndm => solvers.Plms(first[k], levels.Alphas()) / last,
-                    _ => solvers.UniPc(first[k], options.SolverOrder, options.UniPcVariant == UniPcVariant.Bh1, options.LowerOrderFinal)
-                        / last,
+                    EulerAncestral => solvers.EulerAncestral(first[k] * levels.Start, step => fresh[step][k]),
+                    Heun => solvers.Heun(first[k] * levels.Start),
+                    Lms => solvers.LinearMultistep(first[k] * levels.Start),
+                    Pndm => solvers.Plms(first[k], levels.Alphas()) / last,
+                    UniPc u => solvers.UniPc(first[k], u.SolverOrder, u.Variant == UniPcVariant.Bh1, u.LowerOrderFinal) / last,
+                    _ => throw new InvalidOperationException($"{options.Solver.Name} has a golden of its own."),
                 } * last;
             Assert.True(
                 Math.Abs(drawn[k] - expected) <= 1e-4 + (1e-4 * Math.Abs(expected)),
@@ -86,11 +88,11 @@ public sealed class SolverReferenceTests
     {
         using var scope = TensorScope.Enter();
         var flow = new FlowFormulation(shift: shift);
-        var options = new SamplerOptions { Kind = SamplerKind.Heun };
+        var options = new SamplerOptions { Solver = new Heun() };
         using var generator = Generator.Create(Device.Cpu, 6);
         var start = Ops.Randn([1, 2, 3, 3], generator);
-        var drawn = new SamplingLoop(flow, options, SamplingPlan.Create(flow, options, steps))
-            .Run(Network, () => start)
+        var drawn = new SamplingLoop(options, SamplingPlan.Create(flow, options, steps))
+            .Run(new FunctionModel(flow, Network), new Condition(), () => start)
             .Value.ToArray<float>();
         double Shifted(double t) => shift * t / (1 + ((shift - 1) * t));
         double[] times = [.. Enumerable.Range(0, steps).Select(k => Shifted(1 + ((Shifted(0.001) - 1) * k / (steps - 1)))), 0];
@@ -111,10 +113,10 @@ public sealed class SolverReferenceTests
     [Fact]
     public void Solvers_in_lambda_visit_a_flows_own_levels()
     {
-        foreach (var kind in (SamplerKind[])[SamplerKind.DpmSolverPlusPlus, SamplerKind.UniPc])
+        foreach (var solver in (Solver[])[new DpmSolver2M(), new UniPc()])
         {
             // t even from 0.999 to 0, then s·t/(1 + (s − 1)·t); the network is told whole steps.
-            var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Kind = kind }, 3);
+            var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Solver = solver }, 3);
             double[] t = [3 * 0.999 / (1 + (2 * 0.999)), 3 * 0.666 / (1 + (2 * 0.666)), 3 * 0.333 / (1 + (2 * 0.333)), 0];
             for (var k = 0; k < 3; k++)
             {
@@ -148,8 +150,7 @@ public sealed class SolverReferenceTests
         Assert.Equal(14 - levels[3], levels[1], 9);
     }
 
-    private static Prediction Network(Tensor z, NoiseLevel level) =>
-        new((z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000)));
+    private static Tensor Network(Tensor z, NoiseLevel level) => (z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000));
 
     /// <summary>Timesteps and levels as diffusers' schedulers lay them, from the schedule's variances.</summary>
     private sealed class Levels

@@ -47,15 +47,15 @@ internal sealed class LinearTask : ITrainingTask
         if (seeds.Step == InfiniteSlopeAt)
             total = total + (_weight.Value - _weight.Value.Detach()).Sqrt().Sum();
         return new StepLoss(
-            total,
-            [new StepTerm("square", total.Item(), total.Item())],
-            new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) },
+            new LossTerms(
+                total,
+                [new LossTerm("square", total.Item(), total.Item(), 1)],
+                new Dictionary<string, HealthFigure> { ["health/steps"] = new(HealthKind.Ratio, seeds.Step, 1) }
+            ),
             error.Detach(),
             x.Select(1, 0).Detach()
         );
     }
-
-    public Picture SampleGrid(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);
 
     public void Save(string folder)
     {
@@ -74,6 +74,12 @@ internal sealed class LinearTask : ITrainingTask
     }
 
     public void Dispose() => Network.Dispose();
+}
+
+/// <summary>A white square.</summary>
+internal sealed class WhiteGrid : ISampleGrid
+{
+    public Picture Draw(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);
 }
 
 /// <summary>Rows (x, y) in order, in batches, on and on.</summary>

@@ -125,7 +125,14 @@ public sealed class TrainerTests : IDisposable
         );
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);
         using var again = new LinearTask(Start);
-        using var trainer = new Trainer(again, Options(steps: 9, batch: 1), run, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        using var trainer = new Trainer(
+            again,
+            new WhiteGrid(),
+            Options(steps: 9, batch: 1),
+            run,
+            cursor => new Rows(Data, 1, cursor),
+            TimeProvider.System
+        );
         Assert.True(trainer.TryResume(static _ => { }));
         trainer.Run(new ProgressProbe(), CancellationToken.None);
         Assert.Equal(Train(Options(steps: 9, batch: 1)).Weight, again.Weight);
@@ -222,7 +229,7 @@ public sealed class TrainerTests : IDisposable
         using (var first = new LinearTask(Start) { InfiniteSlopeAt = 2 })
             Run(first, options with { Steps = 4 }, stopped);
         using var second = new LinearTask(Start);
-        using var trainer = new Trainer(second, options, stopped, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        using var trainer = new Trainer(second, new WhiteGrid(), options, stopped, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
         Assert.True(trainer.TryResume(static _ => { }));
         trainer.Run(new ProgressProbe(), CancellationToken.None);
         Assert.Equal(whole.Weight, second.Weight);
@@ -255,7 +262,9 @@ public sealed class TrainerTests : IDisposable
         var run = Folder();
         using (var task = new LinearTask(Start))
         using (var source = new CancellationTokenSource())
-        using (var trainer = new Trainer(task, options, run, cursor => new Rows(Data, 1, cursor, source), TimeProvider.System))
+        using (
+            var trainer = new Trainer(task, new WhiteGrid(), options, run, cursor => new Rows(Data, 1, cursor, source), TimeProvider.System)
+        )
         {
             var progress = new ProgressProbe();
             Assert.Throws<OperationCanceledException>(() => trainer.Run(progress, source.Token));
@@ -264,7 +273,7 @@ public sealed class TrainerTests : IDisposable
         }
 
         using var resumed = new LinearTask(Start);
-        using var rest = new Trainer(resumed, options, run, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        using var rest = new Trainer(resumed, new WhiteGrid(), options, run, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
         Assert.True(rest.TryResume(static _ => { }));
         rest.Run(new ProgressProbe(), CancellationToken.None);
         Assert.Equal(whole, resumed.Weight);
@@ -279,7 +288,14 @@ public sealed class TrainerTests : IDisposable
         var last = Path.Combine(new CheckpointStore(run.Path).FolderOf(4), "weights.safetensors");
         File.WriteAllText(last, "broken");
         using var again = new LinearTask(Start);
-        using var trainer = new Trainer(again, Options(steps: 4), run, cursor => new Rows(Data, 2, cursor), TimeProvider.System);
+        using var trainer = new Trainer(
+            again,
+            new WhiteGrid(),
+            Options(steps: 4),
+            run,
+            cursor => new Rows(Data, 2, cursor),
+            TimeProvider.System
+        );
         List<string> notes = [];
         Assert.True(trainer.TryResume(notes.Add));
         Assert.Equal(2, trainer.Step);
@@ -374,6 +390,7 @@ public sealed class TrainerTests : IDisposable
     {
         using var trainer = new Trainer(
             task,
+            new WhiteGrid(),
             options,
             run,
             cursor => new Rows(data ?? Data, options.Batch.Size, cursor),

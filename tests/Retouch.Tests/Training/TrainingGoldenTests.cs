@@ -87,11 +87,11 @@ public sealed class TrainingGoldenTests
             );
             optimiser.ZeroGrad();
             var loss = task.Evaluate(noisy, new Condition(golden.Read("in.labels").Select(0, step)), null);
-            Autograd.Backward(loss.Total);
+            Autograd.Backward(loss.Loss.Total);
             norms.Add(optimiser.GradientNorm());
-            latent.Add(loss.Terms[0].Raw);
-            auxiliary.Add(loss.Terms.Count > 1 ? loss.Terms[1].Raw : 0);
-            total.Add(loss.Total.Item());
+            latent.Add(loss.Loss.Terms[0].Raw);
+            auxiliary.Add(loss.Loss.Terms.Count > 1 ? loss.Loss.Terms[1].Raw : 0);
+            total.Add(loss.Loss.Total.Item());
             optimiser.Step(1e-3, Math.Min(1, clip / (norms[^1] + 1e-6)), [average]);
         }
 

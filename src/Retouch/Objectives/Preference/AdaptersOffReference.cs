@@ -6,16 +6,19 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>The network itself with its adapters switched off: where only adapters are trained, the reference costs no memory.</summary>
-/// <param name="denoiser">What is trained; stays the caller's.</param>
+/// <summary>The denoiser itself with its adapters switched off: where only adapters are trained, the reference costs no memory.</summary>
+/// <param name="model">What is trained.</param>
 /// <param name="adapters">Its adapters; stay the caller's.</param>
-public sealed class AdaptersOffReference(IDenoiser denoiser, LowRankAdapters adapters) : IReferencePredictor
+public sealed class AdaptersOffReference(IDenoisedModel model, LowRankAdapters adapters) : IReferenceModel
 {
     /// <inheritdoc/>
-    public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
+    public Formulation Formulation => model.Formulation;
+
+    /// <inheritdoc/>
+    public Denoised At(Tensor noisy, NoiseLevel level, Condition condition)
     {
         using var off = adapters.Off();
-        return denoiser.Predict(noisy, time, condition);
+        return model.At(noisy, level, condition);
     }
 
     /// <inheritdoc/>

@@ -23,8 +23,10 @@ public sealed class LatentPreferenceObjective(PreferenceOptions options) : ILate
         ArgumentNullException.ThrowIfNull(health);
         using var scope = TensorScope.Enter();
         var pairs = PairLoss.PairsOf(inputs);
-        var reference = _loss.Precomputed(pairs) ?? (options.NeedsReference && pairs.Reference is { } r ? Errors(r.Residual) : null);
-        return scope.Keep(_loss.Evaluate(Errors(inputs.Estimate.Residual), reference, null, pairs.Count, static active => active, health));
+        var reference =
+            _loss.Precomputed(pairs)
+            ?? (options.NeedsReference && pairs.Reference is { } r ? Errors(inputs.Formulation.Residual(inputs.Noisy, r.Raw)) : null);
+        return scope.Keep(_loss.Evaluate(Errors(inputs.Residual), reference, null, pairs.Count, static active => active, health));
     }
 
     /// <summary>The error of each sample, [batch].</summary>

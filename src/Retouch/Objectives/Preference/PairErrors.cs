@@ -53,7 +53,7 @@ internal sealed class PairErrors
         var both = 2 * PairLoss.PairsOf(inputs).Count;
         var errors = new Dictionary<PreferenceSpace, Tensor>();
         if (_latent is not null)
-            errors[PreferenceSpace.Latent] = scope.Keep(_latent.Errors(inputs.Estimate.Residual).Narrow(0, 0, both));
+            errors[PreferenceSpace.Latent] = scope.Keep(_latent.Errors(inputs.Residual).Narrow(0, 0, both));
         if (_decoded is not null)
             errors[_space] = scope.Keep(_plan!.Run(inputs, [_decoded], new HealthLog())[0].Losses.Values.Narrow(0, 0, both));
         return errors;

@@ -13,7 +13,9 @@ internal static class PairHealth
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         // Both residuals are taken from the same target.
-        var drift = (inputs.Estimate.Residual.Detach() - reference.Residual.Detach()).Narrow(0, 0, 2 * pairs.Count).Square();
+        var drift = (inputs.Residual.Detach() - inputs.Formulation.Residual(inputs.Noisy, reference.Raw))
+            .Narrow(0, 0, 2 * pairs.Count)
+            .Square();
         health.Ratio("preference/drift", drift.Sum(), Ops.FullLike(drift.Sum(), drift.Count));
         health.Flush();
     }

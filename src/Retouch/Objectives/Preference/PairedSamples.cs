@@ -14,7 +14,7 @@ public sealed record PairedSamples(int Count)
     /// The reference's prediction on the same noisy latents, read, without gradient; null where there is none (SimPO, or errors computed
     /// beforehand).
     /// </summary>
-    public CleanEstimate? Reference { get; init; }
+    public Denoised? Reference { get; init; }
 
     /// <summary>
     /// The reference's errors, computed beforehand for the same pictures, noise and times: for each space one of

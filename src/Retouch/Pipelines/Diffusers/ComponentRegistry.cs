@@ -70,8 +70,21 @@ public sealed record ComponentKind(
 /// <summary>The kinds of networks that are supported.</summary>
 public static class ComponentRegistry
 {
-    /// <summary>All of them.</summary>
-    public static IReadOnlyList<ComponentKind> Kinds { get; } =
+    /// <summary>All of them, those that were registered last.</summary>
+    public static IReadOnlyList<ComponentKind> Kinds => _kinds;
+
+    /// <summary>Adds a kind of network of another assembly, for this process.</summary>
+    /// <exception cref="ArgumentException">A class of it is known already.</exception>
+    public static void Register(ComponentKind kind)
+    {
+        ArgumentNullException.ThrowIfNull(kind);
+        var known = _kinds.SelectMany(static k => k.ClassNames).Intersect(kind.ClassNames, StringComparer.Ordinal).ToArray();
+        if (known.Length > 0)
+            throw new ArgumentException($"{string.Join(", ", known)} is known already.", nameof(kind));
+        _kinds = [.. _kinds, kind];
+    }
+
+    private static IReadOnlyList<ComponentKind> _kinds =
     [
         ComponentKind.Of(
             ["AutoencoderKL"],

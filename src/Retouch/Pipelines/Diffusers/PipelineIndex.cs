@@ -69,7 +69,7 @@ internal sealed class PipelineIndex
         });
 
     /// <summary>Components that are named here, that exist as folders, and that are not written from memory.</summary>
-    public List<string> Passengers(string source, string denoiserFolder) =>
+    public List<string> Companions(string source, string denoiserFolder) =>
         [
             .. _document
                 .Json.Where(static p => p.Value is JsonArray { Count: 2 } entry && entry[0] is not null)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Images;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
@@ -17,19 +16,17 @@ public sealed class AutoencoderTask : ITrainingTask
     private readonly Component _component;
     private readonly KlAutoencoder _autoencoder;
     private readonly AutoencoderLoss _loss;
-    private readonly Tensor _shown;
+    private readonly Tensor _measured;
     private readonly bool _measureScaling;
-    private readonly int _pictures;
     private readonly Device _device;
     private readonly DType _precision;
 
     /// <param name="component">A <see cref="KlAutoencoder"/>; disposed with this.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]: the sample grid shows the first ones' reconstructions, and the
-    /// latents' scale is measured on all. This owns them.</param>
+    /// <param name="measured">Pictures [n, 3, height, width] in [−1, 1] that the latents' scale is measured on. This owns them.</param>
     /// <param name="device">Where the network is.</param>
     /// <param name="precision">What products compute in.</param>
-    public AutoencoderTask(Component component, TrainingOptions options, Tensor shown, Device device, DType precision)
+    public AutoencoderTask(Component component, TrainingOptions options, Tensor measured, Device device, DType precision)
     {
         if (precision == DType.Float16 && ((KlAutoencoder)component.Network).ForceUpcast)
             throw new UsageException(
@@ -39,13 +36,15 @@ public sealed class AutoencoderTask : ITrainingTask
         _component = component;
         _autoencoder = (KlAutoencoder)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
-        _shown = shown.Escape();
+        _measured = measured.Escape();
         // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance, one that moves may ask for it.
         _measureScaling = options.Model.MeasureScaling ?? (options.Model.Config is { } config && !config.ContainsKey("scaling_factor"));
-        _pictures = options.Samples.Count;
         _device = device;
         _precision = precision;
     }
+
+    /// <summary>What is trained.</summary>
+    internal KlAutoencoder Autoencoder => _autoencoder;
 
     /// <inheritdoc/>
     public ParameterStore Network => _autoencoder.Parameters;
@@ -76,25 +75,7 @@ public sealed class AutoencoderTask : ITrainingTask
             decoded = _autoencoder.Decode(new Latent(_autoencoder.Scale(posterior.Sample(noise))));
         }
 
-        var terms = _loss.Evaluate(images, decoded, posterior);
-        return new StepLoss(
-            terms.Total,
-            [.. terms.Terms.Select(static t => new StepTerm(t.Name, t.Raw, t.Weighted))],
-            terms.Figures,
-            (decoded - images).Detach().Abs().Mean([1L, 2, 3]),
-            null
-        );
-    }
-
-    /// <inheritdoc/>
-    public Picture SampleGrid(CancellationToken cancellation)
-    {
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        var first = _shown.Narrow(0, 0, Math.Min(_pictures, _shown.Shape[0]));
-        var again = _autoencoder.Decode(_autoencoder.Encode(first.To(_device), null)).To(Device.Cpu);
-        var rows = PictureTensors.ToPictures(first).Concat(PictureTensors.ToPictures(again)).ToArray();
-        return PictureGrid.Compose(rows, new PictureGridLayout { Columns = (int)first.Shape[0] });
+        return new StepLoss(_loss.Evaluate(images, decoded, posterior), (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
     }
 
     /// <inheritdoc/>
@@ -120,11 +101,11 @@ public sealed class AutoencoderTask : ITrainingTask
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var means = Enumerable
-            .Range(0, (int)((_shown.Shape[0] + Chunk - 1) / Chunk))
+            .Range(0, (int)((_measured.Shape[0] + Chunk - 1) / Chunk))
             .Select(k =>
             {
                 using var inner = TensorScope.Enter();
-                var part = _shown.Narrow(0, k * Chunk, Math.Min(Chunk, _shown.Shape[0] - (k * Chunk)));
+                var part = _measured.Narrow(0, k * Chunk, Math.Min(Chunk, _measured.Shape[0] - (k * Chunk)));
                 return inner.Keep(_autoencoder.EncodePosterior(part.To(_device)).Mean);
             });
         return Ops.Cat([.. means], 0).To(DType.Float64).Std([0L, 1, 2, 3], 1).Item();
@@ -133,7 +114,7 @@ public sealed class AutoencoderTask : ITrainingTask
     /// <inheritdoc/>
     public void Dispose()
     {
-        _shown.Dispose();
+        _measured.Dispose();
         _component.Dispose();
     }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
-using Retouch.Images;
 using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
@@ -29,8 +28,9 @@ public interface ITrainingTask : IDisposable
     /// <param name="seeds">Everything random comes from here.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
-    /// <summary>Figures of <see cref="StepLoss.Health"/> that the progress line shows: what they are called there, and in the
-    /// log.</summary>
+    /// <summary>
+    /// Figures of <see cref="LossTerms.Figures"/> that the progress line shows: what they are called there, and in the log.
+    /// </summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];
 
     /// <summary>Whether the weights may be past saving, so that a checkpoint of them should not push out an earlier one.</summary>
@@ -39,9 +39,6 @@ public interface ITrainingTask : IDisposable
     /// <summary>Looks at a step that is done; null where there is nothing to say.</summary>
     /// <param name="figures">All that is logged of it.</param>
     StepReview? Review(IReadOnlyDictionary<string, double> figures) => null;
-
-    /// <summary>Pictures that show where the training stands, from the network's present weights and fixed seeds.</summary>
-    Picture SampleGrid(CancellationToken cancellation);
 
     /// <summary>Writes a folder that diffusers loads, with the present weights.</summary>
     /// <param name="folder">Replaced as a whole.</param>
@@ -86,25 +83,11 @@ public sealed record TrainingBatch(
         };
 }
 
-/// <summary>One term of a loss, as numbers.</summary>
-/// <param name="Name">As in the log: <c>latent</c>, <c>lpl</c>, <c>pixel</c>, ….</param>
-/// <param name="Raw">Before its weight.</param>
-/// <param name="Weighted">After it.</param>
-public readonly record struct StepTerm(string Name, double Raw, double Weighted);
-
 /// <summary>The loss of a micro-batch.</summary>
-/// <param name="Total">The scalar that is differentiated.</param>
-/// <param name="Terms">What it is made of.</param>
-/// <param name="Health">Figures that are logged beside the loss, as sums.</param>
+/// <param name="Loss">The scalar that is differentiated, its terms, and figures that are logged beside them.</param>
 /// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
-/// <param name="Times">Time of each sample as the network takes it [batch], or null where there is none.</param>
-public sealed record StepLoss(
-    Tensor Total,
-    IReadOnlyList<StepTerm> Terms,
-    IReadOnlyDictionary<string, HealthFigure> Health,
-    Tensor PerSample,
-    Tensor? Times
-);
+/// <param name="Times">Timestep of each sample [batch], or null where there is none.</param>
+public sealed record StepLoss(LossTerms Loss, Tensor PerSample, Tensor? Times);
 
 /// <summary>What a task has to say of a finished step.</summary>
 /// <param name="Figures">To be logged with the step.</param>

@@ -1,10 +1,6 @@
-namespace Retouch.Training.Telemetry;
+using Retouch.Objectives;
 
-/// <summary>One term of the loss at one step.</summary>
-/// <param name="Name">As in the log: <c>latent</c>, <c>lpl</c>, <c>pixel</c>.</param>
-/// <param name="Weighted">Its value times its weight.</param>
-/// <param name="Share">Its share of the total, 0 to 1.</param>
-public readonly record struct LossShare(string Name, double Weighted, double Share);
+namespace Retouch.Training.Telemetry;
 
 /// <summary>How far a run is.</summary>
 /// <param name="Step">Steps done.</param>
@@ -15,7 +11,7 @@ public sealed record TrainingProgress(long Step, long TotalSteps)
     public double? Loss { get; init; }
 
     /// <summary>The loss's weighted terms.</summary>
-    public IReadOnlyList<LossShare> Terms { get; init; } = [];
+    public IReadOnlyList<LossTerm> Terms { get; init; } = [];
 
     /// <summary>Other figures worth seeing, by name.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> Figures { get; init; } = [];

@@ -60,13 +60,9 @@ internal sealed class PairStep
     public ObjectiveInputs Inputs(IReadOnlyDictionary<PreferenceSpace, Tensor>? errors = null, bool reference = true)
     {
         var noisy = Noisy();
-        var prediction = new Prediction(Prediction);
-        var pairs = new PairedSamples(_pairs)
-        {
-            Reference = reference ? _formulation.Recover(noisy, new Prediction(_reference)) : null,
-            ReferenceErrors = errors,
-        };
-        return new ObjectiveInputs(_formulation, noisy, prediction, _formulation.Recover(noisy, prediction), Images) { Pairs = pairs };
+        Denoised Read(Tensor prediction) => _formulation.Read(noisy.Value, noisy.Level, new Prediction(prediction));
+        var pairs = new PairedSamples(_pairs) { Reference = reference ? Read(_reference) : null, ReferenceErrors = errors };
+        return new ObjectiveInputs(_formulation, noisy, Read(Prediction), Images) { Pairs = pairs };
     }
 
     public (double Total, double[] Gradient) Differentiate(ObjectiveSet set, ObjectiveInputs? inputs = null)

@@ -45,14 +45,9 @@ public sealed class PreferenceObjectiveTests
             target,
             formulation.LevelsAt([10, 400, 900, 10, 400, 900], Device.Cpu)
         );
-        var inputs = new ObjectiveInputs(
-            formulation,
-            noisy,
-            new Prediction(prediction),
-            formulation.Recover(noisy, new Prediction(prediction))
-        )
+        var inputs = new ObjectiveInputs(formulation, noisy, formulation.Read(noisy.Value, noisy.Level, new Prediction(prediction)))
         {
-            Pairs = new PairedSamples(3) { Reference = formulation.Recover(noisy, new Prediction(reference)) },
+            Pairs = new PairedSamples(3) { Reference = formulation.Read(noisy.Value, noisy.Level, new Prediction(reference)) },
         };
         var terms = new ObjectiveSet(new() { Preference = new() { Beta = (double)golden.Document["params"]!["beta"]! } }, null).Evaluate(
             inputs
@@ -127,7 +122,7 @@ public sealed class PreferenceObjectiveTests
         using var decoder = new ScriptedDecoder();
         const double Beta = 40;
         var step = new PairStep(formulation, Times, referenceError: null);
-        var residual = step.Inputs().Estimate.Residual;
+        var residual = step.Inputs().Residual;
         foreach (var reduction in Enum.GetValues<ErrorReduction>())
         {
             var (total, gradient) = step.Differentiate(
@@ -186,7 +181,10 @@ public sealed class PreferenceObjectiveTests
             };
         double Loss(double[] e, double[]? r, double beta, double gamma) =>
             Enumerable.Range(0, 2).Average(k => Link((-beta * (e[k] - (r?[k] ?? 0) - (e[k + 2] - (r?[k + 2] ?? 0)))) - gamma));
-        var (latent, reference) = (Errors(inputs.Estimate.Residual), Errors(inputs.Pairs!.Reference!.Residual));
+        var (latent, reference) = (
+            Errors(inputs.Residual),
+            Errors(inputs.Formulation.Residual(inputs.Noisy, inputs.Pairs!.Reference!.Raw))
+        );
         var (pixels, pixelReference) = (Pixels(inputs.Remix), Pixels(inputs.ReferenceLatentsOf(DecodeSource.Remix)));
         LossTerms Evaluate(PreferenceOptions options) =>
             new ObjectiveSet(new() { Preference = options with { Link = link } }, decoder).Evaluate(step.Inputs());
@@ -267,7 +265,7 @@ public sealed class PreferenceObjectiveTests
             (decoder.Decode(new(latents)) - decoder.Decode(new(inputs.Noisy.Value))).Square().Mean([1L, 2, 3]);
         var errors = new Dictionary<PreferenceSpace, Tensor>
         {
-            [PreferenceSpace.Latent] = inputs.Pairs!.Reference!.Residual.Square().Mean([1L, 2, 3]),
+            [PreferenceSpace.Latent] = inputs.Formulation.Residual(inputs.Noisy, inputs.Pairs!.Reference!.Raw).Square().Mean([1L, 2, 3]),
             [PreferenceSpace.Pixel] = Decoded(inputs.ReferenceLatentsOf(DecodeSource.Remix)),
         };
         decoder.Calls.Clear();
@@ -366,7 +364,7 @@ public sealed class PreferenceObjectiveTests
         var leaf = Rows(step.Prediction.Detach());
         leaf.RequiresGrad = true;
         var prediction = new Prediction(leaf);
-        var alone = new ObjectiveInputs(inputs.Formulation, noisy, prediction, inputs.Formulation.Recover(noisy, prediction));
+        var alone = new ObjectiveInputs(inputs.Formulation, noisy, inputs.Formulation.Read(noisy.Value, noisy.Level, prediction));
         var expected = Autograd.Grad([new ObjectiveSet(options, decoder).Evaluate(alone).Total], [leaf])[0]!.ToArray<double>();
         var each = expected.Length / 3;
         for (var k = 0; k < plain.Length; k++)

@@ -21,28 +21,29 @@ public sealed class ReferenceTests
         var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
         var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
         using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, new JsonObject { ["_class_name"] = "DDIMScheduler" });
-        float[] Predict(Func<Tensor, Tensor, Condition, Retouch.Diffusion.Prediction> predict) =>
-            predict(golden.Read("in.probe"), golden.Read("in.probe_timestep"), new Condition(golden.Read("in.probe_labels")))
-                .Value.ToArray<float>();
-        var before = Predict(denoiser.Predict);
-        using (var frozen = new FrozenReference(pipeline.CopyDenoiser()))
+        var model = pipeline.CreateModel();
+        var level = model.Formulation.LevelsAt(golden.Read("in.probe_timestep").ToArray<double>(), Device.Cpu);
+        float[] Predict(IDenoisedModel of) =>
+            of.At(golden.Read("in.probe"), level, new Condition(golden.Read("in.probe_labels"))).Raw.Value.ToArray<float>();
+        var before = Predict(model);
+        using (var frozen = new FrozenReference(pipeline.CopyDenoiser(), model.Formulation))
         {
             using var adapters = LowRankAdapters.Attach(denoiser.Parameters, new AdapterOptions { Rank = 2 });
             using var generator = Generator.Create(Device.Cpu, 3);
             adapters.Parameters.Initialise(generator, Device.Cpu);
             foreach (var parameter in adapters.Parameters.All)
                 parameter.Value.AddInPlace(Ops.Randn(parameter.Shape, generator, dtype: DType.Float32));
-            using var off = new AdaptersOffReference(denoiser, adapters);
-            Assert.NotEqual(before, Predict(denoiser.Predict));
-            Assert.Equal(before, Predict(off.Predict));
+            using var off = new AdaptersOffReference(model, adapters);
+            Assert.NotEqual(before, Predict(model));
+            Assert.Equal(before, Predict(off));
             Assert.True(adapters.IsOn);
-            Assert.Equal(before, Predict(frozen.Predict));
+            Assert.Equal(before, Predict(frozen));
         }
 
-        using var copy = new FrozenReference(pipeline.CopyDenoiser());
+        using var copy = new FrozenReference(pipeline.CopyDenoiser(), model.Formulation);
         foreach (var parameter in denoiser.Parameters.Trained)
             parameter.Value.MulInPlace(1.5);
-        Assert.NotEqual(before, Predict(denoiser.Predict));
-        Assert.Equal(before, Predict(copy.Predict));
+        Assert.NotEqual(before, Predict(model));
+        Assert.Equal(before, Predict(copy));
     }
 }

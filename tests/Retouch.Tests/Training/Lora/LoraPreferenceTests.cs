@@ -82,7 +82,7 @@ public sealed class LoraPreferenceTests : IDisposable
         Assert.Equal(off + pipeline.Denoiser.Parameters.All.Count, frozen);
     }
 
-    private static KeyValuePair<string, double>[] Figures(DenoiserTask task)
+    private static KeyValuePair<string, double>[] Figures(PreferenceTask task)
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -95,19 +95,17 @@ public sealed class LoraPreferenceTests : IDisposable
         return
         [
             .. task.Evaluate(noisy, new Condition(Tensor.From([1L, 2, 1, 2])), null, pairs: 2)
-                .Health.Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)),
+                .Loss.Figures.Select(static h => KeyValuePair.Create(h.Key, h.Value.Value)),
         ];
     }
 
-    private DenoiserTask Task(bool frozen)
+    private PreferenceTask Task(bool frozen)
     {
         var pipeline = LatentDiffusionPipeline.Load(_folder["first/model"], Device.Cpu);
-        return new DenoiserTask(
-            pipeline,
+        return new PreferenceTask(
+            new DenoiserTask(pipeline, Options(), Device.Cpu, DType.Float32),
             Options(),
-            Device.Cpu,
-            DType.Float32,
-            reference: frozen ? new FrozenReference(pipeline.CopyDenoiser()) : null
+            frozen ? new FrozenReference(pipeline.CopyDenoiser(), pipeline.CreateFormulation()) : null
         );
     }
 

@@ -4,6 +4,7 @@ using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Pipelines;
 using Retouch.Tests.Training.Telemetry;

@@ -41,7 +41,7 @@ public sealed class ProgressTests : IDisposable
             new(1200, 10000)
             {
                 Loss = 0.41234,
-                Terms = [new("latent", 0.33, 0.8), new("lpl", 0.08234, 0.2)],
+                Terms = [new("latent", 0.33, 0.33, 0.8), new("lpl", 0.08234, 0.08234, 0.2)],
                 MemoryBytes = 3L << 30,
             }
         );

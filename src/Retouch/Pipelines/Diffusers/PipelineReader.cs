@@ -1,18 +1,17 @@
-using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
-using Retouch.Core.Json;
 using Retouch.Denoisers;
-using Retouch.Denoisers.Dit;
-using Retouch.Denoisers.UNet;
-using Retouch.Diffusion;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
 
 namespace Retouch.Pipelines.Diffusers;
 
-public sealed partial class LatentDiffusionPipeline
+/// <summary>
+/// Reads model folders in the layout of diffusers: <c>model_index.json</c>, <c>vae/</c>, <c>transformer/</c> or <c>unet/</c>,
+/// <c>scheduler/</c>; and folders of adapters.
+/// </summary>
+internal static class PipelineReader
 {
     /// <summary>Reads a pipeline; from a folder of adapters, the model that they belong to, with them merged.</summary>
     /// <param name="folder">The folder with <c>model_index.json</c>, or adapters (<see cref="AdapterFolder"/>).</param>
@@ -65,6 +64,25 @@ public sealed partial class LatentDiffusionPipeline
         }
     }
 
+    /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
+    public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, PipelineLayout.IndexName)) || AdapterFolder.IsAt(folder);
+
+    /// <summary>As <see cref="LatentDiffusionPipeline.NativeSize"/>, from the configurations alone.</summary>
+    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters.</param>
+    /// <exception cref="InputException">Files are missing, or no pipeline's.</exception>
+    public static int NativeSizeOf(string folder)
+    {
+        folder = AdapterFolder.RootOf(folder);
+        var denoiserFolder = PipelineLayout.Check(folder);
+        using var vae = ComponentFolder.Describe(Path.Combine(folder, "vae"));
+        using var denoiser = ComponentFolder.Describe(Path.Combine(folder, denoiserFolder));
+        return vae.Network is IAutoencoder autoencoder && denoiser.Network is IDenoiser network
+            ? network.SampleSize * autoencoder.Downsampling
+            : throw new InputException(
+                $"'{folder}' has a {vae.ClassName} for its autoencoder and a {denoiser.ClassName} for its denoiser."
+            );
+    }
+
     private static LatentDiffusionPipeline LoadAdapted(
         IReadOnlyList<AdapterFolder> stack,
         Device device,
@@ -79,7 +97,7 @@ public sealed partial class LatentDiffusionPipeline
             foreach (var adapters in stack.Reverse())
             {
                 if (adapters.Sample is { } sample && !BaseSample.Fits(sample, pipeline.Denoiser.Parameters))
-                    pipeline._warnings.Add(
+                    pipeline.Warn(
                         $"The adapters '{adapters.Folder}' were trained on other weights than '{adapters.Base}' holds now; what "
                             + $"comes out may be poor."
                     );

@@ -4,10 +4,11 @@ using Retouch.Conditioning;
 using Retouch.Core.Errors;
 using Retouch.Denoisers;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
 
-namespace Retouch.Tests.Pipelines;
+namespace Retouch.Tests.Samplers;
 
 /// <summary>Pictures from whole pipelines.</summary>
 public sealed class PipelineSamplerTests : IDisposable
