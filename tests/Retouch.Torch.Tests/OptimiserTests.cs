@@ -10,6 +10,30 @@ public sealed class OptimiserTests
     private static readonly string Goldens = FindGoldens();
 
     [Theory]
+    [InlineData(DecayedParameters.Matrices, 0.98, 1, 1)]
+    [InlineData(DecayedParameters.All, 0.98, 0.98, 0.98)]
+    public void Weight_decay_acts_on_what_it_is_asked_to(DecayedParameters on, double matrix, double vector, double table)
+    {
+        using var scope = TensorScope.Enter();
+        using var store = new ParameterStore();
+        var weight = store.Root.Parameter("weight", [2, 3], Inits.Ones);
+        var bias = store.Root.Parameter("bias", [3], Inits.Ones);
+        _ = new Embedding(store.Root / "classes", 2, 3, Inits.Ones);
+        using var generator = Generator.Create(Device.Cpu, 1);
+        store.Initialise(generator, Device.Cpu);
+        store.RequireGrad(true);
+        using var optimiser = new AdamW(store.Trained, new AdamWOptions { WeightDecay = 0.2, DecayOn = on });
+        using var average = new WeightAverage(store.Trained, new WeightAverageOptions { Decay = 0.5 });
+        // Without gradients nothing else moves.
+        optimiser.Step(0.1, 1, [average]);
+        foreach (var (name, expected) in new[] { ("weight", matrix), ("bias", vector), ("classes.weight", table) })
+        {
+            Assert.All(store.Trained.Single(p => p.Name == name).Value.ToArray<float>(), v => Assert.Equal(expected, v, 1e-6));
+            Assert.All(average.Tensors().Single(t => t.Key == name).Value.ToArray<float>(), v => Assert.Equal((1 + expected) / 2, v, 1e-6));
+        }
+    }
+
+    [Theory]
     [InlineData("adamw", 0.01, 0.999, 1e-8, 0.01, 0.0, 0L, 0.9999, AverageWarmup.Ratio, 1.0, 2.0 / 3)]
     [InlineData("adamw_warm_clip", 0.02, 0.95, 1e-6, 0.1, 0.5, 4L, 0.8, AverageWarmup.Power, 1.0, 0.75)]
     public void Ten_steps_follow_the_golden(
@@ -40,6 +64,7 @@ public sealed class OptimiserTests
                 Beta2 = beta2,
                 Epsilon = eps,
                 WeightDecay = decay,
+                DecayOn = DecayedParameters.All,
             }
         );
         using var average = new WeightAverage(
@@ -123,7 +148,7 @@ public sealed class OptimiserTests
         using var store = new ParameterStore();
         var parameters = new[] { store.Root.Parameter("a", [70_001], Inits.Normal(1)), store.Root.Parameter("b", [3], Inits.Normal(1)) };
         store.Initialise(generator, Device.Cpu, dtype);
-        using var optimiser = new AdamW(parameters, new AdamWOptions { WeightDecay = 0.1 });
+        using var optimiser = new AdamW(parameters, new AdamWOptions { WeightDecay = 0.1, DecayOn = DecayedParameters.All });
         using var slow = new WeightAverage(parameters, new WeightAverageOptions { Decay = 0.9 });
         using var fast = new WeightAverage(parameters, new WeightAverageOptions { Decay = 0.5 });
         foreach (var (parameter, index) in parameters.Select(static (p, k) => (p, k)))

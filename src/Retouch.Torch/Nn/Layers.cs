@@ -183,8 +183,11 @@ public sealed class Embedding
     /// <param name="rows">Entries.</param>
     /// <param name="width">Length of each.</param>
     /// <param name="init">Start; standard normal by default.</param>
-    public Embedding(ParameterPath path, long rows, long width, Init? init = null) =>
+    public Embedding(ParameterPath path, long rows, long width, Init? init = null)
+    {
         _weight = path.Parameter("weight", [rows, width], init ?? Inits.Normal(1));
+        _weight.IsTable = true;
+    }
 
     /// <summary>int64 […] to […, width].</summary>
     public Tensor Forward(Tensor indices) => _weight.Value.Embedding(indices);

@@ -42,6 +42,9 @@ public sealed class Parameter
     /// <summary>Whether a low-rank adapter may stand beside it: it is the weight of a linear layer or a convolution.</summary>
     public bool IsAdaptable { get; internal set; }
 
+    /// <summary>Whether it is a table of vectors that are looked up, not a matrix that is multiplied.</summary>
+    public bool IsTable { get; internal set; }
+
     /// <summary>Path of the layer whose weight this is.</summary>
     internal string LayerPath => Name[..Math.Max(0, Name.LastIndexOf('.'))];
 

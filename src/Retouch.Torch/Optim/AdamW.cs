@@ -3,6 +3,16 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
 
+/// <summary>Which parameters weight decay acts on.</summary>
+public enum DecayedParameters
+{
+    /// <summary>Matrices and convolution kernels; no biases, no scales and shifts of normalisations, no embedding tables.</summary>
+    Matrices,
+
+    /// <summary>All, as PyTorch's AdamW without parameter groups.</summary>
+    All,
+}
+
 /// <summary>Settings of <see cref="AdamW"/>.</summary>
 public sealed record AdamWOptions
 {
@@ -21,6 +31,10 @@ public sealed record AdamWOptions
     /// <summary>Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.</summary>
     [Description("Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.")]
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Which parameters it acts on.</summary>
+    [Description("Which parameters weight decay acts on: matrices (no biases, normalisations, embeddings) or all.")]
+    public DecayedParameters DecayOn { get; init; }
 }
 
 /// <summary>
@@ -35,6 +49,7 @@ public sealed class AdamW : IDisposable
     private readonly Tensor[] _first;
     private readonly Tensor[] _second;
     private readonly bool _onCpu;
+    private readonly IReadOnlyList<(int[] Parameters, double Decay)> _groups;
 
     /// <param name="parameters">What is trained; each must have a value.</param>
     /// <param name="options">Settings.</param>
@@ -47,6 +62,13 @@ public sealed class AdamW : IDisposable
         using var quiet = Autograd.NoGrad();
         _first = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
         _second = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
+        var decayed = Enumerable
+            .Range(0, _parameters.Count)
+            .ToLookup(k => options.DecayOn == DecayedParameters.All || _parameters[k] is { Shape.Length: > 1, IsTable: false });
+        _groups =
+            options.WeightDecay == 0 || decayed.Count == 1
+                ? [([.. Enumerable.Range(0, _parameters.Count)], decayed[true].Any() ? options.WeightDecay : 0)]
+                : [([.. decayed[true]], options.WeightDecay), ([.. decayed[false]], 0)];
     }
 
     /// <summary>Steps taken.</summary>
@@ -86,21 +108,26 @@ public sealed class AdamW : IDisposable
         var decays = averages.Select(a => a.NextDecay()).ToArray();
         if (_onCpu)
         {
-            Ops.AdamwEmaInPlace(
-                values,
-                gradients,
-                _first,
-                _second,
-                [.. averages.SelectMany(static a => a.Shadows)],
-                decays,
-                learningRate,
-                _options.Beta1,
-                _options.Beta2,
-                _options.Epsilon,
-                _options.WeightDecay,
-                Steps,
-                gradientScale
-            );
+            foreach (var (group, decay) in _groups)
+            {
+                Tensor[] Of(IReadOnlyList<Tensor> all) => [.. group.Select(k => all[k])];
+                Ops.AdamwEmaInPlace(
+                    Of(values),
+                    Of(gradients),
+                    Of(_first),
+                    Of(_second),
+                    [.. averages.SelectMany(a => Of(a.Shadows))],
+                    decays,
+                    learningRate,
+                    _options.Beta1,
+                    _options.Beta2,
+                    _options.Epsilon,
+                    decay,
+                    Steps,
+                    gradientScale
+                );
+            }
+
             return;
         }
 
@@ -151,7 +178,8 @@ public sealed class AdamW : IDisposable
             Ops.ForeachMulInPlace(gradients, scale);
         var bias1 = 1 - Math.Pow(_options.Beta1, Steps);
         var bias2 = 1 - Math.Pow(_options.Beta2, Steps);
-        Ops.ForeachMulInPlace(values, 1 - (rate * _options.WeightDecay));
+        foreach (var (group, decay) in _groups.Where(static g => g.Decay != 0 && g.Parameters.Length > 0))
+            Ops.ForeachMulInPlace([.. group.Select(k => values[k])], 1 - (rate * decay));
         Ops.ForeachMulInPlace(_first, _options.Beta1);
         Ops.ForeachAddInPlace(_first, gradients, 1 - _options.Beta1);
         Ops.ForeachMulInPlace(_second, _options.Beta2);

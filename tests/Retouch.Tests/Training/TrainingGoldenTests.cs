@@ -67,7 +67,7 @@ public sealed class TrainingGoldenTests
             DType.Float32
         );
         task.Network.RequireGrad(true);
-        using var optimiser = new AdamW(task.Network.Trained, new AdamWOptions());
+        using var optimiser = new AdamW(task.Network.Trained, new AdamWOptions { DecayOn = DecayedParameters.All });
         using var average = new WeightAverage(task.Network.Trained, new WeightAverageOptions { Decay = decay });
         var formulation = FormulationFactory.FromSchedulerConfig(scheduler);
         List<double> latent = [],
