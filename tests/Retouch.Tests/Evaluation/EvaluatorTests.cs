@@ -274,7 +274,7 @@ public sealed class EvaluatorTests
 
         public bool ForceUpcast => false;
 
-    public ParameterStore Parameters { get; } = new();
+        public ParameterStore Parameters { get; } = new();
 
         public Latent Encode(Tensor images, Generator? generator) => Draw(EncodeMoments(images), generator);
 

@@ -26,16 +26,12 @@ public sealed class VerdictTests
         // Two hundredths of a baseline of 100, on whichever side of 0 that lies.
         Assert.Equal(
             (expected, expected),
-            (
-                VerdictRule.Of(side, difference, 100, better, 0.02, isVoid),
-                VerdictRule.Of(side, difference, -100, better, 0.02, isVoid)
-            )
+            (VerdictRule.Of(side, difference, 100, better, 0.02, isVoid), VerdictRule.Of(side, difference, -100, better, 0.02, isVoid))
         );
 
     [Theory]
     [InlineData(-0.01)]
     [InlineData(1)]
     [InlineData(double.NaN)]
-    public void A_share_out_of_range_is_refused(double smallest) =>
-        Assert.Throws<UsageException>(() => VerdictRule.Validate(smallest));
+    public void A_share_out_of_range_is_refused(double smallest) => Assert.Throws<UsageException>(() => VerdictRule.Validate(smallest));
 }

@@ -212,10 +212,7 @@ public sealed class TrainerTests : IDisposable
         Assert.Contains("Step 3: the gradients overflowed in float16, so the step was skipped", Assert.Single(progress.Notes));
         var records = MetricsReader.Read(run.MetricsFile);
         Assert.Equal([0, 0, 1, 1, 1, 1], records.Select(static r => r.Find("scaler/skipped")!.Value));
-        Assert.Equal(
-            [65536, 65536, 32768, 32768, 32768, 32768],
-            records.Select(static r => r.Find("scaler/scale")!.Value)
-        );
+        Assert.Equal([65536, 65536, 32768, 32768, 32768, 32768], records.Select(static r => r.Find("scaler/scale")!.Value));
         Assert.False(double.IsFinite(records[2].Find("gradient/norm")!.Value));
 
         // The same without that step: its rows left out, the optimiser and the average one step younger.
@@ -229,7 +226,14 @@ public sealed class TrainerTests : IDisposable
         using (var first = new LinearTask(Start) { InfiniteSlopeAt = 2 })
             Run(first, options with { Steps = 4 }, stopped);
         using var second = new LinearTask(Start);
-        using var trainer = new Trainer(second, new WhiteGrid(), options, stopped, cursor => new Rows(Data, 1, cursor), TimeProvider.System);
+        using var trainer = new Trainer(
+            second,
+            new WhiteGrid(),
+            options,
+            stopped,
+            cursor => new Rows(Data, 1, cursor),
+            TimeProvider.System
+        );
         Assert.True(trainer.TryResume(static _ => { }));
         trainer.Run(new ProgressProbe(), CancellationToken.None);
         Assert.Equal(whole.Weight, second.Weight);

@@ -75,7 +75,7 @@ public sealed class RecipeTests : IDisposable
                 ["device"] = "cpu",
                 ["precision"] = "float32",
                 ["data.folder"] = null,
-            ["data.crop"] = "center",
+                ["data.crop"] = "center",
                 ["data.sceneCount"] = 7,
                 ["data.size"] = size,
                 ["batch.size"] = 2,
