@@ -25,7 +25,8 @@ autoencoder=$(cd "${AUTOENCODER:-$root/demo/model/vae}" && pwd)
 side=${SIDE:-64} weight=${WEIGHT:-3} retouch=${RETOUCH:-$root/retouch}
 mkdir -p "${OUT:-$root/artifacts/ablations}"
 work=$(cd "${OUT:-$root/artifacts/ablations}" && pwd)
-specs=${ONLY:-depth normalisation threshold depth-weights weight sampling-steps average-decay initial-length formulation data-and-resolution}
+specs='depth normalisation threshold depth-weights weight sampling-steps average-decay initial-length formulation data-and-resolution'
+specs=${ONLY:-$specs}
 
 # Steps of the first training and of an arm, pictures drawn from a model.
 if [ "$minutes" = overnight ]; then
@@ -37,7 +38,8 @@ else
 fi
 
 # Pixels of a latent pixel: what the configuration's levels say.
-halvings=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
+halvings=$(tr -d ' \n' <"$autoencoder/config.json" \
+  | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
 latent=$((side >> halvings))
 channels=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"latent_channels":([0-9]+).*/\1/p')
 patch=$((latent > 8 ? 2 : 1))
@@ -49,17 +51,23 @@ if [ ! -d "$model" ]; then
   cat >"$work/pretraining.json" <<JSON
 { "task": "denoiser", "seed": 1, "steps": $first, "precision": "float32",
   "model": { "autoencoder": "$autoencoder",
-    "config": { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4, "num_layers": 4, "in_channels": $channels, "out_channels": $channels, "sample_size": $latent,
-      "patch_size": $patch, "num_embeds_ada_norm": $classes, "norm_num_groups": 32, "activation_fn": "gelu-approximate", "attention_bias": true },
-    "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    "config": { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 32, "num_attention_heads": 4, "num_layers": 4,
+    "in_channels": $channels, "out_channels": $channels, "sample_size": $latent,
+      "patch_size": $patch, "num_embeds_ada_norm": $classes, "norm_num_groups": 32, "activation_fn": "gelu-approximate",
+      "attention_bias": true },
+    "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
       "prediction_type": "v_prediction", "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1 } },
   "data": { "folder": "$data", "size": $side, "cacheLatents": true, "cache": "$work/cache" }, "batch": { "size": 16 },
-  "optimiser": { "learningRate": 1e-3, "adamW": { "beta2": 0.99, "weightDecay": 0.0 }, "schedule": { "shape": "cosine", "warmupSteps": 50 } },
-  "averages": [ { "decay": 0.995, "warmup": "ratio" } ], "conditioning": { "dropout": 0.1 }, "objective": {}, "log": { "every": 20, "tensorBoard": false },
+  "optimiser": { "learningRate": 1e-3, "adamW": { "beta2": 0.99, "weightDecay": 0.0 }, "schedule": { "shape": "cosine",
+  "warmupSteps": 50 } },
+  "averages": [ { "decay": 0.995, "warmup": "ratio" } ], "conditioning": { "dropout": 0.1 }, "objective": {}, "log": { "every": 20,
+  "tensorBoard": false },
   "checkpoints": { "every": 400, "keep": 1 }, "samples": { "every": 800, "count": 16, "steps": 12 } }
 JSON
   echo "training a denoiser on $data: $first steps"
-  if [ -e "$work/pretraining/options.json" ]; then given=(--resume "$work/pretraining"); else given=(--options "$work/pretraining.json" --output "$work/pretraining"); fi
+  given=(--options "$work/pretraining.json" --output "$work/pretraining")
+  [ ! -e "$work/pretraining/options.json" ] || given=(--resume "$work/pretraining")
   "$retouch" train "${given[@]}" >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
 fi
 
@@ -79,16 +87,22 @@ half() {
 
 for name in $specs; do
   spec=$name pictures=$data more=(--set-spec "heldOut.folder=$reference")
-  [ "$minutes" = overnight ] || more+=(--set-spec 'evaluation.samplerSteps=[10]' --set "steps=$steps" --set batch.size=8 --set optimiser.learningRate=3e-4 --set 'averages=[{"decay":0.9}]')
+  [ "$minutes" = overnight ] \
+    || more+=(--set-spec 'evaluation.samplerSteps=[10]' --set "steps=$steps" --set batch.size=8 --set optimiser.learningRate=3e-4 \
+      --set 'averages=[{"decay":0.9}]')
   case $minutes:$name in
     overnight:*) ;;
-    *:threshold) more+=(--set-spec "options.objective.perceptual.weight=$weight" --set-spec 'axes={"objective.perceptual.threshold":[1,3,12]}') ;;
-    *:weight) more+=(--set-spec "axes={\"objective.perceptual.weight\":[$(awk -v w="$weight" 'BEGIN { printf "%.3g,%.3g,%.3g", w / 5, w, w * 5 }')]}") ;;
+    *:threshold) more+=(--set-spec "options.objective.perceptual.weight=$weight" \
+      --set-spec 'axes={"objective.perceptual.threshold":[1,3,12]}') ;;
+    *:weight)
+      weights=$(awk -v w="$weight" 'BEGIN { printf "%.3g,%.3g,%.3g", w / 5, w, w * 5 }')
+      more+=(--set-spec "axes={\"objective.perceptual.weight\":[$weights]}") ;;
     *:sampling-steps) more+=(--set-spec 'evaluation.samplerSteps=[5,10,25]') ;;
     *:average-decay) more+=(--set-spec 'evaluation.decays=[0,0.8,0.9,0.97]') ;;
     *:initial-length)
       cp "$root/ablations/base.json" "$work/"
-      sed "s/150/$((steps * 3))/g; s/450/$((steps * 9))/g; s/\"steps\": 300/\"steps\": $((steps * 6))/" "$root/ablations/$name.json" >"$work/$name.json"
+      sed "s/150/$((steps * 3))/g; s/450/$((steps * 9))/g; s/\"steps\": 300/\"steps\": $((steps * 6))/" "$root/ablations/$name.json" \
+        >"$work/$name.json"
       spec=$work/$name.json
       ;;
     *:formulation) for way in epsilon v flow; do more+=(--set-spec "pretraining.$way.options.steps=$((steps * 10))"); done ;;
@@ -100,16 +114,21 @@ for name in $specs; do
     long=300
     [ "$minutes" = overnight ] || long=$((steps * 4))
     cp "$root/ablations/base.json" "$work/"
-    sed "s#\"sceneSeed\": 7#\"folder\": \"$work/two\"#; s#\"data.sceneSeed\": 7#\"data.folder\": \"$work/two\"#; s#other scenes#other pictures#g; s#two sets of scenes#two halves of the pictures#
-      s#\b300\b#$long#g; s#The demo's model, made for 64 pixels,#The model, made for $side pixels,#" "$root/ablations/$name.json" >"$work/$name.json"
+    sed "s#\"sceneSeed\": 7#\"folder\": \"$work/two\"#; s#\"data.sceneSeed\": 7#\"data.folder\": \"$work/two\"#
+      s#other scenes#other pictures#g
+      s#two sets of scenes#two halves of the pictures#
+      s#\b300\b#$long#g; s#The demo's model, made for 64 pixels,#The model, made for $side pixels,#" \
+      "$root/ablations/$name.json" >"$work/$name.json"
     spec=$work/$name.json pictures=$work/one
     more=("${more[@]:2}")
   fi
-  if [ -n "${SQUEEZENET:-}" ]; then more+=(--set-spec "evaluation.squeezeNet=$SQUEEZENET" --set-spec 'evaluation.metrics=["fwd","spectrum","sharpness","fd","prdc"]'); fi
+  [ -z "${SQUEEZENET:-}" ] || more+=(--set-spec "evaluation.squeezeNet=$SQUEEZENET" \
+    --set-spec 'evaluation.metrics=["fwd","spectrum","sharpness","fd","prdc"]')
   # One folder for all: the arm that most specs begin with is trained once.
   # shellcheck disable=SC2086
   "$retouch" ablate "$spec" --model "$model" --data "$pictures" --output "$work/all" --seeds $seeds --set precision=float32 \
-    --set-spec "evaluation.samples=$drawn" --set-spec "evaluation.references=$((drawn * 2))" "${more[@]}" >"$work/out" 2>"$work/log" || { tail -20 "$work/log" >&2; exit 1; }
+    --set-spec "evaluation.samples=$drawn" --set-spec "evaluation.references=$((drawn * 2))" "${more[@]}" >"$work/out" 2>"$work/log" \
+      || { tail -20 "$work/log" >&2; exit 1; }
   mkdir -p "$work/$name"
   rm -rf "$work/$name/report-data"
   mv "$work/all/report.html" "$work/all/report.json" "$work/all/report-data" "$work/$name/"

@@ -17,9 +17,11 @@ ls -l "$work/sdxl.safetensors" | awk '{ printf "a file of %.2f GB\n", $5 / 1e9 }
 "$retouch" --version >/dev/null
 good=ok
 for type in "" bfloat16; do
-  /usr/bin/time -f '%M %e' -o "$work/time" "$retouch" convert "$work/sdxl.safetensors" --output "$work/model" ${type:+--dtype "$type"} 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+  /usr/bin/time -f '%M %e' -o "$work/time" "$retouch" convert "$work/sdxl.safetensors" --output "$work/model" ${type:+--dtype "$type"} \
+    2>"$work/log" || { cat "$work/log" >&2; exit 1; }
   read -r peak seconds <"$work/time"
-  awk -v type="${type:-as stored}" -v peak="$peak" -v seconds="$seconds" 'BEGIN { printf "%s: at most %.0f MiB resident, %.0f s\n", type, peak / 1024, seconds }'
+  awk -v type="${type:-as stored}" -v peak="$peak" -v seconds="$seconds" \
+    'BEGIN { printf "%s: at most %.0f MiB resident, %.0f s\n", type, peak / 1024, seconds }'
   [ "$((peak / 1024))" -le "$most" ] || good="not ok"
   du -sb "$work/model" | awk '{ printf "  a folder of %.2f GB\n", $1 / 1e9 }'
   rm -rf "$work/model"

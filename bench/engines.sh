@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Retouch on every libtorch that it is written for: Debian 13 (2.6), Debian forky (2.14), with --cuda also the CUDA build of 2.6, and this machine's own.
+# Retouch on every libtorch that it is written for: Debian 13 (2.6), Debian forky (2.14), with --cuda also the CUDA build of 2.6, and this
+# machine's own.
 #
 #   bench/engines.sh [--roots FOLDER] [--cuda] [--only "here trixie forky trixie-cuda"] [--filter EXPRESSION] [--steps N]
 #
-# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build 10 GB) with debootstrap, unless
-# it is there. The managed assemblies are built here once and copied; the native libraries are compiled in each root. Then the suites Retouch.Torch.Tests and Retouch.Tests
-# run (--filter: a part of them), and 'retouch bench step' on one thread. What is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
+# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build 10
+# GB) with debootstrap, unless it is there. The managed assemblies are built here once and copied; the native libraries are compiled in each
+# root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a part of them), and 'retouch bench step' on one thread. What
+# is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
 #
 # Must be run as root. DEBIAN_MIRROR is where packages come from (default: where this machine's do); DEBOOTSTRAP_OPTIONS are passed on.
 # The mounts in a root (proc, dev, the .NET SDK) are undone at the end.
@@ -85,19 +87,23 @@ copy_sources() {
 }
 
 run_suite() {
-  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" >"$roots/$1.$2.log" 2>&1 || true
-  sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' "$roots/$1.$2.log" | tail -n 1 | grep . || echo "came to no end"
+  local command="dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" log=$roots/$1.$2.log
+  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $command" >"$log" 2>&1 || true
+  sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' "$log" \
+    | tail -n 1 | grep . || echo "came to no end"
 }
 
 step() {
-  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) dotnet artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll bench step --objective $2 --threads 1 --steps $steps --json" 2>>"$roots/$1.step.log" \
+  local command="dotnet artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll bench step --objective $2 --threads 1 --steps $steps --json"
+  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $command" 2>>"$roots/$1.step.log" \
     | sed -nE 's/.*"medianSeconds": *([0-9.]+).*/\1/p' | head -n 1
 }
 
 for project in tests/Retouch.Torch.Tests tests/Retouch.Tests src/Retouch.Cli; do
   (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 || { cat "$roots/build.log" >&2; exit 4; }
 done
-table=$'| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |\n|---|---|---|---|---|---|---|\n'
+table=$'| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |\n'
+table+=$'|---|---|---|---|---|---|---|\n'
 for name in $only; do
   echo "engines: $name" >&2
   if [ "$name" != here ]; then
@@ -105,8 +111,10 @@ for name in $only; do
     copy_sources "$name"
   fi
   inside "$name" 'eng/build-native.sh all' >"$roots/$name.native.log" 2>&1 || { tail -n 40 "$roots/$name.native.log" >&2; exit 4; }
-  engine=$(inside "$name" 'sed -nE "s/^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p" $(ls /usr/include/torch/headeronly/version.h /usr/include/torch/csrc/api/include/torch/version.h 2>/dev/null | head -n 1) | paste -sd.')
+  engine=$(inside "$name" 'sed -nE "s/^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p" \
+    $(ls /usr/include/torch/headeronly/version.h /usr/include/torch/csrc/api/include/torch/version.h 2>/dev/null | head -n 1) | paste -sd.')
   compiler=$(inside "$name" 'c++ -dumpfullversion')
-  table+="| $name | $engine | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests) | $(step "$name" latent) | $(step "$name" lpl) |"$'\n'
+  table+="| $name | $engine | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests)"
+  table+=" | $(step "$name" latent) | $(step "$name" lpl) |"$'\n'
 done
 printf '\n%s' "$table"

@@ -17,8 +17,8 @@ trap 'rm -rf "$work"' EXIT
 # an odd-sized epoch, checkpoints in the middle of it.
 . "$root/bench/tiny-run.sh"
 tiny_autoencoder
-tiny_denoiser 60 '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "decodeBatch": 2 }, "batch": { "size": 4, "accumulate": 2 },
-  "checkpoints": { "every": 7, "keep": 2 }'
+tiny_denoiser 60 '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "decodeBatch": 2 },
+  "batch": { "size": 4, "accumulate": 2 }, "checkpoints": { "every": 7, "keep": 2 }'
 
 began=$(date +%s%N)
 "$retouch" train --options "$work/denoiser.json" --output "$work/whole" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
@@ -52,7 +52,8 @@ while [ "$done_kills" -lt "$kills" ]; do
     break
   done
   for model in model model-average-0.9 model-average-0.99; do
-    cmp "$work/whole/$model/transformer/diffusion_pytorch_model.safetensors" "$run/$model/transformer/diffusion_pytorch_model.safetensors" ||
+    weights=$model/transformer/diffusion_pytorch_model.safetensors
+    cmp "$work/whole/$weights" "$run/$weights" ||
       { echo "not ok - $model differs after kills"; exit 1; }
   done
   steps() { sed -E 's/.*"step":([0-9]+).*/\1/' "$1/metrics.jsonl" | tr '\n' ' '; }

@@ -13,8 +13,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-memory.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 . "$root/bench/tiny-run.sh"
 tiny_autoencoder
-tiny_denoiser "$steps" '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "pixel": {}, "decodeBatch": 2 }, "batch": { "size": 4 },
-  "samples": { "every": 500, "count": 2, "steps": 4 }, "checkpoints": { "every": 100, "keep": 2 }'
+tiny_denoiser "$steps" '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "pixel": {}, "decodeBatch": 2 },
+  "batch": { "size": 4 }, "samples": { "every": 500, "count": 2, "steps": 4 }, "checkpoints": { "every": 100, "keep": 2 }'
 "$retouch" train --options "$work/denoiser.json" --output "$work/run" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
 sed -E 's/.*"step":([0-9]+).*"memory\/resident":([0-9]+).*/\1 \2/' "$work/run/metrics.jsonl" | awk -v steps="$steps" '
   { if ($1 % (steps / 10) == 0) printf "step %5d  %7.1f MiB\n", $1, $2 / 1048576

@@ -24,15 +24,23 @@ base_steps=${4:-2000}
 samples=${5:-256}
 seeds=${SEEDS:-2}
 rate=${RATE:-1e-5}
-cells=${CELLS:-sft dpo-latent dpo-both simpo-latent simpo-both dpo-pixel dpo-features simpo-pixel simpo-features dpo-latent-anchored simpo-latent-anchored}
+cells='sft dpo-latent dpo-both simpo-latent simpo-both dpo-pixel dpo-features simpo-pixel simpo-features'
+cells=${CELLS:-$cells dpo-latent-anchored simpo-latent-anchored}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
-if [ -n "${WORK:-}" ]; then mkdir -p "$WORK"; work=$(cd "$WORK" && pwd); else work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-preference.XXXXXX"); trap 'rm -rf "$work"' EXIT; fi
+if [ -n "${WORK:-}" ]; then
+  mkdir -p "$WORK"
+  work=$(cd "$WORK" && pwd)
+else
+  work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-preference.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+fi
 on=$work/$degrade
 mkdir -p "$on"
 quiet() { "$@" >"$on/out" 2>"$on/err" || { cat "$on/err" >&2; exit 1; }; }
 
-[ -d "$on/pairs" ] || quiet "$retouch" pairs make --data "$photos" --degrade "$degrade" --size 32 --seed 1 --hold-out 25 --output "$on/pairs"
+[ -d "$on/pairs" ] \
+  || quiet "$retouch" pairs make --data "$photos" --degrade "$degrade" --size 32 --seed 1 --hold-out 25 --output "$on/pairs"
 held=$on/pairs/held-out.jsonl
 classes=$(find "$photos" -mindepth 1 -maxdepth 1 -type d | wc -l)
 base=$work/base/model-average-0.99
@@ -41,12 +49,16 @@ if [ ! -d "$base" ]; then
   cat >"$work/base.json" <<JSON
 { "task": "denoiser", "seed": 1, "steps": $base_steps, "averages": [ { "decay": 0.99 } ],
   "model": { "autoencoder": "$root/demo/model/vae",
-    "config": { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 24, "num_attention_heads": 4, "num_layers": 3, "in_channels": 4, "out_channels": 4, "sample_size": 8,
-      "patch_size": 2, "num_embeds_ada_norm": $classes, "norm_num_groups": 32, "activation_fn": "gelu-approximate", "attention_bias": true },
-    "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    "config": { "_class_name": "DiTTransformer2DModel", "attention_head_dim": 24, "num_attention_heads": 4, "num_layers": 3,
+    "in_channels": 4, "out_channels": 4, "sample_size": 8,
+      "patch_size": 2, "num_embeds_ada_norm": $classes, "norm_num_groups": 32, "activation_fn": "gelu-approximate",
+      "attention_bias": true },
+    "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
       "prediction_type": "v_prediction", "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1 } },
   "data": { "folder": "$photos", "size": 32, "cacheLatents": true }, "batch": { "size": 32 },
-  "optimiser": { "learningRate": 1e-3, "schedule": { "warmupSteps": 20 } }, "objective": {}, "log": { "every": 10 }, "checkpoints": { "every": 0, "keep": 1 } }
+  "optimiser": { "learningRate": 1e-3, "schedule": { "warmupSteps": 20 } }, "objective": {}, "log": { "every": 10 },
+  "checkpoints": { "every": 0, "keep": 1 } }
 JSON
   quiet "$retouch" train --options "$work/base.json" --output "$work/base"
 fi
@@ -58,11 +70,21 @@ judged() { tr -d '\n ' <"$1" | grep -o "\"$2\":{[^}]*}" | head -1 | grep -o "\"$
 drift() { tr -d '\n ' <"$1" | grep -o '"drift":[^,}]*' | sed 's/.*://' | awk '{ printf "%.2g", $1 }'; }
 row() { # NAME MODEL NOTE KEY: draws, measures, prints a line of the table
   local at=$on/$4
-  [ -d "$at-samples" ] || quiet "$retouch" sample --model "$2" --output "$at-samples" --count "$samples" --steps 20 --guidance 1.5 --seed 7 --batch 64
-  [ -s "$at-quality.json" ] || { quiet "$retouch" evaluate --reference "$on/pairs/winners" --images "$at-samples" --size 32 --metrics fwd,spectrum --resamples 100 --json; cp "$on/out" "$at-quality.json"; }
-  [ -s "$at-pairs.json" ] || { quiet "$retouch" pairs measure --model "$2" --reference "$base" --pairs "$held" --size 32 --draws 2 --json; cp "$on/out" "$at-pairs.json"; }
+  [ -d "$at-samples" ] \
+    || quiet "$retouch" sample --model "$2" --output "$at-samples" --count "$samples" --steps 20 --guidance 1.5 --seed 7 --batch 64
+  if [ ! -s "$at-quality.json" ]; then
+    quiet "$retouch" evaluate --reference "$on/pairs/winners" --images "$at-samples" --size 32 --metrics fwd,spectrum --resamples 100 --json
+    cp "$on/out" "$at-quality.json"
+  fi
+  if [ ! -s "$at-pairs.json" ]; then
+    quiet "$retouch" pairs measure --model "$2" --reference "$base" --pairs "$held" --size 32 --draws 2 --json
+    cp "$on/out" "$at-pairs.json"
+  fi
   local p=$at-pairs.json q=$at-quality.json
-  echo "| $1 | $(judged "$p" latent accuracy) | $(judged "$p" pixel accuracy) | $(judged "$p" latent winner) | $(judged "$p" latent loser) | $(judged "$p" pixel winner) | $(judged "$p" pixel loser) | $(drift "$p") | $(figure "$q" fwd) | $(figure "$q" fwd.low) | $(figure "$q" fwd.mid) | $(figure "$q" fwd.high) | $(figure "$q" spectrum) | $(figure "$q" spectrum.bias) | $3 |"
+  local row="| $1 | $(judged "$p" latent accuracy) | $(judged "$p" pixel accuracy)"
+  row+=" | $(judged "$p" latent winner) | $(judged "$p" latent loser) | $(judged "$p" pixel winner) | $(judged "$p" pixel loser)"
+  row+=" | $(drift "$p") | $(figure "$q" fwd) | $(figure "$q" fwd.low) | $(figure "$q" fwd.mid) | $(figure "$q" fwd.high)"
+  echo "$row | $(figure "$q" spectrum) | $(figure "$q" spectrum.bias) | $3 |"
 }
 
 # objective CELL: its options as JSON.
@@ -79,7 +101,8 @@ objective() {
   esac
 }
 
-echo "| $degrade | accuracy, latent | accuracy, pixel | winner, latent | loser, latent | winner, pixel | loser, pixel | drift | FWD | low | mid | high | spectrum | spectrum, bias | ended |"
+columns='accuracy, latent | accuracy, pixel | winner, latent | loser, latent | winner, pixel | loser, pixel | drift'
+echo "| $degrade | $columns | FWD | low | mid | high | spectrum | spectrum, bias | ended |"
 echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 row base "$base" "" base
 for cell in $cells; do
@@ -90,8 +113,10 @@ for cell in $cells; do
     data="\"pairs\": \"$on/pairs\""
     [ "$cell" != sft ] || data="\"folder\": \"$on/pairs/winners\""
     cat >"$run.json" <<JSON
-{ "task": "denoiser", "seed": $seed, "steps": $steps, "averages": [], "model": { "path": "$base" }, "data": { $data, "size": 32, "flip": 0.5 }, "batch": { "size": 8 },
-  "optimiser": { "learningRate": $rate, "schedule": { "warmupSteps": 5 } }, "objective": $(objective "$cell"), "checkpoints": { "every": 10, "keep": 1 } }
+{ "task": "denoiser", "seed": $seed, "steps": $steps, "averages": [], "model": { "path": "$base" }, "data": { $data, "size": 32,
+"flip": 0.5 }, "batch": { "size": 8 },
+  "optimiser": { "learningRate": $rate, "schedule": { "warmupSteps": 5 } }, "objective": $(objective "$cell"), "checkpoints": { "every": 10,
+  "keep": 1 } }
 JSON
     if [ ! -d "$run/model" ]; then
       status=0

@@ -61,13 +61,14 @@ run_peer() {
   local short long
   short=$(cpu_of pinned "$2" "$python" "$peer" --objective "$(peer_name "$1")" --threads "$2" --warmup 1 --steps 1)
   long=$(cpu_of pinned "$2" "$python" "$peer" --objective "$(peer_name "$1")" --threads "$2" --warmup 1 --steps "$steps")
-  awk -v w="$(number median_s "$scratch/peer.json")" -v s="$short" -v l="$long" -v n="$steps" -v m="$(number peak_rss_mib "$scratch/peer.json")" \
-    'BEGIN { print w, (l - s) / (n - 1), m }'
+  awk -v w="$(number median_s "$scratch/peer.json")" -v s="$short" -v l="$long" -v n="$steps" \
+    -v m="$(number peak_rss_mib "$scratch/peer.json")" 'BEGIN { print w, (l - s) / (n - 1), m }'
 }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-printf '%-8s %-8s %-7s %21s %21s %21s   %s\n' objective threads round 'wall s ours peer' 'cpu s ours peer' 'peak MiB ours peer' 'ratios wall cpu peak added'
+printf '%-8s %-8s %-7s %21s %21s %21s   %s\n' objective threads round \
+  'wall s ours peer' 'cpu s ours peer' 'peak MiB ours peer' 'ratios wall cpu peak added'
 for n in $threads; do
   for round in $(seq "$rounds"); do
     base_ours= base_peer=
@@ -82,10 +83,15 @@ for n in $threads; do
       read -r ow oc om <<<"$ours"
       read -r pw pc pm <<<"$theirs"
       if [ "$objective" = latent ]; then base_ours=$om base_peer=$pm; fi
-      ratios=$(awk -v ow="$ow" -v oc="$oc" -v om="$om" -v pw="$pw" -v pc="$pc" -v pm="$pm" -v bo="${base_ours:-0}" -v bp="${base_peer:-0}" -v o="$objective" \
-        'BEGIN { printf "%.3f %.3f %.3f %s", ow / pw, oc / pc, om / pm, (o != "latent" && bo > 0) ? sprintf("%.3f", (om - bo) / (pm - bp)) : "-" }')
+      ratios=$(awk -v ow="$ow" -v oc="$oc" -v om="$om" -v pw="$pw" -v pc="$pc" -v pm="$pm" \
+        -v bo="${base_ours:-0}" -v bp="${base_peer:-0}" -v o="$objective" \
+        'BEGIN {
+          printf "%.3f %.3f %.3f %s", ow / pw, oc / pc, om / pm,
+            (o != "latent" && bo > 0) ? sprintf("%.3f", (om - bo) / (pm - bp)) : "-"
+        }')
       echo "$objective $n $ratios" >>"$scratch/ratios"
-      printf '%-8s %-8s %-7s %10.3f %10.3f %10.3f %10.3f %10.0f %10.0f   %s\n' "$objective" "$n" "$round" "$ow" "$pw" "$oc" "$pc" "$om" "$pm" "$ratios"
+      printf '%-8s %-8s %-7s %10.3f %10.3f %10.3f %10.3f %10.0f %10.0f   %s\n' \
+        "$objective" "$n" "$round" "$ow" "$pw" "$oc" "$pc" "$om" "$pm" "$ratios"
     done
   done
 done

@@ -22,20 +22,33 @@ autoencoder=$(cd "${AUTOENCODER:-$root/demo/model/vae}" && pwd)
 tokenizer=${TOKENIZER:-$root/tests/goldens/clip_tokenizer/tokenizer}
 side=${SIDE:-64} models=${MODELS:-pixart unet-text unet-class}
 retouch=${RETOUCH:-$root/retouch}
-if [ -n "${OUT:-}" ]; then mkdir -p "$OUT"; work=$(cd "$OUT" && pwd); else work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-text.XXXXXX"); trap 'rm -rf "$work"' EXIT; fi
+if [ -n "${OUT:-}" ]; then
+  mkdir -p "$OUT"
+  work=$(cd "$OUT" && pwd)
+else
+  work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-text.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+fi
 pictures=60 sampler_steps=12 guidance=2
 run() { "$@" >"$work/log" 2>&1 || { echo "failed: $*" >&2; tail -20 "$work/log" >&2; exit 1; }; }
 
 # What reads prompts.
 mkdir -p "$work/text/tokenizer"
 cp "$tokenizer/vocab.json" "$tokenizer/merges.txt" "$work/text/tokenizer/"
-echo '{ "tokenizer_class": "CLIPTokenizer", "model_max_length": 32, "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>" }' >"$work/text/tokenizer/tokenizer_config.json"
+cat >"$work/text/tokenizer/tokenizer_config.json" <<'JSON'
+{ "tokenizer_class": "CLIPTokenizer", "model_max_length": 32, "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
+  "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>" }
+JSON
 cat >"$work/clip.json" <<'JSON'
-{ "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "vocab_size": 49408, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
-  "max_position_embeddings": 32, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "bos_token_id": 49406, "eos_token_id": 49407, "projection_dim": 64 }
+{ "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "vocab_size": 49408, "hidden_size": 64, "intermediate_size": 256,
+  "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 32, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5,
+  "bos_token_id": 49406, "eos_token_id": 49407, "projection_dim": 64 }
 JSON
 run "$retouch" bench weights "$work/clip.json" --output "$work/text/text_encoder" --dtype float32 --seed 1
-echo '{ "_class_name": "StableDiffusionPipeline", "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"] }' >"$work/text/model_index.json"
+cat >"$work/text/model_index.json" <<'JSON'
+{ "_class_name": "StableDiffusionPipeline", "text_encoder": ["transformers", "CLIPTextModel"],
+  "tokenizer": ["transformers", "CLIPTokenizer"] }
+JSON
 sed -nE 's/.*"text": "([^"]*)".*/\1/p' "$data/metadata.jsonl" | sort -u | head -20 >"$work/prompts.txt"
 prompts=$(wc -l <"$work/prompts.txt")
 # Labels of metadata.jsonl go before folders.
@@ -43,18 +56,24 @@ last=$(sed -nE 's/.*"label": *([0-9]+).*/\1/p' "$data/metadata.jsonl" | sort -n 
 if [ -n "$last" ]; then classes=$((last + 1)); else classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l); fi
 
 # Pixels of a latent pixel: what the configuration's levels say.
-halvings=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
+halvings=$(tr -d ' \n' <"$autoencoder/config.json" \
+  | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
 latent=$((side >> halvings))
 channels=$(tr -d ' \n' <"$autoencoder/config.json" | sed -nE 's/.*"latent_channels":([0-9]+).*/\1/p')
 patch=$((latent > 8 ? 2 : 1))
 
-diffusion='"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1'
-unet="\"_class_name\": \"UNet2DConditionModel\", \"sample_size\": $latent, \"in_channels\": $channels, \"out_channels\": $channels, \"block_out_channels\": [48, 96], \"layers_per_block\": 1,
-  \"down_block_types\": [\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\"], \"up_block_types\": [\"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"], \"attention_head_dim\": 4, \"norm_num_groups\": 16"
+diffusion='"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+  "num_train_timesteps": 1000, "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1'
+unet="\"_class_name\": \"UNet2DConditionModel\", \"sample_size\": $latent, \"in_channels\": $channels, \"out_channels\": $channels,
+  \"block_out_channels\": [48, 96], \"layers_per_block\": 1,
+  \"down_block_types\": [\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\"],
+  \"up_block_types\": [\"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"], \"attention_head_dim\": 4, \"norm_num_groups\": 16"
 plain=${unet//CrossAttn/}
 declare -A config=(
-  [pixart]="\"_class_name\": \"PixArtTransformer2DModel\", \"num_attention_heads\": 4, \"attention_head_dim\": 32, \"in_channels\": $channels, \"out_channels\": $channels, \"num_layers\": 4,
-    \"sample_size\": $latent, \"patch_size\": $patch, \"caption_channels\": 64, \"cross_attention_dim\": 128, \"use_additional_conditions\": false"
+  [pixart]="\"_class_name\": \"PixArtTransformer2DModel\", \"num_attention_heads\": 4, \"attention_head_dim\": 32,
+    \"in_channels\": $channels, \"out_channels\": $channels, \"num_layers\": 4,
+    \"sample_size\": $latent, \"patch_size\": $patch, \"caption_channels\": 64,
+    \"cross_attention_dim\": 128, \"use_additional_conditions\": false"
   [unet-text]="$unet, \"cross_attention_dim\": 64"
   [unet-class]="$plain, \"mid_block_type\": \"UNetMidBlock2D\", \"num_class_embeds\": $((classes + 1))"
 )
@@ -68,16 +87,20 @@ declare -A said=([pixart]="PixArt, prompts, epsilon" [unet-text]="U-Net, prompts
 # options NAME MODEL-MEMBERS: the members that every run has in common; a comma follows.
 common() {
   cat <<JSON
-{ "task": "denoiser", "seed": 1, "data": { "folder": "$data", "size": $side, "cacheLatents": true, "cache": "$work/cache", "allowEnlarging": true },
-  "optimiser": { "learningRate": $1, "adamW": { "beta2": 0.99, "weightDecay": 0.0 }, "schedule": { "shape": "constant", "warmupSteps": $2 } },
-  "averages": [ { "decay": $3, "warmup": "ratio" } ], "log": { "every": 10 }, "checkpoints": { "every": 0, "keep": 1 }, "samples": { "count": 4 }, "model": { $4 } }
+{ "task": "denoiser", "seed": 1, "data": { "folder": "$data", "size": $side, "cacheLatents": true, "cache": "$work/cache",
+"allowEnlarging": true },
+  "optimiser": { "learningRate": $1, "adamW": { "beta2": 0.99, "weightDecay": 0.0 }, "schedule": { "shape": "constant",
+  "warmupSteps": $2 } },
+  "averages": [ { "decay": $3, "warmup": "ratio" } ], "log": { "every": 10 }, "checkpoints": { "every": 0, "keep": 1 },
+  "samples": { "count": 4 }, "model": { $4 } }
 JSON
 }
 
 # steps SECONDS OPTIONS...: as many as fit, by a short measurement.
 steps() {
   local seconds=$1; shift
-  "$retouch" train "$@" --steps 10 --dry-run --json 2>"$work/log" | tr -d ' \n' | sed -nE 's/.*"secondsPerStep":([0-9.eE+-]+).*/\1/p' | awk -v s="$seconds" '{ n = int(s / $1); print n < 20 ? 20 : n }'
+  "$retouch" train "$@" --steps 10 --dry-run --json 2>"$work/log" | tr -d ' \n' | sed -nE 's/.*"secondsPerStep":([0-9.eE+-]+).*/\1/p' \
+    | awk -v s="$seconds" '{ n = int(s / $1); print n < 20 ? 20 : n }'
 }
 
 # Half of the time goes to the three models, a third to their post-training, the rest to drawing.
@@ -86,8 +109,10 @@ posttraining=$(awk -v m="$minutes" -v n="$(wc -w <<<"$models")" 'BEGIN { print m
 for name in $models; do
   told="--count $pictures"
   promptsfrom=
-  [ "$name" = unet-class ] || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
-  common 1e-3 50 0.998 "\"autoencoder\": \"$autoencoder\", \"config\": { ${config[$name]} }, \"scheduler\": { ${scheduler[$name]} }$promptsfrom" >"$work/$name.json"
+  [ "$name" = unet-class ] \
+    || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
+  common 1e-3 50 0.998 "\"autoencoder\": \"$autoencoder\", \"config\": { ${config[$name]} },
+    \"scheduler\": { ${scheduler[$name]} }$promptsfrom" >"$work/$name.json"
   n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
   run "$retouch" train --options "$work/$name.json" --objective latent --batch 16 --steps "$n" --output "$work/$name"
   echo "$name: ${said[$name]}: $n steps of pre-training"
@@ -98,10 +123,13 @@ for name in $models; do
   sets=("$work/$name-pictures/before")
   run "$retouch" sample --model "$start" --output "$work/$name-pictures/before" $told --steps $sampler_steps --guidance $guidance --seed 1
   for objective in latent lpl pixel; do
-    run "$retouch" train --options "$work/$name-post.json" --objective "$objective" --batch 16 --steps "$n" --output "$work/$name-$objective"
-    run "$retouch" sample --model "$work/$name-$objective/model-average-0.98" --output "$work/$name-pictures/$objective" $told --steps $sampler_steps --guidance $guidance --seed 1
+    run "$retouch" train --options "$work/$name-post.json" --objective "$objective" --batch 16 --steps "$n" \
+      --output "$work/$name-$objective"
+    run "$retouch" sample --model "$work/$name-$objective/model-average-0.98" --output "$work/$name-pictures/$objective" $told \
+      --steps $sampler_steps --guidance $guidance --seed 1
     sets+=("$work/$name-pictures/$objective")
   done
   echo "$name: $n steps of post-training each"
-  "$retouch" compare "${sets[@]}" --reference "$reference" --size "$side" --allow-enlarging 2>"$work/log" | sed "s#$work/$name-pictures/##g" || { tail -20 "$work/log" >&2; exit 1; }
+  "$retouch" compare "${sets[@]}" --reference "$reference" --size "$side" --allow-enlarging 2>"$work/log" \
+    | sed "s#$work/$name-pictures/##g" || { tail -20 "$work/log" >&2; exit 1; }
 done

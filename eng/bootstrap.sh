@@ -133,7 +133,8 @@ build_native() {
   # Packages may have been installed since the stamp's name was worked out.
   native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
   mkdir -p "$(dirname "$native_stamp")"
-  { printf '%s\n' "$native" && native_listing "$native"; } >"$native_stamp.$$" || { rm -f "$native_stamp.$$"; say "the native build left no libraries"; return 4; }
+  { printf '%s\n' "$native" && native_listing "$native"; } >"$native_stamp.$$" \
+    || { rm -f "$native_stamp.$$"; say "the native build left no libraries"; return 4; }
   mv "$native_stamp.$$" "$native_stamp"
 }
 
@@ -148,8 +149,10 @@ ensure_native() {
 # --- the command line --------------------------------------------------------------------------------------------------------------
 
 require_dotnet() {
-  command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing; install it (https://dotnet.microsoft.com/download) and put 'dotnet' on the PATH"
-  (cd "$root" && dotnet --version >/dev/null 2>&1) || fail "the .NET SDK that global.json asks for is missing: $(cd "$root" && dotnet --version 2>&1 | tr '\n' ' ')"
+  command -v dotnet >/dev/null \
+    || fail "the .NET 10 SDK is missing; install it (https://dotnet.microsoft.com/download) and put 'dotnet' on the PATH"
+  (cd "$root" && dotnet --version >/dev/null 2>&1) \
+    || fail "the .NET SDK that global.json asks for is missing: $(cd "$root" && dotnet --version 2>&1 | tr '\n' ' ')"
 }
 
 # dotnet_build PROJECT: no build server is left behind.

@@ -25,7 +25,8 @@ case $wanted in
   *) say "unknown part '$wanted'; give all, torch or images"; exit 2 ;;
 esac
 if [[ -n $libtorch ]]; then
-  [[ -d $libtorch/lib ]] || fail "RETOUCH_LIBTORCH='$libtorch' has no lib/ folder; give a libtorch folder or a Python torch package's folder"
+  [[ -d $libtorch/lib ]] \
+    || fail "RETOUCH_LIBTORCH='$libtorch' has no lib/ folder; give a libtorch folder or a Python torch package's folder"
   libtorch=$(cd "$libtorch" && pwd)
 fi
 command -v cmake >/dev/null || fail "cmake is missing; install the packages cmake, ninja-build and g++"

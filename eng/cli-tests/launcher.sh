@@ -51,7 +51,8 @@ case $1 in
 esac
 SH
 # Everything the launcher calls, and no more: what is missing on a bare machine is decided here.
-for tool in bash env sh cat cp rm mv ln mkdir readlink dirname basename find stat sort cut sha256sum grep sed tr id flock sleep touch chmod true; do
+for tool in bash env sh cat cp rm mv ln mkdir readlink dirname basename find stat sort cut sha256sum grep sed tr id flock sleep touch \
+  chmod true; do
   ln -s "$(type -P $tool)" bin/
 done
 for tool in g++ make cmake; do printf '#!/bin/sh\nexit 0\n' >bin/$tool; done

@@ -17,7 +17,8 @@ lacks() { ! grep -qF -- "$2" "$1"; }
 
 cat >autoencoder.json <<'JSON'
 { "task": "autoencoder", "seed": 3, "steps": 40, "averages": [ { "decay": 0.9 } ], "samples": { "count": 2 }, // tiny
-  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+  "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "down_block_types": ["DownEncoderBlock2D",
+  "DownEncoderBlock2D"],
     "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
   "data": { "sceneCount": 13, "size": 16 }, "batch": { "size": 4 }, "checkpoints": { "every": 5 } }
 JSON
@@ -89,14 +90,16 @@ check "fewer steps than are done end with 2" exited 2
 train --resume stopped --steps $((taken + 3))
 check "--resume completes the run" exited 0
 check "from where it stopped" says err "Going on after step $taken."
-check "with one log line a step" test "$(sed -E 's/.*"step":([0-9]+).*/\1/' stopped/metrics.jsonl | tr '\n' ' ')" = "$(seq -s ' ' $((taken + 3))) "
+check "with one log line a step" test \
+  "$(sed -E 's/.*"step":([0-9]+).*/\1/' stopped/metrics.jsonl | tr '\n' ' ')" = "$(seq -s ' ' $((taken + 3))) "
 train --resume stopped --seed 4
 check "other options cannot be changed on the way: 2" exited 2
 
 # Pictures: PNG files made by the run's own sample grids and copies of them that are broken.
 mkdir pictures
 grid=$(ls whole/samples/*.png 2>/dev/null | head -1)
-[ -n "$grid" ] || { train --options autoencoder.json --steps 1 --set samples.every=1 --output grid; grid=$(ls grid/samples/*.png | head -1); }
+[ -n "$grid" ] \
+  || { train --options autoencoder.json --steps 1 --set samples.every=1 --output grid; grid=$(ls grid/samples/*.png | head -1); }
 for k in $(seq 18); do cp "$grid" "pictures/good$k.png"; done
 head -c 60 "$grid" >pictures/cut.png
 echo "no picture" >pictures/text.jpg

@@ -123,7 +123,6 @@ internal static class TrainCommand
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
         var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
-        options.Validate();
         var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
         return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
     }

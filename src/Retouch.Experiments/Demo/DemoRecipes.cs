@@ -24,7 +24,12 @@ internal sealed record DemoArm(string Key, string Name, string Summary, string O
             "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth",
             """{ "perceptual": { "weight": { "gradientRatio": 0.3, "warmUp": 30 } } }"""
         ),
-        new("pixel", "+ pixel loss", "the squared error behind the decoder beside it", """{ "pixel": { "weight": 8 } }"""),
+        new(
+            "pixel",
+            "+ pixel loss",
+            "the squared error behind the decoder beside it",
+            """{ "pixel": { "weight": { "gradientRatio": 0.3, "warmUp": 30 } } }"""
+        ),
     ];
 }
 

@@ -33,10 +33,10 @@ internal sealed record DemoSettings
     public int Samples { get; init; } = 128;
 
     /// <summary>Sampler steps of a picture.</summary>
-    public int SamplerSteps { get; init; } = 20;
+    public int SamplerSteps { get; init; } = 50;
 
     /// <summary>Scale of classifier-free guidance.</summary>
-    public double Guidance { get; init; } = 3;
+    public double Guidance { get; init; } = 1.5;
 
     /// <summary>Decides everything random.</summary>
     public ulong Seed { get; init; } = 3;

@@ -19,6 +19,6 @@ public sealed class DenoiserModel(IDenoiser network, Formulation formulation) : 
     public Denoised At(Tensor noisy, NoiseLevel level, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(level);
-        return formulation.Read(noisy, level, network.Predict(noisy, level.Model, condition));
+        return formulation.Read(noisy, level, network.Predict(noisy, level.Timestep, condition));
     }
 }

@@ -30,7 +30,7 @@ public interface IDenoiser : IDisposable
 
     /// <summary>Predicts in its own parametrisation. A learned variance, where the network has one, is dropped here.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width].</param>
-    /// <param name="time">As <see cref="NoiseLevel.Model"/>, [batch].</param>
+    /// <param name="time">As <see cref="NoiseLevel.Timestep"/>, [batch].</param>
     /// <param name="condition">What it is told besides.</param>
     Prediction Predict(Tensor noisy, Tensor time, Condition condition);
 }

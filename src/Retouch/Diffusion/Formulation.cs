@@ -18,7 +18,7 @@ public abstract class Formulation
     /// <summary>Draws a time for each sample, from the density that training uses.</summary>
     /// <param name="batch">Samples.</param>
     /// <param name="generator">On the CPU.</param>
-    /// <returns>As <see cref="NoisePoint.Model"/>.</returns>
+    /// <returns>As <see cref="NoisePoint.Timestep"/>.</returns>
     public abstract double[] SampleTimes(int batch, Generator generator);
 
     /// <summary>What the network should put out, of the latents' shape.</summary>

@@ -4,10 +4,10 @@ using Retouch.Torch;
 namespace Retouch.Diffusion;
 
 /// <summary>One noise level, in double precision: z_t = a_t·z0 + b_t·ε. What samplers step between.</summary>
-/// <param name="Model">The time as the network takes it: the step of the schedule (DDPM, fractions allowed), or 1000·t (flow).</param>
+/// <param name="Timestep">The time as the network takes it: the step of the schedule (DDPM, fractions allowed), or 1000·t (flow).</param>
 /// <param name="A">a_t, the signal's factor, at least 0.</param>
 /// <param name="B">b_t, the noise's factor, at least 0.</param>
-public readonly record struct NoisePoint(double Model, double A, double B)
+public readonly record struct NoisePoint(double Timestep, double A, double B)
 {
     /// <summary>σ_t = b_t/a_t; infinite where nothing is left of the signal.</summary>
     public double Sigma => B / A;

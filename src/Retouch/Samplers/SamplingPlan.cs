@@ -116,7 +116,7 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     private static NoisePoint Whole(NoisePoint point, SigmaSpacing spacing) =>
         point with
         {
-            Model = spacing == SigmaSpacing.Karras ? Math.Round(point.Model) : Math.Floor(point.Model),
+            Timestep = spacing == SigmaSpacing.Karras ? Math.Round(point.Timestep) : Math.Floor(point.Timestep),
         };
 
     private static Transition[] Chain(NoisePoint[] points, NoisePoint end) =>

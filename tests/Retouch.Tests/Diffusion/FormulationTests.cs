@@ -200,15 +200,15 @@ public sealed class FormulationTests
         {
             var point = ddpm.PointAt(time);
             var back = ddpm.PointOfSigma(point.Sigma);
-            Assert.Equal(time, back.Model, 9);
+            Assert.Equal(time, back.Timestep, 9);
             Assert.Equal(1, (point.A * point.A) + (point.B * point.B), 12);
         }
 
         var middle = ddpm.PointAt(332.5);
         Assert.InRange(middle.Sigma, ddpm.PointAt(332).Sigma, ddpm.PointAt(333).Sigma);
-        Assert.InRange(ddpm.PointOfSigma(middle.Sigma).Model, 332, 333);
+        Assert.InRange(ddpm.PointOfSigma(middle.Sigma).Timestep, 332, 333);
         Assert.Equal(0, ddpm.PointOfSigma(0).B);
-        Assert.Equal(999, ddpm.PointOfSigma(1e9).Model);
+        Assert.Equal(999, ddpm.PointOfSigma(1e9).Timestep);
     }
 
     internal static Formulation Create(string name) =>

@@ -47,6 +47,7 @@ public sealed class ObjectiveGradientTests
                     Weight = 3,
                     Normalisation = normalisation,
                     Statistics = statistics,
+                    StatisticsGradient = normalisation == Normalisation.None || statistics == StatisticsSource.Target ? null : 1,
                     Difference = difference,
                     Mask = mask,
                 },
@@ -80,6 +81,7 @@ public sealed class ObjectiveGradientTests
                     Perceptual = new()
                     {
                         Weight = 3,
+                        StatisticsGradient = 1,
                         Gate = gate,
                         Threshold = threshold,
                         SampleReduction = reduction,
@@ -128,6 +130,7 @@ public sealed class ObjectiveGradientTests
             Perceptual = new()
             {
                 Weight = 3,
+                StatisticsGradient = 1,
                 Rgb = true,
                 DepthWeighting = DepthWeighting.Custom,
                 DepthWeights = [1, 0.5, 0.25, 0.125],

@@ -55,7 +55,7 @@ internal sealed class Step
     {
         NoiseLevel Levels(int start) =>
             new(
-                _level.Model.Narrow(0, start, count),
+                _level.Timestep.Narrow(0, start, count),
                 _level.A.Narrow(0, start, count),
                 _level.B.Narrow(0, start, count),
                 _level.Sigma.Narrow(0, start, count)

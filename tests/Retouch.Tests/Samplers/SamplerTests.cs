@@ -235,7 +235,7 @@ public sealed class SamplerTests
                 Assert.Equal(steps, plan.Steps.Count);
                 // A single step of a whole schedule may start at its first step already, where DDIM stays.
                 Assert.All(plan.Steps, static s => Assert.True(s.To.B <= s.From.B));
-                Assert.All(plan.Steps.Zip(plan.Steps.Skip(1)), static p => Assert.True(p.Second.From.Model < p.First.From.Model));
+                Assert.All(plan.Steps.Zip(plan.Steps.Skip(1)), static p => Assert.True(p.Second.From.Timestep < p.First.From.Timestep));
             }
         }
     }

@@ -45,7 +45,7 @@ public sealed class SchedulerGoldenTests
         var draws = 0;
         var stepNoise = golden.Read("in.step_noise");
         var final = new SamplingLoop(options, plan).Run(
-            new FunctionModel(formulation, static (z, level) => (z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000))),
+            new FunctionModel(formulation, static (z, level) => (z.Sin() * 0.3) + (level.Timestep.View([-1L, 1, 1, 1]) * (0.1 / 1000))),
             new Condition(),
             () => draws++ == 0 ? golden.Read("in.x_init") : stepNoise.Select(0, draws - 2),
             state =>
@@ -129,7 +129,7 @@ public sealed class SchedulerGoldenTests
 
     private static void CheckPlan(GoldenCase golden, string entry, SamplingPlan plan, bool inSigma)
     {
-        golden.Check($"{entry}.timesteps", Tensor.From([.. plan.Steps.Select(static s => (float)s.From.Model)]));
+        golden.Check($"{entry}.timesteps", Tensor.From([.. plan.Steps.Select(static s => (float)s.From.Timestep)]));
         if (golden.Has($"{entry}.init_noise_sigma"))
             golden.Check($"{entry}.init_noise_sigma", Tensor.Scalar(plan.InitialScale / (inSigma ? plan.Steps[0].From.A : 1)));
         if (golden.Has($"{entry}.sigmas") && plan.Steps[0].From.A > 0)

@@ -123,7 +123,7 @@ public sealed class SolverReferenceTests
                 Assert.Equal(t[k], plan.Steps[k].From.B, 12);
                 Assert.Equal(1 - t[k], plan.Steps[k].From.A, 12);
                 Assert.Equal(t[k + 1], plan.Steps[k].To.B, 12);
-                Assert.Equal(Math.Floor(1000 * t[k]), plan.Steps[k].From.Model);
+                Assert.Equal(Math.Floor(1000 * t[k]), plan.Steps[k].From.Timestep);
             }
 
             Assert.Equal(1, plan.InitialScale);
@@ -150,7 +150,7 @@ public sealed class SolverReferenceTests
         Assert.Equal(14 - levels[3], levels[1], 9);
     }
 
-    private static Tensor Network(Tensor z, NoiseLevel level) => (z.Sin() * 0.3) + (level.Model.View([-1L, 1, 1, 1]) * (0.1 / 1000));
+    private static Tensor Network(Tensor z, NoiseLevel level) => (z.Sin() * 0.3) + (level.Timestep.View([-1L, 1, 1, 1]) * (0.1 / 1000));
 
     /// <summary>Timesteps and levels as diffusers' schedulers lay them, from the schedule's variances.</summary>
     private sealed class Levels

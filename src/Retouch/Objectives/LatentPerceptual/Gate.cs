@@ -31,7 +31,7 @@ internal sealed class Gate
         {
             GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
             GateKind.Snr => Array.ConvertAll(level.Snr().ToArray<double>(), s => s >= _threshold),
-            GateKind.Timestep => Array.ConvertAll(level.Model.ToArray<double>(), t => t <= _threshold),
+            GateKind.Timestep => Array.ConvertAll(level.Timestep.ToArray<double>(), t => t <= _threshold),
             GateKind.T => Array.ConvertAll(level.T().ToArray<double>(), t => t <= _threshold),
             _ => Enumerable.Repeat(true, level.Batch).ToArray(),
         };

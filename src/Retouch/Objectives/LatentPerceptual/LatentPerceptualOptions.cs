@@ -167,9 +167,9 @@ public sealed record LatentPerceptualOptions
     /// <summary>
     /// With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. With 1 the loss favours an
     /// estimate of more
-    /// variance than the truth, with 0 it does not (docs/results/lpl.md). Default 1.
+    /// variance than the truth, with 0 it does not (docs/results/lpl.md). Default 0.
     /// </summary>
-    [Description("With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. Default 1.")]
+    [Description("With statistics of the estimate or own: the part of their gradient that is let through, in [0, 1]. Default 0.")]
     public double? StatisticsGradient { get; init; }
 
     /// <summary>

@@ -6,7 +6,7 @@ namespace Retouch.Objectives.LatentPerceptual;
 internal static class LatentPerceptualRules
 {
     /// <summary>Part of the statistics' gradient that is let through where none is given.</summary>
-    public const double DefaultThrough = 1;
+    public const double DefaultThrough = 0;
 
     /// <summary>Variance floor where none is given.</summary>
     public const double DefaultFloor = 0.05;

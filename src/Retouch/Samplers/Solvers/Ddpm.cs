@@ -65,7 +65,7 @@ public sealed record Ddpm : Solver
     /// <inheritdoc/>
     public override ISolverRun Start(Formulation formulation) =>
         new SingleStepRun(step =>
-            Rule(step.Transition, step.Noisy, step.Denoised.Z0, step.Transition.From.Model > 0 ? step.DrawNoise() : null, LargeVariance)
+            Rule(step.Transition, step.Noisy, step.Denoised.Z0, step.Transition.From.Timestep > 0 ? step.DrawNoise() : null, LargeVariance)
         );
 
     /// <summary>A draw from the posterior of z_s given z_t and ẑ0 (Ho et al. 2020, eq. 7).</summary>

@@ -97,6 +97,9 @@ internal static class OptionForms
                 // There was no such floor then.
                 if (normalisation == "standardise")
                     loss["varianceFloor"] ??= 0;
+                // And the gradient went through the statistics unless the file says otherwise.
+                if (statistics != "target" && !loss.ContainsKey("detachStatistics"))
+                    loss["statisticsGradient"] ??= 1;
                 old.Add(
                     $"{path}.normalisation \"{name}\" is an old name; "
                         + $"it is normalisation \"{normalisation}\" with statistics \"{statistics}\" now"
@@ -107,8 +110,9 @@ internal static class OptionForms
         if (!loss.TryGetPropertyValue("detachStatistics", out var detach))
             return;
         loss.Remove("detachStatistics");
-        if (detach is JsonValue flag && flag.TryGetValue(out bool detached) && detached)
-            loss["statisticsGradient"] = 0;
-        old.Add($"{path}.detachStatistics is an old name; it is {path}.statisticsGradient 0 now");
+        var without = loss["normalisation"]?.ToString() is "none" || loss["statistics"]?.ToString() is "target";
+        if (detach is JsonValue flag && flag.TryGetValue(out bool detached) && !without)
+            loss["statisticsGradient"] = detached ? 0 : 1;
+        old.Add($"{path}.detachStatistics is an old name; it is {path}.statisticsGradient now, 0 or 1");
     }
 }

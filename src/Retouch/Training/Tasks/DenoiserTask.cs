@@ -154,7 +154,7 @@ public sealed class DenoiserTask : ITrainingTask
         LossTerms terms;
         using (Autocast.Enter(Device, DecoderPrecision))
             terms = _objectives.Evaluate(inputs);
-        return new StepLoss(terms, inputs.Residual.Detach().Square().Mean([1L, 2, 3]), noisy.Level.Model);
+        return new StepLoss(terms, inputs.Residual.Detach().Square().Mean([1L, 2, 3]), noisy.Level.Timestep);
     }
 
     /// <inheritdoc/>

@@ -84,6 +84,7 @@ public sealed class PreferenceObjectiveTests
             Beta = 1.7,
             PixelBeta = space == PreferenceSpace.Both ? 0.6 : null,
             PixelWeight = space == PreferenceSpace.Both ? 3 : null,
+            Features = space == PreferenceSpace.Features ? new() { StatisticsGradient = 1 } : null,
             Gamma = method == PreferenceMethod.Simpo ? 0.3 : null,
         };
         new PairStep(formulation, Times).CheckGradient(new ObjectiveSet(new() { Preference = preference }, decoder), stride: 37);
@@ -229,6 +230,7 @@ public sealed class PreferenceObjectiveTests
                 Beta = 2,
                 Features = new()
                 {
+                    StatisticsGradient = 1,
                     Gate = GateKind.T,
                     Threshold = 0.5,
                     SampleReduction = reduction,
@@ -345,7 +347,7 @@ public sealed class PreferenceObjectiveTests
         var options = new ObjectiveOptions
         {
             LatentWeight = 0.5,
-            Perceptual = new() { Weight = 2, Gate = GateKind.None },
+            Perceptual = new() { Weight = 2, StatisticsGradient = 1, Gate = GateKind.None },
             Pixel = new() { Weight = 3 },
         };
         var step = new PairStep("v", Times, single: [0.5]);
@@ -355,7 +357,7 @@ public sealed class PreferenceObjectiveTests
         var index = Tensor.From(rows);
         Tensor Rows(Tensor x) => x.IndexSelect(0, index);
         var level = new NoiseLevel(
-            Rows(inputs.Noisy.Level.Model),
+            Rows(inputs.Noisy.Level.Timestep),
             Rows(inputs.Noisy.Level.A),
             Rows(inputs.Noisy.Level.B),
             Rows(inputs.Noisy.Level.Sigma)
