@@ -138,8 +138,8 @@ check "three kills at random moments change no byte" "$RETOUCH_ROOT/bench/kill-r
 cat >denoiser.json <<'JSON'
 { "seed": 5, "steps": 2, "averages": [], "samples": { "count": 2 }, "objective": { "latentWeight": 1 },
   "model": { "autoencoder": "whole/model", "scheduler": { "_class_name": "DDIMScheduler" },
-    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4, "out_channels": 4,
-      "num_layers": 1, "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10 } },
+    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8,
+      "in_channels": 4, "out_channels": 4, "num_layers": 1, "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10 } },
   "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 2 } }
 JSON
 train --options denoiser.json --output overflows
