@@ -133,3 +133,23 @@ else
 fi
 
 check "three kills at random moments change no byte" "$RETOUCH_ROOT/bench/kill-resume.sh" 3 5 >out 2>err
+
+# A loss that overflows, after two steps that did not.
+cat >denoiser.json <<'JSON'
+{ "seed": 5, "steps": 2, "averages": [], "samples": { "count": 2 }, "objective": { "latentWeight": 1 },
+  "model": { "autoencoder": "whole/model", "scheduler": { "_class_name": "DDIMScheduler" },
+    "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8,
+      "in_channels": 4, "out_channels": 4, "num_layers": 1, "sample_size": 8, "patch_size": 2, "num_embeds_ada_norm": 10 } },
+  "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 2 } }
+JSON
+train --options denoiser.json --output overflows
+check "a small denoiser trains" exited 0
+sed -i 's/"latentWeight": 1/"latentWeight": 1e39/' overflows/options.json
+train --resume overflows --steps 4
+check "a loss that is not finite ends with 5" exited 5
+check "and names the last good checkpoint" says err "The checkpoint of step 2 is kept ('$here/overflows/checkpoints/step-00000002')"
+check "which is still there" test -d overflows/checkpoints/step-00000002
+train --options denoiser.json --precision float16 --output half
+check "float16 that the processor lacks ends with 2" exited 2
+check "and says what to use instead" says err "use bfloat16 or float32, or a GPU"
+check "and makes no run folder" test ! -e half

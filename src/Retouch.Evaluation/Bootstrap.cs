@@ -33,6 +33,12 @@ public readonly record struct Interval(double Low, double High)
 {
     /// <summary>Whether a value lies in it, ends included.</summary>
     public bool Contains(double value) => value >= Low && value <= High;
+
+    /// <summary>Where it lies: −1 below 0, 1 above, 0 where it holds 0.</summary>
+    internal int Side =>
+        Low > 0 ? 1
+        : High < 0 ? -1
+        : 0;
 }
 
 /// <summary>

@@ -6,6 +6,8 @@ namespace Retouch.Evaluation;
 /// <summary>What cannot be measured, and what limits what was measured.</summary>
 internal static class EvaluationChecks
 {
+    private static readonly string[] Neighbours = ["precision", "recall", "density", "coverage"];
+
     private const Metrics WithoutReference = Metrics.Fid | Metrics.Sharpness | Metrics.ClipScore;
 
     /// <exception cref="UsageException">A reference is missing or would do nothing.</exception>
@@ -57,25 +59,41 @@ internal static class EvaluationChecks
             throw new InputException($"The reference '{reference.Name}' holds one picture; statistics need two or more.");
     }
 
-    /// <summary>Whole sentences.</summary>
-    public static List<string> Warnings(ImageSet? reference, IReadOnlyList<ImageSet> sets, WaveletPlan? plan, EvaluationOptions options)
+    /// <summary>What limits the figures. Singular covariances void intervals; so do different numbers of pictures where figures depend
+    /// on the number.</summary>
+    public static List<Limitation> Limitations(
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        WaveletPlan? plan,
+        EvaluationOptions options
+    )
     {
-        List<string> warnings = [];
+        List<Limitation> found = [];
+        Limitation About(ImageSet set, string text, params string[] voids) =>
+            // What is wrong with the reference is wrong with every set's figures.
+            new(text) { Set = ReferenceEquals(set, reference) ? null : set, Voids = voids };
+        // The baseline's number is the one that all are compared with.
+        string[] IfUneven(ImageSet set, params string[] figures) =>
+            ReferenceEquals(set, reference) || set.Count == sets[0].Count ? [] : figures;
         IEnumerable<ImageSet> all = reference is null ? sets : sets.Prepend(reference);
         foreach (var set in all)
         {
-            warnings.AddRange(set.Notes);
+            found.AddRange(set.Notes.Select(note => About(set, note)));
             if (plan is not null && set.Count <= plan.Features)
             {
-                warnings.Add(
-                    $"'{set.Name}' has {set.Count} pictures, no more than the {plan.Features} coefficients of a wavelet packet: "
-                        + $"its covariances are singular, "
-                        + "fwd is too large and its interval too narrow. Use more pictures or a higher level."
+                found.Add(
+                    About(
+                        set,
+                        $"'{set.Name}' has {set.Count} pictures, no more than the {plan.Features} coefficients of a wavelet packet: "
+                            + $"its covariances are singular, "
+                            + "fwd is too large and its interval too narrow. Use more pictures or a higher level.",
+                        "fwd"
+                    )
                 );
             }
             else if (plan is not null && set.Count < Evaluator.FewPictures)
             {
-                warnings.Add(Few(set, "fwd"));
+                found.Add(About(set, Few(set, "fwd"), IfUneven(set, "fwd")));
             }
 
             foreach (var network in options.Networks.Select(static n => n.Protocol))
@@ -83,25 +101,34 @@ internal static class EvaluationChecks
                 var name = FeatureNames.Frechet(network.Key);
                 var isAsked = options.Asks(network.Key == FeatureNames.Inception ? Metrics.Fid : Metrics.Fd);
                 if (isAsked && set.Count <= network.Width)
-                    warnings.Add(
-                        $"'{set.Name}' has {set.Count} pictures, no more than the {network.Width} features: its covariance is "
-                            + $"singular, {name} is too large and its interval too narrow. Use more pictures."
+                    found.Add(
+                        About(
+                            set,
+                            $"'{set.Name}' has {set.Count} pictures, no more than the {network.Width} features: its covariance is "
+                                + $"singular, {name} is too large and its interval too narrow. Use more pictures.",
+                            name
+                        )
                     );
                 else if (isAsked && set.Count < Evaluator.FewPictures)
-                    warnings.Add(Few(set, name));
+                    found.Add(About(set, Few(set, name), IfUneven(set, name)));
                 if (options.Asks(Metrics.Prdc) && set.Count < Evaluator.FewPictures)
-                    warnings.Add(
-                        Few(
+                    found.Add(
+                        About(
                             set,
-                            $"precision, recall, density and coverage{(network.Key == FeatureNames.Inception ? "" : $" on {network.Key}")}"
+                            Few(
+                                set,
+                                $"precision, recall, density and coverage"
+                                    + (network.Key == FeatureNames.Inception ? "" : $" on {network.Key}")
+                            ),
+                            IfUneven(set, [.. Neighbours.Select(figure => figure + FeatureNames.Suffix(network.Key))])
                         )
                     );
             }
         }
 
         if (options.Statistics is { } saved)
-            warnings.AddRange(Warnings(saved, options));
-        return [.. warnings.Distinct(StringComparer.Ordinal)];
+            found.AddRange(Limitations(saved, options));
+        return found;
     }
 
     private static string Listed(Metrics metrics) =>
@@ -117,17 +144,26 @@ internal static class EvaluationChecks
         + $"{(figures.Contains(',', StringComparison.Ordinal) ? "depend" : "depends")} on their number. Compare only sets of the "
         + $"same size.";
 
-    private static IEnumerable<string> Warnings(FrechetStatistics saved, EvaluationOptions options)
+    private static IEnumerable<Limitation> Limitations(FrechetStatistics saved, EvaluationOptions options)
     {
         var own = options.Networks.First(static n => n.Protocol.Key == FeatureNames.Inception).Protocol;
         if (saved.Protocol is null)
-            yield return $"'{options.StatisticsName}' does not say which weights and which resize its statistics were made with; fid means "
-                + $"something only if they are the same as here.";
+            yield return new(
+                $"'{options.StatisticsName}' does not say which weights and which resize its statistics were made with; fid means "
+                    + $"something only if they are the same as here."
+            );
         else if (saved.Protocol.Sha256 != own.Sha256 || saved.Protocol.Preparation != own.Preparation)
-            yield return $"The statistics of '{options.StatisticsName}' were made with other weights or another preparation "
-                + $"({saved.Protocol.Weights}, {saved.Protocol.Preparation}); fid means little.";
+            yield return new(
+                $"The statistics of '{options.StatisticsName}' were made with other weights or another preparation "
+                    + $"({saved.Protocol.Weights}, {saved.Protocol.Preparation}); fid means little."
+            )
+            {
+                Voids = ["fid"],
+            };
         if (saved.Count is < Evaluator.FewPictures)
-            yield return $"The statistics of '{options.StatisticsName}' are of {saved.Count} pictures; below {Evaluator.FewPictures}, fid "
-                + $"depends on their number.";
+            yield return new(
+                $"The statistics of '{options.StatisticsName}' are of {saved.Count} pictures; below {Evaluator.FewPictures}, fid "
+                    + $"depends on their number."
+            );
     }
 }

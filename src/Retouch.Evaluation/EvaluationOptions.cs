@@ -92,6 +92,9 @@ public sealed record EvaluationOptions
     /// <summary>How intervals are made.</summary>
     public BootstrapOptions Bootstrap { get; init; } = new();
 
+    /// <summary>The smallest difference worth naming, as a share of the baseline's figure, 0 up to but not including 1.</summary>
+    public double SmallestDifference { get; init; } = VerdictRule.Smallest;
+
     /// <summary>Pictures that are looked at together; changes memory and time, not results.</summary>
     public int BatchSize { get; init; } = 64;
 
@@ -109,6 +112,7 @@ public sealed record EvaluationOptions
         if (BatchSize is < 1 or > 4096)
             throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
         Bootstrap.Validate();
+        VerdictRule.Validate(SmallestDifference);
         PrecisionRecall.Validate();
         Kernel.Validate();
         SlicedWasserstein.Validate();

@@ -47,6 +47,9 @@ public sealed record EvaluationProtocol
     /// <summary>How intervals were made.</summary>
     public required BootstrapOptions Bootstrap { get; init; }
 
+    /// <summary>The smallest difference worth naming, as a share of the baseline's figure.</summary>
+    public double SmallestDifference { get; init; } = VerdictRule.Smallest;
+
     /// <summary>What the intervals hold: the sets are drawn anew, the reference is taken as fixed.</summary>
     public string Intervals { get; } =
         "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd, "
@@ -80,6 +83,7 @@ public sealed record EvaluationProtocol
                 ? new(options.StatisticsName ?? "", saved.Count, saved.Protocol, saved.Preparation)
                 : null,
             Bootstrap = options.Bootstrap,
+            SmallestDifference = options.SmallestDifference,
         };
     }
 }
@@ -97,7 +101,11 @@ public sealed record SavedStatistics(string Name, long? Count, FeatureProtocol? 
 /// <param name="Interval">Where it would lie for other pictures of the same origin.</param>
 /// <param name="Better">Which way is better.</param>
 /// <param name="Reference">The same figure of the reference, where it has one of its own.</param>
-public sealed record Figure(string Name, double Value, Interval Interval, Preference Better, double? Reference = null);
+public sealed record Figure(string Name, double Value, Interval Interval, Preference Better, double? Reference = null)
+{
+    /// <summary>Whether a warning voids the interval: nothing follows from it.</summary>
+    public bool IsVoid { get; init; }
+}
 
 /// <summary>What was found of a set.</summary>
 /// <param name="Name">The set.</param>
@@ -122,19 +130,6 @@ public sealed record SetResult(string Name, int Count, string Preparation, IRead
     public IReadOnlyList<IReadOnlyList<double>> Replicates { get; init; } = [];
 }
 
-/// <summary>What the interval of a difference says.</summary>
-public enum Verdict
-{
-    /// <summary>It holds 0, or neither way is better.</summary>
-    Undecided,
-
-    /// <summary>The set is better than the baseline.</summary>
-    Better,
-
-    /// <summary>The set is worse than the baseline.</summary>
-    Worse,
-}
-
 /// <summary>A figure of a set less that of the baseline, the first set.</summary>
 /// <param name="Set">The set.</param>
 /// <param name="Baseline">The first set.</param>
@@ -142,7 +137,7 @@ public enum Verdict
 /// <param name="Value">The difference.</param>
 /// <param name="Interval">Where it would lie for other pictures of the same origin.</param>
 /// <param name="Paired">Whether pictures of both sets belong together by name and were drawn together.</param>
-/// <param name="Verdict">What the interval says.</param>
+/// <param name="Verdict">What is said of it, by <see cref="VerdictRule"/>.</param>
 public sealed record Difference(string Set, string Baseline, string Figure, double Value, Interval Interval, bool Paired, Verdict Verdict);
 
 /// <summary>The reference; where there are only saved statistics, those.</summary>

@@ -47,6 +47,7 @@ public static class Evaluator
             progress?.Invoke(new EvaluationProgress(done += count, total));
         }
 
+        var limits = EvaluationChecks.Limitations(reference, sets, plan, options);
         using var real = reference is null ? null : SetMeasurement.Of(reference, plan, null, options, Tick, isReference: true);
         List<SetResult> results = [];
         List<Difference> differences = [];
@@ -59,13 +60,11 @@ public static class Evaluator
             notes.AddRange(scores.SelectMany(static s => s.Notes).Select(note => $"'{set.Name}': {note}."));
             var paired = results.Count == 0 || set.PairsWith(sets[0]);
             var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, Stream(s, paired, results.Count)));
-            results.Add(Result(measured, scores, replicates, real, options.Bootstrap.Confidence));
+            results.Add(Result(measured, scores, replicates, real, options.Bootstrap.Confidence, limits));
             if (results.Count == 1)
                 baseline = replicates;
             else
-                differences.AddRange(
-                    Differences(results[0], results[^1], scores, replicates, baseline, paired, options.Bootstrap.Confidence)
-                );
+                differences.AddRange(Differences(results[0], results[^1], scores, replicates, baseline, paired, options));
         }
 
         return new EvaluationResult(
@@ -73,7 +72,7 @@ public static class Evaluator
             Reference(reference, real, options),
             results,
             differences,
-            [.. EvaluationChecks.Warnings(reference, sets, plan, options), .. notes.Distinct(StringComparer.Ordinal)]
+            [.. limits.Select(static l => l.Text).Concat(notes).Distinct(StringComparer.Ordinal)]
         );
     }
 
@@ -99,7 +98,8 @@ public static class Evaluator
         List<ImageScores> scores,
         List<double[][]> replicates,
         SetMeasurement? real,
-        double confidence
+        double confidence,
+        List<Limitation> limits
     )
     {
         List<Figure> figures = [];
@@ -108,18 +108,21 @@ public static class Evaluator
             var values = score.Figures();
             for (var k = 0; k < values.Length; k++)
             {
+                var name = score.Names[k].Name;
                 if (!double.IsFinite(values[k]))
                 {
                     throw new InputException(
-                        $"{score.Names[k].Name} of '{measured.Set.Name}' is not finite: its pictures, or those of the "
-                            + $"reference, are too few "
+                        $"{name} of '{measured.Set.Name}' is not finite: its pictures, or those of the reference, are too few "
                             + "or too much alike for it. Leave it out with --metrics, or give other pictures."
                     );
                 }
 
-                var own = score.Names[k].Name == "sharpness" ? real?.Sharpness : null;
+                var own = name == "sharpness" ? real?.Sharpness : null;
                 figures.Add(
-                    new Figure(score.Names[k].Name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own)
+                    new Figure(name, values[k], Bootstrap.Percentiles(replicate, k, confidence), score.Names[k].Better, own)
+                    {
+                        IsVoid = limits.Any(limit => limit.IsAbout(measured.Set, name)),
+                    }
                 );
             }
         }
@@ -148,16 +151,17 @@ public static class Evaluator
         List<double[][]> replicates,
         List<double[][]> baselineReplicates,
         bool paired,
-        double confidence
+        EvaluationOptions options
     )
     {
         for (int s = 0, at = 0; s < scores.Count; s++)
         {
             for (var k = 0; k < scores[s].Names.Count; k++, at++)
             {
-                var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, confidence);
+                var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, options.Bootstrap.Confidence);
                 var figure = set.Figures[at];
-                var value = figure.Value - baseline.Figures[at].Value;
+                var compared = baseline.Figures[at];
+                var value = figure.Value - compared.Value;
                 yield return new Difference(
                     set.Name,
                     baseline.Name,
@@ -165,24 +169,16 @@ public static class Evaluator
                     value,
                     interval,
                     paired || scores[s].OfReference,
-                    Judge(interval, figure.Better)
+                    VerdictRule.Of(
+                        interval.Side,
+                        value,
+                        compared.Value,
+                        figure.Better,
+                        options.SmallestDifference,
+                        figure.IsVoid || compared.IsVoid
+                    )
                 );
             }
         }
-    }
-
-    private static Verdict Judge(Interval difference, Preference better)
-    {
-        var sign =
-            difference.Low > 0 ? 1
-            : difference.High < 0 ? -1
-            : 0;
-        return better switch
-        {
-            _ when sign == 0 => Verdict.Undecided,
-            Preference.Lower => sign < 0 ? Verdict.Better : Verdict.Worse,
-            Preference.Higher => sign > 0 ? Verdict.Better : Verdict.Worse,
-            _ => Verdict.Undecided,
-        };
     }
 }

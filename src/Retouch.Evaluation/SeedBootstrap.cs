@@ -17,12 +17,8 @@ public sealed record SeedEstimate(double Value, Interval Interval, Interval? Ove
     {
         get
         {
-            var (low, high) = OverSeeds is { } over
-                ? (Math.Min(Interval.Low, over.Low), Math.Max(Interval.High, over.High))
-                : (Interval.Low, Interval.High);
-            return low > 0 ? 1
-                : high < 0 ? -1
-                : 0;
+            var side = Interval.Side;
+            return OverSeeds is { } over && over.Side != side ? 0 : side;
         }
     }
 }

@@ -13,6 +13,9 @@ public static class SpectrumMap
     /// <summary>The log ratio at which a picture's colours are full: a factor of ten.</summary>
     public const double Range = 1;
 
+    /// <summary>The same for the difference of two sets, log₁₀ 2: twice the power.</summary>
+    public static readonly double DifferenceRange = Math.Log10(2);
+
     /// <summary>log₁₀(power / reference) at every frequency; less than the power of rounding to 8 bits counts as that.</summary>
     /// <param name="power">[height, width], as from <see cref="SpectrumStatistics.MeanMap"/>.</param>
     /// <param name="reference">Of the same size.</param>
@@ -34,17 +37,43 @@ public static class SpectrumMap
     }
 
     /// <summary>
-    /// A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±<see cref="Range"/>.
+    /// The log ratio of two sets' spectra, from their maps against the same reference: where one has more power than the other.
     /// </summary>
-    public static Picture Draw(double[,] map)
+    /// <param name="map">As from <see cref="LogRatio"/>.</param>
+    /// <param name="less">The other's, of the same size.</param>
+    public static double[,] Difference(double[,] map, double[,] less)
     {
         ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(less);
+        var (height, width) = (map.GetLength(0), map.GetLength(1));
+        if ((height, width) != (less.GetLength(0), less.GetLength(1)))
+            throw new ArgumentException("Maps of different sizes cannot be compared.", nameof(less));
+        var difference = new double[height, width];
+        for (var y = 0; y < height; y++)
+        {
+            for (var x = 0; x < width; x++)
+                difference[y, x] = map[y, x] - less[y, x];
+        }
+
+        return difference;
+    }
+
+    /// <summary>
+    /// A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±
+    /// <paramref name="range"/>.
+    /// </summary>
+    /// <param name="map">The map.</param>
+    /// <param name="range">The log ratio at which colours are full, above 0.</param>
+    public static Picture Draw(double[,] map, double range = Range)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(range);
         var picture = Picture.Filled(map.GetLength(1), map.GetLength(0), Rgb.White);
         for (var y = 0; y < picture.Height; y++)
         {
             for (var x = 0; x < picture.Width; x++)
             {
-                var share = Math.Clamp(map[y, x] / Range, -1, 1);
+                var share = Math.Clamp(map[y, x] / range, -1, 1);
                 var rest = (byte)Math.Round(255 * (1 - Math.Abs(share)));
                 picture[x, y] = share >= 0 ? new Rgb(255, rest, rest) : new Rgb(rest, rest, 255);
             }
@@ -54,13 +83,14 @@ public static class SpectrumMap
     }
 
     /// <summary>Writes a map as numbers (<c>.npy</c>, float64 [height, width]) and as a picture (<c>.png</c>) of the same name.</summary>
-    /// <param name="map">As from <see cref="LogRatio"/>.</param>
+    /// <param name="map">As from <see cref="LogRatio"/> or <see cref="Difference"/>.</param>
     /// <param name="path">Without extension.</param>
-    public static void Save(double[,] map, string path)
+    /// <param name="range">As for <see cref="Draw"/>.</param>
+    public static void Save(double[,] map, string path, double range = Range)
     {
         ArgumentNullException.ThrowIfNull(map);
         AtomicFile.Write(path + ".npy", stream => NpyArray.Write(stream, [.. map.Cast<double>()], map.GetLength(0), map.GetLength(1)));
-        var png = PictureFile.Encode(Draw(map), PictureFormat.Png);
+        var png = PictureFile.Encode(Draw(map, range), PictureFormat.Png);
         AtomicFile.Write(path + ".png", stream => stream.Write(png));
     }
 }

@@ -232,7 +232,7 @@ public sealed class OptimiserTests
             );
     }
 
-    private static string FindGoldens()
+    internal static string FindGoldens()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

@@ -151,10 +151,13 @@ internal static class AblateCommand
             }
         );
         if (outcome.Failed.Count > 0)
-            throw new InputException(
+        {
+            var message =
                 $"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  "
-                    + $"{string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays."
-            );
+                + $"{string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays.";
+            throw outcome.HasDiverged ? new DivergedException(message) : new InputException(message);
+        }
+
         return 0;
     }
 

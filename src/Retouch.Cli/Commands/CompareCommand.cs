@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Evaluation;
 using Retouch.Images;
@@ -16,7 +17,6 @@ internal static class CompareCommand
 {
     private const int DefaultSamples = 64;
     private const int DefaultSteps = 50;
-    private const double DefaultGuidance = 1.5;
 
     private static readonly Argument<string[]> Sets = new("folders")
     {
@@ -34,7 +34,9 @@ internal static class CompareCommand
     private static readonly Option<int?> Steps = new("--steps") { Description = $"For models: sampler steps. Default {DefaultSteps}." };
     private static readonly Option<double?> Guidance = new("--guidance")
     {
-        Description = $"For models: scale of classifier-free guidance. Default {DefaultGuidance}.",
+        Description =
+            "For models: scale of classifier-free guidance. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the first "
+            + "model's family.",
     };
     private static readonly Option<ulong?> SampleSeed = new("--sample-seed")
     {
@@ -56,7 +58,7 @@ internal static class CompareCommand
             Guidance,
             SampleSeed,
         };
-        measuring.AddTo(command);
+        measuring.AddTo(command, compares: true);
         command.SetAction(
             (parsed, cancellation) =>
             {
@@ -73,6 +75,8 @@ internal static class CompareCommand
         if (given.Length < 2)
             throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
         var models = given.Where(IsModel).ToArray();
+        // One scale for all, or it would be a part of what is compared.
+        double? guidance = parsed.GetValue(Guidance);
         var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed])
             .Where(o => parsed.GetResult(o) is not null)
             .Select(static o => o.Name)
@@ -96,7 +100,9 @@ internal static class CompareCommand
                     reference,
                     [
                         .. given.Select(folder =>
-                            IsModel(folder) ? Draw(parsed, folder, options.Device, cancellation) : ImageSet.Open(folder, preparation)
+                            IsModel(folder)
+                                ? Draw(parsed, folder, ref guidance, options.Device, cancellation)
+                                : ImageSet.Open(folder, preparation)
                         ),
                     ],
                     options,
@@ -108,19 +114,23 @@ internal static class CompareCommand
 
     private static bool IsModel(string folder) => LatentDiffusionPipeline.IsAt(folder);
 
-    private static ImageSet Draw(ParseResult parsed, string folder, Device device, CancellationToken cancellation)
+    private static ImageSet Draw(ParseResult parsed, string folder, ref double? guidance, Device device, CancellationToken cancellation)
     {
         using var pipeline = LatentDiffusionPipeline.Load(folder, device);
+        guidance ??= pipeline.DefaultGuidance(pipeline.NativeSize, pipeline.NativeSize);
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(SampleSeed) ?? 0, parsed.GetValue(Samples) ?? DefaultSamples),
             Width = pipeline.NativeSize,
             Height = pipeline.NativeSize,
             Steps = parsed.GetValue(Steps) ?? DefaultSteps,
-            Guidance = new(parsed.GetValue(Guidance) ?? DefaultGuidance),
+            Guidance = new(guidance.Value),
         };
         var error = parsed.InvocationConfiguration.Error;
-        error.WriteLine($"drawing {request.Seeds.Count} pictures from {folder} …");
+        error.WriteLine(
+            $"drawing {request.Seeds.Count} pictures from {folder}: {request.Steps} steps, guidance "
+                + $"{guidance.Value.ToString(CultureInfo.InvariantCulture)} …"
+        );
         return ImageSet.From(
             folder,
             PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation))

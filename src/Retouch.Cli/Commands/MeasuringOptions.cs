@@ -47,7 +47,8 @@ internal sealed class MeasuringOptions
     private readonly Option<string?> maps = new("--maps")
     {
         Description =
-            "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, as .npy and .png.",
+            "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, and to the first set's, as "
+            + ".npy and .png.",
     };
     private readonly Option<int> resamples = new("--resamples")
     {
@@ -58,6 +59,11 @@ internal sealed class MeasuringOptions
     {
         Description = "Confidence of the intervals.",
         DefaultValueFactory = _ => new BootstrapOptions().Confidence,
+    };
+    private readonly Option<double> smallest = new("--smallest-difference")
+    {
+        Description = "With several sets: the smallest difference that is called better or worse, as a share of the first set's figure.",
+        DefaultValueFactory = _ => VerdictRule.Smallest,
     };
     private readonly Option<int> batch = new("--batch-size")
     {
@@ -71,8 +77,12 @@ internal sealed class MeasuringOptions
     /// <summary>The report.</summary>
     public ReportOptions Report { get; } = new();
 
-    public void AddTo(Command command)
+    /// <param name="command">The verb.</param>
+    /// <param name="compares">Whether it compares sets with each other.</param>
+    public void AddTo(Command command, bool compares = false)
     {
+        if (compares)
+            command.Add(smallest);
         foreach (
             Option option in (Option[])
                 [
@@ -127,6 +137,8 @@ internal sealed class MeasuringOptions
                 Confidence = parsed.GetValue(confidence),
                 Seed = preparing.Seed(parsed),
             },
+            // Not among the options of a verb that compares nothing.
+            SmallestDifference = parsed.CommandResult.Command.Options.Contains(smallest) ? parsed.GetValue(smallest) : VerdictRule.Smallest,
             BatchSize = parsed.GetValue(batch),
             Device = where,
             PrecisionRecall = prdc with
@@ -162,7 +174,14 @@ internal sealed class MeasuringOptions
                 Path.GetFileName(Path.TrimEndingDirectorySeparator(result.Sets[k].Name))
                     .Select(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-')
             );
-            SpectrumMap.Save(result.Sets[k].SpectrumMap!, Path.Combine(folder, $"spectrum-{k + 1}-{name}"));
+            var map = result.Sets[k].SpectrumMap!;
+            SpectrumMap.Save(map, Path.Combine(folder, $"spectrum-{k + 1}-{name}"));
+            if (k > 0)
+                SpectrumMap.Save(
+                    SpectrumMap.Difference(map, result.Sets[0].SpectrumMap!),
+                    Path.Combine(folder, $"spectrum-{k + 1}-{name}-less-the-first"),
+                    SpectrumMap.DifferenceRange
+                );
         }
     }
 

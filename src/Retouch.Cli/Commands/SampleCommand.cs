@@ -37,7 +37,7 @@ internal static class SampleCommand
     };
     private static readonly Option<ulong> Seed = new("--seed")
     {
-        Description = "Seed of the first picture; the next ones count on. A picture does not depend on the others.",
+        Description = "Seed of the first picture; the next ones count on. A picture's noise is its own seed's alone.",
         DefaultValueFactory = static _ => 0,
     };
     private static readonly Option<string?> SamplerName = new("--sampler")
@@ -46,10 +46,11 @@ internal static class SampleCommand
             $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own.",
     };
     private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
-    private static readonly Option<double> Guidance = new("--guidance")
+    private static readonly Option<double?> Guidance = new("--guidance")
     {
-        Description = "Scale of classifier-free guidance; 1 is none.",
-        DefaultValueFactory = static _ => 1.5,
+        Description =
+            "Scale of classifier-free guidance; 1 is none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's "
+            + "family (7.5, 5, 7, 4.5 for Stable Diffusion, SDXL, SD 3, PixArt).",
     };
     private static readonly Option<double> Rescale = new("--guidance-rescale")
     {
@@ -148,8 +149,6 @@ internal static class SampleCommand
         if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
             throw new UsageException("--count, --batch and --steps must be at least 1.");
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
-        var guidance = GuidanceOf(parsed);
-        guidance.Validate();
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
         var device = parsed.GetDevice();
@@ -158,6 +157,9 @@ internal static class SampleCommand
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         var chosen = parsed.GetValue(Class) ?? [];
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
+        var (width, height) = (size?.Width ?? pipeline.NativeSize, size?.Height ?? pipeline.NativeSize);
+        var guidance = GuidanceOf(parsed, pipeline.DefaultGuidance(width, height));
+        guidance.Validate();
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count),
@@ -165,8 +167,8 @@ internal static class SampleCommand
             Guidance = guidance,
             BatchSize = parsed.GetValue(Batch),
             Sampler = sampler,
-            Width = size?.Width ?? pipeline.NativeSize,
-            Height = size?.Height ?? pipeline.NativeSize,
+            Width = width,
+            Height = height,
             Labels = LabelsOf(pipeline, chosen, count, prompts is not null),
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
@@ -187,6 +189,8 @@ internal static class SampleCommand
         }
 
         var takenOver = goesOn ? written.Count : (int?)null;
+        // Batches begin where those of one whole run would: a picture's last digits depend on the size of its batch. What is there stays.
+        var again = written.Count % request.BatchSize;
         if (written.Count < count)
         {
             using var progress = ProgressLines.Create(
@@ -196,7 +200,7 @@ internal static class SampleCommand
             );
             PipelineSampler.SampleBatches(
                 pipeline,
-                request.From(written.Count),
+                request.From(written.Count - again),
                 device,
                 Take,
                 (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
@@ -211,7 +215,8 @@ internal static class SampleCommand
             // With the first pictures, not before: what cannot be drawn leaves no folder.
             if (written.Count == 0)
                 record.Write(folder);
-            written.Add(pictures);
+            written.Add([.. pictures.Skip(again)]);
+            again = 0;
         }
     }
 
@@ -249,9 +254,9 @@ internal static class SampleCommand
         return (numbers[0], numbers[^1]);
     }
 
-    private static Guidance GuidanceOf(ParseResult parsed)
+    private static Guidance GuidanceOf(ParseResult parsed, double usual)
     {
-        var guidance = new Guidance(parsed.GetValue(Guidance), parsed.GetValue(Rescale));
+        var guidance = new Guidance(parsed.GetValue(Guidance) ?? usual, parsed.GetValue(Rescale));
         return (parsed.GetValue(Interval) ?? []) switch
         {
             [] => guidance,

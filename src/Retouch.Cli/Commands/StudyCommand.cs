@@ -28,11 +28,11 @@ internal static class StudyCommand
         Description = "For features: channels of each tap, those with the most outliers.",
         DefaultValueFactory = static _ => 8,
     };
-    private static readonly Option<int[]> Factors = new("--factors")
+    private static readonly Option<double[]> Factors = new("--factors")
     {
-        Description = "For latents: by how much sides are shrunk.",
+        Description = "For latents: by how much sides are shrunk, above 1.",
         AllowMultipleArgumentsPerToken = true,
-        DefaultValueFactory = static _ => [2, 4],
+        DefaultValueFactory = static _ => [1.3, 2, 4],
     };
     private static readonly StudyOptions Looks = new("");
     private static readonly Option<string?> Lpips = new("--lpips")

@@ -79,7 +79,8 @@ internal static class EvaluationText
             {
                 Verdict.Better => "[green]better[/]",
                 Verdict.Worse => "[red]worse[/]",
-                _ => "",
+                Verdict.Undecided => "",
+                var other => FigureNames.Said(other, result.Protocol.SmallestDifference),
             };
             table.AddRow(
                 difference.Figure,

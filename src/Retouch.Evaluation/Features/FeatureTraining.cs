@@ -76,6 +76,7 @@ public static class FeatureTraining
     /// <param name="cancellation">Ends it after a step; nothing is saved then.</param>
     /// <exception cref="UsageException">An option is out of range.</exception>
     /// <exception cref="InputException">There are fewer than two classes, a picture without label, or too few pictures.</exception>
+    /// <exception cref="DivergedException">The loss is not finite.</exception>
     public static FeatureNetworkConfig Run(
         IPictureSource source,
         string folder,
@@ -133,7 +134,7 @@ public static class FeatureTraining
 
             optimiser.ZeroGrad();
             if (!double.IsFinite(sum))
-                throw new InputException($"The loss is not finite in epoch {epoch + 1}. Lower the learning rate.");
+                throw new DivergedException($"The loss is not finite in epoch {epoch + 1}. Nothing was written. Lower the learning rate.");
             progress?.Invoke(new FeatureTrainingProgress(epoch + 1, options.Epochs, sum / trained.Length));
         }
 

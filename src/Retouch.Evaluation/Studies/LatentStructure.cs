@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
@@ -32,17 +33,20 @@ public enum Interpolation
 /// <summary>What shrinking and enlarging did.</summary>
 /// <param name="Space">To pictures or to latents.</param>
 /// <param name="Interpolation">How.</param>
-/// <param name="Factor">By how much each side was shrunk.</param>
+/// <param name="Factor">By how much each side was shrunk, rounded to whole pixels.</param>
 /// <param name="Mse">Mean squared error of the pictures, which lie in [−1, 1]: of pixels against the original, of latents against the
 /// decoding of the latent as it was.</param>
+/// <param name="Latent">Mean squared error in the latent space itself: of pixels after encoding, of latents as they are; against the latent
+/// as it was.</param>
 /// <param name="Features">The decoder-feature distance (<see cref="DecoderFeatures.Distance"/>).</param>
 /// <param name="Lpips">The learned perceptual distance, where its network was given.</param>
 /// <param name="Examples">The first pictures.</param>
 public sealed record InterpolationResult(
     StudySpace Space,
     Interpolation Interpolation,
-    int Factor,
+    double Factor,
     double Mse,
+    double Latent,
     double Features,
     double? Lpips,
     IReadOnlyList<Picture> Examples
@@ -55,18 +59,18 @@ public sealed record InterpolationResult(
 public static class LatentStructure
 {
     /// <summary>Measures every combination.</summary>
-    /// <param name="images">[pictures, 3, height, width] in [−1, 1]; sides divisible by downsampling times every factor.</param>
+    /// <param name="images">[pictures, 3, height, width] in [−1, 1]; sides divisible by the downsampling.</param>
     /// <param name="autoencoder">With its weights on <paramref name="device"/>; the posterior's mean is taken.</param>
-    /// <param name="factors">2, 4, ….</param>
+    /// <param name="factors">1.3, 2, 4, …; above 1. Small sides are rounded to whole pixels.</param>
     /// <param name="examples">Pictures to give back of each combination.</param>
     /// <param name="lpips">LPIPS; null leaves it out.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="cancellation">Ends it between two combinations.</param>
-    /// <exception cref="UsageException">The pictures cannot be divided by a factor.</exception>
+    /// <exception cref="UsageException">A factor leaves nothing, or everything.</exception>
     public static IReadOnlyList<InterpolationResult> Measure(
         Tensor images,
         IAutoencoder autoencoder,
-        IReadOnlyList<int> factors,
+        IReadOnlyList<double> factors,
         int examples,
         PerceptualSimilarity? lpips,
         Device device,
@@ -82,11 +86,17 @@ public static class LatentStructure
         var latents = autoencoder.Encode(originals, generator: null);
         foreach (var factor in factors)
         {
-            var step = factor * autoencoder.Downsampling;
-            if (factor < 2 || images.Shape[2] % step != 0 || images.Shape[3] % step != 0)
+            var (height, width) = (latents.Value.Shape[2], latents.Value.Shape[3]);
+            if (
+                !(factor > 1)
+                || Shrunk(Math.Min(height, width), factor) < 1
+                || Shrunk(Math.Min(height, width), factor) == Math.Min(height, width)
+            )
                 throw new UsageException(
-                    $"Pictures of {images.Shape[3]} x {images.Shape[2]} cannot be shrunk {factor} times in latents "
-                        + $"{autoencoder.Downsampling} times smaller: both sides must be divisible by {Math.Max(step, 2)}."
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Latents of {width} x {height} pixels cannot be shrunk {factor} times: a factor is above 1, and leaves each side "
+                    ) + "a pixel or more, and less than it was."
                 );
         }
 
@@ -112,6 +122,7 @@ public static class LatentStructure
                             how,
                             factor,
                             (shown - reference).Square().Mean().Item(),
+                            (changed.Value - latents.Value).Square().Mean().Item(),
                             DecoderFeatures.Distance(autoencoder, latents, changed),
                             lpips?.Of(Unit(shown), Unit(reference)).Average(),
                             PictureTensors.ToPictures(shown.Narrow(0, 0, Math.Min(examples, images.Shape[0])).Contiguous().To(Device.Cpu))
@@ -125,14 +136,14 @@ public static class LatentStructure
     }
 
     /// <summary>Shrinks both sides by a factor and enlarges them again; a new tensor of the same shape.</summary>
-    /// <param name="x">[batch, channels, height, width], sides divisible by the factor.</param>
-    /// <param name="factor">At least 1.</param>
+    /// <param name="x">[batch, channels, height, width].</param>
+    /// <param name="factor">At least 1; small sides are rounded to whole pixels.</param>
     /// <param name="how">Both ways alike.</param>
-    public static Tensor DownAndUp(Tensor x, int factor, Interpolation how)
+    public static Tensor DownAndUp(Tensor x, double factor, Interpolation how)
     {
         ArgumentNullException.ThrowIfNull(x);
         using var scope = TensorScope.Enter();
-        long[] small = [x.Shape[2] / factor, x.Shape[3] / factor],
+        long[] small = [Shrunk(x.Shape[2], factor), Shrunk(x.Shape[3], factor)],
             full = [x.Shape[2], x.Shape[3]];
         return scope.Keep(
             how switch
@@ -143,6 +154,8 @@ public static class LatentStructure
             }
         );
     }
+
+    private static long Shrunk(long side, double factor) => (long)Math.Round(side / factor);
 
     private static Tensor Unit(Tensor x) => (x.Clamp(-1, 1) + 1) / 2;
 }

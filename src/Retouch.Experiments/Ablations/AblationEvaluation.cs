@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Text.Json.Serialization;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
@@ -56,6 +57,12 @@ internal sealed record AblationEvaluation
     /// <summary>Confidence of the intervals.</summary>
     [Description("Confidence of the intervals.")]
     public double Confidence { get; init; } = 0.95;
+
+    /// <summary>The smallest difference worth naming, as a share of the other's figure; null is <see
+    /// cref="VerdictRule.Smallest"/>.</summary>
+    [Description("Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? SmallestDifference { get; init; }
 
     /// <summary>Inception weights, for fid, kid and prdc.</summary>
     [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
@@ -124,6 +131,10 @@ internal sealed record AblationEvaluation
             "evaluation.decays: each lies in [0, 1)"
         );
         require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
+        require(
+            SmallestDifference is null or (>= 0 and < 1),
+            $"evaluation.smallestDifference is {SmallestDifference}; it is a share of the figure, from 0 up to 1"
+        );
         require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
         var (needs, has) = (
             Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc),

@@ -49,7 +49,7 @@ internal sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IRea
 /// <param name="Estimate">The difference.</param>
 /// <param name="Seeds">Seeds that both have.</param>
 /// <param name="Agree">Seeds whose difference has the sign of the mean.</param>
-/// <param name="Verdict">better, worse or not shown: whether both intervals leave 0 out.</param>
+/// <param name="Verdict">better, worse, negligible, not shown, one seed or void; see <see cref="AblationVerdict"/>.</param>
 internal sealed record AblationDifference(
     string Row,
     string Against,
@@ -101,9 +101,7 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
         foreach (var row in rows.Where(static row => row.Arm is { } arm && arm.Against != arm.Name))
         {
             if (rows.FirstOrDefault(other => other.Arm?.Name == row.Arm!.Against && other.Variant == row.Variant) is { } other)
-                differences.AddRange(
-                    row.Figures.Select(figure => Compare(row, other, figure.Name, e.Bootstrap)).OfType<AblationDifference>()
-                );
+                differences.AddRange(row.Figures.Select(figure => Compare(row, other, figure.Name, e)).OfType<AblationDifference>());
         }
 
         return new AblationFigures(rows, differences);
@@ -160,7 +158,7 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
         ];
 
     /// <summary>The difference of two rows, over the seeds that both have; null where there are none.</summary>
-    public static AblationDifference? Compare(AblationRow row, AblationRow other, string figure, BootstrapOptions bootstrap)
+    public static AblationDifference? Compare(AblationRow row, AblationRow other, string figure, AblationEvaluation evaluation)
     {
         var common = row.Seeds.Intersect(other.Seeds).ToArray();
         if (common.Length == 0 || row.Find(figure) is not { } named || other.Find(figure) is null)
@@ -172,12 +170,16 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
             [.. mine.Select(static m => m.Replicates)],
             [.. theirs.Select(static m => m.Value)],
             [.. theirs.Select(static m => m.Replicates)],
-            bootstrap
+            evaluation.Bootstrap
         );
-        var verdict =
-            named.Better == Preference.None || estimate.Side == 0 ? "not shown"
-            : estimate.Side < 0 == (named.Better == Preference.Lower) ? "better"
-            : "worse";
+        var verdict = VerdictRule.Of(
+            estimate.Side,
+            estimate.Value,
+            theirs.Average(static m => m.Value),
+            named.Better,
+            evaluation.SmallestDifference ?? VerdictRule.Smallest,
+            mine.Concat(theirs).Any(static m => m.IsVoid)
+        );
         return new AblationDifference(
             row.Name,
             other.Name,
@@ -185,7 +187,7 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
             estimate,
             common.Length,
             estimate.Seeds.Count(d => Math.Sign(d) == Math.Sign(estimate.Value)),
-            verdict
+            AblationVerdict.Of(verdict, common.Length)
         );
     }
 

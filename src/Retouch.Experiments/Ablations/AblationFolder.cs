@@ -65,7 +65,17 @@ internal sealed class AblationFolder(string shown)
     public static string Figures(string pictures, PlannedData data, AblationEvaluation evaluation)
     {
         // How sure the figures are is part of what is kept; which one decides is not.
-        var decides = OptionsFile.Write(evaluation with { Decisive = "", SamplerSteps = [], Guidance = [], Decays = null, Before = true });
+        var decides = OptionsFile.Write(
+            evaluation with
+            {
+                Decisive = "",
+                SamplerSteps = [],
+                Guidance = [],
+                Decays = null,
+                Before = true,
+                SmallestDifference = null,
+            }
+        );
         return $"{pictures}-{AblationPlan.Hash(decides + data.Key)}.json";
     }
 

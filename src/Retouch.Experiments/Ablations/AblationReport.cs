@@ -120,14 +120,19 @@ internal static class AblationReport
                             + $"{(d.Estimate.Value < 0 ? "lower" : "higher")})";
                     })
             );
-        var (better, worse, open) = (Said("better"), Said("worse"), differences.Count(static d => d.Verdict == "not shown"));
+        var (better, worse) = (Said(AblationVerdict.Better), Said(AblationVerdict.Worse));
         List<string> parts = [];
         if (better.Length > 0)
             parts.Add($"better: {better}");
         if (worse.Length > 0)
             parts.Add($"worse: {worse}");
-        if (open > 0)
-            parts.Add(open == differences.Length ? "no difference is shown" : $"{open} of {differences.Length} not shown");
+        foreach (var (verdict, all, some) in AblationVerdict.Open)
+        {
+            var open = differences.Count(d => d.Verdict == verdict);
+            if (open > 0)
+                parts.Add(open == differences.Length ? all : $"{open} of {differences.Length} {some}");
+        }
+
         var tone =
             better.Length > 0 && worse.Length > 0 ? VerdictTone.Mixed
             : better.Length > 0 ? VerdictTone.Better
@@ -138,7 +143,8 @@ internal static class AblationReport
             tone,
             $"In {name}, against {(against.Length == 1 ? against[0] : "the arm each is compared with")}: {string.Join(". ", parts)}.",
             plan.Spec.Seeds.Count == 1
-                ? "One seed: the intervals hold the chance of which pictures were drawn, not that of another training."
+                ? "One seed: the intervals hold the chance of which pictures were drawn, not that of another training. Two seeds or more "
+                    + "make a verdict."
                 : $"Shown is what both intervals say: over pictures and seeds, and over the {plan.Spec.Seeds.Count} seeds alone."
         );
     }

@@ -26,6 +26,9 @@ internal sealed record AblationOutcome(
 {
     /// <summary>The figures.</summary>
     public AblationFigures? Figures { get; init; }
+
+    /// <summary>Whether something failed, and all that did was a training that diverged.</summary>
+    public bool HasDiverged { get; init; }
 }
 
 /// <summary>Does what is left of an ablation, together with whoever else works in its folder.</summary>
@@ -45,7 +48,7 @@ internal static class AblationRun
         var load = ReportOrigin.LoadAverage();
         var jobs = AblationJobs.Of(plan, folder);
         List<string> ran = [];
-        Dictionary<string, string> failed = [];
+        Dictionary<string, RetouchException> failed = [];
         var claims = new ClaimFolder(folder.Claims, console.Time, staleAfter);
         var waiting = "";
         while (arms is null || ran.Count < arms)
@@ -72,9 +75,12 @@ internal static class AblationRun
             all.Count(static job => job.IsDone()),
             all.Length,
             ran,
-            [.. failed.Select(static f => $"{f.Key}: {f.Value}")],
+            [.. failed.Select(static f => $"{f.Key}: {f.Value.Message}")],
             0
-        );
+        )
+        {
+            HasDiverged = failed.Count > 0 && failed.Values.All(static e => e is DivergedException),
+        };
         if (results.Rows.Any(static row => row.Arm is not null))
         {
             var document = AblationReport.Build(plan, folder, results, outcome, ReportOrigin.Machine(load));
@@ -87,10 +93,16 @@ internal static class AblationRun
         return outcome with { Seconds = seconds };
     }
 
-    private static bool Fails(AblationJob job, Dictionary<string, string> failed) =>
+    private static bool Fails(AblationJob job, Dictionary<string, RetouchException> failed) =>
         failed.ContainsKey(job.Title) || job.Needs.Any(n => Fails(n, failed));
 
-    private static bool TryDo(AblationJob job, ClaimFolder claims, Dictionary<string, string> failed, List<string> ran, DemoConsole console)
+    private static bool TryDo(
+        AblationJob job,
+        ClaimFolder claims,
+        Dictionary<string, RetouchException> failed,
+        List<string> ran,
+        DemoConsole console
+    )
     {
         using var claim = claims.TryTake(job.Id);
         if (claim is null)
@@ -113,7 +125,7 @@ internal static class AblationRun
         }
         catch (RetouchException e) when (e is not EnvironmentException)
         {
-            failed[job.Title] = e.Message;
+            failed[job.Title] = e;
             console.Say($"{job.Title} failed: {e.Message}");
         }
 

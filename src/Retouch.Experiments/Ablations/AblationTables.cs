@@ -119,8 +119,10 @@ internal static class AblationTables
             Note = count is not { } all
                 ? null
                 : $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts "
-                    + $"as shown where both intervals leave 0 out; with one seed only the first is there, and says nothing of another "
-                    + $"training. "
+                    + $"as shown where both intervals leave 0 out, and is named where it is "
+                    + $"{Figures.Percent(plan.Spec.Evaluation.SmallestDifference ?? VerdictRule.Smallest)} of the other's figure or more. "
+                    + $"With one seed only the first interval is there; it says nothing of another training, so there is no verdict. "
+                    + $"Nor is there one where a warning voids the intervals. "
                     + $"{Figures.Count(all)} comparisons were made: where nothing differs, about "
                     + $"{Figures.Significant(all * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by "
                     + $"chance.",
@@ -139,12 +141,12 @@ internal static class AblationTables
             return null;
         TableCell Cell(AblationRow row, AblationRow other)
         {
-            if (row == other || AblationFigures.Compare(row, other, decisive, e.Bootstrap) is not { } d)
+            if (row == other || AblationFigures.Compare(row, other, decisive, e) is not { } d)
                 return TableCell.Missing;
             var sign =
-                d.Verdict == "not shown" ? ""
-                : d.Verdict == "better" ? " ▲"
-                : " ▼";
+                d.Verdict == AblationVerdict.Better ? " ▲"
+                : d.Verdict == AblationVerdict.Worse ? " ▼"
+                : "";
             return $"{Figures.Significant(d.Estimate.Value, 3)}{sign}".Replace('-', '−');
         }
 

@@ -12,7 +12,12 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Value">The figure.</param>
 /// <param name="Better">Which way is better.</param>
 /// <param name="Replicates">One a resample of the pictures; the same pictures in all arms.</param>
-internal sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates);
+internal sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates)
+{
+    /// <summary>Whether a warning voids what follows from the replicates.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsVoid { get; init; }
+}
 
 /// <summary>What was measured on the pictures of one model.</summary>
 /// <param name="Count">Pictures.</param>
@@ -42,7 +47,12 @@ internal sealed record MeasuredPictures(
         new(
             set.Count,
             result.Reference.Count,
-            [.. set.Figures.Select((figure, k) => new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]))],
+            [
+                .. set.Figures.Select(
+                    (figure, k) =>
+                        new MeasuredFigure(figure.Name, figure.Value, figure.Better, set.Replicates[k]) { IsVoid = figure.IsVoid }
+                ),
+            ],
             set.Profile,
             result.Reference.Profile,
             result.Warnings

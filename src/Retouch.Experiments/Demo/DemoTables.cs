@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Demo;
 
@@ -145,7 +146,7 @@ internal static class DemoTables
                 {
                     Evaluation.Verdict.Better => "closer",
                     Evaluation.Verdict.Worse => "further",
-                    _ => "not shown",
+                    var other => FigureNames.Said(other, VerdictRule.Smallest),
                 },
             ];
 }

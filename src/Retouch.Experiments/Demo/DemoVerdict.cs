@@ -14,29 +14,27 @@ internal static class DemoVerdict
 
     private const string Second = "spectrum";
 
-    // The pairing of seeds shows differences that nobody could see.
-    private const double Negligible = 0.01;
-
     /// <summary>The verdict on the arms beside the latent loss alone.</summary>
     public static Said Of(DemoMeasurement measured)
     {
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, Decisive)!).ToArray();
         var caution =
-            $"The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, not that of another "
-            + $"training run.";
+            $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
+            + $"not that of another training, which may turn the verdict.";
         var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured.AgainstBefore)} {caution}";
-        if (result.Protocol.Fwd is { } wavelets && result.Sets.Any(set => set.Count <= wavelets.Features))
+        if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,
-                $"Too few pictures to judge: the wavelet distance needs more than {wavelets.Features} a model (--samples).",
+                $"Too few pictures to judge: the wavelet distance needs more than {result.Protocol.Fwd!.Features} a model (--samples).",
                 detail
             );
 
-        if (differences.All(d => Math.Abs(d.Value) < Negligible * Find(result, d.Baseline).Value))
+        var smallest = result.Protocol.SmallestDifference;
+        if (differences.All(d => Math.Abs(d.Value) < smallest * Find(result, d.Baseline).Value))
             return new Said(
                 VerdictTone.Unclear,
-                $"The arms end alike: none is {Figures.Percent(Negligible)} closer to real pictures, or further off, than the "
+                $"The arms end alike: none is {Figures.Percent(smallest)} closer to real pictures, or further off, than the "
                     + $"latent loss alone.",
                 detail
             );
@@ -49,7 +47,7 @@ internal static class DemoVerdict
             List<string> parts =
             [
                 $"{Join(better, result)} {(better.Length > 1 ? "come" : "comes")} closer to real pictures than the latent loss "
-                    + $"alone after the same steps",
+                    + $"alone after the same steps, in this one training of each",
             ];
             if (worse.Length > 0)
                 parts.Add($"{Join(worse, result)} {(worse.Length > 1 ? "end" : "ends")} further off");
@@ -65,7 +63,8 @@ internal static class DemoVerdict
         if (worse.Length == differences.Length)
             return new Said(
                 VerdictTone.Worse,
-                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps.",
+                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps, "
+                    + "in this one training of each.",
                 detail
             );
         if (worse.Length > 0)

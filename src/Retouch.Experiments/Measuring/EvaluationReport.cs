@@ -1,3 +1,4 @@
+using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
 using Retouch.Images;
@@ -97,7 +98,11 @@ internal static class EvaluationReport
                 $"{names[k]} is "
                     + (
                         better.Length + worse.Length == 0
-                            ? "not shown to differ"
+                            ? Of(Said.Negligible) is { Length: > 0 } alike
+                                ? $"alike in {alike}"
+                                : whole.Any(d => d.Set == result.Sets[k].Name && d.Verdict == Said.Void)
+                                    ? "not judged: a warning voids its intervals"
+                                    : "not shown to differ"
                             : string.Join(
                                 " and ",
                                 (
@@ -115,7 +120,8 @@ internal static class EvaluationReport
                 : some ? VerdictTone.Better
                 : VerdictTone.Worse,
             $"Against {names[0]}: {string.Join("; ", parts)}.",
-            "By the intervals over pictures, figure by figure."
+            "By the intervals over pictures, figure by figure. Of models, one training each is compared: another seed of training may turn "
+                + $"it. Differences under {Figures.Percent(result.Protocol.SmallestDifference)} are not named."
         );
     }
 
@@ -149,19 +155,32 @@ internal static class EvaluationReport
         );
         if (result.Sets.All(static s => s.SpectrumMap is not null))
         {
+            static byte[] Drawn(double[,] map, double range) => PictureFile.Encode(SpectrumMap.Draw(map, range), PictureFormat.Png);
+            var first = result.Sets[0].SpectrumMap!;
+            var compares = result.Sets.Count > 1;
             yield return new PictureGrid(
                 "Where in the plane of frequencies",
-                ["log₁₀ of the ratio to the real power"],
+                ["less the real ones", .. compares ? [$"less {names[0]}"] : Array.Empty<string>()],
                 [
                     .. result.Sets.Select(
-                        (set, k) => new PictureColumn(names[k], [PictureFile.Encode(SpectrumMap.Draw(set.SpectrumMap!), PictureFormat.Png)])
+                        (set, k) =>
+                            new PictureColumn(
+                                names[k],
+                                [
+                                    Drawn(set.SpectrumMap!, SpectrumMap.Range),
+                                    .. compares
+                                        ? [Drawn(SpectrumMap.Difference(set.SpectrumMap!, first), SpectrumMap.DifferenceRange)]
+                                        : Array.Empty<byte[]>(),
+                                ]
+                            )
                     ),
                 ]
             )
             {
                 Note =
-                    "Frequency 0 in the middle. White: as much power as the real pictures have; red: more; blue: less; full "
-                    + "colour at a factor of ten.",
+                    "log₁₀ of the ratio of mean powers, frequency 0 in the middle. White: as much power as the real pictures have; red: "
+                    + "more; blue: less; full colour at a factor of ten"
+                    + (compares ? $"; against {names[0]}, at a factor of two." : "."),
             };
         }
     }

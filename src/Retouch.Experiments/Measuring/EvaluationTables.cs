@@ -2,7 +2,6 @@ using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
 using Figure = Retouch.Evaluation.Figure;
-using Verdict = Retouch.Evaluation.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
@@ -80,10 +79,7 @@ internal static class EvaluationTables
         var rows = result
             .Sets.Select((set, k) => (set.Name, Shown: names[k]))
             .Skip(1)
-            .Select(set => new TableRow(
-                set.Shown,
-                [.. columns.SelectMany(column => Cells(result.Differences.FirstOrDefault(d => d.Set == set.Name && d.Figure == column)))]
-            ));
+            .Select(set => new TableRow(set.Shown, [.. columns.SelectMany(column => Cells(result, set.Name, column))]));
         var paired = result.Differences.All(static d => d.Paired);
         return new ReportTable(
             $"Differences to {names[0]}",
@@ -103,24 +99,20 @@ internal static class EvaluationTables
                 + $".",
             Note = count is not { } all
                 ? null
-                : $"A difference is better or worse where its interval leaves 0 out. {all} "
+                : $"A difference is better or worse where its interval leaves 0 out and it is {Smallest(result)} of the first set's figure "
+                    + $"or more; where a warning voids the interval there is no verdict. {all} "
                     + $"{(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about "
                     + $"{Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by "
-                    + $"chance. The intervals hold the chance of which pictures were drawn, not that of another training.",
+                    + $"chance. The intervals hold the chance of which pictures were drawn, not that of another training: for models, "
+                    + $"one training each is compared here, and another seed of training may turn a verdict (retouch ablate takes "
+                    + $"several).",
         };
     }
 
-    private static IEnumerable<TableCell> Cells(Difference? d) =>
-        d is null
+    private static string Smallest(EvaluationResult result) => Figures.Percent(result.Protocol.SmallestDifference);
+
+    private static IEnumerable<TableCell> Cells(EvaluationResult result, string set, string figure) =>
+        result.Differences.FirstOrDefault(d => d.Set == set && d.Figure == figure) is not { } d
             ? [TableCell.Missing, TableCell.Missing]
-            :
-            [
-                TableCell.Of(d.Value, (d.Interval.High - d.Interval.Low) / 2),
-                d.Verdict switch
-                {
-                    Verdict.Better => "better",
-                    Verdict.Worse => "worse",
-                    _ => "not shown",
-                },
-            ];
+            : [TableCell.Of(d.Value, FigureNames.Half(d.Interval)), FigureNames.Said(d.Verdict, result.Protocol.SmallestDifference)];
 }

@@ -1,5 +1,7 @@
+using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Verdict = Retouch.Evaluation.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
@@ -45,6 +47,19 @@ internal static class FigureNames
     /// <summary>Whether a figure is a part of another: of a frequency band, not of a network.</summary>
     public static bool IsPart(string name) =>
         name.Split('.') is [var whole, _, ..] && Parts.Any(part => part.IsPart && part.Figure == whole);
+
+    /// <summary>A verdict in a table.</summary>
+    /// <param name="verdict">The verdict.</param>
+    /// <param name="smallest">The smallest difference worth naming, as a share.</param>
+    public static string Said(Verdict verdict, double smallest) =>
+        verdict switch
+        {
+            Verdict.Better => "better",
+            Verdict.Worse => "worse",
+            Verdict.Negligible => $"under {Figures.Percent(smallest)}",
+            Verdict.Void => "no verdict: see the warnings",
+            _ => "not shown",
+        };
 
     /// <summary>Half the width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Reports;
@@ -13,12 +14,20 @@ internal static class LatentStudy
 {
     private const int Examples = 6;
 
-    private sealed record Row(string Space, string Interpolation, int Factor, double Mse, double DecoderFeatureDistance, double? Lpips);
+    private sealed record Row(
+        string Space,
+        string Interpolation,
+        double Factor,
+        double Mse,
+        double LatentMse,
+        double DecoderFeatureDistance,
+        double? Lpips
+    );
 
     /// <summary>Measures and writes up.</summary>
     public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
-        IReadOnlyList<int> factors,
+        IReadOnlyList<double> factors,
         PerceptualSimilarity? lpips,
         CancellationToken cancellation
     )
@@ -39,32 +48,40 @@ internal static class LatentStudy
                 r.Interpolation.ToString().ToLowerInvariant(),
                 r.Factor,
                 r.Mse,
+                r.Latent,
                 r.Features,
                 r.Lpips
             )),
         ];
         TableColumn[] columns =
         [
-            new("squared error", Better.Lower),
+            new("squared error of pictures", Better.Lower),
+            new("of latents", Better.Lower),
             new("decoder-feature distance", Better.Lower),
             .. lpips is null ? Array.Empty<TableColumn>() : [new TableColumn("LPIPS", Better.Lower)],
         ];
         var tables = factors.Select(factor => new ReportTable(
-            $"Shrunk {factor} times and enlarged again",
+            $"Shrunk {Text(factor)} times and enlarged again",
             "what, how",
             columns,
             [
                 .. rows.Where(row => row.Factor == factor)
                     .Select(row => new TableRow(
                         $"{row.Space}, {row.Interpolation}",
-                        [row.Mse, row.DecoderFeatureDistance, .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>()]
+                        [
+                            row.Mse,
+                            row.LatentMse,
+                            row.DecoderFeatureDistance,
+                            .. row.Lpips is { } l ? [(TableCell)l] : Array.Empty<TableCell>(),
+                        ]
                     )),
             ]
         )
         {
             Note =
                 "Squared error of pictures in [−1, 1]: pixels against the original, latents against the decoding of the latent as "
-                + "it was. The decoder-feature distance compares latents through all taps of the "
+                + "it was. Of latents: in the latent space itself, pixels encoded, against the latent as it "
+                + "was. The decoder-feature distance compares latents through all taps of the "
                 + "autoencoder's own decoder, channel vectors divided by their length; it has LPIPS's form, not its network, and "
                 + "its numbers are not LPIPS's.",
         });
@@ -75,7 +92,7 @@ internal static class LatentStudy
         var grids = results
             .GroupBy(static r => (r.Space, r.Factor))
             .Select(group => new PictureGrid(
-                $"{group.Key.Space}, {group.Key.Factor}×",
+                $"{group.Key.Space}, {Text(group.Key.Factor)}×",
                 names,
                 [
                     new PictureColumn("original", [.. originals.Select(Png)]),
@@ -105,11 +122,17 @@ internal static class LatentStudy
             rows,
             writer =>
             {
-                writer.WriteLine($"{"", -26}{"squared error", 16}{"decoder features", 18}{(lpips is null ? "" : "LPIPS"), 10}".TrimEnd());
+                writer.WriteLine(
+                    (
+                        $"{"", -26}{"squared error", 16}{"in latents", 14}{"decoder features", 18}"
+                        + $"{(lpips is null ? "" : "LPIPS"), 10}"
+                    ).TrimEnd()
+                );
                 foreach (var row in rows)
                     writer.WriteLine(
                         (
-                            $"{$"{row.Space}, {row.Interpolation}, {row.Factor}x", -26}{Figures.Significant(row.Mse, 3), 16}"
+                            $"{$"{row.Space}, {row.Interpolation}, {Text(row.Factor)}x", -26}{Figures.Significant(row.Mse, 3), 16}"
+                            + $"{Figures.Significant(row.LatentMse, 3), 14}"
                             + $"{Figures.Significant(row.DecoderFeatureDistance, 3), 18}"
                             + $"{(row.Lpips is { } l ? Figures.Significant(l, 3) : ""), 10}"
                         ).TrimEnd()
@@ -117,4 +140,6 @@ internal static class LatentStudy
             }
         );
     }
+
+    private static string Text(double factor) => factor.ToString(CultureInfo.InvariantCulture);
 }

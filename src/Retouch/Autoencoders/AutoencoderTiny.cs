@@ -63,6 +63,9 @@ public sealed class AutoencoderTiny : IAutoencoder
         Parameters.Load(source, device, dtype ?? (Config.ForceUpcast ? DType.Float32 : null), origin);
     }
 
+    /// <inheritdoc/>
+    public bool ForceUpcast => Config.ForceUpcast;
+
     /// <summary>Images to latents, unscaled; gradients flow where the weights require them.</summary>
     /// <param name="images">[batch, channels, height, width] in [−1, 1]. Sides that <see cref="Downsampling"/> does not divide are rounded
     /// up in the latent.</param>

@@ -17,6 +17,9 @@ public interface IAutoencoder : IDisposable
     /// </summary>
     IReadOnlyList<DecoderTap> Taps { get; }
 
+    /// <summary>Whether the network overflows in float16 (<c>force_upcast</c> of its configuration).</summary>
+    bool ForceUpcast { get; }
+
     /// <summary>All tensors, by checkpoint key.</summary>
     ParameterStore Parameters { get; }
 

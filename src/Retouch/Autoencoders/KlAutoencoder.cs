@@ -48,6 +48,9 @@ public abstract class KlAutoencoder : IAutoencoder
     public IReadOnlyList<DecoderTap> Taps => Decoder.Taps;
 
     /// <inheritdoc/>
+    public bool ForceUpcast => Scaling.ForceUpcast;
+
+    /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
     /// <summary>How latents are scaled and shifted.</summary>

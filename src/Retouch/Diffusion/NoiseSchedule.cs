@@ -17,8 +17,8 @@ public enum BetaSchedule
 }
 
 /// <summary>
-/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s), computed in float32 as diffusers computes them, so that both are its
-/// numbers to the bit.
+/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s), computed in float32 by the operators that diffusers uses, so that both
+/// are its numbers but for the last places, which depend on the processor there too.
 /// </summary>
 public sealed class NoiseSchedule
 {

@@ -5,7 +5,10 @@ namespace Retouch.Samplers;
 /// <summary>Which pictures are drawn from a pipeline.</summary>
 public sealed record PipelineSampling
 {
-    /// <summary>Seed of each picture; a picture depends on its own seed and condition alone.</summary>
+    /// <summary>
+    /// Seed of each picture: its noise is its own seed's alone. What else is drawn with it changes nothing in batches of the same size;
+    /// another size, as another processor, may choose kernels that round otherwise.
+    /// </summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
 
     /// <summary>Class of each picture; null lets the classes take turns. Only for class-conditional denoisers.</summary>

@@ -10,7 +10,10 @@ namespace Retouch.Samplers;
 /// <summary>Which pictures are drawn.</summary>
 public sealed record SamplingRequest
 {
-    /// <summary>One a picture; a picture depends on its own seed alone, not on the others or on <see cref="BatchSize"/>.</summary>
+    /// <summary>
+    /// One a picture, whose noise is its own seed's alone. What <see cref="BatchSize"/> changes is rounding: it decides the
+    /// kernels.
+    /// </summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
 
     /// <summary>Height of the latents.</summary>

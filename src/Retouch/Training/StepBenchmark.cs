@@ -103,19 +103,14 @@ public static class StepBenchmark
         ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
         var device = Device.Parse(options.Device).Require();
-        var precision = options.Precision switch
-        {
-            "bfloat16" => DType.BFloat16,
-            "float16" => DType.Float16,
-            _ => DType.Float32,
-        };
+        var precision = MixedPrecision.Parse(options.Precision);
         var clock = new PhaseClock(time, device);
         using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
         WeightAverage[] averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
         using var data = new MadeUpBatches(options, denoiser, device);
-        var runner = new StepRunner(task, options, optimiser, averages, clock);
+        var runner = new StepRunner(task, options, optimiser, averages, precision == DType.Float16 ? new LossScaler() : null, clock);
         var cursor = default(DataCursor);
         long step = 0;
         double Take()

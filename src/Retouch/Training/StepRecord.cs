@@ -18,6 +18,9 @@ internal sealed class StepRecord(int micros)
 
     public bool IsFinite { get; private set; } = true;
 
+    /// <summary>Whether the optimiser left the step out because its gradients overflowed in float16.</summary>
+    public bool IsSkipped { get; set; }
+
     /// <summary>The terms, averaged; each with its part of <see cref="Loss"/>.</summary>
     public IReadOnlyList<LossTerm> Terms => [.. _terms.Values.Select(t => t with { Share = Share(t.Weighted) })];
 

@@ -14,12 +14,14 @@ namespace Retouch.Training;
 /// <param name="options">Validated options.</param>
 /// <param name="optimiser">Of the task's network.</param>
 /// <param name="averages">Of the same parameters.</param>
+/// <param name="scaler">Scales the loss in float16; null elsewhere.</param>
 /// <param name="clock">Told the phases of the step; null where nobody asks.</param>
 internal sealed class StepRunner(
     ITrainingTask task,
     TrainingOptions options,
     AdamW optimiser,
     IReadOnlyList<WeightAverage> averages,
+    LossScaler? scaler = null,
     PhaseClock? clock = null
 )
 {
@@ -29,7 +31,7 @@ internal sealed class StepRunner(
     /// <param name="cursor">Moves on behind the step's samples.</param>
     /// <param name="kept">Says what a run that fails here can go on from.</param>
     /// <param name="cancellation">Ends waiting for the first batch.</param>
-    /// <exception cref="InputException">The loss or its gradient is not finite.</exception>
+    /// <exception cref="DivergedException">The loss or its gradient is not finite.</exception>
     public StepRecord? Take(IBatchSource data, long step, ref DataCursor cursor, Func<string> kept, CancellationToken cancellation)
     {
         using var rest = clock?.Enter(StepPhases.Rest);
@@ -54,14 +56,17 @@ internal sealed class StepRunner(
 
             var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
             record.Add(loss);
-            if (!record.IsFinite)
+            // In float16 a loss may overflow now and then: the step is then skipped as a whole.
+            if (!record.IsFinite && scaler is null)
                 throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
             seen.AddRange(Suspects(batch, loss));
+            var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
             using (clock?.Enter(StepPhases.Backward))
-                Autograd.Backward(options.Batch.Accumulate == 1 ? loss.Loss.Total : loss.Loss.Total * (1.0 / options.Batch.Accumulate));
+                if (record.IsFinite)
+                    Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
             next = batch.Next;
             if (micro == options.Batch.Accumulate - 1)
-                Update(record, step, () => NotFinite(loss, seen, "gradient", step, kept));
+                Update(record, step, () => NotFinite(loss, seen, record.IsFinite ? "gradient" : "loss", step, kept));
         }
 
         cursor = next;
@@ -71,17 +76,34 @@ internal sealed class StepRunner(
     private void Update(StepRecord record, long step, Func<Exception> notFinite)
     {
         using var phase = clock?.Enter(StepPhases.Optimiser);
-        var norm = optimiser.GradientNorm();
+        var norm = record.IsFinite ? optimiser.GradientNorm() / (scaler?.Scale ?? 1) : double.NaN;
+        record.Values.Add(new("gradient/norm", norm));
         if (!double.IsFinite(norm))
-            throw notFinite();
+        {
+            if (scaler?.Skip() != true)
+                throw notFinite();
+            record.IsSkipped = true;
+            Log(record);
+            return;
+        }
+
         var clip = options.Optimiser.ClipNorm;
         var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
         var rate =
             options.Optimiser.LearningRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.LearningRate);
-        optimiser.Step(rate, scale, averages);
-        record.Values.Add(new("gradient/norm", norm));
+        optimiser.Step(rate, scale / (scaler?.Scale ?? 1), averages);
+        scaler?.Took();
         record.Values.Add(new("gradient/clip", scale));
         record.Values.Add(new("learning_rate", rate));
+        Log(record);
+    }
+
+    private void Log(StepRecord record)
+    {
+        if (scaler is null)
+            return;
+        record.Values.Add(new("scaler/scale", scaler.Scale));
+        record.Values.Add(new("scaler/skipped", scaler.Skipped));
     }
 
     /// <summary>The samples whose own loss is not finite, or all where none stands out, each with its time.</summary>
@@ -100,13 +122,13 @@ internal sealed class StepRunner(
         ];
     }
 
-    private static InputException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
+    private static DivergedException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
     {
         var terms = loss
             .Loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
             .Select(static t => t.Name)
             .ToArray();
-        return new InputException(
+        return new DivergedException(
             $"The {what} is not finite at step {step + 1}: "
                 + $"{(terms.Length > 0 ? "term " + string.Join(", ", terms) : "no single term")}, samples {string.Join(", ", samples)}. "
                 + $"{kept()} Lower the learning rate or the term's weight, or train in float32."

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Data;
+using Retouch.Torch;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
 using Retouch.Training.Options;
@@ -23,9 +24,10 @@ public sealed class Trainer : IDisposable
     private readonly Func<DataCursor, IBatchSource> _data;
     private readonly TimeProvider _time;
     private readonly AdamW _optimiser;
+    private readonly bool _scales;
     private readonly List<WeightAverage> _averages;
-    private readonly StepRunner _runner;
     private readonly CheckpointStore _checkpoints;
+    private LossScaler? _scaler;
     private long _step;
     private long _saved = -1;
     private double _secondsBefore;
@@ -56,7 +58,8 @@ public sealed class Trainer : IDisposable
         task.Network.RequireGrad(true);
         _optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
         _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
-        _runner = new StepRunner(task, options, _optimiser, _averages);
+        _scales = MixedPrecision.Parse(options.Precision) == DType.Float16;
+        _scaler = _scales ? new LossScaler() : null;
         _checkpoints = new CheckpointStore(run.Path);
     }
 
@@ -83,15 +86,17 @@ public sealed class Trainer : IDisposable
                 $"The run has done {state.Step} steps already; {_options.Steps} in all cannot be had from it. Give --steps "
                     + $"{state.Step} or more."
             );
+        _scaler = _scales ? new LossScaler(state: state.Scaler) : null;
+        var taken = state.Step - (_scaler?.Skipped ?? 0);
         using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
             _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
         _task.Network.RequireGrad(true);
         using (var moments = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
-            _optimiser.LoadState(moments, state.Step);
+            _optimiser.LoadState(moments, taken);
         foreach (var average in _averages)
         {
             using var shadows = SafetensorsFile.Open(Path.Combine(folder, AverageFile(average)));
-            average.LoadState(shadows, state.Step);
+            average.LoadState(shadows, taken);
         }
 
         _task.LoadState(state.Task);
@@ -103,11 +108,12 @@ public sealed class Trainer : IDisposable
     /// <param name="progress">Shows where the run is.</param>
     /// <param name="cancellation">When cancelled, the step in hand is finished, a checkpoint written, and the exception thrown.</param>
     /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
-    /// <exception cref="InputException">The loss is not finite, or too many pictures are unusable. The last checkpoint is kept.</exception>
-    /// <exception cref="DivergedException">The task says that going on makes no sense. The last checkpoint from before that is
-    /// kept.</exception>
+    /// <exception cref="InputException">Too many pictures are unusable. The last checkpoint is kept.</exception>
+    /// <exception cref="DivergedException">The loss, its gradient or the weights are not finite, or the task finds that the run has
+    /// diverged. The last checkpoint before that is kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
+        var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler);
         using var log = new RunLog(_run, _step, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
@@ -129,7 +135,7 @@ public sealed class Trainer : IDisposable
                 device.Synchronize();
             var before = _time.GetTimestamp();
             var waited = data.Waited;
-            var record = _runner.Take(data, _step, ref _cursor, Kept, cancellation);
+            var record = runner.Take(data, _step, ref _cursor, Kept, cancellation);
             if (record is null)
                 continue;
             _step++;
@@ -157,6 +163,11 @@ public sealed class Trainer : IDisposable
                     MemoryBytes = memory,
                 }
             );
+            if (record.IsSkipped)
+                progress.Note(
+                    $"Step {_step}: the gradients overflowed in float16, so the step was skipped and the loss is scaled by "
+                        + $"{_scaler!.Scale} now; skipped so far: {_scaler.Skipped}."
+                );
             if (review?.Note is { } note)
                 progress.Note($"Step {_step}: {note}");
             if (review?.Stop is { } stop)
@@ -189,7 +200,9 @@ public sealed class Trainer : IDisposable
     private string Kept()
     {
         var last = _checkpoints.Steps.LastOrDefault(-1);
-        return last >= 0 ? $"The checkpoint of step {last} is kept; --resume goes on from it." : "No checkpoint was written yet.";
+        return last >= 0
+            ? $"The checkpoint of step {last} is kept ('{_checkpoints.FolderOf(last)}'); --resume {_run.Path} goes on from it."
+            : "No checkpoint was written yet.";
     }
 
     private string KeptBefore()
@@ -230,7 +243,7 @@ public sealed class Trainer : IDisposable
     {
         // An update can overflow although its gradient did not; such weights must not push out the last good ones.
         if (!_optimiser.IsFinite())
-            throw new InputException(
+            throw new DivergedException(
                 $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, bound the gradient with "
                     + $"optimiser.clipNorm, or train in float32."
             );
@@ -241,6 +254,7 @@ public sealed class Trainer : IDisposable
             Cursor = _cursor,
             Seconds = seconds,
             Task = _task.SaveState(),
+            Scaler = _scaler?.State,
         };
         _checkpoints.Write(
             state,

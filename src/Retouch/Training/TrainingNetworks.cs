@@ -50,6 +50,14 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
     /// <exception cref="RetouchException">Parts are missing, broken or do not fit each other.</exception>
     public LatentDiffusionPipeline OpenPipeline(IReadOnlyList<string> classes)
     {
+        var pipeline = ReadOrMake(classes);
+        if (options.Times.ScheduleFrom is { } made)
+            pipeline.ScaleSchedule((double)options.Data.Size / made);
+        return pipeline;
+    }
+
+    private LatentDiffusionPipeline ReadOrMake(IReadOnlyList<string> classes)
+    {
         var model = options.Model;
         if (model.Path is { } path)
         {

@@ -53,12 +53,7 @@ public sealed class TrainingRun : IDisposable
         _resumed = resumed;
         _device = Device.Parse(options.Device).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
-        var precision = options.Precision switch
-        {
-            "bfloat16" => DType.BFloat16,
-            "float16" => DType.Float16,
-            _ => DType.Float32,
-        };
+        var precision = MixedPrecision.Parse(options.Precision);
         var (source, singles) = TrainingData.Open(options);
         Tell(source, singles);
         if (options.Task == TrainingTaskKind.Autoencoder)

@@ -243,7 +243,12 @@ public sealed class AutoencoderKlTests
         Assert.Equal(DType.BFloat16, decoded.Features[0].DType);
         var reference = golden.Read("out.decoded");
         var error = ((decoded.Rgb - reference).Square().Mean() / reference.Square().Mean()).Sqrt().Item();
-        Assert.InRange(error, 1e-4, 0.05);
+        // Where the processor has no bfloat16 (AVX-512), each product is added to a sum that is rounded, its unit 2^-8: over K products
+        // of a random sign, K/2 such errors of u/√3 add up in quadrature, and so do the layers.
+        var products = network
+            .Parameters.All.Where(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal) && p.Value.Shape.Length > 1)
+            .Sum(static p => (double)p.Count / p.Value.Shape[0]);
+        Assert.InRange(error, 1e-4, Math.ScaleB(1, -8) * Math.Sqrt(products / 6));
     }
 
     internal static AutoencoderKl Load(GoldenCase golden, DType? dtype = null)

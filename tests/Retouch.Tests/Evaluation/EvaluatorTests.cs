@@ -96,6 +96,66 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
+    public void There_is_no_verdict_where_a_warning_voids_the_interval()
+    {
+        using var scope = TensorScope.Enter();
+        var real = TestTensors.Pictures(300, 16, 1);
+        var (reference, blurred, sharper) = (Set("real", real), TestTensors.Blurred(real, 5), TestTensors.Blurred(real, 3));
+        var options = All with { Metrics = Metrics.Fwd | Metrics.Spectrum };
+        Verdict[] Of(Tensor set, Tensor baseline, string figure, ImageSet? against = null) =>
+            [
+                .. Evaluator
+                    .Evaluate(against ?? reference, [Set("baseline", baseline), Set("set", set)], options)
+                    .Differences.Where(d => d.Figure == figure || d.Figure.StartsWith(figure + ".", StringComparison.Ordinal))
+                    .Select(static d => d.Verdict),
+            ];
+        Assert.Contains(Verdict.Better, Of(sharper, blurred, "fwd"));
+        // Fewer pictures than coefficients, in the set, in the baseline, among the real ones: nothing follows, in no band.
+        const int Few = 4;
+        foreach (
+            var verdicts in new[]
+            {
+                Of(sharper.Narrow(0, 0, Few), blurred, "fwd"),
+                Of(sharper, blurred.Narrow(0, 0, Few), "fwd"),
+                Of(sharper, blurred, "fwd", Set("few real", real.Narrow(0, 0, Few))),
+                // Enough of them, but not as many as of the baseline: the distance depends on the number.
+                Of(sharper.Narrow(0, 0, 290), blurred, "fwd"),
+            }
+        )
+            Assert.All(verdicts, static v => Assert.Equal(Verdict.Void, v));
+        // The spectrum has no such limit.
+        Assert.DoesNotContain(Verdict.Void, Of(sharper.Narrow(0, 0, Few), blurred, "spectrum"));
+    }
+
+    [Fact]
+    public void Differences_below_the_smallest_worth_naming_are_not_named()
+    {
+        using var scope = TensorScope.Enter();
+        var real = TestTensors.Pictures(300, 16, 1);
+        var blurred = TestTensors.Blurred(real, 3);
+        // A thousandth of the way back to the real pictures: pairs show it, nobody sees it.
+        var nearly = blurred + ((real - blurred) * 0.001);
+        var options = All with { Metrics = Metrics.Psnr };
+        Verdict Of(double smallest) =>
+            Evaluator
+                .Evaluate(
+                    Set("real", real),
+                    [Set("blurred", blurred), Set("nearly", nearly)],
+                    options with
+                    {
+                        SmallestDifference = smallest,
+                    }
+                )
+                .Differences.Single(static d => d.Figure == "mse")
+                .Verdict;
+        Assert.Equal((Verdict.Negligible, Verdict.Better), (Of(VerdictRule.Smallest), Of(0.001)));
+        Assert.Contains(
+            "share of the figure",
+            Assert.Throws<UsageException>(() => (options with { SmallestDifference = 1 }).Validate()).Message
+        );
+    }
+
+    [Fact]
     public void What_cannot_be_measured_is_refused()
     {
         using var scope = TensorScope.Enter();
@@ -215,6 +275,8 @@ public sealed class EvaluatorTests
         public int Downsampling => 2;
 
         public IReadOnlyList<DecoderTap> Taps => [];
+
+        public bool ForceUpcast => false;
 
         public ParameterStore Parameters { get; } = new();
 

@@ -31,6 +31,36 @@ public sealed class SpectrumMapTests
     }
 
     [Fact]
+    public void The_difference_of_two_maps_is_the_ratio_of_their_spectra()
+    {
+        double[,] real =
+        {
+            { 1, 4 },
+            { 9, 0.5 },
+        };
+        double[,] base_ =
+        {
+            { 2, 4 },
+            { 3, 0.5 },
+        };
+        double[,] set =
+        {
+            { 4, 2 },
+            { 3, 5 },
+        };
+        var found = SpectrumMap.Difference(SpectrumMap.LogRatio(set, real), SpectrumMap.LogRatio(base_, real));
+        double[] expected = [Math.Log10(2), Math.Log10(0.5), 0, 1];
+        Assert.All(found.Cast<double>().Zip(expected), static pair => Assert.Equal(pair.Second, pair.First, 12));
+        // Drawn: twice the power is full red, half of it full blue, the same white.
+        var picture = SpectrumMap.Draw(found, SpectrumMap.DifferenceRange);
+        Assert.Equal(
+            [new Rgb(255, 0, 0), new Rgb(0, 0, 255), Rgb.White, new Rgb(255, 0, 0)],
+            [picture[0, 0], picture[1, 0], picture[0, 1], picture[1, 1]]
+        );
+        Assert.Throws<ArgumentException>(() => SpectrumMap.Difference(found, new double[1, 2]));
+    }
+
+    [Fact]
     public void A_window_spreads_a_grating_over_its_neighbours_as_the_windows_own_spectrum_says()
     {
         // cos^2 shares a wave out as 1/2 to its place and 1/4 to each side, in both directions; the sum of the squared window is (3/8 N)^2.

@@ -27,6 +27,8 @@ internal sealed class ScriptedDecoder : IAutoencoder
 
     public IReadOnlyList<DecoderTap> Taps { get; } = [new("mid", 3, 1), new("up.0", 3, 2), new("up.1", 2, 4), new("up.2", 2, 4)];
 
+    public bool ForceUpcast => false;
+
     public ParameterStore Parameters { get; } = new();
 
     /// <summary>Every decode: how many samples, what was asked, whether it was recorded.</summary>

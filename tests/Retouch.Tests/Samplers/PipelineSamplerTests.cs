@@ -53,9 +53,14 @@ public sealed class PipelineSamplerTests : IDisposable
         var told = request with { Labels = null, Conditions = [seven, seven, Class(2)] };
         Assert.Equal(byLabel, Draw(told with { Unconditional = Class(_pipeline.Denoiser.ClassCount!.Value) }));
         Assert.Equal(byLabel, Draw(told));
-        // Another one to move away from, other pictures; and another batch, the same.
+        // Another one to move away from, other pictures.
         Assert.NotEqual(byLabel, Draw(told with { Unconditional = Class(1) }));
-        Assert.Equal(byLabel, Draw(told with { BatchSize = 3 }));
+        // Another batch, the same but for rounding: kernels are chosen by the size of the batch. Float32's 2^-24 stays far below an 8-bit
+        // level through these few steps, so that only what lies between two levels can fall on either side.
+        var together = Draw(told with { BatchSize = 3 });
+        var steps = byLabel.SelectMany(static p => p).Zip(together.SelectMany(static p => p), static (a, b) => Math.Abs(a - b)).ToArray();
+        Assert.InRange(steps.Max(), 0, 1);
+        Assert.InRange(steps.Count(static d => d > 0), 0, steps.Length / 100);
     }
 
     [Fact]

@@ -117,9 +117,12 @@ public sealed class TrainerTests : IDisposable
         var run = Folder();
         using var task = new LinearTask(Start);
         // Batches of one: row 3 comes fourth.
-        var message = Assert.Throws<InputException>(() => Run(task, Options(steps: 9, batch: 1), run, data: data)).Message;
+        var message = Assert.Throws<DivergedException>(() => Run(task, Options(steps: 9, batch: 1), run, data: data)).Message;
         Assert.Contains("loss is not finite at step 4: term square, samples row 3 (timestep NaN).", message);
-        Assert.Contains("The checkpoint of step 2 is kept; --resume", message);
+        Assert.Contains(
+            $"The checkpoint of step 2 is kept ('{new CheckpointStore(run.Path).FolderOf(2)}'); --resume {run.Path} goes on from it.",
+            message
+        );
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);
         using var again = new LinearTask(Start);
         using var trainer = new Trainer(
@@ -140,7 +143,7 @@ public sealed class TrainerTests : IDisposable
     {
         float[][] data = [.. Data.Select(static (row, k) => k == 2 ? [row[0], row[1], float.PositiveInfinity] : row)];
         using var task = new LinearTask(Start);
-        var message = Assert.Throws<InputException>(() => Run(task, Options(batch: 4), Folder(), data: data)).Message;
+        var message = Assert.Throws<DivergedException>(() => Run(task, Options(batch: 4), Folder(), data: data)).Message;
         Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint was written yet.", message);
     }
 
@@ -151,7 +154,7 @@ public sealed class TrainerTests : IDisposable
         using var task = new LinearTask(Start) { InfiniteSlopeAt = 3 };
         var before = new List<float[]>();
         var message = Assert
-            .Throws<InputException>(() =>
+            .Throws<DivergedException>(() =>
                 Run(task, Options(steps: 9, batch: 1, accumulate: 2), run, new ProgressProbe(_ => before.Add(task.Weight)))
             )
             .Message;
@@ -166,7 +169,7 @@ public sealed class TrainerTests : IDisposable
         var run = Folder();
         using var task = new LinearTask(Start);
         var message = Assert
-            .Throws<InputException>(() =>
+            .Throws<DivergedException>(() =>
                 Run(
                     task,
                     Options(steps: 9),
@@ -184,6 +187,75 @@ public sealed class TrainerTests : IDisposable
         Assert.Contains("after step 4", message);
         Assert.Contains("The checkpoint of step 2 is kept", message);
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);
+    }
+
+    [Fact]
+    public void In_float16_the_scale_goes_in_and_out_without_a_trace()
+    {
+        // A power of two moves no digit of a float32 number.
+        var plain = Train(Options(steps: 7, accumulate: 2, clip: 0.5, averages: [0.9]));
+        var scaled = Train(Options(steps: 7, accumulate: 2, clip: 0.5, averages: [0.9]) with { Precision = "float16" });
+        Assert.Equal(plain.Weight, scaled.Weight);
+        Assert.Equal(plain.Norms, scaled.Norms);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void In_float16_a_step_that_overflows_is_left_out_counted_and_resumed(int accumulate)
+    {
+        var options = Options(steps: 6, batch: 1, accumulate: accumulate, averages: [0.5]) with { Precision = "float16" };
+        var run = Folder();
+        var progress = new ProgressProbe();
+        using var whole = new LinearTask(Start) { InfiniteSlopeAt = 2 };
+        Run(whole, options, run, progress);
+        Assert.Contains("Step 3: the gradients overflowed in float16, so the step was skipped", Assert.Single(progress.Notes));
+        var records = MetricsReader.Read(run.MetricsFile);
+        Assert.Equal([0, 0, 1, 1, 1, 1], records.Select(static r => r.Find("scaler/skipped")!.Value));
+        Assert.Equal([65536, 65536, 32768, 32768, 32768, 32768], records.Select(static r => r.Find("scaler/scale")!.Value));
+        Assert.False(double.IsFinite(records[2].Find("gradient/norm")!.Value));
+
+        // The same without that step: its rows left out, the optimiser and the average one step younger.
+        float[][] rows = [.. Enumerable.Range(0, 6 * accumulate).Where(k => k / accumulate != 2).Select(static k => Data[k % Data.Length])];
+        using var without = new LinearTask(Start);
+        Run(without, options with { Steps = 5 }, Folder(), data: rows);
+        Assert.Equal(without.Weight, whole.Weight);
+
+        // Stopped behind it, and taken up from the checkpoint of step 4.
+        var stopped = Folder();
+        using (var first = new LinearTask(Start) { InfiniteSlopeAt = 2 })
+            Run(first, options with { Steps = 4 }, stopped);
+        using var second = new LinearTask(Start);
+        using var trainer = new Trainer(
+            second,
+            new WhiteGrid(),
+            options,
+            stopped,
+            cursor => new Rows(Data, 1, cursor),
+            TimeProvider.System
+        );
+        Assert.True(trainer.TryResume(static _ => { }));
+        trainer.Run(new ProgressProbe(), CancellationToken.None);
+        Assert.Equal(whole.Weight, second.Weight);
+        Assert.Equal(1, MetricsReader.Read(stopped.MetricsFile)[^1].Find("scaler/skipped"));
+        Assert.Equal(
+            File.ReadAllText(Path.Combine(run.ModelFolder(0.5), "weight.txt")),
+            File.ReadAllText(Path.Combine(stopped.ModelFolder(0.5), "weight.txt"))
+        );
+    }
+
+    [Fact]
+    public void In_float16_what_no_scale_mends_stops_the_run()
+    {
+        float[][] data = [.. Data.Select(static row => (float[])[float.NaN, row[1], row[2]])];
+        var run = Folder();
+        using var task = new LinearTask(Start);
+        var message = Assert
+            .Throws<DivergedException>(() => Run(task, Options(steps: 99, batch: 1) with { Precision = "float16" }, run, data: data))
+            .Message;
+        // From 2^16 down to 2^-14, then not.
+        Assert.StartsWith("The loss is not finite at step 31: term square", message);
+        Assert.Equal(Start, task.Weight);
     }
 
     [Fact]

@@ -17,7 +17,7 @@ namespace Retouch.Pipelines.Diffusers;
 /// besides. <see cref="PipelineReader"/> and <see cref="PipelineWriter"/> read and write the folder; Retouch does not read all of its
 /// components, the others are copied as files when the pipeline is saved (<see cref="Companions"/>).
 /// </summary>
-public sealed class LatentDiffusionPipeline : ILatentDiffusionModel, IDisposable
+public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDisposable
 {
     private readonly List<TextAdapters> _textAdapters = [];
     private readonly List<string> _warnings = [];

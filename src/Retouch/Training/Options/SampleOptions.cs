@@ -23,9 +23,12 @@ public sealed record SampleOptions
     [Description("Sampler steps.")]
     public int Steps { get; init; } = 50;
 
-    /// <summary>Scale of classifier-free guidance; 1 is none.</summary>
-    [Description("Scale of classifier-free guidance; 1 is none.")]
-    public double Guidance { get; init; } = 1.5;
+    /// <summary>Scale of classifier-free guidance; 1 is none, null the model's own
+    /// (<c>LatentDiffusionPipeline.DefaultGuidance</c>).</summary>
+    [Description(
+        "Scale of classifier-free guidance; 1 is none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's family."
+    )]
+    public double? Guidance { get; init; }
 
     /// <summary>Seed of the first picture; the next ones count on.</summary>
     [Description("Seed of the first picture.")]
@@ -37,6 +40,6 @@ public sealed record SampleOptions
         require(Every >= 0, $"samples.every is {Every}; it is at least 0");
         require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it lies between 1 and 1024");
         require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it lies between 1 and 1000");
-        require(Guidance is >= 0 and < double.PositiveInfinity, $"samples.guidance is {Guidance}; it is at least 0");
+        require(Guidance is null or (>= 0 and < double.PositiveInfinity), $"samples.guidance is {Guidance}; it is at least 0");
     }
 }

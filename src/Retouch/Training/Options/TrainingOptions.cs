@@ -142,6 +142,8 @@ public sealed record TrainingOptions
             AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
         };
 
+    private static string? FirstLine(string? text) => text?.Split('\n')[0].Trim();
+
     /// <summary>What is valid and probably not meant, one sentence each.</summary>
     public IReadOnlyList<string> Remarks() =>
         [
@@ -200,9 +202,13 @@ public sealed record TrainingOptions
         try
         {
             var device = Torch.Device.Parse(Device);
+            // A device that is not there is told of elsewhere.
+            var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
+            var missing = isThere ? MixedPrecision.Missing(device, MixedPrecision.Parse(Precision)) : null;
             Require(
-                Precision != "float16" || device.Type != Torch.DeviceType.Cpu,
-                "precision float16 needs a GPU; on the CPU use bfloat16 or float32"
+                missing is null,
+                $"precision {Precision} cannot be had on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); use "
+                    + $"{(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
             );
             Require(
                 Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,

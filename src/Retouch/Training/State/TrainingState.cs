@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
+using Retouch.Torch.Optim;
 
 namespace Retouch.Training.State;
 
@@ -23,6 +24,9 @@ public sealed record TrainingState
 
     /// <summary>What the task keeps between steps, such as an automatic weight that was frozen; null when nothing.</summary>
     public JsonNode? Task { get; init; }
+
+    /// <summary>How the loss is scaled in float16; null in other types.</summary>
+    public LossScalerState? Scaler { get; init; }
 
     /// <summary>SHA-256 of every other file of the checkpoint, by name.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);

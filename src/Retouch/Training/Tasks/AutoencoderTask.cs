@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Pipelines.Diffusers;
@@ -27,6 +28,11 @@ public sealed class AutoencoderTask : ITrainingTask
     /// <param name="precision">What products compute in.</param>
     public AutoencoderTask(Component component, TrainingOptions options, Tensor measured, Device device, DType precision)
     {
+        if (precision == DType.Float16 && ((KlAutoencoder)component.Network).ForceUpcast)
+            throw new UsageException(
+                "This autoencoder overflows in float16 (force_upcast in its config.json; true where that says nothing). Train it in "
+                    + "bfloat16 or float32 (--precision)."
+            );
         _component = component;
         _autoencoder = (KlAutoencoder)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());

@@ -27,7 +27,7 @@ internal sealed class DenoiserSampleGrid(
         {
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
             Steps = o.Steps,
-            Guidance = new(o.Guidance),
+            Guidance = new(o.Guidance ?? pipeline.DefaultGuidance(options.Data.Size, options.Data.Size)),
             Sampler = SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Options,
             Width = options.Data.Size,
             Height = options.Data.Size,

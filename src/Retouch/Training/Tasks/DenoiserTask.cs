@@ -35,9 +35,10 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(pipeline);
         ArgumentNullException.ThrowIfNull(options);
         (Pipeline, Device, Precision, Clock) = (pipeline, device, precision, clock);
+        DecoderPrecision = MixedPrecision.OfDecoder(precision, pipeline.Autoencoder.ForceUpcast);
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
-        Model = pipeline.CreateModel(options.Times.ToDensity());
+        Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, Formulation);
         Resolution = (double)options.Data.Size / pipeline.NativeSize;
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
@@ -78,6 +79,9 @@ public sealed class DenoiserTask : ITrainingTask
 
     /// <summary>What products compute in.</summary>
     internal DType Precision { get; }
+
+    /// <summary>What the decoder's products compute in.</summary>
+    internal DType DecoderPrecision { get; }
 
     /// <summary>Told the phases of a step.</summary>
     internal PhaseClock? Clock { get; }
@@ -148,7 +152,7 @@ public sealed class DenoiserTask : ITrainingTask
             StepLevels = place?.Levels,
         };
         LossTerms terms;
-        using (Autocast.Enter(Device, Precision))
+        using (Autocast.Enter(Device, DecoderPrecision))
             terms = _objectives.Evaluate(inputs);
         return new StepLoss(terms, inputs.Residual.Detach().Square().Mean([1L, 2, 3]), noisy.Level.Timestep);
     }

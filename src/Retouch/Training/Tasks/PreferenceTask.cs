@@ -123,8 +123,10 @@ public sealed class PreferenceTask : ITrainingTask
         using var quiet = Autograd.NoGrad();
         using var off = _inner.Adapters?.Off();
         var (noisy, condition) = Draw(batch, seeds);
-        using var cast = Autocast.Enter(_inner.Device, _inner.Precision);
-        var denoised = _inner.Model.At(noisy.Value, noisy.Level, condition);
+        Denoised denoised;
+        using (Autocast.Enter(_inner.Device, _inner.Precision))
+            denoised = _inner.Model.At(noisy.Value, noisy.Level, condition);
+        using var cast = Autocast.Enter(_inner.Device, _inner.DecoderPrecision);
         return _errors!.Of(
             new ObjectiveInputs(_inner.Formulation, noisy, denoised, batch.Images) { Pairs = new PairedSamples(batch.Pairs) }
         );

@@ -1,5 +1,8 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Studies;
+using Retouch.Tests.Autoencoders;
+using Retouch.Tests.Goldens;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -23,9 +26,37 @@ public sealed class StudyTests
         {
             var plain = (LatentStructure.DownAndUp(images, result.Factor, how) - images).Square().Mean().Item();
             Assert.Equal(plain, result.Mse, 6);
+            // The latents of this autoencoder are its pictures.
+            Assert.Equal(plain, result.Latent, 6);
             Assert.True(result.Features > 0);
             Assert.Equal(2, result.Examples.Count);
         }
+    }
+
+    [Fact]
+    public void AFactorThatIsNoWholeNumber_RoundsTheSmallSide_AndErrorsInLatentsAreTheirOwn()
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 3);
+        var images = (Ops.Rand([2, 3, 16, 16], generator, dtype: DType.Float32) * 2) - 1;
+        // 16 / 1.3 is 12.3.
+        var by = LatentStructure.DownAndUp(images, 1.3, Interpolation.Bilinear);
+        var as12 = Ops.UpsampleBilinear2dAa(images, [12, 12], false).UpsampleBilinear2d([16, 16], false);
+        Assert.Equal(0, (by - as12).Abs().Max().Item());
+        using var golden = GoldenCase.Open("autoencoder_kl_2level");
+        using var network = AutoencoderKlTests.Load(golden);
+        foreach (var result in LatentStructure.Measure(images, network, [1.3], 1, null, Device.Cpu))
+        {
+            var latent = network.Encode(images, null).Value;
+            var changed =
+                result.Space == StudySpace.Latents
+                    ? LatentStructure.DownAndUp(latent, 1.3, result.Interpolation)
+                    : network.Encode(LatentStructure.DownAndUp(images, 1.3, result.Interpolation), null).Value;
+            Assert.Equal((changed - latent).Square().Mean().Item(), result.Latent, 6);
+        }
+
+        foreach (var factor in (double[])[1, 0.5, 1.01, 100, double.NaN])
+            Assert.Throws<UsageException>(() => LatentStructure.Measure(images, network, [factor], 1, null, Device.Cpu));
     }
 
     [Fact]
@@ -118,6 +149,8 @@ public sealed class StudyTests
         public int Downsampling => 1;
 
         public IReadOnlyList<DecoderTap> Taps { get; } = [new("identity", 3, 1)];
+
+        public bool ForceUpcast => false;
 
         public ParameterStore Parameters { get; } = new();
 

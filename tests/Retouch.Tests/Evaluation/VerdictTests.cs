@@ -1,0 +1,37 @@
+using Retouch.Core.Errors;
+using Retouch.Evaluation;
+
+namespace Retouch.Tests.Evaluation;
+
+public sealed class VerdictTests
+{
+    [Theory]
+    [InlineData(0, -5, Preference.Lower, false, Verdict.Undecided)]
+    [InlineData(-1, -5, Preference.None, false, Verdict.Undecided)]
+    [InlineData(-1, -5, Preference.Lower, false, Verdict.Better)]
+    [InlineData(-1, -5, Preference.Higher, false, Verdict.Worse)]
+    [InlineData(1, 5, Preference.Lower, false, Verdict.Worse)]
+    [InlineData(1, 5, Preference.Higher, false, Verdict.Better)]
+    [InlineData(1, 2, Preference.Higher, false, Verdict.Better)]
+    [InlineData(1, 1.99, Preference.Higher, false, Verdict.Negligible)]
+    [InlineData(-1, -1.99, Preference.Higher, false, Verdict.Negligible)]
+    [InlineData(-1, -50, Preference.Lower, true, Verdict.Void)]
+    public void A_difference_is_named_where_its_interval_and_its_size_allow(
+        int side,
+        double difference,
+        Preference better,
+        bool isVoid,
+        Verdict expected
+    ) =>
+        // Two hundredths of a baseline of 100, on whichever side of 0 that lies.
+        Assert.Equal(
+            (expected, expected),
+            (VerdictRule.Of(side, difference, 100, better, 0.02, isVoid), VerdictRule.Of(side, difference, -100, better, 0.02, isVoid))
+        );
+
+    [Theory]
+    [InlineData(-0.01)]
+    [InlineData(1)]
+    [InlineData(double.NaN)]
+    public void A_share_out_of_range_is_refused(double smallest) => Assert.Throws<UsageException>(() => VerdictRule.Validate(smallest));
+}
