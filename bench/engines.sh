@@ -128,7 +128,8 @@ for project in tests/Retouch.Torch.Tests tests/Retouch.Tests src/Retouch.Cli; do
   (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 \
     || { cat "$roots/build.log" >&2; exit 4; }
 done
-table='| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |'$'\n|---|---|---|---|---|---|---|\n'
+table='| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |'$'\n'
+table+='|---|---|---|---|---|---|---|'$'\n'
 for name in $only; do
   echo "engines: $name" >&2
   if [ "$name" != here ]; then

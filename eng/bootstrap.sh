@@ -145,7 +145,9 @@ has_driver() { [ -e /proc/driver/nvidia/version ] || command -v nvidia-smi >/dev
 python_torch() {
   local folder
   command -v python3 >/dev/null || return 1
-  folder=$(python3 -c 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")' 2>/dev/null)
+  folder=$(python3 -c 'import importlib.util
+found = importlib.util.find_spec("torch")
+print(found.submodule_search_locations[0] if found else "")' 2>/dev/null)
   [ -n "$folder" ] && [ -e "$folder/lib/libtorch_cuda.so" ] && echo "$folder"
 }
 
