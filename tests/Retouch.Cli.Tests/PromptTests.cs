@@ -73,7 +73,7 @@ public sealed class PromptTests : IDisposable
     [InlineData(3, "takes no prompts", "classes", "--prompt", "a ball")]
     [InlineData(2, "--count and --class", "model", "--prompt", "a ball", "--count", "3")]
     [InlineData(2, "need --prompt", "model", "--negative", "blue")]
-    [InlineData(3, "Cannot read the prompts", "model", "--prompts", "/nowhere/prompts.txt")]
+    [InlineData(3, "Cannot read '/nowhere/prompts.txt'", "model", "--prompts", "/nowhere/prompts.txt")]
     public async Task What_makes_no_sense_is_refused(int expected, string message, string model, params string[] args)
     {
         var (code, _, error) = await Run(["sample", "--model", PathOf(model), "--output", PathOf("refused"), "--steps", "2", .. args]);

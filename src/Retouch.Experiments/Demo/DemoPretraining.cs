@@ -95,7 +95,8 @@ internal static class DemoPretraining
         // A step on cached latents does not depend on the pictures: a few scenes do for measuring, without encoding everything.
         const int Enough = 64;
         var measured = DemoRecipes.Read("denoiser")["model"]!["config"]!.DeepClone().AsObject();
-        measured["sample_size"] = denoiser.Model.Config!["sample_size"]!.DeepClone();
+        foreach (var member in new[] { "sample_size", "in_channels", "out_channels" })
+            measured[member] = denoiser.Model.Config![member]!.DeepClone();
         var second = StepSeconds(
             denoiser with
             {

@@ -233,6 +233,7 @@ public sealed class AblateTests : IDisposable
                 "initial-length",
                 "normalisation",
                 "sampling-steps",
+                "statistics",
                 "threshold",
                 "weight",
             ],
