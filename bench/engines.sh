@@ -4,10 +4,10 @@
 #
 #   bench/engines.sh [--roots FOLDER] [--cuda] [--only "here trixie forky trixie-cuda"] [--filter EXPRESSION] [--steps N]
 #
-# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build 10
-# GB) with debootstrap, unless it is there. The managed assemblies are built here once and copied; the native libraries are compiled in each
-# root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a part of them), and 'retouch bench step' on one thread. What
-# is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
+# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build
+# 10 GB) with debootstrap, unless it is there. The managed assemblies are built here once and copied; the native libraries are compiled in
+# each root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a part of them), and 'retouch bench step' on one thread.
+# What is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
 #
 # Must be run as root. DEBIAN_MIRROR is where packages come from (default: where this machine's do); DEBOOTSTRAP_OPTIONS are passed on.
 # The mounts in a root (proc, dev, the .NET SDK) are undone at the end.
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --cuda) only="$only trixie-cuda"; shift; continue ;;
     --roots | --only | --filter | --steps) [ $# -ge 2 ] || fail "$1 takes a value" ;;
-    *) sed -n 2,13p "${BASH_SOURCE[0]}"; exit 2 ;;
+    *) sed -n 2,14p "${BASH_SOURCE[0]}"; exit 2 ;;
   esac
   case $1 in
     --roots) roots=$2 ;;
@@ -67,7 +67,20 @@ make_root() {
   # nvidia-cudnn fetches its library from elsewhere when it is configured. Where that fails, everything else is there all the same.
   chroot "$into" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     g++ cmake ninja-build pkg-config libicu-dev libopenblas0-pthread libvips-dev "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
+  [ "$suite" = "$1" ] || stand_in_for_cudnn "$into/usr/lib/$(uname -m)-linux-gnu"
   : >"$into/.engine"
+}
+
+# stand_in_for_cudnn FOLDER: where cuDNN could not be fetched, a library of its name whose functions all fail, so that libtorch loads.
+stand_in_for_cudnn() {
+  [ -e "$1/libtorch_cuda.so" ] && [ ! -e "$1/libcudnn.so.9" ] || return 0
+  local sources
+  sources=$(mktemp -d)
+  nm -D --undefined-only "$1/libtorch_cuda.so" | sed -nE 's/.* (cudnn[A-Za-z0-9_]+)(@.*)?$/\1/p' | sort -u >"$sources/names"
+  sed 's/.*/int &(void) { return 1; }/' "$sources/names" >"$sources/cudnn.c"
+  echo 'libcudnn.so.9 { global: *; };' >"$sources/cudnn.map"
+  cc -w -shared -fPIC -Wl,-soname,libcudnn.so.9 -Wl,--version-script="$sources/cudnn.map" -o "$1/libcudnn.so.9" "$sources/cudnn.c"
+  rm -rf "$sources"
 }
 
 # inside NAME COMMAND: in the root's copy of the sources, one thread; for "here" in this checkout.
@@ -86,24 +99,37 @@ copy_sources() {
   cp -R "$root/artifacts/bin" "$into/artifacts/"
 }
 
+# with_native NAME COMMAND: inside, with the libraries that were built there.
+with_native() { inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $2"; }
+
 run_suite() {
-  local command="dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" log=$roots/$1.$2.log
-  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $command" >"$log" 2>&1 || true
-  sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' "$log" \
-    | tail -n 1 | grep . || echo "came to no end"
+  local log=$roots/$1.$2.log
+  with_native "$1" "dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" >"$log" 2>&1 || true
+  sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' \
+    "$log" | tail -n 1 | grep . || echo "came to no end"
 }
 
 step() {
-  local command="dotnet artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll bench step --objective $2 --threads 1 --steps $steps --json"
-  inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $command" 2>>"$roots/$1.step.log" \
+  local program=artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll
+  with_native "$1" "dotnet $program bench step --objective $2 --threads 1 --steps $steps --json" 2>>"$roots/$1.step.log" \
     | sed -nE 's/.*"medianSeconds": *([0-9.]+).*/\1/p' | head -n 1
 }
 
+version_of() {
+  inside "$1" 'for header in /usr/include/torch/headeronly/version.h /usr/include/torch/csrc/api/include/torch/version.h; do
+    if [ -e "$header" ]; then
+      sed -nE "s/^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p" "$header" | paste -sd.
+      break
+    fi
+  done'
+}
+
 for project in tests/Retouch.Torch.Tests tests/Retouch.Tests src/Retouch.Cli; do
-  (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 || { cat "$roots/build.log" >&2; exit 4; }
+  (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 \
+    || { cat "$roots/build.log" >&2; exit 4; }
 done
-table=$'| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |\n'
-table+=$'|---|---|---|---|---|---|---|\n'
+table='| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |'$'\n'
+table+='|---|---|---|---|---|---|---|'$'\n'
 for name in $only; do
   echo "engines: $name" >&2
   if [ "$name" != here ]; then
@@ -111,10 +137,8 @@ for name in $only; do
     copy_sources "$name"
   fi
   inside "$name" 'eng/build-native.sh all' >"$roots/$name.native.log" 2>&1 || { tail -n 40 "$roots/$name.native.log" >&2; exit 4; }
-  engine=$(inside "$name" 'sed -nE "s/^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p" \
-    $(ls /usr/include/torch/headeronly/version.h /usr/include/torch/csrc/api/include/torch/version.h 2>/dev/null | head -n 1) | paste -sd.')
   compiler=$(inside "$name" 'c++ -dumpfullversion')
-  table+="| $name | $engine | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests)"
+  table+="| $name | $(version_of "$name") | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests)"
   table+=" | $(step "$name" latent) | $(step "$name" lpl) |"$'\n'
 done
 printf '\n%s' "$table"

@@ -51,10 +51,45 @@ missing_packages() {
   command -v pkg-config >/dev/null || echo pkg-config
   { command -v pkg-config >/dev/null && pkg-config --exists vips; } || echo libvips-dev
   if [ -z "${RETOUCH_LIBTORCH:-}" ]; then
-    [ -e /usr/include/torch/csrc/api/include/torch/version.h ] || echo libtorch-dev
+    if [ -n "${want_cuda:-}" ]; then
+      has_library 'libtorch_cuda\.so' || echo libtorch-cuda-dev
+    else
+      [ -e /usr/include/torch/csrc/api/include/torch/version.h ] || echo libtorch-dev
+    fi
     # Without it Debian's libtorch multiplies matrices on the reference BLAS, forty times slower.
     has_library 'libopenblas\.so\.0' || echo libopenblas0
   fi
+}
+
+# What to do about a package that this system's lists do not have.
+remedy_of() {
+  case $1 in
+    libtorch-cuda-dev)
+      echo "it is in Debian 13's section contrib: add 'contrib non-free non-free-firmware' to the lines of /etc/apt/sources.list*" \
+        "and run apt-get update; elsewhere take Python's torch (python3 -m venv ~/torch && ~/torch/bin/pip install torch)" \
+        "and start ./retouch --cuda with it on the PATH, or set RETOUCH_LIBTORCH (docs/gpu.md)" ;;
+    libtorch-dev)
+      echo "Debian 12 and later have it; elsewhere take Python's torch (python3 -m venv ~/torch && ~/torch/bin/pip install torch) and set" \
+        "RETOUCH_LIBTORCH to its folder, ~/torch/lib/python3*/site-packages/torch" ;;
+    libopenblas0) echo "install another OpenBLAS, as libopenblas-dev, or set RETOUCH_LIBTORCH to a libtorch that brings its own" ;;
+    libvips-dev)
+      echo "on Ubuntu it is in the section universe: add-apt-repository universe; elsewhere install libvips 8.13 or later with its" \
+        "headers" ;;
+    *) echo "install what it provides in this system's own way, and put it on the PATH" ;;
+  esac
+}
+
+# Says which of the packages cannot be had here, each with its remedy; fails if there are any.
+all_can_be_had() {
+  local package candidate lacking=0
+  command -v apt-cache >/dev/null || return 0
+  for package in "$@"; do
+    candidate=$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^ *Candidate: *//p')
+    [ -z "$candidate" ] || [ "$candidate" = "(none)" ] || continue
+    say "the package $package is not in this system's lists: $(remedy_of "$package")"
+    lacking=1
+  done
+  [ $lacking -eq 0 ]
 }
 
 apt_install() {
@@ -88,12 +123,54 @@ install_packages() {
     return 4
   fi
   [ "$lift" != sudo ] || sudo -v || true
+  # Fresh containers have no lists: what is missing from those says nothing.
+  # shellcheck disable=SC2086
+  if ! all_can_be_had $missing 2>/dev/null; then
+    quietly "fetching the lists of packages" $lift apt-get update || true
+    all_can_be_had $missing || return 4
+  fi
   # shellcheck disable=SC2086  # a list of package names
   if ! quietly "installing $missing with apt" apt_install "$lift" $missing || [ -n "$(missing_packages)" ]; then
     say "could not install: $(missing_packages | tr '\n' ' ')"
     say "run this, then start again: $by_hand"
     return 4
   fi
+}
+
+# --- the libtorch ------------------------------------------------------------------------------------------------------------------
+
+has_driver() { [ -e /proc/driver/nvidia/version ] || command -v nvidia-smi >/dev/null; }
+
+# The torch of the Python on the PATH, if it was built for CUDA.
+python_torch() {
+  local folder
+  command -v python3 >/dev/null || return 1
+  folder=$(python3 -c 'import importlib.util
+found = importlib.util.find_spec("torch")
+print(found.submodule_search_locations[0] if found else "")' 2>/dev/null)
+  [ -n "$folder" ] && [ -e "$folder/lib/libtorch_cuda.so" ] && echo "$folder"
+}
+
+# Chooses a libtorch for CUDA (--cuda) and remembers the choice, or takes the one that was remembered. RETOUCH_LIBTORCH comes first.
+choose_libtorch() {
+  local memory=$root/artifacts/libtorch folder
+  [ -z "${RETOUCH_LIBTORCH:-}" ] || return 0
+  if [ -n "${want_cuda:-}" ]; then
+    mkdir -p "$root/artifacts"
+    if folder=$(python_torch); then
+      say "using Python's torch in $folder from now on; delete $memory to go back"
+      echo "$folder" >"$memory"
+    else
+      rm -f "$memory"
+    fi
+  fi
+  if [ -r "$memory" ] && read -r folder <"$memory" && [ -d "$folder/lib" ]; then export RETOUCH_LIBTORCH=$folder; fi
+}
+
+propose_cuda() {
+  has_driver || return 0
+  [ -n "${RETOUCH_LIBTORCH:-}" ] || has_library 'libtorch_cuda\.so' \
+    || say "an NVIDIA driver is there; './retouch --cuda doctor' sets up a libtorch that uses it"
 }
 
 # --- native libraries --------------------------------------------------------------------------------------------------------------
@@ -128,6 +205,7 @@ build_native() {
     say "the native libraries that were built are gone or damaged"
     rm -rf "$native" "${RETOUCH_CACHE:-$HOME/.cache/retouch}"/native/*-*
   fi
+  propose_cuda
   quietly "building the native libraries" "$root/eng/build-native.sh" all || return 4
   native=$(readlink -f "$root/artifacts/native/current") || return 4
   # Packages may have been installed since the stamp's name was worked out.
@@ -142,6 +220,9 @@ build_native() {
 ensure_native() {
   [ -z "${RETOUCH_NATIVE+set}" ] || return 0
   [ -d "$root/native" ] || return 0
+  choose_libtorch
+  # Installed already, the libraries of a start with --cuda may still be those of another libtorch.
+  [ -z "${want_cuda:-}" ] || [ -z "$(missing_packages)" ] || with_build_lock install_packages || return $?
   find_native || with_build_lock build_native || return $?
   export RETOUCH_NATIVE=$native
 }

@@ -109,7 +109,8 @@ build() {
   [[ -f $work/$library ]] || fail "native/$part built no $library"
   staging=$into.$$
   mkdir -p "$staging"
-  cp -L "$work/$library" "$staging/"
+  # A part may come with libraries for the tests.
+  cp -L "$work"/"${library%.*}"*."${library##*.}" "$staging/"
   rm -rf "$into"
   mv "$staging" "$into"
 }
@@ -135,10 +136,12 @@ folder=$cache/$key
 mkdir -p "$folder"
 for i in "${!parts[@]}"; do
   library=$(library_name "${parts[i]}")
-  built=$cache/${parts[i]}-${keys[i]}/$library
-  if [[ -f $built && ! -f $folder/$library ]]; then
-    ln -f "$built" "$folder/$library" 2>/dev/null || { cp "$built" "$folder/$library.$$" && mv "$folder/$library.$$" "$folder/$library"; }
-  fi
+  for built in "$cache/${parts[i]}-${keys[i]}/${library%.*}"*."${library##*.}"; do
+    name=$(basename "$built")
+    if [[ -f $built && ! -f $folder/$name ]]; then
+      ln -f "$built" "$folder/$name" 2>/dev/null || { cp "$built" "$folder/$name.$$" && mv "$folder/$name.$$" "$folder/$name"; }
+    fi
+  done
 done
 ln -sfn "$folder" "$root/artifacts/native/current.$$"
 mv -T "$root/artifacts/native/current.$$" "$root/artifacts/native/current" 2>/dev/null \

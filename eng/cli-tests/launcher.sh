@@ -44,6 +44,7 @@ case $1 in
     echo "program: $(cat "$1")"
     echo "native: $RETOUCH_NATIVE"
     echo "wait: $OMP_WAIT_POLICY"
+    echo "libtorch: ${RETOUCH_LIBTORCH:-}"
     shift
     printf 'argument: <%s>\n' "$@"
     [ "${1:-}" != linger ] || { : >"$2"; while [ -e "$2" ]; do sleep 0.1; done; }
@@ -162,6 +163,36 @@ echo three >"$checkout/native/torch/shim.cpp"
 start train
 check "an installation that fails ends with 4" exited 4
 check "and says what to run" says err "run this, then start again:"
+
+cat >bin/apt-cache <<'SH'
+#!/bin/bash
+case $2 in cmake | libtorch-cuda-dev) echo "  Candidate: (none)" ;; *) echo "  Candidate: 1.0" ;; esac
+SH
+chmod +x bin/apt-cache
+before=$(grep -c '^native' "$here/calls")
+start train
+check "a package that this system does not have ends with 4" exited 4
+check "and is named with its remedy" says err "the package cmake is not in this system's lists: install what it provides"
+check "before anything is built" calls native "$before"
+printf '#!/bin/sh\nexit 0\n' >bin/cmake
+chmod +x bin/cmake
+unset RETOUCH_LIBTORCH
+start --cuda train
+check "--cuda names what to do where CUDA's libtorch cannot be had" says err "section contrib"
+check "and ends with 4" exited 4
+mkdir -p "$here/pytorch/lib"
+: >"$here/pytorch/lib/libtorch_cuda.so"
+printf '#!/bin/bash\necho "%s"\n' "$here/pytorch" >bin/python3
+chmod +x bin/python3
+start --cuda train
+check "--cuda takes Python's torch where that was built for CUDA" says out "libtorch: $here/pytorch"
+check "and is not an argument of the program" says out "argument: <train>"
+rm bin/python3
+start train
+check "later starts keep the choice" says out "libtorch: $here/pytorch"
+RETOUCH_LIBTORCH=$here start train
+check "RETOUCH_LIBTORCH comes before it" says out "libtorch: $here"
+
 rm bin/dotnet
 start train
 check "without dotnet it says what to install" says err ".NET 10 SDK"

@@ -7,6 +7,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <cstdlib>
+
 #include "internal.h"
 #include "versions.h"
 
@@ -134,6 +136,8 @@ int rt_cuda_synchronize(int32_t index) {
 int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic) {
   return guarded([&] {
     auto& context = at::globalContext();
+    // cuBLAS reads it when its first handle is made.
+    if (deterministic != 0) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     context.setAllowTF32CuBLAS(allow_tf32 != 0);
     context.setAllowTF32CuDNN(allow_tf32 != 0);
     context.setDeterministicAlgorithms(deterministic != 0, false);

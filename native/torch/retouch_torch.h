@@ -99,8 +99,8 @@ RT_API int rt_grad(void* const* outputs, int32_t n, void* const* inputs, int32_t
                    int32_t create_graph, int32_t allow_unused, void** results);
 /* Puts a node between inputs and outputs whose backward is a callback; results are fresh tensors that share the outputs' data. release is
    called once, when backward has gone through without the graph being kept, else when the graph is gone, also where the call fails. */
-RT_API int rt_custom_function(void* const* inputs, int32_t n, void* const* outputs, int32_t m, rt_backward_fn backward, rt_release_fn release,
-                              void* context, void** results);
+RT_API int rt_custom_function(void* const* inputs, int32_t n, void* const* outputs, int32_t m, rt_backward_fn backward,
+                              rt_release_fn release, void* context, void** results);
 
 /* Mixed precision of this thread for one kind of device. Scopes nest; leaving one restores the mode around it. */
 typedef struct rt_autocast_mode {
@@ -130,7 +130,8 @@ typedef struct rt_device_memory_info {
 
 RT_API int rt_cuda_is_built(void); /* whether this libtorch was built for CUDA */
 RT_API int rt_cuda_count(void);    /* usable GPUs; 0 where there are none or asking fails */
-RT_API int rt_cuda_status(int32_t* code, char** text); /* what the CUDA runtime answers when asked for devices; code -1 without a runtime; malloc'ed */
+/* What the CUDA runtime answers when asked for devices: code -1 without a runtime; text malloc'ed. */
+RT_API int rt_cuda_status(int32_t* code, char** text);
 RT_API int rt_cuda_memory(int32_t index, int32_t reset_peak, rt_device_memory_info* info);
 RT_API int rt_cuda_release_cache(void); /* gives unused blocks of libtorch's allocator back */
 RT_API int rt_cuda_synchronize(int32_t index);

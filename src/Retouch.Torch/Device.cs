@@ -29,7 +29,7 @@ public readonly record struct Device(DeviceType Type, int Index)
     /// <summary>No memory at all: tensors of shape and type only.</summary>
     public static Device Meta => new(DeviceType.Meta, 0);
 
-    internal int NativeIndex => Type == DeviceType.Cuda ? Index : -1;
+    internal int NativeIndex => Type is DeviceType.Cpu or DeviceType.Meta ? -1 : Index;
 
     /// <summary>A GPU by its number.</summary>
     public static Device Cuda(int index = 0) => new(DeviceType.Cuda, index);
@@ -65,7 +65,12 @@ public readonly record struct Device(DeviceType Type, int Index)
 
     /// <inheritdoc/>
     public override string ToString() =>
-        Type == DeviceType.Cuda ? $"cuda:{Index}"
-        : Type == DeviceType.Cpu ? "cpu"
-        : "meta";
+        Type switch
+        {
+            DeviceType.Cuda => $"cuda:{Index}",
+            DeviceType.Cpu => "cpu",
+            DeviceType.Meta => "meta",
+            // Of a backend that others add to libtorch; its number differs between versions.
+            _ => $"device {(int)Type}:{Index}",
+        };
 }

@@ -48,6 +48,15 @@ public sealed class TensorScope : IDisposable
         return tensors;
     }
 
+    /// <summary>Takes over a tensor of a scope inside this one, however deep.</summary>
+    public Tensor Adopt(Tensor tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        tensor.Scope?.Remove(tensor);
+        Add(tensor);
+        return tensor;
+    }
+
     /// <summary>Frees what the scope still owns and makes the enclosing scope the innermost again.</summary>
     /// <exception cref="InvalidOperationException">An inner scope is still open, or the scope belongs to another thread.</exception>
     public void Dispose()

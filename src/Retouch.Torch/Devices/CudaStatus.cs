@@ -53,7 +53,8 @@ public sealed record CudaStatus(bool IsBuilt, int Devices, string Reason, string
             return new(true, devices, $"{build}, {devices} GPU{(devices == 1 ? "" : "s")}", $"Choose one of cuda:0 to cuda:{devices - 1}.");
         return code switch
         {
-            InsufficientDriver when !hasDriver => new(
+            // The libraries of a driver may be there without its kernel module, as in a container.
+            InsufficientDriver or NoDevice when !hasDriver => new(
                 true,
                 0,
                 $"{build}, no driver",

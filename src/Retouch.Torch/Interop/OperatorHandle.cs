@@ -6,15 +6,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
     private nint _handle;
 
     /// <summary>Whether the loaded libtorch has the operator.</summary>
-    public bool Exists
-    {
-        get
-        {
-            Native.Load();
-            nint found;
-            return _handle != 0 || (Native.OperatorFind(name, overload, &found) == 0 && (_handle = found) != 0);
-        }
-    }
+    public bool Exists => _handle != 0 || (_handle = LookUp()) != 0;
 
     private nint Handle => _handle != 0 ? _handle : Find();
 
@@ -33,9 +25,8 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
 
     private nint Find()
     {
-        Native.Load();
-        nint found = 0;
-        if (Native.OperatorFind(name, overload, &found) != 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
+        var found = LookUp();
+        if (found == 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
             throw new Core.Errors.EnvironmentException(
                 $"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch "
                     + $"doctor' in the source tree to build it anew."
@@ -46,5 +37,18 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
                     + $"newer libtorch (RETOUCH_LIBTORCH)."
             );
         return _handle = found;
+    }
+
+    /// <summary>0 where the loaded libtorch has no such operator.</summary>
+    private nint LookUp()
+    {
+        const int NotThere = 1;
+        Native.Load();
+        nint found = 0;
+        var status = Native.OperatorFind(name, overload, &found);
+        // Anything else is not about the operator: what a release function threw before, for instance.
+        if (status != NotThere)
+            Native.Check(status, name);
+        return found;
     }
 }

@@ -14,6 +14,12 @@ public sealed record NoiseLevel(Tensor Timestep, Tensor A, Tensor B, Tensor Sigm
     /// <summary>What <see cref="Timestep"/> counts up to.</summary>
     public int TrainSteps { get; init; } = 1000;
 
+    /// <summary>
+    /// The same as numbers on the host; null where only the tensors are known. A choice by noise level reads these, so that no device is
+    /// waited for.
+    /// </summary>
+    public IReadOnlyList<NoisePoint>? Points { get; init; }
+
     /// <summary>Samples.</summary>
     public int Batch => checked((int)Timestep.Shape[0]);
 
@@ -61,7 +67,11 @@ public sealed record NoiseLevel(Tensor Timestep, Tensor A, Tensor B, Tensor Sigm
                 (float)points[k].B,
                 (float)points[k].Sigma
             );
-        return new NoiseLevel(Put(timestep, device), Put(a, device), Put(b, device), Put(sigma, device)) { TrainSteps = trainSteps };
+        return new NoiseLevel(Put(timestep, device), Put(a, device), Put(b, device), Put(sigma, device))
+        {
+            TrainSteps = trainSteps,
+            Points = points.ToArray(),
+        };
     }
 
     private static Tensor Put(float[] values, Device device)

@@ -113,7 +113,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                     )
                 ),
             ];
-            health.Flush();
+            health.Hold();
         }
 
         using var backward = clock?.Enter(DecodePhases.Backward);
@@ -149,7 +149,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
 
         using var phase = clock?.Enter(DecodePhases.Features);
         // Figures are of what is trained.
-        var unheard = new HealthLog();
+        var unheard = new HealthLog(scope);
         for (var k = 0; k < members.Length; k++)
         {
             if (members[k] is { Need: { Reference: true } need, Objective: var objective })

@@ -41,15 +41,19 @@ public readonly record struct HealthFigure(HealthKind Kind, double Sum, double C
     public HealthFigure Plus(HealthFigure other) => this with { Sum = Sum + other.Sum, Count = Count + other.Count };
 }
 
-/// <summary>Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the
-/// optimiser.</summary>
-public sealed class HealthLog
+/// <summary>
+/// Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the optimiser. What
+/// is on a device is read once, at the end.
+/// </summary>
+/// <param name="scope">Keeps what was not read yet; it must be open until <see cref="Read"/>.</param>
+public sealed class HealthLog(TensorScope scope)
 {
     private readonly List<(string Name, HealthKind Kind, Tensor Sum, Tensor? Count)> _pending = [];
+    private readonly List<(string Name, HealthKind Kind, bool Counts)> _held = [];
+    private readonly List<Tensor> _stacks = [];
     private readonly SortedDictionary<string, HealthFigure> _sums = new(StringComparer.Ordinal);
 
-    /// <summary>Adds to a ratio. Both are scalars; they are read at the next <see cref="Flush"/>, with all others, in one
-    /// transfer.</summary>
+    /// <summary>Adds to a ratio. Both are scalars; they are read with all others, in one transfer.</summary>
     public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, HealthKind.Ratio, sum, count));
 
     /// <summary>Adds to a ratio.</summary>
@@ -62,36 +66,43 @@ public sealed class HealthLog
     public void Add(string name, HealthFigure figure) =>
         _sums[name] = _sums.TryGetValue(name, out var before) ? before.Plus(figure) : figure;
 
-    /// <summary>Reads what was added as tensors; to be called before their scope ends.</summary>
-    public void Flush()
+    /// <summary>Takes what was added as tensors out of their scope, which is about to end; nothing is waited for.</summary>
+    public void Hold()
     {
         if (_pending.Count == 0)
             return;
-        using var scope = TensorScope.Enter();
+        using var inner = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var scalars = new List<Tensor>(2 * _pending.Count);
-        foreach (var (_, _, sum, count) in _pending)
+        foreach (var (name, kind, sum, count) in _pending)
         {
             scalars.Add(sum.Detach().To(DType.Float64));
             if (count is not null)
                 scalars.Add(count.Detach().To(DType.Float64));
+            _held.Add((name, kind, count is not null));
         }
 
-        var values = Ops.Stack(scalars.ToArray()).ToArray<double>();
-        var next = 0;
-        foreach (var (name, kind, _, count) in _pending)
-        {
-            var sum = values[next++];
-            Add(name, new(kind, sum, count is null ? 0 : values[next++]));
-        }
-
+        _stacks.Add(scope.Adopt(Ops.Stack(scalars.ToArray())));
         _pending.Clear();
     }
 
     /// <summary>All figures, by name.</summary>
     public IReadOnlyDictionary<string, HealthFigure> Read()
     {
-        Flush();
+        Hold();
+        if (_stacks.Count == 0)
+            return _sums;
+        using var inner = TensorScope.Enter();
+        var values = Ops.Cat([.. _stacks], 0).ToArray<double>();
+        var next = 0;
+        foreach (var (name, kind, counts) in _held)
+        {
+            var sum = values[next++];
+            Add(name, new(kind, sum, counts ? values[next++] : 0));
+        }
+
+        _stacks.Clear();
+        _held.Clear();
         return _sums;
     }
 }

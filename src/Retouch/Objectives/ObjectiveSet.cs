@@ -104,7 +104,7 @@ public sealed class ObjectiveSet
     {
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = TensorScope.Enter();
-        var health = new HealthLog();
+        var health = new HealthLog(scope);
         var terms = new List<Term>();
         foreach (var objective in _latent)
             terms.Add(new Term(objective, objective.Evaluate(inputs, health), null));

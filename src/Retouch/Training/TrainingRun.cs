@@ -5,6 +5,7 @@ using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Images;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
@@ -56,6 +57,7 @@ public sealed class TrainingRun : IDisposable
         _time = time;
         _resumed = resumed;
         _device = Device.Parse(options.Device).Require();
+        Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var framing = new Framing
         {
             Width = options.Data.Size,

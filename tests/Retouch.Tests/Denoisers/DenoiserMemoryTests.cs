@@ -58,7 +58,7 @@ public sealed class DenoiserMemoryTests
         Assert.Equal(before, Tensor.LiveCount);
     }
 
-    private static IDenoiser Make(string kind)
+    internal static IDenoiser Make(string kind)
     {
         switch (kind)
         {

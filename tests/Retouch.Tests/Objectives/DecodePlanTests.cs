@@ -213,10 +213,10 @@ public sealed class DecodePlanTests
         var leaf = estimate.Detach();
         leaf.RequiresGrad = true;
         var objective = new LatentPerceptualObjective(new() { Taps = [0] }, decoder);
-        var loss = objective.PerSample(new DecodedSamples(new([leaf], null), new([target], null), null), new HealthLog());
+        var loss = objective.PerSample(new DecodedSamples(new([leaf], null), new([target], null), null), new HealthLog(scope));
         var wide = objective.PerSample(
             new DecodedSamples(new([estimate.To(DType.Float32)], null), new([target.To(DType.Float32)], null), null),
-            new HealthLog()
+            new HealthLog(scope)
         );
         Assert.Equal(DType.Float32, loss.DType);
         Assert.Equal(wide.ToArray<float>(), loss.ToArray<float>());

@@ -70,7 +70,7 @@ public sealed class LatentPerceptualGoldenTests
             autoencoder.DecodeWithTaps(new Latent(clean), new TapRequest(AllTaps)),
             null
         );
-        var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(decoded, new HealthLog());
+        var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(decoded, new HealthLog(scope));
         golden.Check($"out.{tag}.per_layer", Ops.Stack(layers));
     }
 
@@ -97,7 +97,7 @@ public sealed class LatentPerceptualGoldenTests
             DecodedTaps Decode(Tensor latents) => autoencoder.DecodeWithTaps(new Latent(latents), new TapRequest(AllTaps));
             var layers = new LatentPerceptualObjective(options, autoencoder).PerLayer(
                 new(Decode(estimate), Decode(clean), null),
-                new HealthLog()
+                new HealthLog(scope)
             );
             // The script divides by the number of taps at the end.
             expected.Check($"out.{variant}.per_layer", Ops.Stack(layers) * AllTaps.Length);

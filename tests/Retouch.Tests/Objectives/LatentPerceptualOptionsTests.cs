@@ -69,7 +69,7 @@ public sealed class LatentPerceptualOptionsTests
         {
             var f = flat ? Ops.Cat([target.Narrow(1, 0, 2), Ops.Full([2, 1, 6, 6], 3.0)], 1) : target;
             var objective = new LatentPerceptualObjective(options, decoder);
-            return objective.PerSample(new DecodedSamples(new([estimate], null), new([f], null), null), new HealthLog()).Sum().Item();
+            return objective.PerSample(new DecodedSamples(new([estimate], null), new([f], null), null), new HealthLog(scope)).Sum().Item();
         }
 
         var byTarget = new LatentPerceptualOptions

@@ -9,6 +9,7 @@ public sealed class CudaStatusTests
     [InlineData(false, 0, -1, false, "libtorch 2.6.0 was built without CUDA", "./retouch --cuda")]
     [InlineData(false, 0, -1, true, "libtorch 2.6.0 was built without CUDA, though an NVIDIA driver is there", "./retouch --cuda")]
     [InlineData(true, 0, 35, false, "CUDA build of libtorch 2.6.0, no driver", "Install NVIDIA's driver")]
+    [InlineData(true, 0, 100, false, "CUDA build of libtorch 2.6.0, no driver", "Install NVIDIA's driver")]
     [InlineData(true, 0, 35, true, "the NVIDIA driver is too old for its CUDA (words)", "Update the driver")]
     [InlineData(true, 0, 100, true, "a driver, and no GPU (words)", "nvidia-smi")]
     [InlineData(true, 0, 999, true, "the CUDA runtime fails: words (error 999)", "reboot")]

@@ -24,16 +24,37 @@ internal sealed class Gate
     }
 
     /// <summary>One entry a sample.</summary>
-    public bool[] Active(NoiseLevel level)
+    public bool[] Active(NoiseLevel level) =>
+        _kind == GateKind.None ? [.. Enumerable.Repeat(true, level.Batch)] : [.. Values(level).Select(IsIn)];
+
+    private bool IsIn(double value) => _kind == GateKind.Snr ? value >= _threshold : value <= _threshold;
+
+    /// <summary>What is compared with the threshold, computed in float32 whether on the host or the device.</summary>
+    private double[] Values(NoiseLevel level)
     {
+        if (level.Points is { } points)
+            return
+            [
+                .. points.Select(p =>
+                    _kind switch
+                    {
+                        GateKind.Sigma => (float)p.Sigma,
+                        GateKind.Snr => Square((float)p.A / (float)p.B),
+                        GateKind.Timestep => (float)p.Timestep,
+                        _ => (float)p.Timestep / level.TrainSteps,
+                    }
+                ),
+            ];
         using var scope = TensorScope.Enter();
-        return _kind switch
+        var values = _kind switch
         {
-            GateKind.Sigma => Array.ConvertAll(level.Sigma.ToArray<double>(), s => s <= _threshold),
-            GateKind.Snr => Array.ConvertAll(level.Snr().ToArray<double>(), s => s >= _threshold),
-            GateKind.Timestep => Array.ConvertAll(level.Timestep.ToArray<double>(), t => t <= _threshold),
-            GateKind.T => Array.ConvertAll(level.T().ToArray<double>(), t => t <= _threshold),
-            _ => Enumerable.Repeat(true, level.Batch).ToArray(),
+            GateKind.Sigma => level.Sigma,
+            GateKind.Snr => level.Snr(),
+            GateKind.Timestep => level.Timestep,
+            _ => level.T(),
         };
+        return values.ToArray<double>();
     }
+
+    private static float Square(float x) => x * x;
 }

@@ -55,7 +55,7 @@ internal sealed class PairErrors
         if (_latent is not null)
             errors[PreferenceSpace.Latent] = scope.Keep(_latent.Errors(inputs.Residual).Narrow(0, 0, both));
         if (_decoded is not null)
-            errors[_space] = scope.Keep(_plan!.Run(inputs, [_decoded], new HealthLog())[0].Losses.Values.Narrow(0, 0, both));
+            errors[_space] = scope.Keep(_plan!.Run(inputs, [_decoded], new HealthLog(scope))[0].Losses.Values.Narrow(0, 0, both));
         return errors;
     }
 }

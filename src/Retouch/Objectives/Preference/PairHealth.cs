@@ -17,6 +17,6 @@ internal static class PairHealth
             .Narrow(0, 0, 2 * pairs.Count)
             .Square();
         health.Ratio("preference/drift", drift.Sum(), Ops.FullLike(drift.Sum(), drift.Count));
-        health.Flush();
+        health.Hold();
     }
 }

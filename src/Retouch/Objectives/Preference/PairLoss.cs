@@ -71,7 +71,7 @@ internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOpt
                 health.Ratio($"{name}/reference_loser", referenceLosers!.Sum(), count);
             }
 
-            health.Flush();
+            health.Hold();
         }
 
         return scope.Keep(loss);

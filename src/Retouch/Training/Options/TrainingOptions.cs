@@ -38,6 +38,10 @@ public sealed record TrainingOptions
     [Description("float32, bfloat16 or float16 (mixed precision; weights and statistics stay float32).")]
     public string Precision { get; init; } = "float32";
 
+    /// <summary>How float32 is computed on a GPU.</summary>
+    [Description("How float32 is computed on a GPU.")]
+    public ArithmeticOptions Arithmetic { get; init; } = new();
+
     /// <summary>Optimiser steps in all.</summary>
     [Description("Optimiser steps in all.")]
     public long Steps { get; init; } = 1000;
@@ -205,6 +209,10 @@ public sealed record TrainingOptions
                 missing is null,
                 $"precision {Precision} cannot be had on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); use "
                     + $"{(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
+            );
+            Require(
+                Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,
+                "arithmetic is for a GPU; on the CPU it would do nothing"
             );
         }
         catch (UsageException e)

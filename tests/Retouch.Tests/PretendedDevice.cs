@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Retouch.Torch;
+using Retouch.Torch.Devices;
+using Retouch.Torch.Interop;
+
+namespace Retouch.Tests;
+
+/// <summary>
+/// An accelerator that is pretended on the CPU: operators that mix devices fail, backward runs on a thread of its own, and the host reads
+/// nothing that was not announced.
+/// </summary>
+internal static unsafe class PretendedDevice
+{
+    private static readonly NativeFile File = NativeFile.Load(
+        "retouch_torch_pretended",
+        "rt_pretended_announce",
+        $"It is built with the engine, for libtorch {TorchRuntime.Version}."
+    );
+
+    public static Device Device { get; } = new((DeviceType)((delegate* unmanaged<int>)Export("rt_pretended_type"))(), 0);
+
+    /// <summary>
+    /// Lets the types named <paramref name="allowed"/> read from the device, and notes who moves what across, until disposed.
+    /// </summary>
+    public static Transfers Watch(params string[] allowed) => new(allowed);
+
+    // The engine of autograd starts a thread for each device that it knows when it first runs.
+    [ModuleInitializer]
+    internal static void LoadFirst() => Announce(0);
+
+    private static void Announce(long reads) => ((delegate* unmanaged<long, void>)Export("rt_pretended_announce"))(reads);
+
+    private static nint Export(string name) => NativeLibrary.GetExport(File.Handle, name);
+
+    /// <summary>
+    /// What crossed between host and device, by the type that asked for it: methods may be inlined into one another.
+    /// </summary>
+    internal sealed class Transfers : IDisposable
+    {
+        private readonly IDisposable _watch;
+
+        public Transfers(string[] allowed) =>
+            _watch = HostTransfer.Watch(
+                (tensor, to) =>
+                {
+                    if (to.Type != DeviceType.Cpu || tensor.Device.Type == DeviceType.Cpu)
+                    {
+                        Uploads.Add(Caller());
+                        return;
+                    }
+
+                    var caller = Caller();
+                    Reads.Add(caller);
+                    Announce(allowed.Contains(caller) ? 1 : 0);
+                }
+            );
+
+        /// <summary>Who read elements of the device.</summary>
+        public SortedSet<string> Reads { get; } = new(StringComparer.Ordinal);
+
+        /// <summary>Who sent elements there.</summary>
+        public SortedSet<string> Uploads { get; } = new(StringComparer.Ordinal);
+
+        public void Dispose() => _watch.Dispose();
+
+        private static string Caller()
+        {
+            foreach (var frame in new StackTrace(false).GetFrames())
+            {
+                if (frame.GetMethod() is not { DeclaringType: { } type })
+                    continue;
+                while (type.DeclaringType is { } outer && type.Name.StartsWith('<'))
+                    type = outer;
+                if (type != typeof(Tensor) && type != typeof(HostTransfer) && type != typeof(Transfers))
+                    return type.Name;
+            }
+
+            return "?";
+        }
+    }
+}

@@ -1,0 +1,207 @@
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Conditioning;
+using Retouch.Denoisers;
+using Retouch.Denoisers.Dit;
+using Retouch.Denoisers.MmDit;
+using Retouch.Denoisers.PixArt;
+using Retouch.Denoisers.Sd3;
+using Retouch.Denoisers.UNet;
+using Retouch.Diffusion;
+using Retouch.Objectives;
+using Retouch.Tests.Denoisers;
+using Retouch.Tests.Evaluation;
+using Retouch.Torch;
+using Retouch.Torch.Optim;
+using Retouch.Training.Options;
+
+namespace Retouch.Tests.Training;
+
+/// <summary>
+/// A whole step of every denoiser and objective on a device that is not the CPU: nothing mixes devices, nothing is read but what the list
+/// here names, and the result is the CPU's.
+/// </summary>
+public sealed class DeviceDisciplineTests
+{
+    /// <summary>
+    /// Who may read from the device in a step, each in one transfer, after all that the loss is made of was asked for: the losses, how
+    /// strongly the terms pull, the figures; and before the update the gradient's norm.
+    /// </summary>
+    private static readonly string[] Reading = ["AdamW", "GradientNorms", "HealthLog", "ObjectiveSet"];
+
+    private const int Batch = 3;
+
+    public static TheoryData<string, string> Steps =>
+        new()
+        {
+            { "dit", "{}" },
+            { "dit", """{ "perceptual": {} }""" },
+            { "dit", """{ "perceptual": { "gate": "snr", "threshold": 0.2, "normalisation": "separate" }, "pixel": {} }""" },
+            { "dit", """{ "perceptual": { "gate": "timestep", "threshold": 600 }, "decodeBatch": 1, "checkpointDecoder": true }""" },
+            { "dit", """{ "pixel": { "space": "latent" } }""" },
+            { "dit", """{ "latentWeighting": "minSnr" }""" },
+            { "unet", """{ "perceptual": {} }""" },
+            { "unet_sd15", """{ "perceptual": {} }""" },
+            { "mmdit", """{ "perceptual": {} }""" },
+            { "pixart", """{ "perceptual": {} }""" },
+            { "sd3", """{ "perceptual": {} }""" },
+        };
+
+    [Theory]
+    [MemberData(nameof(Steps))]
+    public void A_step_reads_what_it_must_and_gives_what_the_cpu_gives(string kind, string objective)
+    {
+        var expected = Run(kind, objective, Device.Cpu);
+        using var transfers = PretendedDevice.Watch(Reading);
+        var found = Run(kind, objective, PretendedDevice.Device);
+        Assert.Subset(Reading.ToHashSet(StringComparer.Ordinal), transfers.Reads);
+        AssertSame(expected, found, 1e-4);
+    }
+
+    [CudaTheory]
+    [Trait("needs", "cuda")]
+    [MemberData(nameof(Steps))]
+    public void A_step_on_a_card_gives_what_the_cpu_gives(string kind, string objective) =>
+        AssertSame(Run(kind, objective, Device.Cpu), Run(kind, objective, Device.Cuda()), 1e-3);
+
+    [Fact]
+    public void A_planted_read_is_caught()
+    {
+        using var scope = TensorScope.Enter();
+        var x = Ops.Ones([2, 3]).To(PretendedDevice.Device);
+        using var transfers = PretendedDevice.Watch(Reading);
+        Assert.Contains("the host reads", Assert.Throws<TorchException>(() => x.Sum().Item()).Message, StringComparison.Ordinal);
+        Assert.Equal([nameof(DeviceDisciplineTests)], transfers.Reads);
+    }
+
+    [Fact]
+    public void A_planted_read_in_backward_is_caught_on_the_devices_thread()
+    {
+        using var scope = TensorScope.Enter();
+        var x = Ops.Ones([2]).To(PretendedDevice.Device);
+        x.RequiresGrad = true;
+        var thread = Environment.CurrentManagedThreadId;
+        var ran = thread;
+        var y = Autograd.Function(
+            [x],
+            [x.Detach() * 1],
+            g =>
+            {
+                ran = Environment.CurrentManagedThreadId;
+                g[0]!.Sum().Item();
+                return g;
+            }
+        )[0];
+        using var transfers = PretendedDevice.Watch();
+        Assert.Contains(
+            "the host reads",
+            Assert.Throws<TorchException>(() => Autograd.Backward(y.Sum())).Message,
+            StringComparison.Ordinal
+        );
+        Assert.NotEqual(thread, ran);
+    }
+
+    [Fact]
+    public void Operators_that_mix_devices_fail()
+    {
+        using var scope = TensorScope.Enter();
+        var (here, there) = (Ops.Ones([2, 2]), Ops.Ones([2, 2]).To(PretendedDevice.Device));
+        Assert.Throws<TorchException>(() => here + there);
+        Assert.Throws<TorchException>(() => there.Matmul(here));
+        Assert.Throws<TorchException>(() => there.IndexSelect(0, Tensor.From([0L])));
+        var (image, kernel) = (there.View([1, 1, 2, 2]), here.View([1, 1, 2, 2]));
+        Assert.Throws<TorchException>(() => image.Conv2d(kernel, null, [1, 1], [0, 0], [1, 1], 1));
+    }
+
+    // Sums of float32 in another order; the loss after three steps has Adam's division by small moments behind it.
+    private static void AssertSame((double Loss, double Norm, double After) a, (double Loss, double Norm, double After) b, double tolerance)
+    {
+        TestTensors.Close(a.Loss, b.Loss, tolerance * Math.Abs(a.Loss), "the loss");
+        TestTensors.Close(a.Norm, b.Norm, 10 * tolerance * a.Norm, "the gradient's norm");
+        TestTensors.Close(a.After, b.After, 30 * tolerance * Math.Abs(a.After), "the loss after three steps");
+    }
+
+    private static (double Loss, double Norm, double After) Run(string kind, string objective, Device device)
+    {
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 7);
+        using var network = Make(kind);
+        network.Parameters.Initialise(generator, device);
+        using (Autograd.NoGrad())
+        {
+            // Fresh transformers predict zero from zero gates.
+            foreach (var parameter in network.Parameters.All)
+                parameter.Value.AddInPlace((Ops.Randn(parameter.Shape, generator) * 0.05).To(device));
+        }
+
+        var options = OptionsFile.Bind<TrainingOptions>(new JsonObject { ["objective"] = JsonNode.Parse(objective) }, "test").Objective!;
+        var scheduler = new JsonObject { ["_class_name"] = "DDIMScheduler", ["prediction_type"] = "v_prediction" };
+        using var autoencoder = Autoencoder(network.LatentChannels, generator, device);
+        autoencoder.Parameters.RequireGrad(false);
+        network.Parameters.RequireGrad(true);
+        network.CheckpointActivations = options.CheckpointDecoder;
+        var objectives = new ObjectiveSet(options, autoencoder);
+        using var optimiser = new AdamW(network.Parameters.Trained, new AdamWOptions());
+        using var average = new WeightAverage(network.Parameters.Trained, new WeightAverageOptions { Decay = 0.9 });
+        var formulation = FormulationFactory.FromSchedulerConfig(scheduler);
+        var model = new DenoiserModel(network, formulation);
+        long[] shape = [Batch, network.LatentChannels, 8, 8];
+        var images = Ops.Randn([Batch, 3, 16, 16], generator).To(device);
+        double? loss = null,
+            norm = null;
+        var last = 0.0;
+        for (var step = 0; step < 3; step++)
+        {
+            using var inner = TensorScope.Enter();
+            var level = formulation.LevelsAt([30, 300, 700], device);
+            var latent = new Latent(Ops.Randn(shape, generator).To(device));
+            var noisy = formulation.AddNoise(latent, Ops.Randn(shape, generator).To(device), level);
+            var denoised = model.At(noisy.Value, level, For(network, generator, device));
+            var result = objectives.Evaluate(new ObjectiveInputs(formulation, noisy, denoised, images));
+            Autograd.Backward(result.Total);
+            var found = optimiser.GradientNorm();
+            optimiser.Step(1e-3, 0.5, [average]);
+            optimiser.ZeroGrad();
+            last = result.Terms.Sum(static t => t.Weighted);
+            loss ??= last;
+            norm ??= found;
+        }
+
+        return (loss!.Value, norm!.Value, last);
+    }
+
+    private static IDenoiser Make(string kind) =>
+        kind switch
+        {
+            "dit" => new DiTTransformer2D(DiTTests.Small),
+            "unet" => new UNet2DCondition(UNetClassTests.Small),
+            "mmdit" => new MmDitTransformer2D(MmDitTests.Tiny),
+            "pixart" => new PixArtTransformer2D(PixArtTests.Tiny),
+            "sd3" => new Sd3Transformer2D(Sd3Tests.Tiny),
+            _ => DenoiserMemoryTests.Make(kind),
+        };
+
+    private static AutoencoderKl Autoencoder(int channels, Generator generator, Device device)
+    {
+        var network = new AutoencoderKl(
+            new AutoencoderKlConfig
+            {
+                LatentChannels = channels,
+                BlockOutChannels = [8, 16],
+                LayersPerBlock = 1,
+                NormNumGroups = 4,
+            }
+        );
+        network.Parameters.Initialise(generator, device);
+        return network;
+    }
+
+    private static Condition For(IDenoiser network, Generator generator, Device device) =>
+        network.TextWidth is not { } width
+            ? new Condition(Tensor.From([1L, 3, 2]).To(device))
+            : new Condition
+            {
+                Text = Ops.Randn([Batch, 5, width], generator).To(device),
+                Pooled = network is Sd3Transformer2D sd3 ? Ops.Randn([Batch, sd3.Config.PooledProjectionDim], generator).To(device) : null,
+            };
+}
