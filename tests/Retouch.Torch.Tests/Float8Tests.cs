@@ -8,7 +8,11 @@ public sealed class Float8Tests
 {
     [Theory]
     [InlineData("F8_E4M3", "00010708387EFEB8", new[] { 0, 0.001953125f, 0.013671875f, 0.015625f, 1, 448, -448, -1 })]
-    [InlineData("F8_E5M2", "000103043C7BFCBC", new[] { 0, 1.52587890625e-5f, 4.57763671875e-5f, 6.103515625e-5f, 1, 57344, float.NegativeInfinity, -1 })]
+    [InlineData(
+        "F8_E5M2",
+        "000103043C7BFCBC",
+        new[] { 0, 1.52587890625e-5f, 4.57763671875e-5f, 6.103515625e-5f, 1, 57344, float.NegativeInfinity, -1 }
+    )]
     public void Values_are_those_of_the_formats(string type, string codes, float[] expected)
     {
         using var scope = TensorScope.Enter();

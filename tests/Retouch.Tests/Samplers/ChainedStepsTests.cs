@@ -44,7 +44,7 @@ public sealed class ChainedStepsTests
         var stride = Formulation.TrainSteps / steps;
         var strides = plan.Steps.Select(s => new Transition(
             s.From,
-            s.From.Model - stride >= 0 ? Formulation.PointAt(s.From.Model - stride) : plan.Steps[^1].To
+            s.From.Timestep - stride >= 0 ? Formulation.PointAt(s.From.Timestep - stride) : plan.Steps[^1].To
         ));
         Assert.True(Left(strides) > high);
 
@@ -57,7 +57,7 @@ public sealed class ChainedStepsTests
                 var clean = from.A * Deviation * Deviation / ((from.A * from.A * Deviation * Deviation) + (from.B * from.B));
                 var factor =
                     (to.A * step.ForwardVariance / (from.B * from.B) * clean) + (from.A / to.A * (to.B * to.B) / (from.B * from.B));
-                variance = (factor * factor * variance) + (from.Model > 0 ? step.PosteriorVariance : 0);
+                variance = (factor * factor * variance) + (from.Timestep > 0 ? step.PosteriorVariance : 0);
             }
 
             return Math.Sqrt(variance);
