@@ -90,13 +90,17 @@ public sealed class SchedulerGoldenTests
         golden.Check($"out.{entry}.alphas_cumprod", Tensor.From(schedule.AlphasCumprod));
         // How a line of numbers is rounded depends on the processor's instructions and on libtorch's version. With unit u a point of it has
         // step·k, the sum and the step itself rounded (3u), its square twice that and once more (7u), in the golden as here. Rescaled, β
-        // is 1
-        // less a ratio near 1, whose rounding (two roots and squares: 8u, twice) stands whole in the small difference.
+        // is 1 less a ratio near 1, whose rounding (two roots and squares: 8u, twice) stands whole in the small difference.
         const double Unit = 1.0 / (1 << 24);
         var betas = golden.Read($"out.{entry}.betas").ToArray<float>();
+        // Rescaled, β is 1 less the squared ratio of two √ᾱ less the last one. Their rounding (4u) grows by √ᾱ over what is left of it.
+        var signals = golden.Read($"out.{entry}.alphas_cumprod").ToArray<float>();
+        var usual = NoiseSchedule.Create(schedule.Shape!.Value, schedule.BetaStart, schedule.BetaEnd, betas.Length);
+        var last = Math.Sqrt(usual.AlphasCumprod[^1]);
         for (var k = 0; k < betas.Length; k++)
         {
-            var bound = schedule.ZeroTerminalSnr ? 16 * Unit : 14 * Unit * betas[k];
+            var grown = signals[k] > 0 ? 1 + (last / Math.Sqrt(signals[k])) : 0;
+            var bound = schedule.ZeroTerminalSnr ? Unit * (16 + (2 * 4 * (1 - betas[k]) * grown)) : 14 * Unit * betas[k];
             Assert.InRange(schedule.Betas[k], betas[k] - bound, betas[k] + bound);
         }
         var v = new DdpmFormulation(schedule, PredictionType.VPrediction);
