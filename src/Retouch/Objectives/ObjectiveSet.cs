@@ -122,21 +122,18 @@ public sealed class ObjectiveSet
         for (var k = 1; k < terms.Count; k++)
             total += weights[k] * terms[k].Raw;
         PairHealth.Watch(health, inputs);
-        Weigh(inputs, terms, raw, weights, health);
-        var sum = terms.Select((_, k) => weights[k] * raw[k]).Sum();
+        double[] weighted = [.. weights.Select((w, k) => w * raw[k])];
+        var sum = weighted.Sum();
+        Weigh(inputs, terms, raw, weights, weighted, health);
         return new LossTerms(
             scope.Keep(total),
-            [
-                .. terms.Select(
-                    (t, k) => new LossTerm(t.Objective.Name, raw[k], weights[k] * raw[k], sum == 0 ? 0 : weights[k] * raw[k] / sum)
-                ),
-            ],
+            [.. terms.Select((t, k) => new LossTerm(t.Objective.Name, raw[k], weighted[k], sum == 0 ? 0 : weighted[k] / sum))],
             health.Read()
         );
     }
 
     /// <summary>Logs how strongly terms pull and lets weights that are measured take note of it.</summary>
-    private void Weigh(ObjectiveInputs inputs, List<Term> terms, double[] raw, double[] weights, HealthLog health)
+    private void Weigh(ObjectiveInputs inputs, List<Term> terms, double[] raw, double[] weights, double[] weighted, HealthLog health)
     {
         var squared = GradientNorms.Squared(inputs, terms);
         var recorded = Array.Exists(squared, static s => s is not null);
@@ -145,22 +142,17 @@ public sealed class ObjectiveSet
         var open = recorded && _measured.Values.Any(static w => !w.IsFrozen);
         var others = open ? _average(_all.Select((o, k) => (o.Weight.Fixed ?? 0) * raw[k]).Sum()) : 0;
         var pull = open ? _average(anchor ?? 0) : 0;
-        var sum = weights.Select((w, k) => w * raw[k]).Sum();
         for (var k = 0; k < terms.Count; k++)
         {
             var name = terms[k].Objective.Name;
-            double? weighted = squared[k] * weights[k] * weights[k];
-            if (weighted is { } norm)
+            var aside = k != _anchor && anchor is not null;
+            // Where no sample of this micro-batch is under the gate the term counts with a gradient of 0 in the whole step's ratio.
+            var norm = squared[k] * weights[k] * weights[k] ?? (recorded && aside ? 0 : null);
+            if (norm is { } known)
             {
-                health.Add($"{name}/gradient_norm", new(HealthKind.Norm, norm, 1));
-                if (k != _anchor && anchor is { } reference)
-                    health.Add($"{name}/gradient_ratio", new(HealthKind.NormRatio, norm, reference));
-            }
-            else if (recorded && k != _anchor && anchor is { } reference)
-            {
-                // No sample of this micro-batch is under the gate: in the whole step's ratio it counts with a gradient of 0.
-                health.Add($"{name}/gradient_norm", new(HealthKind.Norm, 0, 1));
-                health.Add($"{name}/gradient_ratio", new(HealthKind.NormRatio, 0, reference));
+                health.Add($"{name}/gradient_norm", new(HealthKind.Norm, known, 1));
+                if (aside)
+                    health.Add($"{name}/gradient_ratio", new(HealthKind.NormRatio, known, anchor!.Value));
             }
 
             if (_measured.TryGetValue(name, out var weight))
@@ -171,7 +163,7 @@ public sealed class ObjectiveSet
             }
             else if (k != _anchor && recorded)
             {
-                _watch.Observe(name, weighted, anchor, weights[k] * raw[k], sum);
+                _watch.Observe(name, norm, anchor, weighted[k], weighted.Sum());
             }
         }
 
