@@ -9,6 +9,7 @@ using Microsoft.Extensions.Hosting;
 using Retouch.Arena.Site;
 using Retouch.Arena.Study;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Arena;
 
@@ -96,7 +97,7 @@ public sealed class ArenaServer : IAsyncDisposable
             study.Dispose();
             if (e is IOException or System.Net.Sockets.SocketException)
                 throw new EnvironmentException(
-                    $"Cannot listen on {options.Address} port {options.Port}: {e.Message.TrimEnd('.')}. Choose another with "
+                    $"Cannot listen on {options.Address} port {options.Port}: {Reasons.Of(e)}. Choose another with "
                         + $"--port, or 0 for any that is free.",
                     e
                 );

@@ -106,7 +106,7 @@ public sealed class ProbeTests : IDisposable
         Assert.Empty(outcome.Out);
     }
 
-    private static string GoldenFolder(string name)
+    internal static string GoldenFolder(string name)
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

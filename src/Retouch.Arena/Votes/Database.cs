@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using SQLitePCL;
 
 namespace Retouch.Arena.Votes;
@@ -144,7 +145,7 @@ internal sealed class Database : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot make '{path}': {e.Message} Name a file for the votes in a folder that can be written to with --votes.",
+                $"Cannot make '{path}': {Reasons.Of(e)}. Name a file for the votes in a folder that can be written to with --votes.",
                 e
             );
         }

@@ -1,15 +1,20 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Experiments.Probing;
+using Retouch.Objectives;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
+using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch probe</c>: runs one network on named tensors and writes every named result, so that anyone can compare Retouch with another
-/// library.
+/// <c>retouch probe</c>: runs one network, or one objective behind a decoder, on named tensors and writes every named result, so that
+/// anyone can compare Retouch with another library.
 /// </summary>
 internal static class ProbeCommand
 {
@@ -30,18 +35,31 @@ internal static class ProbeCommand
     };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
 
+    private static readonly Option<string?> Objective = new("--objective")
+    {
+        Description =
+            "Evaluate this term of the loss instead, weight 1, through the autoencoder in --model: lpl, pixel, dpo or simpo, with their "
+            + "defaults. Inputs: in.z0, in.z0_hat (raw latents), in.sigma (noise over signal) or in.time (of a flow); in.noise for all but "
+            + "lpl, in.images where they are the target, in.z0_hat_reference for dpo (winners first, then their losers).",
+    };
+
     /// <summary>A tensor of the result.</summary>
     internal sealed record Written(string Name, IReadOnlyList<long> Shape, string Type);
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("probe", "Run a network on tensors of a file and write all it puts out.")
+        var command = new Command(
+            "probe",
+            "Run a network, or an objective behind a decoder, on tensors of a file and write all it puts out."
+        )
         {
             Model,
             Inputs,
             Results,
             Intermediates,
+            Objective,
+            ObjectiveFlags.Values,
             SharedOptions.Device,
             Variant,
         };
@@ -55,7 +73,10 @@ internal static class ProbeCommand
         using var scope = TensorScope.Enter();
         using var inputs = SafetensorsFile.Open(parsed.GetRequiredValue(Inputs));
         using var component = ComponentFolder.Load(parsed.GetRequiredValue(Model), device, variant: parsed.GetValue(Variant));
-        var results = Probe(component, new ProbeTensors(inputs, inputs.FilePath, device), parsed.GetValue(Intermediates));
+        var tensors = new ProbeTensors(inputs, inputs.FilePath, device);
+        var results = OptionsOf(parsed) is { } options
+            ? new ObjectiveProbe(DecoderOf(component), tensors).Run(options)
+            : Probe(component, tensors, parsed.GetValue(Intermediates));
         SafetensorsWriter.Write(parsed.GetRequiredValue(Results), results);
         var written = results.Select(static r => new Written(r.Key, r.Value.Shape, r.Value.DType.ToString())).ToList();
         results.ForEach(static r => r.Value.Dispose());
@@ -64,6 +85,38 @@ internal static class ProbeCommand
             .Write(written, writer => written.ForEach(w => writer.WriteLine($"{w.Name} {w.Type} [{string.Join(", ", w.Shape)}]")));
         return 0;
     }
+
+    /// <summary>The one term that is asked for; null where the network itself is.</summary>
+    private static ObjectiveOptions? OptionsOf(ParseResult parsed)
+    {
+        if (parsed.GetValue(Objective) is not { } name)
+            return (parsed.GetValue(ObjectiveFlags.Values) ?? []).Length == 0
+                ? null
+                : throw new UsageException("--set gives the options of an objective; name it with --objective.");
+        if (name is not ("lpl" or "pixel" or "dpo" or "simpo"))
+            throw new UsageException($"--objective: '{name}' is none of lpl, pixel, dpo, simpo; a probe evaluates one term.");
+        if (parsed.GetValue(Intermediates))
+            throw new UsageException("--intermediates shows a network's modules; it does nothing with --objective.");
+        var json = new JsonObject();
+        ObjectiveFlags.Put(json, name);
+        ObjectiveFlags.PutValues(json, parsed);
+        if (json.Count > 1)
+            throw new UsageException(
+                $"A probe takes options of objective.* alone, not '{json.First(static p => p.Key != "objective").Key}'."
+            );
+        var options = OptionsFile.Bind<TrainingOptions>(json, "command line").Objective!;
+        return options with
+        {
+            LatentWeight = 0,
+            Perceptual = options.Perceptual is { } lpl ? lpl with { Weight = 1 } : null,
+            Pixel = options.Pixel is { } pixel ? pixel with { Weight = 1 } : null,
+            Preference = options.Preference is { } preference ? preference with { Weight = 1 } : null,
+        };
+    }
+
+    private static IAutoencoder DecoderOf(Component component) =>
+        component.Network as IAutoencoder
+        ?? throw new InputException($"--objective looks through a decoder: give an autoencoder as --model, not {component.ClassName}.");
 
     private static List<KeyValuePair<string, Tensor>> Probe(Component component, ProbeTensors tensors, bool intermediates)
     {

@@ -14,30 +14,25 @@ internal static class TrainCommand
     {
         Description = "A JSON file of options (comments allowed); see --schema.",
     };
-    private static readonly Option<string[]> Values = new("--set")
-    {
-        Description = "One option by its path, as in --set objective.perceptual.weight=2. Can be repeated.",
-        AllowMultipleArgumentsPerToken = false,
-    };
     private static readonly Option<string?> OutputPath = new("--output")
     {
         Description = "The run's folder; new or empty. Default: runs/ and the time.",
     };
     private static readonly Option<string?> Resume = new("--resume")
     {
-        Description = "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --set steps=N can change.",
+        Description =
+            "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --steps can change, the others with "
+            + "--accept-changes.",
+    };
+    private static readonly Option<bool> AcceptChanges = new("--accept-changes")
+    {
+        Description = "With --resume: go on although data, model or options have changed since the checkpoint.",
     };
     private static readonly Option<bool> DryRun = new("--dry-run")
     {
         Description = "Print the plan (parameters, memory, time per step) and stop.",
     };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and stop." };
-    private static readonly Option<string?> Objective = new("--objective")
-    {
-        Description =
-            "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults; dpo or simpo on --pairs, alone "
-            + "or with others, as in dpo+lpl (dpo+latent anchors it to the winners).",
-    };
 
     // Short names of options that nearly every run sets.
     private static readonly (Option<string?> Flag, string Path)[] Flags =
@@ -66,12 +61,13 @@ internal static class TrainCommand
         var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.")
         {
             OptionsPath,
-            Values,
+            ObjectiveFlags.Values,
             OutputPath,
             Resume,
+            AcceptChanges,
             DryRun,
             Schema,
-            Objective,
+            ObjectiveFlags.Objective,
         };
         foreach (var (flag, _) in Flags)
             command.Add(flag);
@@ -120,6 +116,8 @@ internal static class TrainCommand
 
     private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note)
     {
+        if (parsed.GetValue(AcceptChanges))
+            throw new UsageException("--accept-changes is for --resume; it would do nothing.");
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
         var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
@@ -129,35 +127,33 @@ internal static class TrainCommand
 
     private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time)
     {
+        string[] never =
+        [
+            .. new Option[] { OptionsPath, OutputPath }
+                .Where(o => parsed.GetResult(o) is not null)
+                .Select(static o => o.Name),
+        ];
+        if (never.Length > 0)
+            throw new UsageException($"--resume goes on with the run in its folder; {string.Join(", ", never)} cannot be given with it.");
         var given = Flags
             .Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null)
             .Select(static f => f.Flag.Name)
-            .Concat(parsed.GetValue(Objective) is null ? [] : [Objective.Name])
-            .Concat(parsed.GetValue(OptionsPath) is null ? [] : [OptionsPath.Name])
-            .Concat(parsed.GetValue(OutputPath) is null ? [] : [OutputPath.Name])
-            .Concat((parsed.GetValue(Values) ?? []).Where(static v => !v.StartsWith("steps=", StringComparison.Ordinal)))
+            .Concat(parsed.GetValue(ObjectiveFlags.Objective) is null ? [] : [ObjectiveFlags.Objective.Name])
+            .Concat((parsed.GetValue(ObjectiveFlags.Values) ?? []).Where(static v => !v.StartsWith("steps=", StringComparison.Ordinal)))
             .ToArray();
-        if (given.Length > 0)
+        var accepts = parsed.GetValue(AcceptChanges);
+        if (given.Length > 0 && !accepts)
             throw new UsageException(
-                $"--resume goes on with the run as it was; {string.Join(", ", given)} cannot be given with it. Only --steps may change."
+                $"--resume goes on with the run as it was; {string.Join(", ", given)} would change it. Give --accept-changes as well, or "
+                    + "leave it out. --steps may always change."
             );
-        var json = new JsonObject();
-        Override(parsed, json);
-        return TrainingRun.Resume(folder, Steps(json["steps"]), time);
+        return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json));
     }
-
-    private static long? Steps(JsonNode? value) =>
-        value switch
-        {
-            null => null,
-            JsonValue number when number.TryGetValue<long>(out var steps) => steps,
-            _ => throw new UsageException($"steps is {value.ToJsonString()}; it is a whole number."),
-        };
 
     private static void Override(ParseResult parsed, JsonObject json)
     {
-        if (parsed.GetValue(Objective) is { } objective)
-            SetObjective(json, objective);
+        if (parsed.GetValue(ObjectiveFlags.Objective) is { } objective)
+            ObjectiveFlags.Put(json, objective);
         foreach (var (flag, path) in Flags)
         {
             if (parsed.GetValue(flag) is { } value)
@@ -170,39 +166,6 @@ internal static class TrainCommand
             }
         }
 
-        foreach (var pair in parsed.GetValue(Values) ?? [])
-        {
-            var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0)
-                throw new UsageException($"--set takes PATH=VALUE, as in --set objective.perceptual.weight=2; '{pair}' is none.");
-            OptionsFile.Set(json, pair[..equals], pair[(equals + 1)..]);
-        }
-    }
-
-    private static void SetObjective(JsonObject json, string objective)
-    {
-        var parts = objective.Split('+');
-        if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel" or "dpo" or "simpo")) is { } unknown)
-            throw new UsageException(
-                $"--objective: '{unknown}' is none of latent, lpl, pixel, dpo, simpo. Join several by '+', as in lpl+pixel."
-            );
-        var members = json["objective"] as JsonObject ?? [];
-        json["objective"] = members;
-        var preferences = parts.Where(static p => p is "dpo" or "simpo").ToArray();
-        if (preferences.Length > 1)
-            throw new UsageException("--objective: dpo and simpo exclude each other.");
-        if (preferences.Length == 0)
-            members.Remove("preference");
-        else
-            OptionsFile.Set(json, "objective.preference.method", JsonValue.Create(preferences[0]));
-        if (preferences.Length > 0 && parts.Contains("latent") && members["latentWeight"] is null)
-            members["latentWeight"] = 1;
-        foreach (var (name, member) in new[] { ("lpl", "perceptual"), ("pixel", "pixel") })
-        {
-            if (!parts.Contains(name))
-                members.Remove(member);
-            else if (members[member] is null)
-                members[member] = new JsonObject();
-        }
+        ObjectiveFlags.PutValues(json, parsed);
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Retouch.Core.Io;
 
 namespace Retouch.Cli.Diagnosis;
 
@@ -45,7 +46,7 @@ internal static class LibraryProbe
             }
             catch (JsonException e)
             {
-                return (null, $"the probe printed something else than facts: {e.Message}");
+                return (null, $"the probe printed something else than facts: {Reasons.Of(e)}.");
             }
         }
 

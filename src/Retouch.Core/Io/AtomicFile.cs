@@ -34,7 +34,7 @@ public static class AtomicFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write '{full}': {e.Message} Free some space or choose another folder; what was there before is unchanged.",
+                $"Cannot write '{full}': {Reasons.Of(e)}. Free some space or choose another folder; what was there before is unchanged.",
                 e
             );
         }

@@ -52,7 +52,7 @@ public static partial class AtomicFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write the folder '{full}': {e.Message} Free some space or choose another folder; what was there before "
+                $"Cannot write the folder '{full}': {Reasons.Of(e)}. Free some space or choose another folder; what was there before "
                     + $"is unchanged.",
                 e
             );

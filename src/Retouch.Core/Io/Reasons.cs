@@ -1,11 +1,13 @@
+using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Retouch.Core.Io;
 
 /// <summary>
 /// Failures of the runtime in words for people: what happened, without the runtime's own text, its numbers or names of types.
 /// </summary>
-public static class Reasons
+public static partial class Reasons
 {
     // errno, which .NET keeps in the result code of its errors about files.
     private static readonly Dictionary<int, string> Numbers = new()
@@ -50,15 +52,26 @@ public static class Reasons
             IOException io when Numbers.TryGetValue(io.HResult, out var words) => words,
             IOException { InnerException: { } inner } => Of(inner),
             System.Net.Sockets.SocketException socket when Numbers.TryGetValue(socket.NativeErrorCode, out var words) => words,
+            DecoderFallbackException bytes => $"the bytes {Convert.ToHexString(bytes.BytesUnknown ?? [])} are no UTF-8",
+            InvalidDataException => "what it holds is broken or cut off",
+            KeyNotFoundException => "a member is missing",
+            FormatException or InvalidOperationException => "a value is of another kind than it has to be",
+            NotSupportedException => "it is of a kind that is not read",
             Errors.RetouchException own => own.Message.TrimEnd('.'),
             _ => "the system gives no reason",
         };
     }
 
     private static string OfJson(JsonException failure) =>
-        failure is { LineNumber: { } line, BytePositionInLine: { } position }
-            ? line == 0
-                ? $"something else than JSON stands at its character {position + 1}"
+        Twice().Match(failure.Message) is { Success: true } twice ? $"the member '{twice.Groups[1].Value}' stands in it twice"
+        : failure is { Path.Length: > 1, InnerException: not JsonException }
+            ? $"the value at '{failure.Path.TrimStart('$', '.')}' is of another kind than it has to be"
+        : failure is { LineNumber: { } line, BytePositionInLine: { } position }
+            ? line == 0 ? $"something else than JSON stands at its character {position + 1}"
                 : $"something else than JSON stands in its line {line + 1}, at character {position + 1}"
-            : "it is no JSON";
+        : "it is no JSON";
+
+    // The runtime has no other sign of it than its text.
+    [GeneratedRegex("^Duplicate property '(.*?)' ")]
+    private static partial Regex Twice();
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Conditioning.Clip;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
@@ -85,11 +86,11 @@ public sealed class ClipFeatures : IFeatureExtractor
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{file}' is no JSON: {e.Message}", e);
+            throw new InputException($"'{file}' is no JSON: {Reasons.Of(e)}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{file}': {e.Message} Give a folder of transformers' CLIPModel.", e);
+            throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}. Give a folder of transformers' CLIPModel.", e);
         }
     }
 

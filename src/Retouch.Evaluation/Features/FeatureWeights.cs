@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Torch;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
@@ -63,7 +64,7 @@ public static class FeatureWeights
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{file}': {e.Message}", e);
+            throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}.", e);
         }
     }
 

@@ -72,7 +72,7 @@ public sealed record FrechetStatistics(
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
         {
-            throw new InputException($"Cannot read '{file}' as statistics (.npz): {e.Message}", e);
+            throw new InputException($"Cannot read '{file}' as statistics (.npz): {Reasons.Of(e)}.", e);
         }
     }
 
@@ -124,7 +124,7 @@ public sealed record FrechetStatistics(
         }
         catch (JsonException e)
         {
-            throw new InputException($"'protocol' in '{file}' is broken: {e.Message} Save the statistics anew.", e);
+            throw new InputException($"'protocol' in '{file}' is broken: {Reasons.Of(e)}. Save the statistics anew.", e);
         }
     }
 

@@ -59,7 +59,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw new InputException($"Cannot read '{file}': {e.Message} Give a folder that 'retouch features' made.", e);
+            throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}. Give a folder that 'retouch features' made.", e);
         }
 
         var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), FeatureWeights.Hash(weights));

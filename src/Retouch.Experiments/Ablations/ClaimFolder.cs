@@ -44,7 +44,7 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot write the claim '{path}': {e.Message}", e);
+            throw new EnvironmentException($"Cannot write the claim '{path}': {Reasons.Of(e)}.", e);
         }
 
         return new Claim(folder, id, newest + 1, newest > 0 && Owner(folder, id, newest) is not { Released: true }, time, BeatEvery);

@@ -76,7 +76,7 @@ internal sealed record MeasuredPictures(
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{path}' cannot be read: {e.Message} Delete it; what it holds will be measured again.", e);
+            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete it; what it holds will be measured again.", e);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using Retouch.Core.Io;
 
 namespace Retouch.Experiments.Machine;
 
@@ -127,7 +128,7 @@ internal static class MachineChecks
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return new("Cache", CheckState.Missing, $"{folder}: {e.Message}", "Set RETOUCH_CACHE to a folder that can be written to.");
+            return new("Cache", CheckState.Missing, $"{folder}: {Reasons.Of(e)}.", "Set RETOUCH_CACHE to a folder that can be written to.");
         }
     }
 }

@@ -92,14 +92,15 @@ internal static class ComponentProbes
             tensors.Output(name, network.Forward(tensors.Leaf(name), time, condition));
     }
 
-    /// <summary>A mask and a size (height and width in pixels, as diffusers' <c>resolution</c>) are optional.</summary>
+    /// <summary>A mask, a size (height and width in pixels, as diffusers' <c>resolution</c>) and an aspect ratio are optional.</summary>
     private static void Probe(PixArtTransformer2D network, ProbeTensors tensors)
     {
         var mask = tensors.Has("encoder_attention_mask") ? tensors.Input("encoder_attention_mask") : null;
         var size = tensors.Has("resolution") ? tensors.Input("resolution") : null;
+        var ratio = tensors.Has("aspect_ratio") ? tensors.Input("aspect_ratio") : null;
         tensors.Output(
             "sample",
-            network.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), mask, size)
+            network.Forward(tensors.Leaf("sample"), tensors.Input("timestep"), tensors.Leaf("encoder_hidden_states"), mask, size, ratio)
         );
     }
 

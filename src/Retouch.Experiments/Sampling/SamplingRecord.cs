@@ -66,7 +66,7 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{path}' cannot be read: {e.Message} Choose another folder with --output.", e);
+            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Choose another folder with --output.", e);
         }
 
         if (before is null || before.ModelFiles != ModelFiles)

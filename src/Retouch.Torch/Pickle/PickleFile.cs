@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
 
@@ -74,7 +75,7 @@ public sealed class PickleFile : ITensorFile
                     $"'{path}' is no usable checkpoint of PyTorch: {e.Message}. Download or export it again.",
                     e
                 ),
-                IOException or UnauthorizedAccessException => new InputException($"Cannot read '{path}': {e.Message}", e),
+                IOException or UnauthorizedAccessException => new InputException($"Cannot read '{path}': {Reasons.Of(e)}.", e),
                 _ => e,
             };
         }

@@ -20,7 +20,9 @@ internal static class FolderNotes
     )
     {
         if (scan.Unread.Count > 0)
-            yield return $"'{scan.Root}': {Unread(scan.Unread)}.";
+            yield return $"'{scan.Root}': {LeftOut(scan.Unread, "picture", "pictures")}, of formats that are not read: {Endings(scan.Unread)}.";
+        if (scan.Empty.Count > 0)
+            yield return $"'{scan.Root}': {LeftOut(scan.Empty, "file", "files")}, cut off before the picture begins: {Endings(scan.Empty)}.";
         if (companions.Count > 0)
             yield return $"'{scan.Root}': {companions.Describe(scan.Pictures)}.";
         if (scan.UnreadLists.Count > 0)
@@ -43,11 +45,12 @@ internal static class FolderNotes
                 + $"{Figures.Count(all)} in all; one is drawn each time";
     }
 
-    private static string Unread(IReadOnlyList<string> names)
+    private static string LeftOut(IReadOnlyList<string> names, string one, string many) =>
+        $"{Figures.Count(names.Count)} {(names.Count == 1 ? one + " is" : many + " are")} left out";
+
+    private static string Endings(IReadOnlyList<string> names)
     {
         var endings = names.GroupBy(static n => Path.GetExtension(n).ToLowerInvariant()).OrderBy(static g => g.Key, StringComparer.Ordinal);
-        return $"{Figures.Count(names.Count)} {(names.Count == 1 ? "picture is" : "pictures are")} left out, of formats that are not read: "
-            + $"{string.Join(", ", endings.Select(static g => $"{Figures.Count(g.Count())} {g.Key}"))}; the first is "
-            + $"'{Excerpt.Of(names[0])}'";
+        return $"{string.Join(", ", endings.Select(static g => $"{Figures.Count(g.Count())} {g.Key}"))}; the first is '{Excerpt.Of(names[0])}'";
     }
 }

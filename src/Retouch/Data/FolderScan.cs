@@ -15,6 +15,7 @@ internal sealed class FolderScan
     private readonly Dictionary<string, string> captions = new(StringComparer.Ordinal);
     private readonly List<string> metadata = [];
     private readonly List<string> unread = [];
+    private readonly List<string> empty = [];
     private readonly List<string> otherLists = [];
     private readonly HashSet<string> visited = new(StringComparer.Ordinal);
     private int others;
@@ -33,6 +34,9 @@ internal sealed class FolderScan
 
     /// <summary>Pictures of formats that are not read.</summary>
     public IReadOnlyList<string> Unread => unread;
+
+    /// <summary>Containers of pictures in which none is.</summary>
+    public IReadOnlyList<string> Empty => empty;
 
     /// <summary>Lists of metadata in formats that are not read.</summary>
     public IReadOnlyList<string> UnreadLists => otherLists;
@@ -58,7 +62,7 @@ internal sealed class FolderScan
             throw new InputException(
                 $"'{root}' holds no pictures: looked in it and in {scan.visited.Count - 1} subfolders for files that end in "
                     + $"{string.Join(", ", PictureFile.Extensions)}, found "
-                    + $"{scan.others + scan.captions.Count + scan.metadata.Count + scan.unread.Count} other files{formats}."
+                    + $"{scan.others + scan.captions.Count + scan.metadata.Count + scan.unread.Count + scan.empty.Count} other files{formats}."
             );
         }
 
@@ -114,7 +118,7 @@ internal sealed class FolderScan
     private void Add(string name, string path)
     {
         if (PictureFile.HasPictureExtension(name))
-            pictures.Add(path);
+            (HeifBoxes.AreEmpty(FullPath(path)) ? empty : pictures).Add(path);
         else if (string.Equals(name, "metadata.jsonl", StringComparison.Ordinal))
             metadata.Add(path);
         else if (CaptionEndings.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase))

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Training;
 
@@ -22,6 +23,9 @@ public sealed class RunFolder
 
     /// <summary>The errors of a preference's reference, where they are computed before training and no cache is named.</summary>
     public string ReferenceFolder => System.IO.Path.Combine(Path, "reference");
+
+    /// <summary>What the run depends on beside its options, as of when it was last trained.</summary>
+    public string InputsFile => System.IO.Path.Combine(Path, "inputs.json");
 
     /// <summary>Sample grids.</summary>
     public string SamplesFolder => System.IO.Path.Combine(Path, "samples");
@@ -48,7 +52,7 @@ public sealed class RunFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot create the run folder '{Path}': {e.Message} Choose another with --output.", e);
+            throw new EnvironmentException($"Cannot create the run folder '{Path}': {Reasons.Of(e)}. Choose another with --output.", e);
         }
     }
 
@@ -71,7 +75,7 @@ public sealed class RunFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write to the run folder '{Path}': {e.Message} Free some space or mend its permissions.",
+                $"Cannot write to the run folder '{Path}': {Reasons.Of(e)}. Free some space or mend its permissions.",
                 e
             );
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Torch;
@@ -103,6 +104,9 @@ public sealed class Trainer : IDisposable
         (_step, _saved, _cursor, _secondsBefore) = (state.Step, state.Step, state.Cursor, state.Seconds);
         return true;
     }
+
+    /// <summary>Leaves the rest of the epoch out: its order is that of other samples.</summary>
+    public void StartNextEpoch() => _cursor = new DataCursor(_cursor.Epoch + 1, 0);
 
     /// <summary>Trains to the last step and writes the result.</summary>
     /// <param name="progress">Shows where the run is.</param>
@@ -255,6 +259,7 @@ public sealed class Trainer : IDisposable
             Seconds = seconds,
             Task = _task.SaveState(),
             Scaler = _scaler?.State,
+            Options = JsonNode.Parse(OptionsFile.Write(_options))!.AsObject(),
         };
         _checkpoints.Write(
             state,

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
@@ -44,13 +45,15 @@ public sealed class TrainingRun : IDisposable
     private readonly IAutoencoder? _encoder;
     private readonly List<string> _notes = [];
     private readonly bool _resumed;
+    private readonly bool _acceptChanges;
 
-    private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed)
+    private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed, bool acceptChanges = false)
     {
         _options = options;
         _folder = folder;
         _time = time;
         _resumed = resumed;
+        _acceptChanges = acceptChanges;
         _device = Device.Parse(options.Device).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = MixedPrecision.Parse(options.Precision);
@@ -100,15 +103,25 @@ public sealed class TrainingRun : IDisposable
     /// <param name="path">Its folder.</param>
     /// <param name="steps">A new number of steps in all; null keeps the old.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="acceptChanges">Whether to go on where data, model or options have changed since the checkpoint.</param>
+    /// <param name="change">Lays other options over those of the run; null changes none.</param>
     /// <exception cref="RetouchException">There is no run, or its data or model is gone.</exception>
-    public static TrainingRun Resume(string path, long? steps, TimeProvider time)
+    public static TrainingRun Resume(
+        string path,
+        long? steps,
+        TimeProvider time,
+        bool acceptChanges = false,
+        Action<JsonObject>? change = null
+    )
     {
         var folder = RunFolder.Open(path);
-        var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(folder.OptionsFile), folder.OptionsFile);
+        var given = OptionsFile.Read(folder.OptionsFile);
+        change?.Invoke(given);
+        var options = OptionsFile.Bind<TrainingOptions>(given, folder.OptionsFile);
         if (steps is { } more)
             options = options with { Steps = more };
         options.Validate();
-        return new TrainingRun(options, folder, time, resumed: true);
+        return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
     }
 
     /// <summary>Trains to the end and writes the result.</summary>
@@ -120,6 +133,8 @@ public sealed class TrainingRun : IDisposable
         folder.Create();
         using var locked = folder.Lock();
         _notes.ForEach(progress.Note);
+        var inputs = ResumeCheck.Inputs(_options, _data);
+        var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
         _task.Prepare(_data.Sources, progress.Note, null, cancellation);
         // The weights are still those of the reference: a checkpoint is read later.
         if (PrecomputesReference)
@@ -131,6 +146,12 @@ public sealed class TrainingRun : IDisposable
                     ? $"Going on after step {trainer.Step}."
                     : "The run has no checkpoint yet; starting at step 0."
             );
+        if (hasOtherSamples && trainer.Step > 0)
+        {
+            trainer.StartNextEpoch();
+            progress.Note("The samples are others: reading begins with a new epoch.");
+        }
+
         foreach (var remark in _options.Remarks())
             progress.Note(remark);
         if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
@@ -138,6 +159,7 @@ public sealed class TrainingRun : IDisposable
         if (_denoiser is { Adapted: var (summary, frozen) })
             progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
+        inputs.Save(folder.InputsFile);
         trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
         try
         {

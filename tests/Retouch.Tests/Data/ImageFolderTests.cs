@@ -76,6 +76,8 @@ public sealed class ImageFolderTests : IDisposable
         folder.Add("f.jxl", "x");
         folder.Add("g.CR2", "x");
         folder.Add("h.jxl", "x");
+        folder.Add("i.heic", "\0\0\0\u0018ftypheic\0\0\0\0mif1heic");
+        folder.Add("j.avif", "\0\0\0\u001cftypavif\0\0\0\0\0\0\0\0\0\0\0\0");
         folder.Add("metadata.csv", "file_name,text");
         folder.Add("metadata.jsonl", """{"file_name": "d-mask.png", "text": "a mask that somebody wants"}""");
         var source = ImageFolder.Open(folder.Path);
@@ -85,6 +87,12 @@ public sealed class ImageFolderTests : IDisposable
             static n =>
                 Assert.Contains(
                     "3 pictures are left out, of formats that are not read: 1 .cr2, 2 .jxl; the first is 'f.jxl'",
+                    n,
+                    StringComparison.Ordinal
+                ),
+            static n =>
+                Assert.Contains(
+                    "2 files are left out, cut off before the picture begins: 1 .avif, 1 .heic; the first is 'i.heic'",
                     n,
                     StringComparison.Ordinal
                 ),

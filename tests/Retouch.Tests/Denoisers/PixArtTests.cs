@@ -129,7 +129,8 @@ public sealed class PixArtTests
         ];
         var bias = plain.Parameters.Find(emb + "timestep_embedder.linear_2.bias")!.Value;
         var before = plain.Forward(noisy, time, text).ToArray<float>();
-        bias.CopyInPlace(bias + Tensor.From(Array.ConvertAll(moved, static v => (float)v)));
+        using var start = bias.Clone();
+        bias.CopyInPlace(start + Tensor.From(Array.ConvertAll(moved, static v => (float)v)));
         var expected = plain.Forward(noisy, time, text).ToArray<float>();
         var derived = told.Forward(noisy, time, text).ToArray<float>();
         Assert.Equal(derived, told.Forward(noisy, time, text, size: Tensor.From([64.0f, 96]).View([1, 2])).ToArray<float>());
@@ -141,6 +142,17 @@ public sealed class PixArtTests
         for (var k = 0; k < expected.Length; k++)
             Assert.Equal(expected[k], derived[k], 2e-4);
         Assert.True(expected.Zip(before).Max(static p => Math.Abs(p.First - p.Second)) > 0.01);
+
+        // diffusers gives the ratio as [batch, 1], by itself: it need not be that of the size.
+        double[] other = [.. moved[..^(moved.Length / 3)], .. Embed("aspect_ratio_embedder", 1.75)];
+        Assert.Equal(moved.Length, other.Length);
+        bias.CopyInPlace(start + Tensor.From(Array.ConvertAll(other, static v => (float)v)));
+        var given = told.Forward(noisy, time, text, ratio: Tensor.From([1.75f]).View([1, 1])).ToArray<float>();
+        var wanted = plain.Forward(noisy, time, text).ToArray<float>();
+        for (var k = 0; k < wanted.Length; k++)
+            Assert.Equal(wanted[k], given[k], 2e-4);
+        Assert.Throws<InputException>(() => plain.Forward(noisy, time, text, ratio: Tensor.From([1.75f])));
+        Assert.Throws<InputException>(() => told.Forward(noisy, time, text, ratio: Tensor.From([1.75f, 1])));
 
         double[] Embed(string name, double value)
         {

@@ -81,6 +81,68 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void A_longer_run_says_what_rate_follows()
+    {
+        var options = TinyRun.Denoiser(set: """{ "optimiser.learningRate": 0.01, "optimiser.schedule": { "shape": "cosine" } }""");
+        Train(options, "run", null);
+        using var run = TrainingRun.Resume(folder["run"], 18, TimeProvider.System);
+        var progress = new ProgressProbe();
+        run.Train(progress, CancellationToken.None);
+        Assert.Contains("Since the checkpoint of step 9 these have changed:\n  steps: 9 → 18", progress.Notes);
+        // Half a cosine over nine steps, then over eighteen: cos² and the half.
+        var last = 0.01 * 0.5 * (1 + Math.Cos(Math.PI * 8 / 9));
+        Assert.Contains(
+            $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To go on at the rate that was reached: ",
+            Assert.Single(progress.Notes, static n => n.Contains("cosine", StringComparison.Ordinal)),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void What_changed_since_the_checkpoint_is_listed_and_refused_unless_it_is_accepted()
+    {
+        for (var k = 0; k < 6; k++)
+            Add($"{(k % 2 == 0 ? "even" : "odd")}/{k}.png", k);
+        var data = $$"""{ "data": { "folder": "{{folder["data"]}}", "size": 16, "workers": 2 } }""";
+        Assert.Throws<OperationCanceledException>(() => Train(TinyRun.Denoiser("{}", set: data), "run", 2));
+        Add("odd/9.png", 9);
+        File.Move(folder["data/even/0.png"], folder["data/odd/0.png"]);
+        Refused("2 samples (odd/0.png, odd/9.png) came to the data", "1 sample (even/0.png) left the data");
+        File.Delete(folder["data/odd/9.png"]);
+        File.Move(folder["data/odd/0.png"], folder["data/even/0.png"]);
+        Assert.Throws<OperationCanceledException>(() => Resume("run", 3));
+        var file = Path.Combine(folder["run"], "options.json");
+        var before = File.ReadAllText(file);
+        File.WriteAllText(file, before.Replace("\"seed\": 5", "\"seed\": 6", StringComparison.Ordinal));
+        Refused("seed: 5 → 6");
+        File.WriteAllText(file, before);
+        File.WriteAllText(folder["data/even/2.txt"], "a caption");
+        Refused("1 sample (even/2.png) has other captions");
+        File.Delete(folder["data/even/2.txt"]);
+        Add("odd/9.png", 9);
+        using var run = TrainingRun.Resume(folder["run"], null, TimeProvider.System, acceptChanges: true);
+        var progress = new ProgressProbe();
+        run.Train(progress, CancellationToken.None);
+        Assert.Contains(progress.Notes, static n => n.Contains("odd/9.png", StringComparison.Ordinal));
+        Assert.Contains("The samples are others: reading begins with a new epoch.", progress.Notes);
+
+        void Refused(params string[] words)
+        {
+            using var refused = TrainingRun.Resume(folder["run"], null, TimeProvider.System);
+            var message = Assert.Throws<InputException>(() => refused.Train(new ProgressProbe(), CancellationToken.None)).Message;
+            Assert.All(words, word => Assert.Contains(word, message, StringComparison.Ordinal));
+            Assert.Contains("--accept-changes", message, StringComparison.Ordinal);
+        }
+
+        void Add(string name, int value)
+        {
+            var path = Path.Combine(folder["data"], name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            PictureFile.Save(Picture.Filled(16, 16, new Rgb((byte)(20 * value), (byte)(255 - value), 90)), path);
+        }
+    }
+
+    [Fact]
     public void A_run_may_be_interrupted_after_every_step()
     {
         var options = TinyRun.Denoiser();

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Conditioning.Tokenizers;
 
@@ -163,7 +164,7 @@ public sealed class ClipVocabulary
         }
         catch (InvalidDataException e)
         {
-            throw new InputException($"'{origin}' is no gzip file: {e.Message}", e);
+            throw new InputException($"'{origin}' is no gzip file: {Reasons.Of(e)}.", e);
         }
     }
 }

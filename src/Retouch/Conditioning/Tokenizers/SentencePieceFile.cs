@@ -41,7 +41,7 @@ internal static class SentencePieceFile
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new InputException($"'{origin}' is no sentencepiece model: {e.Message}", e);
+            throw new InputException($"'{origin}' is no sentencepiece model: it is broken or cut off.", e);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Conditioning.Tokenizers;
 
@@ -28,7 +29,7 @@ internal static class TokenizerBytes
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{path}': {e.Message}", e);
+            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}.", e);
         }
     }
 
@@ -51,7 +52,7 @@ internal static class TokenizerBytes
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
             // Half surrogates and bytes that are no UTF-8 come to light only when a text is asked for.
-            throw new InputException($"'{origin}' is no tokenizer's JSON: {e.Message}", e);
+            throw new InputException($"'{origin}' is no tokenizer's JSON: {Reasons.Of(e)}.", e);
         }
     }
 
@@ -67,7 +68,7 @@ internal static class TokenizerBytes
         }
         catch (DecoderFallbackException e)
         {
-            throw new InputException($"'{origin}' holds bytes that are no UTF-8: {e.Message}", e);
+            throw new InputException($"'{origin}' is no text: {Reasons.Of(e)}.", e);
         }
     }
 

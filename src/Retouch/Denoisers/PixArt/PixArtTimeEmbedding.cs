@@ -33,9 +33,10 @@ internal sealed class PixArtTimeEmbedding
 
     /// <summary>The embedding [batch, width] and what every block's modulation starts from, [batch, 6, width].</summary>
     /// <param name="time">[batch].</param>
-    /// <param name="size">Height and width in pixels, [batch, 2], where the network is told the size; their ratio is derived.</param>
+    /// <param name="size">Height and width in pixels, [batch, 2], where the network is told the size.</param>
+    /// <param name="ratio">Height over width, [batch]; null takes that of <paramref name="size"/>.</param>
     /// <param name="type">The weights' type.</param>
-    public (Tensor Embedding, Tensor Modulation) Forward(Tensor time, Tensor? size, DType type)
+    public (Tensor Embedding, Tensor Modulation) Forward(Tensor time, Tensor? size, Tensor? ratio, DType type)
     {
         using var scope = TensorScope.Enter();
         var embedding = _time.Forward(Sinusoid.Features(time, Features).To(type));
@@ -45,7 +46,8 @@ internal sealed class PixArtTimeEmbedding
             var sides = size.To(DType.Float32);
             // Each side is embedded on its own; the two stand beside each other, then the ratio.
             var resolution = _resolution!.Forward(Sinusoid.Features(sides.Flatten(), Features).To(type)).Reshape([batch, -1]);
-            var aspect = _aspect!.Forward(Sinusoid.Features(sides.Select(1, 0) / sides.Select(1, 1), Features).To(type));
+            var shape = ratio?.To(DType.Float32) ?? (sides.Select(1, 0) / sides.Select(1, 1));
+            var aspect = _aspect!.Forward(Sinusoid.Features(shape, Features).To(type));
             embedding += Ops.Cat([resolution, aspect], 1);
         }
 

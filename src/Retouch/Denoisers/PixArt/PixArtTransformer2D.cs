@@ -116,11 +116,13 @@ public sealed class PixArtTransformer2D : IDenoiser
     /// <param name="mask">[batch, words], 1 for a word and 0 for padding; null where all count.</param>
     /// <param name="size">Height and width of the picture in pixels, [batch, 2]; null takes the latents' own. Only for networks that are
     /// told it.</param>
+    /// <param name="ratio">Height over width, [batch] or [batch, 1]; null takes that of the size. Only for networks that are told the
+    /// size.</param>
     /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
     /// <exception cref="InputException">The shapes do not fit, or a size is given to a network that takes none.</exception>
-    public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor? mask = null, Tensor? size = null)
+    public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor? mask = null, Tensor? size = null, Tensor? ratio = null)
     {
-        Check(noisy, time, text, mask, size);
+        Check(noisy, time, text, mask, size, ratio);
         using var scope = TensorScope.Enter();
         var type = Parameters.All[0].Value.DType;
         if (Config.TakesSize)
@@ -128,7 +130,7 @@ public sealed class PixArtTransformer2D : IDenoiser
                 .From([(float)noisy.Shape[2] * SpatialFactor, noisy.Shape[3] * SpatialFactor])
                 .To(noisy.Device)
                 .Expand([noisy.Shape[0], 2]);
-        var (embedding, modulation) = _time.Forward(time, size, type);
+        var (embedding, modulation) = _time.Forward(time, size, ratio?.Flatten(), type);
         var caption = _captionPath.Observe(_captionSecond.Forward(_captionFirst.Forward(text.To(type)).Gelu("tanh")));
         Tensor[] context = mask is null
             ? [modulation, caption]
@@ -153,7 +155,7 @@ public sealed class PixArtTransformer2D : IDenoiser
         Parameters.Dispose();
     }
 
-    private void Check(Tensor noisy, Tensor time, Tensor text, Tensor? mask, Tensor? size)
+    private void Check(Tensor noisy, Tensor time, Tensor text, Tensor? mask, Tensor? size, Tensor? ratio)
     {
         PatchEmbedding.Check(noisy, "PixArt", Config.InChannels, Config.PatchSize);
         var batch = noisy.Shape[0];
@@ -167,9 +169,11 @@ public sealed class PixArtTransformer2D : IDenoiser
             throw new InputException(
                 $"PixArt takes a mask [{batch}, {text.Shape[1]}] for these embeddings, not [{string.Join(", ", mask.Shape)}]."
             );
-        if (size is not null && !Config.TakesSize)
+        if ((size ?? ratio) is not null && !Config.TakesSize)
             throw new InputException("This PixArt is not told the picture's size (use_additional_conditions is false): leave it out.");
         if (size is not null && (size.Dim != 2 || size.Shape[0] != batch || size.Shape[1] != 2))
             throw new InputException($"PixArt takes a height and a width a sample [{batch}, 2], not [{string.Join(", ", size.Shape)}].");
+        if (ratio is not null && ratio.Count != batch)
+            throw new InputException($"PixArt takes one aspect ratio a sample ({batch}), not [{string.Join(", ", ratio.Shape)}].");
     }
 }

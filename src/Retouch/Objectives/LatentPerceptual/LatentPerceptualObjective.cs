@@ -110,8 +110,13 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         return total;
     }
 
-    /// <summary>ω_l times the mean over channels and pixels, one entry a layer, each [samples].</summary>
-    internal Tensor[] PerLayer(DecodedSamples decoded, HealthLog health)
+    /// <summary>The layers that are compared, in order: taps, then the image where it is one of them.</summary>
+    public IReadOnlyList<string> LayerNames => [.. _plan.Layers.Select(static l => l.Name)];
+
+    /// <summary>ω_l times the mean over channels and pixels, one entry a layer of <see cref="LayerNames"/>, each [samples].</summary>
+    /// <param name="decoded">Target and estimate, decoded as <see cref="Need"/> asks.</param>
+    /// <param name="health">Takes the layers' figures.</param>
+    public Tensor[] PerLayer(DecodedSamples decoded, HealthLog health)
     {
         var losses = new Tensor[_plan.Layers.Count];
         for (var l = 0; l < losses.Length; l++)

@@ -109,7 +109,7 @@ internal sealed class RowStore : IDisposable
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"'{path}' cannot be read: {e.Message} Delete the folder of the cache, and it is made anew.", e);
+            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete the folder of the cache, and it is made anew.", e);
         }
 
         string Text(JsonNode? node) => node?.ToJsonString() ?? "nothing";

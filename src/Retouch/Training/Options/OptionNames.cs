@@ -18,6 +18,38 @@ internal static class OptionNames
         return problems;
     }
 
+    /// <summary>What an option takes, in words.</summary>
+    /// <param name="path">Its path in the file, as in <c>averages[0].decay</c>.</param>
+    /// <param name="root">What the file is bound to.</param>
+    /// <param name="json">How it is bound.</param>
+    public static string Taken(string path, Type root, JsonSerializerOptions json)
+    {
+        var type = json.GetTypeInfo(root);
+        foreach (var name in path.Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = type.ElementType ?? type.Properties.FirstOrDefault(p => p.Name == name)?.PropertyType;
+            if (next is null)
+                break;
+            type = json.GetTypeInfo(next);
+        }
+
+        var bare = Nullable.GetUnderlyingType(type.Type) ?? type.Type;
+        return bare switch
+        {
+            { IsEnum: true } =>
+                $"one of {string.Join(", ", Enum.GetValues(bare).Cast<object>().Select(v => JsonSerializer.Serialize(v, json)))}",
+            _ when bare == typeof(bool) => "true or false",
+            _ when bare == typeof(string) => "a text",
+            _ when bare == typeof(int) || bare == typeof(long) => "a whole number",
+            _ when bare == typeof(float) || bare == typeof(double) => "a number",
+            _ => type.Kind == JsonTypeInfoKind.Enumerable ? "a list: [ … ]" : "an object: { … }",
+        };
+    }
+
+    /// <summary>A choice as it stands in files.</summary>
+    public static string Written<T>(T choice)
+        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(choice.ToString());
+
     private static void Walk(JsonNode? node, JsonTypeInfo type, string path, List<string> problems)
     {
         switch (node)

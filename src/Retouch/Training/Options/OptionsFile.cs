@@ -41,7 +41,7 @@ public static class OptionsFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read the options file '{path}': {e.Message}", e);
+            throw new InputException($"Cannot read the options file '{path}': {Reasons.Of(e)}.", e);
         }
 
         try
@@ -60,7 +60,7 @@ public static class OptionsFile
         }
         catch (JsonException e)
         {
-            throw new UsageException($"The options file '{path}' cannot be used: {e.Message}", e);
+            throw new UsageException($"The options file '{path}' cannot be used: {Reasons.Of(e)}.", e);
         }
     }
 
@@ -131,11 +131,11 @@ public static class OptionsFile
         }
         catch (JsonException e)
         {
-            throw new UsageException(
-                $"{origin}: the value at {e.Path?.TrimStart('$', '.') ?? "the top"} cannot be used: "
-                    + $"{e.InnerException?.Message ?? e.Message}",
-                e
-            );
+            var path = e.Path?.TrimStart('$', '.') ?? "";
+            // A converter of ours says in its message what it takes; the serializer's own speak of types.
+            var isOurs = e.InnerException is null && !e.Message.Contains(" | LineNumber: ", StringComparison.Ordinal);
+            var reason = isOurs ? e.Message : $"it takes {OptionNames.Taken(path, typeof(T), Strict)}.";
+            throw new UsageException($"{origin}: the value at {(path.Length == 0 ? "the top" : path)} cannot be used: {reason}", e);
         }
     }
 

@@ -69,11 +69,29 @@ public sealed class CheckpointStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or EnvironmentException)
         {
             throw new EnvironmentException(
-                $"The checkpoint of step {state.Step} could not be written: {e.Message} Earlier checkpoints are untouched; "
+                $"The checkpoint of step {state.Step} could not be written: {Reasons.Of(e)}. Earlier checkpoints are untouched; "
                     + $"--resume goes on from the last.",
                 e
             );
         }
+    }
+
+    /// <summary>What the newest checkpoint says of itself, its files unread; null where none can be read.</summary>
+    public TrainingState? Peek()
+    {
+        foreach (var step in Steps.Reverse())
+        {
+            try
+            {
+                return JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(FolderOf(step), StateFile)), Json);
+            }
+            catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+            {
+                // A broken one is told of when it is to be used.
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The newest checkpoint whose files are all there with the right hashes.</summary>
@@ -93,8 +111,8 @@ public sealed class CheckpointStore
             }
             catch (Exception e) when (e is IOException or JsonException or InputException or UnauthorizedAccessException)
             {
-                broken.Add($"{Path.GetFileName(folder)}: {e.Message}");
-                skipped($"The checkpoint '{folder}' is not whole ({e.Message}); trying the one before it.");
+                broken.Add($"{Path.GetFileName(folder)}: {Reasons.Of(e)}");
+                skipped($"The checkpoint '{folder}' is not whole ({Reasons.Of(e)}); trying the one before it.");
             }
         }
 

@@ -28,6 +28,9 @@ public sealed record TrainingState
     /// <summary>How the loss is scaled in float16; null in other types.</summary>
     public LossScalerState? Scaler { get; init; }
 
+    /// <summary>The run's options when it was written; null in checkpoints of earlier versions.</summary>
+    public JsonObject? Options { get; init; }
+
     /// <summary>SHA-256 of every other file of the checkpoint, by name.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Training.Telemetry;
 
@@ -126,7 +127,7 @@ public sealed class MetricsLog : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write the metrics '{path}': {e.Message} Choose another folder, or resume the run that is there.",
+                $"Cannot write the metrics '{path}': {Reasons.Of(e)}. Choose another folder, or resume the run that is there.",
                 e
             );
         }
@@ -140,7 +141,10 @@ public sealed class MetricsLog : IDisposable
         }
         catch (IOException e)
         {
-            throw new EnvironmentException($"Cannot write the metrics '{stream.Name}': {e.Message} Free some space and resume the run.", e);
+            throw new EnvironmentException(
+                $"Cannot write the metrics '{stream.Name}': {Reasons.Of(e)}. Free some space and resume the run.",
+                e
+            );
         }
     }
 }

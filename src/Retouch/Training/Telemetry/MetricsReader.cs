@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 
 namespace Retouch.Training.Telemetry;
 
@@ -49,7 +50,7 @@ public static class MetricsReader
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"Cannot read the metrics '{path}': {e.Message} Give the folder of a run that has logged at least one step.",
+                $"Cannot read the metrics '{path}': {Reasons.Of(e)}. Give the folder of a run that has logged at least one step.",
                 e
             );
         }
@@ -74,15 +75,15 @@ public static class MetricsReader
             }
 
             return new(
-                step ?? throw new FormatException("it has no \"step\"."),
-                time ?? throw new FormatException("it has no \"time\"."),
+                step ?? throw new InputException("it has no \"step\""),
+                time ?? throw new InputException("it has no \"time\""),
                 values
             );
         }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException or InputException)
         {
             throw new InputException(
-                $"'{path}', line {number} is not a metrics record: {e.Message} Restore the file, or delete this line, and try again.",
+                $"'{path}', line {number} is not a metrics record: {Reasons.Of(e)}. Restore the file, or delete this line, and try again.",
                 e
             );
         }

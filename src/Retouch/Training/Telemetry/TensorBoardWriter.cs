@@ -1,5 +1,6 @@
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Images;
 
 namespace Retouch.Training.Telemetry;
@@ -71,7 +72,7 @@ public sealed class TensorBoardWriter : IDisposable
         }
         catch (IOException e)
         {
-            throw new EnvironmentException($"Cannot write the events '{Path}': {e.Message} Free some space and resume the run.", e);
+            throw new EnvironmentException($"Cannot write the events '{Path}': {Reasons.Of(e)}. Free some space and resume the run.", e);
         }
     }
 
@@ -93,7 +94,7 @@ public sealed class TensorBoardWriter : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new EnvironmentException($"Cannot write TensorBoard events to '{folder}': {e.Message} Choose another folder.", e);
+            throw new EnvironmentException($"Cannot write TensorBoard events to '{folder}': {Reasons.Of(e)}. Choose another folder.", e);
         }
     }
 }

@@ -165,12 +165,14 @@ public sealed class PrecomputedReferenceTests : IDisposable
         Train(TinyRun.Denoiser("{}", set: """{ "steps": 1, "optimiser.learningRate": 0.02, "averages": [] }"""), "other");
         Directory.Delete(_folder["first/model"], recursive: true);
         Directory.Move(_folder["other/model"], _folder["first/model"]);
-        using var again = TrainingRun.Resume(_folder["run"], null, TimeProvider.System);
-        Assert.Contains(
-            "denoiser was",
-            Assert.Throws<InputException>(() => again.Train(new ProgressProbe(), CancellationToken.None)).Message,
-            StringComparison.Ordinal
-        );
+        Assert.Contains("the model's transformer has other files", Refused(acceptChanges: false), StringComparison.Ordinal);
+        Assert.Contains("denoiser was", Refused(acceptChanges: true), StringComparison.Ordinal);
+
+        string Refused(bool acceptChanges)
+        {
+            using var again = TrainingRun.Resume(_folder["run"], null, TimeProvider.System, acceptChanges);
+            return Assert.Throws<InputException>(() => again.Train(new ProgressProbe(), CancellationToken.None)).Message;
+        }
     }
 
     [Fact]

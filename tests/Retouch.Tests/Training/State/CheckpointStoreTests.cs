@@ -110,8 +110,8 @@ public sealed class CheckpointStoreTests : IDisposable
         foreach (
             var failure in new Exception[]
             {
-                new IOException("No space left on device"),
-                new EnvironmentException("Cannot write 'a.bin': No space left on device"),
+                new IOException("No space left on device", 28),
+                new EnvironmentException("Cannot write 'a.bin': no space is left on the disk"),
             }
         )
         {
@@ -129,7 +129,7 @@ public sealed class CheckpointStoreTests : IDisposable
                 )
                 .Message;
             Assert.Contains("step 4", message);
-            Assert.Contains("No space left", message);
+            Assert.Contains("no space is left", message);
             Assert.Contains("--resume", message);
         }
 

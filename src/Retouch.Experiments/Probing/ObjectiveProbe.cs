@@ -1,0 +1,139 @@
+using Retouch.Autoencoders;
+using Retouch.Core.Errors;
+using Retouch.Diffusion;
+using Retouch.Objectives;
+using Retouch.Objectives.LatentPerceptual;
+using Retouch.Objectives.Preference;
+using Retouch.Torch;
+
+namespace Retouch.Experiments.Probing;
+
+/// <summary>
+/// One term of the loss on given latents: its value, what each layer adds to it, its figures, and its gradient with respect to the
+/// estimate. Takes <c>in.z0</c> and <c>in.z0_hat</c> (raw, as an autoencoder's <c>decode</c> takes them), the noise level as
+/// <c>in.sigma</c> (noise over signal, of a variance-preserving process) or <c>in.time</c> (of a rectified flow, 0 to 1), and, where a term
+/// looks at them, <c>in.noise</c>, <c>in.images</c> and, for pairs, <c>in.z0_hat_reference</c>.
+/// </summary>
+/// <param name="autoencoder">Whose decoder is looked through.</param>
+/// <param name="tensors">The inputs.</param>
+internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tensors)
+{
+    private const int TrainSteps = 1000;
+
+    /// <summary>Evaluates a term with weight 1.</summary>
+    /// <param name="options">One term, without the diffusion loss.</param>
+    /// <returns>
+    /// <c>out.loss</c>; for the latent perceptual loss <c>out.per_layer</c> [layers, samples], of samples above the threshold too;
+    /// <c>out.figures.NAME</c>; <c>grad.z0_hat</c>.
+    /// </returns>
+    /// <exception cref="InputException">Inputs are missing or do not fit.</exception>
+    public List<KeyValuePair<string, Tensor>> Run(ObjectiveOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        using var recorded = Autograd.WithGrad();
+        var clean = Scaled(tensors.Input("z0").To(DType.Float32));
+        var leaf = tensors.Input("z0_hat").To(DType.Float32).Clone();
+        if (leaf.Dim != 4 || !leaf.Shape.AsSpan().SequenceEqual(clean.Shape))
+            throw new InputException(
+                $"in.z0 is [{string.Join(", ", clean.Shape)}] and in.z0_hat [{string.Join(", ", leaf.Shape)}]; both are [samples, channels, "
+                    + "height, width]."
+            );
+        leaf.RequiresGrad = true;
+        var inputs = InputsOf(options, clean, Scaled(leaf));
+        var terms = new ObjectiveSet(options, autoencoder).Evaluate(inputs);
+        var gradient = Autograd.Grad([terms.Total], [leaf])[0] ?? Ops.ZerosLike(leaf);
+        List<KeyValuePair<string, Tensor>> results = [new("out.loss", terms.Total.Detach())];
+        if (options.Perceptual is { } perceptual)
+            results.Add(new("out.per_layer", PerLayer(perceptual, inputs)));
+        results.AddRange(terms.Health.Select(static h => KeyValuePair.Create($"out.figures.{h.Key}", Tensor.From([(float)h.Value]))));
+        results.Add(new("grad.z0_hat", gradient));
+        return results;
+    }
+
+    private Tensor PerLayer(LatentPerceptualOptions options, ObjectiveInputs inputs)
+    {
+        using var quiet = Autograd.NoGrad();
+        using var scope = TensorScope.Enter();
+        var objective = new LatentPerceptualObjective(options, autoencoder);
+        var need = objective.Need(inputs);
+        var request = new TapRequest(need.Taps, need.Rgb);
+        var decoded = new DecodedSamples(
+            autoencoder.DecodeWithTaps(inputs.Estimate.Z0, request),
+            autoencoder.DecodeWithTaps(inputs.Noisy.Clean, request),
+            inputs.Images
+        );
+        return scope.Keep(Ops.Stack(objective.PerLayer(decoded, new HealthLog(scope))));
+    }
+
+    private ObjectiveInputs InputsOf(ObjectiveOptions options, Tensor clean, Tensor estimate)
+    {
+        var (formulation, level) = Level(
+            clean,
+            new[] { options.Perceptual, options.Preference?.Features }.OfType<LatentPerceptualOptions>().Select(static o => o.Gate)
+        );
+        // The latent perceptual loss never sees the noise; the other terms go back from ẑ0 to ε̂ by it.
+        var noise = options.Perceptual is null || tensors.Has("noise") ? tensors.Input("noise").To(DType.Float32) : Ops.ZerosLike(clean);
+        if (!noise.Shape.AsSpan().SequenceEqual(clean.Shape))
+            throw new InputException($"in.noise is [{string.Join(", ", noise.Shape)}], in.z0 [{string.Join(", ", clean.Shape)}].");
+        var noisy = formulation.AddNoise(new Latent(clean), noise, level);
+        var images = tensors.Has("images") ? tensors.Input("images").To(DType.Float32) : null;
+        return new(formulation, noisy, Read(formulation, noisy, estimate), images) { Pairs = Pairs(options, formulation, noisy) };
+    }
+
+    private PairedSamples? Pairs(ObjectiveOptions options, Formulation formulation, NoisedLatent noisy)
+    {
+        if (options.Preference is not { } preference)
+            return null;
+        if (noisy.Level.Batch % 2 != 0)
+            throw new InputException(
+                $"Of pairs the first half are winners, the other their losers; in.z0 has {noisy.Level.Batch} samples."
+            );
+        var pairs = new PairedSamples(noisy.Level.Batch / 2);
+        if (!preference.NeedsReference)
+            return pairs;
+        using var quiet = Autograd.NoGrad();
+        return pairs with { Reference = Read(formulation, noisy, Scaled(tensors.Input("z0_hat_reference").To(DType.Float32))) };
+    }
+
+    /// <summary>The denoiser's output that would be read as this estimate: ε of a variance-preserving process, v of a flow.</summary>
+    private static Denoised Read(Formulation formulation, NoisedLatent noisy, Tensor estimate)
+    {
+        var noise = (noisy.Value - (Column(noisy.Level.A) * estimate)) / Column(noisy.Level.B);
+        return new(new Latent(estimate), noise, new Prediction(formulation is FlowFormulation ? noise - estimate : noise));
+    }
+
+    private (Formulation, NoiseLevel) Level(Tensor clean, IEnumerable<GateKind> gates)
+    {
+        if (tensors.Has("sigma") == tensors.Has("time"))
+            throw new InputException("The noise level is in.sigma (noise over signal) or in.time (of a flow, 0 to 1): one of them.");
+        var isFlow = tensors.Has("time");
+        if (!isFlow && gates.Any(static g => g is GateKind.Timestep or GateKind.T))
+            throw new InputException("A threshold on time needs in.time; in.sigma says nothing about the schedule.");
+        var values = tensors.Input(isFlow ? "time" : "sigma").To(DType.Float64).To(Device.Cpu).Flatten().ToArray<double>();
+        if (values.Length != clean.Shape[0] || !Array.TrueForAll(values, v => double.IsFinite(v) && v > 0 && (!isFlow || v < 1)))
+            throw new InputException(
+                $"{(isFlow ? "in.time" : "in.sigma")} is one number a sample ({clean.Shape[0]}), "
+                    + $"{(isFlow ? "between 0 and 1" : "above 0")}; it is [{string.Join(", ", values.Take(8))}]."
+            );
+        NoisePoint[] points =
+        [
+            .. values.Select(v =>
+                isFlow
+                    ? new NoisePoint(v * TrainSteps, 1 - v, v)
+                    : new NoisePoint(v, 1 / Math.Sqrt(1 + (v * v)), v / Math.Sqrt(1 + (v * v)))
+            ),
+        ];
+        Formulation formulation = isFlow ? new FlowFormulation() : new DdpmFormulation(NoiseSchedule.ScaledLinear());
+        return (formulation, NoiseLevel.Of(points, TrainSteps, clean.Device));
+    }
+
+    private static Tensor Column(Tensor perSample) => perSample.View([-1L, 1, 1, 1]);
+
+    private Tensor Scaled(Tensor raw) =>
+        autoencoder switch
+        {
+            KlAutoencoder kl => kl.Scale(raw),
+            AutoencoderTiny tiny => tiny.Scale(raw),
+            _ => throw new InputException($"Objectives cannot be probed through {autoencoder.GetType().Name}."),
+        };
+}
