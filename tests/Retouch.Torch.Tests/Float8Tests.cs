@@ -18,11 +18,11 @@ public sealed class Float8Tests
         using var scope = TensorScope.Enter();
         var path = Path.GetTempFileName();
         var header = Encoding.UTF8.GetBytes(
-                $$$"""
-                {"a":{"dtype":"{{{type}}}","shape":[2,4],"data_offsets":[0,8]},
-                 "n":{"dtype":"{{{type}}}","shape":[1],"data_offsets":[8,9]}}
-                """
-            );
+            $$$"""
+            {"a":{"dtype":"{{{type}}}","shape":[2,4],"data_offsets":[0,8]},
+             "n":{"dtype":"{{{type}}}","shape":[1],"data_offsets":[8,9]}}
+            """
+        );
         File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)header.Length), .. header, .. Convert.FromHexString(codes), 0x7F]);
         using (var file = SafetensorsFile.Open(path))
         {

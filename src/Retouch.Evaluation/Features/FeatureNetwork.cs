@@ -34,7 +34,7 @@ internal sealed class FeatureNetwork
                 made.Add(
                     (
                         new Conv2d(place / "conv", inputs, outputs, 3, stride: 1 + k, padding: 1),
-                        new GroupNorm(place / "norm", Groups, outputs, Epsilon)
+                        new GroupNorm(place / "norm", outputs % Groups == 0 ? Groups : 4, outputs, Epsilon)
                     )
                 );
                 inputs = outputs;

@@ -73,8 +73,8 @@ public sealed record FeatureNetworkConfig
     {
         if (Size is < 16 or > 1024 || Size % 16 != 0)
             throw new InputException($"'{origin}': size is {Size}; it is a multiple of 16 up to 1024.");
-        if (Channels is < 8 or > 1024 || Channels % 8 != 0)
-            throw new InputException($"'{origin}': channels is {Channels}; it is a multiple of 8 up to 1024.");
+        if (Channels is < 4 or > 1024 || Channels % 4 != 0)
+            throw new InputException($"'{origin}': channels is {Channels}; it is a multiple of 4 up to 1024.");
         if (Classes.Count < 2)
             throw new InputException($"'{origin}': a classifier tells two classes or more apart, not {Classes.Count}.");
     }

@@ -47,8 +47,8 @@ public sealed record FeatureTrainingOptions
             throw new UsageException($"One picture in {KeptOneIn} is to be kept from training; at most one in 2 can be.");
         if (Size is < 16 or > 1024 || Size % 16 != 0)
             throw new UsageException($"The size is {Size}; it is a multiple of 16 up to 1024.");
-        if (Channels is < 8 or > 1024 || Channels % 8 != 0)
-            throw new UsageException($"{Channels} channels are asked for; it is a multiple of 8 up to 1024.");
+        if (Channels is < 4 or > 1024 || Channels % 4 != 0)
+            throw new UsageException($"{Channels} channels are asked for; it is a multiple of 4 up to 1024.");
     }
 }
 

@@ -16,7 +16,7 @@ public sealed class RetouchFeaturesTests
         Epochs = 8,
         BatchSize = 16,
         Size = 16,
-        Channels = 8,
+        Channels = 12,
         Seed = 3,
         KeptOneIn = 4,
     };

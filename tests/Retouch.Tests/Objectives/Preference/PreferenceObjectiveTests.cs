@@ -347,7 +347,12 @@ public sealed class PreferenceObjectiveTests
         var options = new ObjectiveOptions
         {
             LatentWeight = 0.5,
-            Perceptual = new() { Weight = 2, StatisticsGradient = 1, Gate = GateKind.None },
+            Perceptual = new()
+            {
+                Weight = 2,
+                StatisticsGradient = 1,
+                Gate = GateKind.None,
+            },
             Pixel = new() { Weight = 3 },
         };
         var step = new PairStep("v", Times, single: [0.5]);

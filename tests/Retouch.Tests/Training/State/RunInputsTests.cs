@@ -1,0 +1,62 @@
+using Retouch.Core.Errors;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Training.State;
+
+namespace Retouch.Tests.Training.State;
+
+/// <summary>What a run depends on is compared with what it depended on.</summary>
+public sealed class RunInputsTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Every_kind_of_change_is_told_and_those_that_matter_are_known()
+    {
+        var before = new RunInputs(
+            "1.13.1",
+            Hashes(("vae", "a"), ("transformer", "b")),
+            Samples(("1", new(0, "x", "s")), ("2", new(0, "x", "s")), ("3", new(null, "x", "s")))
+        );
+        var now = new RunInputs(
+            "2.6.0",
+            Hashes(("vae", "a"), ("transformer", "c"), ("text_encoder", "d")),
+            Samples(("1", new(1, "x", "s")), ("2", new(0, "y", "t")), ("4", new(null, "x", "s")))
+        );
+        Assert.Equal(
+            [
+                new("libtorch is 2.6.0; it was 1.13.1: numbers differ in their last places", Matters: false),
+                new("the model's text_encoder has other files", Matters: true),
+                new("the model's transformer has other files", Matters: true),
+                new("1 sample (4) came to the data, which changes the order of all", Matters: true),
+                new("1 sample (3) left the data, which changes the order of all", Matters: true),
+                new("1 sample (1) has another class", Matters: true),
+                new("1 sample (2) has other captions", Matters: true),
+                new("1 sample (2) has a file of another length or time", Matters: false),
+            ],
+            before.ChangesTo(now)
+        );
+        Assert.Empty(before.ChangesTo(before));
+        Assert.False(before.HasSamplesOf(now));
+    }
+
+    [Fact]
+    public void They_are_read_as_they_were_written()
+    {
+        var path = _folder["inputs.json"];
+        Assert.Null(RunInputs.Read(path));
+        var inputs = new RunInputs("2.14.1", Hashes(("vae", "a")), Samples(("ein Bild/ä.png", new(3, "", "7 9"))));
+        inputs.Save(path);
+        Assert.Empty(RunInputs.Read(path)!.ChangesTo(inputs));
+        Assert.True(RunInputs.Read(path)!.HasSamplesOf(inputs));
+        File.WriteAllText(path, "{");
+        Assert.Contains(path, Assert.Throws<InputException>(() => RunInputs.Read(path)).Message, StringComparison.Ordinal);
+    }
+
+    private static Dictionary<string, string> Hashes(params (string Part, string Hash)[] parts) =>
+        parts.ToDictionary(static p => p.Part, static p => p.Hash, StringComparer.Ordinal);
+
+    private static Dictionary<string, KnownSample> Samples(params (string Name, KnownSample Sample)[] samples) =>
+        samples.ToDictionary(static s => s.Name, static s => s.Sample, StringComparer.Ordinal);
+}
