@@ -218,9 +218,9 @@ internal static class AblateCommand
 
     private static void Write(AblationOutcome outcome, AblationPlan plan, TextWriter writer)
     {
-        var decisive = plan.Spec.Evaluation.Decisive;
         if (outcome.Figures is { } figures)
         {
+            var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, figures.Rows);
             writer.WriteLine($"{"", -40}{FigureNames.Header(decisive), -32}{"difference", -36}that is");
             foreach (var row in figures.Rows)
             {

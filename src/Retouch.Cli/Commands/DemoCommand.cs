@@ -4,6 +4,7 @@ using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Experiments.Demo;
+using Retouch.Experiments.Measuring;
 
 namespace Retouch.Cli.Commands;
 
@@ -164,7 +165,7 @@ internal static class DemoCommand
     {
         writer.WriteLine(result.Verdict);
         writer.WriteLine();
-        writer.WriteLine($"{"", -14}{"wavelet distance", -30}{"spectrum error", -28}{"s a step", -10}{"peak memory"}");
+        writer.WriteLine($"{"", -14}{FigureNames.Header(result.Decisive), -38}{"spectrum error", -28}{"s a step", -10}{"peak memory"}");
         string Text(SetResult set, string name)
         {
             var figure = set.Of(name);
@@ -176,7 +177,7 @@ internal static class DemoCommand
         {
             var arm = result.Arms.FirstOrDefault(a => a.Name == set.Name);
             var cost = arm is null ? "" : $"{Figures.Significant(arm.SecondsPerStep, 3), -10}{Figures.Bytes(arm.PeakBytes)}";
-            writer.WriteLine($"{set.Name, -14}{Text(set, DemoVerdict.Decisive), -30}{Text(set, "spectrum"), -28}{cost}".TrimEnd());
+            writer.WriteLine($"{set.Name, -14}{Text(set, result.Decisive), -38}{Text(set, "spectrum"), -28}{cost}".TrimEnd());
         }
 
         writer.WriteLine();

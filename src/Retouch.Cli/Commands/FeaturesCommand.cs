@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Cli.Terminal;
+using Retouch.Core.Errors;
 using Retouch.Data;
+using Retouch.Data.Scenes;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
 
@@ -13,11 +15,17 @@ internal static class FeaturesCommand
     /// <summary>What was made.</summary>
     private sealed record Made(string Folder, FeatureNetworkConfig Network);
 
+    private const int DefaultScenes = 6000;
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var defaults = new FeatureTrainingOptions();
-        var data = new Option<string>("--data") { Description = "Folder with a folder of pictures for each class.", Required = true };
+        var data = new Option<string?>("--data")
+        {
+            Description = "Folder with a folder of pictures for each class; without it, procedural scenes.",
+        };
+        var scenes = new Option<int?>("--scene-count") { Description = $"Number of procedural scenes. Default: {DefaultScenes}." };
         var output = new Option<string>("--output") { Description = "Folder to write.", Required = true };
         var epochs = new Option<int>("--epochs") { Description = "Passes over the pictures.", DefaultValueFactory = _ => defaults.Epochs };
         var batch = new Option<int>("--batch-size") { Description = "Pictures a step.", DefaultValueFactory = _ => defaults.BatchSize };
@@ -40,6 +48,7 @@ internal static class FeaturesCommand
         var command = new Command("features", "Train a small feature network on your own classes, for 'evaluate --retouch-features'.")
         {
             data,
+            scenes,
             output,
             epochs,
             batch,
@@ -63,7 +72,7 @@ internal static class FeaturesCommand
                     Device = parsed.GetDevice(),
                 };
                 var (error, folder) = (parsed.InvocationConfiguration.Error, parsed.GetValue(output)!);
-                var pictures = ImageFolder.OpenSplit(parsed.GetValue(data)!, split: null);
+                var pictures = Open(parsed.GetValue(data), parsed.GetValue(scenes), options);
                 Notes.Write(pictures.Notes, error);
                 if (pictures.Classes.Count > 0)
                     Notes.Write([$"Classes: {string.Join(", ", pictures.Classes)}."], error);
@@ -94,5 +103,15 @@ internal static class FeaturesCommand
             }
         );
         return command;
+    }
+
+    private static IPictureSource Open(string? folder, int? scenes, FeatureTrainingOptions options)
+    {
+        options.Validate();
+        if (folder is null)
+            return new ProceduralScenes(options.Seed, options.Size, scenes ?? DefaultScenes);
+        return scenes is null
+            ? ImageFolder.OpenSplit(folder, split: null)
+            : throw new UsageException("--scene-count is the number of procedural scenes; it does nothing with --data.");
     }
 }

@@ -30,7 +30,7 @@ internal static class AblationCharts
         ];
         if (numeric is not [var path])
             return null;
-        var decisive = plan.Spec.Evaluation.Decisive;
+        var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, rows);
         var points = rows.Where(row =>
                 row.Arm is { } arm
                 && arm.Settings.Any(s => s.Key == path)
@@ -82,7 +82,7 @@ internal static class AblationCharts
     /// <summary>The figure that decides over sampler steps, decays or guidance; none where there is one of each.</summary>
     public static IEnumerable<LineChart> OverVariants(AblationPlan plan, IReadOnlyList<AblationRow> rows)
     {
-        var decisive = plan.Spec.Evaluation.Decisive;
+        var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, rows);
         (string Title, Func<Variant, double> X, Func<Variant, Variant> Fixed)[] axes =
         [
             ("sampler steps", static v => v.Steps, static v => v with { Steps = 0 }),

@@ -147,6 +147,20 @@ internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnl
         }
     }
 
+    /// <summary>
+    /// The measured name of the figure that decides: as the spec has it, or with the network that it is measured by (<c>fd</c> is
+    /// <c>fd.squeezenet</c> where SqueezeNet is the network).
+    /// </summary>
+    /// <param name="wanted">As the spec has it.</param>
+    /// <param name="rows">What was measured.</param>
+    public static string Decisive(string wanted, IEnumerable<AblationRow> rows)
+    {
+        string[] names = [.. rows.SelectMany(static row => row.Figures).Select(static f => f.Name).Distinct()];
+        return names.Contains(wanted, StringComparer.Ordinal)
+            ? wanted
+            : names.FirstOrDefault(n => n.StartsWith(wanted + ".", StringComparison.Ordinal)) ?? wanted;
+    }
+
     /// <summary>The rows as runs for TensorBoard.</summary>
     public IReadOnlyList<FigureRun> Runs() =>
         [

@@ -99,7 +99,7 @@ internal static class AblationReport
     /// <summary>What the intervals show of the figure that decides.</summary>
     public static Verdict Verdict(AblationPlan plan, AblationFigures figures)
     {
-        var decisive = plan.Spec.Evaluation.Decisive;
+        var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, figures.Rows);
         var name = FigureNames.Header(decisive);
         var differences = figures.Differences.Where(d => d.Figure == decisive).ToArray();
         if (differences.Length == 0)

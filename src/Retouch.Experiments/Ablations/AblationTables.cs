@@ -132,7 +132,7 @@ internal static class AblationTables
     /// <summary>Every arm against every other in the figure that decides; null where there are too few or too many.</summary>
     public static ReportTable? Pairs(AblationPlan plan, IReadOnlyList<AblationRow> rows)
     {
-        var (e, decisive) = (plan.Spec.Evaluation, plan.Spec.Evaluation.Decisive);
+        var (e, decisive) = (plan.Spec.Evaluation, AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, rows));
         AblationRow[] arms =
         [
             .. rows.Where(static row => row.Arm is not null).GroupBy(static row => row.Arm!.Name).Select(static g => g.Last()),

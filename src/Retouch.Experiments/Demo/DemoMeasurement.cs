@@ -1,6 +1,7 @@
 using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Evaluation;
+using Retouch.Evaluation.Features;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 
@@ -19,34 +20,41 @@ internal sealed record DemoMeasurement(
     SetResult Reconstruction
 )
 {
+    /// <summary>The figure that decides: the Fréchet distance of class features where there is a network for the pictures, else the
+    /// Fréchet wavelet distance.</summary>
+    public string Decisive => Arms.Sets[0].Figures.FirstOrDefault(static f => f.Name.StartsWith("fd.", StringComparison.Ordinal))?.Name ?? "fwd";
+
     /// <summary>Measures everything.</summary>
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, DemoConsole console)
     {
         console.Heading("Measuring the pictures against the held-out ones");
         var device = settings.Where();
+        // The network knows the classes of procedural scenes alone.
+        using var features = settings.Data is null ? RetouchFeatures.Open(DemoRecipes.Features(), device) : null;
         var options = new EvaluationOptions
         {
             Bootstrap = new BootstrapOptions { Seed = settings.Seed },
             Device = device,
+            Networks = features is null ? [] : [features],
         };
         using var progress = console.Measuring();
         EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, Metrics metrics) =>
             Evaluator.Evaluate(reference, sets, options with { Metrics = metrics }, progress.Report, console.Cancellation);
 
-        const Metrics Usual = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness;
+        var usual = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness | (features is null ? Metrics.None : Metrics.Fd | Metrics.Prdc);
         var reference = Set("held-out", folder.HeldOut);
         var before = Set(DemoArm.Base.Name, folder.Samples(DemoArm.Base.Key));
         ImageSet[] arms = [.. DemoArm.All.Select(arm => Set(arm.Name, folder.Samples(arm.Key)))];
-        var result = Measure(reference, arms, Usual);
+        var result = Measure(reference, arms, usual);
         foreach (var warning in result.Warnings)
             console.Say("warning: " + warning);
-        var against = Measure(reference, [before, .. arms], Usual);
+        var against = Measure(reference, [before, .. arms], usual);
         var other = DemoFolder.IsWhole(folder.OtherReal)
-            ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0]
+            ? Measure(reference, [Set("other real pictures", folder.OtherReal)], usual).Sets[0]
             : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
         var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, device);
-        return new DemoMeasurement(result, against, other, Measure(reference, [again], Usual | Metrics.Psnr).Sets[0]);
+        return new DemoMeasurement(result, against, other, Measure(reference, [again], usual | Metrics.Psnr).Sets[0]);
     }
 
     private static ImageSet Set(string name, string folder) => ImageSet.From(name, ImageFolder.Open(folder));

@@ -51,6 +51,12 @@ internal static class DemoRecipes
             );
     }
 
+    /// <summary>The feature network that was trained on the classes of the procedural scenes.</summary>
+    public static string Features() => Path.Combine(Folder, "features");
+
+    /// <summary>The result of the recipe over several training seeds.</summary>
+    public static string Recorded => Path.Combine(Folder, "recorded.json");
+
     /// <summary>A recipe, to be changed.</summary>
     /// <param name="name">autoencoder, denoiser or post-training.</param>
     public static JsonObject Read(string name) => OptionsFile.Read(Path.Combine(Folder, name + ".json"));

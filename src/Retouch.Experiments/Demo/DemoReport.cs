@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Demo;
 
@@ -22,6 +23,8 @@ internal static class DemoReport
         ReportSection machine
     )
     {
+        var recorded = RecordedDemo.Read();
+        var shown = recorded.IsOf(settings) ? recorded : null;
         List<ReportBlock> losses =
         [
             DemoCharts.LatentLoss(runs),
@@ -33,14 +36,17 @@ internal static class DemoReport
         return new ReportDocument(
             "Post-training through the decoder: a comparison",
             [
-                new ReportSection("What was compared", Compared(settings, runs)),
+                new ReportSection("What was compared", Compared(settings, runs, measured)),
                 new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
                 new ReportSection(
                     "Figures",
-                    DemoTables.Quality(measured),
-                    DemoTables.Differences(measured),
-                    DemoTables.Bands(measured),
-                    DemoTables.Cost(runs)
+                    [
+                        DemoTables.Quality(measured),
+                        DemoTables.Differences(measured),
+                        .. shown is null ? [] : (ReportTable[])[shown.Table()],
+                        DemoTables.Bands(measured),
+                        DemoTables.Cost(runs),
+                    ]
                 ),
                 new ReportSection(
                     "Spectra",
@@ -54,8 +60,8 @@ internal static class DemoReport
         )
         {
             Subtitle = Subtitle(settings, runs),
-            Verdict = DemoVerdict.Of(measured),
-            Highlights = [.. Highlights(runs, measured)],
+            Verdict = DemoVerdict.Of(measured, shown),
+            Highlights = [.. Highlights(runs, measured), .. shown?.Highlights() ?? []],
             Arms =
             [
                 .. DemoArm.All.Select(static arm => new ReportArm(arm.Name, arm.Summary)),
@@ -78,9 +84,9 @@ internal static class DemoReport
     {
         foreach (var set in measured.Arms.Sets)
         {
-            var figure = set.Of(DemoVerdict.Decisive);
+            var figure = set.Of(measured.Decisive);
             yield return new Highlight(
-                $"{set.Name}: Fréchet wavelet distance",
+                $"{set.Name}: {FigureNames.Header(measured.Decisive)}",
                 Figures.Significant(figure.Value, 3),
                 $"{Figures.Significant(figure.Interval.Low, 3)} to {Figures.Significant(figure.Interval.High, 3)}; "
                     + $"{Figures.Duration(TimeSpan.FromSeconds(runs.First(run => run.Arm.Name == set.Name).StepSeconds))} a step"
@@ -88,16 +94,17 @@ internal static class DemoReport
         }
     }
 
-    private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs) =>
+    private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs, DemoMeasurement measured) =>
         [
             new Prose(
                 $"A small latent diffusion model was trained on for {Figures.Count(settings.Steps)} steps in {runs.Count} ways, "
                     + $"from the same weights, with the same pictures, noise and times at every step. "
                     + "They differ in the loss alone. Every model then drew pictures from the same seeds and classes, which are "
                     + "measured against real pictures that no training saw.",
-                $"**Fréchet wavelet distance** compares the statistics of wavelet packets with those of real pictures and is the "
-                    + $"figure that decides here; it was chosen before the result was known. **Spectrum error** compares how much of "
-                    + $"each frequency there is. Both are better when lower."
+                $"**{FigureNames.Header(measured.Decisive)}** is the figure that decides; it was chosen before the result was known. The "
+                    + "Fréchet distance compares mean and covariance of the features of a small network that was trained to tell the "
+                    + "classes of the pictures apart, the wavelet distance those of wavelet packets; **spectrum error** compares how much "
+                    + "of each frequency there is. All are better when lower."
             ),
         ];
 

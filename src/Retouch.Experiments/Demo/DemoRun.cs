@@ -25,6 +25,7 @@ internal sealed record DemoArmResult(string Name, string Model, double Seconds, 
 /// <param name="Evaluation">The arms' figures; differences are to the latent loss alone.</param>
 /// <param name="Before">The model before post-training.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder.</param>
+/// <param name="Decisive">The deciding figure.</param>
 internal sealed record DemoResult(
     string Verdict,
     string Report,
@@ -33,7 +34,8 @@ internal sealed record DemoResult(
     IReadOnlyList<DemoArmResult> Arms,
     EvaluationResult Evaluation,
     SetResult Before,
-    SetResult Reconstruction
+    SetResult Reconstruction,
+    string Decisive
 );
 
 /// <summary>The demo from its settings to its report. Each part is skipped where an earlier start has finished it.</summary>
@@ -97,7 +99,8 @@ internal static class DemoRun
             ],
             measured.Arms,
             measured.AgainstBefore.Sets[0],
-            measured.Reconstruction
+            measured.Reconstruction,
+            measured.Decisive
         );
     }
 

@@ -32,7 +32,16 @@ internal static class DemoTables
         var bootstrap = measured.Arms.Protocol.Bootstrap;
         var real = measured.Arms.Sets[0].Of("sharpness").Reference ?? double.NaN;
         var psnr = measured.Reconstruction.Of("psnr");
-        return Table("Against the held-out pictures", Whole, measured) with
+        (string Figure, string Header, Better Better)[] network = measured.Decisive == "fwd"
+            ? []
+            :
+            [
+                (measured.Decisive, FigureNames.Header(measured.Decisive), Better.Lower),
+                .. ((string[])["precision", "recall"]).Select(name =>
+                    (measured.Decisive.Replace("fd", name, StringComparison.Ordinal), name, Better.Higher)
+                ),
+            ];
+        return Table("Against the held-out pictures", [.. network, .. Whole], measured) with
         {
             IntervalNote =
                 $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row "
@@ -58,6 +67,7 @@ internal static class DemoTables
     {
         (string Figure, string Header)[] figures =
         [
+            .. measured.Decisive == "fwd" ? [] : ((string, string)[])[(measured.Decisive, FigureNames.Header(measured.Decisive))],
             ("fwd", "wavelet distance"),
             ("spectrum", "spectrum error"),
             ("spectrum.high", "its high band"),

@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Measuring;
 using Said = Retouch.Evaluation.Reports.Verdict;
 using Shown = Retouch.Evaluation.Verdict;
 
@@ -9,29 +10,28 @@ namespace Retouch.Experiments.Demo;
 /// <summary>Turns intervals into a sentence. What the interval does not show is not said.</summary>
 internal static class DemoVerdict
 {
-    /// <summary>The figure that decides.</summary>
-    public const string Decisive = "fwd";
-
     private const string Second = "spectrum";
 
     /// <summary>The verdict on the arms beside the latent loss alone.</summary>
-    public static Said Of(DemoMeasurement measured)
+    /// <param name="measured">The figures of this run.</param>
+    /// <param name="recorded">The same recipe with several training seeds; null where this run has another.</param>
+    public static Said Of(DemoMeasurement measured, RecordedDemo? recorded)
     {
         var result = measured.Arms;
-        var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, Decisive)!).ToArray();
+        var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, measured.Decisive)!).ToArray();
         var caution =
             $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
-            + $"not that of another training, which may turn the verdict.";
-        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured.AgainstBefore)} {caution}";
+            + $"not that of another training, which may turn the verdict. {recorded?.Sentence()}".TrimEnd();
+        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {caution}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,
-                $"Too few pictures to judge: the wavelet distance needs more than {result.Protocol.Fwd!.Features} a model (--samples).",
+                $"Too few pictures to judge: the {FigureNames.Header(measured.Decisive)} needs more than its number of features (--samples).",
                 detail
             );
 
         var smallest = result.Protocol.SmallestDifference;
-        if (differences.All(d => Math.Abs(d.Value) < smallest * Find(result, d.Baseline).Value))
+        if (differences.All(d => Math.Abs(d.Value) < smallest * Find(result, d, d.Baseline).Value))
             return new Said(
                 VerdictTone.Unclear,
                 $"The arms end alike: none is {Figures.Percent(smallest)} closer to real pictures, or further off, than the "
@@ -88,21 +88,22 @@ internal static class DemoVerdict
             Shown.Worse => "its spectrum is further from the real one",
             _ => "for its spectrum no difference is shown",
         };
-        return $"**{difference.Set}**: wavelet distance {Text(Find(result, difference.Set).Value)} against "
-            + $"{Text(Find(result, difference.Baseline).Value)}, "
+        return $"**{difference.Set}**: {FigureNames.Header(difference.Figure)} {Text(Find(result, difference, difference.Set).Value)} against "
+            + $"{Text(Find(result, difference, difference.Baseline).Value)}, "
             + $"difference {Text(difference.Value)} [{Text(difference.Interval.Low)}, {Text(difference.Interval.High)}]; {spectrum}.";
     }
 
     private static string Between(EvaluationResult result, Difference[] better) =>
-        Find(result, better[0].Set).Interval.High < Find(result, better[1].Set).Interval.Low
+        Find(result, better[0], better[0].Set).Interval.High < Find(result, better[1], better[1].Set).Interval.Low
             ? $"{better[0].Set} is the closest."
             : $"The intervals of {better[0].Set} and {better[1].Set} overlap: which of the two is closer is not shown.";
 
-    private static string Before(EvaluationResult result)
+    private static string Before(DemoMeasurement measured)
     {
+        var result = measured.AgainstBefore;
         var said = result
             .Sets.Skip(1)
-            .GroupBy(set => result.DifferenceOf(set.Name, Decisive)!.Verdict)
+            .GroupBy(set => result.DifferenceOf(set.Name, measured.Decisive)!.Verdict)
             .OrderBy(static group => group.Key)
             .Select(static group =>
                 $"{string.Join(", ", group.Select(static set => set.Name))} {(group.Key, group.Count() > 1) switch
@@ -122,12 +123,13 @@ internal static class DemoVerdict
         string.Join(
             " and ",
             differences.Select(d =>
-                $"{d.Set} (wavelet distance {Figures.Percent(Math.Abs(d.Value) / Find(result, d.Baseline).Value)} "
+                $"{d.Set} ({FigureNames.Header(d.Figure)} {Figures.Percent(Math.Abs(d.Value) / Find(result, d, d.Baseline).Value)} "
                 + $"{(d.Value < 0 ? "lower" : "higher")})"
             )
         );
 
-    private static Figure Find(EvaluationResult result, string set) => result.Sets.First(s => s.Name == set).Of(Decisive);
+    private static Figure Find(EvaluationResult result, Difference of, string set) =>
+        result.Sets.First(s => s.Name == set).Of(of.Figure);
 
     private static string Text(double value) => Figures.Significant(value, 3);
 }

@@ -1,0 +1,150 @@
+using System.Text.Json.Nodes;
+using Retouch.Core.Formatting;
+using Retouch.Core.Json;
+using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Measuring;
+using Retouch.Training.Options;
+
+namespace Retouch.Experiments.Demo;
+
+/// <summary>An arm of the recorded result.</summary>
+/// <param name="Name">As in the demo.</param>
+/// <param name="Value">Mean of the deciding figure over the training seeds.</param>
+/// <param name="Low">Lower end of its interval over pictures and seeds.</param>
+/// <param name="High">Upper end.</param>
+/// <param name="Difference">Difference to the latent loss alone, as a share of it; null for that arm itself.</param>
+/// <param name="DifferenceLow">Lower end of the wider of its two intervals: over pictures and seeds, over seeds.</param>
+/// <param name="DifferenceHigh">Upper end.</param>
+internal sealed record RecordedArm(
+    string Name,
+    double Value,
+    double Low,
+    double High,
+    double? Difference,
+    double? DifferenceLow,
+    double? DifferenceHigh
+);
+
+/// <summary>
+/// The demo's recipe over several training seeds, recorded by <c>bench/demo-seeds.sh</c> and shipped with the program: the live run has
+/// the time for one seed only.
+/// </summary>
+/// <param name="Machine">Where it ran, and when.</param>
+/// <param name="Seeds">Number of training seeds.</param>
+/// <param name="Samples">Pictures drawn from each model.</param>
+/// <param name="Steps">Training steps of each arm.</param>
+/// <param name="Figure">The deciding figure.</param>
+/// <param name="Arms">The latent loss alone first.</param>
+internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long Steps, string Figure, IReadOnlyList<RecordedArm> Arms)
+{
+    /// <summary>The recorded result of the program's own recipe.</summary>
+    /// <exception cref="Core.Errors.InputException">The file is broken.</exception>
+    public static RecordedDemo Read()
+    {
+        var file = DemoRecipes.Recorded;
+        return Parse(OptionsFile.Read(file), file);
+    }
+
+    /// <summary>Whether a live run has the recorded recipe: procedural scenes, the program's own networks, as many steps.</summary>
+    public bool IsOf(DemoSettings settings) => settings is { Data: null, Model: null, Retrain: false } && settings.Steps == Steps;
+
+    /// <summary>One sentence on the arms.</summary>
+    public string Sentence() =>
+        $"Recorded with {Figures.Count(Seeds)} training seeds: "
+        + string.Join(
+            "; ",
+            Arms.Where(static a => a.Difference is not null)
+                .Select(a => $"{a.Name}: {FigureNames.Header(Figure)} {Signed(a.Difference!.Value)} [{Signed(a.DifferenceLow!.Value)}, "
+                    + $"{Signed(a.DifferenceHigh!.Value)}]")
+        )
+        + ", against the latent loss alone.";
+
+    /// <summary>The differences, for the head of the report.</summary>
+    public IEnumerable<Highlight> Highlights() =>
+        Arms.Where(static a => a.Difference is not null)
+            .Select(a => new Highlight(
+                $"recorded with {Figures.Count(Seeds)} seeds, {a.Name}: {FigureNames.Header(Figure)}",
+                Signed(a.Difference!.Value),
+                $"{Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)} against the latent loss alone"
+            ));
+
+    /// <summary>The arms as a table.</summary>
+    public ReportTable Table() =>
+        new(
+            "Recorded: the same recipe with several training seeds",
+            "arm",
+            [new(FigureNames.Header(Figure), Better.Lower), new("interval"), new("difference to latent only"), new("interval")],
+            [
+                .. Arms.Select(static a => new TableRow(
+                    a.Name,
+                    a.Value,
+                    $"{Figures.Significant(a.Low, 3)} to {Figures.Significant(a.High, 3)}",
+                    a.Difference is { } d ? Signed(d) : TableCell.Missing,
+                    a.DifferenceLow is { } low ? $"{Signed(low)} to {Signed(a.DifferenceHigh!.Value)}" : TableCell.Missing
+                )),
+            ]
+        )
+        {
+            Note =
+                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Samples)} pictures from each "
+                + "model (bench/demo-seeds.sh). Intervals are 95 % intervals over pictures and training seeds; of the difference the wider of "
+                + "that and Student's interval over the seeds.",
+        };
+
+    /// <summary>Reads the recorded form: the output of <c>retouch ablate --json</c>, and the machine.</summary>
+    internal static RecordedDemo Parse(JsonObject json, string origin)
+    {
+        var members = new JsonMembers(json, origin);
+        var figure = members.Text("figure");
+        var outcome = json["figures"] as JsonObject ?? throw members.Wrong("figures", "the figures of an ablation");
+        List<RecordedArm> arms = [];
+        foreach (var row in outcome["rows"]!.AsArray().OfType<JsonObject>())
+        {
+            // A model that arms start from has no training seeds.
+            if (row["seeds"]!.AsArray().Count == 0)
+                continue;
+            var name = (string)row["name"]!;
+            var estimate = Named(row["figures"]!.AsArray(), "name", figure)!["estimate"]!;
+            var value = (double)estimate["value"]!;
+            var difference = outcome["differences"]!
+                .AsArray()
+                .OfType<JsonObject>()
+                .FirstOrDefault(d => (string?)d["row"] == name && (string?)d["figure"] == figure);
+            var against = difference is null
+                ? double.NaN
+                : (double)Named(
+                    Named(outcome["rows"]!.AsArray(), "name", (string)difference["against"]!)!["figures"]!.AsArray(),
+                    "name",
+                    figure
+                )!["estimate"]!["value"]!;
+            var (low, high) = difference is null ? (0, 0) : Wider(difference["estimate"]!);
+            arms.Add(
+                new(
+                    name,
+                    value,
+                    (double)estimate["interval"]!["low"]!,
+                    (double)estimate["interval"]!["high"]!,
+                    difference is null ? null : (double)difference["estimate"]!["value"]! / against,
+                    difference is null ? null : low / against,
+                    difference is null ? null : high / against
+                )
+            );
+        }
+
+        return arms.Count > 1
+            ? new(members.Text("machine"), members.Integer("seeds"), members.Integer("samples"), members.Integer("steps"), figure, arms)
+            : throw members.Wrong("figures", "two arms or more");
+    }
+
+    private static (double Low, double High) Wider(JsonNode estimate)
+    {
+        var (interval, seeds) = (estimate["interval"]!, estimate["overSeeds"]);
+        var (low, high) = ((double)interval["low"]!, (double)interval["high"]!);
+        return seeds is null ? (low, high) : (Math.Min(low, (double)seeds["low"]!), Math.Max(high, (double)seeds["high"]!));
+    }
+
+    private static JsonObject? Named(JsonArray list, string member, string name) =>
+        list.OfType<JsonObject>().FirstOrDefault(o => (string?)o[member] == name);
+
+    private static string Signed(double share) => (share < 0 ? "−" : "+") + Figures.Percent(Math.Abs(share));
+}
