@@ -2,6 +2,8 @@ using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Experiments.Phases;
+using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 
@@ -25,7 +27,7 @@ internal sealed record DemoMeasurement(
     public string Decisive => Arms.Sets[0].Figures.FirstOrDefault(static f => f.Name.StartsWith("fd.", StringComparison.Ordinal))?.Name ?? "fwd";
 
     /// <summary>Measures everything.</summary>
-    public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         console.Heading("Measuring the pictures against the held-out ones");
         var device = settings.Where();
@@ -49,7 +51,7 @@ internal sealed record DemoMeasurement(
         foreach (var warning in result.Warnings)
             console.Say("warning: " + warning);
         var against = Measure(reference, [before, .. arms], usual);
-        var other = DemoFolder.IsWhole(folder.OtherReal)
+        var other = SampledFolder.IsWhole(folder.OtherReal)
             ? Measure(reference, [Set("other real pictures", folder.OtherReal)], usual).Sets[0]
             : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
