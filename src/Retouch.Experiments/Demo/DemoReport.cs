@@ -37,8 +37,8 @@ internal static class DemoReport
         return new ReportDocument(
             "Post-training through the decoder: a comparison",
             [
-                new ReportSection("What was compared", Compared(settings, runs, measured)),
                 new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
+                new ReportSection("What was compared", Compared(settings, runs, measured)),
                 new ReportSection(
                     "Figures",
                     [
