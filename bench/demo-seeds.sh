@@ -11,7 +11,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=${1:-$root/artifacts/demo-seeds} seeds=${SEEDS:-1 2 3 4 5} samples=${SAMPLES:-512}
 mkdir -p "$work"
 # shellcheck disable=SC2086
-"${RETOUCH:-$root/retouch}" ablate "$root/ablations/demo.json" --set "model.path=$root/demo/model" --output "$work/arms" --seeds $seeds --json \
+"${RETOUCH:-$root/retouch}" ablate "$root/ablations/demo.json" --model "$root/demo/model" --output "$work/arms" --seeds $seeds --json \
   --set "data.cache=$work/cache" --set-spec "evaluation.retouchFeatures=$root/demo/features" --set-spec "evaluation.samples=$samples" \
   >"$work/outcome.json"
 machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), OMP_NUM_THREADS=${OMP_NUM_THREADS:-default}, $(date -u +%Y-%m-%d)"

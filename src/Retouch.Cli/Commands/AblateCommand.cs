@@ -23,7 +23,7 @@ internal static class AblateCommand
     };
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "The pipeline (diffusers layout) to start from where the spec names none. Default: the small one that comes along.",
+        Description = "The pipeline (diffusers layout) to start from, unless an arm names its own. Default: the spec's, or the demo's small one.",
     };
     private static readonly Option<string?> Data = new("--data")
     {

@@ -155,7 +155,7 @@ internal sealed class AblationPlan
 
     private PlannedArm Arm(string name, IReadOnlyList<KeyValuePair<string, JsonNode?>> settings, string? from, string? against)
     {
-        var options = (JsonObject)Spec.Options.DeepClone();
+        var options = Shared();
         foreach (var (path, value) in settings)
             OptionsFile.Set(options, path, value?.DeepClone());
         from ??= Spec.Pretraining.Count == 1 ? Spec.Pretraining.Keys.First() : null;
@@ -167,6 +167,15 @@ internal sealed class AblationPlan
         return new PlannedArm(Training(name, options, from, isArm: true), settings, against ?? first);
     }
 
+    /// <summary>The options of all arms. A model that was given takes the place of theirs; an arm may still name its own.</summary>
+    private JsonObject Shared()
+    {
+        var options = (JsonObject)Spec.Options.DeepClone();
+        if (_model is not null && options["model"] is JsonObject own && own["path"] is not null)
+            own["path"] = _model;
+        return options;
+    }
+
     private PlannedTraining Pretraining(string name)
     {
         if (_pretrainings.TryGetValue(name, out var known))
@@ -175,7 +184,7 @@ internal sealed class AblationPlan
             throw new UsageException(
                 $"There is no pre-training '{name}'; there are {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}."
             );
-        var options = (JsonObject)Spec.Options.DeepClone();
+        var options = Shared();
         AblationSpec.Lay(asked.Options, options);
         // What is made anew does not start from the model that the arms share.
         if (options["model"] is JsonObject model && model["config"] is not null)

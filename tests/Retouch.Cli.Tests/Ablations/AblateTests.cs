@@ -217,16 +217,20 @@ public sealed class AblateTests : IDisposable
         var losses = plan.Arms.ToDictionary(static arm => arm.Name, static arm => arm.Training.Options.Objective?.Perceptual);
         Assert.Contains(losses.Values, static loss => loss is not null);
         Assert.All(plan.Arms, arm => Assert.Null(losses[arm.Against]));
+        // A model that is given takes the place of the one that a base names, as that of the demo does.
+        if (spec.Pretraining.Count == 0)
+            Assert.All(plan.Arms, arm => Assert.Equal(In("tiny"), arm.Training.Options.Model.Path));
         // What arms share is trained once.
         Assert.Equal(spec.Pretraining.Count, plan.Pretrainings.Count());
     }
 
     [Fact]
-    public void TheReadySpecs_AreThoseOfThePaper() =>
+    public void TheReadySpecs_AreThoseOfThePaper_AndTheDemos() =>
         Assert.Equal(
             [
                 "average-decay",
                 "data-and-resolution",
+                "demo",
                 "depth",
                 "depth-weights",
                 "formulation",
