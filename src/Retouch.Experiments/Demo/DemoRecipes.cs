@@ -54,8 +54,9 @@ internal static class DemoRecipes
     /// <summary>The feature network that was trained on the classes of the procedural scenes.</summary>
     public static string Features() => Path.Combine(Folder, "features");
 
-    /// <summary>The result of the recipe over several training seeds.</summary>
-    public static string Recorded => Path.Combine(Folder, "recorded.json");
+    /// <summary>Files of recorded results: of the demo's own recipe, then of photographs.</summary>
+    public static IReadOnlyList<string> Recorded =>
+        [Path.Combine(Folder, "recorded.json"), Path.Combine(Folder, "recorded-photographs.json")];
 
     /// <summary>A recipe, to be changed.</summary>
     /// <param name="name">autoencoder, denoiser or post-training.</param>

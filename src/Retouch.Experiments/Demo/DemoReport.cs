@@ -24,8 +24,8 @@ internal static class DemoReport
         ReportSection machine
     )
     {
-        var recorded = RecordedDemo.Read();
-        var shown = recorded.IsOf(settings) ? recorded : null;
+        var recorded = RecordedResult.ReadAll();
+        RecordedResult[] shown = [.. recorded.Where((r, k) => k > 0 || r.IsOf(settings))];
         List<ReportBlock> losses =
         [
             DemoCharts.LatentLoss(runs),
@@ -44,7 +44,7 @@ internal static class DemoReport
                     [
                         DemoTables.Quality(measured),
                         DemoTables.Differences(measured),
-                        .. shown is null ? [] : (ReportTable[])[shown.Table()],
+                        .. shown.Select(static r => r.Table()),
                         DemoTables.Bands(measured),
                         DemoTables.Cost(runs),
                     ]
@@ -62,7 +62,7 @@ internal static class DemoReport
         {
             Subtitle = Subtitle(settings, runs),
             Verdict = DemoVerdict.Of(measured, shown),
-            Highlights = [.. Highlights(runs, measured), .. shown?.Highlights() ?? []],
+            Highlights = [.. Highlights(runs, measured), .. shown.SelectMany(static r => r.Highlights())],
             Arms =
             [
                 .. DemoArm.All.Select(static arm => new ReportArm(arm.Name, arm.Summary)),

@@ -12,17 +12,20 @@ internal static class DemoVerdict
 {
     private const string Second = "spectrum";
 
+    // Above this times the reconstructions' error there is room for a decoded loss to show.
+    private const double NearCeiling = 1.25;
+
     /// <summary>The verdict on the arms beside the latent loss alone.</summary>
     /// <param name="measured">The figures of this run.</param>
-    /// <param name="recorded">The same recipe with several training seeds; null where this run has another.</param>
-    public static Said Of(DemoMeasurement measured, RecordedDemo? recorded)
+    /// <param name="recorded">Recorded results that belong beside it.</param>
+    public static Said Of(DemoMeasurement measured, IReadOnlyList<RecordedResult> recorded)
     {
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, measured.Decisive)!).ToArray();
         var caution =
             $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
-            + $"not that of another training, which may turn the verdict. {recorded?.Sentence()}".TrimEnd();
-        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {caution}";
+            + $"not that of another training, which may turn the verdict. {string.Join(' ', recorded.Select(static r => r.Sentence()))}".TrimEnd();
+        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,
@@ -78,6 +81,16 @@ internal static class DemoVerdict
             "No arm can be told from the latent loss alone: the differences are within what chance would explain.",
             detail
         );
+    }
+
+    /// <summary>That the autoencoder leaves little to gain, where the latent loss alone is nearly as good as its reconstructions.</summary>
+    private static string Ceiling(DemoMeasurement measured)
+    {
+        var (ceiling, reached) = (measured.Reconstruction.Of(Second).Value, measured.Arms.Sets[0].Of(Second).Value);
+        return reached > NearCeiling * ceiling
+            ? ""
+            : $"The autoencoder leaves little detail to gain: it reconstructs real pictures with a spectrum error of {Text(ceiling)}, and the "
+                + $"latent loss alone reaches {Text(reached)}. ";
     }
 
     private static string Numbers(Difference difference, EvaluationResult result)

@@ -6,18 +6,18 @@ using Retouch.Experiments.Demo;
 namespace Retouch.Cli.Tests.Demo;
 
 /// <summary>The recorded result of the demo's recipe.</summary>
-public sealed class RecordedDemoTests
+public sealed class RecordedResultTests
 {
     [Fact]
     public void Arms_are_read_with_the_wider_interval_of_their_difference()
     {
-        var recorded = RecordedDemo.Parse(Json(), "recorded.json");
+        var recorded = RecordedResult.Parse(Json(), "recorded.json");
         Assert.Equal(("a machine", 3, 64, 150L, "fd.x"), (recorded.Machine, recorded.Seeds, recorded.Samples, recorded.Steps, recorded.Figure));
         Assert.Equal(
             [new("latent only", 200, 190, 210, null, null, null), new("+ LPL", 180, 170, 190, -0.1, -0.2, -0.02)],
             recorded.Arms
         );
-        Assert.Contains("Recorded with 3 training seeds: + LPL: ", recorded.Sentence(), StringComparison.Ordinal);
+        Assert.Contains("Recorded with 3 training seeds, a recipe: + LPL: ", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Contains("−10 % [−20 %, −2 %]", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Equal(2, recorded.Table().Rows.Count);
         Assert.Single(recorded.Highlights());
@@ -26,7 +26,7 @@ public sealed class RecordedDemoTests
     [Fact]
     public void It_is_shown_beside_the_same_recipe_alone()
     {
-        var recorded = RecordedDemo.Parse(Json(), "recorded.json");
+        var recorded = RecordedResult.Parse(Json(), "recorded.json");
         Assert.True(recorded.IsOf(new DemoSettings { Steps = 150 }));
         Assert.False(recorded.IsOf(new DemoSettings { Steps = 20 }));
         Assert.False(recorded.IsOf(new DemoSettings { Steps = 150, Data = "pictures" }));
@@ -39,7 +39,7 @@ public sealed class RecordedDemoTests
     {
         var json = Json();
         json["figures"]!["rows"]!.AsArray().RemoveAt(2);
-        Assert.Contains("two arms or more", Assert.Throws<InputException>(() => RecordedDemo.Parse(json, "x.json")).Message);
+        Assert.Contains("two arms or more", Assert.Throws<InputException>(() => RecordedResult.Parse(json, "x.json")).Message);
     }
 
     /// <summary>What ships is of the arms that the demo runs, and of the spec that recorded it.</summary>
@@ -56,7 +56,7 @@ public sealed class RecordedDemoTests
             Assert.True(JsonNode.DeepEquals(JsonNode.Parse(own.Objective), objective), own.Name);
         }
 
-        var recorded = RecordedDemo.Read();
+        var recorded = RecordedResult.ReadAll()[0];
         Assert.Equal(DemoArm.All.Select(static a => a.Name), recorded.Arms.Select(static a => a.Name));
         Assert.True(recorded.IsOf(new DemoSettings()));
         Assert.Equal(spec.Seeds.Count, recorded.Seeds);
@@ -67,7 +67,7 @@ public sealed class RecordedDemoTests
             .Parse(
                 """
                 {
-                  "machine": "a machine", "seeds": 3, "samples": 64, "steps": 150, "figure": "fd.x",
+                  "title": "a recipe", "machine": "a machine", "seeds": 3, "samples": 64, "steps": 150, "figure": "fd.x",
                   "figures": {
                     "rows": [
                       { "name": "before", "seeds": [], "figures": [] },

@@ -26,31 +26,37 @@ internal sealed record RecordedArm(
 );
 
 /// <summary>
-/// The demo's recipe over several training seeds, recorded by <c>bench/demo-seeds.sh</c> and shipped with the program: the live run has
-/// the time for one seed only.
+/// Arms over several training seeds, recorded beforehand and shipped with the program: the live run has the time for one seed and one
+/// kind of pictures only.
 /// </summary>
+/// <param name="Title">Recipe or pictures, as in tables.</param>
 /// <param name="Machine">Where it ran, and when.</param>
 /// <param name="Seeds">Number of training seeds.</param>
 /// <param name="Samples">Pictures drawn from each model.</param>
 /// <param name="Steps">Training steps of each arm.</param>
 /// <param name="Figure">The deciding figure.</param>
 /// <param name="Arms">The latent loss alone first.</param>
-internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long Steps, string Figure, IReadOnlyList<RecordedArm> Arms)
+internal sealed record RecordedResult(
+    string Title,
+    string Machine,
+    int Seeds,
+    int Samples,
+    long Steps,
+    string Figure,
+    IReadOnlyList<RecordedArm> Arms
+)
 {
-    /// <summary>The recorded result of the program's own recipe.</summary>
-    /// <exception cref="Core.Errors.InputException">The file is broken.</exception>
-    public static RecordedDemo Read()
-    {
-        var file = DemoRecipes.Recorded;
-        return Parse(OptionsFile.Read(file), file);
-    }
+    /// <summary>The demo's own recipe (<c>bench/demo-seeds.sh</c>), then photographs (<c>bench/lpl.sh</c>).</summary>
+    /// <exception cref="Core.Errors.InputException">A file is broken.</exception>
+    public static IReadOnlyList<RecordedResult> ReadAll() =>
+        [.. DemoRecipes.Recorded.Select(static file => Parse(OptionsFile.Read(file), file))];
 
     /// <summary>Whether a live run has the recorded recipe: procedural scenes, the program's own networks, as many steps.</summary>
     public bool IsOf(DemoSettings settings) => settings is { Data: null, Model: null, Retrain: false } && settings.Steps == Steps;
 
     /// <summary>One sentence on the arms.</summary>
     public string Sentence() =>
-        $"Recorded with {Figures.Count(Seeds)} training seeds: "
+        $"Recorded with {Figures.Count(Seeds)} training seeds, {Title}: "
         + string.Join(
             "; ",
             Arms.Where(static a => a.Difference is not null)
@@ -63,7 +69,7 @@ internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long
     public IEnumerable<Highlight> Highlights() =>
         Arms.Where(static a => a.Difference is not null)
             .Select(a => new Highlight(
-                $"recorded with {Figures.Count(Seeds)} seeds, {a.Name}: {FigureNames.Header(Figure)}",
+                $"recorded, {Title}, {a.Name}: {FigureNames.Header(Figure)}",
                 Signed(a.Difference!.Value),
                 $"{Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)} against the latent loss alone"
             ));
@@ -71,7 +77,7 @@ internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long
     /// <summary>The arms as a table.</summary>
     public ReportTable Table() =>
         new(
-            "Recorded: the same recipe with several training seeds",
+            $"Recorded: {Title}, several training seeds",
             "arm",
             [new(FigureNames.Header(Figure), Better.Lower), new("interval"), new("difference to latent only"), new("interval")],
             [
@@ -86,13 +92,13 @@ internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long
         )
         {
             Note =
-                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Samples)} pictures from each "
-                + "model (bench/demo-seeds.sh). Intervals are 95 % intervals over pictures and training seeds; of the difference the wider of "
+                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, {Figures.Count(Samples)} "
+                + "pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of the difference the wider of "
                 + "that and Student's interval over the seeds.",
         };
 
     /// <summary>Reads the recorded form: the output of <c>retouch ablate --json</c>, and the machine.</summary>
-    internal static RecordedDemo Parse(JsonObject json, string origin)
+    internal static RecordedResult Parse(JsonObject json, string origin)
     {
         var members = new JsonMembers(json, origin);
         var figure = members.Text("figure");
@@ -132,7 +138,7 @@ internal sealed record RecordedDemo(string Machine, int Seeds, int Samples, long
         }
 
         return arms.Count > 1
-            ? new(members.Text("machine"), members.Integer("seeds"), members.Integer("samples"), members.Integer("steps"), figure, arms)
+            ? new(members.Text("title"), members.Text("machine"), members.Integer("seeds"), members.Integer("samples"), members.Integer("steps"), figure, arms)
             : throw members.Wrong("figures", "two arms or more");
     }
 
