@@ -54,6 +54,8 @@ internal sealed record AblationSpec
     [Description("How arms are measured; nothing here needs training again.")]
     public AblationEvaluation Evaluation { get; init; } = new();
 
+    private static readonly string[] Networks = ["inception", "squeezeNet", "retouchFeatures", "clip"];
+
     /// <summary>Reads a file and what was given beside it.</summary>
     /// <param name="path">The file.</param>
     /// <param name="set">PATH=VALUE of the spec itself.</param>
@@ -62,12 +64,20 @@ internal sealed record AblationSpec
     {
         var json = OptionsFile.Read(path);
         json.Remove("$schema");
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        // Networks that the file names lie relative to it, as its base does; those given beside it, to the current folder.
+        foreach (var network in Networks)
+        {
+            if ((string?)json["evaluation"]?[network] is { } given && !Path.IsPathRooted(given) && Path.Exists(Path.Combine(folder, given)))
+                json["evaluation"]![network] = Path.GetFullPath(Path.Combine(folder, given));
+        }
+
         foreach (var pair in set)
             SetPair(json, pair, "--set-spec");
         var spec = OptionsFile.Bind<AblationSpec>(json, path, "'retouch ablate --schema' lists all members.");
         if (spec.Base is { } file)
         {
-            var options = OptionsFile.Read(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file));
+            var options = OptionsFile.Read(Path.Combine(folder, file));
             Lay(spec.Options, options);
             spec = spec with { Base = null, Options = options };
         }

@@ -18,7 +18,7 @@ public sealed class RecordedResultTests
             recorded.Arms
         );
         Assert.Contains("Recorded with 3 training seeds, a recipe: + LPL: ", recorded.Sentence(), StringComparison.Ordinal);
-        Assert.Contains("−10 % [−20 %, −2 %]", recorded.Sentence(), StringComparison.Ordinal);
+        Assert.Contains("−10 % [−20 %, −2.0 %]", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Equal(2, recorded.Table().Rows.Count);
         Assert.Single(recorded.Highlights());
     }
