@@ -10,7 +10,8 @@ namespace Retouch.Cli;
 /// </summary>
 internal sealed class Output(TextWriter writer, bool json)
 {
-    private static readonly JsonSerializerOptions Options = new()
+    /// <summary>How every result is serialised.</summary>
+    internal static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,

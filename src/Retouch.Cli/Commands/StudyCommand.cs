@@ -100,13 +100,17 @@ internal static class StudyCommand
 
         var load = ReportOrigin.LoadAverage();
         using var material = Looks.Open(parsed, parsed.GetValue(Model), needsDenoiser: false);
-        var (document, result, text) = name switch
+        switch (name)
         {
-            "latents" => Latents(parsed, material, cancellation),
-            "features" => FeatureStudy.Build(material, parsed.GetValue(Channels)),
-            _ => throw new UsageException($"There is no study '{name}'; there are latents, features and taps."),
-        };
-        Write(parsed, document, result, text, folder, load);
+            case "latents":
+                Write(parsed, Latents(parsed, material, cancellation), folder, load);
+                break;
+            case "features":
+                Write(parsed, FeatureStudy.Build(material, parsed.GetValue(Channels)), folder, load);
+                break;
+            default:
+                throw new UsageException($"There is no study '{name}'; there are latents, features and taps.");
+        }
     }
 
     /// <summary>The study of taps, as <c>study taps</c> and <c>inspect --taps</c> make it.</summary>
@@ -119,39 +123,36 @@ internal static class StudyCommand
         var folder = looks.Folder(parsed);
         var load = ReportOrigin.LoadAverage();
         using var material = looks.Open(parsed, model, needsDenoiser: true);
-        var (document, result, text) = TapReport.Build(material, parsed.GetValue(looks.Levels), looks.Seed(parsed), folder, cancellation);
-        Write(parsed, document, result, text, folder, load);
+        Write(parsed, TapReport.Build(material, parsed.GetValue(looks.Levels), looks.Seed(parsed), folder, cancellation), folder, load);
     }
 
-    private static void Write(
+    private static void Write<T>(
         ParseResult parsed,
-        ReportDocument document,
-        object result,
-        Action<TextWriter> text,
+        (ReportDocument Document, T Result, Action<TextWriter> Text) study,
         string folder,
         string load
     )
     {
         var files = ReportWriter.Write(
-            document with
+            study.Document with
             {
-                Sections = [.. document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)],
+                Sections = [.. study.Document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)],
             },
             folder
         );
         Output
             .For(parsed)
             .Write(
-                result,
+                study.Result,
                 writer =>
                 {
-                    text(writer);
+                    study.Text(writer);
                     writer.WriteLine($"report: {files.Html}");
                 }
             );
     }
 
-    private static (ReportDocument Document, object Result, Action<TextWriter> Text) Latents(
+    private static (ReportDocument Document, IReadOnlyList<LatentStudy.Row> Result, Action<TextWriter> Text) Latents(
         ParseResult parsed,
         StudyMaterial material,
         CancellationToken cancellation

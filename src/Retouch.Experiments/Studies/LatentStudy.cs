@@ -14,7 +14,7 @@ internal static class LatentStudy
 {
     private const int Examples = 6;
 
-    private sealed record Row(
+    internal sealed record Row(
         string Space,
         string Interpolation,
         double Factor,
@@ -25,7 +25,7 @@ internal static class LatentStudy
     );
 
     /// <summary>Measures and writes up.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+    public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
         IReadOnlyList<double> factors,
         PerceptualSimilarity? lpips,

@@ -11,10 +11,10 @@ internal static class TapReport
 {
     private const string OptionsName = "options.json";
 
-    private sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
+    internal sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
     /// <summary>Measures and writes up; the options go into a file beside the report.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+    public static (ReportDocument Document, Result Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
         int levels,
         ulong seed,
