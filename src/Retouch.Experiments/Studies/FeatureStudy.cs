@@ -14,7 +14,7 @@ internal static class FeatureStudy
 
     internal sealed record Row(int Picture, int Tap, int Channel, double Outliers);
 
-    /// <summary>Draws and writes up.</summary>
+    /// <summary>Draws the maps and builds the report.</summary>
     public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)
     {
         var taps = material.Autoencoder.Taps;
