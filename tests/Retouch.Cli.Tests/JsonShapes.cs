@@ -55,8 +55,8 @@ internal static class JsonShapes
                 + (type.IsGenericType ? $"<{string.Join(", ", type.GetGenericArguments().Select(NameOf))}>" : "");
 
     /// <summary>
-    /// The type arguments of all calls of the assembly's generic methods of a name: for <c>Output.Write</c> and what passes results on to it
-    /// the types of all results.
+    /// The type arguments of all calls of the assembly's generic methods of a name. For <c>Output.Write</c>, and methods of that name that
+    /// pass results on to it, these are the types of all results.
     /// </summary>
     public static IReadOnlySet<Type> Arguments(Module module, string method)
     {

@@ -70,7 +70,8 @@ internal static class DemoVerdict
         if (worse.Length > 0)
             return new Said(
                 VerdictTone.Worse,
-                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} cannot be distinguished from it.",
+                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} "
+                    + "cannot be distinguished from it.",
                 detail
             );
         return new Said(
