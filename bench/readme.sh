@@ -12,6 +12,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch} out=${OUT:-$root/artifacts/readme}
 metrics=(--metrics fwd,spectrum,sharpness)
 [ -z "${SQUEEZENET:-}" ] || metrics=(--squeezenet "$SQUEEZENET" --metrics fd,prdc,fwd,spectrum,sharpness)
-[ -d "$out/run/model" ] || "$retouch" train --model "$1" --data "$2" --size "$4" --objective lpl --steps "${STEPS:-2000}" --output "$out/run"
+[ -d "$out/run/model" ] ||
+  "$retouch" train --model "$1" --data "$2" --size "$4" --objective lpl --steps "${STEPS:-2000}" --output "$out/run"
 average=$(find "$out/run" -maxdepth 1 -name 'model-average-*' | head -1)
 "$retouch" compare "$1" "$average" --reference "$3" --size "$4" --samples "${SAMPLES:-1000}" "${metrics[@]}" --output "$out/compare"

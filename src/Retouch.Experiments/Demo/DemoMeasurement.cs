@@ -24,7 +24,8 @@ internal sealed record DemoMeasurement(
 {
     /// <summary>The figure that decides: the Fréchet distance of class features where there is a network for the pictures, else the
     /// Fréchet wavelet distance.</summary>
-    public string Decisive => Arms.Sets[0].Figures.FirstOrDefault(static f => f.Name.StartsWith("fd.", StringComparison.Ordinal))?.Name ?? "fwd";
+    public string Decisive =>
+        Arms.Sets[0].Figures.FirstOrDefault(static f => f.Name.StartsWith("fd.", StringComparison.Ordinal))?.Name ?? "fwd";
 
     /// <summary>Measures everything.</summary>
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, PhaseConsole console)

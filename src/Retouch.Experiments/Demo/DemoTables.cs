@@ -32,15 +32,16 @@ internal static class DemoTables
         var bootstrap = measured.Arms.Protocol.Bootstrap;
         var real = measured.Arms.Sets[0].Of("sharpness").Reference ?? double.NaN;
         var psnr = measured.Reconstruction.Of("psnr");
-        (string Figure, string Header, Better Better)[] network = measured.Decisive == "fwd"
-            ? []
-            :
-            [
-                (measured.Decisive, FigureNames.Header(measured.Decisive), Better.Lower),
-                .. ((string[])["precision", "recall"]).Select(name =>
-                    (measured.Decisive.Replace("fd", name, StringComparison.Ordinal), name, Better.Higher)
-                ),
-            ];
+        (string Figure, string Header, Better Better)[] network =
+            measured.Decisive == "fwd"
+                ? []
+                :
+                [
+                    (measured.Decisive, FigureNames.Header(measured.Decisive), Better.Lower),
+                    .. ((string[])["precision", "recall"]).Select(name =>
+                        (measured.Decisive.Replace("fd", name, StringComparison.Ordinal), name, Better.Higher)
+                    ),
+                ];
         return Table("Against the held-out pictures", [.. network, .. Whole], measured) with
         {
             IntervalNote =

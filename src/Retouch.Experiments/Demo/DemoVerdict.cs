@@ -24,12 +24,14 @@ internal static class DemoVerdict
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, measured.Decisive)!).ToArray();
         var caution =
             $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
-            + $"not that of another training, which may turn the verdict. {string.Join(' ', recorded.Select(static r => r.Sentence()))}".TrimEnd();
-        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}";
+            + $"not that of another training, which may turn the verdict.";
+        var beside = string.Concat(recorded.Select(static r => " " + r.Sentence()));
+        var detail =
+            $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}{beside}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,
-                $"Too few pictures to judge: the {FigureNames.Header(measured.Decisive)} needs more than its number of features (--samples).",
+                $"Too few pictures to judge: the {FigureNames.Header(measured.Decisive)} needs more pictures than features (--samples).",
                 detail
             );
 
@@ -90,8 +92,8 @@ internal static class DemoVerdict
         var (ceiling, reached) = (measured.Reconstruction.Of(Second).Value, measured.Arms.Sets[0].Of(Second).Value);
         return reached > NearCeiling * ceiling
             ? ""
-            : $"The autoencoder leaves little detail to gain: it reconstructs real pictures with a spectrum error of {Text(ceiling)}, and the "
-                + $"latent loss alone reaches {Text(reached)}. ";
+            : "The autoencoder leaves little detail to gain: it reconstructs real pictures with a spectrum error of "
+                + $"{Text(ceiling)}, and the latent loss alone reaches {Text(reached)}. ";
     }
 
     private static string Numbers(Difference difference, EvaluationResult result)
@@ -102,7 +104,8 @@ internal static class DemoVerdict
             Shown.Worse => "its spectrum is further from the real one",
             _ => "for its spectrum no difference is shown",
         };
-        return $"**{difference.Set}**: {FigureNames.Header(difference.Figure)} {Text(Find(result, difference, difference.Set).Value)} against "
+        return $"**{difference.Set}**: {FigureNames.Header(difference.Figure)} "
+            + $"{Text(Find(result, difference, difference.Set).Value)} against "
             + $"{Text(Find(result, difference, difference.Baseline).Value)}, "
             + $"difference {Text(difference.Value)} [{Text(difference.Interval.Low)}, {Text(difference.Interval.High)}]; {spectrum}.";
     }
@@ -142,8 +145,7 @@ internal static class DemoVerdict
             )
         );
 
-    private static Figure Find(EvaluationResult result, Difference of, string set) =>
-        result.Sets.First(s => s.Name == set).Of(of.Figure);
+    private static Figure Find(EvaluationResult result, Difference of, string set) => result.Sets.First(s => s.Name == set).Of(of.Figure);
 
     private static string Text(double value) => Figures.Significant(value, 3);
 }

@@ -60,8 +60,10 @@ internal sealed record RecordedResult(
         + string.Join(
             "; ",
             Arms.Where(static a => a.Difference is not null)
-                .Select(a => $"{a.Name}: {FigureNames.Header(Figure)} {Signed(a.Difference!.Value)} [{Signed(a.DifferenceLow!.Value)}, "
-                    + $"{Signed(a.DifferenceHigh!.Value)}]")
+                .Select(a =>
+                    $"{a.Name}: {FigureNames.Header(Figure)} {Signed(a.Difference!.Value)} [{Signed(a.DifferenceLow!.Value)}, "
+                    + $"{Signed(a.DifferenceHigh!.Value)}]"
+                )
         )
         + ", against the latent loss alone.";
 
@@ -92,8 +94,8 @@ internal sealed record RecordedResult(
         )
         {
             Note =
-                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, {Figures.Count(Samples)} "
-                + "pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of the difference the wider of "
+                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, "
+                + $"{Figures.Count(Samples)} pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of the difference the wider of "
                 + "that and Student's interval over the seeds.",
         };
 
@@ -118,11 +120,12 @@ internal sealed record RecordedResult(
                 .FirstOrDefault(d => (string?)d["row"] == name && (string?)d["figure"] == figure);
             var against = difference is null
                 ? double.NaN
-                : (double)Named(
-                    Named(outcome["rows"]!.AsArray(), "name", (string)difference["against"]!)!["figures"]!.AsArray(),
-                    "name",
-                    figure
-                )!["estimate"]!["value"]!;
+                : (double)
+                    Named(
+                        Named(outcome["rows"]!.AsArray(), "name", (string)difference["against"]!)!["figures"]!.AsArray(),
+                        "name",
+                        figure
+                    )!["estimate"]!["value"]!;
             var (low, high) = difference is null ? (0, 0) : Wider(difference["estimate"]!);
             arms.Add(
                 new(
@@ -138,7 +141,15 @@ internal sealed record RecordedResult(
         }
 
         return arms.Count > 1
-            ? new(members.Text("title"), members.Text("machine"), members.Integer("seeds"), members.Integer("samples"), members.Integer("steps"), figure, arms)
+            ? new(
+                members.Text("title"),
+                members.Text("machine"),
+                members.Integer("seeds"),
+                members.Integer("samples"),
+                members.Integer("steps"),
+                figure,
+                arms
+            )
             : throw members.Wrong("figures", "two arms or more");
     }
 

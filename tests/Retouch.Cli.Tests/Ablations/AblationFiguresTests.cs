@@ -16,5 +16,9 @@ public sealed class AblationFiguresTests
         Assert.Equal(measured, AblationFigures.Decisive(wanted, [Row("fwd.low", "fwd", "fd.squeezenet", "precision.squeezenet")]));
 
     private static AblationRow Row(params string[] names) =>
-        new("arm", [1], [.. names.Select(static n => new AblationFigure(n, Preference.Lower, new SeedEstimate(1, new Interval(1, 1), null, [1])))]);
+        new(
+            "arm",
+            [1],
+            [.. names.Select(static n => new AblationFigure(n, Preference.Lower, new SeedEstimate(1, new Interval(1, 1), null, [1])))]
+        );
 }

@@ -12,11 +12,11 @@ public sealed class RecordedResultTests
     public void Arms_are_read_with_the_wider_interval_of_their_difference()
     {
         var recorded = RecordedResult.Parse(Json(), "recorded.json");
-        Assert.Equal(("a machine", 3, 64, 150L, "fd.x"), (recorded.Machine, recorded.Seeds, recorded.Samples, recorded.Steps, recorded.Figure));
         Assert.Equal(
-            [new("latent only", 200, 190, 210, null, null, null), new("+ LPL", 180, 170, 190, -0.1, -0.2, -0.02)],
-            recorded.Arms
+            ("a machine", 3, 64, 150L, "fd.x"),
+            (recorded.Machine, recorded.Seeds, recorded.Samples, recorded.Steps, recorded.Figure)
         );
+        Assert.Equal([new("latent only", 200, 190, 210, null, null, null), new("+ LPL", 180, 170, 190, -0.1, -0.2, -0.02)], recorded.Arms);
         Assert.Contains("Recorded with 3 training seeds, a recipe: + LPL: ", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Contains("−10 % [−20 %, −2.0 %]", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Equal(2, recorded.Table().Rows.Count);
@@ -78,7 +78,8 @@ public sealed class RecordedResultTests
                         { "name": "fd.x", "better": "lower", "estimate": { "value": 180, "interval": { "low": 170, "high": 190 } } } ] }
                     ],
                     "differences": [
-                      { "row": "+ LPL", "against": "latent only", "figure": "fwd", "estimate": { "value": 5, "interval": { "low": 4, "high": 6 } } },
+                      { "row": "+ LPL", "against": "latent only", "figure": "fwd",
+                        "estimate": { "value": 5, "interval": { "low": 4, "high": 6 } } },
                       { "row": "+ LPL", "against": "latent only", "figure": "fd.x",
                         "estimate": { "value": -20, "interval": { "low": -30, "high": -10 }, "overSeeds": { "low": -40, "high": -4 } } }
                     ]
