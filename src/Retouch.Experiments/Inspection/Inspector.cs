@@ -19,7 +19,7 @@ namespace Retouch.Experiments.Inspection;
 /// <summary>Looks into files and folders of models; no weight is read.</summary>
 /// <param name="batch">Pictures in a batch of the training whose memory is told.</param>
 /// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
-internal sealed class Inspector(int batch, string? variant)
+public sealed class Inspector(int batch, string? variant)
 {
     /// <exception cref="InputException">There is nothing, or nothing that is known.</exception>
     public InspectReport Inspect(string path)

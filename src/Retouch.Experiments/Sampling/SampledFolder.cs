@@ -15,8 +15,9 @@ namespace Retouch.Experiments.Sampling;
 /// A folder that pictures are drawn into: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder
 /// is a data set again. The metadata names only pictures that are whole on the disk, at any moment.
 /// </summary>
-internal sealed class SampledFolder
+public sealed class SampledFolder
 {
+    /// <summary>Name of the metadata file.</summary>
     public const string MetadataName = "metadata.jsonl";
 
     private static readonly JsonSerializerOptions Lines = new()

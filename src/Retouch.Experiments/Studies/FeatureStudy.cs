@@ -8,7 +8,7 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>The decoder's feature maps as pictures.</summary>
-internal static class FeatureStudy
+public static class FeatureStudy
 {
     private const int Shown = 4;
 

@@ -10,7 +10,7 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>The study of interpolated pictures and latents, as a report.</summary>
-internal static class LatentStudy
+public static class LatentStudy
 {
     private const int Examples = 6;
 
@@ -122,20 +122,21 @@ internal static class LatentStudy
             rows,
             writer =>
             {
-                writer.WriteLine(
-                    (
-                        $"{"", -26}{"squared error", 16}{"in latents", 14}{"decoder features", 18}"
-                        + $"{(lpips is null ? "" : "LPIPS"), 10}"
-                    ).TrimEnd()
+                var table = new ColumnTable(
+                    writer,
+                    ("", -26),
+                    ("squared error", 16),
+                    ("in latents", 14),
+                    ("decoder features", 18),
+                    (lpips is null ? "" : "LPIPS", 10)
                 );
                 foreach (var row in rows)
-                    writer.WriteLine(
-                        (
-                            $"{$"{row.Space}, {row.Interpolation}, {Text(row.Factor)}x", -26}{Figures.Significant(row.Mse, 3), 16}"
-                            + $"{Figures.Significant(row.LatentMse, 3), 14}"
-                            + $"{Figures.Significant(row.DecoderFeatureDistance, 3), 18}"
-                            + $"{(row.Lpips is { } l ? Figures.Significant(l, 3) : ""), 10}"
-                        ).TrimEnd()
+                    table.Row(
+                        $"{row.Space}, {row.Interpolation}, {Text(row.Factor)}x",
+                        Figures.Significant(row.Mse, 3),
+                        Figures.Significant(row.LatentMse, 3),
+                        Figures.Significant(row.DecoderFeatureDistance, 3),
+                        row.Lpips is { } l ? Figures.Significant(l, 3) : ""
                     );
             }
         );

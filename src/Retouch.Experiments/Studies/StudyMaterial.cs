@@ -12,7 +12,7 @@ using Retouch.Torch;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>What a study looks at.</summary>
-internal sealed class StudyMaterial : IDisposable
+public sealed class StudyMaterial : IDisposable
 {
     private readonly IDisposable _owner;
     private readonly string _model;
