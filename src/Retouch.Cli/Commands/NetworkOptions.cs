@@ -6,7 +6,7 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options that name networks for measuring, and statistics that were made with them.</summary>
+/// <summary>Options for feature networks and saved statistics.</summary>
 internal sealed class NetworkOptions
 {
     private readonly Option<string?> inception = new("--inception")

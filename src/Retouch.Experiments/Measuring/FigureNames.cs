@@ -6,10 +6,10 @@ using Verdict = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>Figures as the columns of a report's tables: their names for people, what is a part of what, which way is better.</summary>
+/// <summary>Figures as columns of report tables: display names, hierarchy, and better direction.</summary>
 public static class FigureNames
 {
-    /// <summary>Figures of a table that still fits a printed page.</summary>
+    /// <summary>Maximum number of figures of a table on a printed page.</summary>
     public const int MostColumns = 7;
 
     /// <summary>Heading of a figure.</summary>
@@ -36,7 +36,7 @@ public static class FigureNames
 
     /// <summary>A verdict in a table.</summary>
     /// <param name="verdict">The verdict.</param>
-    /// <param name="smallest">The smallest difference worth naming, as a share.</param>
+    /// <param name="smallest">The smallest difference with a verdict, as a fraction.</param>
     public static string Said(Verdict verdict, double smallest) =>
         verdict switch
         {
@@ -50,7 +50,7 @@ public static class FigureNames
     /// <summary>Half the width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;
 
-    /// <summary>Which way a table marks the better value.</summary>
+    /// <summary>Better direction of a table column.</summary>
     public static Better Of(Preference preference) =>
         preference switch
         {
