@@ -14,7 +14,15 @@ public static class LatentStudy
 {
     private const int Examples = 6;
 
-    internal sealed record Row(
+    /// <summary>Errors of one interpolation.</summary>
+    /// <param name="Space">Interpolated space: pictures or latents.</param>
+    /// <param name="Interpolation">Interpolation method.</param>
+    /// <param name="Factor">Scale factor.</param>
+    /// <param name="Mse">Mean squared error of the pictures.</param>
+    /// <param name="LatentMse">Mean squared error of the latents.</param>
+    /// <param name="DecoderFeatureDistance">Distance of decoder features.</param>
+    /// <param name="Lpips">LPIPS; null without its network.</param>
+    public sealed record Row(
         string Space,
         string Interpolation,
         double Factor,

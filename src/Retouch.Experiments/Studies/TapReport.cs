@@ -11,7 +11,11 @@ public static class TapReport
 {
     private const string OptionsName = "options.json";
 
-    internal sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
+    /// <summary>Result of the study.</summary>
+    /// <param name="Study">Statistics by tap and noise level.</param>
+    /// <param name="Proposal">Proposed options.</param>
+    /// <param name="Options">The proposal as command-line options.</param>
+    public sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
     /// <summary>Measures and builds the report; writes the options into a file beside it.</summary>
     public static (ReportDocument Document, Result Result, Action<TextWriter> Text) Build(
