@@ -1,7 +1,10 @@
 using Retouch.Autoencoders;
 using Retouch.Data;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
@@ -15,12 +18,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="OtherReal">Other real pictures, measured like samples: where a perfect model would be. Null where there are too
 /// few.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder: what no denoiser over it can exceed.</param>
-internal sealed record DemoMeasurement(
-    EvaluationResult Arms,
-    EvaluationResult AgainstBefore,
-    SetResult? OtherReal,
-    SetResult Reconstruction
-)
+public sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult AgainstBefore, SetResult? OtherReal, SetResult Reconstruction)
 {
     /// <summary>The figure that decides: the Fréchet distance of class features where there is a network for the pictures, else the
     /// Fréchet wavelet distance.</summary>
@@ -41,10 +39,10 @@ internal sealed record DemoMeasurement(
             Networks = features is null ? [] : [features],
         };
         using var progress = console.Measuring();
-        EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, Metrics metrics) =>
+        EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, IReadOnlyList<IMetric> metrics) =>
             Evaluator.Evaluate(reference, sets, options with { Metrics = metrics }, progress.Report, console.Cancellation);
 
-        var usual = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness | (features is null ? Metrics.None : Metrics.Fd | Metrics.Prdc);
+        var usual = MetricCatalog.Of([.. MetricCatalog.Usual, .. features is null ? [] : (string[])["fd", "prdc"]]);
         var reference = Set("held-out", folder.HeldOut);
         var before = Set(DemoArm.Base.Name, folder.Samples(DemoArm.Base.Key));
         ImageSet[] arms = [.. DemoArm.All.Select(arm => Set(arm.Name, folder.Samples(arm.Key)))];
@@ -57,7 +55,7 @@ internal sealed record DemoMeasurement(
             : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
         var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, device);
-        return new DemoMeasurement(result, against, other, Measure(reference, [again], usual | Metrics.Psnr).Sets[0]);
+        return new DemoMeasurement(result, against, other, Measure(reference, [again], [.. usual, new PsnrMetric()]).Sets[0]);
     }
 
     private static ImageSet Set(string name, string folder) => ImageSet.From(name, ImageFolder.Open(folder));

@@ -1,14 +1,15 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Measuring;
 using Said = Retouch.Evaluation.Reports.Verdict;
-using Shown = Retouch.Evaluation.Verdict;
+using Shown = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Demo;
 
 /// <summary>Turns intervals into a sentence. What the interval does not show is not said.</summary>
-internal static class DemoVerdict
+public static class DemoVerdict
 {
     private const string Second = "spectrum";
 

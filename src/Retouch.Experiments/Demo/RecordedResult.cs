@@ -15,7 +15,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="Difference">Difference to the latent loss alone, as a share of it; null for that arm itself.</param>
 /// <param name="DifferenceLow">Lower end of the wider of its two intervals: over pictures and seeds, over seeds.</param>
 /// <param name="DifferenceHigh">Upper end.</param>
-internal sealed record RecordedArm(
+public sealed record RecordedArm(
     string Name,
     double Value,
     double Low,
@@ -36,7 +36,7 @@ internal sealed record RecordedArm(
 /// <param name="Steps">Training steps of each arm.</param>
 /// <param name="Figure">The deciding figure.</param>
 /// <param name="Arms">The latent loss alone first.</param>
-internal sealed record RecordedResult(
+public sealed record RecordedResult(
     string Title,
     string Machine,
     int Seeds,

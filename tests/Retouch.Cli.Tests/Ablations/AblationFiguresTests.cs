@@ -1,4 +1,4 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Ablations;
 
 namespace Retouch.Cli.Tests.Ablations;
