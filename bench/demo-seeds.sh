@@ -12,7 +12,7 @@ work=${1:-$root/artifacts/demo-seeds} seeds=${SEEDS:-1 2 3} samples=${SAMPLES:-2
 mkdir -p "$work"
 # shellcheck disable=SC2086
 "${RETOUCH:-$root/retouch}" ablate "$root/ablations/demo.json" --model "$root/demo/model" --output "$work/arms" --seeds $seeds --json \
-  --set "data.cache=$work/cache" --set-spec "evaluation.retouchFeatures=$root/demo/features" --set-spec "evaluation.samples=$samples" \
+  --set "data.cache=$work/cache" --set-spec "evaluation.samples=$samples" \
   >"$work/outcome.json"
 steps=$(sed -n 's/^ *"steps": \([0-9]*\),.*/\1/p' "$root/demo/post-training.json")
 "$root/bench/record-outcome.sh" "$work/outcome.json" "the demo's recipe" "$(wc -w <<<"$seeds")" "$samples" "$steps" fd.retouch-features \
