@@ -338,7 +338,7 @@ public sealed class SingleFileTests : IDisposable
                 .UNet(384, [1, 2, 4, 4], [4, 2], [4, 4, 4, 4], 1280, linear: true, vector: 2560)
                 .OpenClip("conditioner.embedders.0.model", 1280, 2)
         );
-        Refused("no checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
+        Refused("not a checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
         Refused("no text encoder", new OriginalLayout().UNet(32, [1, 2], [1], [1, 1], 64, linear: false));
 
         static void Refused(string expected, OriginalLayout layout) =>

@@ -34,7 +34,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
         Assert.Equal(stopAfter, new CheckpointStore(folder["parts"]).Steps[^1]);
         var notes = Resume("parts", null);
-        Assert.Contains($"Going on after step {stopAfter}.", notes);
+        Assert.Contains($"Resuming after step {stopAfter}.", notes);
         SameRun("whole", "parts", withCheckpointsOf: [9]);
     }
 
@@ -76,7 +76,7 @@ public sealed class ResumeTests : IDisposable
         );
         Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
-        Assert.Contains($"Going on after step {stopAfter}.", Resume("parts", null));
+        Assert.Contains($"Resuming after step {stopAfter}.", Resume("parts", null));
         SameRun("whole", "parts", withCheckpointsOf: [9], network: "unet");
     }
 
@@ -92,7 +92,7 @@ public sealed class ResumeTests : IDisposable
         // Half a cosine over nine steps, then over eighteen: cos² and the half.
         var last = 0.01 * 0.5 * (1 + Math.Cos(Math.PI * 8 / 9));
         Assert.Contains(
-            $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To go on at the rate that was reached: ",
+            $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To continue at the current rate: ",
             Assert.Single(progress.Notes, static n => n.Contains("cosine", StringComparison.Ordinal)),
             StringComparison.Ordinal
         );
@@ -124,7 +124,7 @@ public sealed class ResumeTests : IDisposable
         var progress = new ProgressProbe();
         run.Train(progress, CancellationToken.None);
         Assert.Contains(progress.Notes, static n => n.Contains("odd/9.png", StringComparison.Ordinal));
-        Assert.Contains("The samples are others: reading begins with a new epoch.", progress.Notes);
+        Assert.Contains("The samples have changed: training continues with a new epoch.", progress.Notes);
 
         void Refused(params string[] words)
         {
@@ -169,7 +169,7 @@ public sealed class ResumeTests : IDisposable
         var log = Path.Combine(folder["killed"], "metrics.jsonl");
         var lines = File.ReadAllLines(log);
         File.WriteAllText(log, string.Join('\n', lines[..6]) + "\n" + lines[6][..20]);
-        Assert.Contains("Going on after step 4.", Resume("killed", null));
+        Assert.Contains("Resuming after step 4.", Resume("killed", null));
         SameRun("whole", "killed", withCheckpointsOf: [8, 9]);
     }
 

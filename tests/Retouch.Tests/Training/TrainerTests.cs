@@ -120,7 +120,7 @@ public sealed class TrainerTests : IDisposable
         var message = Assert.Throws<DivergedException>(() => Run(task, Options(steps: 9, batch: 1), run, data: data)).Message;
         Assert.Contains("loss is not finite at step 4: term square, samples row 3 (timestep NaN).", message);
         Assert.Contains(
-            $"The checkpoint of step 2 is kept ('{new CheckpointStore(run.Path).FolderOf(2)}'); --resume {run.Path} goes on from it.",
+            $"The checkpoint of step 2 is kept ('{new CheckpointStore(run.Path).FolderOf(2)}'); --resume {run.Path} continues from it.",
             message
         );
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);

@@ -161,7 +161,7 @@ public sealed class LoraRunTests : IDisposable
         var error = Assert.Throws<UsageException>(() =>
             Options("""{ "lora": { "rank": 0, "alpha": -1, "targets": ["all", "to_q", "to_q"] } }""").Validate()
         );
-        foreach (var words in (string[])["lora.rank is 0", "lora.alpha is -1", "one is there twice", "beside all"])
+        foreach (var words in (string[])["lora.rank is 0", "lora.alpha is -1", "contains a target twice", "beside all"])
             Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Contains(
             "model.path",
@@ -214,12 +214,12 @@ public sealed class LoraRunTests : IDisposable
             pipeline.Save(_folder["tuned"]);
         }
 
-        Assert.Contains("other weights", Assert.Single(WarningsOn("tuned")), StringComparison.Ordinal);
+        Assert.Contains("weights other than", Assert.Single(WarningsOn("tuned")), StringComparison.Ordinal);
         written["base_sample"] = new JsonArray("one");
         File.WriteAllText(config, written.ToJsonString());
         Assert.Contains("base_sample", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "nowhere" }""");
-        Assert.Contains("which is not there", Refused(), StringComparison.Ordinal);
+        Assert.Contains("which does not exist", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "." }""");
         Assert.Contains("its own base_model", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "../../base", "scheduler": 3 }""");

@@ -42,7 +42,7 @@ public sealed class OptionsFileTests : IDisposable
     [InlineData("""{ "data": { "crop": "middle" } }""", "data.crop")]
     [InlineData("""{ "model": null }""", "model")]
     public void A_value_of_another_kind_is_named_by_its_path(string json, string path) =>
-        Assert.Contains($"the value at {path} cannot be used", Problems(json));
+        Assert.Contains($"invalid value at {path}: ", Problems(json));
 
     [Fact]
     public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
@@ -53,7 +53,7 @@ public sealed class OptionsFileTests : IDisposable
         File.WriteAllText(folder["b.json"], """{ "steps": 7, "steps": 8 }""");
         Assert.Contains("steps", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["b.json"])).Message);
         File.WriteAllText(folder["c.json"], "[1]");
-        Assert.Contains("no JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
+        Assert.Contains("is not a JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
         Assert.Contains("d.json", Assert.Throws<InputException>(() => OptionsFile.Read(folder["d.json"])).Message);
     }
 

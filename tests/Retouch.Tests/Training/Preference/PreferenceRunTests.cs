@@ -173,17 +173,17 @@ public sealed class PreferenceRunTests : IDisposable
         new()
         {
             { """{ "preference": {} }""", """{ "data.pairs": null, "data.sceneCount": 9 }""", "needs pairs" },
-            { """{ "latentWeight": 1 }""", "{}", "data.pairs is for objective.preference" },
+            { """{ "latentWeight": 1 }""", "{}", "data.pairs needs objective.preference" },
             { """{ "preference": {} }""", """{ "data.cacheLatents": true, "data.flip": 0 }""", "data.cacheLatents" },
             { """{ "preference": {} }""", """{ "data.sceneSeed": 1 }""", "data.sceneCount and data.sceneSeed" },
-            { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra counts single samples" },
+            { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra is the number of single samples" },
             { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x" }""", "batch.extra" },
             {
                 """{ "preference": {}, "latentWeight": 1 }""",
                 """{ "data.folder": "x", "batch.extra": 1, "data.buckets": { "step": 8 } }""",
-                "which are of one size"
+                "batch.extra does not support data.buckets"
             },
-            { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term looks at single samples" },
+            { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term uses single samples" },
             { """{ "latentWeight": 1 }""", """{ "data.pairs": null, "data.pairConflicts": "keep" }""", "data.pairConflicts" },
         };
 
