@@ -1,4 +1,4 @@
-using Retouch.Experiments.Demo;
+using Retouch.Experiments.Phases;
 
 namespace Retouch.Cli.Terminal;
 
@@ -9,7 +9,7 @@ internal static class Consoles
     /// <param name="error">Standard error.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellation">The first Ctrl-C.</param>
-    public static DemoConsole Create(TextWriter error, TimeProvider time, CancellationToken cancellation)
+    public static PhaseConsole Create(TextWriter error, TimeProvider time, CancellationToken cancellation)
     {
         var facts = TerminalFacts.OfStandardError();
         return new(error, facts.IsTerminal, () => ProgressLines.Create(facts, error, time), time, cancellation);

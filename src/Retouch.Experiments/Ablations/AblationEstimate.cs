@@ -1,5 +1,5 @@
 using Retouch.Core.Formatting;
-using Retouch.Experiments.Demo;
+using Retouch.Experiments.Phases;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
@@ -32,12 +32,12 @@ internal sealed record EstimatedTraining(
 internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings, int Left, int Total, double Seconds)
 {
     /// <summary>Measures: three steps of each training, two sampler steps of each model.</summary>
-    public static AblationEstimate Measure(AblationPlan plan, AblationFolder? folder, DemoConsole console)
+    public static AblationEstimate Measure(AblationPlan plan, AblationFolder? folder, PhaseConsole console)
     {
         List<EstimatedTraining> trainings = [];
         Dictionary<string, double> steps = [];
         foreach (var training in plan.Pretrainings)
-            trainings.Add(Of(training, folder is not null && DemoFolder.ReadPhase(folder.Run(training)) is { Finished: true } ? 0 : 1, 0));
+            trainings.Add(Of(training, folder is not null && PhaseRecord.Read(folder.Run(training)) is { Finished: true } ? 0 : 1, 0));
         foreach (var arm in plan.Arms)
         {
             var left = plan.Spec.Seeds.Count(seed =>

@@ -1,4 +1,4 @@
-using Retouch.Experiments.Demo;
+using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Ablations;
 
@@ -15,7 +15,7 @@ internal sealed record AblationJob(
     bool IsArm,
     Func<bool> IsDone,
     IReadOnlyList<AblationJob> Needs,
-    Action<DemoConsole> Run
+    Action<PhaseConsole> Run
 );
 
 /// <summary>Turns a plan into pieces of work.</summary>
@@ -43,7 +43,7 @@ internal static class AblationJobs
                 $"pretraining-{training.Key}",
                 $"Training what arms start from: {training.Name}",
                 false,
-                () => DemoFolder.ReadPhase(run) is { Finished: true },
+                () => PhaseRecord.Read(run) is { Finished: true },
                 [data[training.Data.Key], .. From(training)],
                 console =>
                     console.Train(

@@ -2,6 +2,8 @@ using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Scenes;
 using Retouch.Experiments.Demo;
+using Retouch.Experiments.Phases;
+using Retouch.Experiments.Sampling;
 
 namespace Retouch.Experiments.Ablations;
 
@@ -14,10 +16,10 @@ internal static class AblationPictures
 
     /// <summary>Whether they are there.</summary>
     public static bool IsWhole(PlannedData data, AblationFolder folder) =>
-        DemoFolder.IsWhole(folder.HeldOut(data)) && (!data.Splits || DemoFolder.IsWhole(folder.Train(data)));
+        SampledFolder.IsWhole(folder.HeldOut(data)) && (!data.Splits || SampledFolder.IsWhole(folder.Train(data)));
 
     /// <summary>Writes what is not there yet.</summary>
-    public static void Prepare(PlannedData data, AblationFolder folder, DemoConsole console)
+    public static void Prepare(PlannedData data, AblationFolder folder, PhaseConsole console)
     {
         console.Heading($"Writing the real pictures to measure against, {data.Size} pixels");
         if (data.Folder is null && data.HeldOut is null)

@@ -1,8 +1,8 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Reports;
-using Retouch.Experiments.Demo;
 using Retouch.Experiments.Machine;
+using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Ablations;
 
@@ -42,7 +42,7 @@ internal static class AblationRun
     /// <param name="arms">At most so many arms times seeds; null is all. 0 only writes the report.</param>
     /// <param name="staleAfter">When another process counts as gone.</param>
     /// <param name="console">Progress, the clock, the interruption.</param>
-    public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, DemoConsole console)
+    public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, PhaseConsole console)
     {
         var start = console.Time.GetTimestamp();
         var load = ReportOrigin.LoadAverage();
@@ -101,7 +101,7 @@ internal static class AblationRun
         ClaimFolder claims,
         Dictionary<string, RetouchException> failed,
         List<string> ran,
-        DemoConsole console
+        PhaseConsole console
     )
     {
         using var claim = claims.TryTake(job.Id);

@@ -1,6 +1,6 @@
 using Retouch.Data;
 using Retouch.Evaluation;
-using Retouch.Experiments.Demo;
+using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
@@ -77,7 +77,7 @@ internal static class AblationWork
     {
         var options = training.Options with { Seed = seed };
         if (training.From is { } parent)
-            options = options with { Model = options.Model with { Path = DemoConsole.ModelOf(folder.Run(parent)) } };
+            options = options with { Model = options.Model with { Path = PhaseConsole.ModelOf(folder.Run(parent)) } };
         if (training.Data.Splits)
             options = options with { Data = options.Data with { Folder = folder.Train(training.Data) } };
         // Arms see the same pictures through the same autoencoder: they are encoded once.
@@ -90,7 +90,7 @@ internal static class AblationWork
     }
 
     /// <summary>Does all of an arm with one seed.</summary>
-    public static void Do(PlannedArm arm, ulong seed, AblationPlan plan, AblationFolder folder, DemoConsole console)
+    public static void Do(PlannedArm arm, ulong seed, AblationPlan plan, AblationFolder folder, PhaseConsole console)
     {
         var run = folder.Run(arm, seed);
         console.Train($"Post-training: {arm.Name}, seed {seed}", Options(arm.Training, folder, seed), run);
@@ -114,9 +114,9 @@ internal static class AblationWork
     }
 
     /// <summary>Draws from a model that arms start from, and measures.</summary>
-    public static void Measure(StartModel start, AblationPlan plan, AblationFolder folder, DemoConsole console)
+    public static void Measure(StartModel start, AblationPlan plan, AblationFolder folder, PhaseConsole console)
     {
-        var model = start.Training is { } training ? DemoConsole.ModelOf(folder.Run(training)) : start.Model!;
+        var model = start.Training is { } training ? PhaseConsole.ModelOf(folder.Run(training)) : start.Model!;
         foreach (var variant in start.Variants)
             Draw(
                 $"Drawing: {start.Name}",
@@ -137,10 +137,10 @@ internal static class AblationWork
         Variant variant,
         PlannedTraining training,
         AblationPlan plan,
-        DemoConsole console
+        PhaseConsole console
     )
     {
-        if (DemoFolder.IsWhole(target))
+        if (SampledFolder.IsWhole(target))
             return;
         console.Heading($"{title}; {plan.Spec.Evaluation.Samples} pictures, {variant.Steps} sampler steps");
         var device = Device.Parse(training.Options.Device).Require();
@@ -174,7 +174,7 @@ internal static class AblationWork
         PlannedTraining training,
         AblationPlan plan,
         AblationFolder folder,
-        DemoConsole console
+        PhaseConsole console
     )
     {
         if (IsMeasured(folder, target, plan.Spec.Evaluation, variants, training.Data))

@@ -1,3 +1,4 @@
+using Retouch.Experiments.Phases;
 using Retouch.Training;
 using Retouch.Training.Telemetry;
 

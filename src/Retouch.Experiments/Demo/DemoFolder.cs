@@ -3,12 +3,6 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>What a phase of training left behind: written when it is interrupted and when it ends.</summary>
-/// <param name="Finished">Whether it came to its end.</param>
-/// <param name="Seconds">Wall-clock seconds, over all starts.</param>
-/// <param name="PeakBytes">The most resident memory of any start.</param>
-internal sealed record PhaseRecord(bool Finished, double Seconds, long PeakBytes);
-
 /// <summary>The folder of a demo: which part lies where, and which are done.</summary>
 internal sealed class DemoFolder
 {
@@ -70,16 +64,4 @@ internal sealed class DemoFolder
 
     /// <summary>The pictures drawn from a model.</summary>
     public string Samples(string key) => In("samples", key);
-
-    /// <summary>Whether pictures were written to their end: the list of them is written last.</summary>
-    public static bool IsWhole(string pictures) => File.Exists(System.IO.Path.Combine(pictures, "metadata.jsonl"));
-
-    /// <summary>What a phase left behind; null where it has not begun.</summary>
-    public static PhaseRecord? ReadPhase(string run) =>
-        File.Exists(PhaseFile(run)) ? OptionsFile.Bind<PhaseRecord>(OptionsFile.Read(PhaseFile(run)), PhaseFile(run)) : null;
-
-    /// <summary>Notes what a phase left behind.</summary>
-    public static void WritePhase(string run, PhaseRecord record) => OptionsFile.Save(record, PhaseFile(run));
-
-    private static string PhaseFile(string run) => System.IO.Path.Combine(run, "phase.json");
 }

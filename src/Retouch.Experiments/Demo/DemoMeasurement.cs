@@ -1,6 +1,8 @@
 using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Evaluation;
+using Retouch.Experiments.Phases;
+using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 
@@ -20,7 +22,7 @@ internal sealed record DemoMeasurement(
 )
 {
     /// <summary>Measures everything.</summary>
-    public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         console.Heading("Measuring the pictures against the held-out ones");
         var device = settings.Where();
@@ -41,7 +43,7 @@ internal sealed record DemoMeasurement(
         foreach (var warning in result.Warnings)
             console.Say("warning: " + warning);
         var against = Measure(reference, [before, .. arms], Usual);
-        var other = DemoFolder.IsWhole(folder.OtherReal)
+        var other = SampledFolder.IsWhole(folder.OtherReal)
             ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0]
             : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);

@@ -6,6 +6,8 @@ using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Data;
 using Retouch.Data.Scenes;
+using Retouch.Experiments.Phases;
+using Retouch.Experiments.Sampling;
 using Retouch.Images;
 using Retouch.Training.Telemetry;
 
@@ -22,7 +24,7 @@ internal static class DemoPictures
     private const int HeldOutEvery = 10;
 
     /// <summary>Writes what is not there yet.</summary>
-    public static void Prepare(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    public static void Prepare(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         if (settings.Data is { } data)
         {
@@ -39,7 +41,7 @@ internal static class DemoPictures
         }
     }
 
-    private static void PrepareOwn(string data, DemoSettings settings, DemoFolder folder, DemoConsole console)
+    private static void PrepareOwn(string data, DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         console.Heading($"Reading the pictures of {data}");
         var source = ImageFolder.Open(data);
@@ -72,9 +74,9 @@ internal static class DemoPictures
         from.Length <= count ? from : [.. Enumerable.Range(0, count).Select(k => from[(int)((long)k * from.Length / count)])];
 
     /// <summary>Writes pictures, framed, with a list of them that is written last; does nothing where they are there.</summary>
-    internal static void Write(string target, IPictureSource source, int[] indices, int size, DemoConsole console)
+    internal static void Write(string target, IPictureSource source, int[] indices, int size, PhaseConsole console)
     {
-        if (DemoFolder.IsWhole(target))
+        if (SampledFolder.IsWhole(target))
             return;
         var framing = new Framing
         {

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
+using Retouch.Experiments.Phases;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Training;
@@ -39,7 +40,7 @@ internal static class DemoPretraining
     private const double EncodingPart = 0.15;
 
     /// <summary>Makes the pipeline, or does nothing where it is there already.</summary>
-    public static void Prepare(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    public static void Prepare(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         if (Directory.Exists(folder.Base))
             return;
@@ -70,14 +71,14 @@ internal static class DemoPretraining
         var denoiser = folder.Run("pretraining", "denoiser");
         console.Train(
             $"Training the denoiser: {Figures.Count(plan.DenoiserSteps)} steps",
-            Denoiser(settings, folder, DemoConsole.ModelOf(autoencoder), plan.DenoiserSteps),
+            Denoiser(settings, folder, PhaseConsole.ModelOf(autoencoder), plan.DenoiserSteps),
             denoiser
         );
-        using var pipeline = LatentDiffusionPipeline.Load(DemoConsole.ModelOf(denoiser), Device.Cpu, dtype: null, autoencoderType: null);
+        using var pipeline = LatentDiffusionPipeline.Load(PhaseConsole.ModelOf(denoiser), Device.Cpu, dtype: null, autoencoderType: null);
         pipeline.Save(folder.Base, DType.Float16);
     }
 
-    private static PretrainingPlan Plan(DemoSettings settings, DemoFolder folder, string vae, DemoConsole console)
+    private static PretrainingPlan Plan(DemoSettings settings, DemoFolder folder, string vae, PhaseConsole console)
     {
         var file = folder.In("pretraining", "plan.json");
         if (File.Exists(file))

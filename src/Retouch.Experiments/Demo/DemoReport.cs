@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Reports;
+using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Demo;
 
@@ -107,7 +108,7 @@ internal static class DemoReport
         var commands = new StringBuilder();
         foreach (var run in runs)
         {
-            var model = $"again/{run.Arm.Key}/{Path.GetFileName(DemoConsole.ModelOf(run.Folder))}";
+            var model = $"again/{run.Arm.Key}/{Path.GetFileName(PhaseConsole.ModelOf(run.Folder))}";
             commands.Append(CultureInfo.InvariantCulture, $"# {run.Arm.Name}\n");
             commands.Append(
                 CultureInfo.InvariantCulture,

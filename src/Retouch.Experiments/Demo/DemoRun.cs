@@ -3,6 +3,7 @@ using Retouch.Core.Formatting;
 using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Machine;
+using Retouch.Experiments.Phases;
 using Retouch.Training;
 using Retouch.Training.Options;
 
@@ -40,14 +41,14 @@ internal sealed record DemoResult(
 internal static class DemoRun
 {
     /// <summary>Runs it.</summary>
-    public static DemoResult Run(DemoSettings settings, DemoFolder folder, DemoConsole console)
+    public static DemoResult Run(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         var start = console.Time.GetTimestamp();
         var load = ReportOrigin.LoadAverage();
         DemoPictures.Prepare(settings, folder, console);
         DemoPretraining.Prepare(settings, folder, console);
         TrainingOptions[] options = [.. DemoArm.All.Select(arm => Options(arm, settings, folder))];
-        if (DemoArm.All.Any(arm => DemoFolder.ReadPhase(folder.Run("arms", arm.Key)) is not { Finished: true }))
+        if (DemoArm.All.Any(arm => PhaseRecord.Read(folder.Run("arms", arm.Key)) is not { Finished: true }))
             Encode(options[0], console);
         List<ArmRun> runs = [];
         foreach (var arm in DemoArm.All)
@@ -71,7 +72,7 @@ internal static class DemoRun
         foreach (var run in runs)
             DemoSampling.Draw(
                 $"Drawing {settings.Samples} pictures: {run.Arm.Name}",
-                DemoConsole.ModelOf(run.Folder),
+                PhaseConsole.ModelOf(run.Folder),
                 folder.Samples(run.Arm.Key),
                 settings,
                 console
@@ -89,7 +90,7 @@ internal static class DemoRun
             [
                 .. runs.Select(static run => new DemoArmResult(
                     run.Arm.Name,
-                    DemoConsole.ModelOf(run.Folder),
+                    PhaseConsole.ModelOf(run.Folder),
                     run.Phase.Seconds,
                     run.StepSeconds,
                     run.Phase.PeakBytes
@@ -102,7 +103,7 @@ internal static class DemoRun
     }
 
     /// <summary>Encodes the pictures once for all arms, so that no arm's seconds contain it.</summary>
-    private static void Encode(TrainingOptions options, DemoConsole console)
+    private static void Encode(TrainingOptions options, PhaseConsole console)
     {
         if (options.Data.Cache is null)
             return;

@@ -1,3 +1,4 @@
+using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
@@ -13,10 +14,10 @@ internal static class DemoSampling
     public const ulong FirstSeed = 1000;
 
     /// <summary>Draws the pictures of one model, where they are not there yet.</summary>
-    public static void Draw(string title, string model, string target, DemoSettings settings, DemoConsole console)
+    public static void Draw(string title, string model, string target, DemoSettings settings, PhaseConsole console)
     {
         console.Heading(title);
-        if (DemoFolder.IsWhole(target))
+        if (SampledFolder.IsWhole(target))
         {
             console.Say("Done already.");
             return;

@@ -3,21 +3,24 @@ using Retouch.Evaluation;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>How many pictures an evaluation has read: one line that is overwritten on a terminal, else a line every few seconds.</summary>
-internal sealed class EvaluationProgressLine(TextWriter error, bool terminal, TimeProvider time) : IDisposable
+/// <summary>How many pictures an evaluation has read: one line that is overwritten on a terminal, else a line every 5 s.</summary>
+/// <param name="error">Standard error.</param>
+/// <param name="terminal">Whether it is a terminal.</param>
+/// <param name="time">Clock of the estimate.</param>
+public sealed class EvaluationProgressLine(TextWriter error, bool terminal, TimeProvider time) : IDisposable
 {
-    private readonly TimeSpan interval = terminal ? TimeSpan.FromMilliseconds(200) : TimeSpan.FromSeconds(5);
-    private readonly long started = time.GetTimestamp();
-    private TimeSpan shown;
-    private bool open;
+    private readonly TimeSpan _interval = terminal ? TimeSpan.FromMilliseconds(200) : TimeSpan.FromSeconds(5);
+    private readonly long _started = time.GetTimestamp();
+    private TimeSpan _shown;
+    private bool _open;
 
     /// <summary>Says how far it is; writes only when the last time is long enough ago.</summary>
     public void Report(EvaluationProgress progress)
     {
-        var elapsed = time.GetElapsedTime(started);
-        if (elapsed - shown < interval)
+        var elapsed = time.GetElapsedTime(_started);
+        if (elapsed - _shown < _interval)
             return;
-        shown = elapsed;
+        _shown = elapsed;
         var share = (double)progress.Done / progress.Total;
         var left = Figures.Duration(elapsed * ((1 - share) / share));
         var text = $"{Figures.Count(progress.Done)}/{Figures.Count(progress.Total)} pictures ({Figures.Percent(share)}), {left} left";
@@ -25,12 +28,13 @@ internal sealed class EvaluationProgressLine(TextWriter error, bool terminal, Ti
             error.Write("\r\u001b[K" + text);
         else
             error.WriteLine(text);
-        open = terminal;
+        _open = terminal;
     }
 
+    /// <summary>Clears the line of a terminal.</summary>
     public void Dispose()
     {
-        if (open)
+        if (_open)
             error.Write("\r\u001b[K");
     }
 }

@@ -55,6 +55,10 @@ internal sealed class SampledFolder
     /// <summary>Pictures written.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Whether a folder that is written as a whole is there: its metadata is written last.</summary>
+    /// <param name="folder">Folder of pictures.</param>
+    public static bool IsWhole(string folder) => File.Exists(Path.Combine(folder, MetadataName));
+
     /// <summary>Refuses a folder that holds something.</summary>
     /// <exception cref="UsageException">It does.</exception>
     public static string Check(string folder)

@@ -4,15 +4,15 @@ using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 
-namespace Retouch.Experiments.Demo;
+namespace Retouch.Experiments.Phases;
 
-/// <summary>What the phases of a demo share: standard error, the clock, the interruption.</summary>
-/// <param name="Error">Progress goes here.</param>
-/// <param name="Terminal">Whether a person looks at it, so that a line may be overwritten.</param>
-/// <param name="Display">Makes the progress display of one phase.</param>
-/// <param name="Time">The clock.</param>
-/// <param name="Cancellation">The first Ctrl-C.</param>
-internal sealed record DemoConsole(
+/// <summary>Console of the phases of a long experiment (demo, ablations): standard error, clock, cancellation.</summary>
+/// <param name="Error">Writer of headings and progress.</param>
+/// <param name="Terminal">Whether <paramref name="Error"/> is a terminal, where a line may be overwritten.</param>
+/// <param name="Display">Creates the progress display of one phase.</param>
+/// <param name="Time">Clock of durations.</param>
+/// <param name="Cancellation">Ends a phase; training writes a checkpoint first.</param>
+public sealed record PhaseConsole(
     TextWriter Error,
     bool Terminal,
     Func<IProgressLine> Display,
@@ -20,7 +20,8 @@ internal sealed record DemoConsole(
     CancellationToken Cancellation
 )
 {
-    /// <summary>Says what begins now.</summary>
+    /// <summary>Writes the heading of a phase.</summary>
+    /// <exception cref="OperationCanceledException"><see cref="Cancellation"/> was requested.</exception>
     public void Heading(string text)
     {
         Cancellation.ThrowIfCancellationRequested();
@@ -28,23 +29,25 @@ internal sealed record DemoConsole(
         Error.WriteLine("── " + text);
     }
 
-    /// <summary>Says something that stays.</summary>
+    /// <summary>Writes a line.</summary>
     public void Say(string text) => Error.WriteLine(text);
 
-    /// <summary>A display of its own for one phase.</summary>
+    /// <summary>New progress display of one phase; disposed by the caller.</summary>
     public IProgressLine Progress() => Display();
 
-    /// <summary>A display of how many pictures are measured.</summary>
+    /// <summary>New progress display of an evaluation; disposed by the caller.</summary>
     public EvaluationProgressLine Measuring() => new(Error, Terminal, Time);
 
-    /// <summary>Trains to the end, from wherever an earlier start left off; does nothing where that was the end.</summary>
-    /// <param name="title">What is trained.</param>
-    /// <param name="options">For a fresh start.</param>
-    /// <param name="run">The run's folder.</param>
+    /// <summary>Trains to the last step, resuming an interrupted run; a finished run is left as it is.</summary>
+    /// <param name="title">Heading of the phase.</param>
+    /// <param name="options">Options of a new run; a resumed run keeps its own.</param>
+    /// <param name="run">Folder of the run.</param>
+    /// <returns>Seconds and peak memory over all starts, also written to the folder.</returns>
+    /// <exception cref="OperationCanceledException"><see cref="Cancellation"/> was requested; the run can be resumed.</exception>
     public PhaseRecord Train(string title, TrainingOptions options, string run)
     {
         Heading(title);
-        var before = DemoFolder.ReadPhase(run) ?? new PhaseRecord(false, 0, 0);
+        var before = PhaseRecord.Read(run) ?? new PhaseRecord(false, 0, 0);
         if (before.Finished)
         {
             Say("Done already.");
@@ -66,17 +69,18 @@ internal sealed record DemoConsole(
         }
         catch (OperationCanceledException)
         {
-            DemoFolder.WritePhase(run, Record(finished: false));
+            Record(finished: false).Write(run);
             throw;
         }
 
         var record = Record(finished: true);
-        DemoFolder.WritePhase(run, record);
+        record.Write(run);
         Say($"Took {Figures.Duration(TimeSpan.FromSeconds(record.Seconds))}, at most {Figures.Bytes(record.PeakBytes)} of memory.");
         return record;
     }
 
-    /// <summary>The folder of the first average of a run, or of its weights where it keeps none.</summary>
+    /// <summary>Model folder of a run: its first average, or its weights without averages.</summary>
+    /// <param name="run">Folder of a finished run.</param>
     public static string ModelOf(string run)
     {
         var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(run, "options.json")), run);
