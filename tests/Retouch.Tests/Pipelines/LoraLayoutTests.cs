@@ -164,7 +164,7 @@ public sealed class LoraLayoutTests : IDisposable
     {
         Write([($"lora_unet_{Query.Replace('.', '_')}.hada_w1_a", Ops.Zeros([4, 4]))], ("ss_network_module", "lycoris.kohya"));
         var message = Assert.Throws<InputException>(() => LoraFile.Check(File, LoraTarget.Denoiser(_network))).Message;
-        Assert.Contains("of no layout that is read (LoHa)", message, StringComparison.Ordinal);
+        Assert.Contains("unknown layout (LoHa)", message, StringComparison.Ordinal);
         Assert.Contains("lycoris.kohya", message, StringComparison.Ordinal);
     }
 

@@ -107,7 +107,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Train(TinyRun.Denoiser("{}", set: data), "run", 2));
         Add("odd/9.png", 9);
         File.Move(folder["data/even/0.png"], folder["data/odd/0.png"]);
-        Refused("2 samples (odd/0.png, odd/9.png) came to the data", "1 sample (even/0.png) left the data");
+        Refused("2 samples (odd/0.png, odd/9.png) have been added to the data", "1 sample (even/0.png) has been removed from the data");
         File.Delete(folder["data/odd/9.png"]);
         File.Move(folder["data/odd/0.png"], folder["data/even/0.png"]);
         Assert.Throws<OperationCanceledException>(() => Resume("run", 3));
@@ -117,7 +117,7 @@ public sealed class ResumeTests : IDisposable
         Refused("seed: 5 → 6");
         File.WriteAllText(file, before);
         File.WriteAllText(folder["data/even/2.txt"], "a caption");
-        Refused("1 sample (even/2.png) has other captions");
+        Refused("1 sample (even/2.png) has different captions");
         File.Delete(folder["data/even/2.txt"]);
         Add("odd/9.png", 9);
         using var run = TrainingRun.Resume(folder["run"], null, TimeProvider.System, acceptChanges: true);
@@ -184,7 +184,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
         using var fewer = TrainingRun.Resume(folder["longer"], 3, TimeProvider.System);
         Assert.Contains(
-            "done 11 steps already",
+            "already completed 11 steps",
             Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message
         );
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);

@@ -46,7 +46,7 @@ public sealed record ModelOptions
     {
         require(
             Path is null || Autoencoder is null,
-            "model.autoencoder is for a denoiser from scratch; model.path already provides the autoencoder"
+            "model.autoencoder has no effect with model.path, which provides the autoencoder; leave it out"
         );
         require(
             MeasureScaling is null || task == TrainingTaskKind.Autoencoder,

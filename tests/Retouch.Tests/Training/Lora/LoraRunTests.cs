@@ -180,12 +180,12 @@ public sealed class LoraRunTests : IDisposable
         // The block that is there has eight factors, seven of another width (B of no layer is [24, 2]); the one that is not has eight.
         Assert.Contains("16 problems", misfit, StringComparison.Ordinal);
         Assert.Contains(
-            "no layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
+            "not a layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
             misfit,
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], beside this network's layer it is [2, 24]",
+            "wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], this network's layer needs [2, 24]",
             misfit,
             StringComparison.Ordinal
         );

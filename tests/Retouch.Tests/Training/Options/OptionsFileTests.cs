@@ -102,7 +102,10 @@ public sealed class OptionsFileTests : IDisposable
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
         for (var k = 0; k < pathsAndValues.Length; k += 2)
             OptionsFile.Set(json, pathsAndValues[k], JsonNode.Parse(pathsAndValues[k + 1]));
-        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+        Assert.Contains(
+            "no effect",
+            Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message
+        );
     }
 
     [Theory]
@@ -117,7 +120,10 @@ public sealed class OptionsFileTests : IDisposable
         var json = JsonNode.Parse("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""")!.AsObject();
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
         OptionsFile.Set(json, path, JsonNode.Parse(value));
-        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+        Assert.Contains(
+            "no effect",
+            Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message
+        );
     }
 
     [Fact]
@@ -149,7 +155,7 @@ public sealed class OptionsFileTests : IDisposable
             (options.Data.Folder, options.Optimiser.ClipNorm, options.Objective!.Perceptual!.Weight.Fixed)
         );
         Assert.Contains(
-            "Lists are set as a whole",
+            "Set lists as a whole",
             Assert.Throws<UsageException>(() => OptionsFile.Set(json, "averages.0.decay", "0.9")).Message
         );
     }

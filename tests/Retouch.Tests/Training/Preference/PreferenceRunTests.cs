@@ -107,7 +107,7 @@ public sealed class PreferenceRunTests : IDisposable
         var probe = new ProgressProbe();
         using (var run = TrainingRun.Start(Options(DpoBoth, set: """{ "steps": 2 }"""), folder["run"], TimeProvider.System))
             run.Train(probe, CancellationToken.None);
-        Assert.Contains("10 pairs in 10 lines; 0 ties, 0 contradictions left out.", probe.Notes);
+        Assert.Contains("10 pairs in 10 lines; 0 ties, 0 contradictions (skipped).", probe.Notes);
         Assert.Equal(["accuracy", "margin", "winner", "loser"], probe.Steps[0].Figures.Select(static f => f.Key));
         Assert.StartsWith("accuracy 0.5000, margin 0, winner ", ProgressText.Highlights(probe.Steps[0]), StringComparison.Ordinal);
     }
