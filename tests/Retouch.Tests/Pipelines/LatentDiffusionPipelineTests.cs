@@ -167,7 +167,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("autoencoder_kl_16ch_noquant", "vae");
         Assert.Contains(
-            "16 channels, the denoiser takes 4",
+            "16 latent channels, the denoiser 4",
             Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
             StringComparison.Ordinal
         );

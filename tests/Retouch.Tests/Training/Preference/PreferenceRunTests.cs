@@ -131,7 +131,7 @@ public sealed class PreferenceRunTests : IDisposable
         var kept = Assert.Single(new CheckpointStore(folder["run"]).Steps);
         Assert.Equal(records[^1].Step - 3, kept);
         Assert.StartsWith(
-            $"Stopped after step {records[^1].Step}. Winners and losers have both got worse for 3 steps in a row",
+            $"Stopped after step {records[^1].Step}. Winners and losers have both been worse for 3 consecutive steps",
             stopped.Message,
             StringComparison.Ordinal
         );
