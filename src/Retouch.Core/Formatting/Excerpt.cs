@@ -1,21 +1,21 @@
 namespace Retouch.Core.Formatting;
 
-/// <summary>Texts of others in messages: a caption may have megabytes.</summary>
+/// <summary>Truncates untrusted texts for messages: a caption can have megabytes.</summary>
 public static class Excerpt
 {
-    /// <summary>The default length, in UTF-16 units.</summary>
+    /// <summary>Default length in UTF-16 units.</summary>
     public const int DefaultLength = 80;
 
-    /// <summary>A text on one line, and its beginning only where it is long.</summary>
+    /// <summary>A text on one line, truncated with an ellipsis.</summary>
     /// <param name="text">Any text.</param>
-    /// <param name="most">Units kept.</param>
+    /// <param name="most">Maximum length in UTF-16 units, at least 1.</param>
     public static string Of(string text, int most = DefaultLength)
     {
         ArgumentNullException.ThrowIfNull(text);
         ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
         if (text.Length <= most && !text.Any(char.IsControl))
             return text;
-        // Not between the halves of a character.
+        // Surrogate pairs are not split.
         var end =
             text.Length <= most ? text.Length
             : char.IsHighSurrogate(text[most - 1]) ? most - 1

@@ -2,19 +2,19 @@ using System.Globalization;
 
 namespace Retouch.Core.Formatting;
 
-/// <summary>How numbers are written for people: durations, memory, counts, shares. Always in the invariant culture.</summary>
+/// <summary>Human-readable numbers: durations, memory, counts, fractions. Always in the invariant culture.</summary>
 public static class Figures
 {
     private static readonly string[] ByteUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
     /// <summary>
-    /// A duration to two places worth knowing: <c>340 ms</c>, <c>4.2 s</c>, <c>3 min 20 s</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.
+    /// A duration in its two largest units: <c>340 ms</c>, <c>4.2 s</c>, <c>3 min 20 s</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.
     /// </summary>
     public static string Duration(TimeSpan duration)
     {
         if (duration < TimeSpan.Zero)
             return "-" + Duration(duration.Negate());
-        // Each bound lies where rounding would carry into the next unit, so that "60.0 s" and "60 min" are never written.
+        // Each bound is where rounding carries into the next unit, so that "60.0 s" and "60 min" never occur.
         if (duration.TotalMilliseconds < 999.5)
             return Invariant($"{duration.TotalMilliseconds:0} ms");
         if (duration.TotalSeconds < 59.95)
@@ -34,7 +34,7 @@ public static class Figures
     {
         double value = Math.Abs((double)bytes);
         var unit = 0;
-        // 1023.95 would be rounded to "1024.0" of the smaller unit.
+        // 1023.95 would round to "1024.0" of the smaller unit.
         while (value >= 1023.95 && unit < ByteUnits.Length - 1)
         {
             value /= 1024;
@@ -45,10 +45,10 @@ public static class Figures
         return sign + value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture) + " " + ByteUnits[unit];
     }
 
-    /// <summary>A whole number with its thousands apart: <c>12,500</c>.</summary>
+    /// <summary>A whole number with thousands separators: <c>12,500</c>.</summary>
     public static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
-    /// <summary>A fraction as a percentage: 0.1234 is <c>12 %</c>, below ten per cent <c>1.2 %</c>.</summary>
+    /// <summary>A fraction as a percentage: 0.1234 gives <c>12 %</c>; below 9.95 % one decimal, <c>1.2 %</c>.</summary>
     public static string Percent(double fraction)
     {
         if (!double.IsFinite(fraction))
@@ -58,11 +58,11 @@ public static class Figures
     }
 
     /// <summary>
-    /// A number rounded to significant digits, trailing zeros kept: they say how far the number goes. Plain between 1e-4 and 1e7,
-    /// else scientific (<c>1.50e-5</c>).
+    /// A number rounded to significant digits, with trailing zeros kept to show the precision. Fixed-point between 1e-4 and 1e7, else
+    /// scientific (<c>1.50e-5</c>).
     /// </summary>
-    /// <param name="value">Any number; <c>NaN</c> and infinities are named.</param>
-    /// <param name="digits">1 to 17.</param>
+    /// <param name="value">Any number, including <c>NaN</c> and infinities.</param>
+    /// <param name="digits">Significant digits, 1 to 17.</param>
     public static string Significant(double value, int digits = 4)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(digits, 1);
@@ -75,7 +75,7 @@ public static class Figures
             return "0";
         var scientific = value.ToString("e" + (digits - 1), CultureInfo.InvariantCulture);
         var mark = scientific.IndexOf('e', StringComparison.Ordinal);
-        // The exponent is read from the rounded number: 9.9996 to four digits is 10.00.
+        // The exponent is taken from the rounded number: 9.9996 to four digits is 10.00.
         var exponent = int.Parse(scientific.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
         return exponent is < -4 or >= 7
             ? string.Create(CultureInfo.InvariantCulture, $"{scientific[..mark]}e{exponent}")

@@ -1,13 +1,13 @@
 namespace Retouch.Core.Formatting;
 
 /// <summary>
-/// The order in which people count: runs of digits by their value, so that <c>9</c> comes before <c>10</c>; the rest ordinally.
+/// Natural sort order: runs of digits are compared by value, so that <c>9</c> precedes <c>10</c>; other characters ordinally.
 /// </summary>
 public sealed class NaturalOrder : IComparer<string>
 {
     private NaturalOrder() { }
 
-    /// <summary>The only one.</summary>
+    /// <summary>Singleton instance.</summary>
     public static NaturalOrder Comparer { get; } = new();
 
     /// <inheritdoc/>
@@ -29,7 +29,7 @@ public sealed class NaturalOrder : IComparer<string>
         }
 
         var rest = (x.Length - i).CompareTo(y.Length - j);
-        // 01 and 1 have one value and are two names.
+        // 01 and 1 have equal values but are different names.
         return rest != 0 ? rest : string.CompareOrdinal(x, y);
     }
 

@@ -3,16 +3,16 @@ using Retouch.Core.Errors;
 namespace Retouch.Core.Io;
 
 /// <summary>
-/// Writes files so that a reader sees either the old content or the new one, never a part: temporary file in the same folder, flush to
-/// the disk, rename. A process killed at any byte leaves the old file untouched (and at most a <c>.tmp</c> file beside it).
+/// Writes files atomically, so that a reader sees either the old or the new content: temporary file in the same folder, flush to disk,
+/// rename. If the process is killed at any time, the old file is unchanged (and at most a <c>.tmp</c> file remains beside it).
 /// </summary>
 public static class AtomicFile
 {
-    /// <summary>Suffix of the temporary files; what carries it may be deleted when no writer is alive.</summary>
+    /// <summary>Suffix of the temporary files, which can be deleted if no writer is running.</summary>
     public const string TemporarySuffix = ".tmp";
 
-    /// <summary>Replaces <paramref name="path"/> with what <paramref name="write"/> puts into the stream.</summary>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to; the old file is still there.</exception>
+    /// <summary>Replaces <paramref name="path"/> with the content that <paramref name="write"/> writes to the stream.</summary>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable; the old file is unchanged.</exception>
     public static void Write(string path, Action<FileStream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
@@ -34,7 +34,7 @@ public static class AtomicFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write '{full}': {Reasons.Of(e)}. Free some space or choose another folder; what was there before is unchanged.",
+                $"Cannot write '{full}': {Reasons.Of(e)}. Free some space or choose another folder; the previous content is unchanged.",
                 e
             );
         }
@@ -46,7 +46,7 @@ public static class AtomicFile
     }
 
     /// <summary>Replaces <paramref name="path"/> with <paramref name="text"/> in UTF-8 without a byte-order mark.</summary>
-    /// <exception cref="EnvironmentException">As for <see cref="Write"/>.</exception>
+    /// <exception cref="EnvironmentException">See <see cref="Write"/>.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
     private static void TryDelete(string path)
@@ -57,7 +57,7 @@ public static class AtomicFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The write's own error is the one to report; a stray temporary file is harmless.
+            // The error of the write is reported; a leftover temporary file is harmless.
         }
     }
 }

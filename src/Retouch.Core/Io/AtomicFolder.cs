@@ -4,10 +4,11 @@ using Retouch.Core.Errors;
 namespace Retouch.Core.Io;
 
 /// <summary>
-/// Writes folders so that a reader sees either the old content or the new one: a temporary folder beside the target is filled, flushed to
-/// the disk, and exchanged with the target in one step. A process killed at any moment leaves the old folder (and at most a <c>.tmp</c>
-/// folder beside it). Where the file system cannot exchange, two renames do it; a kill between them is mended by <see cref="Recover"/>,
-/// which readers call first.
+/// Writes folders atomically, so that a reader sees either the old or the new content: a temporary folder beside the target is filled,
+/// flushed to disk, and exchanged with the target. If the process is killed at any time, the old folder is unchanged (and at most a
+/// <c>.tmp</c> folder remains beside it). File systems without an exchange operation use two renames; a kill between them is repaired
+/// by
+/// <see cref="Recover"/>, which readers call first.
 /// </summary>
 public static partial class AtomicFolder
 {
@@ -16,13 +17,13 @@ public static partial class AtomicFolder
     private const uint Exchange = 2;
 
     /// <summary>Replaces <paramref name="path"/> with a folder that <paramref name="fill"/> fills.</summary>
-    /// <param name="path">The folder; made where it does not exist. A link is followed.</param>
-    /// <param name="fill">Gets the temporary folder's path.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the parent folder cannot be written to; the old folder is still
-    /// there.</exception>
+    /// <param name="path">Folder path; created if it does not exist. Links are followed.</param>
+    /// <param name="fill">Receives the path of the temporary folder.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the parent folder is not writable; the old folder is
+    /// unchanged.</exception>
     public static void Write(string path, Action<string> fill) => Write(path, fill, TryExchange);
 
-    /// <summary>Puts the previous folder back where a kill between two renames left none.</summary>
+    /// <summary>Restores the previous folder after a kill between two renames.</summary>
     public static void Recover(string path)
     {
         var full = Resolve(path);
@@ -38,7 +39,7 @@ public static partial class AtomicFolder
         try
         {
             if (File.Exists(full))
-                throw new IOException("there is a file of that name");
+                throw new IOException("a file with this name exists");
             Recover(full);
             Directory.CreateDirectory(temporary);
             fill(temporary);
@@ -52,19 +53,19 @@ public static partial class AtomicFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write the folder '{full}': {Reasons.Of(e)}. Free some space or choose another folder; what was there before "
+                $"Cannot write the folder '{full}': {Reasons.Of(e)}. Free some space or choose another folder; the previous content "
                     + $"is unchanged.",
                 e
             );
         }
         finally
         {
-            // After an exchange this is the old content, after a failure the unfinished new one.
+            // The old content after an exchange, the incomplete new content after a failure.
             TryDelete(temporary);
         }
     }
 
-    /// <summary>One step of the file system, which Linux offers on most of them.</summary>
+    /// <summary>Atomic exchange, supported by most Linux file systems.</summary>
     private static bool TryExchange(string a, string b)
     {
         if (!OperatingSystem.IsLinux())
@@ -101,8 +102,8 @@ public static partial class AtomicFolder
     }
 
     /// <summary>
-    /// Makes a file's content, or a folder's names, durable. Files that were copied may be read-only, which only the system's own call can
-    /// flush.
+    /// Flushes a file's content or a folder's entries to disk. Copied files can be read-only; only the system call flushes
+    /// those.
     /// </summary>
     private static void Flush(string path)
     {
@@ -117,7 +118,7 @@ public static partial class AtomicFolder
         var error = Marshal.GetLastPInvokeErrorMessage();
         if (descriptor >= 0)
             _ = Close(descriptor);
-        // Not every file system lets folders be flushed; files must be.
+        // Some file systems cannot flush folders; files must be flushed.
         if (failed && File.Exists(path))
             throw new IOException($"'{path}' could not be flushed to the disk: {error}.");
     }
@@ -139,7 +140,7 @@ public static partial class AtomicFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The write itself is decided; a stray temporary folder is harmless.
+            // The result of the write is already determined; a leftover temporary folder is harmless.
         }
     }
 

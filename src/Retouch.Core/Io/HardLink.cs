@@ -2,13 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Retouch.Core.Io;
 
-/// <summary>A second name for a file.</summary>
+/// <summary>Hard links.</summary>
 public static partial class HardLink
 {
-    /// <summary>Makes one where the system and the file system can: both names must lie on the same.</summary>
-    /// <param name="existing">The file.</param>
-    /// <param name="name">The second name; its folder exists.</param>
-    /// <returns>Whether it was made.</returns>
+    /// <summary>Creates a hard link if the operating system and the file system support it; both paths must be on one file
+    /// system.</summary>
+    /// <param name="existing">Path of an existing file.</param>
+    /// <param name="name">Path of the link; its folder must exist.</param>
+    /// <returns>Whether the link was created.</returns>
     public static bool TryMake(string existing, string name)
     {
         if (!OperatingSystem.IsLinux() && !OperatingSystem.IsMacOS())

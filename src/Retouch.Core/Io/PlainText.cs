@@ -4,12 +4,12 @@ using Retouch.Core.Errors;
 namespace Retouch.Core.Io;
 
 /// <summary>
-/// Texts that somebody else wrote: UTF-8, or the encoding that a byte-order mark at their start names. Bytes that are no such text are
-/// refused rather than replaced: a caption with replacement characters would be trained on in silence.
+/// Reads untrusted text: UTF-8, or the encoding of its byte-order mark. Invalid bytes are refused rather than replaced, since training
+/// would silently use captions with replacement characters.
 /// </summary>
 public static class PlainText
 {
-    // The longer marks first: UTF-32's begins with that of UTF-16.
+    // Longer marks first: the UTF-32 mark starts with the UTF-16 mark.
     private static readonly (byte[] Mark, string Name, Encoding Encoding)[] Marked =
     [
         ([0xFF, 0xFE, 0, 0], "UTF-32", new UTF32Encoding(bigEndian: false, byteOrderMark: false, throwOnInvalidCharacters: true)),
@@ -20,9 +20,9 @@ public static class PlainText
         ([], "UTF-8", new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true)),
     ];
 
-    /// <summary>The content of a file.</summary>
-    /// <param name="path">The file.</param>
-    /// <exception cref="InputException">It cannot be read, or is no text.</exception>
+    /// <summary>Contents of a text file.</summary>
+    /// <param name="path">File path.</param>
+    /// <exception cref="InputException">The file cannot be read, or is not text.</exception>
     public static string Read(string path)
     {
         try
@@ -31,13 +31,13 @@ public static class PlainText
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}. Mend the file or take it away.", e);
+            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}. Repair or remove the file.", e);
         }
     }
 
-    /// <summary>The lines of a file, whatever ends them: LF, CR LF or CR.</summary>
-    /// <param name="path">The file.</param>
-    /// <exception cref="InputException">It cannot be read, or is no text.</exception>
+    /// <summary>Lines of a text file, separated by LF, CR LF or CR.</summary>
+    /// <param name="path">File path.</param>
+    /// <exception cref="InputException">The file cannot be read, or is not text.</exception>
     public static IReadOnlyList<string> ReadLines(string path)
     {
         using var reader = new StringReader(Read(path));
@@ -47,10 +47,10 @@ public static class PlainText
         return lines;
     }
 
-    /// <summary>Bytes as text, without a mark.</summary>
-    /// <param name="bytes">The content.</param>
-    /// <param name="name">What messages call it, with quotes.</param>
-    /// <exception cref="InputException">They are no text in their encoding, or hold zero bytes.</exception>
+    /// <summary>Decodes text and removes the byte-order mark.</summary>
+    /// <param name="bytes">Encoded text.</param>
+    /// <param name="name">Name for error messages, with quotes.</param>
+    /// <exception cref="InputException">The bytes are invalid in their encoding, or contain zero bytes.</exception>
     public static string Decode(ReadOnlySpan<byte> bytes, string name)
     {
         foreach (var (mark, encodingName, encoding) in Marked)
@@ -66,16 +66,16 @@ public static class PlainText
             {
                 var at = mark.Length + Math.Max(e.Index, 0);
                 throw new InputException(
-                    $"{name} is no {encodingName} text: byte {at + 1}, in line "
+                    $"{name} is not {encodingName} text: byte {at + 1}, in line "
                         + $"{1 + bytes[..Math.Min(at, bytes.Length)].Count((byte)'\n')}, "
-                        + "belongs to another encoding. Save it as UTF-8.",
+                        + "is invalid. Save it as UTF-8.",
                     e
                 );
             }
 
             return text.Contains('\0', StringComparison.Ordinal)
                 ? throw new InputException(
-                    $"{name} is no {encodingName} text: it holds zero bytes, as UTF-16 without a byte-order mark does. Save it as UTF-8."
+                    $"{name} is not {encodingName} text: zero bytes, as UTF-16 without a byte-order mark has. Save it as UTF-8."
                 )
                 : text;
         }

@@ -5,27 +5,27 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Core.Json;
 
-/// <summary>Typed reads from a JSON object that somebody else wrote: what is missing or of another kind is named with its file.</summary>
-/// <param name="json">The object.</param>
-/// <param name="origin">The file's name, for messages.</param>
+/// <summary>Typed access to an untrusted JSON object: errors name the member and the file.</summary>
+/// <param name="json">JSON object.</param>
+/// <param name="origin">File name for error messages.</param>
 public sealed class JsonMembers(JsonObject json, string origin)
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
-    /// The largest whole number that a model's files give a meaning to; layers and sizes are made by such numbers, and a wrong one must not
-    /// fill the memory.
+    /// Largest valid integer. Model files determine layer counts and sizes by such numbers, and a wrong one must not exhaust the
+    /// memory.
     /// </summary>
     public const int Largest = 1_000_000;
 
-    /// <summary>The file's name.</summary>
+    /// <summary>File name for error messages.</summary>
     public string Origin => origin;
 
-    /// <summary>Whether the member is there and not null.</summary>
+    /// <summary>Whether the member exists and is not null.</summary>
     public bool Has(string name) => json[name] is not null;
 
-    /// <summary>Entries of a list; 0 where the member is missing or null.</summary>
-    /// <exception cref="InputException">No list.</exception>
+    /// <summary>Number of entries of a list; 0 if the member is missing or null.</summary>
+    /// <exception cref="InputException">The member is not a list.</exception>
     public int Items(string name) =>
         json[name] switch
         {
@@ -34,11 +34,11 @@ public sealed class JsonMembers(JsonObject json, string origin)
             _ => throw Wrong(name, "a list"),
         };
 
-    /// <summary>A whole number of at least <paramref name="atLeast"/>.</summary>
-    /// <param name="name">The member.</param>
-    /// <param name="fallback">Stands in where the member is missing or null; without it that is an error.</param>
-    /// <param name="atLeast">The smallest that makes sense.</param>
-    /// <exception cref="InputException">Missing, no whole number, too small, or beyond <see cref="Largest"/>.</exception>
+    /// <summary>An integer of at least <paramref name="atLeast"/>.</summary>
+    /// <param name="name">Member name.</param>
+    /// <param name="fallback">Value of a missing or null member; null if the member is required.</param>
+    /// <param name="atLeast">Minimum.</param>
+    /// <exception cref="InputException">The member is missing, not an integer, too small, or above <see cref="Largest"/>.</exception>
     public int Integer(string name, int? fallback = null, int atLeast = 1)
     {
         var value = Read(name, fallback, "a whole number");
@@ -47,25 +47,25 @@ public sealed class JsonMembers(JsonObject json, string origin)
             : throw Wrong(name, $"a whole number of at most {Largest}");
     }
 
-    /// <summary>A whole number of at least one, or null where the member is missing or null.</summary>
-    /// <exception cref="InputException">No whole number, or too small.</exception>
+    /// <summary>An integer of at least 1, or null if the member is missing or null.</summary>
+    /// <exception cref="InputException">The member is not an integer or out of range.</exception>
     public int? OptionalInteger(string name) => json[name] is null ? null : Integer(name);
 
-    /// <summary>A number.</summary>
-    /// <exception cref="InputException">No number, or one beyond the range of float64.</exception>
+    /// <summary>A finite number.</summary>
+    /// <exception cref="InputException">The member is missing, not a number, or beyond the range of float64.</exception>
     public double Number(string name, double? fallback = null) =>
         Read(name, fallback, "a number") is var value && double.IsFinite(value) ? value : throw Wrong(name, "a finite number");
 
-    /// <summary>A number that may be infinite, as Python writes it.</summary>
-    /// <exception cref="InputException">No number.</exception>
+    /// <summary>A number, or infinity as written by Python.</summary>
+    /// <exception cref="InputException">The member is missing or not a number.</exception>
     public double NumberOrInfinity(string name, double? fallback = null) => Read(name, fallback, "a number");
 
-    /// <summary>A truth value.</summary>
-    /// <exception cref="InputException">No truth value.</exception>
+    /// <summary>A Boolean.</summary>
+    /// <exception cref="InputException">The member is missing or not a Boolean.</exception>
     public bool Boolean(string name, bool? fallback = null) => Read(name, fallback, "true or false");
 
-    /// <summary>A text.</summary>
-    /// <exception cref="InputException">No text.</exception>
+    /// <summary>A string.</summary>
+    /// <exception cref="InputException">The member is missing or not a string.</exception>
     public string Text(string name, string? fallback = null)
     {
         if (json[name] is null)
@@ -73,9 +73,9 @@ public sealed class JsonMembers(JsonObject json, string origin)
         return json[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Wrong(name, "a text");
     }
 
-    /// <summary>An error about a member.</summary>
-    /// <param name="name">The member.</param>
-    /// <param name="expected">What it should be, as a noun.</param>
+    /// <summary>Creates an error about a member.</summary>
+    /// <param name="name">Member name.</param>
+    /// <param name="expected">Expected value, as a noun phrase.</param>
     public InputException Wrong(string name, string expected) =>
         new($"'{origin}': {name} is {json[name]?.ToJsonString(Readable) ?? "missing"}, expected {expected}.");
 

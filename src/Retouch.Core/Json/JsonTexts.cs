@@ -6,7 +6,8 @@ using System.Text.RegularExpressions;
 namespace Retouch.Core.Json;
 
 /// <summary>
-/// JSON that somebody else wrote, perhaps with Python, whose <c>json</c> writes <c>NaN</c> and <c>Infinity</c>, which JSON does not know.
+/// Untrusted JSON, possibly written by Python, whose <c>json</c> module writes <c>NaN</c> and <c>Infinity</c>, which JSON does not
+/// allow.
 /// </summary>
 public static partial class JsonTexts
 {
@@ -14,10 +15,9 @@ public static partial class JsonTexts
     private const string Large = "1e999999";
 
     /// <summary>
-    /// Decodes every text once: half of a character (an escaped surrogate that stands alone) would otherwise show up wherever it is first
-    /// looked at.
+    /// Decodes every string once: an unpaired escaped surrogate would otherwise only be detected on first access.
     /// </summary>
-    /// <exception cref="JsonException">It is no JSON, or a text in it is none.</exception>
+    /// <exception cref="JsonException">The text is not JSON, or contains an invalid string.</exception>
     public static void Check(string json)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -32,32 +32,32 @@ public static partial class JsonTexts
         }
         catch (InvalidOperationException e)
         {
-            throw new JsonException("a text in it is no text", e);
+            throw new JsonException("it contains an invalid string", e);
         }
     }
 
     /// <summary>
-    /// The same in JSON proper: <c>NaN</c> becomes <c>null</c>, which pandas and others write it for, and infinities numbers beyond
-    /// float64,
-    /// which are read as infinite.
+    /// Converts to standard JSON: <c>NaN</c> becomes <c>null</c>, as in pandas, and infinities become numbers beyond the range of
+    /// float64, which are read as infinite.
     /// </summary>
-    /// <param name="json">JSON, perhaps with numbers of Python's.</param>
+    /// <param name="json">JSON, possibly with Python's numbers.</param>
     public static string Proper(string json) =>
         Replace(json, static token => token == "NaN" ? "null" : token.Replace("Infinity", Large, StringComparison.Ordinal));
 
     /// <summary>
-    /// As <see cref="Proper"/>, every character in its place: for whoever cuts members out of the text. The numbers are no values.
+    /// As <see cref="Proper"/>, with every character at its original position, for cutting members out of the text. The replaced
+    /// numbers are not meaningful.
     /// </summary>
-    /// <param name="json">JSON, perhaps with numbers of Python's.</param>
+    /// <param name="json">JSON, possibly with Python's numbers.</param>
     public static string InPlace(string json) =>
         Replace(json, static token => token == "NaN" ? "0.0" : token.Replace("Infinity", Large, StringComparison.Ordinal));
 
     /// <summary>
-    /// Parses JSON, infinities as <see cref="Proper"/> has them. <c>NaN</c> becomes a text, which whoever wants a number refuses: a member
-    /// that is read must not turn into one that is missing.
+    /// Parses JSON, with infinities as in <see cref="Proper"/>. <c>NaN</c> becomes a string, which numeric reads refuse: a NaN member
+    /// must not be treated as a missing one.
     /// </summary>
-    /// <param name="json">JSON, perhaps with numbers of Python's and a byte-order mark.</param>
-    /// <exception cref="JsonException">It is no JSON, a text in it is none, or an object has a member twice.</exception>
+    /// <param name="json">JSON, possibly with Python's numbers and a byte-order mark.</param>
+    /// <exception cref="JsonException">The text is not JSON, contains an invalid string, or has a duplicate member.</exception>
     public static JsonNode? Parse(string json)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -69,7 +69,7 @@ public static partial class JsonTexts
         return JsonNode.Parse(proper, documentOptions: new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
     }
 
-    /// <summary>What <see cref="Proper"/> made of a number in infinity's place, as it was written.</summary>
+    /// <summary>Restores infinities that <see cref="Proper"/> replaced.</summary>
     public static string Written(string json)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -84,7 +84,7 @@ public static partial class JsonTexts
             : json;
     }
 
-    // Texts are matched so that what stands in them is passed over.
+    // Strings are matched so that their contents are not replaced.
     [GeneratedRegex(
         "\"(?:[^\"\\\\]|\\\\.)*\"|\\bNaN\\b|-?\\bInfinity\\b",
         RegexOptions.CultureInvariant | RegexOptions.Singleline,

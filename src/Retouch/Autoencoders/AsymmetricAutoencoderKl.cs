@@ -4,19 +4,20 @@ using Retouch.Torch;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// A KL autoencoder whose decoder is larger than its encoder and can keep parts of a given image (Zhu et al. 2023, "Designing a Better
-/// Asymmetric VQGAN for StableDiffusion"), as diffusers' AsymmetricAutoencoderKL.
+/// A KL autoencoder whose decoder is larger than its encoder and supports masked decoding (Zhu et al. 2023, "Designing a Better
+/// Asymmetric VQGAN for StableDiffusion"), equal to diffusers' AsymmetricAutoencoderKL.
 /// </summary>
 public sealed class AsymmetricAutoencoderKl : KlAutoencoder
 {
     private AutoencoderKlConfig _scaling;
 
-    /// <summary>Builds the network. Its tensors have memory once <see cref="KlAutoencoder.Parameters"/> is initialised or loaded.</summary>
-    /// <exception cref="InputException">The configuration contradicts itself.</exception>
+    /// <summary>Builds the network. Tensors are allocated when <see cref="KlAutoencoder.Parameters"/> is initialised or
+    /// loaded.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public AsymmetricAutoencoderKl(AsymmetricAutoencoderKlConfig config)
         : base(Checked(config).Encoder, config.Decoder, masked: true) => (Config, _scaling) = (config, config.Encoder);
 
-    /// <summary>The shape of the network.</summary>
+    /// <summary>Network configuration.</summary>
     public AsymmetricAutoencoderKlConfig Config { get; private set; }
 
     private protected override AutoencoderKlConfig Scaling => _scaling;
@@ -30,25 +31,24 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
     }
 
     /// <summary>
-    /// Latents to an image that keeps a given one where the mask is 0 (inpainting). Gradients flow to all that require them.
+    /// Decodes latents into the masked part of a given image (inpainting); the image is kept where the mask is 0. Differentiable.
     /// </summary>
-    /// <param name="latent">Scaled and shifted.</param>
+    /// <param name="latent">Scaled and shifted latent [batch, channels, height, width].</param>
     /// <param name="image">[batch, 3, height·downsampling, width·downsampling] in [−1, 1].</param>
-    /// <param name="mask">[batch, 1, height·downsampling, width·downsampling]: 1 where the latent is painted, 0 where the image is
-    /// kept.</param>
-    /// <returns>[batch, 3, …], about [−1, 1], not clamped.</returns>
-    /// <exception cref="InputException">The shapes do not fit each other, or the levels of the configuration allow no mask.</exception>
+    /// <param name="mask">[batch, 1, height·downsampling, width·downsampling]: 1 to decode the latent, 0 to keep the image.</param>
+    /// <returns>[batch, 3, height·downsampling, width·downsampling], about [−1, 1], not clamped.</returns>
+    /// <exception cref="InputException">The shapes do not match, or the configuration does not support masks.</exception>
     public Tensor Decode(Latent latent, Tensor image, Tensor mask) =>
         DecodeWithTaps(latent, image, mask, new TapRequest([], Rgb: true)).Rgb!;
 
     /// <summary>
-    /// Runs the masked decoder as deep as the deepest tap asked for. The features are those of each block, before the image's are put in.
+    /// Runs the masked decoder up to the deepest requested tap. The features are block outputs before the image features are mixed in.
     /// </summary>
     /// <inheritdoc cref="Decode(Latent, Tensor, Tensor)"/>
-    /// <param name="latent">Scaled and shifted.</param>
-    /// <param name="image">As for <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
-    /// <param name="mask">As for <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
-    /// <param name="request">Which taps, and whether the image too.</param>
+    /// <param name="latent">Scaled and shifted latent.</param>
+    /// <param name="image">See <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
+    /// <param name="mask">See <see cref="Decode(Latent, Tensor, Tensor)"/>.</param>
+    /// <param name="request">Requested taps and image.</param>
     public DecodedTaps DecodeWithTaps(Latent latent, Tensor image, Tensor mask, TapRequest request)
     {
         ArgumentNullException.ThrowIfNull(latent);
@@ -59,8 +59,8 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
         AutoencoderShapes.CheckTaps(request, Taps.Count);
         if (!Config.TakesMasks)
             throw new InputException(
-                "This autoencoder cannot decode with a mask: its up_block_out_channels are not those of four levels that double "
-                    + "up to the widest."
+                "This autoencoder does not support masked decoding: up_block_out_channels must have four levels that double up to the "
+                    + "widest."
             );
         var shape = latent.Value.Shape;
         CheckSize(image, [shape[0], Config.OutChannels, shape[2] * Downsampling, shape[3] * Downsampling], "the image");
@@ -77,7 +77,7 @@ public sealed class AsymmetricAutoencoderKl : KlAutoencoder
     {
         if (!x.Shape.AsSpan().SequenceEqual(expected))
             throw new InputException(
-                $"For these latents {what} must be [{string.Join(", ", expected)}], it is [{string.Join(", ", x.Shape)}]."
+                $"For these latents {what} must be [{string.Join(", ", expected)}], not [{string.Join(", ", x.Shape)}]."
             );
     }
 

@@ -5,7 +5,7 @@ using Retouch.Core.Json;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The shape of an <see cref="AsymmetricAutoencoderKl"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// Configuration of an <see cref="AsymmetricAutoencoderKl"/>; members as in diffusers' <c>config.json</c>.
 /// </summary>
 public sealed record AsymmetricAutoencoderKlConfig
 {
@@ -28,40 +28,40 @@ public sealed record AsymmetricAutoencoderKlConfig
         "up_block_types",
     ];
 
-    /// <summary>Channels of the images that are encoded.</summary>
+    /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
-    /// <summary>Channels of the images that are decoded.</summary>
+    /// <summary>Channels of the decoded images.</summary>
     public int OutChannels { get; init; } = 3;
 
     /// <summary>Channels of the latents.</summary>
     public int LatentChannels { get; init; } = 4;
 
-    /// <summary>Channels of the encoder's levels, from the image's resolution downwards.</summary>
+    /// <summary>Channels of the encoder levels, from the image resolution downwards.</summary>
     public IReadOnlyList<int> DownBlockOutChannels { get; init; } = [64];
 
-    /// <summary>Channels of the decoder's levels, from the image's resolution downwards.</summary>
+    /// <summary>Channels of the decoder levels, from the image resolution downwards.</summary>
     public IReadOnlyList<int> UpBlockOutChannels { get; init; } = [64];
 
-    /// <summary>Residual blocks of a level of the encoder.</summary>
+    /// <summary>Residual blocks per encoder level.</summary>
     public int LayersPerDownBlock { get; init; } = 1;
 
-    /// <summary>One less than the residual blocks of a level of the decoder.</summary>
+    /// <summary>Residual blocks per decoder level, minus one.</summary>
     public int LayersPerUpBlock { get; init; } = 1;
 
-    /// <summary>Groups of every group normalisation.</summary>
+    /// <summary>Number of groups of every group normalisation.</summary>
     public int NormNumGroups { get; init; } = 32;
 
-    /// <summary>What latents are multiplied with, so that they have about unit variance.</summary>
+    /// <summary>Scaling factor of the latents to about unit variance.</summary>
     public double ScalingFactor { get; init; } = 0.18215;
 
     /// <summary>Whether the network overflows in float16.</summary>
     public bool ForceUpcast { get; init; }
 
-    /// <summary>Members that say nothing about the network, kept as they were read.</summary>
+    /// <summary>Members unrelated to the network, kept unchanged.</summary>
     public JsonObject Extra { get; init; } = [];
 
-    /// <summary>The encoder's shape, as that of an autoencoder with equal halves.</summary>
+    /// <summary>Encoder configuration as that of a symmetric autoencoder.</summary>
     public AutoencoderKlConfig Encoder =>
         new()
         {
@@ -75,17 +75,17 @@ public sealed record AsymmetricAutoencoderKlConfig
             ForceUpcast = ForceUpcast,
         };
 
-    /// <summary>The decoder's shape, as that of an autoencoder with equal halves.</summary>
+    /// <summary>Decoder configuration as that of a symmetric autoencoder.</summary>
     public AutoencoderKlConfig Decoder => Encoder with { BlockOutChannels = UpBlockOutChannels, LayersPerBlock = LayersPerUpBlock };
 
-    /// <summary>Whether the mask encoder, which is made for four levels, has a map for each level of the decoder.</summary>
+    /// <summary>Whether the mask encoder, designed for four levels, has a feature map for each decoder level.</summary>
     internal bool TakesMasks =>
         UpBlockOutChannels.Count == 4 && MaskConditionEncoder.Widths(Decoder).Take(4).SequenceEqual(UpBlockOutChannels);
 
     /// <summary>Reads a <c>config.json</c>; missing members take diffusers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what this network has not.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AsymmetricAutoencoderKlConfig FromJson(JsonObject json, string origin = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -114,7 +114,7 @@ public sealed record AsymmetricAutoencoderKlConfig
         return config;
     }
 
-    /// <summary>The members as diffusers writes them, <see cref="Extra"/> included, in alphabetical order.</summary>
+    /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
     public JsonObject ToJson()
     {
         var json = new JsonObject
@@ -143,9 +143,9 @@ public sealed record AsymmetricAutoencoderKlConfig
         );
     }
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin = "config.json")
     {
         Encoder.Validate(origin);
@@ -157,10 +157,10 @@ public sealed record AsymmetricAutoencoderKlConfig
             );
     }
 
-    /// <summary>One half, read by the rules of the autoencoder with equal halves.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="half"><c>down</c> or <c>up</c>.</param>
+    /// <summary>Configuration of the encoder or decoder, read as that of a symmetric autoencoder.</summary>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <param name="half"><c>down</c> for the encoder, <c>up</c> for the decoder.</param>
     private static AutoencoderKlConfig Half(JsonObject json, string origin, string half)
     {
         string[] shared =

@@ -4,7 +4,7 @@ using Retouch.Core.Json;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>The shape of an <see cref="AutoencoderKl"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of an <see cref="AutoencoderKl"/>; members as in diffusers' <c>config.json</c>.</summary>
 public sealed record AutoencoderKlConfig
 {
     private static readonly string[] Known =
@@ -29,58 +29,58 @@ public sealed record AutoencoderKlConfig
         "use_quant_conv",
     ];
 
-    /// <summary>Channels of the images that are encoded.</summary>
+    /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
-    /// <summary>Channels of the images that are decoded.</summary>
+    /// <summary>Channels of the decoded images.</summary>
     public int OutChannels { get; init; } = 3;
 
     /// <summary>Channels of the latents.</summary>
     public int LatentChannels { get; init; } = 4;
 
-    /// <summary>Channels of each level, from the image's resolution downwards; each level but the last halves the resolution.</summary>
+    /// <summary>Channels of each level, from the image resolution downwards; every level but the last halves the resolution.</summary>
     public IReadOnlyList<int> BlockOutChannels { get; init; } = [64];
 
-    /// <summary>Residual blocks of a level of the encoder; the decoder has one more.</summary>
+    /// <summary>Residual blocks per encoder level; decoder levels have one more.</summary>
     public int LayersPerBlock { get; init; } = 1;
 
-    /// <summary>Groups of every group normalisation.</summary>
+    /// <summary>Number of groups of every group normalisation.</summary>
     public int NormNumGroups { get; init; } = 32;
 
-    /// <summary>Whether the middle blocks have an attention layer.</summary>
+    /// <summary>Whether the mid blocks contain self-attention.</summary>
     public bool MidBlockAddAttention { get; init; } = true;
 
-    /// <summary>Whether a 1×1 convolution follows the encoder.</summary>
+    /// <summary>Whether the encoder ends with a 1×1 convolution.</summary>
     public bool UseQuantConv { get; init; } = true;
 
-    /// <summary>Whether a 1×1 convolution precedes the decoder.</summary>
+    /// <summary>Whether the decoder starts with a 1×1 convolution.</summary>
     public bool UsePostQuantConv { get; init; } = true;
 
-    /// <summary>What shifted latents are multiplied with, so that they have about unit variance.</summary>
+    /// <summary>Scaling factor of the shifted latents to about unit variance.</summary>
     public double ScalingFactor { get; init; } = 0.18215;
 
-    /// <summary>What is taken off the encoder's output before scaling; null for nothing.</summary>
+    /// <summary>Shift subtracted from the encoder output before scaling; null for none.</summary>
     public double? ShiftFactor { get; init; }
 
-    /// <summary>Mean of every latent channel, taken off before scaling; null where only <see cref="ShiftFactor"/> counts.</summary>
+    /// <summary>Per-channel mean subtracted before scaling, or null.</summary>
     public IReadOnlyList<double>? LatentsMean { get; init; }
 
-    /// <summary>Standard deviation of every latent channel, divided by; goes with <see cref="LatentsMean"/>.</summary>
+    /// <summary>Per-channel standard deviation, a divisor before scaling; null exactly if <see cref="LatentsMean"/> is null.</summary>
     public IReadOnlyList<double>? LatentsStd { get; init; }
 
     /// <summary>Whether the network overflows in float16.</summary>
     public bool ForceUpcast { get; init; } = true;
 
-    /// <summary>Members that say nothing about the network, kept as they were read.</summary>
+    /// <summary>Members unrelated to the network, kept unchanged.</summary>
     public JsonObject Extra { get; init; } = [];
 
-    /// <summary>How many pixels of the image one pixel of the latent stands for, in each direction.</summary>
+    /// <summary>Image pixels per latent pixel along each axis.</summary>
     public int Downsampling => 1 << (BlockOutChannels.Count - 1);
 
     /// <summary>Reads a <c>config.json</c>; missing members take diffusers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what this network has not.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AutoencoderKlConfig FromJson(JsonObject json, string origin = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -88,7 +88,7 @@ public sealed record AutoencoderKlConfig
         if (members.Text("_class_name", "AutoencoderKL") != "AutoencoderKL")
             throw members.Wrong("_class_name", "AutoencoderKL");
         if (members.Text("act_fn", "silu") is not ("silu" or "swish"))
-            throw members.Wrong("act_fn", "silu, the only activation that KL autoencoders are published with");
+            throw members.Wrong("act_fn", "silu, the only supported activation of KL autoencoders");
         var config = new AutoencoderKlConfig
         {
             InChannels = members.Integer("in_channels", 3),
@@ -117,7 +117,7 @@ public sealed record AutoencoderKlConfig
         return config;
     }
 
-    /// <summary>The members as diffusers writes them, <see cref="Extra"/> included, in alphabetical order.</summary>
+    /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
     public JsonObject ToJson()
     {
         var levels = BlockOutChannels.Count;
@@ -150,19 +150,19 @@ public sealed record AutoencoderKlConfig
         );
     }
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin = "config.json")
     {
         if (BlockOutChannels.Count is 0 or > 8)
             throw new InputException($"'{origin}': block_out_channels has {BlockOutChannels.Count} levels; from 1 to 8 are supported.");
         if (BlockOutChannels.FirstOrDefault(c => c % NormNumGroups != 0) is var odd and not 0)
-            throw new InputException($"'{origin}': block_out_channels has {odd}, which norm_num_groups {NormNumGroups} does not divide.");
+            throw new InputException($"'{origin}': block_out_channels {odd} is not divisible by norm_num_groups {NormNumGroups}.");
         if (ScalingFactor is 0 || !double.IsFinite(ScalingFactor))
-            throw new InputException($"'{origin}': scaling_factor is {ScalingFactor}; latents cannot be scaled back.");
+            throw new InputException($"'{origin}': scaling_factor is {ScalingFactor}; it must be a finite number other than 0.");
         if ((LatentsMean is null) != (LatentsStd is null))
-            throw new InputException($"'{origin}': latents_mean and latents_std go together; only one of them is there.");
+            throw new InputException($"'{origin}': latents_mean and latents_std must be set together; only one of them is present.");
         if (LatentsMean is not null && (LatentsMean.Count != LatentChannels || LatentsStd!.Count != LatentChannels))
             throw new InputException($"'{origin}': latents_mean and latents_std must have latent_channels ({LatentChannels}) entries.");
         if (LatentsMean is not null && ShiftFactor is not null)

@@ -3,7 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>What every autoencoder asks of what it is given.</summary>
+/// <summary>Input checks common to all autoencoders.</summary>
 internal static class AutoencoderShapes
 {
     /// <exception cref="InputException">The images are not [batch, channels, height, width] with sides divisible by
@@ -13,16 +13,16 @@ internal static class AutoencoderShapes
     /// <exception cref="InputException">The latents are not [batch, channels, height, width].</exception>
     public static void CheckLatents(Tensor latents, int channels) => Check(latents, channels, "latents", 1);
 
-    /// <exception cref="ArgumentException">Nothing is asked for, or taps that are not there.</exception>
+    /// <exception cref="ArgumentException">The request is empty, or its taps are out of range or not ascending.</exception>
     public static void CheckTaps(TapRequest request, int count)
     {
         if (request.Taps.Count == 0 && !request.Rgb)
-            throw new ArgumentException("Nothing is asked for: no taps and no image.", nameof(request));
+            throw new ArgumentException("The request is empty: no taps and no image.", nameof(request));
         for (var k = 0; k < request.Taps.Count; k++)
         {
             if (request.Taps[k] < 0 || request.Taps[k] >= count || (k > 0 && request.Taps[k] <= request.Taps[k - 1]))
                 throw new ArgumentException(
-                    $"Taps must ascend and lie between 0 and {count - 1}; asked for [{string.Join(", ", request.Taps)}].",
+                    $"Taps must be ascending and between 0 and {count - 1}; requested: [{string.Join(", ", request.Taps)}].",
                     nameof(request)
                 );
         }
@@ -41,7 +41,7 @@ internal static class AutoencoderShapes
         )
             throw new InputException(
                 $"The autoencoder takes {what} of shape [batch, {channels}, height, "
-                    + $"width]{(multiple > 1 ? $" with sides divisible by {multiple}" : "")}, these are [{string.Join(", ", shape)}]."
+                    + $"width]{(multiple > 1 ? $" with sides divisible by {multiple}" : "")}, not [{string.Join(", ", shape)}]."
             );
     }
 }

@@ -5,20 +5,19 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The tiny autoencoder of Boer Bohan (TAESD, 2023), distilled from a full one so that it shares its latents, as diffusers'
-/// AutoencoderTiny. It is deterministic: there is no posterior to draw from. It computes in the type of its weights; latents and images are
-/// float32.
+/// The tiny autoencoder of Boer Bohan (TAESD, 2023), distilled from a full autoencoder with the same latent space; equal to diffusers'
+/// AutoencoderTiny. The encoder is deterministic. The network computes in the dtype of its weights; latents and images are float32.
 /// </summary>
 public sealed class AutoencoderTiny : IAutoencoder
 {
-    /// <summary>The decoder squashes latents smoothly to ±3, so that an outlier cannot run away.</summary>
+    /// <summary>Bound of the decoder input: latents pass a scaled tanh onto (−3, 3), which limits outliers.</summary>
     private const double LatentBound = 3;
 
     private readonly TinyLayer[] _encoder;
     private readonly DecoderStages _decoder;
 
-    /// <summary>Builds the network. Its tensors have memory once <see cref="Parameters"/> is initialised or loaded.</summary>
-    /// <exception cref="InputException">The configuration contradicts itself.</exception>
+    /// <summary>Builds the network. Tensors are allocated when <see cref="Parameters"/> is initialised or loaded.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public AutoencoderTiny(AutoencoderTinyConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -28,7 +27,7 @@ public sealed class AutoencoderTiny : IAutoencoder
         _decoder = Decoder(Parameters.Root / "decoder" / "layers", config);
     }
 
-    /// <summary>The shape of the network.</summary>
+    /// <summary>Network configuration.</summary>
     public AutoencoderTinyConfig Config { get; }
 
     /// <inheritdoc/>
@@ -38,7 +37,7 @@ public sealed class AutoencoderTiny : IAutoencoder
     public int Downsampling => Config.Downsampling;
 
     /// <summary>
-    /// The decoder's taps: what each resolution's last residual block puts out, from the latent's resolution (scale 1) to the image's.
+    /// Decoder taps: the output of the last residual block of each resolution, from the latent resolution (scale 1) to the image's.
     /// </summary>
     public IReadOnlyList<DecoderTap> Taps => _decoder.Taps;
 
@@ -47,13 +46,13 @@ public sealed class AutoencoderTiny : IAutoencoder
 
     private DType Precision => Parameters.All[0].Value.DType;
 
-    /// <summary>Fills the network from a checkpoint of diffusers. Gradients are off afterwards.</summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked
-    /// for.</exception>
+    /// <summary>Loads a diffusers checkpoint. Gradients are off afterwards.</summary>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype (float32 with <c>force_upcast</c>).</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, shapes differ, or <paramref name="dtype"/> is float16 and the
+    /// network overflows in it.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         if (dtype == DType.Float16 && Config.ForceUpcast)
@@ -66,17 +65,16 @@ public sealed class AutoencoderTiny : IAutoencoder
     /// <inheritdoc/>
     public bool ForceUpcast => Config.ForceUpcast;
 
-    /// <summary>Images to latents, unscaled; gradients flow where the weights require them.</summary>
-    /// <param name="images">[batch, channels, height, width] in [−1, 1]. Sides that <see cref="Downsampling"/> does not divide are rounded
-    /// up in the latent.</param>
+    /// <summary>Encodes images to unscaled latents. Differentiable with respect to weights that require gradients.</summary>
+    /// <param name="images">[batch, channels, height, width] in [−1, 1]; any side length.</param>
     /// <returns>[batch, latent channels, ⌈height/downsampling⌉, ⌈width/downsampling⌉], float32.</returns>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public Tensor EncodeMoments(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
         AutoencoderShapes.CheckImages(images, Config.InChannels, 1);
         using var scope = TensorScope.Enter();
-        // The network was trained on pictures in [0, 1].
+        // The network was trained on images in [0, 1].
         var x = ((images + 1) / 2).To(Precision);
         foreach (var layer in _encoder)
         {
@@ -88,19 +86,19 @@ public sealed class AutoencoderTiny : IAutoencoder
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public Latent Encode(Tensor images, Generator? generator)
     {
         using var scope = TensorScope.Enter();
         return new Latent(scope.Keep(Scale(EncodeMoments(images))));
     }
 
-    /// <summary>What <see cref="EncodeMoments"/> gave, scaled; nothing is random.</summary>
-    /// <param name="moments">As given.</param>
-    /// <param name="generator">Not drawn from.</param>
+    /// <summary>Scales the output of <see cref="EncodeMoments"/>; deterministic.</summary>
+    /// <param name="moments">Output of <see cref="EncodeMoments"/>.</param>
+    /// <param name="generator">Unused.</param>
     public Latent Draw(Tensor moments, Generator? generator) => new(Scale(moments));
 
-    /// <summary>What the encoder puts out to what the denoiser sees: (x − shift)·scale.</summary>
+    /// <summary>Scales encoder output for the denoiser: (x − shift)·scale.</summary>
     /// <param name="encoded">[batch, latent channels, height, width], float32.</param>
     public Tensor Scale(Tensor encoded)
     {
@@ -109,7 +107,7 @@ public sealed class AutoencoderTiny : IAutoencoder
         return scope.Keep((encoded - Config.ShiftFactor) * Config.ScalingFactor);
     }
 
-    /// <summary>The inverse of <see cref="Scale"/>.</summary>
+    /// <summary>Inverse of <see cref="Scale"/>.</summary>
     /// <param name="latent">[batch, latent channels, height, width], float32.</param>
     public Tensor Unscale(Tensor latent)
     {
@@ -119,9 +117,9 @@ public sealed class AutoencoderTiny : IAutoencoder
     }
 
     /// <summary>
-    /// Unscaled latents to [0, 1], for storing them as pictures: z/(2·magnitude) + shift, clamped (diffusers' <c>scale_latents</c>).
+    /// Maps unscaled latents to [0, 1] for storage as images: z/(2·magnitude) + shift, clamped (diffusers' <c>scale_latents</c>).
     /// </summary>
-    /// <param name="encoded">What <see cref="EncodeMoments"/> gave.</param>
+    /// <param name="encoded">Output of <see cref="EncodeMoments"/>.</param>
     public Tensor ToUnitRange(Tensor encoded)
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -129,8 +127,8 @@ public sealed class AutoencoderTiny : IAutoencoder
         return scope.Keep(((encoded / (2 * Config.LatentMagnitude)) + Config.LatentShift).Clamp(0, 1));
     }
 
-    /// <summary>The inverse of <see cref="ToUnitRange"/> where nothing was clamped (diffusers' <c>unscale_latents</c>).</summary>
-    /// <param name="stored">In [0, 1].</param>
+    /// <summary>Inverse of <see cref="ToUnitRange"/> for unclamped values (diffusers' <c>unscale_latents</c>).</summary>
+    /// <param name="stored">Latents in [0, 1].</param>
     public Tensor FromUnitRange(Tensor stored)
     {
         ArgumentNullException.ThrowIfNull(stored);
@@ -142,7 +140,7 @@ public sealed class AutoencoderTiny : IAutoencoder
     public Tensor Decode(Latent latent) => DecodeWithTaps(latent, new TapRequest([], Rgb: true)).Rgb!;
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The latent does not fit the network.</exception>
+    /// <exception cref="InputException">The latent has the wrong shape.</exception>
     public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request)
     {
         ArgumentNullException.ThrowIfNull(latent);
@@ -207,14 +205,14 @@ public sealed class AutoencoderTiny : IAutoencoder
             index += 2 + blocks[level];
         }
 
-        // The image's resolution ends with a convolution that has a bias, and no doubling before it.
+        // The stage at the image resolution ends with a biased convolution instead of an upsampling.
         var head = DecoderStage.Create(layers / index, p => new TinyStage([new TinyConv(p, channels, config.OutChannels)], head: true));
         return new DecoderStages(stages, head, taps);
     }
 
     /// <summary>
-    /// Layers of one resolution, run one after the other. Whoever runs a stage shows its output; the layers before the last are shown here,
-    /// the head's all.
+    /// Sequential layers of one resolution. The caller observes the stage's output, so only inner layers are observed here; in the
+    /// head, all layers.
     /// </summary>
     private sealed class TinyStage(TinyLayer[] layers, bool head = false) : IKlBlock
     {

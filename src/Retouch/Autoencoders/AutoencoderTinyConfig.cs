@@ -4,7 +4,7 @@ using Retouch.Core.Json;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>The shape of an <see cref="AutoencoderTiny"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of an <see cref="AutoencoderTiny"/>; members as in diffusers' <c>config.json</c>.</summary>
 public sealed record AutoencoderTinyConfig
 {
     private static readonly string[] Known =
@@ -29,60 +29,60 @@ public sealed record AutoencoderTinyConfig
         "use_midblock_gn",
     ];
 
-    /// <summary>Channels of the images that are encoded.</summary>
+    /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
-    /// <summary>Channels of the images that are decoded.</summary>
+    /// <summary>Channels of the decoded images.</summary>
     public int OutChannels { get; init; } = 3;
 
     /// <summary>Channels of the latents.</summary>
     public int LatentChannels { get; init; } = 4;
 
-    /// <summary>Channels of the encoder, the same at every level.</summary>
+    /// <summary>Channels of every encoder level.</summary>
     public int EncoderChannels { get; init; } = 64;
 
-    /// <summary>Channels of the decoder, the same at every level.</summary>
+    /// <summary>Channels of every decoder level.</summary>
     public int DecoderChannels { get; init; } = 64;
 
-    /// <summary>Residual blocks of each level of the encoder, from the image's resolution downwards.</summary>
+    /// <summary>Residual blocks of each encoder level, from the image resolution downwards.</summary>
     public IReadOnlyList<int> NumEncoderBlocks { get; init; } = [1, 3, 3, 3];
 
-    /// <summary>Residual blocks of each level of the decoder, from the latent's resolution upwards.</summary>
+    /// <summary>Residual blocks of each decoder level, from the latent resolution upwards.</summary>
     public IReadOnlyList<int> NumDecoderBlocks { get; init; } = [3, 3, 3, 1];
 
-    /// <summary>Latents up to this magnitude fit into the range that they are stored as bytes in.</summary>
+    /// <summary>Magnitude of the latents that maps to the ends of the byte storage range.</summary>
     public double LatentMagnitude { get; init; } = 3;
 
-    /// <summary>Where zero lies in that range.</summary>
+    /// <summary>Position of zero in the byte storage range [0, 1].</summary>
     public double LatentShift { get; init; } = 0.5;
 
     /// <summary>
-    /// What latents are multiplied with for the denoiser; 1 in the published ones, whose latents have unit variance already.
+    /// Scaling factor of the latents for the denoiser; 1 in published models, whose latents already have unit variance.
     /// </summary>
     public double ScalingFactor { get; init; } = 1;
 
-    /// <summary>What is taken off the encoder's output before scaling.</summary>
+    /// <summary>Shift subtracted from the encoder output before scaling.</summary>
     public double ShiftFactor { get; init; }
 
     /// <summary>Whether the network overflows in float16.</summary>
     public bool ForceUpcast { get; init; }
 
     /// <summary>
-    /// Whether the blocks of the lowest resolution normalise first, as the network for FLUX.2's latents (taef2) does. diffusers has no such
-    /// blocks; the member stands in <c>config.json</c> only where it is true.
+    /// Whether blocks of the lowest resolution begin with group normalisation, as in the network for FLUX.2 latents (taef2). diffusers
+    /// has no such blocks; the member is written to <c>config.json</c> only if true.
     /// </summary>
     public bool UseMidblockGroupNorm { get; init; }
 
-    /// <summary>Members that say nothing about the network, kept as they were read.</summary>
+    /// <summary>Members unrelated to the network, kept unchanged.</summary>
     public JsonObject Extra { get; init; } = [];
 
-    /// <summary>How many pixels of the image one pixel of the latent stands for, in each direction.</summary>
+    /// <summary>Image pixels per latent pixel along each axis.</summary>
     public int Downsampling => 1 << (NumEncoderBlocks.Count - 1);
 
     /// <summary>Reads a <c>config.json</c>; missing members take diffusers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what this network has not.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AutoencoderTinyConfig FromJson(JsonObject json, string origin = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -90,7 +90,7 @@ public sealed record AutoencoderTinyConfig
         if (members.Text("_class_name", "AutoencoderTiny") != "AutoencoderTiny")
             throw members.Wrong("_class_name", "AutoencoderTiny");
         if (members.Text("act_fn", "relu") != "relu")
-            throw members.Wrong("act_fn", "relu, the only activation that tiny autoencoders are published with");
+            throw members.Wrong("act_fn", "relu, the only supported activation of tiny autoencoders");
         if (members.Text("upsample_fn", "nearest") != "nearest")
             throw members.Wrong("upsample_fn", "nearest");
         if (members.Integer("upsampling_scaling_factor", 2) != 2)
@@ -122,7 +122,7 @@ public sealed record AutoencoderTinyConfig
         return config;
     }
 
-    /// <summary>The members as diffusers writes them, <see cref="Extra"/> included, in alphabetical order.</summary>
+    /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
     public JsonObject ToJson()
     {
         var json = new JsonObject
@@ -155,9 +155,9 @@ public sealed record AutoencoderTinyConfig
         );
     }
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin = "config.json")
     {
         if (NumEncoderBlocks.Count is 0 or > 8 || NumEncoderBlocks.Count != NumDecoderBlocks.Count)
@@ -167,7 +167,7 @@ public sealed record AutoencoderTinyConfig
             );
         if (ScalingFactor is 0 || !double.IsFinite(ScalingFactor) || !double.IsFinite(ShiftFactor))
             throw new InputException(
-                $"'{origin}': with scaling_factor {ScalingFactor} and shift_factor {ShiftFactor} latents cannot be scaled back."
+                $"'{origin}': scaling_factor {ScalingFactor} and shift_factor {ShiftFactor} must be finite, and scaling_factor not 0."
             );
         if (LatentMagnitude is not > 0)
             throw new InputException($"'{origin}': latent_magnitude is {LatentMagnitude}, expected a number above 0.");
@@ -176,7 +176,7 @@ public sealed record AutoencoderTinyConfig
     private static List<int>? Blocks(JsonMembers members, JsonObject json, string name)
     {
         const int Most = 64;
-        const string Expected = "a list of numbers of blocks from 1 to 64";
+        const string Expected = "a list of block counts from 1 to 64";
         if (json[name] is null)
             return null;
         if (json[name] is not JsonArray array)
@@ -191,10 +191,10 @@ public sealed record AutoencoderTinyConfig
         ];
     }
 
-    /// <summary>The one number of channels that a half has: its convolutions between levels keep it.</summary>
+    /// <summary>Channel count of the encoder or decoder, which must be equal at every level.</summary>
     private static int Channels(JsonMembers members, JsonObject json, string name, int levels)
     {
-        var expected = $"the same number of channels {levels} times, once for each level";
+        var expected = $"the same channel count {levels} times, once per level";
         if (json[name] is null)
             return 64;
         if (

@@ -3,13 +3,13 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>A part of a decoder with its place and its parameters: the unit of taps and of recomputation.</summary>
-/// <param name="Path">Its place, under which its output is shown.</param>
-/// <param name="Block">What it computes.</param>
-/// <param name="Parameters">What it computes with.</param>
+/// <summary>A decoder stage with its path and parameters: the unit of taps and of activation checkpointing.</summary>
+/// <param name="Path">Path under which the output is observed.</param>
+/// <param name="Block">Block to run.</param>
+/// <param name="Parameters">Parameters of the block.</param>
 internal sealed record DecoderStage(ParameterPath Path, IKlBlock Block, IReadOnlyList<Parameter> Parameters)
 {
-    /// <summary>Builds a block and notes which parameters it registered.</summary>
+    /// <summary>Builds a block and records the parameters it registers.</summary>
     public static DecoderStage Create(ParameterPath path, Func<ParameterPath, IKlBlock> create)
     {
         var before = path.Store.All.Count;
@@ -21,30 +21,30 @@ internal sealed record DecoderStage(ParameterPath Path, IKlBlock Block, IReadOnl
     {
         if (checkpoint)
             return Autograd.Checkpoint(inputs => [Block.Forward(inputs[0])], [x], [.. Parameters.Select(static p => p.Value)])[0];
-        // A node at the entrance adds up the block's own gradients before those of a tap, as recomputation does: the sums are then equal to
-        // the bit.
+        // An alias node sums the block's own gradients before those of a tap, in the same order as checkpointing: both gradients are
+        // then bitwise equal.
         using var entrance = x.Alias();
         return Block.Forward(entrance);
     }
 }
 
 /// <summary>
-/// The stages of a decoder, one for each tap, and the head that makes the image; run as deep as what is asked for lies, and no deeper.
+/// Decoder stages, one per tap, and the head that outputs the image; run only up to the deepest requested output.
 /// </summary>
-/// <param name="stages">From the latent's resolution to the image's.</param>
-/// <param name="head">From the last stage's features to the image.</param>
-/// <param name="taps">What each stage puts out.</param>
+/// <param name="stages">Stages from the latent resolution to the image resolution.</param>
+/// <param name="head">Maps the last stage's features to the image.</param>
+/// <param name="taps">Tap of each stage.</param>
 internal sealed class DecoderStages(IReadOnlyList<DecoderStage> stages, DecoderStage head, IReadOnlyList<DecoderTap> taps)
 {
     public IReadOnlyList<DecoderTap> Taps => taps;
 
     /// <summary>
-    /// Runs the stages. What comes out belongs to the caller's scope; <paramref name="x"/> is freed where nothing else needs it.
+    /// Runs the stages. The outputs belong to the caller's scope; <paramref name="x"/> is disposed unless it is among them.
     /// </summary>
-    /// <param name="x">The first stage's input.</param>
-    /// <param name="request">Checked against <see cref="Taps"/>.</param>
-    /// <param name="mix">Changes what goes into a stage (by number; the head's is the number of stages), or returns it as it is; null
-    /// changes nothing.</param>
+    /// <param name="x">Input of the first stage.</param>
+    /// <param name="request">Request, already validated against <see cref="Taps"/>.</param>
+    /// <param name="mix">Maps stage index (the head's is the number of stages) and stage input to a replacement input, or returns the
+    /// input; null for none.</param>
     public DecodedTaps Forward(Tensor x, TapRequest request, Func<int, Tensor, Tensor>? mix = null)
     {
         var last = request.Rgb ? stages.Count - 1 : request.Taps[^1];
@@ -54,7 +54,7 @@ internal sealed class DecoderStages(IReadOnlyList<DecoderStage> stages, DecoderS
         {
             var next = Run(stages[k], k);
             stages[k].Path.Observe(next);
-            // Only the handle goes: where gradients are recorded, the graph holds what the backward pass needs.
+            // This releases the handle only; autograd keeps what the backward pass needs.
             if (!wanted)
                 x.Dispose();
             x = next;

@@ -3,63 +3,64 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>An image autoencoder whose decoder can be looked into.</summary>
+/// <summary>An image autoencoder with access to intermediate decoder features.</summary>
 public interface IAutoencoder : IDisposable
 {
     /// <summary>Channels of a latent.</summary>
     int LatentChannels { get; }
 
-    /// <summary>How many pixels of the image one pixel of the latent stands for, in each direction.</summary>
+    /// <summary>Image pixels per latent pixel along each axis.</summary>
     int Downsampling { get; }
 
     /// <summary>
-    /// The decoder's taps, from the latent's resolution to the image's; of a KL decoder the mid block, then every up block.
+    /// Decoder taps from the latent resolution to the image resolution; in a KL decoder, the mid block and every up block.
     /// </summary>
     IReadOnlyList<DecoderTap> Taps { get; }
 
-    /// <summary>Whether the network overflows in float16 (<c>force_upcast</c> of its configuration).</summary>
+    /// <summary>Whether the network overflows in float16 (<c>force_upcast</c> in its configuration).</summary>
     bool ForceUpcast { get; }
 
-    /// <summary>All tensors, by checkpoint key.</summary>
+    /// <summary>All parameters, by checkpoint key.</summary>
     ParameterStore Parameters { get; }
 
-    /// <summary>Images to latents, scaled and shifted.</summary>
+    /// <summary>Encodes images to scaled and shifted latents.</summary>
     /// <param name="images">[batch, 3, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
-    /// <param name="generator">Draws the sample of the posterior (on the CPU); null takes the mean.</param>
+    /// <param name="generator">CPU generator of the posterior sample; null for the posterior mean.</param>
     Latent Encode(Tensor images, Generator? generator);
 
-    /// <summary>What the encoder puts out for images, to be kept and drawn from later: nothing random is in it yet.</summary>
-    /// <param name="images">As for <see cref="Encode"/>.</param>
-    /// <returns>[batch, any channels, height, width], float32; gradients flow where the weights require them.</returns>
+    /// <summary>Deterministic encoder output, which can be cached and sampled from later.</summary>
+    /// <param name="images">See <see cref="Encode"/>.</param>
+    /// <returns>[batch, moment channels, height/downsampling, width/downsampling], float32; differentiable with respect to weights that
+    /// require gradients.</returns>
     Tensor EncodeMoments(Tensor images);
 
-    /// <summary>Draws latents from what <see cref="EncodeMoments"/> gave: together they are <see cref="Encode"/>.</summary>
-    /// <param name="moments">As given.</param>
-    /// <param name="generator">Draws the sample of the posterior (on the CPU); null takes the mean.</param>
+    /// <summary>Draws latents from the output of <see cref="EncodeMoments"/>; the two combined equal <see cref="Encode"/>.</summary>
+    /// <param name="moments">Output of <see cref="EncodeMoments"/>.</param>
+    /// <param name="generator">CPU generator of the posterior sample; null for the posterior mean.</param>
     Latent Draw(Tensor moments, Generator? generator);
 
-    /// <summary>Latents to images [batch, 3, height, width], about [−1, 1], not clamped.</summary>
+    /// <summary>Decodes latents to images [batch, 3, height, width], about [−1, 1], not clamped.</summary>
     Tensor Decode(Latent latent);
 
-    /// <summary>Runs the decoder as deep as the deepest tap asked for, and no deeper.</summary>
-    /// <param name="latent">Scaled and shifted.</param>
-    /// <param name="request">Which taps, and whether the image too.</param>
+    /// <summary>Runs the decoder up to the deepest requested output.</summary>
+    /// <param name="latent">Scaled and shifted latent.</param>
+    /// <param name="request">Requested taps and image.</param>
     DecodedTaps DecodeWithTaps(Latent latent, TapRequest request);
 }
 
-/// <summary>A place in the decoder where features can be taken.</summary>
-/// <param name="Name">The module's path: <c>decoder.mid_block</c>, <c>decoder.up_blocks.0</c>, ….</param>
-/// <param name="Channels">Channels of the features.</param>
-/// <param name="Scale">Resolution relative to the latent: r_l of [LPL], 1, 2, 4, 8, 8 for four levels.</param>
+/// <summary>A decoder stage whose output features can be requested.</summary>
+/// <param name="Name">Module path: <c>decoder.mid_block</c>, <c>decoder.up_blocks.0</c>, ….</param>
+/// <param name="Channels">Feature channels.</param>
+/// <param name="Scale">Resolution relative to the latent: r_l of [LPL]; 1, 2, 4, 8, 8 for four levels.</param>
 public sealed record DecoderTap(string Name, int Channels, int Scale);
 
-/// <summary>What a decode has to deliver.</summary>
+/// <summary>Requested decoder outputs.</summary>
 /// <param name="Taps">Indices into <see cref="IAutoencoder.Taps"/>, ascending.</param>
-/// <param name="Rgb">Whether the image is wanted too, which runs the decoder to its end.</param>
-/// <param name="Checkpoint">Recompute each block in the backward pass instead of keeping its intermediates.</param>
+/// <param name="Rgb">Whether to return the image, which runs the whole decoder.</param>
+/// <param name="Checkpoint">Whether to recompute activations in the backward pass instead of storing them.</param>
 public sealed record TapRequest(IReadOnlyList<int> Taps, bool Rgb = false, bool Checkpoint = false);
 
-/// <summary>What a decode delivered.</summary>
-/// <param name="Features">One tensor a requested tap, in their order: [batch, channels, height·scale, width·scale].</param>
-/// <param name="Rgb">The image [batch, 3, height, width], where it was asked for.</param>
+/// <summary>Decoder outputs.</summary>
+/// <param name="Features">One tensor per requested tap, in order: [batch, channels, height·scale, width·scale].</param>
+/// <param name="Rgb">Image [batch, 3, height, width] if requested, else null.</param>
 public sealed record DecodedTaps(IReadOnlyList<Tensor> Features, Tensor? Rgb);

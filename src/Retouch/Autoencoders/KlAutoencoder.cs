@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// What autoencoders with a normal posterior have in common (Kingma and Welling 2014; Rombach et al. 2022, section 3.1): they compute in
-/// the type of their weights; posteriors, latents and images are float32.
+/// Base class of autoencoders with a normal posterior (Kingma and Welling 2014; Rombach et al. 2022, section 3.1). They compute in the
+/// dtype of their weights; posteriors, latents and images are float32.
 /// </summary>
 public abstract class KlAutoencoder : IAutoencoder
 {
@@ -15,9 +15,9 @@ public abstract class KlAutoencoder : IAutoencoder
     private readonly Conv2d? _quant;
     private readonly Conv2d? _postQuant;
 
-    /// <param name="encoder">The encoder's shape, and how latents are scaled.</param>
-    /// <param name="decoder">The decoder's shape.</param>
-    /// <param name="masked">Whether the decoder can keep parts of a given image.</param>
+    /// <param name="encoder">Encoder configuration, including the latent scaling.</param>
+    /// <param name="decoder">Decoder configuration.</param>
+    /// <param name="masked">Whether the decoder supports masked decoding.</param>
     private protected KlAutoencoder(AutoencoderKlConfig encoder, AutoencoderKlConfig decoder, bool masked)
     {
         _encoderShape = encoder;
@@ -33,9 +33,9 @@ public abstract class KlAutoencoder : IAutoencoder
     }
 
     /// <summary>
-    /// Sets the factor that brings latents to unit variance, for an autoencoder that was trained here (Rombach et al. 2022, appendix G).
+    /// Sets the factor that scales latents to unit variance, after training an autoencoder (Rombach et al. 2022, appendix G).
     /// </summary>
-    /// <param name="factor">1 over the latents' standard deviation, above 0.</param>
+    /// <param name="factor">Reciprocal of the latents' standard deviation, above 0.</param>
     public abstract void SetScalingFactor(double factor);
 
     /// <inheritdoc/>
@@ -53,7 +53,7 @@ public abstract class KlAutoencoder : IAutoencoder
     /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>How latents are scaled and shifted.</summary>
+    /// <summary>Configuration of the latent scale and shift.</summary>
     private protected abstract AutoencoderKlConfig Scaling { get; }
 
     private protected KlDecoder Decoder { get; }
@@ -61,14 +61,14 @@ public abstract class KlAutoencoder : IAutoencoder
     private protected DType Precision => Parameters.All[0].Value.DType;
 
     /// <summary>
-    /// Fills the network from a checkpoint, whose attention keys may have their names of before 2023. Gradients are off afterwards.
+    /// Loads a checkpoint; attention keys may have their names from before 2023. Gradients are off afterwards.
     /// </summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or the network overflows in the type asked
-    /// for.</exception>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype (float32 with <c>force_upcast</c>).</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, shapes differ, or <paramref name="dtype"/> is float16 and the
+    /// network overflows in it.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         if (dtype == DType.Float16 && Scaling.ForceUpcast)
@@ -78,10 +78,10 @@ public abstract class KlAutoencoder : IAutoencoder
         Parameters.Load(LegacyAttentionKeys.Of(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
     }
 
-    /// <summary>All that the encoder puts out: means, then logarithms of variances, not clamped yet.</summary>
+    /// <summary>Moments of the posterior: means, then log-variances, not clamped.</summary>
     /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
     /// <returns>[batch, 2·latent channels, height/downsampling, width/downsampling], float32.</returns>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public Tensor EncodeMoments(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -93,9 +93,11 @@ public abstract class KlAutoencoder : IAutoencoder
         return scope.Keep(moments.To(DType.Float32));
     }
 
-    /// <summary>Images to the distribution of their latents, unscaled; gradients flow where the weights require them.</summary>
+    /// <summary>
+    /// Encodes images to the distribution of their unscaled latents. Differentiable with respect to weights that require gradients.
+    /// </summary>
     /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public Posterior EncodePosterior(Tensor images)
     {
         using var scope = TensorScope.Enter();
@@ -106,7 +108,7 @@ public abstract class KlAutoencoder : IAutoencoder
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The images do not fit the network.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public Latent Encode(Tensor images, Generator? generator)
     {
         using var scope = TensorScope.Enter();
@@ -121,7 +123,7 @@ public abstract class KlAutoencoder : IAutoencoder
         return new Latent(scope.Keep(Draw(Posterior.FromMoments(moments), generator).Value));
     }
 
-    /// <summary>What the encoder puts out to what the denoiser sees: (x − shift)·scale, or (x − mean)·scale/deviation by channel.</summary>
+    /// <summary>Scales encoder output for the denoiser: (x − shift)·scale, or per channel (x − mean)·scale/deviation.</summary>
     /// <param name="encoded">[batch, latent channels, height, width], float32.</param>
     public Tensor Scale(Tensor encoded)
     {
@@ -133,7 +135,7 @@ public abstract class KlAutoencoder : IAutoencoder
         return scope.Keep(centred * Scaling.ScalingFactor);
     }
 
-    /// <summary>The inverse of <see cref="Scale"/>.</summary>
+    /// <summary>Inverse of <see cref="Scale"/>.</summary>
     /// <param name="latent">[batch, latent channels, height, width], float32.</param>
     public Tensor Unscale(Tensor latent)
     {
@@ -151,7 +153,7 @@ public abstract class KlAutoencoder : IAutoencoder
     public Tensor Decode(Latent latent) => DecodeWithTaps(latent, new TapRequest([], Rgb: true)).Rgb!;
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The latent does not fit the network.</exception>
+    /// <exception cref="InputException">The latent has the wrong shape.</exception>
     public DecodedTaps DecodeWithTaps(Latent latent, TapRequest request)
     {
         ArgumentNullException.ThrowIfNull(latent);
@@ -174,7 +176,7 @@ public abstract class KlAutoencoder : IAutoencoder
     }
 
     /// <summary>
-    /// What the decoder starts from: unscaled, through the 1×1 convolution where there is one. It belongs to the caller's scope.
+    /// Decoder input: the unscaled latent after the optional 1×1 convolution. It belongs to the caller's scope.
     /// </summary>
     private protected Tensor DecoderInput(Latent latent)
     {

@@ -3,20 +3,20 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>A part of a network that is recomputed, watched and freed as one.</summary>
+/// <summary>A part of a network that is checkpointed, observed and freed as a unit.</summary>
 internal interface IKlBlock
 {
-    /// <summary>The result belongs to the caller's scope; nothing else is left there.</summary>
+    /// <summary>Runs the block. Only the result is left in the caller's scope.</summary>
     Tensor Forward(Tensor x);
 }
 
-/// <summary>What the blocks of a KL autoencoder share.</summary>
+/// <summary>Helpers shared by the blocks of a KL autoencoder.</summary>
 internal static class KlBlocks
 {
-    /// <summary>Added to the variance by every group normalisation of a KL autoencoder.</summary>
+    /// <summary>ε of every group normalisation in a KL autoencoder.</summary>
     public const double Epsilon = 1e-6;
 
-    /// <summary>Runs blocks one after the other and frees what stands between them.</summary>
+    /// <summary>Runs blocks in sequence and frees the intermediate tensors.</summary>
     public static Tensor Chain(Tensor x, IEnumerable<IKlBlock> blocks)
     {
         var current = x;
@@ -31,7 +31,7 @@ internal static class KlBlocks
         return current;
     }
 
-    /// <summary>Adds in place: <paramref name="sum"/> is fresh, and nothing remembers its old value.</summary>
+    /// <summary>Adds in place; <paramref name="sum"/> must be a new tensor whose value autograd has not saved.</summary>
     public static Tensor Accumulate(Tensor sum, Tensor addend)
     {
         sum.AddInPlace(addend);
@@ -40,8 +40,8 @@ internal static class KlBlocks
 }
 
 /// <summary>
-/// x + conv2(silu(norm2(conv1(silu(norm1(x)))))), with a 1×1 convolution on the bypass where the channels change. Keys: <c>norm1</c>,
-/// <c>conv1</c>, <c>norm2</c>, <c>conv2</c>, <c>conv_shortcut</c>.
+/// x + conv2(silu(norm2(conv1(silu(norm1(x)))))), with a 1×1 convolution on the shortcut if the channel count changes. Keys:
+/// <c>norm1</c>, <c>conv1</c>, <c>norm2</c>, <c>conv2</c>, <c>conv_shortcut</c>.
 /// </summary>
 internal sealed class KlResidualBlock : IKlBlock
 {
@@ -78,8 +78,8 @@ internal sealed class KlResidualBlock : IKlBlock
 }
 
 /// <summary>
-/// Self-attention with one head over the pixels, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>, <c>to_v</c>,
-/// <c>to_out.0</c>.
+/// Single-head self-attention over the pixels with a residual connection. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>,
+/// <c>to_v</c>, <c>to_out.0</c>.
 /// </summary>
 internal sealed class KlAttention : IKlBlock
 {
@@ -98,7 +98,7 @@ internal sealed class KlAttention : IKlBlock
         _out = new Linear(path / "to_out" / 0, channels, channels);
     }
 
-    /// <summary>[N, channels, H, W]; the shape stays.</summary>
+    /// <summary>[N, channels, H, W], same shape.</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
@@ -132,7 +132,7 @@ internal sealed class KlMidBlock : IKlBlock
     public Tensor Forward(Tensor x) => KlBlocks.Chain(x, _blocks);
 }
 
-/// <summary>Residual blocks, then a halved resolution. Keys: <c>resnets.*</c>, <c>downsamplers.0.conv</c>.</summary>
+/// <summary>Residual blocks and 2× downsampling. Keys: <c>resnets.*</c>, <c>downsamplers.0.conv</c>.</summary>
 internal sealed class KlDownBlock : IKlBlock
 {
     private readonly IKlBlock[] _blocks;
@@ -149,7 +149,7 @@ internal sealed class KlDownBlock : IKlBlock
 
     public Tensor Forward(Tensor x) => KlBlocks.Chain(x, _blocks);
 
-    /// <summary>3×3 with stride 2; zeros on the right and at the bottom only.</summary>
+    /// <summary>3×3 convolution with stride 2; zero padding on the right and bottom only.</summary>
     private sealed class Downsampler(ParameterPath path, int channels) : IKlBlock
     {
         private readonly Conv2d _conv = new(path, channels, channels, kernel: 3, stride: 2);
@@ -162,7 +162,7 @@ internal sealed class KlDownBlock : IKlBlock
     }
 }
 
-/// <summary>Residual blocks, then a doubled resolution. Keys: <c>resnets.*</c>, <c>upsamplers.0.conv</c>.</summary>
+/// <summary>Residual blocks and 2× upsampling. Keys: <c>resnets.*</c>, <c>upsamplers.0.conv</c>.</summary>
 internal sealed class KlUpBlock : IKlBlock
 {
     private readonly IKlBlock[] _blocks;
@@ -179,7 +179,7 @@ internal sealed class KlUpBlock : IKlBlock
 
     public Tensor Forward(Tensor x) => KlBlocks.Chain(x, _blocks);
 
-    /// <summary>Every pixel becomes four equal ones; a 3×3 convolution follows.</summary>
+    /// <summary>2× nearest-neighbour upsampling and a 3×3 convolution.</summary>
     private sealed class Upsampler(ParameterPath path, int channels) : IKlBlock
     {
         private readonly UpsampleConv2d _conv = new(path, channels, channels);
@@ -188,7 +188,7 @@ internal sealed class KlUpBlock : IKlBlock
     }
 }
 
-/// <summary>The head of encoder and decoder: normalisation, SiLU, 3×3 convolution. Keys: <c>conv_norm_out</c>, <c>conv_out</c>.</summary>
+/// <summary>Head of encoder and decoder: normalisation, SiLU, 3×3 convolution. Keys: <c>conv_norm_out</c>, <c>conv_out</c>.</summary>
 internal sealed class KlHead : IKlBlock
 {
     private readonly GroupNorm _norm;

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// Latents to images, stopping where nothing deeper is wanted. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>,
-/// <c>conv_norm_out</c>, <c>conv_out</c>; with a mask encoder <c>condition_encoder</c> too.
+/// Decodes latents to images, up to the deepest requested output. Keys: <c>conv_in</c>, <c>mid_block</c>, <c>up_blocks.*</c>,
+/// <c>conv_norm_out</c>, <c>conv_out</c>, and <c>condition_encoder</c> with a mask encoder.
 /// </summary>
 internal sealed class KlDecoder
 {
@@ -14,9 +14,9 @@ internal sealed class KlDecoder
     private readonly DecoderStages _stages;
     private readonly MaskConditionEncoder? _condition;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="config">Its shape.</param>
-    /// <param name="masked">Whether it can keep parts of a given image.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="config">Network configuration.</param>
+    /// <param name="masked">Whether to build the mask encoder.</param>
     public KlDecoder(ParameterPath path, AutoencoderKlConfig config, bool masked = false)
     {
         var channels = config.BlockOutChannels.Reverse().ToArray();
@@ -57,14 +57,14 @@ internal sealed class KlDecoder
 
     public IReadOnlyList<DecoderTap> Taps => _stages.Taps;
 
-    /// <summary>[N, latent, h, w]; what comes out belongs to the caller's scope.</summary>
+    /// <summary>Decodes [N, latent, h, w]; the outputs belong to the caller's scope.</summary>
     public DecodedTaps Forward(Tensor z, TapRequest request) => _stages.Forward(_convPath.Observe(_convIn.Forward(z)), request);
 
-    /// <summary>As without a mask, but where <paramref name="mask"/> is 0 the features are those of the image.</summary>
+    /// <summary>Masked decoding: image features replace the decoder's features where <paramref name="mask"/> is 0.</summary>
     /// <param name="z">[N, latent, h, w].</param>
     /// <param name="image">[N, 3, H, W].</param>
-    /// <param name="mask">[N, 1, H, W]: 1 where the latents count.</param>
-    /// <param name="request">What is wanted.</param>
+    /// <param name="mask">[N, 1, H, W]: 1 to decode the latent, 0 to keep the image.</param>
+    /// <param name="request">Requested outputs.</param>
     public DecodedTaps Forward(Tensor z, Tensor image, Tensor mask, TapRequest request)
     {
         using var scope = TensorScope.Enter();

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// Images to the moments of the posterior. Keys: <c>conv_in</c>, <c>down_blocks.*</c>, <c>mid_block</c>, <c>conv_norm_out</c>,
-/// <c>conv_out</c>.
+/// Encodes images to the moments of the posterior. Keys: <c>conv_in</c>, <c>down_blocks.*</c>, <c>mid_block</c>,
+/// <c>conv_norm_out</c>, <c>conv_out</c>.
 /// </summary>
 internal sealed class KlEncoder
 {
@@ -45,7 +45,7 @@ internal sealed class KlEncoder
         _head = new KlHead(path, channels[^1], 2 * config.LatentChannels, config.NormNumGroups);
     }
 
-    /// <summary>[N, in, H, W] to [N, 2·latent, H/f, W/f].</summary>
+    /// <summary>[N, in, H, W] to [N, 2·latent, H/f, W/f], with f the downsampling.</summary>
     public Tensor Forward(Tensor images)
     {
         var x = _convPath.Observe(_convIn.Forward(images));

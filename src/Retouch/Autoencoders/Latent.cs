@@ -3,8 +3,8 @@ using Retouch.Torch;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// A latent as the denoiser sees it: z = scale·(E(x) − shift), float32. What the encoder puts out is a <see cref="Posterior"/>, so that a
-/// forgotten scale or shift does not compile.
+/// A latent in the denoiser's scale: z = scale·(E(x) − shift), float32. Unscaled encoder output is a <see cref="Posterior"/>, so that a
+/// missing scale or shift is a compile error.
 /// </summary>
 /// <param name="Value">[batch, channels, height, width].</param>
 public sealed record Latent(Tensor Value);

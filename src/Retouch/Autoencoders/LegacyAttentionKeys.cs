@@ -3,7 +3,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// Autoencoders saved before diffusers 0.15 call the projections of their middle attention <c>query</c>, <c>key</c>, <c>value</c> and
+/// Renames the mid-block attention keys of autoencoders saved before diffusers 0.15: <c>query</c>, <c>key</c>, <c>value</c> and
 /// <c>proj_attn</c>.
 /// </summary>
 internal static class LegacyAttentionKeys
@@ -16,7 +16,7 @@ internal static class LegacyAttentionKeys
         (".attentions.0.proj_attn.", ".attentions.0.to_out.0."),
     ];
 
-    /// <summary>A checkpoint under today's keys.</summary>
+    /// <summary>Checkpoint with current key names.</summary>
     public static ITensorSource Of(ITensorSource source) =>
         new RenamedTensors(
             source,

@@ -4,16 +4,16 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The features of what a masked decode keeps of an image, one map for each resolution and width of the decoder (Zhu et al. 2023,
-/// "Designing a Better Asymmetric VQGAN for StableDiffusion"): two 3×3 convolutions at the image's resolution, then 4×4 ones that halve it.
-/// Keys: <c>layers.*</c>.
+/// Encodes the kept image region to feature maps, one per decoder resolution and width (Zhu et al. 2023, "Designing a Better Asymmetric
+/// VQGAN for StableDiffusion"): two 3×3 convolutions at the image resolution, then 4×4 convolutions with stride 2. Keys:
+/// <c>layers.*</c>.
 /// </summary>
 internal sealed class MaskConditionEncoder
 {
     private readonly Conv2d[] _layers;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="config">The decoder's shape.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="config">Decoder configuration.</param>
     public MaskConditionEncoder(ParameterPath path, AutoencoderKlConfig config)
     {
         var layers = path / "layers";
@@ -36,10 +36,10 @@ internal sealed class MaskConditionEncoder
     }
 
     /// <summary>
-    /// Channels of its layers: the network is made for a downsampling by 8, doubles its width from the image's down to the latents'
-    /// resolution, and never exceeds the decoder's widest level.
+    /// Output channels of the layers. The network is designed for a downsampling by 8: its width doubles from the image resolution down
+    /// to the latent resolution, up to the decoder's widest level.
     /// </summary>
-    /// <param name="config">The decoder's shape.</param>
+    /// <param name="config">Decoder configuration.</param>
     public static IEnumerable<int> Widths(AutoencoderKlConfig config)
     {
         const int Doublings = 4;
@@ -49,8 +49,8 @@ internal sealed class MaskConditionEncoder
         yield return wide;
     }
 
-    /// <summary>Maps by resolution and channels; where two layers agree in both, the deeper one counts.</summary>
-    /// <param name="image">[N, 3, H, W], zero where it is not kept.</param>
+    /// <summary>Feature maps by channels and resolution; of two layers with equal keys, the deeper one is returned.</summary>
+    /// <param name="image">[N, 3, H, W], zero outside the kept region.</param>
     public Dictionary<(long Channels, long Height, long Width), Tensor> Forward(Tensor image)
     {
         var maps = new Dictionary<(long, long, long), Tensor>();
@@ -65,7 +65,7 @@ internal sealed class MaskConditionEncoder
         return maps;
     }
 
-    /// <summary>x where the mask is 1, the image's features where it is 0.</summary>
+    /// <summary>x at mask 1, image features at mask 0.</summary>
     public static Tensor Mix(Tensor x, Dictionary<(long Channels, long Height, long Width), Tensor> kept, Tensor mask)
     {
         using var scope = TensorScope.Enter();

@@ -6,14 +6,14 @@ using Retouch.Torch.Nn;
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// The two halves of a tiny autoencoder under the keys of their author, seen under diffusers'. There each half is a list of layers, counted
-/// from 0; the decoder's has the squashing of the latents in front, which diffusers does not count.
+/// Maps the encoder and decoder files of a tiny autoencoder from the author's keys to diffusers' keys. In the author's files each half
+/// is a list of layers numbered from 0; the decoder's list starts with the latent clamp, which diffusers does not number.
 /// </summary>
 internal sealed class TaesdKeys : ITensorSource
 {
     private readonly Dictionary<string, (ITensorFile Half, string Key)> _stored = new(StringComparer.Ordinal);
 
-    /// <exception cref="InputException">The halves are no tiny autoencoder's.</exception>
+    /// <exception cref="InputException">The files are not those of a tiny autoencoder.</exception>
     public TaesdKeys(ITensorFile encoder, ITensorFile decoder, string origin)
     {
         foreach (var (half, name, shift) in new[] { (encoder, "encoder", 0), (decoder, "decoder", 1) })
@@ -40,7 +40,7 @@ internal sealed class TaesdKeys : ITensorSource
             || down.Exists(static b => b is < 1 or > 64)
             || up.Exists(static b => b is < 1 or > 64)
         )
-            throw new InputException($"'{origin}' is no tiny autoencoder: its layers do not alternate between convolutions and blocks.");
+            throw new InputException($"'{origin}' is not a tiny autoencoder: its layers do not alternate between convolutions and blocks.");
         Config = new AutoencoderTinyConfig
         {
             InChannels = (int)first[1],
@@ -55,7 +55,7 @@ internal sealed class TaesdKeys : ITensorSource
         Config.Validate(origin);
     }
 
-    /// <summary>The shape that the keys and sizes give.</summary>
+    /// <summary>Configuration inferred from keys and shapes.</summary>
     public AutoencoderTinyConfig Config { get; }
 
     public IEnumerable<string> Names => _stored.Keys;
@@ -72,14 +72,14 @@ internal sealed class TaesdKeys : ITensorSource
     {
         var dot = key.IndexOf('.', StringComparison.Ordinal);
         if (dot < 1 || !int.TryParse(key.AsSpan(0, dot), NumberStyles.None, CultureInfo.InvariantCulture, out var layer))
-            throw new InputException($"'{origin}' is no tiny autoencoder: it has a tensor '{key}', but its layers are numbered.");
+            throw new InputException($"'{origin}' is not a tiny autoencoder: it has a tensor '{key}', but its layers must be numbered.");
         return (layer, key[(dot + 1)..]);
     }
 
-    /// <summary>Numbers of a half's single convolutions.</summary>
+    /// <summary>Layer numbers of the single convolutions in a half.</summary>
     private List<int> Layers(string half) => Numbers(half, "weight");
 
-    /// <summary>Blocks between one single convolution and the next.</summary>
+    /// <summary>Number of blocks between consecutive single convolutions.</summary>
     private List<int> Blocks(string half)
     {
         var (convs, blocks) = (Layers(half), Numbers(half, "conv.0.weight"));
@@ -103,5 +103,5 @@ internal sealed class TaesdKeys : ITensorSource
     private long[] Shape(string half, int layer, string origin) =>
         _stored.ContainsKey($"{half}.layers.{layer}.weight") && ShapeOf($"{half}.layers.{layer}.weight") is { Length: 4 } shape
             ? shape
-            : throw new InputException($"'{origin}' is no tiny autoencoder: its {half} does not start and end with convolutions.");
+            : throw new InputException($"'{origin}' is not a tiny autoencoder: its {half} does not start and end with convolutions.");
 }

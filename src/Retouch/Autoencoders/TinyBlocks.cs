@@ -3,18 +3,18 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
-/// <summary>A layer of a tiny autoencoder's half, with the place that diffusers numbers it by.</summary>
-/// <param name="path">Where it stands: <c>decoder.layers.3</c>.</param>
+/// <summary>A numbered layer of the encoder or decoder of a tiny autoencoder.</summary>
+/// <param name="path">Path with diffusers' number, as <c>decoder.layers.3</c>.</param>
 internal abstract class TinyLayer(ParameterPath path)
 {
-    /// <summary>Where it stands.</summary>
+    /// <summary>Path of the layer.</summary>
     public ParameterPath Path => path;
 
-    /// <summary>The result belongs to the caller's scope.</summary>
+    /// <summary>Runs the layer. The result belongs to the caller's scope.</summary>
     public abstract Tensor Forward(Tensor x);
 }
 
-/// <summary>3×3 convolution with one zero on each side.</summary>
+/// <summary>3×3 convolution with zero padding 1.</summary>
 internal sealed class TinyConv(ParameterPath path, int inputs, int outputs, int stride = 1, bool bias = true) : TinyLayer(path)
 {
     private readonly Conv2d _conv = new(path, inputs, outputs, kernel: 3, stride, padding: 1, bias);
@@ -28,18 +28,18 @@ internal sealed class TinyRelu(ParameterPath path) : TinyLayer(path)
     public override Tensor Forward(Tensor x) => x.Relu();
 }
 
-/// <summary>Nearest-neighbour doubling and the convolution after it, which take two numbers of diffusers' list.</summary>
-/// <param name="upsample">Place of the doubling, which has no parameters.</param>
-/// <param name="conv">Place of the convolution, which has no bias.</param>
-/// <param name="inputs">Channels before.</param>
-/// <param name="outputs">Channels after.</param>
+/// <summary>2× nearest-neighbour upsampling and a convolution; diffusers numbers them as two layers.</summary>
+/// <param name="upsample">Path of the upsampling, which has no parameters.</param>
+/// <param name="conv">Path of the convolution, which has no bias.</param>
+/// <param name="inputs">Input channels.</param>
+/// <param name="outputs">Output channels.</param>
 internal sealed class TinyUpsample(ParameterPath upsample, ParameterPath conv, int inputs, int outputs) : TinyLayer(conv)
 {
     private readonly UpsampleConv2d _conv = new(conv, inputs, outputs, bias: false);
 
     public override Tensor Forward(Tensor x)
     {
-        // The doubled map is never made, but for whoever watches.
+        // The fused convolution never stores the upsampled map, so it is computed for the observer.
         if (upsample.Store.Observer is not null)
         {
             using var quiet = Autograd.NoGrad();
@@ -52,9 +52,9 @@ internal sealed class TinyUpsample(ParameterPath upsample, ParameterPath conv, i
 }
 
 /// <summary>
-/// relu(x + conv₄(relu(conv₂(relu(conv₀(x)))))), all 3×3 and of the same width. Keys: <c>conv.0</c>, <c>conv.2</c>, <c>conv.4</c>. With
-/// normalisation, x is x + conv₃(relu(groupnorm₁(conv₀(x)))) first, 1×1 through four times the channels in four groups; keys <c>pool.0</c>,
-/// <c>pool.1</c>, <c>pool.3</c>.
+/// relu(x + conv₄(relu(conv₂(relu(conv₀(x)))))), 3×3 convolutions of equal width. Keys: <c>conv.0</c>, <c>conv.2</c>, <c>conv.4</c>.
+/// With normalisation, x is first replaced by x + conv₃(relu(groupnorm₁(conv₀(x)))), with 1×1 convolutions, four times the channels and
+/// four groups; keys <c>pool.0</c>, <c>pool.1</c>, <c>pool.3</c>.
 /// </summary>
 internal sealed class TinyBlock : TinyLayer
 {

@@ -3,14 +3,14 @@ using Retouch.Torch;
 namespace Retouch.Conditioning;
 
 /// <summary>
-/// Masks as text encoders add them to attention scores. What is masked gets the type's lowest number rather than −∞, so that a row without
-/// any key stays finite.
+/// Additive attention masks of text encoders. Masked positions get the dtype's lowest finite value instead of −∞, so that a fully
+/// masked row stays finite.
 /// </summary>
 internal static class AttentionMask
 {
-    /// <summary>0 where a key counts, the type's lowest number where it does not.</summary>
-    /// <param name="mask">Integers [batch, tokens]: 0 for what does not count.</param>
-    /// <param name="dtype">Type of the scores.</param>
+    /// <summary>Padding mask: 0 for valid keys, the dtype's lowest value for masked keys.</summary>
+    /// <param name="mask">Integers [batch, tokens], 0 for masked keys.</param>
+    /// <param name="dtype">Dtype of the attention scores.</param>
     /// <returns>[batch, 1, 1, tokens].</returns>
     public static Tensor OfKeys(Tensor mask, DType dtype)
     {
@@ -19,10 +19,10 @@ internal static class AttentionMask
         return scope.Keep(Ops.Zeros(dropped.Shape, dtype: dtype, device: mask.Device).MaskedFill(dropped, Lowest(dtype)));
     }
 
-    /// <summary>The type's lowest number for every key after the token that looks.</summary>
-    /// <param name="tokens">Tokens.</param>
-    /// <param name="dtype">Type of the scores.</param>
-    /// <param name="device">Where the scores are.</param>
+    /// <summary>Causal mask: the dtype's lowest value for keys after the query.</summary>
+    /// <param name="tokens">Number of tokens.</param>
+    /// <param name="dtype">Dtype of the attention scores.</param>
+    /// <param name="device">Device of the attention scores.</param>
     /// <returns>[tokens, tokens].</returns>
     public static Tensor Causal(long tokens, DType dtype, Device device)
     {

@@ -3,20 +3,21 @@ using Retouch.Torch;
 namespace Retouch.Conditioning;
 
 /// <summary>
-/// What a denoiser is told besides the noisy latent and the time. Which members it needs is the architecture's; the rest are null.
+/// Conditioning inputs of a denoiser other than noisy latent and timestep. The architecture determines the required members; the rest
+/// are null.
 /// </summary>
-/// <param name="ClassLabels">int64 [batch]; the number of classes stands for "no class" (classifier-free guidance).</param>
+/// <param name="ClassLabels">int64 [batch]; the number of classes means "no class" (classifier-free guidance).</param>
 public sealed record Condition(Tensor? ClassLabels = null)
 {
     /// <summary>
-    /// Token embeddings of the prompt, [batch, tokens, width]: one text encoder's, or several put together as the model's pipeline does.
+    /// Prompt token embeddings [batch, tokens, width]: those of one text encoder, or of several as combined by the model's pipeline.
     /// </summary>
     public Tensor? Text { get; init; }
 
-    /// <summary>Which tokens count, int64 [batch, tokens], 1 for a token and 0 for padding; null where all of them do.</summary>
+    /// <summary>Padding mask, int64 [batch, tokens], 1 for a token and 0 for padding; null for no padding.</summary>
     public Tensor? TextMask { get; init; }
 
-    /// <summary>One vector for the whole prompt, [batch, width].</summary>
+    /// <summary>Pooled prompt vector [batch, width].</summary>
     public Tensor? Pooled { get; init; }
 
     /// <summary>
@@ -25,30 +26,30 @@ public sealed record Condition(Tensor? ClassLabels = null)
     /// </summary>
     public Tensor? TimeIds { get; init; }
 
-    /// <summary>Samples, or null where the condition says nothing about any.</summary>
+    /// <summary>Number of samples, or null if all members are null.</summary>
     public int? Batch => Members.FirstOrDefault(static t => t is not null) is { } any ? checked((int)any.Shape[0]) : null;
 
     private Tensor?[] Members => [ClassLabels, Text, TextMask, Pooled, TimeIds];
 
-    /// <summary>Some samples of the batch, in memory that is shared.</summary>
-    /// <param name="start">The first.</param>
-    /// <param name="count">How many.</param>
+    /// <summary>Samples [start, start + count), as views that share memory.</summary>
+    /// <param name="start">First sample.</param>
+    /// <param name="count">Number of samples.</param>
     public Condition Narrow(int start, int count) => Map(t => t.Narrow(0, start, count));
 
-    /// <summary>Two batches as one: classifier-free guidance runs both in one pass.</summary>
-    /// <exception cref="ArgumentException">One has a member that the other lacks.</exception>
+    /// <summary>Concatenates two batches, as for classifier-free guidance in one forward pass.</summary>
+    /// <exception cref="ArgumentException">A member is null in one condition only.</exception>
     public Condition Concat(Condition other)
     {
         ArgumentNullException.ThrowIfNull(other);
         (Tensor? Mine, Tensor? Theirs)[] pairs = [.. Members.Zip(other.Members)];
         if (Array.Exists(pairs, static p => p.Mine is null != p.Theirs is null))
-            throw new ArgumentException("Both conditions need the same members.", nameof(other));
+            throw new ArgumentException("Both conditions must have the same members.", nameof(other));
         return Of([.. pairs.Select(static p => p.Mine is null ? null : Ops.Cat([p.Mine, p.Theirs!]))]);
     }
 
-    /// <summary>Several batches as one.</summary>
-    /// <param name="parts">At least one, all with the same members.</param>
-    /// <exception cref="ArgumentException">One has a member that another lacks, or of another shape.</exception>
+    /// <summary>Concatenates batches.</summary>
+    /// <param name="parts">At least one condition, all with the same members.</param>
+    /// <exception cref="ArgumentException">Members differ in presence or in shape beyond the batch dimension.</exception>
     public static Condition Cat(IReadOnlyList<Condition> parts)
     {
         ArgumentNullException.ThrowIfNull(parts);
@@ -56,14 +57,14 @@ public sealed record Condition(Tensor? ClassLabels = null)
         foreach (var part in parts)
         {
             if (parts[0].Mismatch(part) is { } member)
-                throw new ArgumentException($"All conditions need the same members of the same shape; {member} differs.", nameof(parts));
+                throw new ArgumentException($"Conditions must have the same members of the same shape; {member} differs.", nameof(parts));
         }
 
         return Of([.. parts[0].Members.Select((first, k) => first is null ? null : Ops.Cat([.. parts.Select(p => p.Members[k]!)]))]);
     }
 
     /// <summary>
-    /// The name of a member that only one of the two has, or that differs in shape beyond the batch; null where they fit each other.
+    /// Name of the first member that is null in one condition only or differs in shape beyond the batch dimension; null if none does.
     /// </summary>
     public string? Mismatch(Condition other)
     {
@@ -79,16 +80,16 @@ public sealed record Condition(Tensor? ClassLabels = null)
             .FirstOrDefault();
     }
 
-    /// <summary>The same on another device.</summary>
+    /// <summary>Copies the members to another device.</summary>
     public Condition To(Device device) => Map(t => t.To(device));
 
-    /// <summary>The same in memory of its own.</summary>
+    /// <summary>Deep copy.</summary>
     public Condition Copy() => Map(static t => t.Clone());
 
-    /// <summary>Takes all members out of their scopes: from now on the caller disposes them.</summary>
+    /// <summary>Moves all members out of their scopes; the caller must dispose them.</summary>
     public Condition Escape() => Map(static t => t.Escape());
 
-    /// <summary>Frees all members.</summary>
+    /// <summary>Disposes all members.</summary>
     public void Free() => Array.ForEach(Members, static t => t?.Dispose());
 
     private static Condition Of(Tensor?[] members) =>

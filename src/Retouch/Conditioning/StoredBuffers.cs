@@ -3,15 +3,15 @@ using Retouch.Torch.Nn;
 namespace Retouch.Conditioning;
 
 /// <summary>
-/// Tensors that older files of transformers hold beside the network's own: counted positions, a second copy of a shared table. Nothing
-/// computes with them; they are kept so that a file that is loaded and saved has the tensors it had.
+/// Unused tensors of older transformers checkpoints: position ids, a second copy of a shared embedding. They are kept so that loading
+/// and saving a file preserves its tensors.
 /// </summary>
 internal static class StoredBuffers
 {
-    /// <summary>Registers the buffers that a checkpoint has.</summary>
-    /// <param name="store">The network's tensors.</param>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="names">Keys that may be there.</param>
+    /// <summary>Registers the buffers that exist in a checkpoint.</summary>
+    /// <param name="store">Parameters of the network.</param>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="names">Keys of optional buffers.</param>
     public static void Adopt(ParameterStore store, ITensorSource source, params ReadOnlySpan<string> names)
     {
         var stored = source.Names.ToHashSet(StringComparer.Ordinal);

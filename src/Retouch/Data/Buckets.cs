@@ -2,32 +2,32 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Data;
 
-/// <summary>A size that batches come in.</summary>
-/// <param name="Width">Pixels in a row.</param>
-/// <param name="Height">Rows.</param>
+/// <summary>Picture size of a bucket.</summary>
+/// <param name="Width">Width in pixels.</param>
+/// <param name="Height">Height in pixels.</param>
 public readonly record struct BucketSize(int Width, int Height);
 
 /// <summary>
-/// Sizes of about one area for pictures of different shapes: a picture goes to the size whose aspect ratio is nearest to its own, so that
-/// little is cut off, and each batch is of one size (as NovelAI's bucketing, which Stable Diffusion's trainers took over).
+/// Aspect-ratio bucketing: sizes of about equal area. A picture is assigned to the size of nearest aspect ratio, which minimises
+/// cropping, and each batch has one size (as in NovelAI's bucketing, adopted by Stable Diffusion trainers).
 /// </summary>
 public static class Buckets
 {
     /// <summary>
-    /// All sizes whose sides are multiples of a step, between two sides, and whose area is at most that of the square: for each width the
-    /// greatest height.
+    /// All sizes with sides between two limits, multiples of a step, and an area of at most a square's: for each width the largest
+    /// height, and the transposed sizes.
     /// </summary>
-    /// <param name="side">Of the square.</param>
-    /// <param name="step">Sides are multiples of it.</param>
-    /// <param name="least">The shortest side.</param>
-    /// <param name="most">The longest side.</param>
-    /// <exception cref="UsageException">No size fits.</exception>
+    /// <param name="side">Side of the square in pixels.</param>
+    /// <param name="step">Divisor of all sides.</param>
+    /// <param name="least">Minimum side.</param>
+    /// <param name="most">Maximum side.</param>
+    /// <exception cref="UsageException">The limits do not include the square, or no size fits.</exception>
     public static IReadOnlyList<BucketSize> Sizes(int side, int step, int least, int most)
     {
         if (step < 1 || least < 1 || most < least || side < least || side > most)
             throw new UsageException(
-                $"Buckets of about {side} x {side} with sides from {least} to {most} in steps of {step}: the sides must enclose "
-                    + $"the square's."
+                $"Buckets of about {side} x {side} with sides from {least} to {most} in steps of {step}: the range must include the "
+                    + $"square's side."
             );
         SortedSet<(int Width, int Height)> sizes = [];
         for (var width = (least + step - 1) / step * step; width <= most; width += step)
@@ -45,15 +45,14 @@ public static class Buckets
     }
 
     /// <summary>
-    /// The bucket of each picture: the nearest aspect ratio among the sizes that it covers; all sizes where enlarging is allowed, or where
-    /// it covers none (it is then refused when it is read). A bucket with less than a batch is emptied into the nearest one that is not
-    /// empty.
+    /// Assigns each picture to the bucket of nearest aspect ratio among the sizes it covers; among all sizes if enlarging is allowed,
+    /// or if it covers none (reading then refuses it). A bucket with less than a batch is merged into the nearest non-empty one.
     /// </summary>
-    /// <param name="pictures">Width and height of each.</param>
-    /// <param name="sizes">The buckets.</param>
-    /// <param name="enlarging">Whether pictures may be enlarged.</param>
-    /// <param name="batch">Pictures of one batch over all ranks.</param>
-    /// <returns>Indices into <paramref name="sizes"/>.</returns>
+    /// <param name="pictures">Width and height of each picture.</param>
+    /// <param name="sizes">Bucket sizes.</param>
+    /// <param name="enlarging">Whether pictures can be enlarged.</param>
+    /// <param name="batch">Pictures per batch over all ranks.</param>
+    /// <returns>Indices into <paramref name="sizes"/>, one per picture.</returns>
     public static int[] Assign(IReadOnlyList<(int Width, int Height)> pictures, IReadOnlyList<BucketSize> sizes, bool enlarging, int batch)
     {
         ArgumentNullException.ThrowIfNull(pictures);
@@ -65,7 +64,7 @@ public static class Buckets
             var (width, height) = pictures[k];
             int[] covered = enlarging ? all : [.. all.Where(s => sizes[s].Width <= width && sizes[s].Height <= height)];
             var aspect = Math.Log((double)Math.Max(width, 1) / Math.Max(height, 1));
-            // Of two as near, as of two of one shape, the larger.
+            // Ties are resolved in favour of the larger size.
             chosen[k] = (covered.Length == 0 ? all : covered)
                 .OrderBy(s => Math.Abs(Aspect(sizes[s]) - aspect))
                 .ThenByDescending(s => (long)sizes[s].Width * sizes[s].Height)

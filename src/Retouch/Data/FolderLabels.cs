@@ -4,18 +4,18 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Data;
 
-/// <summary>From folders and metadata to labels and the names of classes.</summary>
-/// <param name="Labels">By picture; indices into <paramref name="Classes"/>.</param>
-/// <param name="Classes">Their names; empty where there are none.</param>
-/// <param name="AreNumbers">Whether the labels were given as numbers, which are then the classes themselves.</param>
+/// <summary>Class labels from folders and metadata.</summary>
+/// <param name="Labels">Labels by picture; indices into <paramref name="Classes"/>.</param>
+/// <param name="Classes">Class names; empty without classes.</param>
+/// <param name="AreNumbers">Whether labels were given as numbers, which are then the model's class indices.</param>
 internal sealed record FolderLabels(int?[] Labels, IReadOnlyList<string> Classes, bool AreNumbers)
 {
     /// <summary>
-    /// The labels that are given, else the folders that pictures lie in directly, as imagefolder has it: where all lie at one depth and in
-    /// at least two folders.
+    /// Assigns the given labels, or else the parent folders as in imagefolder, if all pictures are at the same depth and in at least
+    /// two folders.
     /// </summary>
-    /// <param name="pictures">Paths with '/', without folders of splits.</param>
-    /// <param name="given">By picture; an int, a string, or null.</param>
+    /// <param name="pictures">Paths with '/', without split folders.</param>
+    /// <param name="given">Labels by picture: an int, a string, or null.</param>
     /// <exception cref="InputException">Names and numbers are mixed.</exception>
     public static FolderLabels Assign(IReadOnlyList<string> pictures, IReadOnlyList<object?> given)
     {
@@ -44,7 +44,7 @@ internal sealed record FolderLabels(int?[] Labels, IReadOnlyList<string> Classes
         return new([.. names.Select(name => name is null ? null : (int?)labels[name])], classes, AreNumbers: false);
     }
 
-    // Numbers carry no names; the folders lend theirs where each label has a folder of its own.
+    // Numeric labels have no names; folder names are used if labels and folders correspond one to one.
     private static FolderLabels FromNumbers(int?[] labels, string?[] folders)
     {
         var classes = Enumerable

@@ -6,9 +6,9 @@ using Retouch.Core.Json;
 namespace Retouch.Data;
 
 /// <summary>
-/// The metadata.jsonl files of a folder: a JSON object a line, <c>file_name</c> relative to the file it stands in, <c>text</c> or
-/// <c>caption</c> (a text or a list of texts), and <c>label</c>, a number or a name. Other members are the user's own and are passed over.
-/// A picture may have several lines: each gives it a caption.
+/// The metadata.jsonl files of a folder: one JSON object per line with <c>file_name</c> relative to the file, <c>text</c> or
+/// <c>caption</c> (a string or a list of strings), and <c>label</c>, a number or a name. Other members are ignored. Several lines for a
+/// picture give it several captions.
 /// </summary>
 internal sealed class FolderMetadata
 {
@@ -20,13 +20,13 @@ internal sealed class FolderMetadata
 
     private FolderMetadata(int count) => (_captions, _labels, _where) = (new List<string>?[count], new object?[count], new string?[count]);
 
-    /// <summary>By picture; null where none is given.</summary>
+    /// <summary>Captions by picture, or null.</summary>
     public IReadOnlyList<IReadOnlyList<string>?> Captions => _captions;
 
-    /// <summary>By picture; an int, a string, or null.</summary>
+    /// <summary>Labels by picture: an int, a string, or null.</summary>
     public IReadOnlyList<object?> Labels => _labels;
 
-    /// <summary>Whether a picture stands in a list.</summary>
+    /// <summary>Whether the metadata lists a picture.</summary>
     public bool IsListed(int index) => _where[index] is not null;
 
     public static FolderMetadata Read(FolderScan scan)
@@ -42,7 +42,7 @@ internal sealed class FolderMetadata
         return metadata;
     }
 
-    /// <summary>The text with every run of white space as one blank; null when nothing is left.</summary>
+    /// <summary>Collapses white space to single spaces; null for blank text.</summary>
     public static string? OneLine(string text)
     {
         var line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
@@ -50,9 +50,10 @@ internal sealed class FolderMetadata
     }
 
     /// <summary>
-    /// The captions of an entry: <c>text</c>, else <c>caption</c>; each a text or a list of texts. Repeated and empty ones are left out.
+    /// Captions of an entry: <c>text</c>, else <c>caption</c>; each a string or a list of strings. Duplicates and blank strings are
+    /// removed.
     /// </summary>
-    /// <exception cref="InputException">It is something else.</exception>
+    /// <exception cref="InputException">The member has another type.</exception>
     public static IReadOnlyList<string> CaptionsOf(JsonElement entry, string where)
     {
         foreach (var member in (string[])["text", "caption"])
@@ -68,7 +69,7 @@ internal sealed class FolderMetadata
                     .Select(v =>
                         v.ValueKind == JsonValueKind.String
                             ? OneLine(v.GetString()!)
-                            : throw new InputException($"The list '{member}' holds something that is no text in {where}; put it in quotes.")
+                            : throw new InputException($"The list '{member}' contains a value other than text in {where}; quote it.")
                     )
                     .OfType<string>()
                     .Distinct(StringComparer.Ordinal),
@@ -78,7 +79,7 @@ internal sealed class FolderMetadata
         return [];
     }
 
-    /// <summary>A class as metadata name it: an int, or a string.</summary>
+    /// <summary>Class label: an int or a string.</summary>
     public static object Label(JsonElement label, string where) =>
         label.ValueKind switch
         {
@@ -99,12 +100,11 @@ internal sealed class FolderMetadata
             {
                 var name =
                     JsonLines.Text(entry, "file_name", where)
-                    ?? throw new InputException($"The member 'file_name' is missing in {where}; every line names its picture.");
+                    ?? throw new InputException($"The member 'file_name' is missing in {where}; every line must name its picture.");
                 if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
                 {
                     throw new InputException(
-                        $"'{Excerpt.Of(name)}' in {where} is none of the pictures of the folder that are read; correct the name "
-                            + $"or take the line out."
+                        $"'{Excerpt.Of(name)}' in {where} is not a picture of the folder; correct the name or remove the line."
                     );
                 }
 
@@ -128,7 +128,7 @@ internal sealed class FolderMetadata
         {
             throw new InputException(
                 $"'{Excerpt.Of(name)}' has the label {known} in {_where[index]} and {label} in {where}; a picture has one "
-                    + $"class. Take one out."
+                    + $"class. Remove one of the labels."
             );
         }
 

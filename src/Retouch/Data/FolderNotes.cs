@@ -2,15 +2,15 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Data;
 
-/// <summary>What is told once of a folder's or a shard's pictures: what was left out, and what is not used as it seems.</summary>
+/// <summary>Notes about a folder or shards that are shown once: skipped files and unexpected interpretations.</summary>
 internal static class FolderNotes
 {
-    /// <summary>The notes of a folder.</summary>
-    /// <param name="scan">Its files.</param>
-    /// <param name="companions">Pictures that lie beside others.</param>
-    /// <param name="splits">The splits of the rest.</param>
-    /// <param name="chosen">Those of the rest that are used.</param>
-    /// <param name="captions">Their captions.</param>
+    /// <summary>Notes about a folder.</summary>
+    /// <param name="scan">Files of the folder.</param>
+    /// <param name="companions">Masks and thumbnails.</param>
+    /// <param name="splits">Splits of the remaining pictures.</param>
+    /// <param name="chosen">Indices of the pictures in use.</param>
+    /// <param name="captions">Captions of the pictures in use.</param>
     public static IEnumerable<string> Of(
         FolderScan scan,
         Companions companions,
@@ -20,20 +20,20 @@ internal static class FolderNotes
     )
     {
         if (scan.Unread.Count > 0)
-            yield return $"'{scan.Root}': {LeftOut(scan.Unread, "picture", "pictures")}, of formats that are not read: {Endings(scan.Unread)}.";
+            yield return $"'{scan.Root}': {Skipped(scan.Unread, "picture", "pictures")}, of unsupported formats: {Endings(scan.Unread)}.";
         if (scan.Empty.Count > 0)
-            yield return $"'{scan.Root}': {LeftOut(scan.Empty, "file", "files")}, cut off before the picture begins: {Endings(scan.Empty)}.";
+            yield return $"'{scan.Root}': {Skipped(scan.Empty, "file", "files")}, truncated before the picture: {Endings(scan.Empty)}.";
         if (companions.Count > 0)
             yield return $"'{scan.Root}': {companions.Describe(scan.Pictures)}.";
         if (scan.UnreadLists.Count > 0)
-            yield return $"'{scan.Root}': {string.Join(", ", scan.UnreadLists)} is not read; write a metadata.jsonl, an object a line.";
+            yield return $"'{scan.Root}': {string.Join(", ", scan.UnreadLists)} is not read; write a metadata.jsonl, one object per line.";
         if (splits.Any)
             yield return $"'{scan.Root}': {splits.Describe(chosen)}.";
         if (SeveralCaptions(captions) is { } several)
             yield return $"'{scan.Root}': {several}.";
     }
 
-    /// <summary>That some pictures have several captions; null where none has.</summary>
+    /// <summary>Note that some pictures have several captions, or null.</summary>
     public static string? SeveralCaptions(IEnumerable<IReadOnlyList<string>> captions)
     {
         var (pictures, all) = (0, 0);
@@ -42,15 +42,16 @@ internal static class FolderNotes
         return pictures == 0
             ? null
             : $"{Figures.Count(pictures)} {(pictures == 1 ? "picture has" : "pictures have")} several captions, "
-                + $"{Figures.Count(all)} in all; one is drawn each time";
+                + $"{Figures.Count(all)} in total; one is drawn each time";
     }
 
-    private static string LeftOut(IReadOnlyList<string> names, string one, string many) =>
-        $"{Figures.Count(names.Count)} {(names.Count == 1 ? one + " is" : many + " are")} left out";
+    private static string Skipped(IReadOnlyList<string> names, string one, string many) =>
+        $"{Figures.Count(names.Count)} {(names.Count == 1 ? one + " is" : many + " are")} skipped";
 
     private static string Endings(IReadOnlyList<string> names)
     {
         var endings = names.GroupBy(static n => Path.GetExtension(n).ToLowerInvariant()).OrderBy(static g => g.Key, StringComparer.Ordinal);
-        return $"{string.Join(", ", endings.Select(static g => $"{Figures.Count(g.Count())} {g.Key}"))}; the first is '{Excerpt.Of(names[0])}'";
+        var counts = endings.Select(static g => $"{Figures.Count(g.Count())} {g.Key}");
+        return $"{string.Join(", ", counts)}; the first is '{Excerpt.Of(names[0])}'";
     }
 }

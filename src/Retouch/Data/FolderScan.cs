@@ -4,42 +4,42 @@ using Retouch.Images;
 
 namespace Retouch.Data;
 
-/// <summary>The files below a folder that matter, as paths relative to it with '/', in ordinal order.</summary>
+/// <summary>Relevant files below a folder, as relative paths with '/', in ordinal order.</summary>
 internal sealed class FolderScan
 {
-    // What may stand beside a picture with its caption; sd-scripts has the second by default.
+    // .caption is the default of sd-scripts.
     private static readonly string[] CaptionEndings = [".txt", ".caption"];
     private static readonly string[] OtherLists = ["metadata.csv", "metadata.parquet"];
 
-    private readonly List<string> pictures = [];
-    private readonly Dictionary<string, string> captions = new(StringComparer.Ordinal);
-    private readonly List<string> metadata = [];
-    private readonly List<string> unread = [];
-    private readonly List<string> empty = [];
-    private readonly List<string> otherLists = [];
-    private readonly HashSet<string> visited = new(StringComparer.Ordinal);
-    private int others;
+    private readonly List<string> _pictures = [];
+    private readonly Dictionary<string, string> _captions = new(StringComparer.Ordinal);
+    private readonly List<string> _metadata = [];
+    private readonly List<string> _unread = [];
+    private readonly List<string> _empty = [];
+    private readonly List<string> _otherLists = [];
+    private readonly HashSet<string> _visited = new(StringComparer.Ordinal);
+    private int _others;
 
     private FolderScan(string root) => Root = root;
 
     public string Root { get; }
 
-    public IReadOnlyList<string> Pictures => pictures;
+    public IReadOnlyList<string> Pictures => _pictures;
 
-    /// <summary>Files with the caption of the picture beside them.</summary>
-    public IEnumerable<string> CaptionFiles => captions.Values;
+    /// <summary>Caption files, each beside its picture.</summary>
+    public IEnumerable<string> CaptionFiles => _captions.Values;
 
     /// <summary>The metadata.jsonl files.</summary>
-    public IReadOnlyList<string> Metadata => metadata;
+    public IReadOnlyList<string> Metadata => _metadata;
 
-    /// <summary>Pictures of formats that are not read.</summary>
-    public IReadOnlyList<string> Unread => unread;
+    /// <summary>Pictures of unsupported formats.</summary>
+    public IReadOnlyList<string> Unread => _unread;
 
-    /// <summary>Containers of pictures in which none is.</summary>
-    public IReadOnlyList<string> Empty => empty;
+    /// <summary>HEIF files without a picture.</summary>
+    public IReadOnlyList<string> Empty => _empty;
 
-    /// <summary>Lists of metadata in formats that are not read.</summary>
-    public IReadOnlyList<string> UnreadLists => otherLists;
+    /// <summary>Metadata files of unsupported formats.</summary>
+    public IReadOnlyList<string> UnreadLists => _otherLists;
 
     public static FolderScan Read(string root)
     {
@@ -48,45 +48,46 @@ internal sealed class FolderScan
         {
             throw new InputException(
                 File.Exists(root)
-                    ? $"'{root}' is a file; give the folder that holds the pictures."
+                    ? $"'{root}' is a file; give the folder with the pictures."
                     : $"There is no folder '{root}'; check the path."
             );
         }
 
         var scan = new FolderScan(Path.GetFullPath(root));
         scan.Visit("");
-        if (scan.pictures.Count == 0)
+        if (scan._pictures.Count == 0)
         {
             var formats =
-                scan.unread.Count == 0 ? "" : $" ({scan.unread.Count} are pictures of formats that are not read, as '{scan.unread[0]}')";
+                scan._unread.Count == 0 ? "" : $" ({scan._unread.Count} are pictures of unsupported formats, as '{scan._unread[0]}')";
             throw new InputException(
-                $"'{root}' holds no pictures: looked in it and in {scan.visited.Count - 1} subfolders for files that end in "
-                    + $"{string.Join(", ", PictureFile.Extensions)}, found "
-                    + $"{scan.others + scan.captions.Count + scan.metadata.Count + scan.unread.Count + scan.empty.Count} other files{formats}."
+                $"'{root}' contains no pictures: of files with the extensions {string.Join(", ", PictureFile.Extensions)}, none were "
+                    + $"found in it and its {scan._visited.Count - 1} subfolders, only "
+                    + $"{scan._others + scan._captions.Count + scan._metadata.Count + scan._unread.Count + scan._empty.Count} "
+                    + $"other files{formats}."
             );
         }
 
-        scan.pictures.Sort(StringComparer.Ordinal);
-        scan.metadata.Sort(StringComparer.Ordinal);
-        scan.unread.Sort(StringComparer.Ordinal);
+        scan._pictures.Sort(StringComparer.Ordinal);
+        scan._metadata.Sort(StringComparer.Ordinal);
+        scan._unread.Sort(StringComparer.Ordinal);
         return scan;
     }
 
     public string FullPath(string relative) => Path.Combine(Root, relative.Replace('/', Path.DirectorySeparatorChar));
 
-    /// <summary>The caption that stands in a file beside a picture, on one line; null where there is none.</summary>
-    /// <exception cref="InputException">The file cannot be read, or is no text.</exception>
+    /// <summary>Caption from a file beside a picture, as one line; null without such a file.</summary>
+    /// <exception cref="InputException">The file cannot be read, or is not text.</exception>
     public string? CaptionBeside(string picture) =>
-        captions.TryGetValue(Stem(picture), out var path) ? FolderMetadata.OneLine(PlainText.Read(FullPath(path))) : null;
+        _captions.TryGetValue(Stem(picture), out var path) ? FolderMetadata.OneLine(PlainText.Read(FullPath(path))) : null;
 
-    /// <summary>A path without the ending of its name.</summary>
+    /// <summary>Path without extension.</summary>
     public static string Stem(string path) => path[..^Path.GetExtension(path).Length];
 
     private void Visit(string relative)
     {
         var folder = FullPath(relative);
-        // A link may lead back to a folder above it, or to one that is listed already.
-        if (!visited.Add(RealPath.Of(folder)))
+        // A link can lead to a parent folder or to a folder that was already listed.
+        if (!_visited.Add(RealPath.Of(folder)))
             return;
         string[] entries;
         try
@@ -95,7 +96,7 @@ internal sealed class FolderScan
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot list the folder '{folder}': {Reasons.Of(e)}. Grant access to it or move it away.", e);
+            throw new InputException($"Cannot list the folder '{folder}': {Reasons.Of(e)}. Grant access to it or move it elsewhere.", e);
         }
 
         Array.Sort(entries, StringComparer.Ordinal);
@@ -118,27 +119,27 @@ internal sealed class FolderScan
     private void Add(string name, string path)
     {
         if (PictureFile.HasPictureExtension(name))
-            (HeifBoxes.AreEmpty(FullPath(path)) ? empty : pictures).Add(path);
+            (HeifBoxes.AreEmpty(FullPath(path)) ? _empty : _pictures).Add(path);
         else if (string.Equals(name, "metadata.jsonl", StringComparison.Ordinal))
-            metadata.Add(path);
+            _metadata.Add(path);
         else if (CaptionEndings.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase))
             AddCaption(path);
         else if (PassedOver.IsUnreadPicture(name))
-            unread.Add(path);
+            _unread.Add(path);
         else if (OtherLists.Contains(name, StringComparer.Ordinal))
-            otherLists.Add(path);
+            _otherLists.Add(path);
         else
-            others++;
+            _others++;
     }
 
-    // A .txt goes before a .caption; of two spellings of an ending the first in ordinal order.
+    // .txt takes precedence over .caption; of several spellings of an extension, the first in ordinal order.
     private void AddCaption(string path)
     {
         var isText = path.EndsWith(CaptionEndings[0], StringComparison.OrdinalIgnoreCase);
         if (
-            !captions.TryGetValue(Stem(path), out var known)
+            !_captions.TryGetValue(Stem(path), out var known)
             || (isText && !known.EndsWith(CaptionEndings[0], StringComparison.OrdinalIgnoreCase))
         )
-            captions[Stem(path)] = path;
+            _captions[Stem(path)] = path;
     }
 }

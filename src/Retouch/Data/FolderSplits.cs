@@ -4,35 +4,35 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Data;
 
-/// <summary>Parts that data sets are divided into, by the names of Hugging Face's <c>datasets</c>.</summary>
+/// <summary>Splits of a data set, by the names of Hugging Face's <c>datasets</c>.</summary>
 public enum DataSplit
 {
-    /// <summary>To train on.</summary>
+    /// <summary>Training.</summary>
     Train,
 
-    /// <summary>To choose by.</summary>
+    /// <summary>Validation, for choosing options.</summary>
     Validation,
 
-    /// <summary>To measure with.</summary>
+    /// <summary>Test, for measurements.</summary>
     Test,
 }
 
 /// <summary>
-/// The splits of a folder: a level of its tree whose folders are named <c>train</c>, <c>validation</c>, <c>test</c> or by another word of
-/// imagefolder's for them, perhaps with more behind a separator or digits (<c>train2017</c>). A lone folder of such a name among others is
-/// a class: trains are things, too.
+/// The splits of a folder: a level of its tree whose folders are named <c>train</c>, <c>validation</c>, <c>test</c> or another keyword
+/// of imagefolder, optionally with a suffix after a separator or digits (<c>train2017</c>). A single folder of such a name among other
+/// folders is a class, as trains are objects, too.
 /// </summary>
-/// <param name="Of">By picture; null where it lies in no split.</param>
-/// <param name="Paths">The pictures' paths without the folder at that level.</param>
+/// <param name="Of">Split by picture; null outside the splits.</param>
+/// <param name="Paths">Picture paths without the split folder.</param>
 internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadOnlyList<string> Paths)
 {
     private const int MostLevels = 16;
 
-    /// <summary>Whether there are any.</summary>
+    /// <summary>Whether the folder has splits.</summary>
     public bool Any => Of.Any(static s => s is not null);
 
-    /// <summary>Looks for the level of splits, from the top.</summary>
-    /// <param name="pictures">Paths with '/'.</param>
+    /// <summary>Finds the topmost level of splits.</summary>
+    /// <param name="pictures">Picture paths with '/'.</param>
     public static FolderSplits Find(IReadOnlyList<string> pictures)
     {
         string[][] parts = [.. pictures.Select(static p => p.Split('/'))];
@@ -52,11 +52,11 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
         return new(new DataSplit?[pictures.Count], pictures);
     }
 
-    /// <summary>The pictures of a split.</summary>
-    /// <param name="wanted">The split; null takes all.</param>
-    /// <param name="isPreference">Whether all are taken where there is no such split.</param>
-    /// <param name="root">The folder's name, for messages.</param>
-    /// <exception cref="InputException">There is no such split.</exception>
+    /// <summary>Indices of the pictures of a split.</summary>
+    /// <param name="wanted">Split; null for all pictures.</param>
+    /// <param name="isPreference">Whether to return all pictures if the split does not exist.</param>
+    /// <param name="root">Folder name for error messages.</param>
+    /// <exception cref="InputException">The split does not exist.</exception>
     public int[] Choose(DataSplit? wanted, bool isPreference, string root)
     {
         int[] all = [.. Enumerable.Range(0, Of.Count)];
@@ -65,16 +65,16 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
         int[] chosen = [.. all.Where(k => Of[k] == split)];
         if (chosen.Length > 0)
             return chosen;
-        var there = Any ? $"its splits are {string.Join(", ", Counts().Select(static c => c.Name))}" : "its folders are no splits";
+        var there = Any ? $"its splits are {string.Join(", ", Counts().Select(static c => c.Name))}" : "it has no split folders";
         return isPreference
             ? all
             : throw new InputException(
-                $"'{root}' has no pictures in the split {Name(split)}: {there}. Choose another, or leave the split out."
+                $"'{root}' has no pictures in the split {Name(split)}: {there}. Choose another split, or omit the split."
             );
     }
 
-    /// <summary>The splits and what is used of them, in words.</summary>
-    /// <param name="chosen">As <see cref="Choose"/> gave them.</param>
+    /// <summary>Splits with picture counts and use, as text.</summary>
+    /// <param name="chosen">Result of <see cref="Choose"/>.</param>
     public string Describe(IReadOnlyList<int> chosen)
     {
         var used = chosen.ToHashSet();
@@ -86,7 +86,7 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
     private IEnumerable<(DataSplit? Split, string Name, int Pictures)> Counts() =>
         Of.GroupBy(static s => s)
             .OrderBy(static g => g.Key ?? (DataSplit)int.MaxValue)
-            .Select(static g => (g.Key, g.Key is { } split ? Name(split) : "outside of them", g.Count()));
+            .Select(static g => (g.Key, g.Key is { } split ? Name(split) : "outside the splits", g.Count()));
 
     private static string Name(DataSplit split) => split.ToString().ToLowerInvariant();
 
@@ -98,7 +98,7 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
         return plain >= 2 || (everywhere && all && (plain >= 1 || found.Select(static f => f!.Value.Split).Distinct().Count() >= 2));
     }
 
-    /// <summary>The split that a folder's name stands for, and whether it says nothing besides.</summary>
+    /// <summary>Split that a folder name denotes, and whether the name has no other words.</summary>
     private static (DataSplit Split, bool Plain)? SplitOf(string name)
     {
         if (Keyword().Match(name) is not { Success: true } match)

@@ -3,50 +3,50 @@ using Retouch.Images;
 
 namespace Retouch.Data;
 
-/// <summary>How a picture becomes one of a fixed size: resized until it covers the size, cropped, perhaps mirrored.</summary>
+/// <summary>Options to bring a picture to a fixed size: resize to cover the size, crop, random horizontal flip.</summary>
 public sealed record Framing
 {
-    /// <summary>Pixels in a row afterwards.</summary>
+    /// <summary>Output width in pixels, 1 to 16384.</summary>
     public required int Width { get; init; }
 
-    /// <summary>Rows afterwards.</summary>
+    /// <summary>Output height in pixels, 1 to 16384.</summary>
     public required int Height { get; init; }
 
-    /// <summary>Where the crop is taken.</summary>
+    /// <summary>Position of the crop.</summary>
     public CropMode Crop { get; init; } = CropMode.Center;
 
-    /// <summary>The chance that a picture is mirrored left to right, 0 to 1.</summary>
+    /// <summary>Probability of a horizontal flip, 0 to 1.</summary>
     public double FlipProbability { get; init; }
 
-    /// <summary>The filter of the resize.</summary>
+    /// <summary>Resize filter.</summary>
     public ResizeFilter Filter { get; init; } = ResizeFilter.Lanczos;
 
-    /// <summary>Whether pictures that do not cover the size are enlarged; otherwise they are refused.</summary>
+    /// <summary>Whether to enlarge pictures smaller than the size; otherwise they are refused.</summary>
     public bool AllowEnlarging { get; init; }
 
     /// <summary>
-    /// Whether JPEG and WebP may be shrunk while they are decoded, down to twice the size wanted: faster, and a level off here and there.
-    /// Turn it off for metrics.
+    /// Whether JPEG and WebP can be downscaled in the decoder, to at least twice the requested size: faster, with differences of about
+    /// one level in some pixels. Turn it off for metrics.
     /// </summary>
     public bool ShrinkOnLoad { get; init; } = true;
 
-    /// <summary>What to ask of the decoder; 0 for every pixel.</summary>
+    /// <summary>The decoder's <see cref="PictureReading.MinSide"/>; 0 for full resolution.</summary>
     public int MinSide => ShrinkOnLoad ? 2 * Math.Max(Width, Height) : 0;
 
-    /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range.</exception>
+    /// <summary>Validates the options.</summary>
+    /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
         if (Width is < 1 or > 16384 || Height is < 1 or > 16384)
-            throw new UsageException($"Pictures of {Width} x {Height} are asked for; each side lies between 1 and 16384.");
+            throw new UsageException($"Pictures of {Width} x {Height} were requested; each side must be from 1 to 16384.");
         if (FlipProbability is not (>= 0 and <= 1))
-            throw new UsageException($"The flip probability is {FlipProbability}; it lies between 0 and 1.");
+            throw new UsageException($"The flip probability is {FlipProbability}; it must be from 0 to 1.");
     }
 
-    /// <summary>Frames a picture.</summary>
-    /// <param name="source">The picture, perhaps shrunk.</param>
-    /// <param name="seed">Decides crop and flip, see <see cref="BatchPlan.SampleSeed"/>.</param>
-    /// <param name="name">What messages call the picture.</param>
+    /// <summary>Resizes, crops and flips a picture.</summary>
+    /// <param name="source">Input picture, possibly downscaled by the decoder.</param>
+    /// <param name="seed">Seed of crop and flip, see <see cref="BatchPlan.SampleSeed"/>.</param>
+    /// <param name="name">Picture name for error messages.</param>
     /// <exception cref="InputException">The picture is too small.</exception>
     public FramedPicture Apply(SourcePicture source, ulong seed, string name)
     {
@@ -54,13 +54,13 @@ public sealed record Framing
         if (!AllowEnlarging && (source.FullWidth < Width || source.FullHeight < Height))
         {
             throw new InputException(
-                $"The picture '{name}' has {source.FullWidth} x {source.FullHeight} pixels, less than the {Width} x {Height} asked for. "
-                    + "Take it out, ask for less, or allow enlarging."
+                $"The picture '{name}' has {source.FullWidth} x {source.FullHeight} pixels, less than the requested {Width} x {Height}. "
+                    + "Remove it, request a smaller size, or allow enlarging."
             );
         }
 
         var random = new SplitMix64(seed);
-        // Both are always drawn, so that the flips of a run do not depend on how it crops.
+        // All are always drawn, so that the flips of a run do not depend on its crop mode.
         double across = random.NextDouble(),
             down = random.NextDouble(),
             chance = random.NextDouble();
@@ -81,22 +81,22 @@ public sealed record Framing
     {
         int w = picture.Width,
             h = picture.Height;
-        // The side that needs the larger factor decides; the other is cut to an integer, as torchvision does.
+        // The side that needs the larger factor determines the scale; the other is truncated to an integer, as in torchvision.
         return (long)Width * h >= (long)Height * w
             ? picture.Resize(Width, Math.Max(Height, (int)((long)h * Width / w)), Filter)
             : picture.Resize(Math.Max(Width, (int)((long)w * Height / h)), Height, Filter);
     }
 }
 
-/// <summary>What was done to a picture; SDXL conditions on it.</summary>
-/// <param name="OriginalWidth">Width in the file, upright.</param>
-/// <param name="OriginalHeight">Height in the file, upright.</param>
-/// <param name="Left">Column of the resized picture at which the crop begins, before mirroring.</param>
-/// <param name="Top">Row of the resized picture at which the crop begins.</param>
-/// <param name="Flipped">Whether it was mirrored.</param>
+/// <summary>Crop and flip of a picture; SDXL's conditioning.</summary>
+/// <param name="OriginalWidth">Width in the file, after orientation.</param>
+/// <param name="OriginalHeight">Height in the file, after orientation.</param>
+/// <param name="Left">Left column of the crop in the resized picture, before flipping.</param>
+/// <param name="Top">Top row of the crop in the resized picture.</param>
+/// <param name="Flipped">Whether the picture was flipped horizontally.</param>
 public readonly record struct FrameRecord(int OriginalWidth, int OriginalHeight, int Left, int Top, bool Flipped);
 
-/// <summary>A picture of the size asked for.</summary>
-/// <param name="Picture">Its pixels.</param>
-/// <param name="Record">What was done.</param>
+/// <summary>A picture of the requested size.</summary>
+/// <param name="Picture">Pixels.</param>
+/// <param name="Record">Crop and flip.</param>
 public sealed record FramedPicture(Picture Picture, FrameRecord Record);

@@ -5,81 +5,80 @@ using Retouch.Images;
 namespace Retouch.Data;
 
 /// <summary>
-/// The pictures of a folder and its subfolders, in the ordinal order of their relative paths.
+/// Pictures of a folder and its subfolders, in ordinal order of their relative paths.
 /// <list type="bullet">
-/// <item>Captions: the <c>text</c> or <c>caption</c> column of a <c>metadata.jsonl</c> beside them (as in Hugging Face's imagefolder), else
-/// a
-/// <c>.txt</c> or <c>.caption</c> file of the same name. Several lines, or a list, give a picture several captions.</item>
-/// <item>Labels: the <c>label</c> column, else the folder that a picture lies in, in natural order, if all lie at one depth and in at least
-/// two folders. Folders such as <c>train</c> and <c>test</c> are splits and no classes.</item>
+/// <item>Captions: the <c>text</c> or <c>caption</c> column of a <c>metadata.jsonl</c> beside them (as in Hugging Face's imagefolder),
+/// else a <c>.txt</c> or <c>.caption</c> file of the same name. Several lines, or a list, give a picture several captions.</item>
+/// <item>Labels: the <c>label</c> column, else the parent folder, in natural order, if all pictures are at the same depth and in at
+/// least two folders. Folders such as <c>train</c> and <c>test</c> are splits, not classes.</item>
 /// </list>
-/// Links are followed, every folder once. Names that begin with a dot and folders of the system are passed over; masks and thumbnails that
-/// lie beside their picture, and pictures of formats that are not read, are left out and counted (<see cref="Notes"/>).
+/// Links are followed, each folder once. Names that start with a dot and system folders are ignored; masks and thumbnails beside their
+/// picture, and pictures of unsupported formats, are skipped and counted (<see cref="Notes"/>).
 /// </summary>
 public sealed class ImageFolder : IPictureSource
 {
-    private readonly FolderScan scan;
-    private readonly FolderMetadata metadata;
-    private readonly PictureReading reading;
-    private readonly FolderLabels labels;
-    private readonly int[] kept;
-    private readonly Lazy<IReadOnlyList<string>> notes;
+    private readonly FolderScan _scan;
+    private readonly FolderMetadata _metadata;
+    private readonly PictureReading _reading;
+    private readonly FolderLabels _labels;
+    private readonly int[] _kept;
+    private readonly Lazy<IReadOnlyList<string>> _notes;
 
     private ImageFolder(FolderScan scan, PictureReading reading, DataSplit? wanted, bool isPreference)
     {
-        this.scan = scan;
-        this.reading = reading;
-        metadata = FolderMetadata.Read(scan);
-        var companions = Companions.Find(scan.Pictures, metadata.IsListed);
+        _scan = scan;
+        _reading = reading;
+        _metadata = FolderMetadata.Read(scan);
+        var companions = Companions.Find(scan.Pictures, _metadata.IsListed);
         int[] pictures = [.. Enumerable.Range(0, scan.Pictures.Count).Where(k => !companions.Contains(k))];
         var splits = FolderSplits.Find([.. pictures.Select(k => scan.Pictures[k])]);
-        labels = FolderLabels.Assign(splits.Paths, [.. pictures.Select(k => metadata.Labels[k])]);
+        _labels = FolderLabels.Assign(splits.Paths, [.. pictures.Select(k => _metadata.Labels[k])]);
         var chosen = splits.Choose(wanted, isPreference, scan.Root);
-        kept = [.. chosen.Select(k => pictures[k])];
-        labels = labels with { Labels = [.. chosen.Select(k => labels.Labels[k])] };
-        notes = new(() => [.. FolderNotes.Of(scan, companions, splits, chosen, Enumerable.Range(0, Count).Select(CaptionsOf))]);
+        _kept = [.. chosen.Select(k => pictures[k])];
+        _labels = _labels with { Labels = [.. chosen.Select(k => _labels.Labels[k])] };
+        _notes = new(() => [.. FolderNotes.Of(scan, companions, splits, chosen, Enumerable.Range(0, Count).Select(CaptionsOf))]);
     }
 
-    /// <summary>The folder, as an absolute path.</summary>
-    public string Root => scan.Root;
+    /// <summary>Absolute path of the folder.</summary>
+    public string Root => _scan.Root;
 
     /// <inheritdoc/>
-    public int Count => kept.Length;
+    public int Count => _kept.Length;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes => labels.Classes;
+    public IReadOnlyList<string> Classes => _labels.Classes;
 
     /// <inheritdoc/>
-    public bool HasNumberedClasses => labels.AreNumbers;
+    public bool HasNumberedClasses => _labels.AreNumbers;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => notes.Value;
+    public IReadOnlyList<string> Notes => _notes.Value;
 
     /// <inheritdoc/>
-    public Sample this[int index] => Sample.Of(scan.Pictures[kept[index]], labels.Labels[index], CaptionsOf(index));
+    public Sample this[int index] => Sample.Of(_scan.Pictures[_kept[index]], _labels.Labels[index], CaptionsOf(index));
 
-    /// <summary>Lists a folder, all splits of it; pictures are read later, one by one.</summary>
-    /// <param name="root">The folder.</param>
-    /// <param name="reading">How pictures are read; <see cref="PictureReading.MinSide"/> is set by each call of <see cref="Load"/>.</param>
-    /// <exception cref="InputException">There is no such folder, it holds no pictures, or its metadata are broken.</exception>
+    /// <summary>Lists a folder with all its splits; pictures are read on demand.</summary>
+    /// <param name="root">Folder path.</param>
+    /// <param name="reading">Decoder options; <see cref="PictureReading.MinSide"/> is set by each <see cref="Load"/> call.</param>
+    /// <exception cref="InputException">The folder does not exist or has no pictures, or its metadata is malformed.</exception>
     public static ImageFolder Open(string root, PictureReading? reading = null) =>
         new(FolderScan.Read(root), reading ?? PictureReading.Default, wanted: null, isPreference: false);
 
     /// <summary>Lists one split of a folder.</summary>
-    /// <param name="root">The folder.</param>
-    /// <param name="split">The split; null takes <see cref="DataSplit.Train"/> where the folder has it, else everything.</param>
-    /// <param name="reading">As for <see cref="Open"/>.</param>
-    /// <exception cref="InputException">As for <see cref="Open"/>; or the folder does not have the split.</exception>
+    /// <param name="root">Folder path.</param>
+    /// <param name="split">Split; null for <see cref="DataSplit.Train"/> if it exists, else all pictures.</param>
+    /// <param name="reading">See <see cref="Open"/>.</param>
+    /// <exception cref="InputException">See <see cref="Open"/>; or the split does not exist.</exception>
     public static ImageFolder OpenSplit(string root, DataSplit? split, PictureReading? reading = null) =>
         new(FolderScan.Read(root), reading ?? PictureReading.Default, split ?? DataSplit.Train, isPreference: split is null);
 
-    /// <summary>The file of sample <paramref name="index"/>.</summary>
-    public string FilePath(int index) => scan.FullPath(scan.Pictures[kept[index]]);
+    /// <summary>File path of sample <paramref name="index"/>.</summary>
+    public string FilePath(int index) => _scan.FullPath(_scan.Pictures[_kept[index]]);
 
-    /// <summary>The label that metadata give sample <paramref name="index"/>: an int, a text, or null.</summary>
-    internal object? GivenLabel(int index) => metadata.Labels[kept[index]];
+    /// <summary>Label of sample <paramref name="index"/> in the metadata: an int, a string, or null.</summary>
+    internal object? GivenLabel(int index) => _metadata.Labels[_kept[index]];
 
-    /// <summary>Length and time of the file.</summary>
+    /// <summary>Length and modification time of the file.</summary>
     public string Stamp(int index) =>
         new FileInfo(FilePath(index)) is { Exists: true } file
             ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
@@ -87,15 +86,15 @@ public sealed class ImageFolder : IPictureSource
 
     /// <inheritdoc/>
     public (int Width, int Height) SizeOf(int index) =>
-        PictureFile.Probe(FilePath(index), reading) is var info ? (info.Width, info.Height) : default;
+        PictureFile.Probe(FilePath(index), _reading) is var info ? (info.Width, info.Height) : default;
 
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)
     {
-        var loaded = PictureFile.LoadWithInfo(FilePath(index), reading with { MinSide = minSide });
+        var loaded = PictureFile.LoadWithInfo(FilePath(index), _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
 
     private IReadOnlyList<string> CaptionsOf(int index) =>
-        metadata.Captions[kept[index]] ?? (scan.CaptionBeside(scan.Pictures[kept[index]]) is { } beside ? [beside] : []);
+        _metadata.Captions[_kept[index]] ?? (_scan.CaptionBeside(_scan.Pictures[_kept[index]]) is { } beside ? [beside] : []);
 }

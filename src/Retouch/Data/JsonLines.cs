@@ -6,14 +6,14 @@ using Retouch.Core.Json;
 
 namespace Retouch.Data;
 
-/// <summary>Files with a JSON object a line, such as metadata.jsonl. Every complaint names the line.</summary>
+/// <summary>Reads files with one JSON object per line, such as metadata.jsonl. Errors name the line.</summary>
 internal static class JsonLines
 {
-    /// <summary>Calls back for every line that is not blank; the object is gone afterwards.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="example">An object as it should be, for messages.</param>
-    /// <param name="each">Takes the object and where it stands.</param>
-    /// <exception cref="InputException">The file cannot be read, is no text, or a line is no object.</exception>
+    /// <summary>Calls back for every non-blank line; the object is disposed after the call.</summary>
+    /// <param name="path">File path.</param>
+    /// <param name="example">Example object for error messages.</param>
+    /// <param name="each">Receives the object and its location.</param>
+    /// <exception cref="InputException">The file cannot be read or is not text, or a line is not an object.</exception>
     public static void Read(string path, string example, Action<JsonElement, string> each)
     {
         var number = 0;
@@ -28,29 +28,29 @@ internal static class JsonLines
         }
     }
 
-    /// <summary>A member that is text; null where it is missing or null.</summary>
-    /// <exception cref="InputException">It is something else.</exception>
+    /// <summary>A string member; null if it is missing or null.</summary>
+    /// <exception cref="InputException">The member has another type.</exception>
     public static string? Text(JsonElement entry, string member, string where)
     {
         if (!entry.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
             return null;
         return value.ValueKind == JsonValueKind.String
             ? value.GetString()
-            : throw new InputException($"The member '{member}' is no text in {where}; put it in quotes.");
+            : throw new InputException($"The member '{member}' is not text in {where}; put it in quotes.");
     }
 
-    /// <summary>A path with '/' and without a leading './'.</summary>
+    /// <summary>Path with '/' and without a leading './'.</summary>
     public static string Tidy(string name)
     {
         name = name.Replace('\\', '/');
         return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
     }
 
-    /// <summary>A value as it was written, cut to what fits into a message.</summary>
+    /// <summary>A value as written, truncated for messages.</summary>
     public static string Shown(JsonElement value) => Excerpt.Of(JsonTexts.Written(value.GetRawText()));
 
-    /// <summary>One object, numbers of Python's (<c>NaN</c>, <c>Infinity</c>) included; the caller disposes it.</summary>
-    /// <exception cref="InputException">It is none.</exception>
+    /// <summary>Parses an object, accepting Python's <c>NaN</c> and <c>Infinity</c>; the caller disposes it.</summary>
+    /// <exception cref="InputException">The line is not a JSON object.</exception>
     public static JsonDocument Parse(string line, string example, string where)
     {
         try
@@ -65,7 +65,7 @@ internal static class JsonLines
         }
         catch (JsonException e)
         {
-            throw new InputException($"No valid JSON in {where}: {Reasons.Of(e)}. Every line is one object, as {example}.", e);
+            throw new InputException($"Invalid JSON in {where}: {Reasons.Of(e)}. Every line must be one object, as {example}.", e);
         }
     }
 }

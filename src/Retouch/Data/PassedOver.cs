@@ -3,8 +3,8 @@ using Retouch.Images;
 namespace Retouch.Data;
 
 /// <summary>
-/// Files and folders that are no data: what systems and file servers put beside it (in silence), and what is made of a picture and lies
-/// beside it, or has a format that is not read (counted, and named once).
+/// Files and folders that are not data: system files (ignored silently), and masks, thumbnails and pictures of unsupported formats
+/// (counted and reported once).
 /// </summary>
 internal static class PassedOver
 {
@@ -16,7 +16,7 @@ internal static class PassedOver
         "System Volume Information",
         // Linux.
         "lost+found",
-        // macOS on other disks.
+        // macOS on non-HFS volumes.
         "Network Trash Folder",
         "Temporary Items",
         // Synology and QNAP.
@@ -66,30 +66,30 @@ internal static class PassedOver
     };
 
     /// <summary>
-    /// Whether a folder is a system's: hidden, beginning with two underscores (as imagefolder has it), or of a known name.
+    /// Whether a folder is a system folder: hidden, starting with two underscores (as in imagefolder), or with a known name.
     /// </summary>
     public static bool IsSystemFolder(string name) =>
         name.StartsWith('.') || name.StartsWith("__", StringComparison.Ordinal) || SystemFolders.Contains(name);
 
-    /// <summary>Whether a file is a system's: hidden, as the AppleDouble files of macOS are.</summary>
+    /// <summary>Whether a file is a system file: hidden, such as macOS's AppleDouble files.</summary>
     public static bool IsSystemFile(string name) => name.StartsWith('.');
 
-    /// <summary>Whether any part of a path with '/' is a system's.</summary>
+    /// <summary>Whether any component of a path with '/' is a system file or folder.</summary>
     public static bool IsSystemPath(string path)
     {
         var parts = path.Split('/');
         return IsSystemFile(parts[^1]) || Array.Exists(parts[..^1], IsSystemFolder);
     }
 
-    /// <summary>Whether a file has the ending of a picture format that is not read here.</summary>
+    /// <summary>Whether a file has the extension of an unsupported picture format.</summary>
     public static bool IsUnreadPicture(string name) =>
         PictureEndings.Contains(Path.GetExtension(name)) && !PictureFile.HasPictureExtension(name);
 
     /// <summary>
-    /// What a picture is beside another one of the same folder, <c>mask</c> or <c>thumbnail</c>; null where it is a picture of its own.
+    /// Kind of a companion picture, <c>mask</c> or <c>thumbnail</c>; null for an independent picture.
     /// </summary>
-    /// <param name="stem">Its path without the ending.</param>
-    /// <param name="stems">Those of all pictures.</param>
+    /// <param name="stem">Path without extension.</param>
+    /// <param name="stems">Paths without extension of all pictures.</param>
     public static string? KindBeside(string stem, IReadOnlySet<string> stems) =>
         IsOf(stem, stems, Masks) ? "mask"
         : IsOf(stem, stems, Thumbnails) ? "thumbnail"

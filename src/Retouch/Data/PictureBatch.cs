@@ -3,7 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Data;
 
-/// <summary>Samples of one size, side by side.</summary>
+/// <summary>A batch of samples of one size.</summary>
 public sealed class PictureBatch
 {
     internal PictureBatch(int count, int width, int height, DataCursor next, bool pairs = false)
@@ -18,34 +18,34 @@ public sealed class PictureBatch
         Frames = new FrameRecord[count];
     }
 
-    /// <summary>Pairs: the first samples are their winners, the next as many their losers. 0 where samples are single.</summary>
+    /// <summary>Number of pairs; the samples are then all winners followed by all losers. 0 for single samples.</summary>
     public int Pairs { get; }
 
-    /// <summary>The number of samples.</summary>
+    /// <summary>Number of samples.</summary>
     public int Count => Samples.Length;
 
-    /// <summary>Pixels in a row.</summary>
+    /// <summary>Width in pixels.</summary>
     public int Width { get; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Height in pixels.</summary>
     public int Height { get; }
 
-    /// <summary>All pixels, [count, RGB, height, width], 0 to 255.</summary>
+    /// <summary>Pixels [count, RGB, height, width], 0 to 255.</summary>
     public byte[] Pixels { get; }
 
     /// <summary>Names, labels and captions.</summary>
     public Sample[] Samples { get; }
 
-    /// <summary>What was done to each picture.</summary>
+    /// <summary>Crop and flip of each picture.</summary>
     public FrameRecord[] Frames { get; }
 
-    /// <summary>Where reading goes on after this batch; what a checkpoint saves once the batch has been trained on.</summary>
+    /// <summary>Cursor after this batch; saved in a checkpoint after training on the batch.</summary>
     public DataCursor Next { get; }
 
-    /// <summary>The pixels as [B, 3, H, W] float32 in [-1, 1], on the CPU; see <see cref="PictureTensors"/>.</summary>
+    /// <summary>Pixels as [count, 3, height, width], float32 in [−1, 1], on the CPU; see <see cref="PictureTensors"/>.</summary>
     public Tensor ToTensor() => PictureTensors.FromPlanes(Pixels, Count, Height, Width);
 
-    /// <summary>The picture of one sample.</summary>
+    /// <summary>Picture of a sample.</summary>
     public Picture PictureAt(int sample) =>
         PlanarPixels.ToPicture(Pixels.AsSpan(sample * Picture.Channels * Width * Height), Width, Height);
 

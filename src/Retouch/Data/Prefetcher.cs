@@ -3,43 +3,43 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Data;
 
-/// <summary>How far and how wide the <see cref="Prefetcher"/> reads ahead.</summary>
+/// <summary>Options of a <see cref="Prefetcher"/>.</summary>
 public sealed record PrefetchOptions
 {
-    /// <summary>Threads that read, at least 1.</summary>
+    /// <summary>Number of reader threads, 1 to 256.</summary>
     public int Workers { get; init; } = 2;
 
-    /// <summary>Batches that are in the making or waiting, at least 1.</summary>
+    /// <summary>Number of batches in preparation or waiting, 1 to 1024.</summary>
     public int Ahead { get; init; } = 2;
 
-    /// <summary>Where to begin.</summary>
+    /// <summary>Start cursor.</summary>
     public DataCursor Start { get; init; }
 
-    /// <summary>Batches that begin in this epoch or later are not read; null reads on and on.</summary>
+    /// <summary>First epoch that is not read, or null for no end.</summary>
     public long? EndEpoch { get; init; }
 }
 
 /// <summary>
-/// Reads batches ahead on threads of its own and hands them over in the order of the plan. A batch's samples are read side by side; what
-/// a batch holds does not depend on the threads. For one consumer; dispose it when done, also in the middle.
+/// Reads batches ahead on background threads and returns them in the order of the plan. The samples of a batch are read in parallel;
+/// its contents do not depend on the threads. For a single consumer; can be disposed at any time.
 /// </summary>
 public sealed class Prefetcher : IDisposable
 {
-    private readonly BatchPlan plan;
-    private readonly SampleLoader loader;
-    private readonly PrefetchOptions options;
-    private readonly TimeProvider time;
-    private readonly BlockingCollection<Slot> slots = [];
-    private readonly Queue<PendingBatch> pending = new();
-    private readonly Thread[] workers;
-    private DataCursor cursor;
-    private volatile bool stopping;
-    private bool disposed;
+    private readonly BatchPlan _plan;
+    private readonly SampleLoader _loader;
+    private readonly PrefetchOptions _options;
+    private readonly TimeProvider _time;
+    private readonly BlockingCollection<Slot> _slots = [];
+    private readonly Queue<PendingBatch> _pending = new();
+    private readonly Thread[] _workers;
+    private DataCursor _cursor;
+    private volatile bool _stopping;
+    private bool _disposed;
 
-    /// <param name="plan">Which samples make up which batch.</param>
-    /// <param name="loader">Reads them.</param>
-    /// <param name="options">How far and how wide to read ahead.</param>
-    /// <param name="time">Measures how long the consumer waits.</param>
+    /// <param name="plan">Batch plan.</param>
+    /// <param name="loader">Sample loader.</param>
+    /// <param name="options">Prefetch options.</param>
+    /// <param name="time">Clock for <see cref="Waited"/>.</param>
     /// <exception cref="UsageException">An option is out of range.</exception>
     public Prefetcher(BatchPlan plan, SampleLoader loader, PrefetchOptions options, TimeProvider time)
     {
@@ -49,90 +49,90 @@ public sealed class Prefetcher : IDisposable
         ArgumentNullException.ThrowIfNull(time);
         if (options.Workers is < 1 or > 256 || options.Ahead is < 1 or > 1024)
             throw new UsageException(
-                $"{options.Workers} workers reading {options.Ahead} batches ahead: 1 to 256 and 1 to 1024 are possible."
+                $"{options.Workers} workers and {options.Ahead} batches ahead: workers must be from 1 to 256, batches ahead from 1 to 1024."
             );
-        this.plan = plan;
-        this.loader = loader;
-        this.options = options;
-        this.time = time;
-        cursor = options.Start;
-        workers = new Thread[options.Workers];
-        for (var i = 0; i < workers.Length; i++)
+        _plan = plan;
+        _loader = loader;
+        _options = options;
+        _time = time;
+        _cursor = options.Start;
+        _workers = new Thread[options.Workers];
+        for (var i = 0; i < _workers.Length; i++)
         {
-            workers[i] = new Thread(Work) { IsBackground = true, Name = $"prefetch {i}" };
-            workers[i].Start();
+            _workers[i] = new Thread(Work) { IsBackground = true, Name = $"prefetch {i}" };
+            _workers[i].Start();
         }
     }
 
-    /// <summary>How long <see cref="Next"/> has waited in all for batches that were not ready.</summary>
+    /// <summary>Total time that <see cref="Next"/> has waited for batches.</summary>
     public TimeSpan Waited { get; private set; }
 
-    /// <summary>Batches handed over.</summary>
+    /// <summary>Number of batches returned.</summary>
     public long Delivered { get; private set; }
 
-    /// <summary>The next batch; null at the end.</summary>
-    /// <exception cref="InputException">Too many pictures cannot be used.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled; the batch is still the next one.</exception>
+    /// <summary>Returns the next batch, or null at the end.</summary>
+    /// <exception cref="InputException">Too many pictures are unusable.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled; the next call returns the same batch.</exception>
     public PictureBatch? Next(CancellationToken cancellation = default)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        while (pending.Count < options.Ahead && Schedule()) { }
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        while (_pending.Count < _options.Ahead && Schedule()) { }
 
-        if (!pending.TryPeek(out var batch))
+        if (!_pending.TryPeek(out var batch))
             return null;
-        var began = time.GetTimestamp();
+        var began = _time.GetTimestamp();
         batch.Completion.Task.WaitAsync(cancellation).GetAwaiter().GetResult();
-        Waited += time.GetElapsedTime(began);
-        pending.Dequeue();
-        // The place is free: what comes behind is begun before this batch is used.
+        Waited += _time.GetElapsedTime(began);
+        _pending.Dequeue();
+        // Starts another batch while the consumer uses this one.
         Schedule();
         Delivered++;
         return batch.Batch;
     }
 
-    /// <summary>Ends the threads, each after the picture it is reading.</summary>
+    /// <summary>Stops the threads, each after its current picture.</summary>
     public void Dispose()
     {
-        if (disposed)
+        if (_disposed)
             return;
-        disposed = true;
-        stopping = true;
-        slots.CompleteAdding();
-        foreach (var worker in workers)
+        _disposed = true;
+        _stopping = true;
+        _slots.CompleteAdding();
+        foreach (var worker in _workers)
             worker.Join();
-        slots.Dispose();
+        _slots.Dispose();
     }
 
     private bool Schedule()
     {
-        var planned = plan.At(cursor);
-        if (options.EndEpoch is { } end && planned.Epoch >= end)
+        var planned = _plan.At(_cursor);
+        if (_options.EndEpoch is { } end && planned.Epoch >= end)
             return false;
-        cursor = planned.Next;
-        var framing = loader.FramingOf(planned.Samples[0].Index);
+        _cursor = planned.Next;
+        var framing = _loader.FramingOf(planned.Samples[0].Index);
         var batch = new PendingBatch(
-            new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next, loader.ReadsPairs)
+            new PictureBatch(planned.Samples.Count, framing.Width, framing.Height, planned.Next, _loader.ReadsPairs)
         );
-        pending.Enqueue(batch);
+        _pending.Enqueue(batch);
         for (var i = 0; i < planned.Samples.Count; i++)
-            slots.Add(new Slot(batch, i, planned.Samples[i]));
+            _slots.Add(new Slot(batch, i, planned.Samples[i]));
         return true;
     }
 
     private void Work()
     {
-        foreach (var slot in slots.GetConsumingEnumerable())
+        foreach (var slot in _slots.GetConsumingEnumerable())
         {
-            if (stopping)
+            if (_stopping)
                 return;
             try
             {
-                slot.Batch.Batch.Set(slot.Index, loader.Load(slot.Sample));
+                slot.Batch.Batch.Set(slot.Index, _loader.Load(slot.Sample));
                 slot.Batch.Done();
             }
             catch (Exception e)
             {
-                // Whatever it was, the consumer throws it; a thread that died in silence would leave it waiting.
+                // Any exception is rethrown to the consumer, which would otherwise wait forever.
                 slot.Batch.Completion.TrySetException(e);
             }
         }
@@ -142,7 +142,7 @@ public sealed class Prefetcher : IDisposable
 
     private sealed class PendingBatch(PictureBatch batch)
     {
-        private int missing = batch.Pairs > 0 ? batch.Pairs : batch.Count;
+        private int _missing = batch.Pairs > 0 ? batch.Pairs : batch.Count;
 
         public PictureBatch Batch { get; } = batch;
 
@@ -150,7 +150,7 @@ public sealed class Prefetcher : IDisposable
 
         public void Done()
         {
-            if (Interlocked.Decrement(ref missing) == 0)
+            if (Interlocked.Decrement(ref _missing) == 0)
                 Completion.TrySetResult();
         }
     }

@@ -7,80 +7,80 @@ using Retouch.Core.Io;
 
 namespace Retouch.Data;
 
-/// <summary>A picture that cannot be used.</summary>
-/// <param name="Index">Its index in the source.</param>
-/// <param name="File">Its name in the source.</param>
-/// <param name="Reason">Why.</param>
+/// <summary>An unusable picture.</summary>
+/// <param name="Index">Index in the source.</param>
+/// <param name="File">Name in the source.</param>
+/// <param name="Reason">Error message.</param>
 public sealed record QuarantinedPicture(int Index, string File, string Reason);
 
 /// <summary>
-/// The pictures of a run that cannot be used, named and counted. Their files stay as they are. Beyond a share of the source, reading
-/// stops: then something else is wrong than a few files. Safe to use from several threads.
+/// Unusable pictures of a run. Their files are not modified. Reading stops above a fraction of the source, where the cause is more than
+/// a few bad files. Thread-safe.
 /// </summary>
 public sealed class Quarantine
 {
-    /// <summary>The default bound, a twentieth of the source.</summary>
+    /// <summary>Default maximum fraction of unusable pictures.</summary>
     public const double DefaultMaxShare = 0.05;
 
     private static readonly JsonSerializerOptions Lines = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly int count;
-    private readonly double maxShare;
-    private readonly Lock guard = new();
-    private readonly SortedDictionary<int, QuarantinedPicture> pictures = [];
+    private readonly int _count;
+    private readonly double _maxShare;
+    private readonly Lock _guard = new();
+    private readonly SortedDictionary<int, QuarantinedPicture> _pictures = [];
 
-    /// <param name="count">Samples in the source.</param>
-    /// <param name="maxShare">The share of them that may be unusable, 0 to 1.</param>
-    /// <exception cref="UsageException">The share is out of range.</exception>
+    /// <param name="count">Number of samples in the source.</param>
+    /// <param name="maxShare">Maximum fraction of unusable pictures, 0 to 1.</param>
+    /// <exception cref="UsageException">The fraction is out of range.</exception>
     public Quarantine(int count, double maxShare = DefaultMaxShare)
     {
         if (maxShare is not (>= 0 and <= 1))
-            throw new UsageException($"The share of unreadable pictures is {maxShare}; it lies between 0 and 1.");
-        this.count = count;
-        this.maxShare = maxShare;
+            throw new UsageException($"The allowed fraction of unusable pictures is {maxShare}; it must be from 0 to 1.");
+        _count = count;
+        _maxShare = maxShare;
     }
 
-    /// <summary>What is known so far, by index.</summary>
+    /// <summary>Unusable pictures found so far, by index.</summary>
     public IReadOnlyList<QuarantinedPicture> Pictures
     {
         get
         {
-            lock (guard)
-                return [.. pictures.Values];
+            lock (_guard)
+                return [.. _pictures.Values];
         }
     }
 
     /// <summary>Whether a picture is known to be unusable.</summary>
     public bool Contains(int index)
     {
-        lock (guard)
-            return pictures.ContainsKey(index);
+        lock (_guard)
+            return _pictures.ContainsKey(index);
     }
 
-    /// <summary>Notes a picture; a second time changes nothing.</summary>
-    /// <exception cref="InputException">More than the set share is unusable now.</exception>
+    /// <summary>Adds a picture; adding it again has no effect.</summary>
+    /// <exception cref="InputException">The allowed fraction is exceeded.</exception>
     public void Add(QuarantinedPicture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
-        lock (guard)
+        lock (_guard)
         {
-            pictures.TryAdd(picture.Index, picture);
-            if (pictures.Count > maxShare * count)
+            _pictures.TryAdd(picture.Index, picture);
+            if (_pictures.Count > _maxShare * _count)
             {
                 const int Shown = 20;
-                var more = pictures.Count > Shown ? $"\n  … and {pictures.Count - Shown} more" : "";
+                var more = _pictures.Count > Shown ? $"\n  … and {_pictures.Count - Shown} more" : "";
                 throw new InputException(
-                    $"{pictures.Count} of {count} pictures cannot be used, more than the {maxShare * 100:0.##} % allowed:\n  "
-                        + $"{string.Join("\n  ", pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data "
-                        + $"or raise the share."
+                    $"{_pictures.Count} of {_count} pictures are unusable, more than the {_maxShare * 100:0.##} % allowed:\n  "
+                        + $"{string.Join("\n  ", _pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data "
+                        + $"or raise the allowed fraction."
                 );
             }
         }
     }
 
     /// <summary>
-    /// Writes a JSON line a picture, with <c>file</c> and <c>reason</c>, atomically; an empty file when there are none. What the file lists
-    /// already stays: a run that is resumed in the middle of an epoch does not meet all of its pictures again.
+    /// Writes one JSON line per picture with <c>file</c> and <c>reason</c>, atomically; an empty file if there are none. Existing
+    /// entries are kept, since a run resumed within an epoch does not read all of its pictures again.
     /// </summary>
     public void Save(string path)
     {
@@ -106,7 +106,7 @@ public sealed class Quarantine
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return ""; // Somebody else's line; it stays.
+            return ""; // A line in another format is kept.
         }
     }
 }

@@ -1,10 +1,10 @@
 namespace Retouch.Data;
 
-/// <summary>Paths without links.</summary>
+/// <summary>Resolution of links in paths.</summary>
 internal static class RealPath
 {
     /// <summary>
-    /// The path of an existing folder with every link along it resolved; where a link cannot be resolved, the path as it is.
+    /// Path of an existing folder with all links resolved; the unresolved full path if a link cannot be resolved.
     /// </summary>
     public static string Of(string path)
     {
@@ -15,7 +15,7 @@ internal static class RealPath
             resolved = Path.Combine(resolved, part);
             try
             {
-                // The target itself may lie behind other links.
+                // The target's own path can contain links.
                 if (Directory.ResolveLinkTarget(resolved, returnFinalTarget: true) is { } target)
                     resolved = Of(target.FullName);
             }

@@ -2,7 +2,7 @@ using Retouch.Data.Pairs;
 
 namespace Retouch.Data;
 
-/// <summary>A source whose labels are counted otherwise: as a model counts its classes.</summary>
+/// <summary>A source whose labels are mapped to a model's class indices.</summary>
 internal class RelabelledPictures : IPictureSource
 {
     private readonly IPictureSource _source;
@@ -35,9 +35,9 @@ internal class RelabelledPictures : IPictureSource
     /// <inheritdoc/>
     public Sample this[int index] => Relabel(_source[index]);
 
-    /// <summary>A source with other labels; of pairs where it is one of pairs.</summary>
-    /// <param name="source">The source.</param>
-    /// <param name="labels">What each of its labels becomes.</param>
+    /// <summary>Creates a source with mapped labels; of pairs for a pair source.</summary>
+    /// <param name="source">Underlying source.</param>
+    /// <param name="labels">New label by old label.</param>
     public static IPictureSource Of(IPictureSource source, IReadOnlyList<int> labels) =>
         source is IPairSource pairs ? new RelabelledPairs(pairs, labels) : new RelabelledPictures(source, labels);
 
@@ -53,7 +53,7 @@ internal class RelabelledPictures : IPictureSource
     private protected Sample Relabel(Sample sample) => sample with { Label = sample.Label is { } label ? _labels[label] : null };
 }
 
-/// <summary>Pairs with other labels.</summary>
+/// <summary>Pairs with mapped labels.</summary>
 internal sealed class RelabelledPairs(IPairSource pairs, IReadOnlyList<int> labels) : RelabelledPictures(pairs, labels), IPairSource
 {
     /// <inheritdoc/>

@@ -4,29 +4,29 @@ using Retouch.Data.Pairs;
 namespace Retouch.Data;
 
 /// <summary>A sample ready for a batch.</summary>
-/// <param name="Sample">What is known of it; of the replacement where the planned one cannot be used.</param>
-/// <param name="Framed">The pixels.</param>
+/// <param name="Sample">Metadata; those of the replacement if the planned sample is unusable.</param>
+/// <param name="Framed">Pixels.</param>
 public sealed record LoadedSample(Sample Sample, FramedPicture Framed)
 {
-    /// <summary>The loser, where this is the winner of a pair; framed alike.</summary>
+    /// <summary>The loser if this is the winner of a pair, with the same crop and flip; else null.</summary>
     public LoadedSample? Loser { get; init; }
 }
 
 /// <summary>
-/// Reads and frames the samples of a plan. One that cannot be used is put into quarantine and replaced by another, found by a rule that
-/// depends on (seed, epoch, index) only: the same files give the same batches, in whatever order threads read them.
+/// Reads, resizes and crops the samples of a plan. An unusable sample is quarantined and replaced by another, chosen by (seed, epoch,
+/// index) only: the same files give the same batches, whatever the order of the threads.
 /// </summary>
 public sealed class SampleLoader
 {
     private const int Attempts = 100;
 
-    private readonly IPictureSource source;
-    private readonly BatchPlan plan;
+    private readonly IPictureSource _source;
+    private readonly BatchPlan _plan;
 
-    /// <param name="source">Where samples come from.</param>
-    /// <param name="plan">Made for the same number of samples.</param>
-    /// <param name="framing">How they become pictures of one size.</param>
-    /// <param name="quarantine">Takes what cannot be used.</param>
+    /// <param name="source">Sample source.</param>
+    /// <param name="plan">Batch plan for the same number of samples.</param>
+    /// <param name="framing">Resize and crop options.</param>
+    /// <param name="quarantine">Receives unusable samples.</param>
     /// <exception cref="UsageException">The framing is out of range.</exception>
     public SampleLoader(IPictureSource source, BatchPlan plan, Framing framing, Quarantine quarantine)
     {
@@ -37,44 +37,44 @@ public sealed class SampleLoader
         if (source.Count != plan.Count)
             throw new ArgumentException($"The plan is for {plan.Count} samples, the source has {source.Count}.", nameof(plan));
         framing.Validate();
-        this.source = source;
-        this.plan = plan;
+        _source = source;
+        _plan = plan;
         Framing = framing;
         Quarantine = quarantine;
     }
 
-    /// <summary>How samples become pictures of one size.</summary>
+    /// <summary>Resize and crop options.</summary>
     public Framing Framing { get; }
 
-    /// <summary>The sizes of the plan's groups; null where all pictures get the framing's own.</summary>
+    /// <summary>Picture sizes of the plan's groups; null to use the framing's size for all.</summary>
     public IReadOnlyList<BucketSize>? Sizes { get; init; }
 
-    /// <summary>The framing of a sample: with the size of its group.</summary>
+    /// <summary>Framing of a sample, with the size of its group.</summary>
     public Framing FramingOf(int index) =>
-        Sizes is { } sizes && sizes[plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
+        Sizes is { } sizes && sizes[_plan.GroupOf(index)] is var size ? Framing with { Width = size.Width, Height = size.Height } : Framing;
 
-    /// <summary>Whether each sample is a pair.</summary>
-    public bool ReadsPairs => source is IPairSource;
+    /// <summary>Whether the samples are pairs.</summary>
+    public bool ReadsPairs => _source is IPairSource;
 
-    /// <summary>What could not be used so far.</summary>
+    /// <summary>Unusable samples found so far.</summary>
     public Quarantine Quarantine { get; }
 
     /// <summary>Reads a sample, or its replacement.</summary>
-    /// <exception cref="InputException">Too many samples cannot be used.</exception>
+    /// <exception cref="InputException">Too many samples are unusable.</exception>
     public LoadedSample Load(PlannedSample planned)
     {
-        var seed = plan.SampleSeed(planned);
+        var seed = _plan.SampleSeed(planned);
         var random = new SplitMix64(SplitMix64.Derive(seed, 0x7265706C616365));
         var index = planned.Index;
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             if (TryLoad(index, FramingOf(planned.Index), seed) is { } loaded)
                 return loaded;
-            index = plan.Another(planned.Index, ref random);
+            index = _plan.Another(planned.Index, ref random);
         }
 
         throw new InputException(
-            $"No replacement for '{source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be "
+            $"No replacement for '{_source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be "
                 + $"unusable. Clean the data."
         );
     }
@@ -83,12 +83,12 @@ public sealed class SampleLoader
     {
         if (Quarantine.Contains(index))
             return null;
-        // Outside the try: a broken caption is for the user to mend, not to be passed over in silence.
-        var sample = source[index].WithDrawnCaption(seed);
+        // Outside the try block: a malformed caption is an error for the user, not a reason for quarantine.
+        var sample = _source[index].WithDrawnCaption(seed);
         try
         {
-            var loaded = new LoadedSample(sample, framing.Apply(source.Load(index, framing.MinSide), seed, sample.Id));
-            return source is IPairSource pairs ? loaded with { Loser = LoadLoser(pairs, index, framing, seed, loaded) } : loaded;
+            var loaded = new LoadedSample(sample, framing.Apply(_source.Load(index, framing.MinSide), seed, sample.Id));
+            return _source is IPairSource pairs ? loaded with { Loser = LoadLoser(pairs, index, framing, seed, loaded) } : loaded;
         }
         catch (InputException e)
         {
@@ -97,13 +97,13 @@ public sealed class SampleLoader
         }
     }
 
-    // The same seed frames both: the same crop, and mirrored both or neither.
+    // Both are framed with the same seed: the same crop and flip.
     private LoadedSample LoadLoser(IPairSource pairs, int index, Framing framing, ulong seed, LoadedSample winner)
     {
         var sample = pairs.Loser(index);
         var framed = framing.Apply(pairs.LoadLoser(index, framing.MinSide), seed, sample.Id);
         var (a, b) = (winner.Framed.Record, framed.Record);
-        // Sides may differ by the rounding of a resize, not by shape: then the two would show different parts of the scene.
+        // Resizing may round the sides, but another aspect ratio would crop winner and loser to different parts of the scene.
         const double Tolerance = 0.01;
         if (
             Math.Abs(((double)a.OriginalWidth * b.OriginalHeight) - ((double)b.OriginalWidth * a.OriginalHeight))
@@ -112,8 +112,8 @@ public sealed class SampleLoader
         {
             throw new InputException(
                 $"The winner '{winner.Sample.Id}' has {a.OriginalWidth} x {a.OriginalHeight} pixels and the loser '{sample.Id}' "
-                    + $"{b.OriginalWidth} x {b.OriginalHeight}: of another shape, so that they would be cut differently. Bring them to "
-                    + $"one shape."
+                    + $"{b.OriginalWidth} x {b.OriginalHeight}: their aspect ratios differ, so that they would be cropped differently. "
+                    + $"Give them the same aspect ratio."
             );
         }
 

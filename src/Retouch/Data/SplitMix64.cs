@@ -1,18 +1,18 @@
 namespace Retouch.Data;
 
 /// <summary>
-/// A small generator of random numbers whose sequence is the same on every machine: SplitMix64 (Steele, Lea and Flood, "Fast splittable
-/// pseudorandom number generators", OOPSLA 2014). A value type: whoever passes it on by value passes a copy.
+/// Pseudo-random number generator with the same sequence on every machine: SplitMix64 (Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", OOPSLA 2014). A mutable value type: passing it by value copies its state.
 /// </summary>
 public struct SplitMix64(ulong seed)
 {
     private const ulong Step = 0x9E3779B97F4A7C15;
 
-    private ulong state = seed;
+    private ulong _state = seed;
 
     /// <summary>
-    /// A seed that depends on all of its parts and on their order; nearby parts give unrelated seeds. So a sample's randomness can be
-    /// derived from (seed, epoch, index), whichever thread computes it.
+    /// Derives a seed from ordered parts; nearby parts give unrelated seeds. A sample's randomness can thus be derived from (seed,
+    /// epoch, index), independent of the thread.
     /// </summary>
     public static ulong Derive(ulong seed, params ReadOnlySpan<ulong> parts)
     {
@@ -22,15 +22,15 @@ public struct SplitMix64(ulong seed)
         return mixed;
     }
 
-    /// <summary>The next 64 bits.</summary>
-    public ulong Next() => Mix(state += Step);
+    /// <summary>Next 64 bits.</summary>
+    public ulong Next() => Mix(_state += Step);
 
-    /// <summary>The next number from 0 up to and without <paramref name="end"/>, each equally likely.</summary>
-    /// <param name="end">At least 1.</param>
+    /// <summary>Next uniform integer in [0, <paramref name="end"/>).</summary>
+    /// <param name="end">Exclusive upper bound, at least 1.</param>
     public int NextInt(int end)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(end, 1);
-        // The highest multiple of end below 2^64 bounds what is taken, so that no remainder is favoured.
+        // Rejects values above the largest multiple of end, so that all remainders are equally likely.
         var bound = (ulong)end;
         var rejected = (ulong.MaxValue % bound + 1) % bound;
         ulong drawn;
@@ -39,10 +39,10 @@ public struct SplitMix64(ulong seed)
         return (int)(drawn % bound);
     }
 
-    /// <summary>The next number in [0, 1), a multiple of 2^-53.</summary>
+    /// <summary>Next uniform number in [0, 1), a multiple of 2⁻⁵³.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
-    /// <summary>The next number in [<paramref name="low"/>, <paramref name="high"/>).</summary>
+    /// <summary>Next uniform number in [<paramref name="low"/>, <paramref name="high"/>).</summary>
     public double NextDouble(double low, double high) => low + (high - low) * NextDouble();
 
     private static ulong Mix(ulong z)

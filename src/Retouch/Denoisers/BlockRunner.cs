@@ -3,21 +3,22 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
 
-/// <summary>Runs a block of a network, keeping its intermediates for the backward pass or computing them again there.</summary>
+/// <summary>Runs a network block with or without activation checkpointing.</summary>
 internal static class BlockRunner
 {
-    /// <param name="checkpoint">Whether to recompute.</param>
+    /// <param name="checkpoint">Whether to recompute the activations in the backward pass.</param>
     /// <param name="block">A deterministic function of its inputs and <paramref name="parameters"/>.</param>
-    /// <param name="inputs">Every tensor that the block reads but its parameters: when it runs again, the caller's scope is gone.</param>
-    /// <param name="parameters">What it is made of.</param>
+    /// <param name="inputs">Every tensor the block reads except its parameters; recomputation runs after the caller's scope has
+    /// ended.</param>
+    /// <param name="parameters">Parameters of the block.</param>
     public static Tensor[] Run(
         bool checkpoint,
         Func<IReadOnlyList<Tensor>, Tensor[]> block,
         IReadOnlyList<Tensor> inputs,
         IReadOnlyList<Parameter> parameters
     ) =>
-        // An alias gathers what flows back to an input within the block before it meets what other blocks send: sums of the same order, so
-        // the same bits, either way.
+        // An alias sums the gradients of an input within the block before those of other blocks, in the same order as checkpointing:
+        // both paths are bitwise equal.
         checkpoint
             ? Autograd.Checkpoint(block, inputs, [.. parameters.SelectMany(static p => p.Leaves)])
             : block([.. inputs.Select(static t => t.RequiresGrad ? t.Alias() : t)]);

@@ -4,12 +4,12 @@ using Retouch.Torch;
 
 namespace Retouch.Denoisers;
 
-/// <summary>A network and the formulation that its output is read by.</summary>
-/// <param name="network">Stays the caller's.</param>
-/// <param name="formulation">How its output is read.</param>
+/// <summary>A network combined with the formulation of its output.</summary>
+/// <param name="network">Denoiser; not disposed by this class.</param>
+/// <param name="formulation">Formulation of the network output.</param>
 public sealed class DenoiserModel(IDenoiser network, Formulation formulation) : IDenoisedModel
 {
-    /// <summary>The network.</summary>
+    /// <summary>The denoiser network.</summary>
     public IDenoiser Network => network;
 
     /// <inheritdoc/>

@@ -5,17 +5,17 @@ using Retouch.Torch;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// The contract between a denoiser and everything that uses one (training, sampling, studies): noisy latent, noise level and condition in,
-/// <see cref="Denoised"/> out. A wrapper of it, such as guidance, is one again (as in k-diffusion's <c>external.py</c>).
+/// A denoiser as used by training, sampling and studies: maps noisy latent, noise level and condition to a <see cref="Denoised"/>.
+/// Wrappers such as guidance implement the same interface (as in k-diffusion's <c>external.py</c>).
 /// </summary>
 public interface IDenoisedModel
 {
-    /// <summary>How the output is read, and which noise levels there are.</summary>
+    /// <summary>Formulation, which defines the valid noise levels.</summary>
     Formulation Formulation { get; }
 
-    /// <summary>Denoises. Differentiable where recording is on.</summary>
+    /// <summary>Denoises. Differentiable unless gradients are disabled.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width], float32.</param>
-    /// <param name="level">One a sample.</param>
-    /// <param name="condition">Of the same batch, or without one.</param>
+    /// <param name="level">Noise levels, one per sample.</param>
+    /// <param name="condition">Condition of the same batch size, or without one.</param>
     Denoised At(Tensor noisy, NoiseLevel level, Condition condition);
 }

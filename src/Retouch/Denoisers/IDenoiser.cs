@@ -5,32 +5,32 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
 
-/// <summary>The network that is post-trained.</summary>
+/// <summary>The network to post-train.</summary>
 public interface IDenoiser : IDisposable
 {
-    /// <summary>Channels of the latents it takes.</summary>
+    /// <summary>Channels of the input latents.</summary>
     int LatentChannels { get; }
 
-    /// <summary>Side of the latents that it was made for, in latent pixels; others work where the architecture allows.</summary>
+    /// <summary>Side length in latent pixels of the pretraining resolution; other sizes work if the architecture allows.</summary>
     int SampleSize { get; }
 
-    /// <summary>Number of classes, or null when it takes none; a label equal to it means "no class".</summary>
+    /// <summary>Number of classes, or null without class conditioning; a label equal to it means "no class".</summary>
     int? ClassCount { get; }
 
     /// <summary>
-    /// Channels of the prompt's token embeddings that it takes (<see cref="Condition.Text"/>), or null when it takes no prompt.
+    /// Width of the prompt token embeddings (<see cref="Condition.Text"/>), or null without text conditioning.
     /// </summary>
     int? TextWidth { get; }
 
-    /// <summary>All tensors, by checkpoint key.</summary>
+    /// <summary>All parameters, by checkpoint key.</summary>
     ParameterStore Parameters { get; }
 
-    /// <summary>Recompute blocks in the backward pass instead of keeping their intermediates.</summary>
+    /// <summary>Whether to recompute block activations in the backward pass instead of storing them.</summary>
     bool CheckpointActivations { get; set; }
 
-    /// <summary>Predicts in its own parametrisation. A learned variance, where the network has one, is dropped here.</summary>
+    /// <summary>Predicts in the network's own parametrisation. A learned variance is dropped.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width].</param>
-    /// <param name="time">As <see cref="NoiseLevel.Timestep"/>, [batch].</param>
-    /// <param name="condition">What it is told besides.</param>
+    /// <param name="time">Network timesteps, as <see cref="NoiseLevel.Timestep"/>, [batch].</param>
+    /// <param name="condition">Conditioning inputs.</param>
     Prediction Predict(Tensor noisy, Tensor time, Condition condition);
 }

@@ -2,7 +2,7 @@ using Retouch.Torch;
 
 namespace Retouch.Denoisers;
 
-/// <summary>How a condition acts on normalised tokens (adaptive layer normalisation; Peebles and Xie 2023, section 3.2).</summary>
+/// <summary>Modulation of normalised tokens (adaptive layer normalisation; Peebles and Xie 2023, section 3.2).</summary>
 internal static class Modulation
 {
     /// <summary>x·(1 + scale) + shift in one pass over the tokens.</summary>

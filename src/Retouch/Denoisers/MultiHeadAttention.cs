@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Attention of a transformer block, of tokens to each other or to a context. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c>
-/// (weight, bias), and <c>norm_q.weight</c>, <c>norm_k.weight</c> where queries and keys are normalised.
+/// Multi-head self- or cross-attention of a transformer block. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c>, <c>to_out.0</c> (weight,
+/// bias), and <c>norm_q.weight</c>, <c>norm_k.weight</c> with query and key normalisation.
 /// </summary>
 internal sealed class MultiHeadAttention
 {
@@ -18,13 +18,13 @@ internal sealed class MultiHeadAttention
     private readonly int _heads;
     private readonly bool _upcast;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="headDim">Channels of a head; heads times this is the width of a token.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="heads">Number of heads.</param>
+    /// <param name="headDim">Channels per head; heads times this is the token width.</param>
     /// <param name="bias">Whether query, key and value have biases.</param>
-    /// <param name="upcast">Whether the product is computed in float32 whatever the weights' type.</param>
-    /// <param name="normEps">Added to the mean square where queries and keys of each head are normalised; null where they are not.</param>
-    /// <param name="outputInit">Start of the output layer's weight; as the others by default.</param>
+    /// <param name="upcast">Whether to compute attention in float32, whatever the weights' dtype.</param>
+    /// <param name="normEps">ε of the per-head RMS normalisation of queries and keys; null for none.</param>
+    /// <param name="outputInit">Initialisation of the output weight; null for Xavier uniform.</param>
     public MultiHeadAttention(
         ParameterPath path,
         int heads,
@@ -45,24 +45,24 @@ internal sealed class MultiHeadAttention
         _keyNorm = normEps is { } k ? new RmsNorm(path / "norm_k", headDim, k) : null;
     }
 
-    /// <summary>A linear layer as transformers start them: Xavier-uniform weight, zero bias.</summary>
+    /// <summary>A linear layer with Xavier-uniform weight and zero bias, the usual transformer initialisation.</summary>
     public static Linear Projection(ParameterPath path, long inputs, long outputs, bool bias = true, Init? weightInit = null) =>
         new(path, inputs, outputs, bias, weightInit ?? Inits.XavierUniform(inputs, outputs), Inits.Zeros);
 
-    /// <summary>[batch, tokens, width] to [batch, heads, tokens, width/heads], normalised where there is a norm.</summary>
+    /// <summary>Splits [batch, tokens, width] into [batch, heads, tokens, width/heads] and applies the norm, if any.</summary>
     public static Tensor Heads(Tensor x, int heads, RmsNorm? norm = null)
     {
         var split = x.View([x.Shape[0], x.Shape[1], heads, x.Shape[2] / heads]);
         return (norm is null ? split : norm.Forward(split)).Transpose(1, 2);
     }
 
-    /// <summary>[batch, heads, tokens, width/heads] to [batch, tokens, width].</summary>
+    /// <summary>Merges [batch, heads, tokens, width/heads] into [batch, tokens, width].</summary>
     public static Tensor Merge(Tensor x) => x.Transpose(1, 2).Flatten(2);
 
-    /// <summary>Tokens [batch, tokens, width] to the same shape.</summary>
-    /// <param name="x">What asks.</param>
-    /// <param name="context">What is asked, [batch, sources, width]; the tokens themselves where null.</param>
-    /// <param name="mask">Added to the scores; broadcast to [batch, heads, tokens, sources].</param>
+    /// <summary>Attention output [batch, tokens, width].</summary>
+    /// <param name="x">Query tokens [batch, tokens, width].</param>
+    /// <param name="context">Key and value tokens [batch, sources, width]; null for self-attention.</param>
+    /// <param name="mask">Added to the attention scores; broadcast to [batch, heads, tokens, sources].</param>
     public Tensor Forward(Tensor x, Tensor? context = null, Tensor? mask = null)
     {
         using var scope = TensorScope.Enter();

@@ -5,9 +5,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Cuts latents into squares, makes a token of each by one linear map, and adds where it stands: the first half of the channels tells the
-/// column, the second the row, as sines then cosines. The position table is computed, not stored. Keys: <c>proj.weight</c> [width,
-/// channels, patch, patch], <c>proj.bias</c>.
+/// Embeds latent patches as tokens by one linear map and adds 2-D sinusoidal positions: the first half of the channels encodes the
+/// column, the second half the row, each as sines then cosines. The position table is computed, not stored. Keys: <c>proj.weight</c>
+/// [width, channels, patch, patch], <c>proj.bias</c>.
 /// </summary>
 public sealed class PatchEmbedding : IDisposable
 {
@@ -20,17 +20,17 @@ public sealed class PatchEmbedding : IDisposable
     private (long Height, long Width, Device Device, DType Type) _tableFor;
     private Tensor? _table;
 
-    /// <param name="path">Where it stands.</param>
+    /// <param name="path">Path of the parameters.</param>
     /// <param name="channels">Channels of the latents.</param>
-    /// <param name="width">Width of a token; a multiple of 4.</param>
-    /// <param name="patch">Side of a square.</param>
-    /// <param name="baseSide">Tokens a side at the resolution that positions are counted in; other resolutions cover the same range more
-    /// finely or coarsely.</param>
-    /// <param name="interpolation">Divides positions; 1 leaves them.</param>
+    /// <param name="width">Token width; a multiple of 4.</param>
+    /// <param name="patch">Patch side in latent pixels.</param>
+    /// <param name="baseSide">Tokens per side at the base resolution; positions of other resolutions are scaled to the same
+    /// range.</param>
+    /// <param name="interpolation">Divisor of the positions; 1 for none.</param>
     public PatchEmbedding(ParameterPath path, int channels, int width, int patch, int baseSide, double interpolation = 1)
     {
         (_path, _width, _patch, _baseSide, _interpolation) = (path, width, patch, baseSide, interpolation);
-        // The map is linear, so it starts as a linear layer over the square's pixels would.
+        // Initialised as a linear layer over the patch pixels.
         _projection = new Conv2d(
             path / "proj",
             channels,
@@ -42,24 +42,25 @@ public sealed class PatchEmbedding : IDisposable
         );
     }
 
-    /// <summary>Latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by row.</summary>
+    /// <summary>Maps latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by
+    /// row.</summary>
     public Tensor Forward(Tensor latents)
     {
         using var scope = TensorScope.Enter();
         var squares = _projection.Forward(latents);
-        // In one piece from here on: sums keep the layout of what they start from, and every normalisation after them would copy.
+        // Contiguous here, because sums keep the layout of their inputs and every later normalisation would copy otherwise.
         var tokens = squares.Flatten(2).Transpose(1, 2).Contiguous();
         return _path.Observe(
             scope.Keep(tokens + Table(latents.Shape[2] / _patch, latents.Shape[3] / _patch, squares.Device, squares.DType))
         );
     }
 
-    /// <summary>Sine and cosine features of a grid's positions, made in float64.</summary>
-    /// <param name="height">Rows of tokens.</param>
-    /// <param name="width">Columns of tokens.</param>
-    /// <param name="channels">Features of a token; a multiple of 4.</param>
-    /// <param name="baseSide">Range that both coordinates cover.</param>
-    /// <param name="interpolation">Divides the coordinates.</param>
+    /// <summary>Sinusoidal features of grid positions, computed in float64.</summary>
+    /// <param name="height">Token rows.</param>
+    /// <param name="width">Token columns.</param>
+    /// <param name="channels">Features per token; a multiple of 4.</param>
+    /// <param name="baseSide">Range of both coordinates.</param>
+    /// <param name="interpolation">Divisor of the coordinates.</param>
     /// <returns>[1, height·width, channels], float32, on the CPU.</returns>
     public static Tensor Positions(long height, long width, int channels, int baseSide, double interpolation = 1)
     {
@@ -77,7 +78,7 @@ public sealed class PatchEmbedding : IDisposable
 
         return Tensor.From(values, 1, height * width, channels);
 
-        // Coordinates are rounded to float32 before the angles are taken, as pretrained networks saw them.
+        // Coordinates are rounded to float32 before the angles are computed, as in pretraining.
         double Coordinate(long index, long side) => (float)(index / (side / (double)baseSide) / interpolation);
 
         void Fill(Span<float> features, double position)
@@ -89,11 +90,11 @@ public sealed class PatchEmbedding : IDisposable
         double Frequency(int k) => 1 / Math.Pow(10000, k / (double)quarter);
     }
 
-    /// <summary>The way back: tokens [batch, rows·columns, patch·patch·channels] to pictures [batch, channels, height, width].</summary>
-    /// <param name="tokens">Row by row; within a token the channel runs fastest.</param>
-    /// <param name="height">A multiple of the patch.</param>
-    /// <param name="width">A multiple of the patch.</param>
-    /// <param name="patch">Side of a square.</param>
+    /// <summary>Unpatchifies tokens [batch, rows·columns, patch·patch·channels] to [batch, channels, height, width].</summary>
+    /// <param name="tokens">Tokens row by row; channels are the fastest-varying index within a token.</param>
+    /// <param name="height">Output height, a multiple of the patch side.</param>
+    /// <param name="width">Output width, a multiple of the patch side.</param>
+    /// <param name="patch">Patch side in latent pixels.</param>
     public static Tensor Assemble(Tensor tokens, long height, long width, int patch)
     {
         var (batch, channels) = (tokens.Shape[0], tokens.Shape[2] / (patch * patch));
@@ -101,12 +102,13 @@ public sealed class PatchEmbedding : IDisposable
         return squares.Permute([0, 5, 1, 3, 2, 4]).Reshape([batch, channels, height, width]);
     }
 
-    /// <summary>Refuses latents that cannot be cut.</summary>
-    /// <param name="latents">What came.</param>
-    /// <param name="network">Who takes them, for the message.</param>
-    /// <param name="channels">Channels that it takes.</param>
-    /// <param name="patch">Side of a square.</param>
-    /// <exception cref="InputException">Not [batch, channels, height, width], or a side is no multiple of the patch.</exception>
+    /// <summary>Validates the shape of input latents.</summary>
+    /// <param name="latents">Input latents.</param>
+    /// <param name="network">Network name for the error message.</param>
+    /// <param name="channels">Expected channels.</param>
+    /// <param name="patch">Patch side in latent pixels.</param>
+    /// <exception cref="InputException">The shape is not [batch, channels, height, width], or a side is not a multiple of the
+    /// patch.</exception>
     public static void Check(Tensor latents, string network, int channels, int patch)
     {
         var shape = latents.Shape;

@@ -2,18 +2,18 @@ using Retouch.Torch;
 
 namespace Retouch.Denoisers;
 
-/// <summary>Sine and cosine features of a time (Vaswani et al. 2017, section 3.5, as diffusion networks use them).</summary>
+/// <summary>Sinusoidal timestep features (Vaswani et al. 2017, section 3.5, as used by diffusion networks).</summary>
 public static class Sinusoid
 {
     /// <summary>
-    /// Angles are t·10000^(−k/(half − <paramref name="frequencyShift"/>)) for k below half = channels/2. Computed in float32 in the order
-    /// of operations that pretrained networks saw: a time near 1000 turns rounding of a frequency into a visible phase.
+    /// Angles t·10000^(−k/(half − <paramref name="frequencyShift"/>)) for 0 ≤ k &lt; half = channels/2. Computed in float32 in the
+    /// operation order of pretraining: at times near 1000, rounding of a frequency causes a visible phase error.
     /// </summary>
-    /// <param name="time">[batch], any type.</param>
-    /// <param name="channels">Features; even.</param>
-    /// <param name="cosineFirst">Order of the halves: cosines then sines (diffusers' <c>flip_sin_to_cos</c>), or the reverse.</param>
+    /// <param name="time">Times [batch], any dtype.</param>
+    /// <param name="channels">Number of features; even.</param>
+    /// <param name="cosineFirst">Whether cosines precede sines (diffusers' <c>flip_sin_to_cos</c>).</param>
     /// <param name="frequencyShift">0 or 1.</param>
-    /// <returns>[batch, channels], float32, on the time's device.</returns>
+    /// <returns>[batch, channels], float32, on the device of <paramref name="time"/>.</returns>
     public static Tensor Features(Tensor time, int channels, bool cosineFirst = true, double frequencyShift = 0)
     {
         using var scope = TensorScope.Enter();

@@ -4,13 +4,13 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Two linear layers with a SiLU between them, which turn features of the time into a vector. Keys: <c>linear_1.*</c>, <c>linear_2.*</c>.
+/// Two-layer MLP with SiLU that embeds timestep features. Keys: <c>linear_1.*</c>, <c>linear_2.*</c>.
 /// </summary>
-/// <param name="path">Where it stands.</param>
-/// <param name="features">Size of the input.</param>
-/// <param name="width">Size of the output.</param>
-/// <param name="weightInit">Start of both weights; the linear layer's own by default.</param>
-/// <param name="biasInit">Start of both biases; the linear layer's own by default.</param>
+/// <param name="path">Path of the parameters.</param>
+/// <param name="features">Input width.</param>
+/// <param name="width">Output width.</param>
+/// <param name="weightInit">Initialisation of both weights; null for the default of linear layers.</param>
+/// <param name="biasInit">Initialisation of both biases; null for the default of linear layers.</param>
 public sealed class TimestepEmbedding(ParameterPath path, int features, int width, Init? weightInit = null, Init? biasInit = null)
 {
     private readonly Linear _first = new(path / "linear_1", features, width, weightInit: weightInit, biasInit: biasInit);

@@ -3,42 +3,43 @@ using Retouch.Torch;
 
 namespace Retouch.Diffusion;
 
-/// <summary>What a DDPM network puts out.</summary>
+/// <summary>Prediction target of a DDPM network.</summary>
 public enum PredictionType
 {
-    /// <summary>ε (Ho et al. 2020).</summary>
+    /// <summary>The noise ε (Ho et al. 2020).</summary>
     Epsilon,
 
-    /// <summary>v = a_t·ε − b_t·z0 (Salimans and Ho 2022).</summary>
+    /// <summary>The velocity v = a_t·ε − b_t·z0 (Salimans and Ho 2022).</summary>
     VPrediction,
 
-    /// <summary>z0 itself.</summary>
+    /// <summary>The clean latent z0.</summary>
     Sample,
 }
 
 /// <summary>
-/// The variance-preserving forward process in discrete steps: a_t = √ᾱ_t, b_t = √(1 − ᾱ_t). Read as
-/// ẑ0 = (z_t − b_t·ε̂)/a_t for ε; ẑ0 = a_t·z_t − b_t·v̂ and ε̂ = b_t·z_t + a_t·v̂ for v.
+/// The variance-preserving forward process in discrete steps: a_t = √ᾱ_t, b_t = √(1 − ᾱ_t). Conversions: ε prediction,
+/// ẑ0 = (z_t − b_t·ε̂)/a_t; v prediction, ẑ0 = a_t·z_t − b_t·v̂ and ε̂ = b_t·z_t + a_t·v̂.
 /// </summary>
 public sealed class DdpmFormulation : Formulation
 {
-    // Solvers that step in σ or ln σ need a number where nothing is left of the signal: diffusers puts ᾱ = 2⁻²⁴ there, float16's smallest.
+    // σ is infinite at zero SNR, but samplers that step in σ or ln σ need a number: as in diffusers, σ of ᾱ = 2⁻²⁴ (float16's
+    // smallest).
     private static readonly double LargestSigma = Math.Sqrt(Math.ScaleB(1, 24) - 1);
 
     private readonly double[] _sigmas;
 
-    /// <param name="schedule">Variances.</param>
-    /// <param name="prediction">What the network puts out.</param>
-    /// <param name="density">Where training looks; uniform over the steps where null. Other densities are taken of (step +
-    /// ½)/steps.</param>
-    /// <exception cref="UsageException">ε is asked for at a step without any signal.</exception>
+    /// <param name="schedule">Variance schedule.</param>
+    /// <param name="prediction">Prediction target of the network.</param>
+    /// <param name="density">Training density of the timesteps; null for uniform. A non-uniform density is evaluated at
+    /// (step + ½)/steps.</param>
+    /// <exception cref="UsageException">ε prediction with a schedule of zero terminal SNR.</exception>
     public DdpmFormulation(NoiseSchedule schedule, PredictionType prediction = PredictionType.Epsilon, TimestepDensity? density = null)
     {
         ArgumentNullException.ThrowIfNull(schedule);
         if (prediction == PredictionType.Epsilon && schedule.AlphasCumprod[^1] <= 0)
             throw new UsageException(
-                "A network that predicts ε says nothing about the image at a step of pure noise: with a zero terminal SNR, use "
-                    + "v_prediction or sample, or leave the schedule as it is."
+                "ε prediction is undefined at a step of pure noise: with a zero terminal SNR, use v_prediction or sample, or do not "
+                    + "rescale the schedule."
             );
         (Schedule, Prediction, Density) = (schedule, prediction, density ?? TimestepDensity.Uniform);
         _sigmas = new double[schedule.Steps];
@@ -46,23 +47,23 @@ public sealed class DdpmFormulation : Formulation
             _sigmas[k] = Math.Min(AtStep(k).Sigma, LargestSigma);
     }
 
-    /// <summary>Variances.</summary>
+    /// <summary>Variance schedule.</summary>
     public NoiseSchedule Schedule { get; }
 
-    /// <summary>What the network puts out.</summary>
+    /// <summary>Prediction target of the network.</summary>
     public PredictionType Prediction { get; }
 
-    /// <summary>Where training looks.</summary>
+    /// <summary>Training density of the timesteps.</summary>
     public TimestepDensity Density { get; }
 
     /// <inheritdoc/>
     public override int TrainSteps => Schedule.Steps;
 
-    /// <summary>σ_t of every step, rising; pure noise counts as √(2²⁴ − 1).</summary>
+    /// <summary>σ_t of every step, ascending, [steps]; √(2²⁴ − 1) for pure noise.</summary>
     public ReadOnlySpan<double> Sigmas => _sigmas;
 
     /// <inheritdoc/>
-    /// <remarks>Between steps σ is interpolated in a line, as samplers that step in σ do.</remarks>
+    /// <remarks>σ is interpolated linearly between steps, as in samplers that step in σ.</remarks>
     public override NoisePoint PointAt(double model)
     {
         if (!(model >= 0 && model <= Schedule.Steps - 1))
@@ -72,16 +73,17 @@ public sealed class DdpmFormulation : Formulation
         return part == 0 ? AtStep(below) : OfSigma(_sigmas[below] + (part * (_sigmas[below + 1] - _sigmas[below])), model);
     }
 
-    /// <summary>As <see cref="PointAt"/>, but with a finite σ for pure noise too: what solvers that step in σ start from.</summary>
-    /// <param name="model">Within the schedule.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Outside the schedule.</exception>
+    /// <summary>As <see cref="PointAt"/>, but with a finite σ, √(2²⁴ − 1), for pure noise: the start of solvers that step in
+    /// σ.</summary>
+    /// <param name="model">Timestep, 0 to steps − 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The timestep lies outside the schedule.</exception>
     public NoisePoint FinitePointAt(double model) => PointAt(model) is { A: > 0 } point ? point : OfSigma(LargestSigma, model);
 
     /// <summary>
-    /// The level of a given σ; its time is interpolated in ln σ and kept within the schedule, as Karras et al. 2022 sampling of DDPM
-    /// networks needs.
+    /// The noise point of a given σ. Its timestep is interpolated in ln σ and clamped to the schedule, as in Karras et al. 2022
+    /// sampling of DDPM networks.
     /// </summary>
-    /// <param name="sigma">Finite, at least 0.</param>
+    /// <param name="sigma">Noise-to-signal ratio, finite, at least 0.</param>
     public NoisePoint PointOfSigma(double sigma)
     {
         if (!(sigma >= 0 && double.IsFinite(sigma)))

@@ -3,22 +3,22 @@ using Retouch.Torch;
 
 namespace Retouch.Diffusion;
 
-/// <summary>Latents with noise added, and what they were made of.</summary>
+/// <summary>Noisy latents with the clean latents, noise and noise levels they were made from.</summary>
 /// <param name="Value">z_t [batch, channels, height, width], float32.</param>
-/// <param name="Clean">z0.</param>
-/// <param name="Noise">ε, of z0's shape.</param>
-/// <param name="Level">t of each sample.</param>
+/// <param name="Clean">z0, same shape.</param>
+/// <param name="Noise">ε, same shape.</param>
+/// <param name="Level">Noise levels, one per sample.</param>
 public sealed record NoisedLatent(Tensor Value, Latent Clean, Tensor Noise, NoiseLevel Level);
 
-/// <summary>The output of a network in its own parametrisation; only a <see cref="Formulation"/> reads it.</summary>
+/// <summary>Raw network output in the network's parametrisation; interpreted only by a <see cref="Formulation"/>.</summary>
 /// <param name="Value">[batch, channels, height, width].</param>
 public sealed record Prediction(Tensor Value);
 
 /// <summary>
-/// The output of a denoiser at a noisy latent, read as estimates of the clean latent and of the noise, whatever the parametrisation.
-/// float32; float64 predictions stay float64.
+/// Network output at a noisy latent, converted to estimates of the clean latent and of the noise, independent of the
+/// parametrisation. float32; float64 predictions stay float64.
 /// </summary>
-/// <param name="Z0">ẑ0, the x0 prediction.</param>
-/// <param name="Noise">ε̂.</param>
-/// <param name="Raw">The output itself, in the network's own parametrisation and type.</param>
+/// <param name="Z0">ẑ0, the x0 prediction, [batch, channels, height, width].</param>
+/// <param name="Noise">ε̂, same shape.</param>
+/// <param name="Raw">The unconverted output, in the network's parametrisation and dtype.</param>
 public sealed record Denoised(Latent Z0, Tensor Noise, Prediction Raw);

@@ -4,53 +4,52 @@ using Retouch.Torch;
 namespace Retouch.Diffusion;
 
 /// <summary>
-/// Rectified flow on the straight path of conditional optimal transport: a_t = 1 − t, b_t = t, the network predicts v = ε − z0; ẑ0 = z_t −
-/// t·v̂ and ε̂ = z_t + (1 − t)·v̂, both finite on all of [0, 1].
+/// Rectified flow on the straight path of conditional optimal transport: a_t = 1 − t, b_t = t. The network predicts v = ε − z0;
+/// ẑ0 = z_t − t·v̂ and ε̂ = z_t + (1 − t)·v̂, both finite on [0, 1].
 /// </summary>
 public sealed class FlowFormulation : Formulation
 {
-    /// <param name="density">Where training looks, before the shift; uniform where null.</param>
-    /// <param name="shift">Moves all times towards noise: t' = s·t/(1 + (s − 1)·t) (Esser et al. 2024, eq. 23); 1 leaves them. SD3 uses
-    /// 3.</param>
-    /// <param name="trainSteps">What the network's time counts up to.</param>
-    /// <exception cref="UsageException">The shift is not above 0, or there are no steps.</exception>
+    /// <param name="density">Training density of t, before the shift; null for uniform.</param>
+    /// <param name="shift">Timestep shift s towards noise: t' = s·t/(1 + (s − 1)·t) (Esser et al. 2024, eq. 23); above 0, 1 for none.
+    /// SD3 uses 3.</param>
+    /// <param name="trainSteps">Network timestep at t = 1.</param>
+    /// <exception cref="UsageException">The shift is not a finite number above 0, or <paramref name="trainSteps"/> is below
+    /// 1.</exception>
     public FlowFormulation(TimestepDensity? density = null, double shift = 1, int trainSteps = 1000)
     {
         if (!(shift > 0 && double.IsFinite(shift)))
-            throw new UsageException($"A flow's shift is {shift}; it must be a number above 0 (1: none; Stable Diffusion 3: 3).");
+            throw new UsageException($"A flow with shift {shift}: the shift must be a number above 0 (1: none; Stable Diffusion 3: 3).");
         if (trainSteps < 1)
-            throw new UsageException($"A flow's time counts up to {trainSteps}; it must be at least 1 (published models: 1000).");
+            throw new UsageException($"A flow with {trainSteps} train timesteps: at least 1 is needed (published models: 1000).");
         (Density, Shift, TrainSteps) = (density ?? TimestepDensity.Uniform, shift, trainSteps);
     }
 
-    /// <summary>Where training looks, before the shift.</summary>
+    /// <summary>Training density of t, before the shift.</summary>
     public TimestepDensity Density { get; }
 
-    /// <summary>s of the resolution shift.</summary>
+    /// <summary>Resolution shift s.</summary>
     public double Shift { get; }
 
     /// <summary>
-    /// The shift that sampling takes for pictures of a given size, instead of <see cref="Shift"/>; null where it is one for all.
+    /// Resolution-dependent shift, used in sampling instead of <see cref="Shift"/>; null for a constant shift.
     /// </summary>
     public DynamicShift? Dynamic { get; init; }
 
     /// <inheritdoc/>
     public override int TrainSteps { get; }
 
-    /// <summary>The shift that sampling takes.</summary>
-    /// <param name="tokens">Of the picture; looked at only where the shift depends on it.</param>
-    /// <exception cref="UsageException">It depends on the size, and none is given.</exception>
+    /// <summary>Timestep shift used in sampling.</summary>
+    /// <param name="tokens">Number of tokens of the image; used only with a <see cref="Dynamic"/> shift.</param>
+    /// <exception cref="UsageException">The shift is dynamic and <paramref name="tokens"/> is null.</exception>
     public double ShiftFor(int? tokens) =>
         Dynamic is not { } dynamic
             ? Shift
             : dynamic.For(
                 tokens
-                    ?? throw new UsageException(
-                        "This flow's shift depends on the size of the pictures (use_dynamic_shifting): sample with a size."
-                    )
+                    ?? throw new UsageException("This flow's shift depends on the image size (use_dynamic_shifting): sample with a size.")
             );
 
-    /// <summary>s·t/(1 + (s − 1)·t): maps [0, 1] to itself, towards 1 for s above 1 (Esser et al. 2024, eq. 23).</summary>
+    /// <summary>Shifted time s·t/(1 + (s − 1)·t): maps [0, 1] to itself, towards 1 for s above 1 (Esser et al. 2024, eq. 23).</summary>
     public static double ShiftTime(double t, double shift) => shift * t / (1 + ((shift - 1) * t));
 
     /// <inheritdoc/>
@@ -63,7 +62,7 @@ public sealed class FlowFormulation : Formulation
     }
 
     /// <inheritdoc/>
-    /// <remarks>Times below the schedule's first step, 1 of <see cref="TrainSteps"/>, are raised to it: no weight becomes
+    /// <remarks>t is clamped to at least 1/<see cref="TrainSteps"/>, the schedule's first step, so that no loss weight is
     /// infinite.</remarks>
     public override double[] SampleTimes(int batch, Generator generator) =>
         Array.ConvertAll(Density.Sample(batch, generator), t => TrainSteps * ShiftTime(Math.Max(t, 1.0 / TrainSteps), Shift));
@@ -83,7 +82,7 @@ public sealed class FlowFormulation : Formulation
     }
 
     /// <inheritdoc/>
-    /// <remarks>ẑ0 moves by t for each unit of v̂, hence min(SNR, γ)·t² = min((1 − t)², γ·t²).</remarks>
+    /// <remarks>|∂ẑ0/∂v̂| = t, hence min(SNR, γ)·t² = min((1 − t)², γ·t²).</remarks>
     protected override Tensor MinSnrWeights(NoiseLevel level, double gamma)
     {
         ArgumentNullException.ThrowIfNull(level);

@@ -4,35 +4,37 @@ using Retouch.Torch;
 
 namespace Retouch.Diffusion;
 
-/// <summary>How noise is mixed in, what the network predicts, and how that is read. Only this room knows a_t, b_t, σ, ε and v.</summary>
+/// <summary>
+/// Forward process, prediction target and conversion of the network output. Only this namespace uses a_t, b_t, σ, ε and v directly.
+/// </summary>
 public abstract class Formulation
 {
-    /// <summary>What the time that the network takes counts up to; 1000 for every published model.</summary>
+    /// <summary>Upper bound of the network's timestep; 1000 for every published model.</summary>
     public abstract int TrainSteps { get; }
 
-    /// <summary>The noise level at a time.</summary>
-    /// <param name="model">As the network takes it, within the schedule; fractions lie between their neighbours.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Outside the schedule.</exception>
+    /// <summary>Noise point at a timestep.</summary>
+    /// <param name="model">Network timestep within the schedule; fractional timesteps are interpolated.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The timestep lies outside the schedule.</exception>
     public abstract NoisePoint PointAt(double model);
 
-    /// <summary>Draws a time for each sample, from the density that training uses.</summary>
-    /// <param name="batch">Samples.</param>
-    /// <param name="generator">On the CPU.</param>
-    /// <returns>As <see cref="NoisePoint.Timestep"/>.</returns>
+    /// <summary>Draws one timestep per sample from the training density.</summary>
+    /// <param name="batch">Number of samples.</param>
+    /// <param name="generator">CPU generator.</param>
+    /// <returns>Network timesteps, as <see cref="NoisePoint.Timestep"/>.</returns>
     public abstract double[] SampleTimes(int batch, Generator generator);
 
-    /// <summary>What the network should put out, of the latents' shape.</summary>
+    /// <summary>Training target of the network, same shape as the latents.</summary>
     public abstract Tensor Target(NoisedLatent noisy);
 
-    /// <summary>Draws a noise level for each sample, from the density that training uses.</summary>
-    /// <param name="batch">Samples.</param>
-    /// <param name="generator">On the CPU.</param>
-    /// <param name="device">Where the result goes.</param>
+    /// <summary>Draws one noise level per sample from the training density.</summary>
+    /// <param name="batch">Number of samples.</param>
+    /// <param name="generator">CPU generator.</param>
+    /// <param name="device">Device of the result.</param>
     public NoiseLevel SampleLevels(int batch, Generator generator, Device device) => LevelsAt(SampleTimes(batch, generator), device);
 
-    /// <summary>The noise levels at given times.</summary>
-    /// <param name="model">As the network takes them, one a sample.</param>
-    /// <param name="device">Where the result goes.</param>
+    /// <summary>Noise levels at given timesteps.</summary>
+    /// <param name="model">Network timesteps, one per sample.</param>
+    /// <param name="device">Device of the result.</param>
     public NoiseLevel LevelsAt(ReadOnlySpan<double> model, Device device)
     {
         var points = new NoisePoint[model.Length];
@@ -41,10 +43,10 @@ public abstract class Formulation
         return NoiseLevel.Of(points, TrainSteps, device);
     }
 
-    /// <summary>z_t = a_t·z0 + b_t·ε.</summary>
+    /// <summary>Forward process: z_t = a_t·z0 + b_t·ε.</summary>
     /// <param name="z0">[batch, channels, height, width].</param>
-    /// <param name="noise">ε, of its shape.</param>
-    /// <param name="level">One a sample.</param>
+    /// <param name="noise">ε, same shape.</param>
+    /// <param name="level">Noise levels, one per sample.</param>
     public NoisedLatent AddNoise(Latent z0, Tensor noise, NoiseLevel level)
     {
         ArgumentNullException.ThrowIfNull(z0);
@@ -52,8 +54,8 @@ public abstract class Formulation
     }
 
     /// <summary>
-    /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the noisy latent mixed again, with the noise that the network sees in it. It differs from z_t by
-    /// b_t·(ε̂ − ε): for v by a_t·b_t·(v̂ − v), for flow by t·(1 − t)·(v̂ − v).
+    /// a_t·z0 + b_t·ε̂ ([PIX] eq. 1): the clean latent noised with the predicted noise. It differs from z_t by b_t·(ε̂ − ε): for v
+    /// prediction by a_t·b_t·(v̂ − v), for flow by t·(1 − t)·(v̂ − v).
     /// </summary>
     public Tensor Remix(NoisedLatent noisy, Denoised denoised)
     {
@@ -62,10 +64,10 @@ public abstract class Formulation
         return Mix(noisy.Clean.Value, denoised.Noise, noisy.Level);
     }
 
-    /// <summary>Reads the output of a network as estimates of z0 and ε. Differentiable.</summary>
+    /// <summary>Converts a network output to estimates of z0 and ε. Differentiable.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width], float32.</param>
-    /// <param name="level">One a sample.</param>
-    /// <param name="prediction">Of z_t's shape.</param>
+    /// <param name="level">Noise levels, one per sample.</param>
+    /// <param name="prediction">Network output, same shape.</param>
     public Denoised Read(Tensor noisy, NoiseLevel level, Prediction prediction)
     {
         ArgumentNullException.ThrowIfNull(noisy);
@@ -75,11 +77,11 @@ public abstract class Formulation
     }
 
     /// <summary>
-    /// The output of the network minus its target, [batch, channels, height, width]: its mean square is the formulation's own loss.
+    /// Network output minus training target, [batch, channels, height, width]; its mean square is the diffusion loss.
     /// Differentiable.
     /// </summary>
-    /// <param name="noisy">The latents that the network saw.</param>
-    /// <param name="prediction">Its output.</param>
+    /// <param name="noisy">Network input.</param>
+    /// <param name="prediction">Network output.</param>
     public Tensor Residual(NoisedLatent noisy, Prediction prediction)
     {
         ArgumentNullException.ThrowIfNull(noisy);
@@ -87,8 +89,8 @@ public abstract class Formulation
         return scope.Keep(Output(noisy.Value, prediction) - Target(noisy));
     }
 
-    /// <summary>What each sample's mean square residual is multiplied by in the loss: [batch], float32, without a graph.</summary>
-    /// <exception cref="UsageException">The weighting is not made for this formulation.</exception>
+    /// <summary>Loss weight of each sample's mean squared residual: [batch], float32, without a graph.</summary>
+    /// <exception cref="UsageException">The weighting is not defined for this formulation.</exception>
     public Tensor LossWeights(NoiseLevel level, LossWeighting weighting)
     {
         ArgumentNullException.ThrowIfNull(level);
@@ -103,25 +105,25 @@ public abstract class Formulation
                 _ => this is FlowFormulation
                     ? weighting.OfFlowTime(level.B)
                     : throw new UsageException(
-                        $"The loss weighting {weighting.Kind} is made for rectified flow; use uniform or min-SNR with a DDPM schedule."
+                        $"The loss weighting {weighting.Kind} needs a rectified flow; use uniform or min-SNR with a DDPM schedule."
                     ),
             }
         );
     }
 
-    /// <summary>[batch] to [batch, 1, 1, 1].</summary>
+    /// <summary>Reshapes [batch] to [batch, 1, 1, 1].</summary>
     protected static Tensor Broadcast(Tensor perSample)
     {
         ArgumentNullException.ThrowIfNull(perSample);
         return perSample.View([-1L, 1, 1, 1]);
     }
 
-    /// <summary>ẑ0 and ε̂ from the network's output, all float32 of one shape.</summary>
+    /// <summary>ẑ0 and ε̂ from the network output, all float32 of the same shape.</summary>
     protected abstract (Tensor Z0, Tensor Noise) Read(Tensor noisy, NoiseLevel level, Tensor output);
 
     /// <summary>
-    /// min(SNR, γ) weights of the error of ẑ0 (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023), carried
-    /// over to the network's own output: times |∂ẑ0/∂output|². Written so that neither a_t = 0 nor b_t = 0 gives 0·∞.
+    /// min(SNR, γ) weights of the ẑ0 error (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023),
+    /// converted to weights of the network output: times |∂ẑ0/∂output|². Written so that neither a_t = 0 nor b_t = 0 gives 0·∞.
     /// </summary>
     protected abstract Tensor MinSnrWeights(NoiseLevel level, double gamma);
 
@@ -135,13 +137,13 @@ public abstract class Formulation
     private static Tensor Output(Tensor noisy, Prediction prediction)
     {
         ArgumentNullException.ThrowIfNull(prediction);
-        // A shape that merely broadcasts would train on nonsense in silence.
+        // A shape that broadcasts would silently train on a wrong residual.
         if (!prediction.Value.Shape.AsSpan().SequenceEqual(noisy.Shape))
             throw new ArgumentException(
-                $"The network put out [{string.Join(", ", prediction.Value.Shape)}] for latents [{string.Join(", ", noisy.Shape)}].",
+                $"The network returned [{string.Join(", ", prediction.Value.Shape)}] for latents [{string.Join(", ", noisy.Shape)}].",
                 nameof(prediction)
             );
-        // Gradients are checked by differences in float64, which stays.
+        // Finite-difference gradient checks run in float64.
         return prediction.Value.DType == DType.Float64 ? prediction.Value : prediction.Value.To(DType.Float32);
     }
 }

@@ -4,7 +4,7 @@ using Retouch.Core.Json;
 
 namespace Retouch.Diffusion;
 
-/// <summary>Formulations from and to the <c>scheduler_config.json</c> of a diffusers folder.</summary>
+/// <summary>Converts formulations from and to the <c>scheduler_config.json</c> of a diffusers folder.</summary>
 public static class FormulationFactory
 {
     private const string DefaultDdpmClass = "DDIMScheduler";
@@ -26,11 +26,11 @@ public static class FormulationFactory
         ("squaredcos_cap_v2", BetaSchedule.SquaredCosCapV2),
     ];
 
-    /// <summary>The formulation that a model was trained with.</summary>
-    /// <param name="json">The object; missing members take diffusers' defaults, those about sampling are passed over.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="density">Where training looks: diffusers' configurations do not say. Uniform where null.</param>
-    /// <exception cref="InputException">An unknown class, or members that make no formulation.</exception>
+    /// <summary>Reads a model's formulation.</summary>
+    /// <param name="json">Scheduler configuration; missing members take diffusers' defaults, sampling-only members are ignored.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <param name="density">Training density, which diffusers' configurations do not contain; null for uniform.</param>
+    /// <exception cref="InputException">The class is unknown, or a member is missing, malformed or out of range.</exception>
     public static Formulation FromSchedulerConfig(JsonObject json, string origin = "scheduler_config.json", TimestepDensity? density = null)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -52,17 +52,17 @@ public static class FormulationFactory
         }
     }
 
-    /// <summary>The members that diffusers needs to train on or sample from a model with this formulation.</summary>
-    /// <param name="formulation">The formulation.</param>
-    /// <param name="original">The configuration that the model came with: its other members, and its class where that fits, are
-    /// kept.</param>
+    /// <summary>Writes the configuration from which diffusers trains or samples with this formulation.</summary>
+    /// <param name="formulation">Formulation to write.</param>
+    /// <param name="original">The model's original configuration; its unrelated members are kept, and its class if it fits the
+    /// formulation. Null for a new configuration.</param>
     public static JsonObject ToSchedulerConfig(Formulation formulation, JsonObject? original = null)
     {
         ArgumentNullException.ThrowIfNull(formulation);
         var isFlow = formulation is FlowFormulation;
         var named = (string?)original?["_class_name"];
         var solvesFlow = (string?)original?["prediction_type"] == "flow_prediction";
-        // Members of the other family mean nothing here: then only what a new configuration needs is written.
+        // The members of the other family have no meaning here, so a new configuration is written.
         var known = named is null ? null : SchedulerClasses.All.GetValueOrDefault(named);
         var fits = isFlow ? solvesFlow || known is { IsFlow: true } : known is { IsFlow: false } && !solvesFlow;
         var json = fits ? original!.DeepClone().AsObject() : Fresh(isFlow);
@@ -76,7 +76,7 @@ public static class FormulationFactory
                 WriteDdpm(json, ddpm);
                 break;
             default:
-                throw new ArgumentException($"{formulation.GetType().Name} has no scheduler of diffusers.", nameof(formulation));
+                throw new ArgumentException($"{formulation.GetType().Name} has no diffusers scheduler.", nameof(formulation));
         }
 
         return json;
@@ -85,7 +85,7 @@ public static class FormulationFactory
     private static JsonObject Fresh(bool isFlow) =>
         isFlow
             ? new() { ["_class_name"] = DefaultFlowClass }
-            // diffusers would clip ẑ0 to [−1, 1] by default, which latents do not lie in.
+            // diffusers clips ẑ0 to [−1, 1] by default; latents exceed that range.
             : new()
             {
                 ["_class_name"] = DefaultDdpmClass,
@@ -121,7 +121,7 @@ public static class FormulationFactory
             return;
         }
 
-        // The shift for all sizes, which is not looked at, stays as it is.
+        // The constant shift is ignored by diffusers in this case and is kept.
         (json["base_image_seq_len"], json["max_image_seq_len"]) = (dynamic.BaseTokens, dynamic.MaxTokens);
         (json["base_shift"], json["max_shift"], json["time_shift_type"]) = (
             dynamic.BaseShift,
@@ -172,7 +172,7 @@ public static class FormulationFactory
         }
         else
         {
-            // As they are after any rescaling, which must then not be done again.
+            // The betas are already rescaled.
             json["rescale_betas_zero_snr"] = false;
             json["trained_betas"] = new JsonArray([.. schedule.Betas.ToArray().Select(static b => JsonValue.Create(b))]);
         }

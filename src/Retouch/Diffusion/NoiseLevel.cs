@@ -3,37 +3,36 @@ using Retouch.Torch;
 namespace Retouch.Diffusion;
 
 /// <summary>
-/// Noise levels of a batch: z_t = a_t·z0 + b_t·ε. All tensors are [batch], float32, on the latent's device.
+/// Noise levels of a batch: z_t = a_t·z0 + b_t·ε. All tensors are [batch], float32, on the device of the latents.
 /// </summary>
-/// <param name="Timestep">The time as the network takes it: the step of the schedule (DDPM), or 1000·t (flow).</param>
-/// <param name="A">a_t, the signal's factor.</param>
-/// <param name="B">b_t, the noise's factor.</param>
-/// <param name="Sigma">σ_t = b_t/a_t, noise-to-signal; infinite where a_t is 0.</param>
+/// <param name="Timestep">Network timestep: schedule step (DDPM) or 1000·t (flow).</param>
+/// <param name="A">Signal coefficient a_t.</param>
+/// <param name="B">Noise coefficient b_t.</param>
+/// <param name="Sigma">Noise-to-signal ratio σ_t = b_t/a_t; infinite at a_t = 0.</param>
 public sealed record NoiseLevel(Tensor Timestep, Tensor A, Tensor B, Tensor Sigma)
 {
-    /// <summary>What <see cref="Timestep"/> counts up to.</summary>
+    /// <summary>Upper bound of <see cref="Timestep"/>.</summary>
     public int TrainSteps { get; init; } = 1000;
 
     /// <summary>
-    /// The same as numbers on the host; null where only the tensors are known. A choice by noise level reads these, so that no device is
-    /// waited for.
+    /// The same values on the host, or null. Decisions by noise level read these, which avoids a device synchronisation.
     /// </summary>
     public IReadOnlyList<NoisePoint>? Points { get; init; }
 
-    /// <summary>Samples.</summary>
+    /// <summary>Number of samples.</summary>
     public int Batch => checked((int)Timestep.Shape[0]);
 
-    /// <summary>A new tensor [batch]: the time in [0, 1], <see cref="Timestep"/> over <see cref="TrainSteps"/>.</summary>
+    /// <summary>Normalised time <see cref="Timestep"/>/<see cref="TrainSteps"/> in [0, 1], a new tensor [batch].</summary>
     public Tensor T() => Timestep / TrainSteps;
 
-    /// <summary>A new tensor [batch]: the signal-to-noise ratio (a_t/b_t)² = 1/σ_t²; infinite where b_t is 0.</summary>
+    /// <summary>Signal-to-noise ratio (a_t/b_t)² = 1/σ_t², a new tensor [batch]; infinite at b_t = 0.</summary>
     public Tensor Snr()
     {
         using var scope = TensorScope.Enter();
         return scope.Keep((A / B).Square());
     }
 
-    /// <summary>The levels of two batches as those of one, first these.</summary>
+    /// <summary>Concatenates the noise levels of two batches, this one first; <see cref="Points"/> is null.</summary>
     public NoiseLevel Concat(NoiseLevel other)
     {
         ArgumentNullException.ThrowIfNull(other);
@@ -48,10 +47,10 @@ public sealed record NoiseLevel(Tensor Timestep, Tensor A, Tensor B, Tensor Sigm
         };
     }
 
-    /// <summary>The levels of single points.</summary>
-    /// <param name="points">One a sample.</param>
-    /// <param name="trainSteps">What <see cref="NoisePoint.Timestep"/> counts up to.</param>
-    /// <param name="device">Where the tensors go.</param>
+    /// <summary>Builds the tensors from noise points.</summary>
+    /// <param name="points">Noise points, one per sample.</param>
+    /// <param name="trainSteps">Upper bound of <see cref="NoisePoint.Timestep"/>.</param>
+    /// <param name="device">Device of the tensors.</param>
     public static NoiseLevel Of(ReadOnlySpan<NoisePoint> points, int trainSteps, Device device)
     {
         var (timestep, a, b, sigma) = (

@@ -3,22 +3,22 @@ using Retouch.Torch;
 
 namespace Retouch.Diffusion;
 
-/// <summary>How the variances β_t of a DDPM schedule grow, by diffusers' names.</summary>
+/// <summary>Shape of the variances β_t of a DDPM schedule, by diffusers' names.</summary>
 public enum BetaSchedule
 {
-    /// <summary>In a line (Ho et al. 2020).</summary>
+    /// <summary>β linear in the step (Ho et al. 2020).</summary>
     Linear,
 
-    /// <summary>Their roots in a line: latent diffusion's own (Rombach et al. 2022).</summary>
+    /// <summary>√β linear in the step, the latent diffusion schedule (Rombach et al. 2022).</summary>
     ScaledLinear,
 
-    /// <summary>From a squared cosine, capped at 0.999 (Nichol and Dhariwal 2021).</summary>
+    /// <summary>β from a squared-cosine ᾱ, capped at 0.999 (Nichol and Dhariwal 2021).</summary>
     SquaredCosCapV2,
 }
 
 /// <summary>
-/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s), computed in float32 by the operators that diffusers uses, so that both
-/// are its numbers but for the last places, which depend on the processor there too.
+/// Variances β_t of a DDPM forward process and ᾱ_t = Π(1 − β_s). Computed in float32 with the operators that diffusers uses, so that
+/// the values equal diffusers' up to the last digits, which are processor-dependent in diffusers too.
 /// </summary>
 public sealed class NoiseSchedule
 {
@@ -28,13 +28,12 @@ public sealed class NoiseSchedule
     private NoiseSchedule(float[] betas, BetaSchedule? shape, double start, double end, bool zeroTerminalSnr)
     {
         if (betas.Length < 2)
-            throw new UsageException($"A noise schedule of {betas.Length} steps: at least 2 are needed, published models have 1000.");
+            throw new UsageException($"A noise schedule of {betas.Length} steps: at least 2 are needed (published models: 1000).");
         foreach (var beta in betas)
         {
             if (!(beta is > 0 and <= 1))
                 throw new UsageException(
-                    $"A noise schedule with a β of {beta}: all must lie above 0 and not above 1 (latent diffusion's run from "
-                        + $"0.00085 to 0.012)."
+                    $"A noise schedule with a β of {beta}: every β must lie in (0, 1] (latent diffusion: from 0.00085 to 0.012)."
                 );
         }
 
@@ -48,28 +47,28 @@ public sealed class NoiseSchedule
         _alphasCumprod = (1 - tensor).Cumprod(0).ToArray<float>();
     }
 
-    /// <summary>The formula; null where the variances were given one by one.</summary>
+    /// <summary>Schedule shape; null for explicitly given variances.</summary>
     public BetaSchedule? Shape { get; }
 
-    /// <summary>β of the first step (linear shapes).</summary>
+    /// <summary>β of the first step (linear and scaled linear).</summary>
     public double BetaStart { get; }
 
-    /// <summary>β of the last step (linear shapes).</summary>
+    /// <summary>β of the last step (linear and scaled linear).</summary>
     public double BetaEnd { get; }
 
-    /// <summary>Whether the last step was rescaled to pure noise.</summary>
+    /// <summary>Whether the schedule is rescaled to zero terminal SNR.</summary>
     public bool ZeroTerminalSnr { get; }
 
-    /// <summary>Steps.</summary>
+    /// <summary>Number of steps.</summary>
     public int Steps => _betas.Length;
 
-    /// <summary>β_t.</summary>
+    /// <summary>β_t, [steps].</summary>
     public ReadOnlySpan<float> Betas => _betas;
 
-    /// <summary>ᾱ_t, falling; the last is 0 with a zero terminal signal-to-noise ratio.</summary>
+    /// <summary>ᾱ_t, descending, [steps]; the last is 0 with zero terminal SNR.</summary>
     public ReadOnlySpan<float> AlphasCumprod => _alphasCumprod;
 
-    /// <summary>Latent diffusion's schedule: β from 0.00085 to 0.012, their roots in a line.</summary>
+    /// <summary>Latent diffusion schedule: √β linear, β from 0.00085 to 0.012.</summary>
     public static NoiseSchedule ScaledLinear(double start = 0.00085, double end = 0.012, int steps = 1000, bool zeroTerminalSnr = false)
     {
         using var scope = TensorScope.Enter();
@@ -82,21 +81,21 @@ public sealed class NoiseSchedule
         );
     }
 
-    /// <summary>DDPM's schedule, also DiT's: β from 0.0001 to 0.02 in a line.</summary>
+    /// <summary>Schedule of DDPM and DiT: β linear from 0.0001 to 0.02.</summary>
     public static NoiseSchedule Linear(double start = 0.0001, double end = 0.02, int steps = 1000, bool zeroTerminalSnr = false)
     {
         using var scope = TensorScope.Enter();
         return new(Line(start, end, steps).ToArray<float>(), BetaSchedule.Linear, start, end, zeroTerminalSnr);
     }
 
-    /// <summary>β from ᾱ(t) = cos²(π/2·(t + 0.008)/1.008), at most 0.999.</summary>
+    /// <summary>Squared-cosine schedule: β from ᾱ(t) = cos²(π/2·(t + 0.008)/1.008), at most 0.999.</summary>
     public static NoiseSchedule SquaredCos(int steps = 1000, bool zeroTerminalSnr = false)
     {
         const double Offset = 0.008;
         var betas = new float[Math.Max(steps, 0)];
         for (var k = 0; k < betas.Length; k++)
             betas[k] = (float)Math.Min(1 - (AlphaBar((k + 1.0) / steps) / AlphaBar((double)k / steps)), 0.999);
-        // diffusers keeps its defaults for both ends in the configuration; they mean nothing here.
+        // diffusers writes its default beta_start and beta_end for this shape, where they are unused.
         return new(betas, BetaSchedule.SquaredCosCapV2, 0.0001, 0.02, zeroTerminalSnr);
 
         static double AlphaBar(double t)
@@ -106,11 +105,11 @@ public sealed class NoiseSchedule
         }
     }
 
-    /// <summary>Variances given one by one.</summary>
+    /// <summary>Schedule of explicitly given variances, each in (0, 1].</summary>
     public static NoiseSchedule FromBetas(ReadOnlySpan<float> betas, bool zeroTerminalSnr = false) =>
         new(betas.ToArray(), null, 0, 0, zeroTerminalSnr);
 
-    /// <summary>A schedule by the name of its shape.</summary>
+    /// <summary>Schedule of a given shape.</summary>
     public static NoiseSchedule Create(BetaSchedule shape, double start, double end, int steps, bool zeroTerminalSnr = false) =>
         shape switch
         {
@@ -123,11 +122,11 @@ public sealed class NoiseSchedule
     private static Tensor Line(double start, double end, int steps) =>
         steps >= 2
             ? Ops.Linspace(start, end, steps, dtype: DType.Float32)
-            : throw new UsageException($"A noise schedule of {steps} steps: at least 2 are needed, published models have 1000.");
+            : throw new UsageException($"A noise schedule of {steps} steps: at least 2 are needed (published models: 1000).");
 
     /// <summary>
-    /// Shifts and stretches √ᾱ_t so that the last is 0 and the first stays (Lin et al., "Common Diffusion Noise Schedules and Sample Steps
-    /// are Flawed", 2024, algorithm 1).
+    /// Shifts and scales √ᾱ_t so that the last value is 0 and the first is unchanged (Lin et al., "Common Diffusion Noise Schedules and
+    /// Sample Steps are Flawed", 2024, algorithm 1).
     /// </summary>
     private static Tensor RescaleToZeroTerminalSnr(Tensor betas)
     {

@@ -1,13 +1,13 @@
 namespace Retouch.Diffusion;
 
-/// <summary>What a scheduler class of diffusers says of a model where its file leaves members out.</summary>
-/// <param name="IsFlow">Whether it is a flow's.</param>
-/// <param name="Shape">How its variances grow by default.</param>
-/// <param name="BetaStart">The first of them by default.</param>
-/// <param name="BetaEnd">The last of them by default.</param>
+/// <summary>Defaults of a diffusers scheduler class for members that the file omits.</summary>
+/// <param name="IsFlow">Whether the class is a flow scheduler.</param>
+/// <param name="Shape">Default <c>beta_schedule</c>.</param>
+/// <param name="BetaStart">Default <c>beta_start</c>.</param>
+/// <param name="BetaEnd">Default <c>beta_end</c>.</param>
 internal sealed record SchedulerDefaults(bool IsFlow, string Shape = "linear", double BetaStart = 0.0001, double BetaEnd = 0.02);
 
-/// <summary>The scheduler classes of diffusers whose files say what a model was trained with. They differ in how they sample.</summary>
+/// <summary>Supported diffusers scheduler classes. Only the training formulation is read; their samplers differ.</summary>
 internal static class SchedulerClasses
 {
     private static readonly SchedulerDefaults Flow = new(IsFlow: true);
@@ -15,7 +15,7 @@ internal static class SchedulerClasses
     private static readonly SchedulerDefaults InSigma = new(IsFlow: false, BetaStart: 0.00085, BetaEnd: 0.012);
     private static readonly SchedulerDefaults Distilled = new(IsFlow: false, "scaled_linear", 0.00085, 0.012);
 
-    /// <summary>By name, with the defaults of diffusers 0.40.</summary>
+    /// <summary>Classes by name, with the defaults of diffusers 0.40.</summary>
     public static IReadOnlyDictionary<string, SchedulerDefaults> All { get; } =
         new Dictionary<string, SchedulerDefaults>(StringComparer.Ordinal)
         {

@@ -6,64 +6,64 @@ namespace Retouch.Diffusion;
 /// <summary>Families of densities over t in [0, 1] (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).</summary>
 public enum TimestepDensityKind
 {
-    /// <summary>The same everywhere.</summary>
+    /// <summary>Uniform on [0, 1].</summary>
     Uniform,
 
-    /// <summary>The logistic function of a normal variable: little weight near 0 and 1.</summary>
+    /// <summary>Sigmoid of a normal variable: low density near 0 and 1.</summary>
     LogitNormal,
 
-    /// <summary>Mode sampling with heavy tails: positive everywhere.</summary>
+    /// <summary>Mode sampling with heavy tails: positive on all of [0, 1].</summary>
     Mode,
 }
 
-/// <summary>Where in t, from 0 (image) to 1 (noise), training looks how often.</summary>
+/// <summary>Training density of t, from 0 (image) to 1 (noise).</summary>
 public sealed record TimestepDensity
 {
-    // f of mode sampling is monotonic between these (Esser et al. 2024, below eq. 20).
+    // f of mode sampling is monotonic in this range (Esser et al. 2024, below eq. 20).
     private const double LeastModeScale = -1;
     private static readonly double MostModeScale = 2 / (Math.PI - 2);
 
     private TimestepDensity(TimestepDensityKind kind, double mean, double deviation, double scale) =>
         (Kind, Mean, Deviation, Scale) = (kind, mean, deviation, scale);
 
-    /// <summary>The same everywhere.</summary>
+    /// <summary>Uniform on [0, 1].</summary>
     public static TimestepDensity Uniform { get; } = new(TimestepDensityKind.Uniform, 0, 1, 0);
 
-    /// <summary>The family.</summary>
+    /// <summary>Density family.</summary>
     public TimestepDensityKind Kind { get; }
 
-    /// <summary>m of the logit-normal density.</summary>
+    /// <summary>Location m of the logit-normal density.</summary>
     public double Mean { get; }
 
-    /// <summary>s of the logit-normal density.</summary>
+    /// <summary>Scale s of the logit-normal density.</summary>
     public double Deviation { get; }
 
-    /// <summary>s of mode sampling; 0 is uniform, above 0 favours the middle.</summary>
+    /// <summary>Scale s of mode sampling; 0 is uniform, above 0 favours the middle.</summary>
     public double Scale { get; }
 
-    /// <summary>t = 1/(1 + e^−x), x normal.</summary>
-    /// <param name="mean">Of x; below 0 favours images, above 0 noise.</param>
-    /// <param name="deviation">Of x, above 0.</param>
-    /// <exception cref="UsageException">No such density.</exception>
+    /// <summary>Logit-normal density: t = 1/(1 + e^−x), x normal.</summary>
+    /// <param name="mean">Mean of x; below 0 favours images, above 0 noise.</param>
+    /// <param name="deviation">Standard deviation of x, above 0.</param>
+    /// <exception cref="UsageException">A parameter is not finite, or the deviation is not above 0.</exception>
     public static TimestepDensity LogitNormal(double mean = 0, double deviation = 1) =>
         double.IsFinite(mean) && double.IsFinite(deviation) && deviation > 0
             ? new(TimestepDensityKind.LogitNormal, mean, deviation, 0)
             : throw new UsageException(
-                $"A logit-normal density of mean {mean} and deviation {deviation}: both must be numbers, the deviation above 0."
+                $"A logit-normal density with mean {mean} and deviation {deviation}: both must be numbers, the deviation above 0."
             );
 
-    /// <summary>t = 1 − u − s·(cos²(π·u/2) − 1 + u), u uniform (eq. 20).</summary>
-    /// <param name="scale">s, from −1 to 2/(π − 2) ≈ 1.75; the paper's best is 1.29.</param>
-    /// <exception cref="UsageException">No such density.</exception>
+    /// <summary>Mode sampling: t = 1 − u − s·(cos²(π·u/2) − 1 + u), u uniform (Esser et al. 2024, eq. 20).</summary>
+    /// <param name="scale">Scale s, from −1 to 2/(π − 2) ≈ 1.75; 1.29 is the paper's best.</param>
+    /// <exception cref="UsageException">The scale is out of range.</exception>
     public static TimestepDensity Mode(double scale = 1.29) =>
         scale >= LeastModeScale && scale <= MostModeScale
             ? new(TimestepDensityKind.Mode, 0, 1, scale)
             : throw new UsageException($"Mode sampling with scale {scale}: it must lie between −1 and {MostModeScale:F3}.");
 
-    /// <summary>Draws times.</summary>
-    /// <param name="count">How many.</param>
-    /// <param name="generator">On the CPU.</param>
-    /// <returns>In [0, 1].</returns>
+    /// <summary>Draws times from the density.</summary>
+    /// <param name="count">Number of times.</param>
+    /// <param name="generator">CPU generator.</param>
+    /// <returns>Times in [0, 1], [count].</returns>
     public double[] Sample(int count, Generator generator)
     {
         using var scope = TensorScope.Enter();
@@ -78,22 +78,22 @@ public sealed record TimestepDensity
         };
     }
 
-    /// <summary>The time that a standard normal variable is turned into (logit-normal only).</summary>
+    /// <summary>Maps a standard normal variable to a time (logit-normal only).</summary>
     public double FromNormal(double normal) =>
         Kind == TimestepDensityKind.LogitNormal
             ? 1 / (1 + Math.Exp(-(Mean + (Deviation * normal))))
-            : throw new InvalidOperationException($"{Kind} is made from a uniform variable.");
+            : throw new InvalidOperationException($"{Kind} is sampled from a uniform variable.");
 
-    /// <summary>The time that a uniform variable is turned into (not logit-normal).</summary>
+    /// <summary>Maps a uniform variable to a time (uniform and mode sampling).</summary>
     public double FromUniform(double uniform) =>
         Kind switch
         {
             TimestepDensityKind.Uniform => uniform,
             TimestepDensityKind.Mode => 1 - uniform - (Scale * (Math.Pow(Math.Cos(Math.PI * uniform / 2), 2) - 1 + uniform)),
-            _ => throw new InvalidOperationException("A logit-normal time is made from a normal variable."),
+            _ => throw new InvalidOperationException("A logit-normal time is sampled from a normal variable."),
         };
 
-    /// <summary>The probability density at t, which integrates to 1 over [0, 1].</summary>
+    /// <summary>Probability density at t; 0 outside [0, 1].</summary>
     public double Density(double t)
     {
         if (!(t is >= 0 and <= 1))
@@ -108,7 +108,7 @@ public sealed record TimestepDensity
         return Math.Exp(-x * x / 2) / (Deviation * Math.Sqrt(2 * Math.PI) * t * (1 - t));
     }
 
-    /// <summary>1/|f'(u)| at the u that f maps to t; f falls, so that halving the interval finds it.</summary>
+    /// <summary>1/|f'(u)| at the u with f(u) = t, found by bisection since f is decreasing.</summary>
     private double ModeDensity(double t)
     {
         var (low, high) = (0.0, 1.0);

@@ -4,9 +4,9 @@ using Retouch.Images.Interop;
 namespace Retouch.Images;
 
 /// <summary>
-/// A strict reader of uncompressed Windows bitmaps: 8 bit with a palette, 24 bit, and 32 bit whose fourth byte is ignored (alpha in
-/// bitmaps is undefined more often than meant). libvips has only an untrusted loader for them. Everything else is refused by name.
-/// Layout: BITMAPFILEHEADER (14 bytes) and BITMAPINFOHEADER or a later one (40 bytes and more), little-endian.
+/// Strict reader of uncompressed Windows bitmaps: 8-bit with a palette, 24-bit, and 32-bit with the fourth byte ignored, since alpha in
+/// bitmaps is usually undefined. libvips has only an untrusted loader for bitmaps. Other variants are refused with the reason. Layout:
+/// BITMAPFILEHEADER (14 bytes) and BITMAPINFOHEADER or a later version (40 bytes and more), little-endian.
 /// </summary>
 internal static class BmpReader
 {
@@ -52,7 +52,7 @@ internal static class BmpReader
             if (bits == 8)
             {
                 if (pixel[0] * 4 + 4 > palette.Length)
-                    throw new PictureRefusedException($"a pixel names colour {pixel[0]} of a palette of {palette.Length / 4}");
+                    throw new PictureRefusedException($"a pixel has colour {pixel[0]} of a palette of {palette.Length / 4}");
                 pixel = palette.Slice(pixel[0] * 4, 3);
             }
 
@@ -63,7 +63,7 @@ internal static class BmpReader
     private static Header ReadHeader(ReadOnlySpan<byte> data, long maxPixels)
     {
         if (data.Length < FileHeader + InfoHeader)
-            throw new PictureRefusedException("it ends inside its BMP header");
+            throw new PictureRefusedException("its BMP header is truncated");
         var start = BinaryPrimitives.ReadUInt32LittleEndian(data[10..]);
         var headerSize = BinaryPrimitives.ReadUInt32LittleEndian(data[14..]);
         var width = BinaryPrimitives.ReadInt32LittleEndian(data[18..]);
@@ -74,17 +74,17 @@ internal static class BmpReader
         var colors = BinaryPrimitives.ReadUInt32LittleEndian(data[46..]);
 
         if (headerSize < InfoHeader || headerSize > 124 || planes != 1)
-            throw new PictureRefusedException("its BMP header is broken or older than Windows 3");
+            throw new PictureRefusedException("its BMP header is corrupt or older than Windows 3");
         if (width < 1 || height == 0)
-            throw new PictureRefusedException($"its BMP header gives it {width} x {Math.Abs(height)} pixels");
+            throw new PictureRefusedException($"its BMP header has a size of {width} x {Math.Abs(height)} pixels");
         if (width * Math.Abs(height) > maxPixels)
             throw new PictureRefusedException(
-                $"its header announces {width} x {Math.Abs(height)} pixels, more than the {maxPixels} allowed"
+                $"its header has a size of {width} x {Math.Abs(height)} pixels, more than the {maxPixels} allowed"
             );
         if (bits is not (8 or 24 or 32))
-            throw new PictureRefusedException($"it is a BMP of {bits} bits a pixel; 8, 24 and 32 are read");
+            throw new PictureRefusedException($"it is a BMP of {bits} bits per pixel; 8, 24 and 32 are supported");
         if (compression != Uncompressed && !(compression == BitFields && bits == 32 && HasByteMasks(data)))
-            throw new PictureRefusedException($"it is a BMP with compression {compression}; only uncompressed ones are read");
+            throw new PictureRefusedException($"it is a BMP with compression {compression}; only uncompressed ones are supported");
 
         var paletteStart = FileHeader + (int)headerSize;
         var paletteCount =
@@ -96,7 +96,7 @@ internal static class BmpReader
         return new Header(width, (int)Math.Abs(height), height < 0, bits, start, paletteStart, paletteCount);
     }
 
-    // 32 bit with masks is read where they name the usual order B, G, R.
+    // 32 bits with masks are supported for the usual byte order B, G, R.
     private static bool HasByteMasks(ReadOnlySpan<byte> data) =>
         data.Length >= 66
         && BinaryPrimitives.ReadUInt32LittleEndian(data[54..]) == 0x00FF0000

@@ -1,20 +1,20 @@
 namespace Retouch.Images;
 
-/// <summary>Where a crop is taken.</summary>
+/// <summary>Position of a crop.</summary>
 public enum CropMode
 {
-    /// <summary>From the middle; an odd rest goes to the right and the bottom.</summary>
+    /// <summary>Centre; an odd remainder goes to the right and bottom.</summary>
     Center,
 
-    /// <summary>Anywhere, by the seed of the sample.</summary>
+    /// <summary>Random position, drawn from the sample's seed.</summary>
     Random,
 }
 
-/// <summary>Cutting and mirroring.</summary>
+/// <summary>Cropping and flipping.</summary>
 public static class Cropping
 {
-    /// <summary>The part whose top-left pixel is (<paramref name="left"/>, <paramref name="top"/>).</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It does not lie within the picture.</exception>
+    /// <summary>Crops a rectangle with top-left pixel (<paramref name="left"/>, <paramref name="top"/>).</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The rectangle is not within the picture.</exception>
     public static Picture Crop(this Picture picture, int left, int top, int width, int height)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -22,7 +22,7 @@ public static class Cropping
         {
             throw new ArgumentOutOfRangeException(
                 nameof(left),
-                $"{width} x {height} pixels at ({left}, {top}) do not lie within {picture.Width} x {picture.Height}."
+                $"{width} x {height} pixels at ({left}, {top}) are not within {picture.Width} x {picture.Height}."
             );
         }
 
@@ -34,7 +34,8 @@ public static class Cropping
         return part;
     }
 
-    /// <summary>The middle <paramref name="width"/> x <paramref name="height"/> pixels; offsets are cut to integers.</summary>
+    /// <summary>Crops the central <paramref name="width"/> × <paramref name="height"/> pixels; offsets are truncated to
+    /// integers.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The picture is smaller.</exception>
     public static Picture CropCenter(this Picture picture, int width, int height)
     {
@@ -42,7 +43,7 @@ public static class Cropping
         return picture.Crop((picture.Width - width) / 2, (picture.Height - height) / 2, width, height);
     }
 
-    /// <summary>The picture mirrored left to right.</summary>
+    /// <summary>Mirrors the picture left to right.</summary>
     public static Picture FlipHorizontal(this Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);

@@ -2,13 +2,15 @@ using System.Buffers.Binary;
 
 namespace Retouch.Images;
 
-/// <summary>The outermost boxes of AVIF and HEIC files (ISO/IEC 23008-12).</summary>
+/// <summary>Top-level boxes of AVIF and HEIC files (ISO/IEC 23008-12).</summary>
 internal static class HeifBoxes
 {
     private const int MostBoxes = 64;
 
-    /// <summary>Whether a file is a container in which no picture is described: it ends behind its brand, as placeholders of cloud
-    /// folders and broken downloads do. Files that cannot be opened, or are something else, are not: reading them tells more.</summary>
+    /// <summary>
+    /// Whether a file is a container without a picture: it ends after its file type box, like placeholders of cloud folders and
+    /// incomplete downloads. False for unreadable files and other formats, whose decoder gives a more specific error.
+    /// </summary>
     public static bool AreEmpty(string path)
     {
         if (!HasEnding(path))
@@ -28,7 +30,7 @@ internal static class HeifBoxes
                 long size = BinaryPrimitives.ReadUInt32BigEndian(header);
                 if (size == 1 && read == header.Length)
                     size = BinaryPrimitives.ReadInt64BigEndian(header[8..]);
-                // 0 stands for a box that goes on to the end; less than a header is none.
+                // Size 0 is a box that extends to the end of the file; 1 to 7 are invalid.
                 if (size < 8)
                     return true;
                 at += size;

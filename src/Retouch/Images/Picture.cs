@@ -1,24 +1,24 @@
 namespace Retouch.Images;
 
-/// <summary>A picture in memory: upright sRGB, 8 bit a channel, rows from the top, R G B interleaved.</summary>
+/// <summary>A picture in memory: 8-bit sRGB after EXIF rotation, rows from the top, interleaved R, G, B.</summary>
 public sealed class Picture
 {
-    /// <summary>The number of channels of every picture.</summary>
+    /// <summary>Number of channels.</summary>
     public const int Channels = 3;
 
-    private readonly byte[] pixels;
+    private readonly byte[] _pixels;
 
-    /// <summary>Makes a black picture.</summary>
-    /// <param name="width">Pixels in a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
+    /// <summary>Creates a black picture.</summary>
+    /// <param name="width">Width in pixels, at least 1.</param>
+    /// <param name="height">Height in pixels, at least 1.</param>
     public Picture(int width, int height)
         : this(width, height, new byte[ByteCount(width, height)]) { }
 
-    /// <summary>Takes over <paramref name="pixels"/> without a copy; the caller does not write to them afterwards.</summary>
-    /// <param name="width">Pixels in a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
+    /// <summary>Wraps <paramref name="pixels"/> without a copy; the caller must not write to them afterwards.</summary>
+    /// <param name="width">Width in pixels, at least 1.</param>
+    /// <param name="height">Height in pixels, at least 1.</param>
     /// <param name="pixels">height * width * 3 bytes, [height, width, RGB].</param>
-    /// <exception cref="ArgumentException">The number of bytes does not fit the size.</exception>
+    /// <exception cref="ArgumentException">The number of bytes does not match the size.</exception>
     public Picture(int width, int height, byte[] pixels)
     {
         ArgumentNullException.ThrowIfNull(pixels);
@@ -29,60 +29,60 @@ public sealed class Picture
             );
         Width = width;
         Height = height;
-        this.pixels = pixels;
+        _pixels = pixels;
     }
 
-    /// <summary>Pixels in a row.</summary>
+    /// <summary>Width in pixels.</summary>
     public int Width { get; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Height in pixels.</summary>
     public int Height { get; }
 
-    /// <summary>The shorter of the two sides.</summary>
+    /// <summary>Shorter side in pixels.</summary>
     public int ShortSide => Math.Min(Width, Height);
 
-    /// <summary>All bytes, [height, width, RGB].</summary>
-    public Span<byte> Pixels => pixels;
+    /// <summary>Pixels [height, width, RGB], 0 to 255.</summary>
+    public Span<byte> Pixels => _pixels;
 
-    /// <summary>The red, green and blue of the pixel in column <paramref name="x"/> of row <paramref name="y"/>.</summary>
+    /// <summary>Colour of the pixel in column <paramref name="x"/> and row <paramref name="y"/>.</summary>
     public Rgb this[int x, int y]
     {
         get
         {
             var at = Offset(x, y);
-            return new Rgb(pixels[at], pixels[at + 1], pixels[at + 2]);
+            return new Rgb(_pixels[at], _pixels[at + 1], _pixels[at + 2]);
         }
         set
         {
             var at = Offset(x, y);
-            (pixels[at], pixels[at + 1], pixels[at + 2]) = (value.R, value.G, value.B);
+            (_pixels[at], _pixels[at + 1], _pixels[at + 2]) = (value.R, value.G, value.B);
         }
     }
 
-    /// <summary>The bytes of one row, [width, RGB].</summary>
+    /// <summary>Pixels of a row, [width, RGB].</summary>
     public Span<byte> Row(int y)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(y);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(y, Height);
-        return pixels.AsSpan(y * Width * Channels, Width * Channels);
+        return _pixels.AsSpan(y * Width * Channels, Width * Channels);
     }
 
-    /// <summary>Whether both pictures have the same size and the same bytes.</summary>
+    /// <summary>Whether both pictures have the same size and bytes.</summary>
     public bool SameAs(Picture other)
     {
         ArgumentNullException.ThrowIfNull(other);
         return Width == other.Width && Height == other.Height && Pixels.SequenceEqual(other.Pixels);
     }
 
-    /// <summary>A copy of its own.</summary>
-    public Picture Clone() => new(Width, Height, (byte[])pixels.Clone());
+    /// <summary>Deep copy.</summary>
+    public Picture Clone() => new(Width, Height, (byte[])_pixels.Clone());
 
-    /// <summary>A picture of one colour.</summary>
+    /// <summary>Creates a picture of one colour.</summary>
     public static Picture Filled(int width, int height, Rgb color)
     {
         var picture = new Picture(width, height);
-        for (var at = 0; at < picture.pixels.Length; at += Channels)
-            (picture.pixels[at], picture.pixels[at + 1], picture.pixels[at + 2]) = (color.R, color.G, color.B);
+        for (var at = 0; at < picture._pixels.Length; at += Channels)
+            (picture._pixels[at], picture._pixels[at + 1], picture._pixels[at + 2]) = (color.R, color.G, color.B);
         return picture;
     }
 
@@ -96,12 +96,12 @@ public sealed class Picture
     private int Offset(int x, int y)
     {
         if ((uint)x >= (uint)Width || (uint)y >= (uint)Height)
-            throw new ArgumentOutOfRangeException(nameof(x), $"({x}, {y}) lies outside the {Width} x {Height} picture.");
+            throw new ArgumentOutOfRangeException(nameof(x), $"({x}, {y}) is outside the {Width} x {Height} picture.");
         return (y * Width + x) * Channels;
     }
 }
 
-/// <summary>An sRGB colour, 8 bit a channel.</summary>
+/// <summary>An sRGB colour with 8 bits per channel.</summary>
 /// <param name="R">Red, 0 to 255.</param>
 /// <param name="G">Green, 0 to 255.</param>
 /// <param name="B">Blue, 0 to 255.</param>

@@ -1,9 +1,9 @@
 namespace Retouch.Images;
 
-/// <summary>How <see cref="PictureGrid"/> lays pictures out.</summary>
+/// <summary>Layout of a <see cref="PictureGrid"/>.</summary>
 public sealed record PictureGridLayout
 {
-    /// <summary>Pictures in a row, at least 1; 0 (the default) makes the grid as square as it gets.</summary>
+    /// <summary>Number of columns, at least 1; 0 (the default) for a grid as square as possible.</summary>
     public int Columns { get; init; }
 
     /// <summary>Pixels between pictures.</summary>
@@ -12,15 +12,15 @@ public sealed record PictureGridLayout
     /// <summary>Pixels around the grid.</summary>
     public int Margin { get; init; } = 4;
 
-    /// <summary>What shows between the pictures.</summary>
+    /// <summary>Background colour.</summary>
     public Rgb Background { get; init; } = Rgb.White;
 }
 
-/// <summary>Puts pictures side by side.</summary>
+/// <summary>Combines pictures into a grid.</summary>
 public static class PictureGrid
 {
     /// <summary>
-    /// One picture of all, row by row. Cells are as large as the largest picture; smaller ones stand in the middle of theirs.
+    /// Composes a grid, row by row. Cells have the size of the largest picture; smaller ones are centred.
     /// </summary>
     /// <exception cref="ArgumentException">There are no pictures, or the layout is out of range.</exception>
     public static Picture Compose(IReadOnlyList<Picture> pictures, PictureGridLayout? layout = null)
@@ -30,7 +30,7 @@ public static class PictureGrid
         if (pictures.Count == 0)
             throw new ArgumentException("A grid needs at least one picture.", nameof(pictures));
         if (layout.Columns < 0 || layout.Gap < 0 || layout.Margin < 0)
-            throw new ArgumentException("Columns, gap and margin of a grid are not negative.", nameof(layout));
+            throw new ArgumentException("Columns, gap and margin of a grid must not be negative.", nameof(layout));
 
         var columns = layout.Columns > 0 ? Math.Min(layout.Columns, pictures.Count) : SquareColumns(pictures.Count);
         var rows = (pictures.Count + columns - 1) / columns;

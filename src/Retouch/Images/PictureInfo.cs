@@ -1,9 +1,9 @@
 namespace Retouch.Images;
 
-/// <summary>File formats of pictures.</summary>
+/// <summary>Picture file formats.</summary>
 public enum PictureFormat
 {
-    /// <summary>JPEG, baseline or progressive, gray, RGB or CMYK.</summary>
+    /// <summary>JPEG, baseline or progressive; grey, RGB or CMYK.</summary>
     Jpeg = 1,
 
     /// <summary>PNG of any colour type and depth.</summary>
@@ -15,24 +15,24 @@ public enum PictureFormat
     /// <summary>TIFF; read only.</summary>
     Tiff = 4,
 
-    /// <summary>Windows bitmap without compression; read only.</summary>
+    /// <summary>Uncompressed Windows bitmap; read only.</summary>
     Bmp = 5,
 
-    /// <summary>GIF, of an animation the first picture; read only, where libvips does.</summary>
+    /// <summary>GIF, the first frame of an animation; read only, if libvips has a loader.</summary>
     Gif = 6,
 
-    /// <summary>AVIF and HEIC; read only, where libvips does.</summary>
+    /// <summary>AVIF and HEIC; read only, if libvips has a loader.</summary>
     Heif = 7,
 }
 
-/// <summary>What a file's header says of its picture.</summary>
-/// <param name="Format">The format, found by content, not by name.</param>
-/// <param name="Width">Pixels in a row, once upright.</param>
-/// <param name="Height">Rows, once upright.</param>
-/// <param name="Orientation">EXIF orientation, 1 to 8; already accounted for in the size.</param>
-/// <param name="HasAlpha">Whether it is laid over white when read.</param>
-/// <param name="HasProfile">Whether it carries an ICC profile.</param>
-/// <param name="BitsPerSample">8, 16 or more.</param>
+/// <summary>Header of a picture file.</summary>
+/// <param name="Format">Format, detected from the content.</param>
+/// <param name="Width">Width in pixels after EXIF rotation.</param>
+/// <param name="Height">Height in pixels after EXIF rotation.</param>
+/// <param name="Orientation">EXIF orientation, 1 to 8; already applied to the size.</param>
+/// <param name="HasAlpha">Whether the file has an alpha channel, which is composited over white.</param>
+/// <param name="HasProfile">Whether the file has an ICC profile.</param>
+/// <param name="BitsPerSample">Bits per sample: 8, 16 or more.</param>
 public sealed record PictureInfo(
     PictureFormat Format,
     int Width,
@@ -43,33 +43,33 @@ public sealed record PictureInfo(
     int BitsPerSample
 );
 
-/// <summary>How a picture is read.</summary>
+/// <summary>Decoder options.</summary>
 public sealed record PictureReading
 {
-    /// <summary>The default bound on width times height.</summary>
+    /// <summary>Default maximum of width × height.</summary>
     public const long DefaultMaxPixels = 200_000_000;
 
-    /// <summary>Reads the whole picture, up to <see cref="DefaultMaxPixels"/>.</summary>
+    /// <summary>Full resolution, up to <see cref="DefaultMaxPixels"/>.</summary>
     public static PictureReading Default { get; } = new();
 
-    /// <summary>Bound on width times height, 1 to 700,000,000; more is refused from the header, before any memory is taken.</summary>
+    /// <summary>Maximum of width × height, 1 to 700,000,000; larger pictures are refused before memory is allocated.</summary>
     public long MaxPixels { get; init; } = DefaultMaxPixels;
 
     /// <summary>
-    /// With a value above 0, JPEG and WebP may be shrunk by 2, 4 or 8 while they are decoded as long as the shorter side keeps at least
-    /// this many pixels. Give twice the side that is wanted in the end, so that the antialiased resize still decides the quality; 0
-    /// (the default) reads every pixel, which metrics need.
+    /// Above 0, JPEG and WebP can be downscaled by 2, 4 or 8 in the decoder as long as the shorter side keeps at least this many
+    /// pixels. Use twice the final side, so that the antialiased resize still determines the quality; 0 (the default) for full
+    /// resolution, which metrics need.
     /// </summary>
     public int MinSide { get; init; }
 
     /// <summary>
-    /// Whether an embedded ICC profile is followed (the default). Without it, samples are taken as they stand, which is what Pillow
-    /// does unless it is told otherwise: use it to compare with numbers that were computed that way.
+    /// Whether to apply an embedded ICC profile (the default). Without it, samples are used unchanged, as in Pillow by default: use it
+    /// to compare with numbers computed that way.
     /// </summary>
     public bool UseProfile { get; init; } = true;
 }
 
-/// <summary>A picture as it was read, with what its header said.</summary>
-/// <param name="Picture">The pixels, upright.</param>
-/// <param name="Info">The header; its size is that in the file, also where the picture was shrunk while it was decoded.</param>
+/// <summary>A decoded picture and its header.</summary>
+/// <param name="Picture">Pixels after EXIF rotation.</param>
+/// <param name="Info">Header, with the size in the file even if the decoder downscaled the picture.</param>
 public sealed record LoadedPicture(Picture Picture, PictureInfo Info);

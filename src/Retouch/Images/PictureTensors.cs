@@ -2,11 +2,11 @@ using Retouch.Torch;
 
 namespace Retouch.Images;
 
-/// <summary>From bytes to what networks take and back.</summary>
+/// <summary>Conversion between pictures and tensors.</summary>
 public static class PictureTensors
 {
-    /// <summary>Pictures of one size as [B, 3, H, W] float32 on the CPU, v / 127.5 - 1, in [-1, 1].</summary>
-    /// <exception cref="ArgumentException">There are none, or their sizes differ.</exception>
+    /// <summary>Converts pictures of one size to [B, 3, H, W], float32, v/127.5 − 1 in [−1, 1], on the CPU.</summary>
+    /// <exception cref="ArgumentException">There are no pictures, or their sizes differ.</exception>
     public static Tensor ToTensor(IReadOnlyList<Picture> pictures)
     {
         ArgumentNullException.ThrowIfNull(pictures);
@@ -29,9 +29,9 @@ public static class PictureTensors
     }
 
     /// <summary>
-    /// The pictures of [B, 3, H, W] in [-1, 1], any device and float type; what lies outside is clamped, levels are rounded.
+    /// Converts [B, 3, H, W] in [−1, 1], of any device and float dtype, to pictures. Values are clamped and rounded; NaN becomes black.
     /// </summary>
-    /// <exception cref="ArgumentException">The tensor has another shape.</exception>
+    /// <exception cref="ArgumentException">The tensor has the wrong shape.</exception>
     public static IReadOnlyList<Picture> ToPictures(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -44,7 +44,7 @@ public static class PictureTensors
         var planes = new byte[values.Length];
         for (var i = 0; i < values.Length; i++)
         {
-            // NaN fails both comparisons of a clamp; it becomes black instead of whatever a cast makes of it.
+            // NaN fails the comparison and becomes black; casting it to a byte is undefined.
             var level = (values[i] + 1f) * 127.5f;
             planes[i] = level >= 0 ? (byte)Math.Round(Math.Min(level, 255f), MidpointRounding.ToEven) : (byte)0;
         }
@@ -57,7 +57,7 @@ public static class PictureTensors
         ];
     }
 
-    /// <summary>Planar bytes, [B, RGB, H, W], as float32 in [-1, 1] of the same shape, on the CPU.</summary>
+    /// <summary>Converts planar bytes [B, RGB, H, W] to float32 in [−1, 1] of the same shape, on the CPU.</summary>
     public static Tensor FromPlanes(byte[] planes, int count, int height, int width)
     {
         ArgumentNullException.ThrowIfNull(planes);

@@ -1,9 +1,9 @@
 namespace Retouch.Images;
 
-/// <summary>Pictures whose channels stand one after the other, [RGB, height, width].</summary>
+/// <summary>Conversion from and to planar pixels, [RGB, height, width].</summary>
 public static class PlanarPixels
 {
-    /// <summary>Writes the picture's three planes to the beginning of <paramref name="planes"/>.</summary>
+    /// <summary>Writes the picture's three planes to the start of <paramref name="planes"/>.</summary>
     public static void CopyToPlanes(this Picture picture, Span<byte> planes)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -18,7 +18,7 @@ public static class PlanarPixels
         }
     }
 
-    /// <summary>The picture whose three planes stand at the beginning of <paramref name="planes"/>.</summary>
+    /// <summary>Creates a picture from the three planes at the start of <paramref name="planes"/>.</summary>
     public static Picture ToPicture(ReadOnlySpan<byte> planes, int width, int height)
     {
         var picture = new Picture(width, height);
@@ -35,12 +35,12 @@ public static class PlanarPixels
         return picture;
     }
 
-    /// <summary>v / 127.5 - 1, in [-1, 1], of every byte.</summary>
-    /// <exception cref="ArgumentException">The numbers of elements differ.</exception>
+    /// <summary>Maps bytes v to v/127.5 − 1, in [−1, 1].</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void ToUnitRange(ReadOnlySpan<byte> levels, Span<float> values)
     {
         if (levels.Length != values.Length)
-            throw new ArgumentException($"{levels.Length} levels do not fit {values.Length} values.", nameof(values));
+            throw new ArgumentException($"{levels.Length} levels do not match {values.Length} values.", nameof(values));
         for (var i = 0; i < levels.Length; i++)
             values[i] = levels[i] / 127.5f - 1f;
     }

@@ -2,16 +2,16 @@ using System.Buffers.Binary;
 
 namespace Retouch.Images;
 
-/// <summary>What the first chunk of a PNG file says (PNG specification, section 11.2.2).</summary>
-/// <param name="Width">In pixels.</param>
-/// <param name="Height">In pixels.</param>
-/// <param name="Channels">1 grey, 2 grey and alpha, 3 RGB (palettes too), 4 RGBA.</param>
+/// <summary>Header chunk of a PNG file (PNG specification, section 11.2.2).</summary>
+/// <param name="Width">Width in pixels.</param>
+/// <param name="Height">Height in pixels.</param>
+/// <param name="Channels">1 for grey, 2 for grey with alpha, 3 for RGB and palettes, 4 for RGBA.</param>
 public readonly record struct PngHeader(int Width, int Height, int Channels)
 {
     private static ReadOnlySpan<byte> Signature => [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52];
 
     /// <summary>Reads the header of an encoded picture.</summary>
-    /// <exception cref="ArgumentException">The bytes do not start as a PNG file.</exception>
+    /// <exception cref="ArgumentException">The bytes do not start with a valid PNG header.</exception>
     public static PngHeader Read(ReadOnlySpan<byte> png)
     {
         if (png.Length < 26 || !png.StartsWith(Signature))

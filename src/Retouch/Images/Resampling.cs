@@ -3,30 +3,30 @@ namespace Retouch.Images;
 /// <summary>Filters of <see cref="Resampling"/>, as PIL defines them.</summary>
 public enum ResizeFilter
 {
-    /// <summary>Triangle, reaching 1 source pixel.</summary>
+    /// <summary>Triangle filter, support 1 source pixel.</summary>
     Bilinear,
 
-    /// <summary>Keys' cubic with a = -0.5, reaching 2 source pixels.</summary>
+    /// <summary>Keys' cubic with a = −0.5, support 2 source pixels.</summary>
     Bicubic,
 
-    /// <summary>Windowed sinc, reaching 3 source pixels.</summary>
+    /// <summary>Windowed sinc, support 3 source pixels.</summary>
     Lanczos,
 
-    /// <summary>Box: the mean of the covered source pixels, reaching half a source pixel.</summary>
+    /// <summary>Box filter, the mean of the covered source pixels; support half a source pixel.</summary>
     Box,
 }
 
 /// <summary>
-/// Antialiased resizing that gives PIL's bytes (Pillow's convolution-based <c>Image.resize</c> for 8-bit pictures), which published
-/// Fréchet distances depend on: filters widen when shrinking, rows first and columns second, coefficients in fixed point with 22
-/// fractional bits, each pass rounded to 8 bit.
+/// Antialiased resizing with PIL's exact bytes (Pillow's convolution-based <c>Image.resize</c> for 8-bit pictures), on which published
+/// Fréchet distances depend: filters are widened when downscaling, rows are resized before columns, coefficients are fixed-point with
+/// 22 fractional bits, and each pass is rounded to 8 bits.
 /// </summary>
 public static class Resampling
 {
-    // 8 bits for the sample, 2 for what overshooting filters add, the rest of an int for the coefficient.
+    // 8 bits for the sample, 2 for the overshoot of the filters, the rest of an int for the coefficient.
     private const int FractionBits = 32 - 8 - 2;
 
-    /// <summary>The picture with <paramref name="width"/> x <paramref name="height"/> pixels.</summary>
+    /// <summary>Resizes to <paramref name="width"/> × <paramref name="height"/> pixels.</summary>
     public static Picture Resize(this Picture picture, int width, int height, ResizeFilter filter)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -40,8 +40,8 @@ public static class Resampling
     }
 
     /// <summary>
-    /// The picture with a short side of <paramref name="side"/> and the same shape; the long side is cut to an integer, as torchvision
-    /// and transformers do.
+    /// Resizes to a short side of <paramref name="side"/> with the same aspect ratio; the long side is truncated to an integer, as in
+    /// torchvision and transformers.
     /// </summary>
     public static Picture ResizeShortSide(this Picture picture, int side, ResizeFilter filter)
     {
@@ -105,7 +105,7 @@ public static class Resampling
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> FractionBits, 0, 255);
 
-    /// <summary>For every target position the first source position that counts, and the weights from there on.</summary>
+    /// <summary>Per target position, the first source position in the support and the weights from there on.</summary>
     private readonly struct Kernel(int[] firsts, int[] starts, int[] weights)
     {
         public ReadOnlySpan<int> At(int target, out int first)

@@ -37,8 +37,10 @@ public sealed class AtomicFolderTests : IDisposable
                 }
             )
         );
-        var error = Assert.Throws<EnvironmentException>(() => AtomicFolder.Write(Target, static _ => throw new IOException("disk full")));
-        Assert.Contains("disk full", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<EnvironmentException>(() =>
+            AtomicFolder.Write(Target, static _ => throw new IOException("disk full", 28))
+        );
+        Assert.Contains("no space is left on the disk", error.Message, StringComparison.Ordinal);
         Assert.Equal("old", File.ReadAllText(Path.Combine(Target, "b.txt")));
         Assert.Equal([Target], Directory.EnumerateFileSystemEntries(_root));
     }

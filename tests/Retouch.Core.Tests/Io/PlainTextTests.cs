@@ -31,10 +31,10 @@ public sealed class PlainTextTests
     }
 
     [Theory]
-    [InlineData(new byte[] { (byte)'a', (byte)'\n', (byte)'c', 0xE9 }, "'x.txt' is no UTF-8 text: byte 4, in line 2,")] // Windows-1252
+    [InlineData(new byte[] { (byte)'a', (byte)'\n', (byte)'c', 0xE9 }, "'x.txt' is not UTF-8 text: byte 4, in line 2,")] // Windows-1252
     [InlineData(new byte[] { 0xD2, 0xBB, 0xD6, 0xBB, 0xBA, 0xEC }, "byte 5, in line 1,")] // GBK
     [InlineData(new byte[] { (byte)'a', 0, (byte)'b', 0 }, "zero bytes, as UTF-16 without a byte-order mark")]
-    [InlineData(new byte[] { 0xFF, 0xFE, 0x00, 0xD8 }, "no UTF-16 text")] // half of a character
+    [InlineData(new byte[] { 0xFF, 0xFE, 0x00, 0xD8 }, "not UTF-16 text")] // half of a character
     [InlineData(new byte[] { 0xEF, 0xBB, 0xBF, 0xE9 }, "byte 4,")]
     public void Other_bytes_are_refused_by_name_and_place(byte[] bytes, string words)
     {
@@ -54,7 +54,7 @@ public sealed class PlainTextTests
         Assert.Equal(["a", "b"], PlainText.ReadLines(file));
         File.Delete(file);
         Assert.Contains(
-            $"'{file}': it is not there",
+            $"'{file}': it does not exist",
             Assert.Throws<InputException>(() => PlainText.Read(file)).Message,
             StringComparison.Ordinal
         );

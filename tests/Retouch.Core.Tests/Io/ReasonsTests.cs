@@ -10,12 +10,13 @@ public sealed class ReasonsTests
     public void Failures_of_files_have_words_of_their_own()
     {
         var folder = Directory.CreateTempSubdirectory("retouch-reasons-").FullName;
-        Assert.Equal("it is not there", Of(() => File.ReadAllText(Path.Combine(folder, "none"))));
-        Assert.Equal("it is not there", Of(() => File.ReadAllText(Path.Combine(folder, "none", "none"))));
+        Assert.Equal("it does not exist", Of(() => File.ReadAllText(Path.Combine(folder, "none"))));
+        Assert.Equal("it does not exist", Of(() => File.ReadAllText(Path.Combine(folder, "none", "none"))));
         Assert.Equal("the folder is not empty", Of(() => Fill(folder)));
         Assert.Equal("permission is denied", Reasons.Of(new UnauthorizedAccessException("Access to the path '/x' is denied.")));
         Assert.Equal("no space is left on the disk", Reasons.Of(new IOException("No space left on device : '/x'", 28)));
-        Assert.Equal("the system gives no reason", Reasons.Of(new InvalidOperationException("Operation is not valid.")));
+        Assert.Equal("a value has the wrong type", Reasons.Of(new InvalidOperationException("Operation is not valid.")));
+        Assert.Equal("the system gives no reason", Reasons.Of(new ArithmeticException("Overflow.")));
         Directory.Delete(folder, recursive: true);
 
         static void Fill(string folder)
@@ -28,9 +29,9 @@ public sealed class ReasonsTests
     [Fact]
     public void Json_is_complained_about_by_place()
     {
-        Assert.Equal("something else than JSON stands at its character 7", Of(static () => JsonDocument.Parse("{\"a\": N}")));
-        Assert.Equal("something else than JSON stands in its line 2, at character 2", Of(static () => JsonDocument.Parse("{\n x}")));
-        Assert.Equal("it is no JSON", Reasons.Of(new JsonException("x")));
+        Assert.Equal("invalid JSON at character 7", Of(static () => JsonDocument.Parse("{\"a\": N}")));
+        Assert.Equal("invalid JSON in line 2, at character 2", Of(static () => JsonDocument.Parse("{\n x}")));
+        Assert.Equal("it is not JSON", Reasons.Of(new JsonException("x")));
     }
 
     private static string Of(Action action)

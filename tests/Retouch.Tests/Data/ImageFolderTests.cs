@@ -86,19 +86,19 @@ public sealed class ImageFolderTests : IDisposable
             source.Notes,
             static n =>
                 Assert.Contains(
-                    "3 pictures are left out, of formats that are not read: 1 .cr2, 2 .jxl; the first is 'f.jxl'",
+                    "3 pictures are skipped, of unsupported formats: 1 .cr2, 2 .jxl; the first is 'f.jxl'",
                     n,
                     StringComparison.Ordinal
                 ),
             static n =>
                 Assert.Contains(
-                    "2 files are left out, cut off before the picture begins: 1 .avif, 1 .heic; the first is 'i.heic'",
+                    "2 files are skipped, truncated before the picture: 1 .avif, 1 .heic; the first is 'i.heic'",
                     n,
                     StringComparison.Ordinal
                 ),
             static n =>
                 Assert.Contains(
-                    "2 masks and 1 thumbnail beside their pictures are left out; the first is 'a-masklabel.png'",
+                    "2 masks and 1 thumbnail beside their pictures are skipped; the first is 'a-masklabel.png'",
                     n,
                     StringComparison.Ordinal
                 ),
@@ -124,7 +124,7 @@ public sealed class ImageFolderTests : IDisposable
         Assert.Equal(["one", "two"], source[0].AllCaptions);
         Assert.Equal(["first", "second line", "third"], source[1].AllCaptions);
         Assert.Equal(["beside"], source[2].AllCaptions);
-        Assert.Contains("2 pictures have several captions, 5 in all", Assert.Single(source.Notes), StringComparison.Ordinal);
+        Assert.Contains("2 pictures have several captions, 5 in total", Assert.Single(source.Notes), StringComparison.Ordinal);
         var drawn = Enumerable.Range(0, 3000).Select(seed => source[1].WithDrawnCaption((ulong)seed).Caption).ToArray();
         Assert.Equal(source[1].WithDrawnCaption(7).Caption, drawn[7]);
         // Each has a third of the draws, within four deviations of a binomial.
@@ -137,10 +137,10 @@ public sealed class ImageFolderTests : IDisposable
         AddPictures("1.png", "2.png");
         folder.Add("1.txt", [(byte)'c', (byte)'a', (byte)'f', 0xE9]);
         var source = ImageFolder.Open(folder.Path);
-        Assert.Contains("1.txt' is no UTF-8 text", Assert.Throws<InputException>(() => source[0]).Message, StringComparison.Ordinal);
+        Assert.Contains("1.txt' is not UTF-8 text", Assert.Throws<InputException>(() => source[0]).Message, StringComparison.Ordinal);
         folder.Add("metadata.jsonl", [.. "{}\n{\"a\": \""u8, 0xE9, .. "\"}"u8]);
         var message = Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message;
-        Assert.Contains("metadata.jsonl' is no UTF-8 text: byte 11, in line 2", message, StringComparison.Ordinal);
+        Assert.Contains("metadata.jsonl' is not UTF-8 text: byte 11, in line 2", message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -226,8 +226,8 @@ public sealed class ImageFolderTests : IDisposable
     [InlineData("{\"file_name\": \"1.png\"}\n{oops", "line 2")]
     [InlineData("[1]", "JSON object")]
     [InlineData("{\"text\": \"x\"}", "file_name")]
-    [InlineData("{\"file_name\": \"none.png\"}", "none of the pictures")]
-    [InlineData("{\"file_name\": \"../1.png\"}", "none of the pictures")]
+    [InlineData("{\"file_name\": \"none.png\"}", "is not a picture of the folder")]
+    [InlineData("{\"file_name\": \"../1.png\"}", "is not a picture of the folder")]
     [InlineData("{\"file_name\": \"1.png\", \"text\": 5}", "in quotes")]
     [InlineData("{\"file_name\": \"1.png\", \"label\": -1}", "-1")]
     [InlineData("{\"file_name\": \"1.png\", \"label\": 1.5}", "1.5")]

@@ -110,11 +110,7 @@ public sealed class PrefetcherTests
     public void Too_many_unusable_pictures_reach_the_consumer()
     {
         using var prefetcher = Make(new FakeSource(40, index => index % 4 == 0), new BatchPlanOptions { BatchSize = 40 });
-        Assert.Contains(
-            "pictures cannot be used",
-            Assert.Throws<InputException>(() => prefetcher.Next()).Message,
-            StringComparison.Ordinal
-        );
+        Assert.Contains("pictures are unusable", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

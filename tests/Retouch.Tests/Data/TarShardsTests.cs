@@ -98,7 +98,7 @@ public sealed class TarShardsTests : IDisposable
             TarShards.Open([Write("cp.tar", TarEntryFormat.Pax, ("1.png", Png(1)), ("1.txt", [0xE9]))])[0]
         );
         Assert.Contains("'1.txt' of", error.Message, StringComparison.Ordinal);
-        Assert.Contains("is no UTF-8 text", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is not UTF-8 text", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -122,7 +122,7 @@ public sealed class TarShardsTests : IDisposable
         Assert.Equal(["mixed.tar/train/cat/1.png", "mixed.tar/train/dog/2.png"], [source[0].Id, source[1].Id]);
         Assert.Equal(2, source.Count);
         Assert.Equal(["cat", "dog"], source.Classes);
-        Assert.Contains("2 files of the shards are left out", source.Notes[0], StringComparison.Ordinal);
+        Assert.Contains("2 files of the shards are skipped", source.Notes[0], StringComparison.Ordinal);
         Assert.Contains("1 mask", source.Notes[1], StringComparison.Ordinal);
         Assert.Contains("test (1 pictures, not used)", source.Notes[2], StringComparison.Ordinal);
     }
@@ -171,7 +171,7 @@ public sealed class TarShardsTests : IDisposable
             }
 
             Assert.Contains(
-                "plain files only",
+                "regular files only",
                 Assert.Throws<InputException>(() => TarShards.Open([path])).Message,
                 StringComparison.Ordinal
             );
@@ -199,7 +199,11 @@ public sealed class TarShardsTests : IDisposable
         }
 
         File.WriteAllBytes(path, whole[..1030]);
-        Assert.Contains("after 1 whole", Assert.Throws<InputException>(() => TarShards.Open([path])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "after 1 complete sample",
+            Assert.Throws<InputException>(() => TarShards.Open([path])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -278,7 +282,7 @@ public sealed class TarShardsTests : IDisposable
 
         Refused("no pictures", ("1.txt", Utf8("x")));
         Refused("two files", ("1.png", Png(1)), ("1.jpg", Jpeg(1)));
-        Refused("stand together", ("1.png", Png(1)), ("2.png", Png(2)), ("1.txt", Utf8("late")));
+        Refused("are not consecutive", ("1.png", Png(1)), ("2.png", Png(2)), ("1.txt", Utf8("late")));
         Refused("1.json", ("1.png", Png(1)), ("1.json", Utf8("{")));
         Refused("UTF-8", ("1.png", Png(1)), ("1.cls", [0xff, 0x41]));
         Refused("999999", ("1.png", Png(1)), ("1.cls", Utf8("1000000")));
@@ -314,7 +318,7 @@ public sealed class TarShardsTests : IDisposable
         }
 
         var error = Assert.Throws<InputException>(() => TarShards.Open([Path.Combine(folder, "shard-truncated.tar")]));
-        Assert.Contains("cut off in '000031.jpg', after 30 whole samples", error.Message, StringComparison.Ordinal);
+        Assert.Contains("truncated in '000031.jpg', after 30 complete samples", error.Message, StringComparison.Ordinal);
     }
 
     private static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);

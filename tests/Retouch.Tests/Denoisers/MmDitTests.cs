@@ -163,7 +163,7 @@ public sealed partial class MmDitTests
         using var network = Random(Tiny, generator, DType.Float32);
         var (noisy, time) = (Ops.Randn([1, 4, 8, 8], generator), Tensor.From([3.0f]));
         Refused("between 0 and 5", () => network.Forward(noisy, time, Tensor.From([6L])));
-        Refused("one label a sample", () => network.Forward(noisy, time, Tensor.From([1L, 2])));
+        Refused("one label per sample", () => network.Forward(noisy, time, Tensor.From([1L, 2])));
         Refused("MM-DiT takes latents", () => network.Forward(noisy.Narrow(2, 0, 7), time, Tensor.From([1L])));
         Refused("MM-DiT has positions", () => network.Forward(Ops.Cat([noisy, noisy], 2), time, Tensor.From([1L])));
         Assert.Throws<ArgumentException>(() => network.Predict(noisy, time, new Condition()));

@@ -224,7 +224,7 @@ public sealed class PixArtTests
         using var network = Load(golden);
         var (sample, time, text) = (golden.Read("in.sample"), golden.Read("in.timestep"), golden.Read("in.encoder_hidden_states"));
         Refused("divisible by 2", () => network.Forward(sample.Narrow(2, 0, 7), time, text));
-        Refused("one time a sample", () => network.Forward(sample, time.Narrow(0, 0, 1), text));
+        Refused("one time per sample", () => network.Forward(sample, time.Narrow(0, 0, 1), text));
         Refused("[2, words, 20]", () => network.Forward(sample, time, text.Narrow(2, 0, 19)));
         Refused("a mask [2, 6]", () => network.Forward(sample, time, text, golden.Read("in.encoder_attention_mask").Narrow(1, 0, 5)));
         Refused("use_additional_conditions", () => network.Forward(sample, time, text, size: Tensor.From([1.0f, 2, 3, 4]).View([2, 2])));

@@ -146,8 +146,8 @@ public sealed class Sd3Tests
             golden.Read("in.pooled_projections")
         );
         Refused("divisible by 2", () => network.Forward(sample.Narrow(3, 0, 7), time, text, pooled));
-        Refused("up to 24 a side", () => network.Forward(Ops.Cat([sample, sample], 3), time, text, pooled));
-        Refused("one time a sample", () => network.Forward(sample, time.Narrow(0, 0, 1), text, pooled));
+        Refused("at most 24 per side", () => network.Forward(Ops.Cat([sample, sample], 3), time, text, pooled));
+        Refused("one time per sample", () => network.Forward(sample, time.Narrow(0, 0, 1), text, pooled));
         Refused("[2, words, 20]", () => network.Forward(sample, time, text.Narrow(2, 0, 19), pooled));
         Refused("[2, 12]", () => network.Forward(sample, time, text, pooled.Narrow(1, 0, 11)));
         Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition { Text = text }));

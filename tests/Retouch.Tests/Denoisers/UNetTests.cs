@@ -120,10 +120,10 @@ public sealed class UNetTests
         using var network = Load(golden);
         var (sample, time, condition) = (golden.Read("in.sample"), golden.Read("in.timestep"), ConditionOf(golden));
         Refused("[batch, 4, height, width]", () => network.Forward(sample.Narrow(1, 0, 3), time, condition));
-        Refused("one time a sample", () => network.Forward(sample, time.Narrow(0, 0, 1), condition));
+        Refused("one time per sample", () => network.Forward(sample, time.Narrow(0, 0, 1), condition));
         Refused("text [2, tokens, 20]", () => network.Forward(sample, time, condition with { Text = condition.Text!.Narrow(2, 0, 19) }));
         Refused("mask [2, 9]", () => network.Forward(sample, time, condition with { TextMask = Tensor.From([1L, 1], 2, 1) }));
-        Refused("make 60 numbers", () => network.Forward(sample, time, condition with { TimeIds = condition.TimeIds!.Narrow(1, 0, 5) }));
+        Refused("with 60 features", () => network.Forward(sample, time, condition with { TimeIds = condition.TimeIds!.Narrow(1, 0, 5) }));
         Assert.Contains(
             "no Text",
             Assert.Throws<ArgumentException>(() => network.Predict(sample, time, new Condition())).Message,

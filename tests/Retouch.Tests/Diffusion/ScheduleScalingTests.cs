@@ -56,7 +56,7 @@ public sealed class ScheduleScalingTests
         foreach (var factor in (double[])[0, -1, double.NaN, double.PositiveInfinity])
             Assert.Throws<UsageException>(() => ScheduleScaling.Scale(before, factor));
         Assert.Contains(
-            "by itself",
+            "already depends on the image size",
             Assert.Throws<UsageException>(() => ScheduleScaling.Scale(new FlowFormulation { Dynamic = new() }, 2)).Message
         );
     }

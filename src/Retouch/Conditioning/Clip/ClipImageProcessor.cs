@@ -4,24 +4,24 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Clip;
 
 /// <summary>
-/// Pictures as CLIP's image encoder takes them (transformers' <c>CLIPImageProcessor</c>): the short side resized with PIL's bicubic filter,
-/// the middle cut out, levels divided by 255, channels normalised.
+/// Image preprocessing of the CLIP image encoder (transformers' <c>CLIPImageProcessor</c>): the short side is resized with PIL's
+/// bicubic filter, the centre is cropped, values are divided by 255 and normalised per channel.
 /// </summary>
-/// <param name="size">Side of the result in pixels.</param>
+/// <param name="size">Output side in pixels.</param>
 public sealed class ClipImageProcessor(int size = 224)
 {
-    /// <summary>Mean of the red, green and blue channel of CLIP's training pictures, levels in [0, 1].</summary>
+    /// <summary>Mean of the red, green and blue channels of CLIP's training images, values in [0, 1].</summary>
     public static IReadOnlyList<float> Mean { get; } = [0.48145466f, 0.4578275f, 0.40821073f];
 
-    /// <summary>Standard deviations of the channels.</summary>
+    /// <summary>Standard deviations of the red, green and blue channels.</summary>
     public static IReadOnlyList<float> Deviation { get; } = [0.26862954f, 0.26130258f, 0.27577711f];
 
-    /// <summary>Side of the result in pixels.</summary>
+    /// <summary>Output side in pixels.</summary>
     public int Size { get; } = size >= 1 ? size : throw new ArgumentOutOfRangeException(nameof(size));
 
-    /// <summary>Pictures of any sizes as one batch.</summary>
-    /// <returns>[pictures, 3, size, size] float32 on the CPU.</returns>
-    /// <exception cref="ArgumentException">There are none.</exception>
+    /// <summary>Preprocesses images of any size as one batch.</summary>
+    /// <returns>[pictures, 3, size, size], float32, on the CPU.</returns>
+    /// <exception cref="ArgumentException">There are no pictures.</exception>
     public Tensor Process(IReadOnlyList<Picture> pictures)
     {
         ArgumentNullException.ThrowIfNull(pictures);

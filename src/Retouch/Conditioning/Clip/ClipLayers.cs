@@ -4,29 +4,29 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Conditioning.Clip;
 
-/// <summary>What all layers of a tower have in common.</summary>
-/// <param name="Layers">Their number.</param>
-/// <param name="Width">Width of a token.</param>
-/// <param name="Inner">Width within the feed-forward network.</param>
-/// <param name="Heads">Attention heads.</param>
-/// <param name="Activation">transformers' name of the nonlinearity.</param>
-/// <param name="NormEps">Added to the variance.</param>
+/// <summary>Layer configuration of a CLIP encoder.</summary>
+/// <param name="Layers">Number of layers.</param>
+/// <param name="Width">Token width.</param>
+/// <param name="Inner">Hidden width of the feed-forward network.</param>
+/// <param name="Heads">Number of attention heads.</param>
+/// <param name="Activation">Activation, by transformers' name.</param>
+/// <param name="NormEps">ε of the layer normalisations.</param>
 internal sealed record ClipLayerShape(int Layers, int Width, int Inner, int Heads, string Activation, double NormEps)
 {
-    /// <summary>Start of what feeds a residual sum: smaller the more layers add to it (Radford et al. 2021, section 2.4).</summary>
+    /// <summary>Initialisation of the residual projections, scaled down with depth (Radford et al. 2021, section 2.4).</summary>
     public Init ResidualInit => Inits.Normal(1 / Math.Sqrt(2.0 * Layers * Width));
 
-    /// <summary>Checks heads and nonlinearity.</summary>
-    /// <exception cref="InputException">They are not supported.</exception>
+    /// <summary>Validates heads and activation.</summary>
+    /// <exception cref="InputException">The width is not divisible by the heads, or the activation is not supported.</exception>
     public static void Validate(int width, int heads, string activation, string origin)
     {
         if (width % heads != 0)
-            throw new InputException($"'{origin}': hidden_size {width} cannot be split into num_attention_heads {heads}.");
+            throw new InputException($"'{origin}': hidden_size {width} is not divisible by num_attention_heads {heads}.");
         if (activation is not ("quick_gelu" or "gelu" or "gelu_new" or "gelu_pytorch_tanh"))
             throw new InputException($"'{origin}': hidden_act is '{activation}'; quick_gelu, gelu and gelu_new are supported.");
     }
 
-    /// <summary>The nonlinearity.</summary>
+    /// <summary>Applies the activation.</summary>
     public Tensor Activate(Tensor x) =>
         Activation switch
         {
@@ -38,16 +38,17 @@ internal sealed record ClipLayerShape(int Layers, int Width, int Inner, int Head
 }
 
 /// <summary>
-/// The layers of a tower (Radford et al. 2021): normalisation, attention, normalisation, feed-forward, each pair in a residual branch.
+/// Transformer layers of CLIP (Radford et al. 2021): attention and feed-forward network with pre-normalisation and residual
+/// connections.
 /// </summary>
 internal sealed class ClipEncoder
 {
     private readonly ParameterPath _states;
     private readonly ClipLayer[] _layers;
 
-    /// <param name="path">Where the layers stand.</param>
-    /// <param name="states">Where their outputs are shown.</param>
-    /// <param name="shape">What they look like.</param>
+    /// <param name="path">Path of the layers.</param>
+    /// <param name="states">Path under which the hidden states are observed.</param>
+    /// <param name="shape">Layer configuration.</param>
     public ClipEncoder(ParameterPath path, ParameterPath states, ClipLayerShape shape)
     {
         _states = states;
@@ -55,10 +56,10 @@ internal sealed class ClipEncoder
     }
 
     /// <summary>Runs all layers.</summary>
-    /// <param name="x">[batch, tokens, width]; freed as soon as the first layer has run.</param>
-    /// <param name="mask">Added to the scores, or null.</param>
-    /// <param name="keep">Which output is handed out as well, counted from the input as 0; null for none.</param>
-    /// <returns>The last layer's output, and the one to keep.</returns>
+    /// <param name="x">[batch, tokens, width]; disposed after the first layer unless kept.</param>
+    /// <param name="mask">Added to the attention scores, or null.</param>
+    /// <param name="keep">Index of a hidden state to return as well, 0 for the input; null for none.</param>
+    /// <returns>Output of the last layer, and the kept hidden state.</returns>
     public (Tensor Last, Tensor? Kept) Forward(Tensor x, Tensor? mask, int? keep)
     {
         Tensor? kept = null;
@@ -70,7 +71,7 @@ internal sealed class ClipEncoder
             if (k == _layers.Length)
                 return (x, kept);
             var next = _layers[k].Forward(x, mask);
-            // Only the graph, where there is one, still needs what a layer was given.
+            // Releases the handle only; autograd keeps what the backward pass needs.
             if (!ReferenceEquals(x, kept))
                 x.Dispose();
             x = next;
@@ -78,7 +79,7 @@ internal sealed class ClipEncoder
     }
 }
 
-/// <summary>One layer.</summary>
+/// <summary>A transformer layer.</summary>
 internal sealed class ClipLayer
 {
     private readonly ClipLayerShape _shape;
@@ -106,7 +107,7 @@ internal sealed class ClipLayer
         _norm2 = new LayerNorm(path / "layer_norm2", width, shape.NormEps);
     }
 
-    /// <summary>[batch, tokens, width] to the same shape.</summary>
+    /// <summary>[batch, tokens, width], same shape.</summary>
     public Tensor Forward(Tensor x, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
@@ -121,6 +122,6 @@ internal sealed class ClipLayer
         return scope.Keep(attended + _contract.Forward(_shape.Activate(_expand.Forward(_norm2.Forward(attended)))));
     }
 
-    /// <summary>[batch, tokens, width] to [batch, heads, tokens, width/heads].</summary>
+    /// <summary>Splits [batch, tokens, width] into [batch, heads, tokens, width/heads].</summary>
     private Tensor Heads(Tensor x) => x.View([x.Shape[0], x.Shape[1], _shape.Heads, _shape.Width / _shape.Heads]).Transpose(1, 2);
 }

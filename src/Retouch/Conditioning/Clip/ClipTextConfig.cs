@@ -4,58 +4,59 @@ using Retouch.Core.Json;
 
 namespace Retouch.Conditioning.Clip;
 
-/// <summary>The shape of a <see cref="ClipTextModel"/>, with the names that transformers gives its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of a <see cref="ClipTextModel"/>; members as in transformers' <c>config.json</c>.</summary>
 public sealed record ClipTextConfig
 {
-    /// <summary>Class of a network without projection.</summary>
+    /// <summary>Class name of a model without projection.</summary>
     public const string PlainClass = "CLIPTextModel";
 
-    /// <summary>Class of a network with projection.</summary>
+    /// <summary>Class name of a model with projection.</summary>
     public const string ProjectionClass = "CLIPTextModelWithProjection";
 
-    /// <summary>Id that older files name as the end of text; the real one is the largest of the vocabulary then.</summary>
+    /// <summary>End-of-text id of older configurations; the actual id is then the largest of the vocabulary.</summary>
     internal const int LegacyEndOfText = 2;
 
-    /// <summary>Whether a projection of the pooled state follows; the class in <c>architectures</c> says so.</summary>
+    /// <summary>Whether the pooled state is projected; read from the class in <c>architectures</c>.</summary>
     public bool WithProjection { get; init; }
 
-    /// <summary>Token ids.</summary>
+    /// <summary>Number of token ids.</summary>
     public int VocabSize { get; init; } = 49408;
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int HiddenSize { get; init; } = 512;
 
-    /// <summary>Width within a feed-forward network.</summary>
+    /// <summary>Hidden width of the feed-forward network.</summary>
     public int IntermediateSize { get; init; } = 2048;
 
     /// <summary>Width of the projection.</summary>
     public int ProjectionDim { get; init; } = 512;
 
-    /// <summary>Transformer layers.</summary>
+    /// <summary>Number of transformer layers.</summary>
     public int NumHiddenLayers { get; init; } = 12;
 
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 8;
 
-    /// <summary>Most tokens.</summary>
+    /// <summary>Maximum number of tokens.</summary>
     public int MaxPositionEmbeddings { get; init; } = 77;
 
-    /// <summary>The feed-forward network's nonlinearity: <c>quick_gelu</c>, <c>gelu</c>, <c>gelu_new</c>.</summary>
+    /// <summary>Activation of the feed-forward network: <c>quick_gelu</c>, <c>gelu</c>, or <c>gelu_new</c> and
+    /// <c>gelu_pytorch_tanh</c> (the tanh approximation).</summary>
     public string HiddenAct { get; init; } = "quick_gelu";
 
-    /// <summary>Added to the variance in normalisations.</summary>
+    /// <summary>ε of the layer normalisations.</summary>
     public double LayerNormEps { get; init; } = 1e-5;
 
-    /// <summary>Id whose first position is pooled; 2 stands for the largest id of the prompt, as files before 2023 have it.</summary>
+    /// <summary>Id whose first position is pooled; 2 for the largest id of the prompt, as in files from before 2023.</summary>
     public int EosTokenId { get; init; } = 49407;
 
-    /// <summary>Whether pipelines show the encoder which tokens are padding; most do not.</summary>
+    /// <summary>Whether pipelines pass the padding mask to the encoder; most do not.</summary>
     public bool UseAttentionMask { get; init; }
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take transformers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind or not supported.</exception>
+    /// <summary>Reads a <c>config.json</c>; missing members take transformers' defaults.</summary>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static ClipTextConfig FromJson(JsonObject json, string origin = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -83,7 +84,7 @@ public sealed record ClipTextConfig
         return config;
     }
 
-    /// <summary>The members as transformers writes them.</summary>
+    /// <summary>Members as written by transformers.</summary>
     public JsonObject ToJson()
     {
         var json = new JsonObject
@@ -106,8 +107,8 @@ public sealed record ClipTextConfig
         return json;
     }
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
     public void Validate(string origin) => ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, HiddenAct, origin);
 }

@@ -4,18 +4,18 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Conditioning.Clip;
 
-/// <summary>What <see cref="ClipTextModel"/> puts out, in its own type.</summary>
-/// <param name="LastHiddenState">After the final normalisation, [batch, tokens, width].</param>
-/// <param name="HiddenState">The layer's output that was asked for, without the final normalisation, [batch, tokens, width]; null where
-/// none was.</param>
-/// <param name="Pooled">The normalised state at the end of the text, [batch, width].</param>
-/// <param name="Projected">Its projection, [batch, projection], not normalised; null without one.</param>
+/// <summary>Outputs of a <see cref="ClipTextModel"/>, in the model's dtype.</summary>
+/// <param name="LastHiddenState">Last hidden state after the final normalisation, [batch, tokens, width].</param>
+/// <param name="HiddenState">Requested layer output without the final normalisation, [batch, tokens, width]; null if not
+/// requested.</param>
+/// <param name="Pooled">Normalised state at the end-of-text token, [batch, width].</param>
+/// <param name="Projected">Projection of the pooled state, [batch, projection], not normalised; null without a projection.</param>
 public sealed record ClipTextOutput(Tensor LastHiddenState, Tensor? HiddenState, Tensor Pooled, Tensor? Projected);
 
 /// <summary>
-/// CLIP's text encoder (Radford et al. 2021, section 2.4) with the parameters of transformers' <c>CLIPTextModel</c> and
-/// <c>CLIPTextModelWithProjection</c>: a causal transformer. Construction allocates nothing: initialise or load <see cref="Parameters"/>
-/// next.
+/// CLIP text encoder (Radford et al. 2021, section 2.4), a causal transformer with the parameters of transformers' <c>CLIPTextModel</c>
+/// and
+/// <c>CLIPTextModelWithProjection</c>. Construction allocates no tensors; initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class ClipTextModel : IDisposable
 {
@@ -27,8 +27,8 @@ public sealed class ClipTextModel : IDisposable
     private readonly LayerNorm _finalNorm;
     private readonly Linear? _projection;
 
-    /// <summary>Builds the network without memory for its parameters.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public ClipTextModel(ClipTextConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -62,23 +62,23 @@ public sealed class ClipTextModel : IDisposable
             );
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public ClipTextConfig Config { get; }
 
-    /// <summary>Its tensors.</summary>
+    /// <summary>All parameters, by checkpoint key.</summary>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>Where its weights are.</summary>
+    /// <summary>Device of the parameters.</summary>
     public Device Device => _positions.Value.Device;
 
     /// <summary>
-    /// Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.
+    /// Loads a checkpoint. The position id buffer of older files is unused; it is kept for saving.
     /// </summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape.</exception>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -87,14 +87,14 @@ public sealed class ClipTextModel : IDisposable
         Parameters.Load(keyed, device, dtype, origin);
     }
 
-    /// <summary>Encodes token ids; gradients flow where the weights require them.</summary>
+    /// <summary>Encodes token ids. Differentiable with respect to weights that require gradients.</summary>
     /// <param name="ids">int64 [batch, tokens], at most <see cref="ClipTextConfig.MaxPositionEmbeddings"/> tokens.</param>
-    /// <param name="mask">int64 [batch, tokens], 0 for tokens that nothing may look at; null where all count.</param>
+    /// <param name="mask">int64 [batch, tokens], 0 for tokens that are not attended to; null for none.</param>
     /// <param name="skip">
-    /// Also hands out a layer's output: 0 for the last layer's, 1 for that of the layer before (<c>hidden_states[-2]</c>), up to the number
-    /// of layers (the embeddings); null for none.
+    /// Layer output to return as <see cref="ClipTextOutput.HiddenState"/>, counted from the end: 0 for the last layer, 1 for the layer
+    /// before (<c>hidden_states[-2]</c>), up to the number of layers (the embeddings); null for none.
     /// </param>
-    /// <exception cref="InputException">The ids or the mask do not fit.</exception>
+    /// <exception cref="InputException">Ids or mask have the wrong shape or dtype, or an id is out of range.</exception>
     public ClipTextOutput Forward(Tensor ids, Tensor? mask = null, int? skip = null)
     {
         ArgumentNullException.ThrowIfNull(ids);
@@ -119,16 +119,16 @@ public sealed class ClipTextModel : IDisposable
         );
     }
 
-    /// <summary>The normalisation that follows the last layer, for the output of another one.</summary>
-    /// <param name="hidden">[…, width].</param>
+    /// <summary>Applies the final normalisation to the output of another layer.</summary>
+    /// <param name="hidden">Hidden states […, width].</param>
     public Tensor FinalNorm(Tensor hidden) => _finalNorm.Forward(hidden);
 
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
 
     /// <summary>
-    /// The state where a text ends: at the first end-of-text, which is the largest id where the configuration names the one of older files.
-    /// Without any, the first.
+    /// State at the first end-of-text token, or at the first token if there is none. With the end-of-text id of older configurations,
+    /// the position of the largest id is used.
     /// </summary>
     private Tensor AtEndOfText(Tensor states, Tensor ids)
     {

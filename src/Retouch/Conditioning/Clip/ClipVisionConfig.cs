@@ -5,50 +5,51 @@ using Retouch.Core.Json;
 namespace Retouch.Conditioning.Clip;
 
 /// <summary>
-/// The shape of a <see cref="ClipVisionModel"/>, with the names that transformers gives its members in <c>config.json</c>.
+/// Configuration of a <see cref="ClipVisionModel"/>; members as in transformers' <c>config.json</c>.
 /// </summary>
 public sealed record ClipVisionConfig
 {
-    /// <summary>Its class.</summary>
+    /// <summary>Class name in transformers.</summary>
     public const string ClassName = "CLIPVisionModelWithProjection";
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int HiddenSize { get; init; } = 768;
 
-    /// <summary>Width within a feed-forward network.</summary>
+    /// <summary>Hidden width of the feed-forward network.</summary>
     public int IntermediateSize { get; init; } = 3072;
 
     /// <summary>Width of the projection.</summary>
     public int ProjectionDim { get; init; } = 512;
 
-    /// <summary>Transformer layers.</summary>
+    /// <summary>Number of transformer layers.</summary>
     public int NumHiddenLayers { get; init; } = 12;
 
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 12;
 
-    /// <summary>Channels of the images.</summary>
+    /// <summary>Image channels.</summary>
     public int NumChannels { get; init; } = 3;
 
-    /// <summary>Side of the images in pixels.</summary>
+    /// <summary>Image side in pixels.</summary>
     public int ImageSize { get; init; } = 224;
 
-    /// <summary>Side of the squares that become one token, in pixels.</summary>
+    /// <summary>Patch side in pixels.</summary>
     public int PatchSize { get; init; } = 32;
 
-    /// <summary>The feed-forward network's nonlinearity: <c>quick_gelu</c>, <c>gelu</c>, <c>gelu_new</c>.</summary>
+    /// <summary>Activation of the feed-forward network: <c>quick_gelu</c>, <c>gelu</c>, or <c>gelu_new</c> and
+    /// <c>gelu_pytorch_tanh</c> (the tanh approximation).</summary>
     public string HiddenAct { get; init; } = "quick_gelu";
 
-    /// <summary>Added to the variance in normalisations.</summary>
+    /// <summary>ε of the layer normalisations.</summary>
     public double LayerNormEps { get; init; } = 1e-5;
 
-    /// <summary>Tokens: the class token and one for each patch.</summary>
+    /// <summary>Number of tokens: the class token and one per patch.</summary>
     public int Tokens => 1 + (ImageSize / PatchSize * (ImageSize / PatchSize));
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take transformers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind or not supported.</exception>
+    /// <summary>Reads a <c>config.json</c>; missing members take transformers' defaults.</summary>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static ClipVisionConfig FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
@@ -69,7 +70,7 @@ public sealed record ClipVisionConfig
         return config;
     }
 
-    /// <summary>The members as transformers writes them.</summary>
+    /// <summary>Members as written by transformers.</summary>
     public JsonObject ToJson() =>
         new()
         {
@@ -87,9 +88,9 @@ public sealed record ClipVisionConfig
             ["projection_dim"] = ProjectionDim,
         };
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
     public void Validate(string origin)
     {
         ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, HiddenAct, origin);

@@ -4,14 +4,14 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Conditioning.Clip;
 
-/// <summary>What <see cref="ClipVisionModel"/> puts out, in its own type.</summary>
-/// <param name="ImageEmbeds">The projected class token, [batch, projection], not normalised.</param>
-/// <param name="LastHiddenState">The last layer's output, [batch, 1 + patches, width].</param>
+/// <summary>Outputs of a <see cref="ClipVisionModel"/>, in the model's dtype.</summary>
+/// <param name="ImageEmbeds">Projected class token, [batch, projection], not normalised.</param>
+/// <param name="LastHiddenState">Output of the last layer, [batch, 1 + patches, width].</param>
 public sealed record ClipVisionOutput(Tensor ImageEmbeds, Tensor LastHiddenState);
 
 /// <summary>
-/// CLIP's vision transformer (Radford et al. 2021, section 2.4; Dosovitskiy et al. 2021) with the parameters of transformers'
-/// <c>CLIPVisionModelWithProjection</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// CLIP vision transformer (Radford et al. 2021, section 2.4; Dosovitskiy et al. 2021) with the parameters of transformers'
+/// <c>CLIPVisionModelWithProjection</c>. Construction allocates no tensors; initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class ClipVisionModel : IDisposable
 {
@@ -25,8 +25,8 @@ public sealed class ClipVisionModel : IDisposable
     private readonly LayerNorm _exitNorm;
     private readonly Linear _projection;
 
-    /// <summary>Builds the network without memory for its parameters.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public ClipVisionModel(ClipVisionConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -55,27 +55,27 @@ public sealed class ClipVisionModel : IDisposable
             weightInit: Inits.Normal(0.02)
         );
         _positions = (vision / "embeddings" / "position_embedding").Parameter("weight", [config.Tokens, width], Inits.Normal(0.02));
-        // The name is misspelt in every published file.
+        // Misspelt in transformers and in every published file.
         _entryNorm = new LayerNorm(vision / "pre_layrnorm", width, config.LayerNormEps);
         _encoder = new ClipEncoder(vision / "encoder", root / "hidden_states", shape);
         _exitNorm = new LayerNorm(vision / "post_layernorm", width, config.LayerNormEps);
         _projection = new Linear(root / "visual_projection", width, config.ProjectionDim, bias: false, spread);
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public ClipVisionConfig Config { get; }
 
-    /// <summary>Its tensors.</summary>
+    /// <summary>All parameters, by checkpoint key.</summary>
     public ParameterStore Parameters { get; } = new();
 
     /// <summary>
-    /// Fills the network from a checkpoint. The buffer of positions that older files hold is kept for saving and not used.
+    /// Loads a checkpoint. The position id buffer of older files is unused; it is kept for saving.
     /// </summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape.</exception>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -83,10 +83,10 @@ public sealed class ClipVisionModel : IDisposable
         Parameters.Load(source, device, dtype, origin);
     }
 
-    /// <summary>Embeds images; gradients flow where images or weights require them.</summary>
-    /// <param name="pixels">[batch, channels, side, side], normalised as <see cref="ClipImageProcessor"/> does, side
+    /// <summary>Embeds images. Differentiable with respect to images and weights that require gradients.</summary>
+    /// <param name="pixels">[batch, channels, side, side], normalised as by <see cref="ClipImageProcessor"/>; the side is
     /// <see cref="ClipVisionConfig.ImageSize"/>.</param>
-    /// <exception cref="InputException">The shape does not fit.</exception>
+    /// <exception cref="InputException">The images have the wrong shape.</exception>
     public ClipVisionOutput Forward(Tensor pixels)
     {
         ArgumentNullException.ThrowIfNull(pixels);

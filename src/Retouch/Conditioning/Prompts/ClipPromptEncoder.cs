@@ -4,16 +4,17 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// Stable Diffusion 1.x and 2.x: the states of one of CLIP's text encoders. The penultimate layer of 2.x is the last one of its file.
+/// Prompt encoder of Stable Diffusion 1.x and 2.x: hidden states of one CLIP text encoder. The file of 2.x ends with the penultimate
+/// layer.
 /// </summary>
 public sealed class ClipPromptEncoder : IPromptEncoder
 {
     private readonly ClipTower _tower;
     private readonly int _skip;
 
-    /// <param name="tower">The encoder.</param>
-    /// <param name="clipSkip">Layers left out at the end (diffusers' <c>clip_skip</c>); the final normalisation follows
-    /// nonetheless.</param>
+    /// <param name="tower">Text encoder.</param>
+    /// <param name="clipSkip">Number of final layers to skip (diffusers' <c>clip_skip</c>); the final normalisation is still
+    /// applied.</param>
     public ClipPromptEncoder(ClipTower tower, int clipSkip = 0)
     {
         ArgumentNullException.ThrowIfNull(tower);

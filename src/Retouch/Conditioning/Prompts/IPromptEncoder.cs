@@ -2,12 +2,13 @@ using Retouch.Conditioning.Tokenizers;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>Prompts as a denoiser is told of them.</summary>
-/// <param name="Condition">On the encoders' device, float32, without gradients. It belongs to the scope that was open.</param>
-/// <param name="Cut">The prompts that an encoder could not take whole, with what was cut off.</param>
+/// <summary>Encoded prompts.</summary>
+/// <param name="Condition">Conditioning inputs on the encoders' device, float32, without gradients. They belong to the enclosing
+/// scope.</param>
+/// <param name="Cut">Truncated prompts.</param>
 public sealed record EncodedPrompts(Condition Condition, IReadOnlyList<CutPrompt> Cut);
 
-/// <summary>Puts text encoders together the way a family of models was trained with. The encoders stay whoever's they are.</summary>
+/// <summary>Combines text encoders as a model family was trained. Does not dispose the encoders.</summary>
 public interface IPromptEncoder
 {
     /// <summary>
@@ -16,14 +17,14 @@ public interface IPromptEncoder
     /// </summary>
     int Width { get; }
 
-    /// <summary>Width of <see cref="Condition.Pooled"/>, or null where there is none.</summary>
+    /// <summary>Width of <see cref="Condition.Pooled"/>, or null without a pooled vector.</summary>
     int? PooledWidth { get; }
 
-    /// <summary>Whether the denoiser also wants <see cref="Condition.TimeIds"/>, which <see cref="MicroConditioning"/> makes.</summary>
+    /// <summary>Whether the denoiser also takes <see cref="Condition.TimeIds"/>, as built by <see cref="MicroConditioning"/>.</summary>
     bool TakesTimeIds { get; }
 
     /// <summary>Encodes prompts.</summary>
-    /// <param name="prompts">One for each sample; empty for "without a prompt".</param>
-    /// <exception cref="ArgumentException">There are none.</exception>
+    /// <param name="prompts">Prompts, one per sample; empty for unconditional.</param>
+    /// <exception cref="ArgumentException">There are no prompts.</exception>
     EncodedPrompts Encode(IReadOnlyList<string> prompts);
 }

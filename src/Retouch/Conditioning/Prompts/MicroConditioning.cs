@@ -2,13 +2,13 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>What SDXL is told about a picture besides its prompt (Podell et al. 2023, section 2.2), in pixels.</summary>
-/// <param name="OriginalHeight">Height before the picture was resized for training.</param>
-/// <param name="OriginalWidth">Width before.</param>
-/// <param name="CropTop">Rows cut off above, after resizing.</param>
-/// <param name="CropLeft">Columns cut off on the left.</param>
-/// <param name="TargetHeight">Height of what is trained on or sampled.</param>
-/// <param name="TargetWidth">Its width.</param>
+/// <summary>SDXL's size and crop conditioning (Podell et al. 2023, section 2.2), in pixels.</summary>
+/// <param name="OriginalHeight">Image height before resizing.</param>
+/// <param name="OriginalWidth">Image width before resizing.</param>
+/// <param name="CropTop">Rows cropped at the top, after resizing.</param>
+/// <param name="CropLeft">Columns cropped on the left, after resizing.</param>
+/// <param name="TargetHeight">Height of the training or sampled image.</param>
+/// <param name="TargetWidth">Width of the training or sampled image.</param>
 public readonly record struct MicroConditioning(
     int OriginalHeight,
     int OriginalWidth,
@@ -18,11 +18,11 @@ public readonly record struct MicroConditioning(
     int TargetWidth
 )
 {
-    /// <summary>A picture that was never resized nor cut: what sampling asks for.</summary>
+    /// <summary>Conditioning of an image that was neither resized nor cropped, as used in sampling.</summary>
     public static MicroConditioning Whole(int height, int width) => new(height, width, 0, 0, height, width);
 
-    /// <summary>As <see cref="Condition.TimeIds"/>.</summary>
-    /// <returns>[samples, 6] float32.</returns>
+    /// <summary>Converts to <see cref="Condition.TimeIds"/>.</summary>
+    /// <returns>[samples, 6], float32.</returns>
     public static Tensor ToTensor(IReadOnlyList<MicroConditioning> samples, Device device)
     {
         ArgumentNullException.ThrowIfNull(samples);

@@ -3,22 +3,24 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>PixArt (Chen et al. 2023, section 2.1): T5's tokens of the prompt in lower case, with a mask of which count. diffusers does so
-/// with <c>clean_caption=False</c>; by default, where ftfy and BeautifulSoup are installed, it also cuts web addresses, file names and most
-/// punctuation out of prompts, as was done to the captions of PixArt's training.</summary>
+/// <summary>
+/// PixArt prompt encoder (Chen et al. 2023, section 2.1): T5 tokens of the lower-case prompt with a padding mask, as in diffusers with
+/// <c>clean_caption=False</c>. By default, if ftfy and BeautifulSoup are installed, diffusers also removes URLs, file names and most
+/// punctuation, as in PixArt's training captions.
+/// </summary>
 public sealed class PixArtPromptEncoder : IPromptEncoder
 {
-    /// <summary>Tokens of PixArt-α.</summary>
+    /// <summary>Number of tokens of PixArt-α.</summary>
     public const int AlphaTokens = 120;
 
-    /// <summary>Tokens of PixArt-Σ.</summary>
+    /// <summary>Number of tokens of PixArt-Σ.</summary>
     public const int SigmaTokens = 300;
 
     private readonly T5Tower _tower;
     private readonly int _tokens;
 
-    /// <param name="tower">The encoder.</param>
-    /// <param name="tokens">Tokens of every prompt: <see cref="AlphaTokens"/> or <see cref="SigmaTokens"/>.</param>
+    /// <param name="tower">Text encoder.</param>
+    /// <param name="tokens">Number of tokens per prompt: <see cref="AlphaTokens"/> or <see cref="SigmaTokens"/>.</param>
     public PixArtPromptEncoder(T5Tower tower, int tokens)
     {
         ArgumentNullException.ThrowIfNull(tower);

@@ -5,17 +5,18 @@ using Retouch.Data;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// Reads files of prompts: one a line, or, in a <c>.jsonl</c>, an object a line with a member <c>prompt</c>, <c>text</c> or <c>caption</c>.
+/// Reads prompt files: one prompt per line, or in a <c>.jsonl</c> one object per line with a member <c>prompt</c>, <c>text</c> or
+/// <c>caption</c>.
 /// </summary>
 public static class PromptFile
 {
-    /// <summary>The prompts in the order of the file; empty lines are passed over.</summary>
-    /// <exception cref="InputException">The file cannot be read, holds no prompts, or a line of a <c>.jsonl</c> has none.</exception>
+    /// <summary>Prompts in file order; empty lines are skipped.</summary>
+    /// <exception cref="InputException">The file cannot be read or has no prompts, or a line of a <c>.jsonl</c> has none.</exception>
     public static IReadOnlyList<string> Read(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
         var prompts = path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? Members(path) : Lines(path);
-        return prompts.Count > 0 ? prompts : throw new InputException($"'{path}' holds no prompts.");
+        return prompts.Count > 0 ? prompts : throw new InputException($"'{path}' contains no prompts.");
     }
 
     private static List<string> Lines(string path) =>

@@ -5,13 +5,14 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// Stable Diffusion 3 (Esser et al. 2024, section 4): the states before the last layer of two of CLIP's text encoders side by side, filled
-/// with zeros to T5's width, followed by T5's tokens; pooled are both projections side by side. Without T5 its tokens are zeros, as many as
-/// T5 would have given (diffusers since its pull request 12531; before, as many as CLIP's).
+/// Prompt encoder of Stable Diffusion 3 (Esser et al. 2024, section 4): the penultimate hidden states of two CLIP text encoders,
+/// concatenated along the channels and zero-padded to T5's width, followed by T5's tokens; the pooled vector is the concatenation of
+/// both projections. Without T5, its tokens are zeros of the same number (diffusers since pull request 12531; before, as many as
+/// CLIP's).
 /// </summary>
 public sealed class Sd3PromptEncoder : IPromptEncoder
 {
-    /// <summary>T5's tokens, unless told otherwise.</summary>
+    /// <summary>Default number of T5 tokens.</summary>
     public const int DefaultT5Tokens = 256;
 
     private readonly ClipTower _first;
@@ -22,11 +23,11 @@ public sealed class Sd3PromptEncoder : IPromptEncoder
 
     /// <param name="first"><c>text_encoder</c>, with projection.</param>
     /// <param name="second"><c>text_encoder_2</c>, with projection.</param>
-    /// <param name="t5"><c>text_encoder_3</c>; null to do without.</param>
-    /// <param name="width">The denoiser's <c>joint_attention_dim</c>, which is T5's width.</param>
-    /// <param name="t5Tokens">T5's tokens.</param>
-    /// <param name="clipSkip">Layers of CLIP left out at the end besides the one that always is.</param>
-    /// <exception cref="InputException">The encoders' widths or tokens do not fit each other, or one of CLIP's has no
+    /// <param name="t5"><c>text_encoder_3</c>; null to omit it.</param>
+    /// <param name="width">The denoiser's <c>joint_attention_dim</c>, equal to T5's width.</param>
+    /// <param name="t5Tokens">Number of T5 tokens.</param>
+    /// <param name="clipSkip">Number of final CLIP layers to skip in addition to the last.</param>
+    /// <exception cref="InputException">The encoders' widths or token counts do not match, or a CLIP encoder has no
     /// projection.</exception>
     public Sd3PromptEncoder(
         ClipTower first,
@@ -43,11 +44,11 @@ public sealed class Sd3PromptEncoder : IPromptEncoder
             throw new InputException("Stable Diffusion 3's text_encoder must be a CLIPTextModelWithProjection.");
         if (first.Model.Config.HiddenSize + second.Model.Config.HiddenSize is var clip && clip > width)
             throw new InputException(
-                $"CLIP's text encoders have {clip} channels together, more than the denoiser's joint_attention_dim {width}."
+                $"CLIP's text encoders have {clip} channels in total, more than the denoiser's joint_attention_dim {width}."
             );
         if (t5 is not null && t5.Model.Config.DModel != width)
             throw new InputException(
-                $"T5 has {t5.Model.Config.DModel} channels (d_model), the denoiser takes {width} (joint_attention_dim)."
+                $"T5 has {t5.Model.Config.DModel} channels (d_model), but the denoiser takes {width} (joint_attention_dim)."
             );
         (_first, _second, _t5, Width, _t5Tokens, _skip) = (first, second, t5, width, t5Tokens, clipSkip + 1);
     }

@@ -5,10 +5,10 @@ using Retouch.Torch;
 namespace Retouch.Conditioning.Prompts;
 
 /// <summary>
-/// SDXL (Podell et al. 2023, section 2.1): the states before the last layer of two of CLIP's text encoders side by side, and the projected
-/// pooled state of the second. An empty prompt is none: where <c>model_index.json</c> forces zeros, it is zeros, in training as in
-/// sampling. So dropped prompts were when SDXL was trained (Stability's generative-models multiplies dropped embeddings by 0), and so
-/// diffusers samples when it is given no negative prompt; one that is given as "" it encodes.
+/// SDXL prompt encoder (Podell et al. 2023, section 2.1): the penultimate hidden states of two CLIP text encoders, concatenated along
+/// the channels, and the projected pooled state of the second. With <c>force_zeros_for_empty_prompt</c> in <c>model_index.json</c>, an
+/// empty prompt becomes zeros, in training and sampling. This matches SDXL's training (Stability's generative-models multiplies dropped
+/// embeddings by 0) and diffusers without a negative prompt; diffusers encodes a negative prompt given as "".
 /// </summary>
 public sealed class SdxlPromptEncoder : IPromptEncoder
 {
@@ -21,8 +21,8 @@ public sealed class SdxlPromptEncoder : IPromptEncoder
     /// <param name="second"><c>text_encoder_2</c>, with projection.</param>
     /// <param name="forceZerosForEmptyPrompt">Whether an empty prompt becomes zeros instead of being encoded
     /// (<c>model_index.json</c>).</param>
-    /// <param name="clipSkip">Layers left out at the end besides the one that always is.</param>
-    /// <exception cref="InputException">The second has no projection, or they take different numbers of tokens.</exception>
+    /// <param name="clipSkip">Number of final layers to skip in addition to the last.</param>
+    /// <exception cref="InputException">The second encoder has no projection, or the token counts differ.</exception>
     public SdxlPromptEncoder(ClipTower first, ClipTower second, bool forceZerosForEmptyPrompt, int clipSkip = 0)
     {
         ClipPair.Check(first, second, clipSkip, "SDXL");
@@ -58,26 +58,26 @@ public sealed class SdxlPromptEncoder : IPromptEncoder
         return new EncodedPrompts(new Condition { Text = scope.Keep(text), Pooled = scope.Keep(pooled) }, cut);
     }
 
-    /// <summary>Encodes prompts, with what SDXL is told of each picture.</summary>
-    /// <param name="prompts">One for each sample; empty for "without a prompt".</param>
-    /// <param name="pictures">As many.</param>
-    /// <exception cref="ArgumentException">The numbers differ, or there are none.</exception>
+    /// <summary>Encodes prompts with size and crop conditioning.</summary>
+    /// <param name="prompts">Prompts, one per sample; empty for unconditional.</param>
+    /// <param name="pictures">Size conditioning, one per sample.</param>
+    /// <exception cref="ArgumentException">The counts differ, or there are no prompts.</exception>
     public EncodedPrompts Encode(IReadOnlyList<string> prompts, IReadOnlyList<MicroConditioning> pictures)
     {
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(pictures);
         if (prompts.Count != pictures.Count)
-            throw new ArgumentException($"{prompts.Count} prompts need as many pictures, not {pictures.Count}.", nameof(pictures));
+            throw new ArgumentException($"{prompts.Count} prompts need as many size conditions, not {pictures.Count}.", nameof(pictures));
         var encoded = Encode(prompts);
         return encoded with { Condition = encoded.Condition with { TimeIds = MicroConditioning.ToTensor(pictures, _first.Model.Device) } };
     }
 }
 
-/// <summary>Two of CLIP's text encoders side by side.</summary>
+/// <summary>Checks for pairs of CLIP text encoders.</summary>
 internal static class ClipPair
 {
-    /// <summary>Checks that their outputs can be put side by side.</summary>
-    /// <exception cref="InputException">The second has no projection, or they take different numbers of tokens.</exception>
+    /// <summary>Checks that their outputs can be concatenated.</summary>
+    /// <exception cref="InputException">The second encoder has no projection, or the token counts differ.</exception>
     public static void Check(ClipTower first, ClipTower second, int clipSkip, string family)
     {
         ArgumentNullException.ThrowIfNull(first);
@@ -91,7 +91,7 @@ internal static class ClipPair
             throw new InputException($"{family}'s text_encoder_2 must be a CLIPTextModelWithProjection.");
         if (first.Tokens != second.Tokens)
             throw new InputException(
-                $"{family}'s text encoders must take equally many tokens; text_encoder takes {first.Tokens}, text_encoder_2 "
+                $"{family}'s text encoders must take the same number of tokens; text_encoder takes {first.Tokens}, text_encoder_2 "
                     + $"{second.Tokens}."
             );
     }

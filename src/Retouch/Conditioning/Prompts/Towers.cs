@@ -6,16 +6,16 @@ using Retouch.Torch;
 
 namespace Retouch.Conditioning.Prompts;
 
-/// <summary>One of CLIP's text encoders with its tokenizer.</summary>
+/// <summary>A CLIP text encoder with its tokenizer.</summary>
 public sealed class ClipTower
 {
     private readonly ITextTokenizer _tokenizer;
     private readonly string _name;
 
-    /// <param name="model">The encoder; it stays the caller's.</param>
-    /// <param name="tokenizer">The tokenizer that it was trained with.</param>
-    /// <param name="name">The encoder's folder, for messages about prompts that were cut.</param>
-    /// <exception cref="InputException">The tokenizer has ids that the encoder does not know.</exception>
+    /// <param name="model">Text encoder; not disposed by this class.</param>
+    /// <param name="tokenizer">Tokenizer of the encoder.</param>
+    /// <param name="name">Folder name of the encoder, for reports of truncated prompts.</param>
+    /// <exception cref="InputException">The tokenizer has ids without an embedding in the encoder.</exception>
     public ClipTower(ClipTextModel model, ITextTokenizer tokenizer, string name = "text_encoder")
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -25,16 +25,16 @@ public sealed class ClipTower
         Tokens = Math.Min(tokenizer.MaxLength, model.Config.MaxPositionEmbeddings);
     }
 
-    /// <summary>The encoder.</summary>
+    /// <summary>Text encoder.</summary>
     public ClipTextModel Model { get; }
 
-    /// <summary>Tokens of every prompt.</summary>
+    /// <summary>Number of tokens per prompt.</summary>
     public int Tokens { get; }
 
     /// <summary>Encodes prompts without gradients.</summary>
-    /// <param name="prompts">At least one.</param>
-    /// <param name="skip">Which layer's output is handed out as well; see <see cref="ClipTextModel.Forward"/>.</param>
-    /// <param name="cut">Prompts that did not fit are added here.</param>
+    /// <param name="prompts">At least one prompt.</param>
+    /// <param name="skip">Layer output to return as well; see <see cref="ClipTextModel.Forward"/>.</param>
+    /// <param name="cut">Receives the truncated prompts.</param>
     internal ClipTextOutput Encode(IReadOnlyList<string> prompts, int? skip, List<CutPrompt> cut)
     {
         using var quiet = Autograd.NoGrad();
@@ -44,16 +44,16 @@ public sealed class ClipTower
     }
 }
 
-/// <summary>T5's encoder with its tokenizer.</summary>
+/// <summary>A T5 encoder with its tokenizer.</summary>
 public sealed class T5Tower
 {
     private readonly ITextTokenizer _tokenizer;
     private readonly string _name;
 
-    /// <param name="model">The encoder; it stays the caller's.</param>
-    /// <param name="tokenizer">The tokenizer that it was trained with.</param>
-    /// <param name="name">The encoder's folder, for messages about prompts that were cut.</param>
-    /// <exception cref="InputException">The tokenizer has ids that the encoder does not know.</exception>
+    /// <param name="model">Text encoder; not disposed by this class.</param>
+    /// <param name="tokenizer">Tokenizer of the encoder.</param>
+    /// <param name="name">Folder name of the encoder, for reports of truncated prompts.</param>
+    /// <exception cref="InputException">The tokenizer has ids without an embedding in the encoder.</exception>
     public T5Tower(T5Encoder model, ITextTokenizer tokenizer, string name = "text_encoder")
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -62,15 +62,15 @@ public sealed class T5Tower
         Vocabularies.Check(name, tokenizer.VocabularySize, model.Config.VocabSize);
     }
 
-    /// <summary>The encoder.</summary>
+    /// <summary>Text encoder.</summary>
     public T5Encoder Model { get; }
 
     /// <summary>Encodes prompts without gradients.</summary>
-    /// <param name="prompts">At least one.</param>
-    /// <param name="tokens">Tokens of every prompt.</param>
-    /// <param name="masked">Whether the encoder is shown which tokens are padding.</param>
-    /// <param name="cut">Prompts that did not fit are added here.</param>
-    /// <returns>[prompts, tokens, width], and the mask.</returns>
+    /// <param name="prompts">At least one prompt.</param>
+    /// <param name="tokens">Number of tokens per prompt.</param>
+    /// <param name="masked">Whether to pass the padding mask to the encoder.</param>
+    /// <param name="cut">Receives the truncated prompts.</param>
+    /// <returns>Hidden states [prompts, tokens, width] and padding mask [prompts, tokens].</returns>
     internal (Tensor States, Tensor Mask) Encode(IReadOnlyList<string> prompts, int tokens, bool masked, List<CutPrompt> cut)
     {
         using var quiet = Autograd.NoGrad();
@@ -80,14 +80,14 @@ public sealed class T5Tower
     }
 }
 
-/// <summary>Whether a tokenizer belongs to an encoder.</summary>
+/// <summary>Compatibility check of tokenizer and encoder.</summary>
 internal static class Vocabularies
 {
     public static void Check(string name, int tokenizer, int encoder)
     {
         if (tokenizer > encoder)
             throw new InputException(
-                $"The tokenizer of {name} has {tokenizer} ids, its encoder knows {encoder} (vocab_size): they do not belong together."
+                $"The tokenizer of {name} has {tokenizer} ids, but its encoder has {encoder} (vocab_size): they do not belong together."
             );
     }
 }

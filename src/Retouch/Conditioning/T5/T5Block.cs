@@ -4,7 +4,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Conditioning.T5;
 
 /// <summary>
-/// A block of T5's encoder: attention and a feed-forward network, each behind a normalisation and in a residual branch, all without biases.
+/// T5 encoder block: attention and feed-forward network, each with pre-normalisation and a residual connection, without biases.
 /// </summary>
 internal sealed class T5Block
 {
@@ -36,9 +36,9 @@ internal sealed class T5Block
         _norm2 = new T5Norm(path / "layer" / 1 / "layer_norm", width, config.LayerNormEpsilon);
     }
 
-    /// <summary>[batch, tokens, width] to the same shape.</summary>
+    /// <summary>[batch, tokens, width], same shape.</summary>
     /// <param name="x">Tokens.</param>
-    /// <param name="bias">Added to the scores: [1 or batch, heads, tokens, tokens].</param>
+    /// <param name="bias">Added to the attention scores: [1 or batch, heads, tokens, tokens].</param>
     public Tensor Forward(Tensor x, Tensor bias)
     {
         using var scope = TensorScope.Enter();
@@ -48,7 +48,7 @@ internal sealed class T5Block
 
     private Tensor Attend(Tensor x, Tensor bias)
     {
-        // T5's initialisation stands in for the factor 1/√d.
+        // T5 has no factor 1/√d; its initialisation compensates.
         var scores = Heads(_query.Forward(x)).Matmul(Heads(_key.Forward(x)).Transpose(-2, -1)) + bias;
         var weights = scores.To(DType.Float32).Softmax(-1).To(x.DType);
         return _output.Forward(weights.Matmul(Heads(_value.Forward(x))).Transpose(1, 2).Flatten(2));
@@ -57,16 +57,16 @@ internal sealed class T5Block
     private Tensor FeedForward(Tensor x) =>
         _contract.Forward(_linear is null ? _expand.Forward(x).Relu() : _expand.Forward(x).Gelu("tanh") * _linear.Forward(x));
 
-    /// <summary>[batch, tokens, heads·d] to [batch, heads, tokens, d].</summary>
+    /// <summary>Splits [batch, tokens, heads·d] into [batch, heads, tokens, d].</summary>
     private Tensor Heads(Tensor x) => x.View([x.Shape[0], x.Shape[1], _config.NumHeads, _config.DKv]).Transpose(1, 2);
 }
 
-/// <summary>Division by the root of the mean square (Zhang and Sennrich 2019), then a learned scale. Key: <c>weight</c> [C].</summary>
+/// <summary>RMS normalisation (Zhang and Sennrich 2019) with a learned scale. Key: <c>weight</c> [C].</summary>
 internal sealed class T5Norm(ParameterPath path, long channels, double eps)
 {
     private readonly Parameter _weight = path.Parameter("weight", [channels], Inits.Ones);
 
-    /// <summary>The shape stays; the mean square is taken in float32, the result has the weight's type.</summary>
+    /// <summary>[…, C], same shape; the mean square is computed in float32, the result has the dtype of the weight.</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();

@@ -4,49 +4,49 @@ using Retouch.Core.Json;
 
 namespace Retouch.Conditioning.T5;
 
-/// <summary>The shape of a <see cref="T5Encoder"/>, with the names that transformers gives its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of a <see cref="T5Encoder"/>; members as in transformers' <c>config.json</c>.</summary>
 public sealed record T5Config
 {
-    /// <summary>Its class.</summary>
+    /// <summary>Class name in transformers.</summary>
     public const string ClassName = "T5EncoderModel";
 
-    /// <summary>Token ids.</summary>
+    /// <summary>Number of token ids.</summary>
     public int VocabSize { get; init; } = 32128;
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int DModel { get; init; } = 512;
 
-    /// <summary>Width of a head; heads times this need not be the width of a token.</summary>
+    /// <summary>Channels per head; heads times this can differ from the token width.</summary>
     public int DKv { get; init; } = 64;
 
-    /// <summary>Width within a feed-forward network.</summary>
+    /// <summary>Hidden width of the feed-forward network.</summary>
     public int DFf { get; init; } = 2048;
 
-    /// <summary>Blocks.</summary>
+    /// <summary>Number of blocks.</summary>
     public int NumLayers { get; init; } = 6;
 
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumHeads { get; init; } = 8;
 
-    /// <summary>Kinds of distances, half of them for tokens after the one that looks.</summary>
+    /// <summary>Number of relative position buckets, half of them for keys after the query.</summary>
     public int RelativeAttentionNumBuckets { get; init; } = 32;
 
-    /// <summary>Distance in tokens from which on all count as one.</summary>
+    /// <summary>Distance in tokens from which all distances share a bucket.</summary>
     public int RelativeAttentionMaxDistance { get; init; } = 128;
 
-    /// <summary>Added to the mean square in normalisations.</summary>
+    /// <summary>ε of the RMS normalisations.</summary>
     public double LayerNormEpsilon { get; init; } = 1e-6;
 
-    /// <summary>The feed-forward network: <c>relu</c> (T5) or <c>gated-gelu</c> (T5 1.1; the tanh form of gelu).</summary>
+    /// <summary>Feed-forward network: <c>relu</c> (T5) or <c>gated-gelu</c> (T5 1.1, tanh approximation).</summary>
     public string FeedForwardProj { get; init; } = "relu";
 
     /// <summary>Whether the feed-forward network is gated.</summary>
     public bool IsGated => FeedForwardProj == "gated-gelu";
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take transformers' defaults.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind or not supported.</exception>
+    /// <summary>Reads a <c>config.json</c>; missing members take transformers' defaults.</summary>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static T5Config FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
@@ -67,7 +67,7 @@ public sealed record T5Config
         return config;
     }
 
-    /// <summary>The members as transformers writes them.</summary>
+    /// <summary>Members as written by transformers.</summary>
     public JsonObject ToJson() =>
         new()
         {
@@ -85,9 +85,9 @@ public sealed record T5Config
             ["vocab_size"] = VocabSize,
         };
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
     public void Validate(string origin)
     {
         if (FeedForwardProj is not ("relu" or "gated-gelu"))

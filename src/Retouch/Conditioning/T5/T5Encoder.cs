@@ -5,15 +5,15 @@ using Retouch.Torch.Nn;
 namespace Retouch.Conditioning.T5;
 
 /// <summary>
-/// T5's encoder (Raffel et al. 2020, section 2.1) with the parameters of transformers' <c>T5EncoderModel</c>: attention without 1/√d, and
-/// with a learned bias by distance whose table all blocks share. Construction allocates nothing: initialise or load
+/// T5 encoder (Raffel et al. 2020, section 2.1) with the parameters of transformers' <c>T5EncoderModel</c>: attention without the
+/// factor 1/√d, with a learned relative position bias shared by all blocks. Construction allocates no tensors; initialise or load
 /// <see cref="Parameters"/> next.
 /// </summary>
 public sealed class T5Encoder : IDisposable
 {
     private const string Table = "shared.weight";
 
-    // Some files hold the table under this name as well, some under it alone.
+    // Some files store the embedding table under this name as well, some under this name only.
     private const string SecondTable = "encoder.embed_tokens.weight";
 
     private readonly Embedding _tokens;
@@ -21,8 +21,8 @@ public sealed class T5Encoder : IDisposable
     private readonly Embedding _distances;
     private readonly T5Norm _finalNorm;
 
-    /// <summary>Builds the network without memory for its parameters.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public T5Encoder(T5Config config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -40,22 +40,22 @@ public sealed class T5Encoder : IDisposable
         _finalNorm = new T5Norm(root / "encoder" / "final_layer_norm", config.DModel, config.LayerNormEpsilon);
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public T5Config Config { get; }
 
-    /// <summary>Its tensors.</summary>
+    /// <summary>All parameters, by checkpoint key.</summary>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>Where its weights are.</summary>
+    /// <summary>Device of the parameters.</summary>
     public Device Device => Parameters.All[0].Value.Device;
 
-    /// <summary>Fills the network from a checkpoint, whose token table may go by either of its two names, or both.</summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type, in which the network then computes; null keeps the stored one, but reads float16 as float32.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape; or float16 is asked for, in which T5
-    /// overflows.</exception>
+    /// <summary>Loads a checkpoint, which can have the token table under either of its two names or both.</summary>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype, with float16 read as float32.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, shapes differ, or <paramref name="dtype"/> is float16, in which
+    /// T5 overflows.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -71,11 +71,11 @@ public sealed class T5Encoder : IDisposable
             Parameters.Load(source, device, DType.Float32, origin);
     }
 
-    /// <summary>Encodes token ids; gradients flow where the weights require them.</summary>
+    /// <summary>Encodes token ids. Differentiable with respect to weights that require gradients.</summary>
     /// <param name="ids">int64 [batch, tokens].</param>
-    /// <param name="mask">int64 [batch, tokens], 0 for tokens that nothing may look at; null where all count.</param>
-    /// <returns>[batch, tokens, width] in the weights' type, after the final normalisation.</returns>
-    /// <exception cref="InputException">The ids or the mask do not fit.</exception>
+    /// <param name="mask">int64 [batch, tokens], 0 for tokens that are not attended to; null for none.</param>
+    /// <returns>[batch, tokens, width] in the dtype of the weights, after the final normalisation.</returns>
+    /// <exception cref="InputException">Ids or mask have the wrong shape or dtype, or an id is out of range.</exception>
     public Tensor Forward(Tensor ids, Tensor? mask = null)
     {
         ArgumentNullException.ThrowIfNull(ids);
@@ -100,12 +100,12 @@ public sealed class T5Encoder : IDisposable
     public void Dispose() => Parameters.Dispose();
 
     /// <summary>
-    /// Which row of the table a distance has: half of the rows for each direction, half of those for one distance each, the rest on a
-    /// logarithmic scale.
+    /// Relative position bucket of a distance: half of the buckets per direction; in each half, one bucket per small distance, then
+    /// buckets on a logarithmic scale.
     /// </summary>
-    /// <param name="distance">Position looked at minus position that looks.</param>
-    /// <param name="buckets">Rows.</param>
-    /// <param name="farthest">From here on all distances share a row.</param>
+    /// <param name="distance">Key position minus query position.</param>
+    /// <param name="buckets">Number of buckets.</param>
+    /// <param name="farthest">Distance from which all distances share a bucket.</param>
     internal static int Bucket(int distance, int buckets, int farthest)
     {
         var half = buckets / 2;
@@ -113,19 +113,19 @@ public sealed class T5Encoder : IDisposable
         var (offset, length) = (distance > 0 ? half : 0, Math.Abs(distance));
         if (length < exact)
             return offset + length;
-        // In float32, as the tables were trained: a logarithm on the border between two rows may fall to either side.
+        // Computed in float32 as in pretraining: near a bucket boundary, float64 can give another bucket.
         var share = MathF.Log((float)length / exact) / (float)Math.Log((double)farthest / exact);
         return offset + Math.Min(exact + (int)(share * (half - exact)), half - 1);
     }
 
-    /// <summary>[1, heads, tokens, tokens].</summary>
+    /// <summary>Relative position bias [1, heads, tokens, tokens].</summary>
     private Tensor Bias(long tokens, Device device)
     {
         var n = checked((int)tokens);
         var rows = new long[checked((2 * n) - 1)];
         for (var k = 0; k < rows.Length; k++)
             rows[k] = Bucket(k - (n - 1), Config.RelativeAttentionNumBuckets, Config.RelativeAttentionMaxDistance);
-        // Every diagonal has one distance: a window that slides over the list of distances is a row of the matrix.
+        // The bias matrix is Toeplitz: its rows are sliding windows over the list of distances.
         var buckets = Tensor.From(rows).Unfold(0, n, 1).Flip([0]).To(device);
         return (Parameters.Root / "position_bias").Observe(_distances.Forward(buckets).Permute([2, 0, 1]).Unsqueeze(0));
     }

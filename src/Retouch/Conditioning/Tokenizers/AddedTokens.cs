@@ -3,8 +3,7 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// Tokens that are found in a prompt as they stand, before anything else looks at it: markers, mostly. The leftmost is taken, of several
-/// the longest.
+/// Tokens matched verbatim in a prompt before tokenization, mostly special tokens. The leftmost match wins, then the longest.
 /// </summary>
 internal sealed class AddedTokens
 {
@@ -16,12 +15,13 @@ internal sealed class AddedTokens
     private int _nodes = 1;
 
     /// <param name="tokens">Texts and ids.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">One is empty or very long, or there are very many.</exception>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A token is empty or has more than 1024 characters, or there are more than 65536
+    /// tokens.</exception>
     public AddedTokens(IReadOnlyCollection<KeyValuePair<string, int>> tokens, string origin)
     {
         if (tokens.Count > MaxTokens)
-            throw new InputException($"'{origin}' adds {tokens.Count} tokens to the vocabulary; up to {MaxTokens} are supported.");
+            throw new InputException($"'{origin}' adds {tokens.Count} tokens to the vocabulary; at most {MaxTokens} are supported.");
         foreach (var (text, id) in tokens)
         {
             if (text.Length is 0 or > MaxLength)
@@ -40,7 +40,8 @@ internal sealed class AddedTokens
         }
     }
 
-    /// <summary>The ids of a text, in order: those of tokens found here, and what a tokenizer makes of the pieces between them.</summary>
+    /// <summary>Token ids of a text, in order: added tokens, and the ids of the text between them from
+    /// <paramref name="between"/>.</summary>
     public List<int> Encode(string text, Func<string, IEnumerable<int>> between)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -50,7 +51,7 @@ internal sealed class AddedTokens
         return ids;
     }
 
-    /// <summary>Cuts a text into tokens (with an id) and what is between them (without one), in order. Empty pieces are left out.</summary>
+    /// <summary>Splits a text into added tokens (with an id) and the non-empty text between them (without one), in order.</summary>
     private IEnumerable<(string Text, int? Id)> Split(string text)
     {
         var start = 0;

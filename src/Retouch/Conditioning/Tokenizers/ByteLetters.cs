@@ -1,15 +1,15 @@
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// One printable character for each byte, as byte-level encodings have it since GPT-2: bytes that print in Latin-1 stand for themselves,
-/// the others for the characters from U+0100 on.
+/// One printable character per byte, as in GPT-2's byte-level encoding: bytes that are printable in Latin-1 map to themselves, the
+/// others to characters from U+0100.
 /// </summary>
 internal static class ByteLetters
 {
     private static readonly char[] Letters = Make();
     private static readonly Dictionary<char, byte> Bytes = Letters.Select(static (letter, value) => (letter, (byte)value)).ToDictionary();
 
-    /// <summary>All of them in the order of OpenAI's list: those that stand for themselves first.</summary>
+    /// <summary>All characters in the order of OpenAI's vocabulary: those that map to themselves first.</summary>
     public static IEnumerable<string> InPublishedOrder =>
         Enumerable
             .Range(0, 256)
@@ -17,10 +17,10 @@ internal static class ByteLetters
             .Concat(Enumerable.Range(0, 256).Where(static b => Letters[b] != b))
             .Select(static b => Letters[b].ToString());
 
-    /// <summary>The character of a byte.</summary>
+    /// <summary>Character of a byte.</summary>
     public static char Of(byte value) => Letters[value];
 
-    /// <summary>The byte of a character.</summary>
+    /// <summary>Byte of a character.</summary>
     public static bool TryByte(char letter, out byte value) => Bytes.TryGetValue(letter, out value);
 
     private static char[] Make()

@@ -3,8 +3,7 @@ using System.Text;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// Byte-pair encoding of one word (Sennrich et al. 2016, algorithm 1 applied): of all neighbours the pair that was learned first is merged,
-/// again and again.
+/// Byte-pair encoding of a word (Sennrich et al. 2016, algorithm 1): repeatedly merges the adjacent pair of lowest rank.
 /// </summary>
 internal sealed class BytePairs
 {
@@ -12,7 +11,7 @@ internal sealed class BytePairs
     private readonly List<string> _symbols = [];
     private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> _pairs = [];
 
-    /// <param name="merges">Pairs, the first merges first; where one comes twice its last place counts.</param>
+    /// <param name="merges">Merges by rank; for a duplicate pair the last rank is used.</param>
     public BytePairs(IReadOnlyList<(string Left, string Right)> merges)
     {
         for (var rank = 0; rank < merges.Count; rank++)
@@ -28,8 +27,8 @@ internal sealed class BytePairs
         }
     }
 
-    /// <summary>The tokens of a word. Takes n·log n steps for n bytes.</summary>
-    /// <param name="word">Not empty.</param>
+    /// <summary>Tokens of a word, in O(n·log n) for n bytes.</summary>
+    /// <param name="word">A non-empty word.</param>
     public List<string> Split(string word)
     {
         var bytes = Encoding.UTF8.GetBytes(word);
@@ -40,7 +39,7 @@ internal sealed class BytePairs
         return [.. symbols.Where(static s => s >= 0).Select(s => _symbols[s])];
     }
 
-    /// <summary>Merges in place: what is merged into its left neighbour becomes −1.</summary>
+    /// <summary>Merges in place; a symbol merged into its left neighbour becomes −1.</summary>
     private void Merge(int[] symbols)
     {
         var (next, previous) = (new int[symbols.Length], new int[symbols.Length]);
@@ -55,7 +54,7 @@ internal sealed class BytePairs
         {
             var at = pair.At;
             var right = next[at];
-            // Neighbours may have been merged since.
+            // Skips pairs whose symbols have been merged since they were queued.
             if (symbols[at] != pair.Left || right >= symbols.Length || symbols[right] != pair.Right)
                 continue;
             symbols[at] = _pairs[(pair.Left, pair.Right)].Merged;

@@ -5,12 +5,12 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// The table by which a sentencepiece model replaces characters (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 (Aoe 1989;
-/// four bytes a unit) whose leaves point at texts that end with a zero. T5's table is NFKC with a few changes.
+/// Character map of a sentencepiece normalizer (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 (Aoe 1989; four bytes per
+/// unit) whose leaves are offsets of zero-terminated replacement texts. T5's map is NFKC with a few changes.
 /// </summary>
 internal sealed class CharacterMap
 {
-    // NFKC's longest expansion has 33 bytes.
+    // The longest NFKC expansion has 33 bytes.
     private const int LongestText = 256;
 
     private readonly uint[] _units;
@@ -19,8 +19,8 @@ internal sealed class CharacterMap
 
     private CharacterMap(uint[] units, byte[] texts, string origin) => (_units, _texts, _origin) = (units, texts, origin);
 
-    /// <summary>Reads a table: the trie's size in bytes, the trie, the texts; empty for one that changes nothing.</summary>
-    /// <exception cref="InputException">The sizes do not fit.</exception>
+    /// <summary>Parses a map: size of the trie in bytes, trie, texts. Empty bytes give the identity.</summary>
+    /// <exception cref="InputException">The sizes are inconsistent.</exception>
     public static CharacterMap Parse(ReadOnlySpan<byte> bytes, string origin)
     {
         if (bytes.IsEmpty)
@@ -28,7 +28,7 @@ internal sealed class CharacterMap
         var size = bytes.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
         if (size == 0 || size % 4 != 0 || size > bytes.Length - 4)
             throw new InputException(
-                $"'{origin}': precompiled_charsmap has {bytes.Length} bytes and a trie of {size}, which do not fit. Download the "
+                $"'{origin}': precompiled_charsmap has {bytes.Length} bytes, which does not match its trie of {size} bytes. Download the "
                     + $"file again."
             );
         var units = new uint[size / 4];
@@ -37,10 +37,10 @@ internal sealed class CharacterMap
         return new CharacterMap(units, bytes[(4 + (int)size)..].ToArray(), origin);
     }
 
-    /// <summary>What the beginning of a text becomes: the longest entry's replacement, or the first character as it is.</summary>
-    /// <param name="text">UTF-8, not empty.</param>
-    /// <param name="length">Bytes that were replaced.</param>
-    /// <exception cref="InputException">The table points outside of itself.</exception>
+    /// <summary>Replacement of the longest matching prefix, or the first character unchanged.</summary>
+    /// <param name="text">Non-empty UTF-8.</param>
+    /// <param name="length">Number of bytes replaced.</param>
+    /// <exception cref="InputException">A leaf's offset is outside the map.</exception>
     public ReadOnlySpan<byte> Replace(ReadOnlySpan<byte> text, out int length)
     {
         var (matched, target) = Longest(text);
@@ -55,7 +55,7 @@ internal sealed class CharacterMap
         var end = rest[..Math.Min(rest.Length, LongestText + 1)].IndexOf((byte)0);
         return end >= 0
             ? rest[..end]
-            : throw new InputException($"'{_origin}': precompiled_charsmap points at a text that is not there. Download the file again.");
+            : throw new InputException($"'{_origin}': precompiled_charsmap refers to a missing text. Download the file again.");
     }
 
     private (int Length, int Target) Longest(ReadOnlySpan<byte> text)
@@ -80,6 +80,6 @@ internal sealed class CharacterMap
         return best;
     }
 
-    /// <summary>Where a unit's children are, relative to it: 21 bits, in steps of 256 where they would not do.</summary>
+    /// <summary>Relative offset of a unit's children: 21 bits, in steps of 256 if bit 9 is set.</summary>
     private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & 0x200) >> 6);
 }

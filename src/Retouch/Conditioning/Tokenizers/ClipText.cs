@@ -5,10 +5,10 @@ using System.Text;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// What OpenAI's CLIP does to a text before it is encoded: HTML's entities resolved, typographic variants of letters, quotes and spaces
-/// replaced, letters composed with their marks, white space collapsed, lower case. Of ftfy's repairs, which the reference applies first,
-/// those of characters are here; texts that were decoded with a wrong character set stay as they are. transformers does the same where ftfy
-/// is installed; otherwise, and in its fast tokenizer, only form C, white space and lower case.
+/// Text cleaning of OpenAI's CLIP before tokenization: HTML entities decoded, typographic variants of letters, quotes and spaces
+/// replaced, NFC, white space collapsed, lower case. Of the fixes of ftfy, which the reference applies first, the character fixes are
+/// implemented; mojibake (text decoded with a wrong character set) is not repaired. transformers does the same if ftfy is installed;
+/// otherwise, and in its fast tokenizer, only NFC, white space and lower case.
 /// </summary>
 internal static class ClipText
 {
@@ -48,7 +48,7 @@ internal static class ClipText
         ['\u3000'] = " ",
     };
 
-    // What halves or doubles the width of a character: ftfy replaces each by its form KC.
+    // Half-width and full-width forms: ftfy replaces each by its NFKC form.
     private const char FirstWidthVariant = '\uFF01';
     private const char LastWidthVariant = '\uFFEF';
     private static readonly Lazy<string[]> Widths = new(static () =>
@@ -59,7 +59,7 @@ internal static class ClipText
         ]
     );
 
-    /// <summary>The text as it is split into words.</summary>
+    /// <summary>Cleans a text.</summary>
     public static string Clean(string text)
     {
         var decoded = WebUtility.HtmlDecode(WebUtility.HtmlDecode(text));
@@ -90,7 +90,7 @@ internal static class ClipText
     }
 
     /// <summary>
-    /// Splits a clean text into what is encoded on its own: markers, contractions, runs of letters, single digits, runs of anything else.
+    /// Splits a cleaned text into words: special tokens, contractions, runs of letters, single digits, runs of other characters.
     /// </summary>
     public static IEnumerable<string> Words(string text)
     {
@@ -113,7 +113,7 @@ internal static class ClipText
     }
 
     /// <summary>
-    /// Lower case as Unicode defines it without regard to language: İ becomes two characters, Σ depends on its place in the word.
+    /// Locale-independent Unicode lower case: İ becomes two characters, Σ depends on its position in the word.
     /// </summary>
     internal static string Lower(string text)
     {
@@ -152,7 +152,7 @@ internal static class ClipText
     {
         if (text.Length < 2 || text[0] != '\'')
             return 0;
-        // The long s is an s to a pattern that passes over case.
+        // The long s matches s in the reference's case-insensitive pattern.
         if (text[1] is 's' or '\u017F' or 't')
             return 2;
         if (text.Length > 2 && (text[1..].StartsWith("re") || text[1..].StartsWith("ve")))
@@ -194,7 +194,7 @@ internal static class ClipText
         };
     }
 
-    /// <summary>Unicode's Final_Sigma: a cased letter before, none after, whatever case passes over in between.</summary>
+    /// <summary>Unicode's Final_Sigma: preceded but not followed by a cased letter, ignoring case-ignorable characters.</summary>
     private static bool EndsWord(string text, int at)
     {
         var before = at - 1;

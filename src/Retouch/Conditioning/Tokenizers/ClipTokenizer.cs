@@ -4,8 +4,9 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// CLIP's tokenizer (Radford et al. 2021, section 2.4): byte-pair encoding of lower-case text between two markers. What a prompt spells
-/// like a special token is that token, as in transformers: where <c>!</c> pads, an exclamation mark in a prompt gets its id.
+/// CLIP tokenizer (Radford et al. 2021, section 2.4): byte-pair encoding of lower-case text between begin and end tokens. As in
+/// transformers, text in a prompt that spells a special token becomes that token: if the padding token is <c>!</c>, an exclamation mark
+/// in a prompt gets its id.
 /// </summary>
 public sealed class ClipTokenizer : ITextTokenizer
 {
@@ -23,8 +24,8 @@ public sealed class ClipTokenizer : ITextTokenizer
     private readonly int _unknown;
 
     /// <param name="vocabulary">Tokens and merges.</param>
-    /// <param name="special">Markers; OpenAI's where it does not say, with the end as padding.</param>
-    /// <exception cref="InputException">A marker has no id, or the length leaves no room for the markers.</exception>
+    /// <param name="special">Special tokens; OpenAI's defaults for missing values, with the end token as padding.</param>
+    /// <exception cref="InputException">A special token has no id, or the length has no room for begin and end tokens.</exception>
     public ClipTokenizer(ClipVocabulary vocabulary, SpecialTokens? special = null)
     {
         ArgumentNullException.ThrowIfNull(vocabulary);
@@ -48,7 +49,7 @@ public sealed class ClipTokenizer : ITextTokenizer
         (_begin, _end, _unknown, _pad) = (_ids[markers[0]], _ids[markers[1]], _ids[markers[2]], _ids[markers[3]]);
         MaxLength = special.MaxLength ?? DefaultLength;
         if (MaxLength < 2)
-            throw new InputException($"'{vocabulary.Origin}': model_max_length is {MaxLength}, which leaves no room for the markers.");
+            throw new InputException($"'{vocabulary.Origin}': model_max_length is {MaxLength}, too small for begin and end tokens.");
         VocabularySize = _tokens.Keys.Max() + 1;
     }
 
@@ -72,10 +73,10 @@ public sealed class ClipTokenizer : ITextTokenizer
         return new TokenSequence(ids, kept + 2, kept < content.Count ? Decode(content[kept..]) : null);
     }
 
-    /// <summary>Ids of the text alone, without markers, however long.</summary>
+    /// <summary>Token ids of a text without begin and end tokens, untruncated.</summary>
     public List<int> Tokenize(string text) => _added.Encode(text, piece => ClipText.Words(ClipText.Clean(piece)).SelectMany(Encode));
 
-    /// <summary>The text of ids, as far as it can be told: in lower case, with a space after every word.</summary>
+    /// <summary>Decodes ids to lower-case text with a space after every word; unknown ids are skipped.</summary>
     public string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);
@@ -104,7 +105,5 @@ public sealed class ClipTokenizer : ITextTokenizer
     private int IdOf(string token, string origin) =>
         _ids.TryGetValue(token, out var id)
             ? id
-            : throw new InputException(
-                $"'{origin}': the vocabulary has no '{TokenizerBytes.Short(token)}', which marks a prompt's beginning, end or padding."
-            );
+            : throw new InputException($"'{origin}': the vocabulary has no '{TokenizerBytes.Short(token)}', a special or added token.");
 }

@@ -6,14 +6,14 @@ using Retouch.Core.Io;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// The tokens of CLIP's byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021) and the pairs that merge into them, in
-/// order of precedence. Bytes stand as printable characters; <c>&lt;/w&gt;</c> ends a word.
+/// Tokens and merges of CLIP's byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021). Bytes are represented by
+/// printable characters; <c>&lt;/w&gt;</c> ends a word.
 /// </summary>
 public sealed class ClipVocabulary
 {
     internal const string WordEnd = "</w>";
 
-    // The list of OpenAI's own release goes on beyond what its models use: 49152 tokens, less two alphabets of bytes and two markers.
+    // OpenAI's merge list is longer than the part its models use: 49152 tokens, minus two byte alphabets and two special tokens.
     private const int PublishedMerges = 49152 - 256 - 2;
 
     private ClipVocabulary(
@@ -24,27 +24,27 @@ public sealed class ClipVocabulary
     )
     {
         if (tokens.Count == 0)
-            throw new InputException($"'{origin}' holds no tokens.");
+            throw new InputException($"'{origin}' contains no tokens.");
         (Tokens, Merges, Added, Origin) = (tokens, merges, added, origin);
     }
 
-    /// <summary>Ids by token.</summary>
+    /// <summary>Token ids.</summary>
     public IReadOnlyDictionary<string, int> Tokens { get; }
 
-    /// <summary>Pairs, the first merges first.</summary>
+    /// <summary>Merges by rank.</summary>
     public IReadOnlyList<(string Left, string Right)> Merges { get; }
 
-    /// <summary>Ids of tokens that are found in a prompt as they stand.</summary>
+    /// <summary>Ids of added tokens, matched verbatim in a prompt.</summary>
     public IReadOnlyDictionary<string, int> Added { get; }
 
-    /// <summary>The file's name, for messages.</summary>
+    /// <summary>File name for error messages.</summary>
     public string Origin { get; }
 
-    /// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>.</summary>
-    /// <param name="vocabulary">Content of the one.</param>
-    /// <param name="merges">Content of the other.</param>
-    /// <param name="origin">The folder's name, for messages.</param>
-    /// <exception cref="InputException">They are malformed.</exception>
+    /// <summary>Parses <c>vocab.json</c> and <c>merges.txt</c>.</summary>
+    /// <param name="vocabulary">Contents of <c>vocab.json</c>.</param>
+    /// <param name="merges">Contents of <c>merges.txt</c>.</param>
+    /// <param name="origin">Folder name for error messages.</param>
+    /// <exception cref="InputException">A file is malformed.</exception>
     public static ClipVocabulary Parse(ReadOnlyMemory<byte> vocabulary, ReadOnlyMemory<byte> merges, string origin)
     {
         var tokens = TokenizerBytes.Json(vocabulary, $"{origin}/vocab.json", root => Ids(root, $"{origin}/vocab.json"));
@@ -52,8 +52,8 @@ public sealed class ClipVocabulary
         return new ClipVocabulary(tokens, pairs, [], origin);
     }
 
-    /// <summary>Reads a <c>tokenizer.json</c> of the kind <c>BPE</c>.</summary>
-    /// <exception cref="InputException">It is malformed, or holds another kind of tokenizer.</exception>
+    /// <summary>Parses a <c>tokenizer.json</c> of type <c>BPE</c>.</summary>
+    /// <exception cref="InputException">The file is malformed or has another tokenizer type.</exception>
     public static ClipVocabulary ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) =>
         TokenizerBytes.Json(
             bytes,
@@ -61,13 +61,13 @@ public sealed class ClipVocabulary
             root =>
             {
                 var model = root.GetProperty("model");
-                // Files without a type are older than the second one.
+                // Older files omit the type, from before Unigram was added.
                 if (model.TryGetProperty("type", out var type) && type.GetString() != "BPE")
                     throw new InputException(
-                        $"'{origin}' holds a tokenizer of the kind {TokenizerBytes.Short(type.GetString() ?? "null")}, where CLIP's is BPE."
+                        $"'{origin}' has the tokenizer type {TokenizerBytes.Short(type.GetString() ?? "null")}; CLIP needs BPE."
                     );
                 if (!model.TryGetProperty("end_of_word_suffix", out var suffix) || suffix.GetString() != WordEnd)
-                    throw new InputException($"'{origin}': end_of_word_suffix must be {WordEnd}; this is not CLIP's tokenizer.");
+                    throw new InputException($"'{origin}': end_of_word_suffix must be {WordEnd}; this is not a CLIP tokenizer.");
                 var merges = new List<(string Left, string Right)>();
                 foreach (var merge in model.GetProperty("merges").EnumerateArray())
                     merges.Add(
@@ -78,9 +78,9 @@ public sealed class ClipVocabulary
         );
 
     /// <summary>
-    /// Reads the list that OpenAI published with CLIP, <c>bpe_simple_vocab_16e6.txt.gz</c>: tokens have the order of their making.
+    /// Parses OpenAI's published merge list <c>bpe_simple_vocab_16e6.txt.gz</c>; token ids follow the order of the merges.
     /// </summary>
-    /// <exception cref="InputException">It is malformed.</exception>
+    /// <exception cref="InputException">The file is malformed.</exception>
     public static ClipVocabulary ParsePublished(ReadOnlyMemory<byte> gzip, string origin)
     {
         var merges = ParseMerges(TokenizerBytes.Text(Decompress(gzip, origin), origin), origin, PublishedMerges);
@@ -94,7 +94,7 @@ public sealed class ClipVocabulary
         foreach (var token in merges.Select(static p => p.Left + p.Right).Append("<|startoftext|>").Append("<|endoftext|>"))
         {
             if (!tokens.TryAdd(token, tokens.Count))
-                throw new InputException($"'{origin}' makes the token '{TokenizerBytes.Short(token)}' twice.");
+                throw new InputException($"'{origin}' defines the token '{TokenizerBytes.Short(token)}' twice.");
         }
 
         return new ClipVocabulary(tokens, merges, [], origin);
@@ -130,7 +130,7 @@ public sealed class ClipVocabulary
         var space = text.IndexOf(' ', StringComparison.Ordinal);
         if (space < 1 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
             throw new InputException(
-                $"'{origin}': merge {line + 1} is '{TokenizerBytes.Short(text)}', expected two tokens with a space between."
+                $"'{origin}': merge {line + 1} is '{TokenizerBytes.Short(text)}', expected two tokens separated by a space."
             );
         return (text[..space], text[(space + 1)..]);
     }
@@ -142,7 +142,7 @@ public sealed class ClipVocabulary
             || merge[0].GetString() is not { Length: > 0 } left
             || merge[1].GetString() is not { Length: > 0 } right
         )
-            throw new InputException($"'{origin}': the merge {TokenizerBytes.Short(merge.GetRawText())} is no pair of tokens.");
+            throw new InputException($"'{origin}': the merge {TokenizerBytes.Short(merge.GetRawText())} is not a pair of tokens.");
         return (left, right);
     }
 
@@ -156,7 +156,7 @@ public sealed class ClipVocabulary
             for (int read; (read = stream.Read(buffer)) > 0; )
             {
                 if (result.Length + read > TokenizerBytes.MaxBytes)
-                    throw new InputException($"'{origin}' unpacks to more than {TokenizerBytes.MaxBytes >> 20} MiB.");
+                    throw new InputException($"'{origin}' decompresses to more than {TokenizerBytes.MaxBytes >> 20} MiB.");
                 result.Write(buffer, 0, read);
             }
 
@@ -164,7 +164,7 @@ public sealed class ClipVocabulary
         }
         catch (InvalidDataException e)
         {
-            throw new InputException($"'{origin}' is no gzip file: {Reasons.Of(e)}.", e);
+            throw new InputException($"'{origin}' is not a gzip file: {Reasons.Of(e)}.", e);
         }
     }
 }

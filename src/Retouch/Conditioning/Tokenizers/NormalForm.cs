@@ -5,26 +5,26 @@ using Retouch.Images.Interop;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// Unicode's normal forms (Unicode Standard Annex #15), by glib: the program runs without ICU, where .NET's own normalisation leaves every
-/// text as it is.
+/// Unicode normalisation (Unicode Standard Annex #15) by GLib: the program runs without ICU, where .NET's normalisation returns
+/// non-ASCII text unchanged.
 /// </summary>
 internal static class NormalForm
 {
     private const int Nfc = 1;
     private const int Nfkc = 2;
 
-    // Below, every character is in form C and none is a mark.
+    // Characters below are already in NFC and are not combining marks.
     private const char FirstMark = '\u0300';
 
-    /// <summary>Form C: letters and their marks composed. More than 128 marks in a row are put in order 128 at a time.</summary>
-    /// <param name="text">Half a surrogate pair becomes U+FFFD.</param>
-    /// <exception cref="InputException">It has more than 64 MiB.</exception>
+    /// <summary>NFC. Runs of more than 128 combining marks are ordered in blocks of 128.</summary>
+    /// <param name="text">Text; an unpaired surrogate becomes U+FFFD.</param>
+    /// <exception cref="InputException">The text has more than 64 MiB.</exception>
     public static string Compose(string text) =>
         text.AsSpan().IndexOfAnyInRange(FirstMark, char.MaxValue) < 0 ? text : Normalise(text, Nfc);
 
-    /// <summary>Form KC: form C, with variants of a character, such as its half width, replaced by it.</summary>
-    /// <param name="text">Half a surrogate pair becomes U+FFFD.</param>
-    /// <exception cref="InputException">It has more than 64 MiB.</exception>
+    /// <summary>NFKC: NFC with compatibility characters, such as half-width forms, replaced.</summary>
+    /// <param name="text">Text; an unpaired surrogate becomes U+FFFD.</param>
+    /// <exception cref="InputException">The text has more than 64 MiB.</exception>
     public static string Unify(string text) => Normalise(text, Nfkc);
 
     private static string Normalise(string text, int form)

@@ -4,19 +4,19 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// Reads what a tokenizer needs from sentencepiece's <c>ModelProto</c>, whose field numbers are public (sentencepiece_model.proto).
+/// Parses the tokenizer fields of sentencepiece's <c>ModelProto</c> (field numbers from sentencepiece_model.proto).
 /// </summary>
 internal static class SentencePieceFile
 {
     private const int Unigram = 1;
 
-    /// <summary>Reads a model.</summary>
-    /// <exception cref="InputException">It is malformed, or not of the kind unigram.</exception>
+    /// <summary>Parses a model.</summary>
+    /// <exception cref="InputException">The file is malformed or not a unigram model.</exception>
     public static UnigramModel Parse(ReadOnlyMemory<byte> bytes, string origin)
     {
         if (bytes.Length > TokenizerBytes.MaxBytes)
             throw new InputException(
-                $"'{origin}' has {bytes.Length >> 20} MiB; files of tokenizers are read up to {TokenizerBytes.MaxBytes >> 20} MiB."
+                $"'{origin}' has {bytes.Length >> 20} MiB; tokenizer files of at most {TokenizerBytes.MaxBytes >> 20} MiB are supported."
             );
         try
         {
@@ -41,11 +41,11 @@ internal static class SentencePieceFile
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new InputException($"'{origin}' is no sentencepiece model: it is broken or cut off.", e);
+            throw new InputException($"'{origin}' is not a sentencepiece model: it is corrupt or truncated.", e);
         }
     }
 
-    /// <summary>Walks the fields of a message; what is not read is passed over.</summary>
+    /// <summary>Iterates over the fields of a message, skipping those that <paramref name="read"/> does not read.</summary>
     private static void Fields(byte[] message, Func<(int Number, WireFormat.WireType Type), CodedInputStream, bool> read)
     {
         using var input = new CodedInputStream(message);
@@ -76,7 +76,7 @@ internal static class SentencePieceFile
         );
         return kind is >= (int)PieceKind.Normal and <= (int)PieceKind.Byte
             ? new UnigramPiece(text, score, (PieceKind)kind)
-            : throw new InputException($"'{origin}': the piece '{TokenizerBytes.Short(text)}' is of the unknown kind {kind}.");
+            : throw new InputException($"'{origin}': the piece '{TokenizerBytes.Short(text)}' has the unknown type {kind}.");
     }
 
     private static void CheckTrainer(byte[] message, string origin) =>
@@ -87,9 +87,7 @@ internal static class SentencePieceFile
                 if (field != (3, WireFormat.WireType.Varint))
                     return false;
                 if (input.ReadEnum() is var kind && kind != Unigram)
-                    throw new InputException(
-                        $"'{origin}' is a sentencepiece model of the kind {kind}; T5's is a unigram model ({Unigram})."
-                    );
+                    throw new InputException($"'{origin}' is a sentencepiece model of type {kind}; T5 needs a unigram model ({Unigram}).");
                 return true;
             }
         );
@@ -101,13 +99,13 @@ internal static class SentencePieceFile
             message,
             (field, input) =>
             {
-                // Adding a first space, removing further ones, and writing them as ▁ are what T5 does, and the defaults.
+                // Adding a leading space, removing extra spaces and escaping spaces as ▁ are the defaults, and what T5 does.
                 if (field.Number is >= 3 and <= 5 && field.Type == WireFormat.WireType.Varint)
                 {
                     if (!input.ReadBool())
                         throw new InputException(
-                            $"'{origin}' treats spaces otherwise than T5 (field {field.Number} of its normaliser is false), which "
-                                + $"is not supported."
+                            $"'{origin}' treats spaces differently from T5 (field {field.Number} of its normalizer is false), which is not "
+                                + $"supported."
                         );
                 }
                 else if (field == (2, WireFormat.WireType.LengthDelimited))

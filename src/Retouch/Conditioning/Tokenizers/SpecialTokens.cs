@@ -5,44 +5,44 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// What the small files beside a vocabulary say: which tokens mark beginning, end and padding, and how long a prompt may be.
+/// Special tokens and prompt length from the configuration files beside a vocabulary.
 /// </summary>
 public sealed record SpecialTokens
 {
-    /// <summary>Marks the beginning; null where the files do not say.</summary>
+    /// <summary>Begin-of-text token; null if the files have none.</summary>
     public string? Begin { get; init; }
 
-    /// <summary>Marks the end.</summary>
+    /// <summary>End-of-text token; null if the files have none.</summary>
     public string? End { get; init; }
 
-    /// <summary>Stands for what the vocabulary lacks.</summary>
+    /// <summary>Unknown token; null if the files have none.</summary>
     public string? Unknown { get; init; }
 
-    /// <summary>Fills up to the length.</summary>
+    /// <summary>Padding token; null if the files have none.</summary>
     public string? Pad { get; init; }
 
-    /// <summary>Further tokens that are found in a prompt as they stand.</summary>
+    /// <summary>Further tokens matched verbatim in a prompt.</summary>
     public IReadOnlyList<string> Additional { get; init; } = [];
 
-    /// <summary>Ids of tokens that the vocabulary may lack.</summary>
+    /// <summary>Ids of added tokens, which may be missing from the vocabulary.</summary>
     public IReadOnlyDictionary<string, int> Added { get; init; } = new Dictionary<string, int>();
 
-    /// <summary>Tokens that an encoder was made for; null where the files do not say, or say that there is no limit.</summary>
+    /// <summary>Maximum number of tokens; null if unspecified or unlimited.</summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Placeholders at the end of a T5 vocabulary; null where the files do not say.</summary>
+    /// <summary>Number of placeholders at the end of a T5 vocabulary; null if unspecified.</summary>
     public int? ExtraIds { get; init; }
 
-    /// <summary>The class in transformers, without <c>Fast</c>; null where the files do not say.</summary>
+    /// <summary>Class name in transformers, without <c>Fast</c>; null if unspecified.</summary>
     public string? TokenizerClass { get; init; }
 
-    /// <summary>Reads the files of a folder, each of which may be missing.</summary>
-    /// <param name="config">Content of <c>tokenizer_config.json</c>.</param>
-    /// <param name="map">Content of <c>special_tokens_map.json</c>. Where the other file lists no <c>added_tokens_decoder</c>, this one has
-    /// the last word, as in transformers.</param>
-    /// <param name="added">Content of <c>added_tokens.json</c>.</param>
-    /// <param name="origin">The folder's name, for messages.</param>
-    /// <exception cref="InputException">One is malformed.</exception>
+    /// <summary>Parses the files of a folder, each of which is optional.</summary>
+    /// <param name="config">Contents of <c>tokenizer_config.json</c>.</param>
+    /// <param name="map">Contents of <c>special_tokens_map.json</c>. As in transformers, it takes precedence unless the configuration
+    /// has an <c>added_tokens_decoder</c>; then it is ignored.</param>
+    /// <param name="added">Contents of <c>added_tokens.json</c>.</param>
+    /// <param name="origin">Folder name for error messages.</param>
+    /// <exception cref="InputException">A file is malformed.</exception>
     public static SpecialTokens Parse(ReadOnlyMemory<byte>? config, ReadOnlyMemory<byte>? map, ReadOnlyMemory<byte>? added, string origin)
     {
         var tokens = new SpecialTokens();
@@ -106,7 +106,7 @@ public sealed record SpecialTokens
         return before with
         {
             Added = added,
-            // "No limit" is written as a number of thirty digits.
+            // transformers writes "unlimited" as a number of thirty digits.
             MaxLength = Number(root, "model_max_length") is { } length and <= 1 << 20 ? (int)length : null,
             ExtraIds = Number(root, "extra_ids") is { } extra
                 ? extra <= 10000
@@ -141,7 +141,7 @@ public sealed record SpecialTokens
     private static string? Token(JsonElement root, string member, string origin) =>
         root.TryGetProperty(member, out var value) && value.ValueKind != JsonValueKind.Null ? Content(value, member, origin) : null;
 
-    /// <summary>A token's text, which stands by itself or among its properties.</summary>
+    /// <summary>Text of a token, given as a string or as an object with a <c>content</c> member.</summary>
     private static string Content(JsonElement value, string member, string origin)
     {
         if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("content", out var content))

@@ -4,8 +4,8 @@ using Retouch.Core.Errors;
 namespace Retouch.Conditioning.Tokenizers;
 
 /// <summary>
-/// T5's tokenizer (Raffel et al. 2020, section 2.1.2): a unigram model, then a token for the end. What a prompt spells like a special token
-/// is that token, as in transformers.
+/// T5 tokenizer (Raffel et al. 2020, section 2.1.2): a unigram model and an end token. As in transformers, text in a prompt that spells
+/// a special token becomes that token.
 /// </summary>
 public sealed class T5Tokenizer : ITextTokenizer
 {
@@ -17,9 +17,9 @@ public sealed class T5Tokenizer : ITextTokenizer
     private readonly int _end;
     private readonly int _pad;
 
-    /// <param name="model">The vocabulary.</param>
-    /// <param name="special">Markers; T5's where it does not say.</param>
-    /// <exception cref="InputException">A marker has no id.</exception>
+    /// <param name="model">Vocabulary.</param>
+    /// <param name="special">Special tokens; T5's defaults for missing values.</param>
+    /// <exception cref="InputException">A special token has no id.</exception>
     public T5Tokenizer(UnigramModel model, SpecialTokens? special = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -29,7 +29,7 @@ public sealed class T5Tokenizer : ITextTokenizer
         for (var k = 0; k < model.Pieces.Count; k++)
             ids.TryAdd(model.Pieces[k].Text, k);
         var added = new Dictionary<string, int>(model.Added, StringComparer.Ordinal);
-        // A spiece.model knows nothing of the placeholders, which follow it in falling order.
+        // A spiece.model does not contain the placeholders, which follow it in descending order.
         var extra = model.Added.Count > 0 ? 0 : special.ExtraIds ?? DefaultExtraIds;
         for (var k = 0; k < extra; k++)
             added[$"<extra_id_{k}>"] = model.Pieces.Count + extra - 1 - k;
@@ -42,7 +42,7 @@ public sealed class T5Tokenizer : ITextTokenizer
                 added[text] = ids.TryGetValue(text, out var id)
                     ? id
                     : throw new InputException(
-                        $"'{model.Origin}': the vocabulary has no '{TokenizerBytes.Short(text)}', which marks a prompt's end or padding."
+                        $"'{model.Origin}': the vocabulary has no '{TokenizerBytes.Short(text)}', the end, padding or unknown token."
                     );
         }
 
@@ -65,7 +65,7 @@ public sealed class T5Tokenizer : ITextTokenizer
     public int VocabularySize { get; }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The model's table of characters is broken.</exception>
+    /// <exception cref="InputException">The model's character map is corrupt.</exception>
     public TokenSequence Encode(string text, int length)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
@@ -78,11 +78,11 @@ public sealed class T5Tokenizer : ITextTokenizer
         return new TokenSequence(ids, kept + 1, kept < content.Count ? Decode(content[kept..]) : null);
     }
 
-    /// <summary>Ids of the text alone, without the end, however long.</summary>
-    /// <exception cref="InputException">The model's table of characters is broken.</exception>
+    /// <summary>Token ids of a text without the end token, untruncated.</summary>
+    /// <exception cref="InputException">The model's character map is corrupt.</exception>
     public List<int> Tokenize(string text) => _added.Encode(text, _model.Split);
 
-    /// <summary>The text of ids, as far as it can be told.</summary>
+    /// <summary>Decodes ids to text; ids outside the vocabulary are skipped.</summary>
     public string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);

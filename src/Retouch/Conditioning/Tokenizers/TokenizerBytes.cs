@@ -5,17 +5,17 @@ using Retouch.Core.Io;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>Reads files of tokenizers, which come from strangers: bounded in size, every defect an <see cref="InputException"/>.</summary>
+/// <summary>Reads untrusted tokenizer files: limited in size, every defect an <see cref="InputException"/>.</summary>
 internal static class TokenizerBytes
 {
-    /// <summary>Largest file that is read. The largest tokenizers in use have about 17 MB.</summary>
+    /// <summary>Maximum file size in bytes. The largest tokenizers in use have about 17 MB.</summary>
     public const int MaxBytes = 64 << 20;
 
     private const int MaxDepth = 32;
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>A file's content.</summary>
-    /// <exception cref="InputException">It cannot be read or is too large.</exception>
+    /// <summary>Contents of a file.</summary>
+    /// <exception cref="InputException">The file cannot be read or is too large.</exception>
     public static byte[] Read(string path)
     {
         try
@@ -33,8 +33,9 @@ internal static class TokenizerBytes
         }
     }
 
-    /// <summary>Parses JSON and hands its root to <paramref name="read"/>.</summary>
-    /// <exception cref="InputException">The bytes are no JSON, or what <paramref name="read"/> asks for is not there.</exception>
+    /// <summary>Parses JSON and passes its root to <paramref name="read"/>.</summary>
+    /// <exception cref="InputException">The bytes are not valid JSON, or a member that <paramref name="read"/> requires is
+    /// missing or has the wrong type.</exception>
     public static T Json<T>(ReadOnlyMemory<byte> bytes, string origin, Func<JsonElement, T> read)
     {
         if (bytes.Length > MaxBytes)
@@ -51,13 +52,13 @@ internal static class TokenizerBytes
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
-            // Half surrogates and bytes that are no UTF-8 come to light only when a text is asked for.
-            throw new InputException($"'{origin}' is no tokenizer's JSON: {Reasons.Of(e)}.", e);
+            // Unpaired surrogates and invalid UTF-8 are only detected when a string is read.
+            throw new InputException($"'{origin}' is not valid tokenizer JSON: {Reasons.Of(e)}.", e);
         }
     }
 
-    /// <summary>Bytes as text.</summary>
-    /// <exception cref="InputException">They are no UTF-8, or too many.</exception>
+    /// <summary>Decodes UTF-8.</summary>
+    /// <exception cref="InputException">The bytes are not valid UTF-8 or too many.</exception>
     public static string Text(ReadOnlySpan<byte> bytes, string origin)
     {
         if (bytes.Length > MaxBytes)
@@ -68,12 +69,12 @@ internal static class TokenizerBytes
         }
         catch (DecoderFallbackException e)
         {
-            throw new InputException($"'{origin}' is no text: {Reasons.Of(e)}.", e);
+            throw new InputException($"'{origin}' is not UTF-8 text: {Reasons.Of(e)}.", e);
         }
     }
 
-    /// <summary>An id from JSON.</summary>
-    /// <exception cref="InputException">It is no whole number from 0 on.</exception>
+    /// <summary>Reads a token id from JSON.</summary>
+    /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
     public static int Id(JsonElement value, string origin, string token) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var id) && id is >= 0 and < int.MaxValue
             ? id
@@ -81,9 +82,9 @@ internal static class TokenizerBytes
                 $"'{origin}': the token '{Short(token)}' has the id {Short(value.GetRawText())}, expected a whole number of at least 0."
             );
 
-    /// <summary>A text cut to what fits into a message.</summary>
+    /// <summary>Truncates a text to at most 40 characters for messages.</summary>
     public static string Short(string text) => text.Length <= 40 ? text : text[..40] + "…";
 
     private static InputException TooLarge(string origin, long length) =>
-        new($"'{origin}' has {length >> 20} MiB; files of tokenizers are read up to {MaxBytes >> 20} MiB.");
+        new($"'{origin}' has {length >> 20} MiB; tokenizer files of at most {MaxBytes >> 20} MiB are supported.");
 }

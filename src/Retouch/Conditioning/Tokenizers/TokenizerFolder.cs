@@ -5,8 +5,8 @@ namespace Retouch.Conditioning.Tokenizers;
 /// <summary>Reads the folders <c>tokenizer</c>, <c>tokenizer_2</c> and <c>tokenizer_3</c> of a pipeline.</summary>
 public static class TokenizerFolder
 {
-    /// <summary>Reads CLIP's or T5's tokenizer, whichever the folder holds.</summary>
-    /// <exception cref="InputException">Files are missing or malformed, or it is another tokenizer.</exception>
+    /// <summary>Reads a CLIP or T5 tokenizer.</summary>
+    /// <exception cref="InputException">Files are missing or malformed, or the tokenizer class is not supported.</exception>
     public static ITextTokenizer Read(string folder)
     {
         if (!Directory.Exists(folder))
@@ -18,14 +18,14 @@ public static class TokenizerFolder
             folder
         );
         if (special.TokenizerClass is { } name and not ("CLIPTokenizer" or "T5Tokenizer" or "PreTrainedTokenizer"))
-            throw new InputException($"'{folder}' holds a {name}; CLIPTokenizer and T5Tokenizer are supported.");
+            throw new InputException($"'{folder}' contains a {name}; CLIPTokenizer and T5Tokenizer are supported.");
         if (Has("vocab.json") && Has("merges.txt"))
             return new ClipTokenizer(ClipVocabulary.Parse(Content("vocab.json"), Content("merges.txt"), folder), special);
         if (Has("spiece.model"))
             return new T5Tokenizer(UnigramModel.ParseSentencePiece(Content("spiece.model"), Path.Combine(folder, "spiece.model")), special);
         if (!Has("tokenizer.json"))
             throw new InputException(
-                $"'{folder}' holds no tokenizer: it has neither vocab.json with merges.txt, nor spiece.model, nor tokenizer.json."
+                $"'{folder}' contains no tokenizer: it has neither vocab.json with merges.txt, nor spiece.model, nor tokenizer.json."
             );
         var (json, origin) = (Content("tokenizer.json"), Path.Combine(folder, "tokenizer.json"));
         return TokenizerJson.Kind(json, origin) == "Unigram"

@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>What all kinds of <c>tokenizer.json</c> have in common.</summary>
+/// <summary>Members common to all types of <c>tokenizer.json</c>.</summary>
 internal static class TokenizerJson
 {
-    /// <summary>The tokens under <c>added_tokens</c>.</summary>
-    /// <exception cref="Core.Errors.InputException">An id is no whole number.</exception>
+    /// <summary>Ids of the tokens in <c>added_tokens</c>.</summary>
+    /// <exception cref="Core.Errors.InputException">An id is not a whole number of at least 0.</exception>
     public static Dictionary<string, int> Added(JsonElement root, string origin)
     {
         var added = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -21,8 +21,8 @@ internal static class TokenizerJson
         return added;
     }
 
-    /// <summary>The kind of a <c>tokenizer.json</c>: <c>BPE</c>, <c>Unigram</c>; BPE where an older file names none.</summary>
-    /// <exception cref="Core.Errors.InputException">It is malformed.</exception>
+    /// <summary>Type of a <c>tokenizer.json</c>: <c>BPE</c> or <c>Unigram</c>; BPE for older files without a type.</summary>
+    /// <exception cref="Core.Errors.InputException">The file is malformed.</exception>
     public static string Kind(ReadOnlyMemory<byte> bytes, string origin) =>
         TokenizerBytes.Json(
             bytes,

@@ -4,37 +4,37 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Conditioning.Tokenizers;
 
-/// <summary>What a piece of a unigram vocabulary is for.</summary>
+/// <summary>Type of a piece of a unigram vocabulary, by sentencepiece's numbers.</summary>
 public enum PieceKind
 {
-    /// <summary>A part of words, with a probability.</summary>
+    /// <summary>A subword with a probability.</summary>
     Normal = 1,
 
-    /// <summary>Stands for characters that no piece has.</summary>
+    /// <summary>The replacement of characters outside the vocabulary.</summary>
     Unknown = 2,
 
-    /// <summary>A marker, never found in a text.</summary>
+    /// <summary>A control token, never matched in text.</summary>
     Control = 3,
 
-    /// <summary>Found in a text before any other piece.</summary>
+    /// <summary>Matched in text before any other piece.</summary>
     UserDefined = 4,
 
-    /// <summary>Not used.</summary>
+    /// <summary>Unused.</summary>
     Unused = 5,
 
-    /// <summary>A byte, for models that spell unknown characters in bytes; not supported.</summary>
+    /// <summary>A byte of a byte-fallback model; not supported.</summary>
     Byte = 6,
 }
 
 /// <summary>A piece of a unigram vocabulary.</summary>
-/// <param name="Text">Its characters; ▁ (U+2581) stands for a space.</param>
-/// <param name="Score">Logarithm of its probability.</param>
-/// <param name="Kind">What it is for.</param>
+/// <param name="Text">Characters; ▁ (U+2581) represents a space.</param>
+/// <param name="Score">Log-probability.</param>
+/// <param name="Kind">Piece type.</param>
 public sealed record UnigramPiece(string Text, double Score, PieceKind Kind);
 
 /// <summary>
-/// A unigram language model over pieces of words (Kudo 2018, section 3.2), as sentencepiece and T5 use it: a text is split into the pieces
-/// with the greatest product of probabilities.
+/// Unigram language model over subwords (Kudo 2018, section 3.2), as used by sentencepiece and T5: a text is segmented into the most
+/// probable sequence of pieces.
 /// </summary>
 public sealed class UnigramModel
 {
@@ -54,7 +54,7 @@ public sealed class UnigramModel
         (Pieces, _characters, Origin) = (pieces, characters, origin);
         UnknownId = Enumerable.Range(0, pieces.Count).Where(k => pieces[k].Kind == PieceKind.Unknown).DefaultIfEmpty(-1).First();
         if (UnknownId < 0)
-            throw new InputException($"'{origin}' has no piece for unknown characters.");
+            throw new InputException($"'{origin}' has no unknown piece.");
         if (
             pieces.FirstOrDefault(static p =>
                 !double.IsFinite(p.Score) || p.Text.Length is 0 or > LongestPiece || p.Kind == PieceKind.Byte
@@ -62,8 +62,8 @@ public sealed class UnigramModel
             { } odd
         )
             throw new InputException(
-                $"'{origin}': the piece '{TokenizerBytes.Short(odd.Text)}' is empty, very long, without a score, or a byte "
-                    + $"({odd.Kind}, {odd.Score}); such models are not supported."
+                $"'{origin}': the piece '{TokenizerBytes.Short(odd.Text)}' is empty, longer than {LongestPiece} characters, without a "
+                    + $"score, or a byte ({odd.Kind}, {odd.Score}); such models are not supported."
             );
         var normal = pieces.Where(static p => p.Kind == PieceKind.Normal).Select(static p => p.Score).DefaultIfEmpty(0).ToList();
         (_largest, _unknownScore) = (normal.Max(), normal.Min() - UnknownPenalty);
@@ -82,24 +82,24 @@ public sealed class UnigramModel
         }
     }
 
-    /// <summary>The vocabulary; a piece's id is its place.</summary>
+    /// <summary>Vocabulary; a piece's id is its index.</summary>
     public IReadOnlyList<UnigramPiece> Pieces { get; }
 
-    /// <summary>Id of the piece for unknown characters.</summary>
+    /// <summary>Id of the unknown piece.</summary>
     public int UnknownId { get; }
 
-    /// <summary>The file's name, for messages.</summary>
+    /// <summary>File name for error messages.</summary>
     public string Origin { get; }
 
-    /// <summary>Ids of tokens that a <c>tokenizer.json</c> adds.</summary>
+    /// <summary>Ids of the added tokens of a <c>tokenizer.json</c>.</summary>
     public IReadOnlyDictionary<string, int> Added { get; private init; } = new Dictionary<string, int>();
 
-    /// <summary>Reads a sentencepiece model, <c>spiece.model</c>.</summary>
-    /// <exception cref="InputException">It is malformed, or not of the kind unigram.</exception>
+    /// <summary>Parses a sentencepiece model, <c>spiece.model</c>.</summary>
+    /// <exception cref="InputException">The file is malformed or not a unigram model.</exception>
     public static UnigramModel ParseSentencePiece(ReadOnlyMemory<byte> bytes, string origin) => SentencePieceFile.Parse(bytes, origin);
 
-    /// <summary>Reads a <c>tokenizer.json</c> of the kind <c>Unigram</c>.</summary>
-    /// <exception cref="InputException">It is malformed, or holds another kind of tokenizer.</exception>
+    /// <summary>Parses a <c>tokenizer.json</c> of type <c>Unigram</c>.</summary>
+    /// <exception cref="InputException">The file is malformed or has another tokenizer type.</exception>
     public static UnigramModel ParseTokenizerJson(ReadOnlyMemory<byte> bytes, string origin) =>
         TokenizerBytes.Json(
             bytes,
@@ -108,7 +108,7 @@ public sealed class UnigramModel
             {
                 var model = root.GetProperty("model");
                 if (model.GetProperty("type").GetString() != "Unigram")
-                    throw new InputException($"'{origin}' holds no unigram tokenizer, which T5's is.");
+                    throw new InputException($"'{origin}' is not a unigram tokenizer, as T5 needs.");
                 var added = TokenizerJson.Added(root, origin);
                 var unknown = TokenizerBytes.Id(model.GetProperty("unk_id"), origin, "unk_id");
                 var pieces = new List<UnigramPiece>();
@@ -116,11 +116,10 @@ public sealed class UnigramModel
                 {
                     if (entry.GetArrayLength() != 2)
                         throw new InputException(
-                            $"'{origin}': the entry {TokenizerBytes.Short(entry.GetRawText())} of the vocabulary is no piece with "
-                                + $"its score."
+                            $"'{origin}': the vocabulary entry {TokenizerBytes.Short(entry.GetRawText())} is not a piece with a score."
                         );
                     var text = entry[0].GetString() ?? "";
-                    // Markers stand among the pieces, but are found as added tokens only.
+                    // Special tokens are in the vocabulary but are matched as added tokens only.
                     pieces.Add(
                         new UnigramPiece(
                             text,
@@ -136,8 +135,8 @@ public sealed class UnigramModel
             }
         );
 
-    /// <summary>Ids of the pieces of a text. Neighbouring unknown characters are one.</summary>
-    /// <exception cref="InputException">The table of characters is broken.</exception>
+    /// <summary>Segments a text into piece ids. Consecutive unknown characters become one id.</summary>
+    /// <exception cref="InputException">The character map is corrupt.</exception>
     public List<int> Split(string text)
     {
         var normal = Normalise(text);
@@ -177,16 +176,16 @@ public sealed class UnigramModel
         void Offer(int at, int length, int id, double gain)
         {
             var end = at + length;
-            // Sentencepiece compares double sums with rounded ones, which decides between equally probable splits (the same pieces in
-            // another order).
+            // Like sentencepiece, compares a double sum with a rounded one; this decides between equally probable segmentations (the
+            // same pieces in another order).
             if (start[end] < 0 || score[at] + gain > score[end])
                 (score[end], start[end], piece[end]) = ((float)(score[at] + gain), at, id);
         }
     }
 
     /// <summary>
-    /// A text as it is split: characters replaced by the model's table, runs of spaces one ▁, one before the first word and none at the
-    /// end.
+    /// Normalises a text for segmentation: characters are replaced by the model's map, runs of spaces become one ▁, with one before the
+    /// first word and none at the end.
     /// </summary>
     internal string Normalise(string text)
     {
@@ -219,7 +218,7 @@ public sealed class UnigramModel
     private double ScoreOf(int id) =>
         Pieces[id].Kind == PieceKind.UserDefined ? (Encoding.UTF8.GetByteCount(Pieces[id].Text) * _largest) - 0.1 : Pieces[id].Score;
 
-    /// <summary>Of the pieces from low to high, which agree up to a place, those that have a letter there.</summary>
+    /// <summary>Narrows a range of pieces with a common prefix to those with a given letter at the next position.</summary>
     private (int Low, int High) Narrow(int low, int high, int place, char letter)
     {
         return (First(letter), First(letter + 1));
@@ -240,7 +239,7 @@ public sealed class UnigramModel
         }
     }
 
-    /// <summary>The table of characters, wherever the normaliser has it.</summary>
+    /// <summary>Precompiled character map of the normalizer, or empty.</summary>
     private static byte[] Characters(JsonElement root)
     {
         if (!root.TryGetProperty("normalizer", out var normalizer) || normalizer.ValueKind != JsonValueKind.Object)

@@ -2,16 +2,16 @@ using Retouch.Images;
 
 namespace Retouch.Data.Pairs;
 
-/// <summary>Ways to make a picture worse, so that a preference is known without asking anybody.</summary>
+/// <summary>Picture degradations, which give preference pairs without human raters.</summary>
 public enum Degradation
 {
-    /// <summary>Blurred by a normal kernel of a deviation drawn from 1 to 2 pixels.</summary>
+    /// <summary>Gaussian blur with a standard deviation drawn from 1 to 2 pixels.</summary>
     Blur,
 
-    /// <summary>Through JPEG of quality 20.</summary>
+    /// <summary>JPEG compression of quality 20.</summary>
     Jpeg20,
 
-    /// <summary>Every second pixel repeated, without a filter; which one is drawn.</summary>
+    /// <summary>2× subsampling and pixel repetition without a filter; the phase is drawn.</summary>
     Alias,
 }
 
@@ -20,11 +20,11 @@ public static class DegradedPictures
 {
     private const int JpegQuality = 20;
 
-    /// <summary>A worse picture of the same size.</summary>
-    /// <param name="picture">The picture; stays as it is.</param>
-    /// <param name="degradation">How.</param>
-    /// <param name="seed">Decides what is drawn.</param>
-    /// <returns>The picture, and what was drawn: the deviation in pixels, the quality, or the phase (0 to 3).</returns>
+    /// <summary>Degrades a picture; the size is unchanged.</summary>
+    /// <param name="picture">Input picture; not modified.</param>
+    /// <param name="degradation">Degradation.</param>
+    /// <param name="seed">Seed of the drawn parameter.</param>
+    /// <returns>The degraded picture and its parameter: standard deviation in pixels, quality, or phase (0 to 3).</returns>
     public static (Picture Picture, double Strength) Apply(Picture picture, Degradation degradation, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -61,7 +61,7 @@ public static class DegradedPictures
         return new Picture(picture.Width, picture.Height, Array.ConvertAll(values, static v => (byte)Math.Clamp(Math.Round(v), 0, 255)));
     }
 
-    /// <summary>Along one axis; pixels beyond the edge are those at the edge.</summary>
+    /// <summary>Convolution along one axis with edge replication.</summary>
     private static double[] Pass(double[] values, int size, int stride, double[] kernel, double sum, Func<int, int> place)
     {
         var reach = kernel.Length / 2;

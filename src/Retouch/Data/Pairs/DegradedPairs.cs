@@ -7,33 +7,33 @@ using Retouch.Images;
 
 namespace Retouch.Data.Pairs;
 
-/// <summary>How a data set of pairs is made.</summary>
+/// <summary>Options of <see cref="DegradedPairs"/>.</summary>
 public sealed record DegradedPairsOptions
 {
-    /// <summary>How losers are made of winners.</summary>
+    /// <summary>Degradation of the losers.</summary>
     public required Degradation Degradation { get; init; }
 
     /// <summary>
-    /// Side of the pictures in pixels; they are framed before they are degraded, so that a training of this size sees the degradation as it
-    /// is.
+    /// Side of the pictures in pixels. Pictures are cropped and resized before degradation, so that training at this size sees the
+    /// degradation unchanged.
     /// </summary>
     public required int Size { get; init; }
 
-    /// <summary>Decides what is drawn.</summary>
+    /// <summary>Seed of the degradations.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Every how many pictures one is held out, into held-out.jsonl; 0 for none.</summary>
+    /// <summary>Period of held-out pictures, written to held-out.jsonl: every n-th picture, n at least 2; 0 for none.</summary>
     public int HoldOut { get; init; }
 }
 
-/// <summary>What was made.</summary>
-/// <param name="Folder">Where.</param>
-/// <param name="Pairs">Lines of metadata.jsonl.</param>
-/// <param name="HeldOut">Lines of held-out.jsonl.</param>
-/// <param name="Unusable">Pictures that could not be read or are too small, with the reason.</param>
+/// <summary>Result of <see cref="DegradedPairs.Write"/>.</summary>
+/// <param name="Folder">Absolute path of the data set.</param>
+/// <param name="Pairs">Number of lines in metadata.jsonl.</param>
+/// <param name="HeldOut">Number of lines in held-out.jsonl.</param>
+/// <param name="Unusable">Reasons for pictures that could not be read or are too small.</param>
 public sealed record DegradedPairsResult(string Folder, int Pairs, int HeldOut, IReadOnlyList<string> Unusable);
 
-/// <summary>Makes a data set of pairs: winners are the pictures of a source, losers the same pictures made worse.</summary>
+/// <summary>Writes preference pairs: winners are the pictures of a source, losers the same pictures degraded.</summary>
 public static class DegradedPairs
 {
     private static readonly JsonSerializerOptions Lines = new()
@@ -44,13 +44,13 @@ public static class DegradedPairs
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
-    /// <summary>Writes the data set, as a whole or not at all.</summary>
-    /// <param name="source">The pictures.</param>
-    /// <param name="options">How.</param>
-    /// <param name="output">The folder; new or empty.</param>
-    /// <param name="cancellation">Stops between pictures.</param>
+    /// <summary>Writes the data set atomically.</summary>
+    /// <param name="source">Source pictures.</param>
+    /// <param name="options">Options.</param>
+    /// <param name="output">Output folder; new or empty.</param>
+    /// <param name="cancellation">Checked between pictures.</param>
     /// <exception cref="UsageException">An option is out of range, or the folder is not empty.</exception>
-    /// <exception cref="InputException">No picture can be used.</exception>
+    /// <exception cref="InputException">No picture is usable.</exception>
     public static DegradedPairsResult Write(
         IPictureSource source,
         DegradedPairsOptions options,
@@ -61,9 +61,9 @@ public static class DegradedPairs
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(options);
         if (options.HoldOut is < 0 or 1)
-            throw new UsageException($"Every {options.HoldOut}th picture is to be held out; it is every 2nd or rarer, or 0 for none.");
+            throw new UsageException($"Hold-out period {options.HoldOut}: it must be at least 2 (every 2nd picture), or 0 for none.");
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
-            throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
+            throw new UsageException($"'{output}' is not empty. Choose another folder with --output; existing files are not overwritten.");
         var framing = new Framing
         {
             Width = options.Size,
@@ -95,7 +95,7 @@ public static class DegradedPairs
 
                     var seed = SplitMix64.Derive(options.Seed, (ulong)index);
                     var (loser, strength) = DegradedPictures.Apply(winner, options.Degradation, seed);
-                    // The ending stays in the name: a.jpg and a.png are two pictures.
+                    // The extension is part of the name, since a.jpg and a.png are different pictures.
                     var (better, worse) = ($"winners/{sample.Id}.png", $"losers/{sample.Id}.png");
                     Save(winner, folder, better);
                     Save(loser, folder, worse);
@@ -116,9 +116,7 @@ public static class DegradedPairs
                 }
 
                 if (kept.Count == 0)
-                    throw new InputException(
-                        $"None of the {source.Count} pictures can be used:\n  {string.Join("\n  ", unusable.Take(5))}"
-                    );
+                    throw new InputException($"None of the {source.Count} pictures is usable:\n  {string.Join("\n  ", unusable.Take(5))}");
                 File.WriteAllText(Path.Combine(folder, "metadata.jsonl"), Text(kept));
                 if (options.HoldOut > 0)
                     File.WriteAllText(Path.Combine(folder, "held-out.jsonl"), Text(held));
@@ -127,7 +125,7 @@ public static class DegradedPairs
         return new DegradedPairsResult(Path.GetFullPath(output), kept.Count, held.Count, unusable);
     }
 
-    /// <summary>A class by its name: a number would be taken for a model's own.</summary>
+    /// <summary>Class name, or number if given as such: a number written for a named class would be read as a model's class.</summary>
     private static object? LabelOf(IPictureSource source, Sample sample) =>
         sample.Label is not { } label ? null
         : source.HasNumberedClasses ? label

@@ -5,21 +5,21 @@ using Retouch.Images;
 namespace Retouch.Data.Pairs;
 
 /// <summary>
-/// Pairs of pictures that a <c>metadata.jsonl</c> lists; see <see cref="PairList"/> for what its lines say. Several losers of one winner
-/// are as many pairs.
+/// Preference pairs listed in a <c>metadata.jsonl</c>; see <see cref="PairList"/> for the format. A winner with several losers gives
+/// one pair per loser.
 /// </summary>
 public sealed class PairFolder : IPairSource
 {
-    private readonly string root;
-    private readonly PairList list;
-    private readonly FolderLabels labels;
-    private readonly PictureReading reading;
+    private readonly string _root;
+    private readonly PairList _list;
+    private readonly FolderLabels _labels;
+    private readonly PictureReading _reading;
 
     private PairFolder(string root, PairList list, PictureReading reading)
     {
-        this.root = root;
-        this.list = list;
-        this.reading = reading;
+        _root = root;
+        _list = list;
+        _reading = reading;
         string[] missing =
         [
             .. list
@@ -33,33 +33,34 @@ public sealed class PairFolder : IPairSource
             throw new InputException(
                 $"{missing.Length} pictures of the pairs do not exist:\n  "
                     + $"{string.Join("\n  ", missing.Take(Shown))}"
-                    + $"{(missing.Length > Shown ? $"\n  … and {missing.Length - Shown} more" : "")}\nPut "
-                    + $"them there, or take the lines out."
+                    + $"{(missing.Length > Shown ? $"\n  … and {missing.Length - Shown} more" : "")}\nAdd "
+                    + $"the files, or remove the lines."
             );
-        // Folders of pairs stand for what made the pictures, not for classes.
-        labels = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
+        // Folders of pairs name the source of the pictures, not classes.
+        _labels = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
     }
 
     /// <inheritdoc/>
-    public int Count => list.Pairs.Count;
+    public int Count => _list.Pairs.Count;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes => labels.Classes;
+    public IReadOnlyList<string> Classes => _labels.Classes;
 
     /// <inheritdoc/>
-    public bool HasNumberedClasses => labels.AreNumbers;
+    public bool HasNumberedClasses => _labels.AreNumbers;
 
-    /// <summary>What the list held.</summary>
-    public PairReport Report => list.Report;
+    /// <summary>Statistics of the list.</summary>
+    public PairReport Report => _list.Report;
 
     /// <inheritdoc/>
-    public Sample this[int index] => new(list.Pairs[index].Winner, labels.Labels[index], list.Pairs[index].Caption);
+    public Sample this[int index] => new(_list.Pairs[index].Winner, _labels.Labels[index], _list.Pairs[index].Caption);
 
-    /// <summary>Reads a list; pictures are read later, one by one.</summary>
+    /// <summary>Reads a list; pictures are read on demand.</summary>
     /// <param name="path">The list, or the folder with its <c>metadata.jsonl</c>.</param>
-    /// <param name="conflicts">What becomes of ties and contradictions.</param>
-    /// <param name="reading">How pictures are read.</param>
-    /// <exception cref="InputException">There is no such list, a line is malformed, a picture is missing, or no pair is left.</exception>
+    /// <param name="conflicts">Handling of ties and contradictions.</param>
+    /// <param name="reading">Decoder options.</param>
+    /// <exception cref="InputException">The list does not exist, a line is malformed, a picture is missing, or no pair
+    /// remains.</exception>
     public static PairFolder Open(string path, PairConflicts conflicts = PairConflicts.Skip, PictureReading? reading = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -67,7 +68,7 @@ public sealed class PairFolder : IPairSource
         if (!File.Exists(file))
             throw new InputException(
                 Directory.Exists(path)
-                    ? $"'{path}' holds no metadata.jsonl that lists pairs; write one, or name the list itself."
+                    ? $"'{path}' contains no metadata.jsonl that lists pairs; write one, or name the list itself."
                     : $"There is no list of pairs '{path}'; check the path."
             );
         file = Path.GetFullPath(file);
@@ -75,20 +76,20 @@ public sealed class PairFolder : IPairSource
     }
 
     /// <inheritdoc/>
-    public Sample Loser(int index) => this[index] with { Id = list.Pairs[index].Loser };
+    public Sample Loser(int index) => this[index] with { Id = _list.Pairs[index].Loser };
 
-    /// <summary>Lengths and times of both files.</summary>
-    public string Stamp(int index) => $"{Stamp(list.Pairs[index].Winner)}+{Stamp(list.Pairs[index].Loser)}";
-
-    /// <inheritdoc/>
-    public SourcePicture Load(int index, int minSide = 0) => Load(list.Pairs[index].Winner, minSide);
+    /// <summary>Lengths and modification times of both files.</summary>
+    public string Stamp(int index) => $"{Stamp(_list.Pairs[index].Winner)}+{Stamp(_list.Pairs[index].Loser)}";
 
     /// <inheritdoc/>
-    public SourcePicture LoadLoser(int index, int minSide = 0) => Load(list.Pairs[index].Loser, minSide);
+    public SourcePicture Load(int index, int minSide = 0) => Load(_list.Pairs[index].Winner, minSide);
+
+    /// <inheritdoc/>
+    public SourcePicture LoadLoser(int index, int minSide = 0) => Load(_list.Pairs[index].Loser, minSide);
 
     private SourcePicture Load(string name, int minSide)
     {
-        var loaded = PictureFile.LoadWithInfo(FullPath(name), reading with { MinSide = minSide });
+        var loaded = PictureFile.LoadWithInfo(FullPath(name), _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
 
@@ -97,5 +98,5 @@ public sealed class PairFolder : IPairSource
             ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
             : "gone";
 
-    private string FullPath(string name) => Path.Combine(root, name.Replace('/', Path.DirectorySeparatorChar));
+    private string FullPath(string name) => Path.Combine(_root, name.Replace('/', Path.DirectorySeparatorChar));
 }

@@ -5,32 +5,32 @@ namespace Retouch.Data.Pairs;
 
 /// <summary>A preference between two pictures.</summary>
 /// <param name="Winner">Path relative to the list's folder, with '/'.</param>
-/// <param name="Loser">Likewise.</param>
+/// <param name="Loser">Path relative to the list's folder, with '/'.</param>
 /// <param name="Caption">One line of text, or null.</param>
 /// <param name="Label">An int, a string, or null.</param>
-/// <param name="Where">Line and file, for messages.</param>
+/// <param name="Where">Line and file for error messages.</param>
 internal sealed record ListedPair(string Winner, string Loser, string? Caption, object? Label, string Where);
 
 /// <summary>
-/// A file with a preference a line, in either of two conventions, which may be mixed:
+/// A file with one preference per line, in either of two formats, which can be mixed:
 /// <list type="bullet">
 /// <item><c>winner</c> and <c>loser</c>, the latter a name or a list of names;</item>
-/// <item>two pictures <c>jpg_0</c> and <c>jpg_1</c> (or <c>image_0</c> and <c>image_1</c>) with <c>label_0</c> and <c>label_1</c>: 1 for
-/// the winner, ½ each for a tie (the columns of Pick-a-Pic, Kirstain et al. 2023, with the pictures as files).</item>
+/// <item>two pictures <c>jpg_0</c> and <c>jpg_1</c> (or <c>image_0</c> and <c>image_1</c>) with <c>label_0</c> and <c>label_1</c>: 1
+/// for the winner, ½ each for a tie (the columns of Pick-a-Pic, Kirstain et al. 2023, with pictures as files).</item>
 /// </list>
-/// Both take <c>caption</c>, <c>text</c> or <c>prompt</c>, and <c>label</c> for a class. Names are relative to the file.
+/// Both accept <c>caption</c>, <c>text</c> or <c>prompt</c>, and <c>label</c> for a class. Names are relative to the file.
 /// </summary>
-/// <param name="Pairs">In the order of the file.</param>
-/// <param name="Report">What was found.</param>
+/// <param name="Pairs">Pairs in file order.</param>
+/// <param name="Report">Statistics.</param>
 internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Report)
 {
     private const string Example = "{\"winner\": ..., \"loser\": ..., \"caption\": ...}";
 
     /// <summary>Reads a list.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="conflicts">What becomes of ties and contradictions.</param>
-    /// <exception cref="InputException">A line is malformed, names a file outside the folder or a conflict that is refused, or nothing is
-    /// left.</exception>
+    /// <param name="path">List file.</param>
+    /// <param name="conflicts">Handling of ties and contradictions.</param>
+    /// <exception cref="InputException">A line is malformed, names a file outside the folder or has a conflict that is refused, or no
+    /// pair remains.</exception>
     public static PairList Read(string path, PairConflicts conflicts)
     {
         List<ListedPair> found = [];
@@ -47,7 +47,7 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
                     return;
                 ties++;
                 if (conflicts == PairConflicts.Refuse)
-                    throw new InputException($"There is a tie in {where}; take the line out, or let conflicts be skipped.");
+                    throw new InputException($"There is a tie in {where}; remove the line, or skip conflicts.");
             }
         );
         var ways = found.Select(static p => (p.Caption, p.Winner, p.Loser)).ToHashSet();
@@ -56,8 +56,8 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
         {
             var p = contradicting[0];
             throw new InputException(
-                $"'{p.Winner}' is preferred to '{p.Loser}' in {p.Where}, and the other way round elsewhere for the same prompt; "
-                    + $"take one out, or let conflicts be skipped."
+                $"'{p.Winner}' is preferred to '{p.Loser}' in {p.Where}, and the opposite is stated elsewhere for the same prompt; "
+                    + $"remove one of them, or skip conflicts."
             );
         }
 
@@ -65,8 +65,8 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
             found = [.. found.Where(p => !ways.Contains((p.Caption, p.Loser, p.Winner)))];
         if (found.Count == 0)
             throw new InputException(
-                $"'{path}' holds no pair that can be used: {lines} lines, {ties} ties, {contradicting.Count} contradictions. "
-                    + $"Every line is an object like {Example}."
+                $"'{path}' contains no usable pair: {lines} lines, {ties} ties, {contradicting.Count} contradictions. "
+                    + $"Every line must be an object like {Example}."
             );
         return new PairList(found, new PairReport(lines, found.Count, ties, contradicting.Count));
     }
@@ -104,7 +104,7 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
                 File(
                     e.ValueKind == JsonValueKind.String
                         ? e.GetString()
-                        : throw new InputException($"The list 'loser' holds something that is no text in {where}; list names of files."),
+                        : throw new InputException($"The list 'loser' contains a value that is not text in {where}; list file names."),
                     "loser",
                     where
                 )
@@ -112,7 +112,7 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
             .ToList();
         return losers.Count > 0
             ? (winner, losers)
-            : throw new InputException($"The list 'loser' is empty in {where}; name a picture, or take the line out.");
+            : throw new InputException($"The list 'loser' is empty in {where}; name a picture, or remove the line.");
     }
 
     private static (string Winner, IReadOnlyList<string> Losers) Columns(JsonElement entry, string where)
@@ -126,14 +126,14 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
             && x is >= 0 and <= 1
                 ? x
                 : throw new InputException(
-                    $"The member 'label_{k}' is no number from 0 to 1 in {where}; it is 1 for the winner, 0 for the loser, 0.5 "
+                    $"The member 'label_{k}' is not a number from 0 to 1 in {where}; it must be 1 for the winner, 0 for the loser, 0.5 "
                         + $"for a tie. Or write {Example}."
                 );
         if (!entry.TryGetProperty("label_0", out _) && !entry.TryGetProperty("label_1", out _))
-            throw new InputException($"Neither 'winner' and 'loser' nor 'label_0' and 'label_1' are given in {where}; write {Example}.");
+            throw new InputException($"Neither 'winner' and 'loser' nor 'label_0' and 'label_1' is given in {where}; write {Example}.");
         var (first, second) = (Label(0), Label(1));
         if (Math.Abs(first + second - 1) > 1e-6)
-            throw new InputException($"'label_0' and 'label_1' are {first} and {second} in {where}; they add up to 1.");
+            throw new InputException($"'label_0' and 'label_1' are {first} and {second} in {where}; they must add up to 1.");
         var (a, b) = (Picture(0), Picture(1));
         return first == second ? (a, [])
             : first > second ? (a, [b])
@@ -143,12 +143,12 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
     private static string File(string? name, string member, string where)
     {
         if (string.IsNullOrWhiteSpace(name))
-            throw new InputException($"The member '{member}' names no file in {where}.");
+            throw new InputException($"The member '{member}' does not name a file in {where}.");
         var tidy = JsonLines.Tidy(name);
-        // A list that somebody sent must not have other files of this machine read.
+        // An untrusted list must not read files outside its folder.
         if (tidy.Contains('\0') || Path.IsPathRooted(tidy) || tidy.Split('/').Contains(".."))
             throw new InputException(
-                $"'{name}' in {where} leads out of the list's folder; put the picture beside the list and name it by a relative path."
+                $"'{name}' in {where} is outside the list's folder; put the picture beside the list and give a relative path."
             );
         return tidy;
     }

@@ -90,7 +90,7 @@ internal sealed record CheckeredKite(Tint Main, Tint Accent, ulong Seed) : Scene
 
 internal sealed record LetterBlock(Tint Main, Tint Accent, ulong Seed) : SceneObject(Main, Accent, Seed)
 {
-    /// <summary>The letter it shows, 0 to 25.</summary>
+    /// <summary>The letter on the block, 0 to 25.</summary>
     public int Letter => (int)(Trait(1) * Glyphs.Count);
 
     public override double Distance(double x, double y) => Shapes.Box(x, y, 0.88, 0.88, 0.14);
@@ -109,7 +109,7 @@ internal sealed record LetterBlock(Tint Main, Tint Accent, ulong Seed) : SceneOb
 
 internal sealed record QuiltedStar(Tint Main, Tint Accent, ulong Seed) : SceneObject(Main, Accent, Seed)
 {
-    // Cosines and sines of multiples of 36 degrees, the star pointing up: radius 1 outside, 0.46 inside.
+    // Multiples of 36° with the star pointing up: outer radius 1, inner radius 0.46.
     private static readonly (double X, double Y)[] Corners =
     [
         (0, -1),

@@ -1,11 +1,11 @@
 namespace Retouch.Data.Scenes;
 
-/// <summary>Capital letters of 5 x 7 dots.</summary>
+/// <summary>Capital letters of 5×7 dots.</summary>
 internal static class Glyphs
 {
     public const int Count = 26;
 
-    // Seven rows a letter from the top, five bits a row, the left dot first.
+    // Seven rows per letter from the top, five bits per row, most significant bit on the left.
     private static readonly byte[] Rows =
     [
         14,
@@ -192,7 +192,7 @@ internal static class Glyphs
         31, /* Z */
     ];
 
-    /// <summary>Whether a letter, 0 to 25, covers a point of its unit square.</summary>
+    /// <summary>Whether a letter, 0 to 25, covers a point of the unit square.</summary>
     public static bool Covers(int letter, double x, double y)
     {
         if (x < 0 || x >= 1 || y < 0 || y >= 1)

@@ -2,14 +2,14 @@ using static Retouch.Data.Scenes.Pattern;
 
 namespace Retouch.Data.Scenes;
 
-/// <summary>What an object stands before: a kind of surface, its colours, and its words.</summary>
+/// <summary>Background of a scene: texture, colours and caption text.</summary>
 /// <param name="Kind">Index into <see cref="Phrases"/>.</param>
 /// <param name="Light">The lighter of two muted colours.</param>
-/// <param name="Dark">The darker.</param>
-/// <param name="Seed">Decides its details.</param>
+/// <param name="Dark">The darker of two muted colours.</param>
+/// <param name="Seed">Seed of the details.</param>
 internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
 {
-    /// <summary>How captions say where the object is.</summary>
+    /// <summary>Caption text by kind.</summary>
     public static readonly string[] Phrases =
     [
         "on sand",
@@ -24,7 +24,7 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
         "on a printed page",
     ];
 
-    // Two pairs a kind: muted, so that the object stands out.
+    // Two colour pairs per kind, muted so that the object stands out.
     private static readonly (int Light, int Dark)[][] Colors =
     [
         [(0xE8D2A6, 0xC2A26C), (0xE3D8C4, 0xB5A58A)],
@@ -48,7 +48,7 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
         return new Ground(kind, Tint.Of(light), Tint.Of(dark), random.Next());
     }
 
-    /// <summary>The colour at a place of the unit square.</summary>
+    /// <summary>Colour at a point of the unit square.</summary>
     public Tint At(double x, double y) =>
         Kind switch
         {
@@ -101,7 +101,7 @@ internal sealed record Ground(int Kind, Tint Light, Tint Dark, ulong Seed)
         var stripe = u < 0.5 ? Light : Dark;
         if (Math.Abs(u - 0.5) < 0.035 || u < 0.035)
             stripe = Dark * 0.75;
-        // A row of small lozenges runs down the middle of every light stripe.
+        // A column of small lozenges in the middle of every light stripe.
         var lozenge = Math.Abs(u - 0.25) * 2.2 + Math.Abs(Fraction(y * 9) - 0.5) * 0.9;
         return lozenge < 0.22 ? Dark * 0.85 : stripe * (0.96 + 0.08 * Noise(x * 40, y * 40, Seed));
     }

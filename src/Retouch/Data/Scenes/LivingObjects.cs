@@ -60,7 +60,7 @@ internal sealed record ScalyFish(Tint Main, Tint Accent, ulong Seed) : SceneObje
         x = Facing(x);
         if (Body(x, y) >= 0)
         {
-            // Rays of the tail run from its root, those of the fins lean back.
+            // The rays of the tail start at its root; those of the fins lean backwards.
             var ray = x > 0.5 ? Wave(y / (x - 0.3) * 7) : Wave((x - 0.5 * y) * 9);
             return Accent * (0.62 + 0.42 * ray);
         }

@@ -1,25 +1,25 @@
 namespace Retouch.Data.Scenes;
 
 /// <summary>
-/// Waves and noise from additions, multiplications, floors and square roots only: IEEE 754 rounds these the same everywhere, so that a
-/// scene has the same bytes on every machine. Sines and powers would not.
+/// Waves and noise from additions, multiplications, floors and square roots only. IEEE 754 defines their rounding exactly, so that a
+/// scene has the same bytes on every machine; sines and powers are not exact.
 /// </summary>
 internal static class Pattern
 {
-    /// <summary>The part behind the point, in [0, 1).</summary>
+    /// <summary>Fractional part, in [0, 1).</summary>
     public static double Fraction(double x) => x - Math.Floor(x);
 
-    /// <summary>A triangle wave of period 1: 0 at whole numbers, 1 half-way.</summary>
+    /// <summary>Triangle wave of period 1: 0 at integers, 1 midway.</summary>
     public static double Wave(double x) => 1 - Math.Abs(2 * Fraction(x) - 1);
 
-    /// <summary>A triangle wave with round tops, in [0, 1].</summary>
+    /// <summary>Triangle wave smoothed at its extrema, in [0, 1].</summary>
     public static double RoundWave(double x)
     {
         var wave = Wave(x);
         return wave * wave * (3 - 2 * wave);
     }
 
-    /// <summary>0 below <paramref name="low"/>, 1 above <paramref name="high"/>, smooth between.</summary>
+    /// <summary>Smoothstep: 0 below <paramref name="low"/>, 1 above <paramref name="high"/>.</summary>
     public static double Step(double low, double high, double x)
     {
         var t = Math.Clamp((x - low) / (high - low), 0, 1);
@@ -28,7 +28,7 @@ internal static class Pattern
 
     public static double Length(double x, double y) => Math.Sqrt(x * x + y * y);
 
-    /// <summary>Grows once around the centre from 0 to 4, evenly enough; an angle without a tangent.</summary>
+    /// <summary>Pseudo-angle, increasing from 0 to 4 around the centre, computed without an arctangent.</summary>
     public static double Turn(double x, double y)
     {
         var sum = Math.Abs(x) + Math.Abs(y);
@@ -38,7 +38,7 @@ internal static class Pattern
         return x >= 0 ? (y >= 0 ? t : 4 + t) : 2 - t;
     }
 
-    /// <summary>A number in [0, 1) for every lattice point.</summary>
+    /// <summary>Hash of a lattice point, in [0, 1).</summary>
     public static double Hash(long x, long y, ulong seed)
     {
         var z = (ulong)x * 0x9E3779B97F4A7C15 ^ (ulong)y * 0xC2B2AE3D27D4EB4F ^ seed;
@@ -47,7 +47,7 @@ internal static class Pattern
         return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
     }
 
-    /// <summary>Smooth noise in [0, 1) with a lattice of 1.</summary>
+    /// <summary>Value noise in [0, 1) with lattice spacing 1.</summary>
     public static double Noise(double x, double y, ulong seed)
     {
         double left = Math.Floor(x),
@@ -63,7 +63,7 @@ internal static class Pattern
         return upper * (1 - v) + lower * v;
     }
 
-    /// <summary>Noise of several sizes in [0, 1), each half as large and half as strong as the one before.</summary>
+    /// <summary>Fractal noise in [0, 1): each octave has half the size and half the amplitude of the previous one.</summary>
     public static double Cloud(double x, double y, ulong seed, int octaves)
     {
         double sum = 0,
@@ -79,8 +79,9 @@ internal static class Pattern
         return sum / total;
     }
 
-    /// <summary>The nearest of scattered points, one a lattice cell.</summary>
-    /// <returns>The distance to it, how much farther the second nearest is, and a number in [0, 1) of its own.</returns>
+    /// <summary>Cellular noise with one point per lattice cell.</summary>
+    /// <returns>Distance to the nearest point, additional distance to the second nearest, and the nearest point's hash in [0,
+    /// 1).</returns>
     public static (double Distance, double Gap, double Id) Cells(double x, double y, ulong seed)
     {
         long i = (long)Math.Floor(x),

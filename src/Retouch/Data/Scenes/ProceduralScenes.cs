@@ -3,49 +3,49 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Data.Scenes;
 
-/// <summary>Sets of scenes that share no scene.</summary>
+/// <summary>Disjoint sets of scenes.</summary>
 public enum SceneSplit
 {
-    /// <summary>To train on.</summary>
+    /// <summary>Training set.</summary>
     Train = 0,
 
-    /// <summary>To choose options by.</summary>
+    /// <summary>Validation set, for choosing options.</summary>
     Validation = 1,
 
-    /// <summary>To measure on.</summary>
+    /// <summary>Test set, for measurements.</summary>
     Test = 2,
 }
 
 /// <summary>
-/// Drawn pictures with captions in ten classes, made from a seed, of any size and number: one coloured, finely textured object on a
-/// finely textured ground. They serve where no photos are at hand, and where a small model has to learn something in minutes. The same
-/// seed gives the same bytes on every machine.
+/// Procedurally drawn pictures with captions in ten classes, of any size and number: a coloured, finely textured object on a finely
+/// textured ground. For use without photos, and for small models that are trained in minutes. The same seed gives the same bytes on
+/// every machine.
 /// </summary>
 public sealed class ProceduralScenes : IPictureSource
 {
-    private readonly ulong seed;
+    private readonly ulong _seed;
 
-    /// <param name="seed">Decides all scenes.</param>
-    /// <param name="size">Pixels of each side, 16 to 4096.</param>
-    /// <param name="count">The number of scenes, at least 1.</param>
-    /// <param name="split">Which set: scenes of different sets have seeds of their own, whatever the counts.</param>
+    /// <param name="seed">Seed of all scenes.</param>
+    /// <param name="size">Side in pixels, 16 to 4096.</param>
+    /// <param name="count">Number of scenes, at least 1.</param>
+    /// <param name="split">Split; scenes of different splits have different seeds, whatever the counts.</param>
     /// <exception cref="UsageException">Size or count is out of range.</exception>
     public ProceduralScenes(ulong seed, int size, int count, SceneSplit split = SceneSplit.Train)
     {
         if (size is < 16 or > 4096)
-            throw new UsageException($"Scenes of {size} pixels are asked for; each side has 16 to 4096.");
+            throw new UsageException($"Scenes of {size} pixels were requested; the side must be from 16 to 4096.");
         if (count < 1)
-            throw new UsageException($"{count} scenes are asked for; at least 1 is needed.");
-        this.seed = SplitMix64.Derive(seed, 0x7363656E65, (ulong)split);
+            throw new UsageException($"{count} scenes were requested; at least 1 is needed.");
+        _seed = SplitMix64.Derive(seed, 0x7363656E65, (ulong)split);
         Size = size;
         Count = count;
         Split = split;
     }
 
-    /// <summary>Pixels of each side.</summary>
+    /// <summary>Side in pixels.</summary>
     public int Size { get; }
 
-    /// <summary>Which set.</summary>
+    /// <summary>Split of the scenes.</summary>
     public SceneSplit Split { get; }
 
     /// <inheritdoc/>
@@ -62,19 +62,19 @@ public sealed class ProceduralScenes : IPictureSource
             At(index).Caption
         );
 
-    /// <summary>The seed and the size.</summary>
-    public string Stamp(int index) => string.Create(CultureInfo.InvariantCulture, $"{seed:x}-{Size}");
+    /// <summary>Seed and size.</summary>
+    public string Stamp(int index) => string.Create(CultureInfo.InvariantCulture, $"{_seed:x}-{Size}");
 
-    /// <summary>Draws a scene; <paramref name="minSide"/> changes nothing.</summary>
+    /// <summary>Draws a scene; <paramref name="minSide"/> is ignored.</summary>
     public SourcePicture Load(int index, int minSide = 0) => new(At(index).Draw(Size), Size, Size);
 
-    // Classes take turns, so that any stretch of the set is balanced.
+    // Labels cycle, so that every contiguous range of the set is balanced.
     private static int Label(int index) => index % Scene.Classes.Length;
 
     private Scene At(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        return new Scene(Label(index), SplitMix64.Derive(seed, (ulong)index));
+        return new Scene(Label(index), SplitMix64.Derive(_seed, (ulong)index));
     }
 }

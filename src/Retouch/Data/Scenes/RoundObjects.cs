@@ -8,7 +8,7 @@ internal sealed record StripedBall(Tint Main, Tint Accent, ulong Seed) : SceneOb
 
     public override Tint At(double x, double y)
     {
-        // Meridians: equally wide stripes around the ball.
+        // Meridians: stripes of equal width around the ball.
         var across = x / Math.Sqrt(Math.Max(0.03, 1 - 0.98 * y * y));
         var stripe = Fraction(across * (2 + Math.Floor(Trait(1) * 2)) + 0.25) < 0.5;
         var seam = Math.Abs(y) < 0.022 ? 0.8 : 1;
@@ -104,7 +104,7 @@ internal sealed record VinylRecord(Tint Main, Tint Accent, ulong Seed) : SceneOb
             return text || ring ? Contrast(Main) : Main;
         }
 
-        // Light runs along the grooves in two opposite fans.
+        // The light's reflection forms two opposite fans across the grooves.
         var turn = Turn(x + 0.6 * y, y - 0.6 * x);
         var fan = Step(0.62, 1, RoundWave(turn / 2 + 0.1 + 0.2 * Trait(1)));
         var groove = Wave(radius * 21);

@@ -2,7 +2,7 @@ using Retouch.Images;
 
 namespace Retouch.Data.Scenes;
 
-/// <summary>Everything that makes up one scene; drawing it needs nothing else but a size.</summary>
+/// <summary>A scene, fully determined by label and seed; drawn at any size.</summary>
 internal sealed class Scene
 {
     public static readonly string[] Classes =
@@ -33,42 +33,42 @@ internal sealed class Scene
         ("white", 0xEFECE2),
     ];
 
-    private readonly Ground ground;
-    private readonly SceneObject thing;
-    private readonly ulong seed;
-    private readonly double centerX,
-        centerY,
-        radius,
-        cosine,
-        sine;
+    private readonly Ground _ground;
+    private readonly SceneObject _thing;
+    private readonly ulong _seed;
+    private readonly double _centerX,
+        _centerY,
+        _radius,
+        _cosine,
+        _sine;
 
     public Scene(int label, ulong seed)
     {
-        this.seed = seed;
+        _seed = seed;
         var random = new SplitMix64(seed);
-        ground = Ground.Draw(ref random);
+        _ground = Ground.Draw(ref random);
         var main = random.NextInt(Colors.Length);
-        // Green fruit would not be seen among the leaves.
+        // Green fruit would be invisible among the leaves.
         if (label == 8 && main == 3)
             main = 0;
-        // Never the same colour twice, and white beside everything else rather often.
+        // Always two different colours; white is the accent in about half of the scenes.
         var accent = main != 9 && random.NextInt(2) == 0 ? 9 : (main + 1 + random.NextInt(Colors.Length - 1)) % Colors.Length;
-        thing = Make(label, Tint.Of(Colors[main].Rgb), Tint.Of(Colors[accent].Rgb), random.Next());
+        _thing = Make(label, Tint.Of(Colors[main].Rgb), Tint.Of(Colors[accent].Rgb), random.Next());
 
-        radius = random.NextDouble(0.27, 0.41);
-        var room = 0.47 - 0.97 * radius;
-        centerX = 0.5 + random.NextDouble(-room, room);
-        centerY = 0.5 + random.NextDouble(-room, room);
-        // The tangent of half the angle gives cosine and sine without calling either; what stands on the ground hardly leans.
+        _radius = random.NextDouble(0.27, 0.41);
+        var room = 0.47 - 0.97 * _radius;
+        _centerX = 0.5 + random.NextDouble(-room, room);
+        _centerY = 0.5 + random.NextDouble(-room, room);
+        // Half-angle formulas give cosine and sine without calling either; objects that stand on the ground lean less.
         var half = random.NextDouble(-1, 1) * (label is 1 or 4 or 8 ? 0.035 : 0.16);
-        cosine = (1 - half * half) / (1 + half * half);
-        sine = 2 * half / (1 + half * half);
+        _cosine = (1 - half * half) / (1 + half * half);
+        _sine = 2 * half / (1 + half * half);
         Caption = Describe(label, Colors[main].Name, Colors[accent].Name, random.NextInt(3));
     }
 
     public string Caption { get; }
 
-    /// <summary>Draws the scene with several samples a pixel, fewer where pixels are small beside the scene's details.</summary>
+    /// <summary>Draws the scene with supersampling; the sample count decreases with the resolution.</summary>
     public Picture Draw(int size)
     {
         var samples =
@@ -85,8 +85,8 @@ internal sealed class Scene
                 for (var i = 0; i < samples * samples; i++)
                     sum += At((x * samples + i % samples + 0.5) * step, (y * samples + i / samples + 0.5) * step);
                 sum *= 1.0 / (samples * samples);
-                // A grain of the size of two pixels, so that large pictures have fine detail as well.
-                sum *= 0.985 + 0.03 * Pattern.Noise(x * 0.5, y * 0.5, seed);
+                // Grain with a period of two pixels, so that large pictures have fine detail as well.
+                sum *= 0.985 + 0.03 * Pattern.Noise(x * 0.5, y * 0.5, _seed);
                 picture[x, y] = new Rgb(Quantise(sum.R), Quantise(sum.G), Quantise(sum.B));
             }
         }
@@ -98,20 +98,20 @@ internal sealed class Scene
 
     private Tint At(double u, double v)
     {
-        double dx = (u - centerX) / radius,
-            dy = (v - centerY) / radius;
-        double x = cosine * dx + sine * dy,
-            y = cosine * dy - sine * dx;
-        // Far from the object only the ground is left to ask.
+        double dx = (u - _centerX) / _radius,
+            dy = (v - _centerY) / _radius;
+        double x = _cosine * dx + _sine * dy,
+            y = _cosine * dy - _sine * dx;
+        // Beyond the object and its shadow, only the ground is visible.
         if (x * x + y * y > 2.6)
-            return Lit(ground.At(u, v), u, v);
+            return Lit(_ground.At(u, v), u, v);
 
-        var distance = thing.Distance(x, y);
+        var distance = _thing.Distance(x, y);
         if (distance < 0)
-            return Lit(thing.At(x, y) * (1 - 0.55 * Pattern.Step(-0.05, -0.005, distance)), u, v);
-        // The light comes from the upper left: the shadow falls to the lower right.
-        var shadow = Pattern.Step(0.16, -0.1, thing.Distance(x - 0.1, y - 0.13));
-        return Lit(ground.At(u, v) * (1 - 0.5 * shadow), u, v);
+            return Lit(_thing.At(x, y) * (1 - 0.55 * Pattern.Step(-0.05, -0.005, distance)), u, v);
+        // The light comes from the upper left, so the shadow falls to the lower right.
+        var shadow = Pattern.Step(0.16, -0.1, _thing.Distance(x - 0.1, y - 0.13));
+        return Lit(_ground.At(u, v) * (1 - 0.5 * shadow), u, v);
     }
 
     private static Tint Lit(Tint tint, double u, double v) => tint * (1.07 - 0.09 * (u + v));
@@ -135,15 +135,15 @@ internal sealed class Scene
     private string Describe(int label, string color, string second, int wording)
     {
         var size =
-            radius < 0.31 ? "small "
-            : radius > 0.37 ? "large "
+            _radius < 0.31 ? "small "
+            : _radius > 0.37 ? "large "
             : "";
         var noun = label switch
         {
             0 => $"{size}{color} and {second} striped ball",
             1 => $"{size}{color} brick house with a {second} roof",
             2 => $"{size}{color} and {second} checkered kite",
-            5 => $"{size}{color} letter block with the letter {(char)('A' + ((LetterBlock)thing).Letter)}",
+            5 => $"{size}{color} letter block with the letter {(char)('A' + ((LetterBlock)_thing).Letter)}",
             6 => $"{size}vinyl record with a {color} label",
             7 => $"{size}{color} quilted star with a {second} rim",
             8 => $"{size}tree with {color} fruit",
@@ -154,9 +154,9 @@ internal sealed class Scene
         noun = noun.Replace(" a orange", " an orange", StringComparison.Ordinal);
         return wording switch
         {
-            0 => $"{article} {noun} {ground.Phrase}",
-            1 => $"a picture of {article} {noun} {ground.Phrase}",
-            _ => $"{article} {noun}, {ground.Phrase}",
+            0 => $"{article} {noun} {_ground.Phrase}",
+            1 => $"a picture of {article} {noun} {_ground.Phrase}",
+            _ => $"{article} {noun}, {_ground.Phrase}",
         };
     }
 }

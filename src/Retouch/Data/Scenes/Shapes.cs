@@ -1,11 +1,11 @@
 namespace Retouch.Data.Scenes;
 
-/// <summary>Signed distances: negative within, in the units of the coordinates.</summary>
+/// <summary>Signed distances: negative inside, in coordinate units.</summary>
 internal static class Shapes
 {
     public static double Circle(double x, double y, double radius) => Pattern.Length(x, y) - radius;
 
-    /// <summary>Near enough to the distance where it is small.</summary>
+    /// <summary>Approximate distance, accurate near the edge.</summary>
     public static double Ellipse(double x, double y, double rx, double ry) => (Pattern.Length(x / rx, y / ry) - 1) * Math.Min(rx, ry);
 
     public static double Box(double x, double y, double halfWidth, double halfHeight, double round = 0)
@@ -23,7 +23,7 @@ internal static class Shapes
         return Pattern.Length(x - from.X - along * dx, y - from.Y - along * dy) - radius;
     }
 
-    /// <summary>A polygon without holes, by its corners.</summary>
+    /// <summary>Simple polygon, given by its corners.</summary>
     public static double Polygon(double x, double y, ReadOnlySpan<(double X, double Y)> corners)
     {
         var nearest = double.MaxValue;

@@ -2,7 +2,7 @@ using static Retouch.Data.Scenes.Pattern;
 
 namespace Retouch.Data.Scenes;
 
-/// <summary>Surfaces as functions of a place, for objects and grounds alike.</summary>
+/// <summary>Procedural surface textures of objects and grounds.</summary>
 internal static class Textures
 {
     public static Tint Bricks(double x, double y, Tint stone, Tint mortar, ulong seed)
@@ -34,14 +34,14 @@ internal static class Textures
         double u = Fraction(across),
             v = y - row;
         var own = Hash((long)Math.Floor(across), (long)row, seed);
-        // Each row lies on the one below it: light at its lower rim, dark under the rim above.
+        // Rows overlap: light at the lower edge, dark below the edge of the row above.
         var shade = 0.55 + 0.45 * v + 0.2 * (own - 0.5);
         return tiles * (shade * (u < 0.09 ? 0.65 : 1));
     }
 
     public static Tint Scales(double x, double y, Tint light, Tint dark)
     {
-        // Of the round scales that cover a point, the one of the upper row lies on top.
+        // Of the scales that cover a point, the one of the upper row is on top.
         var row = (long)Math.Floor(y * 2);
         for (var k = row - 1; k <= row + 1; k++)
         {
@@ -71,7 +71,7 @@ internal static class Textures
         double u = 2 * Fraction(x) - 1,
             v = 2 * Fraction(y) - 1;
         var over = (i + j & 1) == 0;
-        // The thread on top bends down at its ends and is round across.
+        // The thread on top bends down at its ends and has a round cross-section.
         double along = over ? u : v,
             across = over ? v : u;
         var height = (1 - 0.55 * across * across) * (1 - 0.35 * along * along);

@@ -5,33 +5,32 @@ using Retouch.Images;
 
 namespace Retouch.Data.Shards;
 
-/// <summary>Where a file of a shard lies.</summary>
+/// <summary>Location of a file in a shard.</summary>
 /// <param name="Shard">Index of the shard.</param>
-/// <param name="Offset">Its first byte.</param>
-/// <param name="Length">Bytes.</param>
+/// <param name="Offset">Byte offset in the shard.</param>
+/// <param name="Length">Length in bytes.</param>
 internal readonly record struct ShardRange(int Shard, long Offset, int Length);
 
-/// <summary>A sample of a shard: files of one key that stand one after the other.</summary>
-/// <param name="Key">The path up to the first dot of the name.</param>
-/// <param name="Picture">The picture.</param>
-/// <param name="Extension">The picture's, with its dot.</param>
-/// <param name="Others">txt, json and cls, by extension.</param>
+/// <summary>A sample of a shard: consecutive files with the same key.</summary>
+/// <param name="Key">Path up to the first dot of the name.</param>
+/// <param name="Picture">Location of the picture.</param>
+/// <param name="Extension">Extension of the picture, with its dot.</param>
+/// <param name="Others">Locations of txt, json and cls files, by extension.</param>
 internal sealed record ShardSample(string Key, ShardRange Picture, string Extension, IReadOnlyDictionary<string, ShardRange> Others);
 
 /// <summary>
-/// Lists a tar in webdataset's layout from its headers alone. Nothing is ever unpacked; names still have to be plain, since they end up in
-/// messages and in the files of a run, and what points out of the archive (links) or past its end is refused.
+/// Indexes a tar in webdataset's layout from its headers. Nothing is unpacked; names are still validated, since they appear in messages
+/// and in the files of a run. Links and entries past the end of the archive are refused.
 /// </summary>
 internal static class ShardIndex
 {
     private const int MaxText = 1 << 20;
     private static readonly string[] Known = ["txt", "json", "cls"];
 
-    /// <summary>The samples with a picture, in the order of the tar.</summary>
-    /// <param name="path">The tar.</param>
-    /// <param name="shard">Its index, for the ranges.</param>
-    /// <param name="unread">Takes the names of pictures that are left out: of formats that are not read, and those beside their
-    /// picture.</param>
+    /// <summary>Samples with a picture, in archive order.</summary>
+    /// <param name="path">Path of the tar.</param>
+    /// <param name="shard">Index of the shard for the locations.</param>
+    /// <param name="unread">Receives the names of skipped pictures: those of unsupported formats, and companions of a picture.</param>
     /// <exception cref="InputException">The tar cannot be read or is refused.</exception>
     public static List<ShardSample> Read(string path, int shard, List<string> unread)
     {
@@ -57,11 +56,11 @@ internal static class ShardIndex
                     open.Close(samples, unread, path);
                     open = new Group { Key = key };
                     if (!keys.Add(key))
-                        throw Refuse(path, $"the files of '{key}' do not stand together");
+                        throw Refuse(path, $"the files of '{key}' are not consecutive");
                 }
 
                 if (entry.DataOffset < 0 || entry.Length > stream.Length - entry.DataOffset)
-                    throw Refuse(path, $"it is cut off in '{Shown(entry.Name)}', after {samples.Count} whole samples");
+                    throw Refuse(path, $"it is truncated in '{Shown(entry.Name)}', after {samples.Count} complete samples");
                 open.Add(extension, entry, shard, path);
             }
 
@@ -75,7 +74,7 @@ internal static class ShardIndex
         catch (Exception e) when (e is EndOfStreamException)
         {
             open.Close(samples, unread, path);
-            throw Refuse(path, $"it is cut off, after {samples.Count} whole samples", e);
+            throw Refuse(path, $"it is truncated after {samples.Count} complete samples", e);
         }
         catch (Exception e)
             when (e
@@ -87,7 +86,7 @@ internal static class ShardIndex
                         or OutOfMemoryException
             )
         {
-            throw Refuse(path, $"its headers are no tar's{(last is null ? "" : $" behind '{Shown(last)}'")}", e);
+            throw Refuse(path, $"it has an invalid tar header{(last is null ? "" : $" after '{Shown(last)}'")}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -103,7 +102,7 @@ internal static class ShardIndex
         }
         catch (InvalidOperationException e)
         {
-            // How .NET puts it where an extended header says that it is longer than any may be.
+            // .NET throws this exception for an extended header above its size limit.
             throw new InvalidDataException("an extended header is too long", e);
         }
     }
@@ -113,7 +112,7 @@ internal static class ShardIndex
         {
             TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile => true,
             TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes => false,
-            _ => throw Refuse(path, $"'{Shown(entry.Name)}' is no plain file but {KindOf(entry.EntryType)}; shards hold plain files only"),
+            _ => throw Refuse(path, $"'{Shown(entry.Name)}' is {KindOf(entry.EntryType)}; shards must contain regular files only"),
         };
 
     private static string KindOf(TarEntryType type) =>
@@ -122,10 +121,10 @@ internal static class ShardIndex
             TarEntryType.SymbolicLink or TarEntryType.HardLink => "a link",
             TarEntryType.CharacterDevice or TarEntryType.BlockDevice => "a device",
             TarEntryType.Fifo => "a pipe",
-            _ => "of a kind of its own",
+            _ => "of an unsupported type",
         };
 
-    /// <exception cref="InputException">The name leads elsewhere.</exception>
+    /// <exception cref="InputException">The name is not a plain relative path.</exception>
     private static string Plain(string name, string path)
     {
         if (name.StartsWith("./", StringComparison.Ordinal))
@@ -136,10 +135,10 @@ internal static class ShardIndex
             || name.Contains('\\', StringComparison.Ordinal)
             || name.Any(char.IsControl)
             || name.Split('/').Any(static part => part is "" or "." or "..");
-        return wrong ? throw Refuse(path, $"it holds a file named '{Shown(name)}'; names are relative, without '..'") : name;
+        return wrong ? throw Refuse(path, $"it contains a file named '{Shown(name)}'; names must be relative, without '..'") : name;
     }
 
-    /// <summary>webdataset's rule: the key goes up to the first dot of the name.</summary>
+    /// <summary>webdataset's rule: the key is the path up to the first dot of the name.</summary>
     private static (string Key, string Extension) Split(string name)
     {
         var dot = name.IndexOf('.', name.LastIndexOf('/') + 1);
@@ -149,9 +148,9 @@ internal static class ShardIndex
     private static string Shown(string name) => new([.. name.Take(120).Select(static c => char.IsControl(c) ? '?' : c)]);
 
     private static InputException Refuse(string path, string why, Exception? cause = null) =>
-        new($"The shard '{path}' cannot be used: {why}. Fetch or make it again, or leave it out.", cause);
+        new($"The shard '{path}' cannot be used: {why}. Download or create it again, or omit it.", cause);
 
-    /// <summary>The files of one key.</summary>
+    /// <summary>Files with the same key.</summary>
     private sealed class Group
     {
         private readonly Dictionary<string, ShardRange> _others = new(StringComparer.Ordinal);
@@ -171,12 +170,12 @@ internal static class ShardIndex
             if (entry.Length > most)
                 throw Refuse(path, $"'{Shown(entry.Name)}' has {entry.Length} bytes, more than {most}");
             if (!(isPicture ? _pictures : _others).TryAdd(extension, new ShardRange(shard, entry.DataOffset, (int)entry.Length)))
-                throw Refuse(path, $"'{Key}' has two files that end in .{extension}");
+                throw Refuse(path, $"'{Key}' has two files with the extension .{extension}");
         }
 
         /// <summary>
-        /// Adds the sample. Its picture is the one whose ending is a format's alone: what stands between, as in <c>17.mask.png</c>, names
-        /// something that belongs to it.
+        /// Adds the sample. Its picture is the file with a single extension; a name with several, such as <c>17.mask.png</c>, is a
+        /// companion.
         /// </summary>
         public void Close(List<ShardSample> samples, List<string> unread, string path)
         {
@@ -189,7 +188,7 @@ internal static class ShardIndex
             {
                 throw Refuse(
                     path,
-                    $"'{Key}' has two files that end in a picture's ending, "
+                    $"'{Key}' has two files with a picture extension, "
                         + $".{string.Join(" and .", candidates.Order(StringComparer.Ordinal).Take(2))}"
                 );
             }

@@ -8,8 +8,8 @@ using Retouch.Images;
 namespace Retouch.Data.Shards;
 
 /// <summary>
-/// Pictures in tar shards of webdataset's layout: files of one key (<c>000017.jpg</c>, <c>000017.txt</c>, <c>000017.json</c>,
-/// <c>000017.cls</c>) are a sample. Shards are listed once, by their headers, and read at any place afterwards; nothing is unpacked.
+/// Pictures in tar shards of webdataset's layout: files with the same key (<c>000017.jpg</c>, <c>000017.txt</c>, <c>000017.json</c>,
+/// <c>000017.cls</c>) are a sample. Shards are indexed once by their headers and then read at random; nothing is unpacked.
 /// <list type="bullet">
 /// <item>Captions: <c>text</c> or <c>caption</c> of the json, else the txt.</item>
 /// <item>Labels: <c>label</c> of the json, else the cls, a number or a name; else the folder of the key, as in an image folder.</item>
@@ -19,13 +19,13 @@ public sealed class TarShards : IPictureSource
 {
     private const string Ending = ".tar";
 
-    private readonly string[] paths;
-    private readonly string[] names;
-    private readonly ShardSample[] samples;
-    private readonly PictureReading reading;
-    private readonly FolderLabels labels;
-    private readonly IReadOnlyList<string>[] captions;
-    private readonly Lazy<IReadOnlyList<string>> notes;
+    private readonly string[] _paths;
+    private readonly string[] _names;
+    private readonly ShardSample[] _samples;
+    private readonly PictureReading _reading;
+    private readonly FolderLabels _labels;
+    private readonly IReadOnlyList<string>[] _captions;
+    private readonly Lazy<IReadOnlyList<string>> _notes;
 
     private TarShards(
         string[] paths,
@@ -36,67 +36,68 @@ public sealed class TarShards : IPictureSource
         bool isPreference
     )
     {
-        (this.paths, this.reading) = (paths, reading);
-        names = Array.ConvertAll(paths, static p => Path.GetFileName(p));
-        // Shards of the same name in two folders are told apart by their paths.
-        if (names.Distinct(StringComparer.Ordinal).Count() < names.Length)
-            names = paths;
+        (_paths, _reading) = (paths, reading);
+        _names = Array.ConvertAll(paths, static p => Path.GetFileName(p));
+        // Shards of the same name in different folders are distinguished by their full paths.
+        if (_names.Distinct(StringComparer.Ordinal).Count() < _names.Length)
+            _names = paths;
         string[] pictures = [.. found.Select(static s => s.Key + s.Extension)];
         var companions = Companions.Find([.. found.Select(s => $"{s.Picture.Shard}/{s.Key}{s.Extension}")], static _ => false);
         found = [.. found.Where((_, k) => !companions.Contains(k))];
-        captions = new IReadOnlyList<string>[found.Length];
+        _captions = new IReadOnlyList<string>[found.Length];
         var given = new object?[found.Length];
         for (var k = 0; k < found.Length; k++)
         {
-            captions[k] = [];
+            _captions[k] = [];
             if (found[k].Others.TryGetValue("json", out var json))
-                (given[k], captions[k]) = ReadJson(json, Name(found[k], "json"));
+                (given[k], _captions[k]) = ReadJson(json, Name(found[k], "json"));
             if (given[k] is null && found[k].Others.TryGetValue("cls", out var cls))
                 given[k] = Label(Text(cls, Name(found[k], "cls")), Name(found[k], "cls"));
         }
 
         var splits = FolderSplits.Find([.. found.Select(static s => s.Key + s.Extension)]);
-        labels = FolderLabels.Assign(splits.Paths, given);
-        var chosen = splits.Choose(wanted, isPreference, string.Join(", ", names.Take(3)));
-        samples = [.. chosen.Select(k => found[k])];
-        captions = [.. chosen.Select(k => captions[k])];
-        labels = labels with { Labels = [.. chosen.Select(k => labels.Labels[k])] };
-        notes = new(() => [.. Describe(unread, companions, pictures, splits, chosen)]);
+        _labels = FolderLabels.Assign(splits.Paths, given);
+        var chosen = splits.Choose(wanted, isPreference, string.Join(", ", _names.Take(3)));
+        _samples = [.. chosen.Select(k => found[k])];
+        _captions = [.. chosen.Select(k => _captions[k])];
+        _labels = _labels with { Labels = [.. chosen.Select(k => _labels.Labels[k])] };
+        _notes = new(() => [.. Describe(unread, companions, pictures, splits, chosen)]);
     }
 
     /// <inheritdoc/>
-    public int Count => samples.Length;
+    public int Count => _samples.Length;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes => labels.Classes;
+    public IReadOnlyList<string> Classes => _labels.Classes;
 
     /// <inheritdoc/>
-    public bool HasNumberedClasses => labels.AreNumbers;
+    public bool HasNumberedClasses => _labels.AreNumbers;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => notes.Value;
+    public IReadOnlyList<string> Notes => _notes.Value;
 
     /// <inheritdoc/>
     public Sample this[int index] =>
         Sample.Of(
-            $"{names[samples[index].Picture.Shard]}/{samples[index].Key}{samples[index].Extension}",
-            labels.Labels[index],
+            $"{_names[_samples[index].Picture.Shard]}/{_samples[index].Key}{_samples[index].Extension}",
+            _labels.Labels[index],
             CaptionsOf(index)
         );
 
-    /// <summary>Lists shards, all splits of them.</summary>
-    /// <param name="shards">Files, folders (their *.tar), or names with a range in braces as webdataset has them:
+    /// <summary>Lists shards with all their splits.</summary>
+    /// <param name="shards">Files, folders (their *.tar), or webdataset names with a range in braces:
     /// <c>shard-{000000..000007}.tar</c>.</param>
-    /// <param name="reading">How pictures are read; <see cref="PictureReading.MinSide"/> is set by each call of <see cref="Load"/>.</param>
-    /// <exception cref="InputException">A shard is missing, broken or refused, or there are no pictures.</exception>
+    /// <param name="reading">Decoder options; <see cref="PictureReading.MinSide"/> is set by each <see cref="Load"/> call.</param>
+    /// <exception cref="InputException">A shard is missing, malformed or refused, or there are no pictures.</exception>
     public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null) =>
         Open(shards, reading, null, isPreference: false);
 
-    /// <summary>Lists one split of shards whose keys lie in folders for them.</summary>
-    /// <param name="shards">As for <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
-    /// <param name="split">As for <see cref="ImageFolder.OpenSplit"/>.</param>
-    /// <param name="reading">As for <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
-    /// <exception cref="InputException">As there; or there is no such split.</exception>
+    /// <summary>Lists one split of shards whose keys have split folders.</summary>
+    /// <param name="shards">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <param name="split">See <see cref="ImageFolder.OpenSplit"/>.</param>
+    /// <param name="reading">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <exception cref="InputException">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>; or the split does not
+    /// exist.</exception>
     public static TarShards OpenSplit(IReadOnlyList<string> shards, DataSplit? split, PictureReading? reading = null) =>
         Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null);
 
@@ -105,36 +106,36 @@ public sealed class TarShards : IPictureSource
         ArgumentNullException.ThrowIfNull(shards);
         string[] files = [.. shards.SelectMany(Expand)];
         if (files.Length == 0)
-            throw new InputException("No shards were given; name tar files, or a folder of them.");
+            throw new InputException("No shards were given; give tar files, or a folder of them.");
         List<string> unread = [];
         ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread))];
         return found.Length > 0
             ? new TarShards(files, found, unread, reading ?? PictureReading.Default, wanted, isPreference)
             : throw new InputException(
-                $"The shards hold no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need "
-                    + $"a file that ends in {string.Join(", ", PictureFile.Extensions)}."
+                $"The shards contain no pictures: {string.Join(", ", files.Take(5))}{(files.Length > 5 ? ", …" : "")}. Samples need "
+                    + $"a file with one of the extensions {string.Join(", ", PictureFile.Extensions)}."
             );
     }
 
     /// <inheritdoc/>
     public string Stamp(int index) =>
-        new FileInfo(paths[samples[index].Picture.Shard]) is { Exists: true } file
-            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}-{samples[index].Picture.Offset}")
+        new FileInfo(_paths[_samples[index].Picture.Shard]) is { Exists: true } file
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}-{_samples[index].Picture.Offset}")
             : "gone";
 
     /// <inheritdoc/>
     public (int Width, int Height) SizeOf(int index)
     {
-        var name = Name(samples[index], samples[index].Extension[1..]);
-        var info = PictureFile.Probe(Bytes(samples[index].Picture, name), name, reading);
+        var name = Name(_samples[index], _samples[index].Extension[1..]);
+        var info = PictureFile.Probe(Bytes(_samples[index].Picture, name), name, _reading);
         return (info.Width, info.Height);
     }
 
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0)
     {
-        var name = this.Name(samples[index], samples[index].Extension[1..]);
-        var loaded = PictureFile.Decode(Bytes(samples[index].Picture, name), name, reading with { MinSide = minSide });
+        var name = this.Name(_samples[index], _samples[index].Extension[1..]);
+        var loaded = PictureFile.Decode(Bytes(_samples[index].Picture, name), name, _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
 
@@ -148,7 +149,7 @@ public sealed class TarShards : IPictureSource
             return [Path.GetFullPath(pattern)];
         var all = Directory.EnumerateFiles(pattern, "*" + Ending).Where(static f => !PassedOver.IsSystemFile(Path.GetFileName(f)));
         string[] found = [.. all.Order(StringComparer.Ordinal)];
-        return found.Length > 0 ? found : throw new InputException($"The folder '{pattern}' holds no files that end in {Ending}.");
+        return found.Length > 0 ? found : throw new InputException($"The folder '{pattern}' contains no {Ending} files.");
     }
 
     private static IEnumerable<string> Range(string pattern, string[] ends)
@@ -162,7 +163,7 @@ public sealed class TarShards : IPictureSource
             || last - first >= Most
         )
             throw new InputException(
-                $"'{pattern}' has no range of shards in its braces; write the first and the last number, as {{000000..000007}}."
+                $"'{pattern}' has no valid range of shards in its braces; write the first and the last number, as {{000000..000007}}."
             );
         return Enumerable.Range(first, last - first + 1).Select(n => n.ToString(CultureInfo.InvariantCulture).PadLeft(ends[0].Length, '0'));
     }
@@ -178,13 +179,13 @@ public sealed class TarShards : IPictureSource
             : throw new InputException($"The label in {name} is {number}; give a name or a number from 0 to {FolderMetadata.MaxLabel}.");
     }
 
-    private string Name(ShardSample sample, string extension) => $"'{sample.Key}.{extension}' of '{paths[sample.Picture.Shard]}'";
+    private string Name(ShardSample sample, string extension) => $"'{sample.Key}.{extension}' of '{_paths[sample.Picture.Shard]}'";
 
     private IReadOnlyList<string> CaptionsOf(int index)
     {
-        var sample = samples[index];
-        if (captions[index].Count > 0 || !sample.Others.TryGetValue("txt", out var txt))
-            return captions[index];
+        var sample = _samples[index];
+        if (_captions[index].Count > 0 || !sample.Others.TryGetValue("txt", out var txt))
+            return _captions[index];
         return FolderMetadata.OneLine(Text(txt, Name(sample, "txt"))) is { } caption ? [caption] : [];
     }
 
@@ -198,16 +199,16 @@ public sealed class TarShards : IPictureSource
     {
         if (unread.Count > 0)
         {
-            yield return $"{unread.Count} files of the shards are left out, of formats that are not read or beside their picture; "
+            yield return $"{unread.Count} files of the shards are skipped: unsupported formats, or companions of another picture; "
                 + $"the first is '{Excerpt.Of(unread[0])}'.";
         }
 
         if (companions.Count > 0)
-            yield return $"Of the shards, {companions.Describe(pictures)}.";
+            yield return $"In the shards, {companions.Describe(pictures)}.";
         if (splits.Any)
-            yield return $"In the shards {splits.Describe(chosen)}.";
-        if (FolderNotes.SeveralCaptions(captions) is { } several)
-            yield return $"Of the shards, {several}.";
+            yield return $"In the shards, {splits.Describe(chosen)}.";
+        if (FolderNotes.SeveralCaptions(_captions) is { } several)
+            yield return $"In the shards, {several}.";
     }
 
     private (object? Label, IReadOnlyList<string> Captions) ReadJson(ShardRange range, string where)
@@ -223,13 +224,13 @@ public sealed class TarShards : IPictureSource
     {
         try
         {
-            using var file = File.OpenHandle(paths[range.Shard]);
+            using var file = File.OpenHandle(_paths[range.Shard]);
             var bytes = new byte[range.Length];
             for (var done = 0; done < bytes.Length; )
             {
                 var read = RandomAccess.Read(file, bytes.AsSpan(done), range.Offset + done);
                 if (read == 0)
-                    throw new InputException($"{name} is cut off: the shard has become shorter since it was listed.");
+                    throw new InputException($"{name} is truncated: the shard has become shorter since it was listed.");
                 done += read;
             }
 

@@ -4,12 +4,12 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Dit;
 
 /// <summary>
-/// A transformer block whose normalisations take scale, shift and gate from the time and the label (adaLN-Zero; Peebles and Xie 2023,
-/// section 3.2). Every block has its own embedder of both.
+/// Transformer block with adaLN-Zero modulation by timestep and class (Peebles and Xie 2023, section 3.2). Every block has its own
+/// embedder of both.
 /// </summary>
 internal sealed class DiTBlock
 {
-    /// <summary>Features of the time.</summary>
+    /// <summary>Number of sinusoidal timestep features.</summary>
     public const int TimeFeatures = 256;
 
     private const double AttentionNormEps = 1e-6;
@@ -35,7 +35,7 @@ internal sealed class DiTBlock
             width,
             Inits.Normal(0.02)
         );
-        // Zero gates make a fresh block the identity.
+        // Zero gates make a newly initialised block the identity.
         _modulation = new Linear(path / "norm1" / "linear", width, 6L * width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
         _norm1 = new LayerNorm(path / "norm1" / "norm", width, AttentionNormEps, affine: false);
         _attention = new MultiHeadAttention(
@@ -50,12 +50,12 @@ internal sealed class DiTBlock
         Parameters = [.. path.Store.All.Skip(first)];
     }
 
-    /// <summary>Its parameters.</summary>
+    /// <summary>Parameters of the block.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>silu(time + label), which every modulation starts from.</summary>
-    /// <param name="features">Sinusoid of the time, [batch, <see cref="TimeFeatures"/>].</param>
-    /// <param name="labels">int64 [batch].</param>
+    /// <summary>Modulation embedding silu(time + label).</summary>
+    /// <param name="features">Sinusoidal timestep features, [batch, <see cref="TimeFeatures"/>].</param>
+    /// <param name="labels">Class labels, int64 [batch].</param>
     /// <returns>[batch, width].</returns>
     public Tensor Embed(Tensor features, Tensor labels)
     {
@@ -63,9 +63,9 @@ internal sealed class DiTBlock
         return scope.Keep((_time.Forward(features) + _label.Forward(labels)).Silu());
     }
 
-    /// <summary>Tokens [batch, tokens, width] to the same shape.</summary>
+    /// <summary>[batch, tokens, width], same shape.</summary>
     /// <param name="x">Tokens.</param>
-    /// <param name="embedding">From <see cref="Embed"/>.</param>
+    /// <param name="embedding">Output of <see cref="Embed"/>.</param>
     public Tensor Forward(Tensor x, Tensor embedding)
     {
         using var scope = TensorScope.Enter();

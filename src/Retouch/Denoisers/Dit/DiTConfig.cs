@@ -4,77 +4,76 @@ using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.Dit;
 
-/// <summary>The shape of a <see cref="DiTTransformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of a <see cref="DiTTransformer2D"/>; members as in diffusers' <c>config.json</c>.</summary>
 public sealed record DiTConfig
 {
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 16;
 
-    /// <summary>Channels of a head; heads times this is the width of a token.</summary>
+    /// <summary>Channels per head; heads times this is the token width.</summary>
     public int AttentionHeadDim { get; init; } = 72;
 
     /// <summary>Channels of the latents.</summary>
     public int InChannels { get; init; } = 4;
 
     /// <summary>
-    /// Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.
+    /// Output channels: those of the latents, or twice as many with a learned variance. Null for <see cref="InChannels"/>.
     /// </summary>
     public int? OutChannels { get; init; }
 
-    /// <summary>Transformer blocks.</summary>
+    /// <summary>Number of transformer blocks.</summary>
     public int NumLayers { get; init; } = 28;
 
     /// <summary>Whether query, key and value have biases.</summary>
     public bool AttentionBias { get; init; } = true;
 
-    /// <summary>Side of the latents that the position table was made for.</summary>
+    /// <summary>Latent side of the position table.</summary>
     public int SampleSize { get; init; } = 32;
 
-    /// <summary>Side of the squares of latent pixels that become one token.</summary>
+    /// <summary>Patch side in latent pixels.</summary>
     public int PatchSize { get; init; } = 2;
 
-    /// <summary>The feed-forward network's nonlinearity: <c>gelu-approximate</c> (the tanh form) or <c>gelu</c>.</summary>
+    /// <summary>Activation of the feed-forward network: <c>gelu-approximate</c> (the tanh approximation) or <c>gelu</c>.</summary>
     public string ActivationFn { get; init; } = "gelu-approximate";
 
-    /// <summary>Classes; one more row in the label tables stands for "no class".</summary>
+    /// <summary>Number of classes; the label tables have one more row for "no class".</summary>
     public int NumEmbedsAdaNorm { get; init; } = 1000;
 
-    /// <summary>Whether attention computes in float32 whatever the weights' type.</summary>
+    /// <summary>Whether attention is computed in float32, whatever the weights' dtype.</summary>
     public bool UpcastAttention { get; init; }
 
-    /// <summary>Whether the normalisation before the feed-forward network has a scale and shift of its own.</summary>
+    /// <summary>Whether the normalisation before the feed-forward network has a learned scale and shift.</summary>
     public bool NormElementwiseAffine { get; init; }
 
-    /// <summary>Added to the variance before the feed-forward network.</summary>
+    /// <summary>ε of the normalisation before the feed-forward network.</summary>
     public double NormEps { get; init; } = 1e-5;
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int Width => NumAttentionHeads * AttentionHeadDim;
 
-    /// <summary>Channels put out.</summary>
+    /// <summary>Output channels.</summary>
     public int Outputs => OutChannels ?? InChannels;
 
     /// <summary>
-    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// Reads a <c>config.json</c>; missing members take diffusers' defaults, members of other networks are ignored.
     /// </summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what DiT has not.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or a value that DiT does not support.</exception>
     public static DiTConfig FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
-        // Published DiT folders call themselves Transformer2DModel, a class that stands for several networks: these members tell them
-        // apart.
+        // Published DiT folders have class Transformer2DModel, which covers several networks; these members distinguish them.
         if (members.Text("norm_type", "ada_norm_zero") != "ada_norm_zero")
-            throw members.Wrong("norm_type", "ada_norm_zero: only class-conditional DiT is read here");
+            throw members.Wrong("norm_type", "ada_norm_zero: only class-conditional DiT is supported");
         foreach (var foreign in (string[])["cross_attention_dim", "num_vector_embeds", "caption_channels"])
         {
             if (json[foreign] is not null)
-                throw members.Wrong(foreign, "null: only class-conditional DiT is read here");
+                throw members.Wrong(foreign, "null: only class-conditional DiT is supported");
         }
 
         if (members.Number("dropout", 0) != 0)
-            throw members.Wrong("dropout", "0: no published DiT drops activations, and this one does not either");
+            throw members.Wrong("dropout", "0: dropout is not supported");
         var config = new DiTConfig
         {
             NumAttentionHeads = members.Integer("num_attention_heads", 16),
@@ -95,7 +94,7 @@ public sealed record DiTConfig
         return config;
     }
 
-    /// <summary>The members as diffusers writes them.</summary>
+    /// <summary>Members as written by diffusers.</summary>
     public JsonObject ToJson() =>
         new()
         {
@@ -117,9 +116,9 @@ public sealed record DiTConfig
             ["upcast_attention"] = UpcastAttention,
         };
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin)
     {
         TransformerShape.CheckOutputs(origin, InChannels, Outputs);

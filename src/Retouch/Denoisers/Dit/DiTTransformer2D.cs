@@ -7,8 +7,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Dit;
 
 /// <summary>
-/// The class-conditional diffusion transformer (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023) with the parameters
-/// of diffusers' <c>DiTTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// The class-conditional diffusion transformer (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023) with the
+/// parameters of diffusers' <c>DiTTransformer2DModel</c>. Construction allocates no tensors; initialise or load
+/// <see cref="Parameters"/> next.
 /// </summary>
 public sealed class DiTTransformer2D : IDenoiser
 {
@@ -20,8 +21,8 @@ public sealed class DiTTransformer2D : IDenoiser
     private readonly Linear _outputModulation;
     private readonly Linear _output;
 
-    /// <summary>Builds the network without memory for its parameters. A fresh one starts with zero gates and a zero output layer.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters. Initialisation sets gates and output layer to zero.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public DiTTransformer2D(DiTConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -53,7 +54,7 @@ public sealed class DiTTransformer2D : IDenoiser
         );
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public DiTConfig Config { get; }
 
     /// <inheritdoc/>
@@ -81,7 +82,7 @@ public sealed class DiTTransformer2D : IDenoiser
         var labels =
             condition.ClassLabels
             ?? throw new ArgumentException(
-                $"This network is class-conditional: give a label for each sample, {Config.NumEmbedsAdaNorm} for none.",
+                $"This network is class-conditional: give one label per sample, {Config.NumEmbedsAdaNorm} for no class.",
                 nameof(condition)
             );
         using var scope = TensorScope.Enter();
@@ -89,12 +90,12 @@ public sealed class DiTTransformer2D : IDenoiser
         return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
     }
 
-    /// <summary>Everything the network puts out, the learned variance included.</summary>
-    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch.</param>
-    /// <param name="time">[batch], as pretraining counted it (steps up to 1000, or 1000·t); integers or fractions.</param>
-    /// <param name="labels">int64 [batch], 0 to the number of classes.</param>
-    /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
-    /// <exception cref="InputException">The shapes or labels do not fit.</exception>
+    /// <summary>Full network output, including a learned variance.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch side.</param>
+    /// <param name="time">Timesteps [batch], in the units of pretraining (steps up to 1000, or 1000·t); integer or floating.</param>
+    /// <param name="labels">Class labels, int64 [batch], from 0 to the number of classes (no class).</param>
+    /// <returns>[batch, out channels, height, width], in the dtype of the latents.</returns>
+    /// <exception cref="InputException">Shapes do not match, or a label is out of range.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Tensor labels)
     {
         Check(noisy, time, labels);
@@ -126,10 +127,10 @@ public sealed class DiTTransformer2D : IDenoiser
         var batch = noisy.Shape[0];
         if (time.Dim != 1 || time.Shape[0] != batch || labels.Dim != 1 || labels.Shape[0] != batch)
             throw new InputException(
-                $"DiT takes one time and one label a sample ({batch}), not [{string.Join(", ", time.Shape)}] and "
+                $"DiT takes one time and one label per sample ({batch}), not [{string.Join(", ", time.Shape)}] and "
                     + $"[{string.Join(", ", labels.Shape)}]."
             );
-        // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
+        // On an accelerator this check would synchronise with the device; labels from a data source are already in range.
         if (
             labels.Device.Type == DeviceType.Cpu
             && labels.ToArray<long>() is var values

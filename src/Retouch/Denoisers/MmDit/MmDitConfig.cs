@@ -5,58 +5,58 @@ using Retouch.Denoisers.Sd3;
 
 namespace Retouch.Denoisers.MmDit;
 
-/// <summary>The shape of an <see cref="MmDitTransformer2D"/>, with the names of its members in <c>config.json</c>.</summary>
+/// <summary>Configuration of an <see cref="MmDitTransformer2D"/>; members as in <c>config.json</c>.</summary>
 public sealed record MmDitConfig
 {
-    /// <summary>The value of <c>_class_name</c>.</summary>
+    /// <summary>Value of <c>_class_name</c>.</summary>
     public const string ClassName = "RetouchMMDiTTransformer2DModel";
 
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 24;
 
-    /// <summary>Channels of a head; heads times this is the width of a token.</summary>
+    /// <summary>Channels per head; heads times this is the token width.</summary>
     public int AttentionHeadDim { get; init; } = 64;
 
-    /// <summary>Channels of the latents, in and out.</summary>
+    /// <summary>Channels of input and output latents.</summary>
     public int InChannels { get; init; } = 4;
 
-    /// <summary>Blocks of joint attention.</summary>
+    /// <summary>Number of joint attention blocks.</summary>
     public int NumLayers { get; init; } = 28;
 
-    /// <summary>Side of the latents that positions are counted for.</summary>
+    /// <summary>Latent side of the position units.</summary>
     public int SampleSize { get; init; } = 32;
 
-    /// <summary>Side of the squares of latent pixels that become one token.</summary>
+    /// <summary>Patch side in latent pixels.</summary>
     public int PatchSize { get; init; } = 2;
 
-    /// <summary>Tokens a side of the stored position table; null stands for those of <see cref="SampleSize"/>.</summary>
+    /// <summary>Tokens per side of the stored position table; null for those of <see cref="SampleSize"/>.</summary>
     public int? PosEmbedMaxSize { get; init; }
 
-    /// <summary>Classes; one more row in the table stands for "no class".</summary>
+    /// <summary>Number of classes; the embedding table has one more row for "no class".</summary>
     public int NumClasses { get; init; } = 1000;
 
-    /// <summary>Width of a class's embedding.</summary>
+    /// <summary>Width of a class embedding.</summary>
     public int ClassEmbeddingDim { get; init; } = 256;
 
     /// <summary>
-    /// Whether image and class tokens share each block's weights, and modulations scale the embedding channel by channel (28 blocks of
-    /// width 1536 have 800 million parameters then); or have weights and modulation layers of their own, as in SD 3 (2.4 thousand million).
+    /// Whether image and class tokens share each block's weights and modulations are diagonal (at 28 blocks and width 1536: 800 million
+    /// parameters), instead of separate weights and full modulation layers as in SD 3 (2.4 billion).
     /// </summary>
     public bool SharedStreams { get; init; }
 
-    /// <summary>Normalisation of queries and keys within a head: none (null), or <c>rms_norm</c>.</summary>
+    /// <summary>Per-head normalisation of queries and keys: null for none, or <c>rms_norm</c>.</summary>
     public string? QkNorm { get; init; }
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int Width => NumAttentionHeads * AttentionHeadDim;
 
-    /// <summary>Tokens a side of the stored position table.</summary>
+    /// <summary>Tokens per side of the stored position table.</summary>
     public int PositionSide => PosEmbedMaxSize ?? SampleSize / PatchSize;
 
-    /// <summary>Reads the members of a <c>config.json</c>; missing ones take the defaults above.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or members do not fit each other.</exception>
+    /// <summary>Reads a <c>config.json</c>; missing members take the defaults above.</summary>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type, or members are inconsistent.</exception>
     public static MmDitConfig FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
@@ -78,7 +78,7 @@ public sealed record MmDitConfig
         return config;
     }
 
-    /// <summary>The members as they are written.</summary>
+    /// <summary>Members of the <c>config.json</c>.</summary>
     public JsonObject ToJson() =>
         new()
         {
@@ -96,14 +96,14 @@ public sealed record MmDitConfig
             ["shared_streams"] = SharedStreams,
         };
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin) => AsSd3().Validate(origin);
 
     internal JointShape Shape() => AsSd3().Shape() with { Network = "MM-DiT", SharedStreams = SharedStreams };
 
-    /// <summary>The text-conditional network that this one is, but for where its context comes from and for shared streams.</summary>
+    /// <summary>The equivalent text-conditional configuration, except for the context's source and shared streams.</summary>
     internal Sd3Config AsSd3() =>
         new()
         {

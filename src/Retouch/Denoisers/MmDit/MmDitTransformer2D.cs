@@ -8,19 +8,19 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.MmDit;
 
 /// <summary>
-/// A class-conditional MM-DiT: the transformer of Stable Diffusion 3 (<see cref="Sd3Transformer2D"/>) whose context is one token, the
-/// class's embedding, and whose pooled vector is the same embedding. It stands for the network of Berrada et al., "Boosting Latent
-/// Diffusion with Perceptual Objectives" (2024), which is said to be an MM-DiT of 28 blocks and width 1536 with 796 million parameters, and
-/// no more: see docs/denoisers.md for what that leaves open. Keys: SD 3's and <c>class_embedder.weight</c> [classes + 1, class embedding
-/// dim]. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// A class-conditional MM-DiT: the transformer of Stable Diffusion 3 (<see cref="Sd3Transformer2D"/>) with the class embedding as both
+/// its single context token and its pooled vector. It approximates the network of Berrada et al., "Boosting Latent Diffusion with
+/// Perceptual Objectives" (2024), which the paper describes only as an MM-DiT of 28 blocks, width 1536 and 796 million parameters; see
+/// docs/denoisers.md for the open details. Keys: SD 3's and <c>class_embedder.weight</c> [classes + 1, class embedding dim].
+/// Construction allocates no tensors; initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class MmDitTransformer2D : IDenoiser
 {
     private readonly Embedding _classes;
     private readonly JointNetwork _network;
 
-    /// <summary>Builds the network without memory for its parameters. A fresh one starts with zero gates and a zero output layer.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters. Initialisation sets gates and output layer to zero.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public MmDitTransformer2D(MmDitConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -30,7 +30,7 @@ public sealed class MmDitTransformer2D : IDenoiser
         _network = new JointNetwork(Parameters.Root, config.Shape());
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public MmDitConfig Config { get; }
 
     /// <inheritdoc/>
@@ -58,24 +58,24 @@ public sealed class MmDitTransformer2D : IDenoiser
         var labels =
             condition.ClassLabels
             ?? throw new ArgumentException(
-                $"This network is class-conditional: give a label for each sample, {Config.NumClasses} for none.",
+                $"This network is class-conditional: give one label per sample, {Config.NumClasses} for no class.",
                 nameof(condition)
             );
         return new Prediction(Forward(noisy, time, labels));
     }
 
-    /// <summary>What the network puts out.</summary>
-    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch, and no longer than the position
+    /// <summary>Network output.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch side and within the position
     /// table.</param>
-    /// <param name="time">[batch], on the scale of 1000; integers or fractions.</param>
-    /// <param name="labels">int64 [batch], 0 to the number of classes.</param>
-    /// <returns>[batch, channels, height, width], of the latents' type.</returns>
-    /// <exception cref="InputException">The shapes or labels do not fit.</exception>
+    /// <param name="time">Timesteps [batch], up to 1000; integer or floating.</param>
+    /// <param name="labels">Class labels, int64 [batch], from 0 to the number of classes (no class).</param>
+    /// <returns>[batch, channels, height, width], in the dtype of the latents.</returns>
+    /// <exception cref="InputException">Shapes do not match, or a label is out of range.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Tensor labels)
     {
         if (labels.Dim != 1 || labels.Shape[0] != noisy.Shape[0])
-            throw new InputException($"MM-DiT takes one label a sample ({noisy.Shape[0]}), not [{string.Join(", ", labels.Shape)}].");
-        // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
+            throw new InputException($"MM-DiT takes one label per sample ({noisy.Shape[0]}), not [{string.Join(", ", labels.Shape)}].");
+        // On an accelerator this check would synchronise with the device; labels from a data source are already in range.
         if (
             labels.Device.Type == DeviceType.Cpu
             && labels.ToArray<long>() is var values

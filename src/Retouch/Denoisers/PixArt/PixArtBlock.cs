@@ -4,8 +4,10 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// Self-attention, attention to the caption, and a feed-forward network; first and last take scale, shift and gate from the time, the
-/// middle has no norm (Chen et al., "PixArt-α", 2023, section 2.3). Keys: <c>scale_shift_table</c>, <c>attn1</c>, <c>attn2</c>, <c>ff</c>.
+/// Self-attention, cross-attention to the caption and a feed-forward network. Self-attention and feed-forward network are modulated by
+/// the timestep; cross-attention has no norm (Chen et al., "PixArt-α", 2023, section 2.3). Keys: <c>scale_shift_table</c>,
+/// <c>attn1</c>,
+/// <c>attn2</c>, <c>ff</c>.
 /// </summary>
 internal sealed class PixArtBlock
 {
@@ -32,7 +34,7 @@ internal sealed class PixArtBlock
             config.AttentionBias,
             config.UpcastAttention
         );
-        // A fresh block ignores the caption, so that a class-conditional network can go on from where it stands (section 2.3,
+        // A newly initialised block ignores the caption, so that training can continue from a class-conditional network (section 2.3,
         // "Reparameterization").
         _cross = new MultiHeadAttention(
             path / "attn2",
@@ -46,22 +48,22 @@ internal sealed class PixArtBlock
         Parameters = [.. path.Store.All.Skip(first)];
     }
 
-    /// <summary>Its parameters.</summary>
+    /// <summary>Parameters of the block.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>Tokens [batch, tokens, width] to the same shape.</summary>
+    /// <summary>[batch, tokens, width], same shape.</summary>
     /// <param name="x">Tokens.</param>
-    /// <param name="modulation">[batch, 6, width], all blocks' own.</param>
-    /// <param name="caption">[batch, words, width].</param>
-    /// <param name="mask">Added to the scores of the caption, [batch, 1, 1, words]; null where all words count.</param>
+    /// <param name="modulation">Modulation shared by all blocks, [batch, 6, width].</param>
+    /// <param name="caption">Caption tokens [batch, words, width].</param>
+    /// <param name="mask">Added to the caption's attention scores, [batch, 1, 1, words]; null for no mask.</param>
     public Tensor Forward(Tensor x, Tensor modulation, Tensor caption, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
         var m = (modulation + _table.Value).Chunk(6, 1);
         var attended = Modulation.Gate(x, m[2], _self.Forward(Modulation.Apply(_norm1.Forward(x), m[0], m[1])));
-        var told = attended + _cross.Forward(attended, caption, mask);
+        var captioned = attended + _cross.Forward(attended, caption, mask);
         return _path.Observe(
-            scope.Keep(Modulation.Gate(told, m[5], _feedForward.Forward(Modulation.Apply(_norm2.Forward(told), m[3], m[4]))))
+            scope.Keep(Modulation.Gate(captioned, m[5], _feedForward.Forward(Modulation.Apply(_norm2.Forward(captioned), m[3], m[4]))))
         );
     }
 }

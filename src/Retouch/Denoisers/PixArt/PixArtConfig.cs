@@ -5,91 +5,91 @@ using Retouch.Core.Json;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// The shape of a <see cref="PixArtTransformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// Configuration of a <see cref="PixArtTransformer2D"/>; members as in diffusers' <c>config.json</c>.
 /// </summary>
 public sealed record PixArtConfig
 {
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 16;
 
-    /// <summary>Channels of a head; heads times this is the width of a token.</summary>
+    /// <summary>Channels per head; heads times this is the token width.</summary>
     public int AttentionHeadDim { get; init; } = 72;
 
     /// <summary>Channels of the latents.</summary>
     public int InChannels { get; init; } = 4;
 
     /// <summary>
-    /// Channels put out: those of the latents, or twice as many where a variance is learned. Null stands for <see cref="InChannels"/>.
+    /// Output channels: those of the latents, or twice as many with a learned variance. Null for <see cref="InChannels"/>.
     /// </summary>
     public int? OutChannels { get; init; } = 8;
 
-    /// <summary>Transformer blocks.</summary>
+    /// <summary>Number of transformer blocks.</summary>
     public int NumLayers { get; init; } = 28;
 
     /// <summary>Whether query, key and value have biases.</summary>
     public bool AttentionBias { get; init; } = true;
 
-    /// <summary>Side of the latents that positions are counted for.</summary>
+    /// <summary>Latent side of the position units.</summary>
     public int SampleSize { get; init; } = 128;
 
-    /// <summary>Side of the squares of latent pixels that become one token.</summary>
+    /// <summary>Patch side in latent pixels.</summary>
     public int PatchSize { get; init; } = 2;
 
-    /// <summary>The feed-forward network's nonlinearity: <c>gelu-approximate</c> (the tanh form) or <c>gelu</c>.</summary>
+    /// <summary>Activation of the feed-forward network: <c>gelu-approximate</c> (the tanh approximation) or <c>gelu</c>.</summary>
     public string ActivationFn { get; init; } = "gelu-approximate";
 
-    /// <summary>Whether attention computes in float32 whatever the weights' type.</summary>
+    /// <summary>Whether attention is computed in float32, whatever the weights' dtype.</summary>
     public bool UpcastAttention { get; init; }
 
-    /// <summary>Added to the variance in the blocks' normalisations.</summary>
+    /// <summary>ε of the blocks' normalisations.</summary>
     public double NormEps { get; init; } = 1e-6;
 
     /// <summary>Width of the text encoder's embeddings.</summary>
     public int CaptionChannels { get; init; } = 4096;
 
-    /// <summary>Divides positions; null stands for the latents' side over 64, rounded down, and 1 at least.</summary>
+    /// <summary>Divisor of the positions; null for the latent side over 64, rounded down, at least 1.</summary>
     public double? InterpolationScale { get; init; }
 
     /// <summary>
-    /// Whether the network is told the picture's size and aspect ratio; null stands for yes where <see cref="SampleSize"/> is 128.
+    /// Whether the network is conditioned on image size and aspect ratio; null for true at <see cref="SampleSize"/> 128, else false.
     /// </summary>
     public bool? UseAdditionalConditions { get; init; }
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int Width => NumAttentionHeads * AttentionHeadDim;
 
-    /// <summary>Channels put out.</summary>
+    /// <summary>Output channels.</summary>
     public int Outputs => OutChannels ?? InChannels;
 
-    /// <summary>What positions are divided by.</summary>
+    /// <summary>Divisor of the positions.</summary>
     public double Interpolation => InterpolationScale ?? Math.Max(SampleSize / 64, 1);
 
-    /// <summary>Whether the network is told the picture's size and aspect ratio.</summary>
+    /// <summary>Whether the network is conditioned on image size and aspect ratio.</summary>
     public bool TakesSize => UseAdditionalConditions ?? SampleSize == 128;
 
     /// <summary>
-    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// Reads a <c>config.json</c>; missing members take diffusers' defaults, members of other networks are ignored.
     /// </summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what PixArt has not.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or a value that PixArt does not support.</exception>
     public static PixArtConfig FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
         if (members.Text("norm_type", "ada_norm_single") != "ada_norm_single")
-            throw members.Wrong("norm_type", "ada_norm_single: that of PixArt");
+            throw members.Wrong("norm_type", "ada_norm_single");
         if (members.Text("attention_type", "default") != "default")
             throw members.Wrong("attention_type", "default");
         if (members.Boolean("norm_elementwise_affine", false))
-            throw members.Wrong("norm_elementwise_affine", "false: modulation takes the place of a learned scale and shift");
+            throw members.Wrong("norm_elementwise_affine", "false: modulation replaces a learned scale and shift");
         if (members.Number("dropout", 0) != 0)
-            throw members.Wrong("dropout", "0: no published PixArt drops activations, and this one does not either");
+            throw members.Wrong("dropout", "0: dropout is not supported");
         var config = new PixArtConfig
         {
             NumAttentionHeads = members.Integer("num_attention_heads", 16),
             AttentionHeadDim = members.Integer("attention_head_dim", 72),
             InChannels = members.Integer("in_channels", 4),
-            // Null and missing differ: diffusers' class has a default of its own.
+            // Null means in_channels; a missing member means diffusers' default, 8.
             OutChannels = json.ContainsKey("out_channels") ? members.OptionalInteger("out_channels") : 8,
             NumLayers = members.Integer("num_layers", 28),
             AttentionBias = members.Boolean("attention_bias", true),
@@ -103,12 +103,12 @@ public sealed record PixArtConfig
             UseAdditionalConditions = json["use_additional_conditions"] is null ? null : members.Boolean("use_additional_conditions"),
         };
         if (members.Integer("cross_attention_dim", config.Width) != config.Width)
-            throw members.Wrong("cross_attention_dim", $"{config.Width}, the width of a token, which the caption is projected to");
+            throw members.Wrong("cross_attention_dim", $"{config.Width}, the token width, to which the caption is projected");
         config.Validate(origin);
         return config;
     }
 
-    /// <summary>The members as diffusers writes them.</summary>
+    /// <summary>Members as written by diffusers.</summary>
     public JsonObject ToJson() =>
         new()
         {
@@ -134,9 +134,9 @@ public sealed record PixArtConfig
             ["use_additional_conditions"] = UseAdditionalConditions,
         };
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin)
     {
         TransformerShape.CheckOutputs(origin, InChannels, Outputs);

@@ -4,13 +4,13 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
-/// One embedding of the time, and of the picture's size where the network is told it, that all blocks share (adaLN-single; Chen et al.,
-/// "PixArt-α", 2023, section 2.3). Keys: <c>emb.timestep_embedder</c>, <c>emb.resolution_embedder</c>, <c>emb.aspect_ratio_embedder</c>,
+/// Embedding of the timestep, and of the image size if conditioned on, shared by all blocks (adaLN-single; Chen et al., "PixArt-α",
+/// 2023, section 2.3). Keys: <c>emb.timestep_embedder</c>, <c>emb.resolution_embedder</c>, <c>emb.aspect_ratio_embedder</c>,
 /// <c>linear</c>.
 /// </summary>
 internal sealed class PixArtTimeEmbedding
 {
-    /// <summary>Features of the time, and of each number that describes the size.</summary>
+    /// <summary>Number of sinusoidal features of the timestep and of each size value.</summary>
     public const int Features = 256;
 
     private readonly TimestepEmbedding _time;
@@ -31,11 +31,11 @@ internal sealed class PixArtTimeEmbedding
         _linear = new Linear(path / "linear", width, 6L * width, weightInit: start, biasInit: Inits.Zeros);
     }
 
-    /// <summary>The embedding [batch, width] and what every block's modulation starts from, [batch, 6, width].</summary>
-    /// <param name="time">[batch].</param>
-    /// <param name="size">Height and width in pixels, [batch, 2], where the network is told the size.</param>
-    /// <param name="ratio">Height over width, [batch]; null takes that of <paramref name="size"/>.</param>
-    /// <param name="type">The weights' type.</param>
+    /// <summary>The embedding [batch, width] and the blocks' shared modulation [batch, 6, width].</summary>
+    /// <param name="time">Timesteps [batch].</param>
+    /// <param name="size">Image height and width in pixels, [batch, 2]; null without size conditioning.</param>
+    /// <param name="ratio">Height over width, [batch]; null to compute it from <paramref name="size"/>.</param>
+    /// <param name="type">Dtype of the weights.</param>
     public (Tensor Embedding, Tensor Modulation) Forward(Tensor time, Tensor? size, Tensor? ratio, DType type)
     {
         using var scope = TensorScope.Enter();
@@ -44,7 +44,7 @@ internal sealed class PixArtTimeEmbedding
         {
             var batch = size.Shape[0];
             var sides = size.To(DType.Float32);
-            // Each side is embedded on its own; the two stand beside each other, then the ratio.
+            // Height and width are embedded separately; the concatenation order is height, width, ratio.
             var resolution = _resolution!.Forward(Sinusoid.Features(sides.Flatten(), Features).To(type)).Reshape([batch, -1]);
             var shape = ratio?.To(DType.Float32) ?? (sides.Select(1, 0) / sides.Select(1, 1));
             var aspect = _aspect!.Forward(Sinusoid.Features(shape, Features).To(type));

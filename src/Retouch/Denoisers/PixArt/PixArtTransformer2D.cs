@@ -8,12 +8,12 @@ namespace Retouch.Denoisers.PixArt;
 
 /// <summary>
 /// The text-conditional diffusion transformer of PixArt-α and PixArt-Σ (Chen et al. 2023 and 2024) with the parameters of diffusers'
-/// <c>PixArtTransformer2DModel</c>. Construction allocates nothing: initialise or load <see cref="Parameters"/> next.
+/// <c>PixArtTransformer2DModel</c>. Construction allocates no tensors; initialise or load <see cref="Parameters"/> next.
 /// </summary>
 public sealed class PixArtTransformer2D : IDenoiser
 {
     /// <summary>
-    /// Pixels a latent pixel, for the size that the network is told: every published PixArt has an autoencoder that shrinks eightfold.
+    /// Image pixels per latent pixel along each axis, for size conditioning: every published PixArt has an 8× autoencoder.
     /// </summary>
     public const int SpatialFactor = 8;
 
@@ -31,10 +31,10 @@ public sealed class PixArtTransformer2D : IDenoiser
     private readonly Linear _output;
 
     /// <summary>
-    /// Builds the network without memory for its parameters. A fresh one starts with a zero output layer and blocks that ignore the
-    /// caption.
+    /// Builds the network without allocating parameters. Initialisation sets the output layer and the caption attention's output to
+    /// zero.
     /// </summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public PixArtTransformer2D(PixArtConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -71,7 +71,7 @@ public sealed class PixArtTransformer2D : IDenoiser
         _captionSecond = new Linear(_captionPath / "linear_2", width, width, weightInit: Inits.Normal(0.02), biasInit: Inits.Zeros);
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public PixArtConfig Config { get; }
 
     /// <inheritdoc/>
@@ -93,9 +93,9 @@ public sealed class PixArtTransformer2D : IDenoiser
     public bool CheckpointActivations { get; set; }
 
     /// <summary>
-    /// As <see cref="IDenoiser.Predict"/>, from the prompt's embeddings (<see cref="Condition.Text"/>, with or without
-    /// <see cref="Condition.TextMask"/>). Where the network is told a size, it is the target size of <see cref="Condition.TimeIds"/>, or
-    /// the latents' own times <see cref="SpatialFactor"/>.
+    /// As <see cref="IDenoiser.Predict"/>, from prompt embeddings (<see cref="Condition.Text"/>, optionally with
+    /// <see cref="Condition.TextMask"/>). With size conditioning, the image size is the target size of <see cref="Condition.TimeIds"/>,
+    /// or by default the latent size times <see cref="SpatialFactor"/>.
     /// </summary>
     /// <inheritdoc/>
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
@@ -103,23 +103,23 @@ public sealed class PixArtTransformer2D : IDenoiser
         ArgumentNullException.ThrowIfNull(condition);
         var text =
             condition.Text
-            ?? throw new ArgumentException("This network is text-conditional: give the prompt's embeddings.", nameof(condition));
+            ?? throw new ArgumentException("This network is text-conditional: give the prompt embeddings.", nameof(condition));
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, text, condition.TextMask, Config.TakesSize ? condition.TimeIds?.Narrow(1, 4, 2) : null);
         return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
     }
 
-    /// <summary>Everything the network puts out, the learned variance included.</summary>
-    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch.</param>
-    /// <param name="time">[batch], as pretraining counted it (steps up to 1000); integers or fractions.</param>
-    /// <param name="text">Embeddings of the prompt, [batch, words, caption channels].</param>
-    /// <param name="mask">[batch, words], 1 for a word and 0 for padding; null where all count.</param>
-    /// <param name="size">Height and width of the picture in pixels, [batch, 2]; null takes the latents' own. Only for networks that are
-    /// told it.</param>
-    /// <param name="ratio">Height over width, [batch] or [batch, 1]; null takes that of the size. Only for networks that are told the
-    /// size.</param>
-    /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
-    /// <exception cref="InputException">The shapes do not fit, or a size is given to a network that takes none.</exception>
+    /// <summary>Full network output, including a learned variance.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width]; sides divisible by the patch side.</param>
+    /// <param name="time">Timesteps [batch], in the units of pretraining (steps up to 1000); integer or floating.</param>
+    /// <param name="text">Prompt embeddings [batch, words, caption channels].</param>
+    /// <param name="mask">[batch, words], 1 for a word and 0 for padding; null for no padding.</param>
+    /// <param name="size">Image height and width in pixels, [batch, 2]; null for the latent size times <see cref="SpatialFactor"/>.
+    /// Only with size conditioning.</param>
+    /// <param name="ratio">Height over width, [batch] or [batch, 1]; null to compute it from the size. Only with size
+    /// conditioning.</param>
+    /// <returns>[batch, out channels, height, width], in the dtype of the latents.</returns>
+    /// <exception cref="InputException">Shapes do not match, or a size is given without size conditioning.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Tensor text, Tensor? mask = null, Tensor? size = null, Tensor? ratio = null)
     {
         Check(noisy, time, text, mask, size, ratio);
@@ -160,20 +160,20 @@ public sealed class PixArtTransformer2D : IDenoiser
         PatchEmbedding.Check(noisy, "PixArt", Config.InChannels, Config.PatchSize);
         var batch = noisy.Shape[0];
         if (time.Dim != 1 || time.Shape[0] != batch)
-            throw new InputException($"PixArt takes one time a sample ({batch}), not [{string.Join(", ", time.Shape)}].");
+            throw new InputException($"PixArt takes one time per sample ({batch}), not [{string.Join(", ", time.Shape)}].");
         if (text.Dim != 3 || text.Shape[0] != batch || text.Shape[2] != Config.CaptionChannels)
             throw new InputException(
-                $"PixArt takes embeddings of the prompt [{batch}, words, {Config.CaptionChannels}], not [{string.Join(", ", text.Shape)}]."
+                $"PixArt takes prompt embeddings [{batch}, words, {Config.CaptionChannels}], not [{string.Join(", ", text.Shape)}]."
             );
         if (mask is not null && (mask.Dim != 2 || mask.Shape[0] != batch || mask.Shape[1] != text.Shape[1]))
             throw new InputException(
                 $"PixArt takes a mask [{batch}, {text.Shape[1]}] for these embeddings, not [{string.Join(", ", mask.Shape)}]."
             );
         if ((size ?? ratio) is not null && !Config.TakesSize)
-            throw new InputException("This PixArt is not told the picture's size (use_additional_conditions is false): leave it out.");
+            throw new InputException("This PixArt has no size conditioning (use_additional_conditions is false): omit size and ratio.");
         if (size is not null && (size.Dim != 2 || size.Shape[0] != batch || size.Shape[1] != 2))
-            throw new InputException($"PixArt takes a height and a width a sample [{batch}, 2], not [{string.Join(", ", size.Shape)}].");
+            throw new InputException($"PixArt takes a height and a width per sample [{batch}, 2], not [{string.Join(", ", size.Shape)}].");
         if (ratio is not null && ratio.Count != batch)
-            throw new InputException($"PixArt takes one aspect ratio a sample ({batch}), not [{string.Join(", ", ratio.Shape)}].");
+            throw new InputException($"PixArt takes one aspect ratio per sample ({batch}), not [{string.Join(", ", ratio.Shape)}].");
     }
 }

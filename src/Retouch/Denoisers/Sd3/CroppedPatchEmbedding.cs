@@ -5,9 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// Cuts latents into squares, makes a token of each, and adds where it stands from a stored table, of which the middle is cropped:
-/// positions are counted from the picture's centre (Esser et al. 2024, section 5.3.2). Keys: <c>pos_embed</c> [1, side², width] (not
-/// trained), <c>proj.*</c>.
+/// Embeds latent patches as tokens and adds positions from the centre crop of a stored table (Esser et al. 2024, section 5.3.2). Keys:
+/// <c>pos_embed</c> [1, side², width] (not trained), <c>proj.*</c>.
 /// </summary>
 internal sealed class CroppedPatchEmbedding
 {
@@ -36,14 +35,15 @@ internal sealed class CroppedPatchEmbedding
         );
     }
 
-    /// <summary>Latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by row.</summary>
+    /// <summary>Maps latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by
+    /// row.</summary>
     /// <exception cref="InputException">A side has more tokens than the table.</exception>
     public Tensor Forward(Tensor latents)
     {
         var (rows, columns, side) = (latents.Shape[2] / _shape.Patch, latents.Shape[3] / _shape.Patch, (long)_shape.PositionSide);
         if (rows > side || columns > side)
             throw new InputException(
-                $"{_shape.Network} has positions for latents of up to {side * _shape.Patch} a side (pos_embed_max_size {side}), "
+                $"{_shape.Network} has positions for latents of at most {side * _shape.Patch} per side (pos_embed_max_size {side}), "
                     + $"not {latents.Shape[2]}×{latents.Shape[3]}."
             );
         using var scope = TensorScope.Enter();

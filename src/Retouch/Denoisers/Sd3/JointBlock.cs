@@ -4,9 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// A block of MM-DiT (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 4): image and context tokens have weights of their
-/// own and attend to all tokens of both. In the last block the context only gives keys and values; blocks of SD 3.5 may have a second
-/// attention among the image tokens.
+/// MM-DiT block (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 4): image and context tokens have separate weights
+/// and attend jointly to all tokens. In the last block the context only provides keys and values. Blocks of SD 3.5 can have a second,
+/// image-only attention.
 /// </summary>
 internal sealed class JointBlock
 {
@@ -32,23 +32,22 @@ internal sealed class JointBlock
         Parameters = [.. path.Store.All.Skip(first)];
     }
 
-    /// <summary>Its parameters.</summary>
+    /// <summary>Parameters of the block.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>
-    /// Image [batch, tokens, width] and context [batch, words, width] to the same shapes; the last block gives the image alone.
+    /// Image [batch, tokens, width] and context [batch, words, width], same shapes; the last block returns the image only.
     /// </summary>
     /// <param name="image">Image tokens.</param>
     /// <param name="context">Context tokens.</param>
-    /// <param name="embedding">What modulations are made from, [batch, width].</param>
+    /// <param name="embedding">Modulation embedding [batch, width].</param>
     public Tensor[] Forward(Tensor image, Tensor context, Tensor embedding)
     {
         using var scope = TensorScope.Enter();
         var (mi, mc) = (_image.Modulations(embedding), _context.Modulations(embedding));
         var normal = _image.Norm(image);
         var (i, c) = (Modulation.Apply(normal, mi[0], mi[1]), Modulation.Apply(_context.Norm(context), mc[0], mc[1]));
-        // Put together head by head: what the product needs in one piece is copied once, here. What the last block's context would ask for
-        // nobody reads.
+        // Concatenated per head, so that the contiguous copy for attention is made once. The last block's context queries are unused.
         var query = _last ? _image.Query(i) : Ops.Cat([_image.Query(i), _context.Query(c)], 2);
         var mixed = MultiHeadAttention.Merge(
             Attention.ScaledDotProduct(
@@ -63,7 +62,7 @@ internal sealed class JointBlock
         if (_last)
             return [_path.Observe(imageOut)];
         var contextOut = scope.Keep(_context.Finish(context, mixed.Narrow(1, tokens, context.Shape[1]), mc));
-        // The order of what the block returns elsewhere.
+        // Observed in the output order of diffusers' block.
         Numbered(0).Observe(contextOut);
         return [Numbered(1).Observe(imageOut), contextOut];
     }

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// The transformer of Stable Diffusion 3 and what is built like it: patches, an embedding of time and pooled vector, a context, blocks of
-/// joint attention, and a modulated output layer. Keys: those of diffusers' <c>SD3Transformer2DModel</c>.
+/// The transformer of Stable Diffusion 3 and networks of the same structure: patch embedding, embedding of timestep and pooled vector,
+/// context projection, joint attention blocks, and a modulated output layer. Keys: those of diffusers' <c>SD3Transformer2DModel</c>.
 /// </summary>
 internal sealed class JointNetwork
 {
@@ -56,14 +56,14 @@ internal sealed class JointNetwork
         );
     }
 
-    /// <summary>The whole network.</summary>
+    /// <summary>Network output.</summary>
     /// <param name="noisy">z_t [batch, channels, height, width].</param>
-    /// <param name="time">[batch], on the scale of pretraining.</param>
+    /// <param name="time">Timesteps [batch], in the units of pretraining.</param>
     /// <param name="context">[batch, words, context width].</param>
     /// <param name="pooled">[batch, pooled width].</param>
-    /// <param name="checkpoint">Whether blocks are recomputed in the backward pass.</param>
-    /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
-    /// <exception cref="InputException">The shapes do not fit.</exception>
+    /// <param name="checkpoint">Whether to recompute block activations in the backward pass.</param>
+    /// <returns>[batch, out channels, height, width], in the dtype of the latents.</returns>
+    /// <exception cref="InputException">Shapes do not match.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Tensor context, Tensor pooled, bool checkpoint)
     {
         Check(noisy, time, context, pooled);
@@ -75,7 +75,7 @@ internal sealed class JointNetwork
             .Silu();
         var words = _contextPath.Observe(_context.Forward(context.To(type)));
         var x = _shape.SharedStreams ? RunShared(image, words, embedding, checkpoint) : RunJoint(image, words, embedding, checkpoint);
-        // Here the scale comes first.
+        // The checkpoint stores scale before shift here.
         var m = _outputModulation.Forward(embedding);
         var tokens = _output.Forward(Modulation.Apply(_outputNorm.Forward(x), m[1], m[0]));
         return scope.Keep(PatchEmbedding.Assemble(tokens, noisy.Shape[2], noisy.Shape[3], _shape.Patch).To(noisy.DType));
@@ -106,15 +106,15 @@ internal sealed class JointNetwork
         PatchEmbedding.Check(noisy, _shape.Network, _shape.Channels, _shape.Patch);
         var batch = noisy.Shape[0];
         if (time.Dim != 1 || time.Shape[0] != batch)
-            throw new InputException($"{_shape.Network} takes one time a sample ({batch}), not [{string.Join(", ", time.Shape)}].");
+            throw new InputException($"{_shape.Network} takes one time per sample ({batch}), not [{string.Join(", ", time.Shape)}].");
         if (context.Dim != 3 || context.Shape[0] != batch || context.Shape[2] != _shape.ContextWidth)
             throw new InputException(
-                $"{_shape.Network} takes embeddings of the prompt [{batch}, words, {_shape.ContextWidth}], not "
+                $"{_shape.Network} takes prompt embeddings [{batch}, words, {_shape.ContextWidth}], not "
                     + $"[{string.Join(", ", context.Shape)}]."
             );
         if (pooled.Dim != 2 || pooled.Shape[0] != batch || pooled.Shape[1] != _shape.PooledWidth)
             throw new InputException(
-                $"{_shape.Network} takes one vector for the prompt [{batch}, {_shape.PooledWidth}], not "
+                $"{_shape.Network} takes a pooled prompt vector [{batch}, {_shape.PooledWidth}], not "
                     + $"[{string.Join(", ", pooled.Shape)}]."
             );
     }

@@ -1,9 +1,9 @@
 namespace Retouch.Denoisers.Sd3;
 
-/// <summary>What a <see cref="JointNetwork"/> is built from, whatever its configuration calls it.</summary>
+/// <summary>Configuration of a <see cref="JointNetwork"/>, independent of member names.</summary>
 internal sealed record JointShape
 {
-    /// <summary>What messages call the network.</summary>
+    /// <summary>Network name for error messages.</summary>
     public required string Network { get; init; }
 
     public required int Heads { get; init; }
@@ -18,25 +18,25 @@ internal sealed record JointShape
 
     public required int Patch { get; init; }
 
-    /// <summary>Side of the latents that positions are counted for.</summary>
+    /// <summary>Latent side of the position units.</summary>
     public required int SampleSize { get; init; }
 
-    /// <summary>Tokens a side of the stored position table.</summary>
+    /// <summary>Tokens per side of the stored position table.</summary>
     public required int PositionSide { get; init; }
 
-    /// <summary>Width of the context's embeddings.</summary>
+    /// <summary>Width of the context embeddings.</summary>
     public required int ContextWidth { get; init; }
 
-    /// <summary>Width of the vector that acts through the modulation.</summary>
+    /// <summary>Width of the pooled vector, which enters through the modulation.</summary>
     public required int PooledWidth { get; init; }
 
-    /// <summary>Whether queries and keys of each head are RMS-normalised.</summary>
+    /// <summary>Whether queries and keys are RMS-normalised per head.</summary>
     public bool NormaliseHeads { get; init; }
 
-    /// <summary>Blocks with a second attention among the image tokens alone.</summary>
+    /// <summary>Indices of blocks with a second, image-only attention.</summary>
     public IReadOnlyList<int> DualLayers { get; init; } = [];
 
-    /// <summary>Whether one set of weights serves both streams, with modulations that scale the embedding instead of mapping it.</summary>
+    /// <summary>Whether both streams share their weights and modulations are diagonal.</summary>
     public bool SharedStreams { get; init; }
 
     public int Width => Heads * HeadDim;

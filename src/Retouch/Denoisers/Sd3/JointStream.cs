@@ -3,7 +3,7 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers.Sd3;
 
-/// <summary>The weights that one of the two streams of a joint block has to itself.</summary>
+/// <summary>Weights of one stream (image or context) of a joint block.</summary>
 internal sealed class JointStream
 {
     public const double NormEps = 1e-6;
@@ -18,12 +18,12 @@ internal sealed class JointStream
     private readonly RmsNorm? _keyNorm;
     private readonly GeluFeedForward? _feedForward;
     private readonly int _heads;
-    private readonly bool _endsHere;
+    private readonly bool _preOnly;
 
-    private JointStream(ParameterPath path, JointShape shape, Names names, int modulations, bool endsHere)
+    private JointStream(ParameterPath path, JointShape shape, Names names, int modulations, bool preOnly)
     {
         var width = shape.Width;
-        (_heads, _endsHere) = (shape.Heads, endsHere);
+        (_heads, _preOnly) = (shape.Heads, preOnly);
         _norm = new LayerNorm(path / names.Norm / "norm", width, NormEps, affine: false);
         _modulation = new ModulationSource(path / names.Norm, width, modulations, shape.SharedStreams);
         var attention = path / "attn";
@@ -36,29 +36,29 @@ internal sealed class JointStream
             _keyNorm = new RmsNorm(attention / names.KeyNorm, shape.HeadDim, NormEps);
         }
 
-        if (endsHere)
+        if (preOnly)
             return;
         _output = MultiHeadAttention.Projection(names.OutputInList ? attention / names.Output / 0 : attention / names.Output, width, width);
         _feedForward = new GeluFeedForward(path / names.FeedForward, width);
     }
 
-    /// <summary>The image's.</summary>
-    /// <param name="path">The block's.</param>
-    /// <param name="shape">The network's.</param>
-    /// <param name="dual">Whether a second attention is modulated too: nine modulations instead of six.</param>
+    /// <summary>The image stream.</summary>
+    /// <param name="path">Path of the block.</param>
+    /// <param name="shape">Network configuration.</param>
+    /// <param name="dual">Whether the block has a second attention: nine modulations instead of six.</param>
     public static JointStream Image(ParameterPath path, JointShape shape, bool dual) =>
         new(
             path,
             shape,
             new Names("norm1", "to_q", "to_k", "to_v", "to_out", true, "norm_q", "norm_k", "ff"),
             dual ? 9 : 6,
-            endsHere: false
+            preOnly: false
         );
 
-    /// <summary>The context's.</summary>
-    /// <param name="path">The block's.</param>
-    /// <param name="shape">The network's.</param>
-    /// <param name="last">Whether nothing follows that would look at it: it gives keys and values, and ends.</param>
+    /// <summary>The context stream.</summary>
+    /// <param name="path">Path of the block.</param>
+    /// <param name="shape">Network configuration.</param>
+    /// <param name="last">Whether this is the last block, whose context provides only keys and values.</param>
     public static JointStream Context(ParameterPath path, JointShape shape, bool last) =>
         new(
             path,
@@ -75,24 +75,24 @@ internal sealed class JointStream
                 "ff_context"
             ),
             last ? 2 : 6,
-            endsHere: last
+            preOnly: last
         );
 
     /// <summary>
-    /// Shift, scale, gate of the attention, the same of the feed-forward network, the same of a second attention; each [batch, 1, width].
+    /// Shift, scale and gate of the attention, then of the feed-forward network, then of a second attention; each [batch, 1, width].
     /// </summary>
-    /// <param name="embedding">[batch, width].</param>
+    /// <param name="embedding">Modulation embedding [batch, width].</param>
     public Tensor[] Modulations(Tensor embedding)
     {
         var m = _modulation.Forward(embedding);
-        // Where the stream ends, the scale is stored first.
-        return _endsHere ? [m[1], m[0]] : m;
+        // The last context stream stores scale before shift.
+        return _preOnly ? [m[1], m[0]] : m;
     }
 
-    /// <summary>Layer normalisation without a scale and shift of its own.</summary>
+    /// <summary>Layer normalisation without learned scale and shift.</summary>
     public Tensor Norm(Tensor x) => _norm.Forward(x);
 
-    /// <summary>[batch, tokens, width] to [batch, heads, tokens, width/heads].</summary>
+    /// <summary>Projects [batch, tokens, width] to [batch, heads, tokens, width/heads].</summary>
     public Tensor Query(Tensor x) => MultiHeadAttention.Heads(_query!.Forward(x), _heads, _queryNorm);
 
     /// <inheritdoc cref="Query"/>
@@ -101,11 +101,11 @@ internal sealed class JointStream
     /// <inheritdoc cref="Query"/>
     public Tensor Value(Tensor x) => MultiHeadAttention.Heads(_value.Forward(x), _heads);
 
-    /// <summary>What follows the joint attention: its gated output, then the gated feed-forward network.</summary>
-    /// <param name="x">The stream before the block.</param>
-    /// <param name="mixed">The attention's, merged, [batch, tokens, width].</param>
-    /// <param name="m">From <see cref="Modulations"/>.</param>
-    /// <param name="second">The gated output of a second attention, added to the stream; null where there is none.</param>
+    /// <summary>Gated attention output, then gated feed-forward network.</summary>
+    /// <param name="x">Block input.</param>
+    /// <param name="mixed">Merged attention output [batch, tokens, width].</param>
+    /// <param name="m">Output of <see cref="Modulations"/>.</param>
+    /// <param name="second">Output of the second attention, gated and added; or null.</param>
     public Tensor Finish(Tensor x, Tensor mixed, Tensor[] m, Tensor? second = null)
     {
         var attended = Modulation.Gate(x, m[2], _output!.Forward(mixed));

@@ -4,8 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// Shifts, scales and gates from an embedding of the condition. Keys: <c>linear.weight</c>, <c>linear.bias</c>; either a linear layer
-/// [count·width, width], or its diagonals alone [count, width]: then channel c of each modulation depends on channel c of the embedding.
+/// Shifts, scales and gates from a conditioning embedding. Keys: <c>linear.weight</c>, <c>linear.bias</c>: either a linear layer
+/// [count·width, width], or its diagonals [count, width], where channel c of each modulation depends on channel c of the embedding
+/// only.
 /// </summary>
 internal sealed class ModulationSource
 {
@@ -14,15 +15,15 @@ internal sealed class ModulationSource
     private readonly Parameter? _bias;
     private readonly int _count;
 
-    /// <param name="path">Where it stands.</param>
+    /// <param name="path">Path of the parameters.</param>
     /// <param name="width">Width of the embedding and of each modulation.</param>
-    /// <param name="count">Modulations.</param>
-    /// <param name="diagonal">Whether only the diagonals are there.</param>
+    /// <param name="count">Number of modulations.</param>
+    /// <param name="diagonal">Whether the maps are diagonal.</param>
     public ModulationSource(ParameterPath path, int width, int count, bool diagonal)
     {
         _count = count;
         var linear = path / "linear";
-        // All start at zero: a fresh block is the identity (adaLN-Zero).
+        // Zero initialisation makes a new block the identity (adaLN-Zero).
         if (diagonal)
             (_gain, _bias) = (
                 linear.Parameter("weight", [count, width], Inits.Zeros),
@@ -32,7 +33,7 @@ internal sealed class ModulationSource
             _linear = new Linear(linear, width, (long)count * width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
     }
 
-    /// <summary>[batch, width] to that many [batch, 1, width].</summary>
+    /// <summary>Maps [batch, width] to <c>count</c> tensors [batch, 1, width].</summary>
     public Tensor[] Forward(Tensor embedding) =>
         _linear is not null
             ? _linear.Forward(embedding).Unsqueeze(1).Chunk(_count, -1)

@@ -5,55 +5,55 @@ using Retouch.Core.Json;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// The shape of an <see cref="Sd3Transformer2D"/>, with the names that diffusers gives its members in <c>config.json</c>.
+/// Configuration of an <see cref="Sd3Transformer2D"/>; members as in diffusers' <c>config.json</c>.
 /// </summary>
 public sealed record Sd3Config
 {
-    /// <summary>Attention heads.</summary>
+    /// <summary>Number of attention heads.</summary>
     public int NumAttentionHeads { get; init; } = 18;
 
-    /// <summary>Channels of a head; heads times this is the width of a token.</summary>
+    /// <summary>Channels per head; heads times this is the token width.</summary>
     public int AttentionHeadDim { get; init; } = 64;
 
     /// <summary>Channels of the latents.</summary>
     public int InChannels { get; init; } = 16;
 
-    /// <summary>Channels put out; those of the latents.</summary>
+    /// <summary>Output channels; equal to <see cref="InChannels"/>.</summary>
     public int OutChannels { get; init; } = 16;
 
-    /// <summary>Blocks of joint attention.</summary>
+    /// <summary>Number of joint attention blocks.</summary>
     public int NumLayers { get; init; } = 18;
 
-    /// <summary>Side of the latents that positions are counted for.</summary>
+    /// <summary>Latent side of the position units.</summary>
     public int SampleSize { get; init; } = 128;
 
-    /// <summary>Side of the squares of latent pixels that become one token.</summary>
+    /// <summary>Patch side in latent pixels.</summary>
     public int PatchSize { get; init; } = 2;
 
-    /// <summary>Width of the prompt's embeddings.</summary>
+    /// <summary>Width of the prompt embeddings.</summary>
     public int JointAttentionDim { get; init; } = 4096;
 
-    /// <summary>Width of the prompt's one vector.</summary>
+    /// <summary>Width of the pooled prompt vector.</summary>
     public int PooledProjectionDim { get; init; } = 2048;
 
-    /// <summary>Tokens a side of the stored position table.</summary>
+    /// <summary>Tokens per side of the stored position table.</summary>
     public int PosEmbedMaxSize { get; init; } = 96;
 
-    /// <summary>Normalisation of queries and keys within a head: none (null), or <c>rms_norm</c> (SD 3.5).</summary>
+    /// <summary>Per-head normalisation of queries and keys: null for none, or <c>rms_norm</c> (SD 3.5).</summary>
     public string? QkNorm { get; init; }
 
-    /// <summary>Blocks with a second attention among the image tokens (SD 3.5 medium), counted from 0.</summary>
+    /// <summary>0-based indices of blocks with a second, image-only attention (SD 3.5 medium).</summary>
     public IReadOnlyList<int> DualAttentionLayers { get; init; } = [];
 
-    /// <summary>Width of a token.</summary>
+    /// <summary>Token width.</summary>
     public int Width => NumAttentionHeads * AttentionHeadDim;
 
     /// <summary>
-    /// Reads the members of a <c>config.json</c>; missing ones take diffusers' defaults, those of other networks are passed over.
+    /// Reads a <c>config.json</c>; missing members take diffusers' defaults, members of other networks are ignored.
     /// </summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what is not supported.</exception>
+    /// <param name="json">Contents of the file.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static Sd3Config FromJson(JsonObject json, string origin = "config.json")
     {
         var members = new JsonMembers(json, origin);
@@ -73,12 +73,12 @@ public sealed record Sd3Config
             DualAttentionLayers = Layers(json, members),
         };
         if (members.Integer("caption_projection_dim", config.Width) != config.Width)
-            throw members.Wrong("caption_projection_dim", $"{config.Width}, the width of a token, which the prompt is projected to");
+            throw members.Wrong("caption_projection_dim", $"{config.Width}, the token width, to which the prompt is projected");
         config.Validate(origin);
         return config;
     }
 
-    /// <summary>The members as diffusers writes them.</summary>
+    /// <summary>Members as written by diffusers.</summary>
     public JsonObject ToJson()
     {
         var json = new JsonObject
@@ -97,25 +97,25 @@ public sealed record Sd3Config
             ["qk_norm"] = QkNorm,
             ["sample_size"] = SampleSize,
         };
-        // Versions of diffusers before SD 3.5 do not know the member.
+        // diffusers versions before SD 3.5 do not know this member.
         if (DualAttentionLayers.Count > 0)
             json["dual_attention_layers"] = new JsonArray([.. DualAttentionLayers.Select(static k => (JsonNode)k)]);
         return json;
     }
 
-    /// <summary>Checks what no single member can show.</summary>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Members do not fit each other.</exception>
+    /// <summary>Validates the members against each other.</summary>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin)
     {
         if (OutChannels != InChannels)
             throw new InputException(
-                $"'{origin}': out_channels is {OutChannels}; it must equal in_channels ({InChannels}): this network learns no variance."
+                $"'{origin}': out_channels is {OutChannels}; it must equal in_channels ({InChannels}), as SD3 has no learned variance."
             );
         TransformerShape.Check(origin, SampleSize, PatchSize, Width);
         if (PosEmbedMaxSize < SampleSize / PatchSize)
             throw new InputException(
-                $"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens a side of "
+                $"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens per side of "
                     + $"sample_size {SampleSize}."
             );
         if (QkNorm is not (null or "rms_norm"))

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.Sd3;
 
 /// <summary>
-/// A joint block whose two streams have the same weights: one attention and one feed-forward network over image and context tokens in a
-/// row. In the last block only the image asks and goes on.
+/// Joint block with weights shared by both streams: one attention and one feed-forward network over the concatenated image and context
+/// tokens. The last block computes the image tokens only.
 /// </summary>
 internal sealed class SharedBlock
 {
@@ -21,20 +21,20 @@ internal sealed class SharedBlock
         Parameters = [.. path.Store.All.Skip(first)];
     }
 
-    /// <summary>Its parameters.</summary>
+    /// <summary>Parameters of the block.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>Tokens [batch, image + words, width] to the same shape; the last block gives the image's alone.</summary>
+    /// <summary>[batch, image + words, width], same shape; the last block returns the image tokens only.</summary>
     /// <param name="x">Image tokens, then context tokens.</param>
-    /// <param name="imageTokens">How many of them are the image's.</param>
-    /// <param name="embedding">What modulations are made from, [batch, width].</param>
+    /// <param name="imageTokens">Number of image tokens.</param>
+    /// <param name="embedding">Modulation embedding [batch, width].</param>
     public Tensor Forward(Tensor x, long imageTokens, Tensor embedding)
     {
         using var scope = TensorScope.Enter();
         var m = _stream.Modulations(embedding);
         var all = Modulation.Apply(_stream.Norm(x), m[0], m[1]);
-        var (asking, rest) = _last ? (all.Narrow(1, 0, imageTokens), x.Narrow(1, 0, imageTokens)) : (all, x);
-        var mixed = MultiHeadAttention.Merge(Attention.ScaledDotProduct(_stream.Query(asking), _stream.Key(all), _stream.Value(all)));
-        return _path.Observe(scope.Keep(_stream.Finish(rest, mixed, m)));
+        var (queried, residual) = _last ? (all.Narrow(1, 0, imageTokens), x.Narrow(1, 0, imageTokens)) : (all, x);
+        var mixed = MultiHeadAttention.Merge(Attention.ScaledDotProduct(_stream.Query(queried), _stream.Key(all), _stream.Value(all)));
+        return _path.Observe(scope.Keep(_stream.Finish(residual, mixed, m)));
     }
 }

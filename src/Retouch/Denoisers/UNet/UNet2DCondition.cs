@@ -8,14 +8,14 @@ namespace Retouch.Denoisers.UNet;
 
 /// <summary>
 /// The U-Net of latent diffusion (Rombach et al. 2022, appendix E.2.1; SDXL: Podell et al. 2023) with the parameters of diffusers'
-/// <c>UNet2DConditionModel</c>: with text, with classes, with both or neither. Construction allocates nothing: initialise or load
+/// <c>UNet2DConditionModel</c>; text and class conditioning are each optional. Construction allocates no tensors; initialise or load
 /// <see cref="Parameters"/> next.
 /// </summary>
 public sealed class UNet2DCondition : IDenoiser
 {
     private const int UnknownSampleSize = 64;
 
-    /// <summary>What diffusers adds to the scores of padding.</summary>
+    /// <summary>Added to the attention scores of padding, as in diffusers.</summary>
     private const double Masked = -10000;
 
     private readonly ParameterPath _entrancePath;
@@ -28,8 +28,8 @@ public sealed class UNet2DCondition : IDenoiser
     private readonly GroupNorm _outputNorm;
     private readonly Conv2d _output;
 
-    /// <summary>Builds the network without memory for its parameters.</summary>
-    /// <exception cref="InputException">Members of the configuration do not fit each other.</exception>
+    /// <summary>Builds the network without allocating parameters.</summary>
+    /// <exception cref="InputException">The configuration is inconsistent.</exception>
     public UNet2DCondition(UNet2DConditionConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -65,7 +65,7 @@ public sealed class UNet2DCondition : IDenoiser
         );
     }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>Network configuration.</summary>
     public UNet2DConditionConfig Config { get; }
 
     /// <inheritdoc/>
@@ -87,27 +87,27 @@ public sealed class UNet2DCondition : IDenoiser
     public bool CheckpointActivations { get; set; }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The network is made for more than latents, or shapes or labels do not fit.</exception>
+    /// <exception cref="InputException">The network is not a latent denoiser, shapes do not match, or a label is out of
+    /// range.</exception>
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         if (Config.OutChannels != Config.InChannels && Config.OutChannels != 2 * Config.InChannels)
             throw new InputException(
-                $"This U-Net takes {Config.InChannels} channels and puts out {Config.OutChannels}: it is made for inpainting or "
-                    + $"upscaling, which is not supported here."
+                $"This U-Net has {Config.InChannels} input and {Config.OutChannels} output channels: inpainting and upscaling networks are "
+                    + $"not supported."
             );
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, condition);
         return new Prediction(scope.Keep(Config.OutChannels == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));
     }
 
-    /// <summary>Everything the network puts out, a learned variance included.</summary>
-    /// <param name="noisy">z_t [batch, channels, height, width], of any sides.</param>
-    /// <param name="time">[batch], as pretraining counted it; integers or fractions.</param>
-    /// <param name="condition">Text, labels, pooled text and sizes, as the configuration asks; what it does not ask for is passed
-    /// over.</param>
-    /// <returns>[batch, out channels, height, width], of the latents' type.</returns>
-    /// <exception cref="InputException">The shapes or labels do not fit.</exception>
-    /// <exception cref="ArgumentException">The condition lacks what the network needs.</exception>
+    /// <summary>Full network output, including a learned variance.</summary>
+    /// <param name="noisy">z_t [batch, channels, height, width], any side length.</param>
+    /// <param name="time">Timesteps [batch], in the units of pretraining; integer or floating.</param>
+    /// <param name="condition">Text, labels, pooled text and sizes as required by the configuration; other members are ignored.</param>
+    /// <returns>[batch, out channels, height, width], in the dtype of the latents.</returns>
+    /// <exception cref="InputException">Shapes do not match, or a label is out of range.</exception>
+    /// <exception cref="ArgumentException">The condition lacks a required member.</exception>
     public Tensor Forward(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(noisy);
@@ -125,7 +125,7 @@ public sealed class UNet2DCondition : IDenoiser
         var skips = new Stack<Tensor>([x]);
         foreach (var block in _down)
             x = block.Descend(x, skips, context);
-        // The lowest maps are still wanted as a skip, what the middle makes of them is the up path's.
+        // The lowest-resolution map is also a skip connection, so the mid block gets a handle of its own.
         x = x.Share();
         foreach (var layer in _mid)
         {
@@ -150,7 +150,7 @@ public sealed class UNet2DCondition : IDenoiser
             yield break;
         var channels = config.BlockOutChannels[^1];
         var layers = UNet2DConditionConfig.At(config.TransformerLayersPerBlock, config.Levels - 1)[0];
-        // Its transformers never look at the text alone.
+        // The mid block's transformers always have self-attention first.
         var shape = UNetBlock.ShapeOf(config, config.Levels - 1, layers) with
         {
             OnlyCross = false,
@@ -175,16 +175,16 @@ public sealed class UNet2DCondition : IDenoiser
                 $"The U-Net takes latents [batch, {Config.InChannels}, height, width], not [{string.Join(", ", shape)}]."
             );
         if (time.Dim != 1 || time.Shape[0] != shape[0])
-            throw new InputException($"The U-Net takes one time a sample ({shape[0]}), not [{string.Join(", ", time.Shape)}].");
+            throw new InputException($"The U-Net takes one time per sample ({shape[0]}), not [{string.Join(", ", time.Shape)}].");
         if (!Config.TakesText)
             return;
         var width = Config.CrossAttentionDim![0];
-        var text = condition.Text ?? throw new ArgumentException("This U-Net looks at text: the condition has no Text.", nameof(condition));
+        var text = condition.Text ?? throw new ArgumentException("This U-Net needs text: the condition has no Text.", nameof(condition));
         if (text.Dim != 3 || text.Shape[0] != shape[0] || text.Shape[1] < 1 || text.Shape[2] != width)
             throw new InputException($"The U-Net takes text [{shape[0]}, tokens, {width}], not [{string.Join(", ", text.Shape)}].");
         if (condition.TextMask is { } mask && !mask.Shape.AsSpan().SequenceEqual(text.Shape.AsSpan(0, 2)))
             throw new InputException(
-                $"The U-Net takes a mask [{shape[0]}, {text.Shape[1]}] of the text's tokens, not [{string.Join(", ", mask.Shape)}]."
+                $"The U-Net takes a mask [{shape[0]}, {text.Shape[1]}] of the text tokens, not [{string.Join(", ", mask.Shape)}]."
             );
     }
 }

@@ -3,17 +3,17 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers.UNet;
 
-/// <summary>What all blocks are told.</summary>
-/// <param name="Embedding">silu(time, class and the rest), [batch, time width].</param>
-/// <param name="Text">[batch, tokens, width], or null.</param>
-/// <param name="Mask">Added to the scores of the text's tokens, [batch, 1, 1, tokens]; null where all count.</param>
-/// <param name="Checkpoint">Whether layers are recomputed in the backward pass.</param>
+/// <summary>Conditioning common to all blocks.</summary>
+/// <param name="Embedding">Modulation embedding silu(time + class + …), [batch, time width].</param>
+/// <param name="Text">Text tokens [batch, tokens, width], or null.</param>
+/// <param name="Mask">Added to the attention scores of text tokens, [batch, 1, 1, tokens]; null for no mask.</param>
+/// <param name="Checkpoint">Whether to recompute layer activations in the backward pass.</param>
 internal sealed record UNetContext(Tensor Embedding, Tensor? Text, Tensor? Mask, bool Checkpoint);
 
-/// <summary>What follows a residual block.</summary>
+/// <summary>Attention after a residual block.</summary>
 internal enum UNetAttentionKind
 {
-    /// <summary>Nothing.</summary>
+    /// <summary>No attention.</summary>
     None,
 
     /// <summary>A transformer.</summary>
@@ -23,7 +23,7 @@ internal enum UNetAttentionKind
     Pixels,
 }
 
-/// <summary>A residual block, the attention before or after it, or both: the unit of recomputation.</summary>
+/// <summary>A residual block with an optional attention before or after it: the unit of activation checkpointing.</summary>
 internal sealed class UNetLayer
 {
     private readonly UNetTransformer? _transformer;
@@ -32,10 +32,10 @@ internal sealed class UNetLayer
     private readonly bool _attentionFirst;
     private readonly Parameter[] _parameters;
 
-    /// <param name="store">Where both register what they are made of.</param>
-    /// <param name="attention">Makes the attention, if there is one.</param>
-    /// <param name="residual">Makes the residual block.</param>
-    /// <param name="attentionFirst">Whether the attention comes first.</param>
+    /// <param name="store">Store in which both register their parameters.</param>
+    /// <param name="attention">Creates the attention, or returns null.</param>
+    /// <param name="residual">Creates the residual block.</param>
+    /// <param name="attentionFirst">Whether the attention precedes the residual block.</param>
     public UNetLayer(ParameterStore store, Func<object?> attention, Func<UNetResidualBlock> residual, bool attentionFirst = false)
     {
         var before = store.All.Count;
@@ -64,9 +64,9 @@ internal sealed class UNetLayer
         Tensor[] Run(IReadOnlyList<Tensor> outer)
         {
             using var inner = TensorScope.Enter();
-            // Nodes at the entrance add up the layer's own gradients before others come to them, as recomputation does: the sums are then
-            // equal to the bit. Recomputation starts from leaves, whose narrow copies mixed precision would keep; behind the nodes it does
-            // not.
+            // Alias nodes sum the layer's own gradients before others, in the same order as checkpointing, so that both are bitwise
+            // equal. Checkpointing recomputes from leaf tensors, and autocast caches the low-precision copies of leaves but not of
+            // aliases.
             Tensor[] given = [.. outer.Select(static t => t.Alias())];
             var text = context.Text is null ? null : given[2];
             var mask = context.Mask is null ? null : given[^1];
@@ -80,13 +80,13 @@ internal sealed class UNetLayer
 }
 
 /// <summary>
-/// Self-attention over the pixels behind a normalisation, added to its input. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>,
+/// Self-attention over the pixels with normalisation and a residual connection. Keys: <c>group_norm</c>, <c>to_q</c>, <c>to_k</c>,
 /// <c>to_v</c>, <c>to_out.0</c>.
 /// </summary>
-/// <param name="path">Where it stands.</param>
-/// <param name="channels">Channels.</param>
-/// <param name="headWidth">Channels of a head; must divide them.</param>
-/// <param name="config">The network's shape.</param>
+/// <param name="path">Path of the parameters.</param>
+/// <param name="channels">Number of channels.</param>
+/// <param name="headWidth">Channels per head; must divide the channels.</param>
+/// <param name="config">Network configuration.</param>
 internal sealed class UNetPixelAttention(ParameterPath path, int channels, int headWidth, UNet2DConditionConfig config)
 {
     private readonly GroupNorm _norm = new(path / "group_norm", config.NormNumGroups, channels, config.NormEps);
@@ -99,7 +99,7 @@ internal sealed class UNetPixelAttention(ParameterPath path, int channels, int h
         bias: true
     );
 
-    /// <summary>[batch, channels, height, width]; the shape stays.</summary>
+    /// <summary>[batch, channels, height, width], same shape.</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
@@ -108,15 +108,15 @@ internal sealed class UNetPixelAttention(ParameterPath path, int channels, int h
     }
 }
 
-/// <summary>Halves both sides, an odd one upwards. Key: <c>conv</c>.</summary>
-/// <param name="path">Where it stands.</param>
-/// <param name="channels">Channels.</param>
-/// <param name="padding">Zeros on every side; 0 for one on the right and at the bottom.</param>
+/// <summary>2× downsampling, rounding odd sides up. Key: <c>conv</c>.</summary>
+/// <param name="path">Path of the parameters.</param>
+/// <param name="channels">Number of channels.</param>
+/// <param name="padding">Zero padding on every side; 0 for one row and column on the right and bottom.</param>
 internal sealed class UNetDownsampler(ParameterPath path, int channels, int padding)
 {
     private readonly Conv2d _conv = new(path / "conv", channels, channels, kernel: 3, stride: 2, padding);
 
-    /// <summary>[batch, channels, height, width] to [batch, channels, ⌈height/2⌉, ⌈width/2⌉].</summary>
+    /// <summary>Maps [batch, channels, height, width] to [batch, channels, ⌈height/2⌉, ⌈width/2⌉].</summary>
     public Tensor Forward(Tensor x)
     {
         if (padding > 0)
@@ -127,7 +127,7 @@ internal sealed class UNetDownsampler(ParameterPath path, int channels, int padd
 }
 
 /// <summary>
-/// Layers of one resolution, and the way to the next. Keys: <c>resnets.*</c>, <c>attentions.*</c>, <c>downsamplers.0</c> or
+/// Layers of one resolution with an optional down- or upsampling. Keys: <c>resnets.*</c>, <c>attentions.*</c>, <c>downsamplers.0</c> or
 /// <c>upsamplers.0</c>.
 /// </summary>
 internal sealed class UNetBlock
@@ -141,10 +141,10 @@ internal sealed class UNetBlock
         (_path, _layers, _downsampler, _upsampler) = (path, layers, downsampler, upsampler);
 
     /// <summary>A block of the down path.</summary>
-    /// <param name="root">Of the network.</param>
-    /// <param name="level">Which.</param>
-    /// <param name="config">The network's shape.</param>
-    /// <param name="skips">Gets the channels of what the block leaves for the up path.</param>
+    /// <param name="root">Path of the network.</param>
+    /// <param name="level">Level; 0 is the highest resolution.</param>
+    /// <param name="config">Network configuration.</param>
+    /// <param name="skips">Channels of the skip connections; the block pushes its own.</param>
     public static UNetBlock Down(ParameterPath root, int level, UNet2DConditionConfig config, Stack<int> skips)
     {
         var path = root / "down_blocks" / level;
@@ -182,11 +182,11 @@ internal sealed class UNetBlock
     }
 
     /// <summary>A block of the up path.</summary>
-    /// <param name="root">Of the network.</param>
-    /// <param name="place">Which; 0 is the lowest resolution.</param>
-    /// <param name="config">The network's shape.</param>
-    /// <param name="skips">Loses the channels of what the block takes from the down path.</param>
-    /// <param name="inputs">Channels that come from below.</param>
+    /// <param name="root">Path of the network.</param>
+    /// <param name="place">Block index; 0 is the lowest resolution.</param>
+    /// <param name="config">Network configuration.</param>
+    /// <param name="skips">Channels of the skip connections; the block pops those it consumes.</param>
+    /// <param name="inputs">Channels of the input from the lower resolution.</param>
     public static UNetBlock Up(ParameterPath root, int place, UNet2DConditionConfig config, Stack<int> skips, int inputs)
     {
         var path = root / "up_blocks" / place;
@@ -218,8 +218,8 @@ internal sealed class UNetBlock
     }
 
     /// <summary>
-    /// Runs a block of the down path; takes over <paramref name="x"/>, which is on <paramref name="skips"/> already, and leaves its results
-    /// there.
+    /// Runs a block of the down path and pushes its outputs on <paramref name="skips"/>, which already holds <paramref name="x"/> and
+    /// owns all of them.
     /// </summary>
     public Tensor Descend(Tensor x, Stack<Tensor> skips, UNetContext context)
     {
@@ -234,7 +234,7 @@ internal sealed class UNetBlock
         return _path.Observe(x);
     }
 
-    /// <summary>Runs a block of the up path; frees <paramref name="x"/> and what it takes from <paramref name="skips"/>.</summary>
+    /// <summary>Runs a block of the up path; disposes <paramref name="x"/> and the skips that it pops.</summary>
     public Tensor Ascend(Tensor x, Stack<Tensor> skips, UNetContext context)
     {
         foreach (var layer in _layers)
@@ -247,7 +247,7 @@ internal sealed class UNetBlock
 
         if (_upsampler is not null)
         {
-            // An odd side was rounded up on the way down: the way up goes to the size that was there.
+            // Odd sides were rounded up by the downsampling: upsample to the size of the next skip.
             var size = skips.Peek().Shape;
             using var small = x;
             x = _upsampler.Forward(small, size[2], size[3]);
@@ -264,7 +264,7 @@ internal sealed class UNetBlock
             _ => UNetAttentionKind.None,
         };
 
-    /// <summary>What makes the attention after the residual block of an index.</summary>
+    /// <summary>Factory of the attention after the residual block with a given index.</summary>
     private static Func<int, object?> Attentions(
         ParameterPath path,
         int level,
@@ -286,7 +286,7 @@ internal sealed class UNetBlock
         };
     }
 
-    /// <summary>The shape of the transformers of a level.</summary>
+    /// <summary>Configuration of a level's transformers.</summary>
     internal static UNetTransformerShape ShapeOf(UNet2DConditionConfig config, int level, int layers) =>
         new(
             config.BlockOutChannels[level],

@@ -5,12 +5,12 @@ using Retouch.Core.Json;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// <see cref="UNet2DConditionConfig"/> from and to <c>config.json</c>, where many members are a value for all blocks or a list with one for
-/// each.
+/// Reads and writes <see cref="UNet2DConditionConfig"/> as <c>config.json</c>, where many members are a value for all blocks or a list
+/// with one value per block.
 /// </summary>
 internal static class UNetConfigReader
 {
-    /// <summary>Members that ask for what this network has not unless they have this value; missing and null are fine too.</summary>
+    /// <summary>Members for which only this value is supported; missing and null are accepted too.</summary>
     private static readonly (string Name, JsonNode? Only)[] Fixed =
     [
         ("attention_type", "default"),
@@ -89,7 +89,7 @@ internal static class UNetConfigReader
                 ? read
                 : throw members.Wrong(name, "true, false, or a list of them");
 
-        // A block without transformers may have 0 here.
+        // 0 is valid for a block without transformers.
         List<IReadOnlyList<int>>? Nested(JsonObject from, string name) =>
             List<IReadOnlyList<int>>(
                 from,
@@ -146,23 +146,23 @@ internal static class UNetConfigReader
     private static void CheckFixed(JsonObject json, JsonMembers members)
     {
         if (members.Text("act_fn", "silu") is not ("silu" or "swish"))
-            throw members.Wrong("act_fn", "silu, the only activation that such networks are published with");
+            throw members.Wrong("act_fn", "silu, the only supported activation");
         if (json["num_attention_heads"] is not null)
             throw members.Wrong(
                 "num_attention_heads",
-                "null: diffusers takes the number of heads from attention_head_dim, whatever its name says"
+                "null: diffusers reads the number of heads from attention_head_dim, despite its name"
             );
         if (json.ContainsKey("norm_num_groups") && json["norm_num_groups"] is null)
             throw members.Wrong("norm_num_groups", "a whole number: a U-Net without normalisation at its output is not supported");
         foreach (var (name, only) in Fixed)
         {
-            // Numbers are compared as such: 0 and 0.0 are the same.
+            // Numeric comparison: 0 and 0.0 are equal.
             var fits =
                 only is JsonValue value && value.TryGetValue<int>(out var number)
                     ? members.Number(name, number) == number
                     : JsonNode.DeepEquals(json[name] ?? only, only);
             if (!fits)
-                throw members.Wrong(name, $"{only?.ToJsonString() ?? "null"}: nothing else is supported here");
+                throw members.Wrong(name, $"{only?.ToJsonString() ?? "null"}: no other value is supported");
         }
     }
 
@@ -181,7 +181,7 @@ internal static class UNetConfigReader
         node is JsonValue value && value.TryGetValue<int>(out var read) && read >= atLeast && read <= JsonMembers.Largest ? read : null;
 
     /// <summary>
-    /// Whole numbers without a decimal point, as diffusers writes them; read from text, they can be read back as any kind of number.
+    /// Writes whole numbers without a decimal point, as diffusers does; a parsed node can be read back as any numeric type.
     /// </summary>
     private static JsonNode Number(double value) => JsonNode.Parse(value.ToString("R", CultureInfo.InvariantCulture))!;
 

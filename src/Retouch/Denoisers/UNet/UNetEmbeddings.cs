@@ -6,7 +6,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// Time, class, and SDXL's pooled text and sizes as one vector. Keys: <c>time_embedding.*</c>, <c>class_embedding.*</c>,
+/// Combined embedding of timestep, class, and SDXL's pooled text and sizes. Keys: <c>time_embedding.*</c>, <c>class_embedding.*</c>,
 /// <c>add_embedding.*</c>.
 /// </summary>
 internal sealed class UNetEmbeddings
@@ -44,18 +44,18 @@ internal sealed class UNetEmbeddings
             _addition = new TimestepEmbedding(root / "add_embedding", config.ProjectionClassEmbeddingsInputDim!.Value, config.TimeWidth);
     }
 
-    /// <summary>silu(time + class + addition), which every residual block starts from.</summary>
-    /// <param name="time">[batch].</param>
-    /// <param name="condition">Labels, pooled text and sizes, where the network takes them.</param>
-    /// <param name="type">Of the result.</param>
+    /// <summary>Modulation embedding silu(time + class + addition) of the residual blocks.</summary>
+    /// <param name="time">Timesteps [batch].</param>
+    /// <param name="condition">Labels, pooled text and sizes, as required by the configuration.</param>
+    /// <param name="type">Dtype of the result.</param>
     /// <returns>[batch, time width].</returns>
     public Tensor Forward(Tensor time, Condition condition, DType type)
     {
         using var scope = TensorScope.Enter();
         var features = (_root / "time_proj").Observe(Features(time));
         var sum = (_root / "time_embedding").Observe(_time.Forward(features.To(type)));
-        if (Class(condition, time.Shape[0], type) is { } told)
-            sum = sum + told;
+        if (Class(condition, time.Shape[0], type) is { } label)
+            sum = sum + label;
         if (_addition is not null)
             sum = sum + (_root / "add_embedding").Observe(_addition.Forward(Addition(condition, time.Shape[0], type)));
         return scope.Keep(sum.Silu());
@@ -68,12 +68,12 @@ internal sealed class UNetEmbeddings
     {
         if (_config.ClassEmbedType is "projection" or "identity")
         {
-            var vector = condition.Pooled ?? throw Missing("Pooled", "the vector of its class");
+            var vector = condition.Pooled ?? throw Missing("Pooled", "a class vector");
             CheckShape(
                 vector,
                 batch,
                 _config.ClassEmbedType == "identity" ? _config.TimeWidth : _config.ProjectionClassEmbeddingsInputDim!.Value,
-                "the class's vector"
+                "the class vector"
             );
             return _classVector is null ? vector.To(type) : _classVector.Forward(vector.To(type));
         }
@@ -84,13 +84,13 @@ internal sealed class UNetEmbeddings
             condition.ClassLabels
             ?? throw Missing(
                 "ClassLabels",
-                _classTable is null ? "a number for each sample" : $"a label for each sample, {_config.NumClassEmbeds - 1} for none"
+                _classTable is null ? "a number for each sample" : $"one label per sample, {_config.NumClassEmbeds - 1} for no class"
             );
         if (labels.Dim != 1 || labels.Shape[0] != batch)
-            throw new InputException($"The U-Net takes one label a sample ({batch}), not [{string.Join(", ", labels.Shape)}].");
+            throw new InputException($"The U-Net takes one label per sample ({batch}), not [{string.Join(", ", labels.Shape)}].");
         if (_classTable is null)
             return _classVector!.Forward(Features(labels).To(type));
-        // On an accelerator the check would wait for the device; labels come from the data, which counts its classes.
+        // On an accelerator this check would synchronise with the device; labels from a data source are already in range.
         if (
             labels.Device.Type == DeviceType.Cpu
             && labels.ToArray<long>() is var values
@@ -105,7 +105,7 @@ internal sealed class UNetEmbeddings
     private Tensor Addition(Condition condition, long batch, DType type)
     {
         var pooled = condition.Pooled ?? throw Missing("Pooled", "the pooled text");
-        var ids = condition.TimeIds ?? throw Missing("TimeIds", "the sizes of picture and crop");
+        var ids = condition.TimeIds ?? throw Missing("TimeIds", "the image and crop sizes");
         var width = _config.AdditionTimeEmbedDim!.Value;
         if (
             ids.Dim != 2
@@ -116,9 +116,9 @@ internal sealed class UNetEmbeddings
         )
         {
             throw new InputException(
-                $"The U-Net takes pooled text and sizes of {batch} samples that make {_config.ProjectionClassEmbeddingsInputDim} "
-                    + $"numbers, {width} for each size; "
-                    + $"these are [{string.Join(", ", pooled.Shape)}] and [{string.Join(", ", ids.Shape)}]."
+                $"The U-Net takes pooled text and sizes of {batch} samples with {_config.ProjectionClassEmbeddingsInputDim} features in "
+                    + $"total, {width} per size value, not "
+                    + $"[{string.Join(", ", pooled.Shape)}] and [{string.Join(", ", ids.Shape)}]."
             );
         }
 
@@ -135,5 +135,5 @@ internal sealed class UNetEmbeddings
     }
 
     private static ArgumentException Missing(string member, string what) =>
-        new($"This U-Net needs {what}: the condition has no {member}.", nameof(member));
+        new($"This U-Net needs {what}: the condition has no {member}.");
 }

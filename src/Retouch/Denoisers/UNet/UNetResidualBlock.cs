@@ -4,9 +4,10 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers.UNet;
 
 /// <summary>
-/// x + conv2(silu(norm2(conv1(silu(norm1(x))) + time))), with a 1×1 convolution on the bypass where the channels change; the time may scale
-/// and shift what norm2 puts out instead. Keys: <c>norm1</c>, <c>conv1</c>, <c>time_emb_proj</c>, <c>norm2</c>, <c>conv2</c>,
-/// <c>conv_shortcut</c>.
+/// x + conv2(silu(norm2(conv1(silu(norm1(x))) + time))), with a 1×1 convolution on the shortcut if the channel count changes;
+/// optionally the timestep scales and shifts the output of norm2 instead. Keys: <c>norm1</c>, <c>conv1</c>, <c>time_emb_proj</c>,
+/// <c>norm2</c>,
+/// <c>conv2</c>, <c>conv_shortcut</c>.
 /// </summary>
 internal sealed class UNetResidualBlock
 {
@@ -19,11 +20,11 @@ internal sealed class UNetResidualBlock
     private readonly bool _modulates;
     private readonly double _divisor;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="inputs">Channels in.</param>
-    /// <param name="outputs">Channels out.</param>
-    /// <param name="config">The network's shape.</param>
-    /// <param name="divisor">What the sum is divided by.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="inputs">Input channels.</param>
+    /// <param name="outputs">Output channels.</param>
+    /// <param name="config">Network configuration.</param>
+    /// <param name="divisor">Divisor of the output.</param>
     public UNetResidualBlock(ParameterPath path, int inputs, int outputs, UNet2DConditionConfig config, double divisor = 1)
     {
         _modulates = config.ResnetTimeScaleShift == "scale_shift";
@@ -36,9 +37,9 @@ internal sealed class UNetResidualBlock
         _shortcut = inputs == outputs ? null : new Conv2d(path / "conv_shortcut", inputs, outputs, kernel: 1);
     }
 
-    /// <summary>[batch, inputs, height, width] to [batch, outputs, height, width].</summary>
-    /// <param name="x">Maps.</param>
-    /// <param name="embedding">silu(time), [batch, time width].</param>
+    /// <summary>Maps [batch, inputs, height, width] to [batch, outputs, height, width].</summary>
+    /// <param name="x">Feature maps.</param>
+    /// <param name="embedding">Modulation embedding [batch, time width].</param>
     public Tensor Forward(Tensor x, Tensor embedding)
     {
         using var scope = TensorScope.Enter();
@@ -47,7 +48,7 @@ internal sealed class UNetResidualBlock
         using (var hidden = First(x))
         using (var active = Second(hidden, time))
             result = _conv2.Forward(active);
-        // What a convolution or a matrix product puts out is fresh and remembered by nobody: it may be added to in place.
+        // The output of a convolution or matrix product is a new tensor that autograd does not save, so in-place addition is safe.
         result.Plus(_shortcut?.Forward(x) ?? x);
         return scope.Keep(_divisor == 1 ? result : result / _divisor);
     }
@@ -69,10 +70,10 @@ internal sealed class UNetResidualBlock
     }
 }
 
-/// <summary>Sums in place.</summary>
-internal static class FreshSums
+/// <summary>In-place sums.</summary>
+internal static class InPlaceSums
 {
-    /// <summary>Adds in place: <paramref name="sum"/> is fresh, and nothing remembers its old value.</summary>
+    /// <summary>Adds in place; <paramref name="sum"/> must be a new tensor whose value autograd has not saved.</summary>
     public static Tensor Plus(this Tensor sum, Tensor addend)
     {
         sum.AddInPlace(addend);

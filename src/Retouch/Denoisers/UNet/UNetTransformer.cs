@@ -3,16 +3,16 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers.UNet;
 
-/// <summary>What a transformer of the U-Net is made of.</summary>
-/// <param name="Channels">Width of its tokens.</param>
-/// <param name="Heads">Attention heads.</param>
-/// <param name="Layers">Blocks, one after the other.</param>
-/// <param name="ContextWidth">Width of the text's tokens; null where there is no text.</param>
-/// <param name="OnlyCross">Whether the first attention looks at the text too.</param>
+/// <summary>Configuration of a U-Net transformer.</summary>
+/// <param name="Channels">Token width.</param>
+/// <param name="Heads">Number of attention heads.</param>
+/// <param name="Layers">Number of transformer blocks.</param>
+/// <param name="ContextWidth">Width of the text tokens; null without text.</param>
+/// <param name="OnlyCross">Whether the first attention is cross-attention too.</param>
 internal sealed record UNetTransformerShape(int Channels, int Heads, int Layers, int? ContextWidth, bool OnlyCross);
 
 /// <summary>
-/// Pixels as tokens through transformer blocks, added to the input (Rombach et al. 2022, appendix E.2.1). Keys: <c>norm</c>,
+/// Transformer blocks over pixels as tokens, with a residual connection (Rombach et al. 2022, appendix E.2.1). Keys: <c>norm</c>,
 /// <c>proj_in</c>, <c>transformer_blocks.*</c>, <c>proj_out</c>.
 /// </summary>
 internal sealed class UNetTransformer
@@ -20,19 +20,19 @@ internal sealed class UNetTransformer
     private const double EntryEps = 1e-6;
 
     private readonly GroupNorm _norm;
-    private readonly Conv2d? _enterMap;
-    private readonly Conv2d? _leaveMap;
-    private readonly Linear? _enterTokens;
-    private readonly Linear? _leaveTokens;
+    private readonly Conv2d? _projectInMap;
+    private readonly Conv2d? _projectOutMap;
+    private readonly Linear? _projectInTokens;
+    private readonly Linear? _projectOutTokens;
     private readonly UNetTransformerBlock[] _blocks;
 
     public UNetTransformer(ParameterPath path, UNetTransformerShape shape, UNet2DConditionConfig config)
     {
         _norm = new GroupNorm(path / "norm", config.NormNumGroups, shape.Channels, EntryEps);
         if (config.UseLinearProjection)
-            _enterTokens = new Linear(path / "proj_in", shape.Channels, shape.Channels);
+            _projectInTokens = new Linear(path / "proj_in", shape.Channels, shape.Channels);
         else
-            _enterMap = new Conv2d(path / "proj_in", shape.Channels, shape.Channels, kernel: 1);
+            _projectInMap = new Conv2d(path / "proj_in", shape.Channels, shape.Channels, kernel: 1);
         _blocks =
         [
             .. Enumerable
@@ -40,19 +40,19 @@ internal sealed class UNetTransformer
                 .Select(k => new UNetTransformerBlock(path / "transformer_blocks" / k, shape, config.UpcastAttention)),
         ];
         if (config.UseLinearProjection)
-            _leaveTokens = new Linear(path / "proj_out", shape.Channels, shape.Channels);
+            _projectOutTokens = new Linear(path / "proj_out", shape.Channels, shape.Channels);
         else
-            _leaveMap = new Conv2d(path / "proj_out", shape.Channels, shape.Channels, kernel: 1);
+            _projectOutMap = new Conv2d(path / "proj_out", shape.Channels, shape.Channels, kernel: 1);
     }
 
-    /// <summary>[batch, channels, height, width]; the shape stays.</summary>
-    /// <param name="x">Maps.</param>
-    /// <param name="text">[batch, tokens, context width]; null without text.</param>
-    /// <param name="mask">Added to the scores of the text's tokens, [batch, 1, 1, tokens]; null where all count.</param>
+    /// <summary>[batch, channels, height, width], same shape.</summary>
+    /// <param name="x">Feature maps.</param>
+    /// <param name="text">Text tokens [batch, tokens, context width]; null without text.</param>
+    /// <param name="mask">Added to the attention scores of text tokens, [batch, 1, 1, tokens]; null for no mask.</param>
     public Tensor Forward(Tensor x, Tensor? text, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
-        var tokens = Enter(x);
+        var tokens = ProjectIn(x);
         foreach (var block in _blocks)
         {
             var next = block.Forward(tokens, text, mask);
@@ -60,31 +60,31 @@ internal sealed class UNetTransformer
             tokens = next;
         }
 
-        return scope.Keep(Leave(tokens, x.Shape).Plus(x));
+        return scope.Keep(ProjectOut(tokens, x.Shape).Plus(x));
     }
 
-    private Tensor Enter(Tensor x)
+    private Tensor ProjectIn(Tensor x)
     {
         using var scope = TensorScope.Enter();
         var normal = _norm.Forward(x);
-        return scope.Keep(_enterTokens is null ? Tokens(_enterMap!.Forward(normal)) : _enterTokens.Forward(Tokens(normal)));
+        return scope.Keep(_projectInTokens is null ? Tokens(_projectInMap!.Forward(normal)) : _projectInTokens.Forward(Tokens(normal)));
 
         static Tensor Tokens(Tensor map) => map.Flatten(2).Transpose(1, 2).Contiguous();
     }
 
-    private Tensor Leave(Tensor tokens, long[] shape)
+    private Tensor ProjectOut(Tensor tokens, long[] shape)
     {
         using var scope = TensorScope.Enter();
-        // A fresh map in both cases: it is added to in place.
-        return scope.Keep(_leaveTokens is null ? _leaveMap!.Forward(Map(tokens)) : Map(_leaveTokens.Forward(tokens)));
+        // A new tensor in both cases, since the residual is added in place.
+        return scope.Keep(_projectOutTokens is null ? _projectOutMap!.Forward(Map(tokens)) : Map(_projectOutTokens.Forward(tokens)));
 
         Tensor Map(Tensor t) => t.Transpose(1, 2).Contiguous().View(shape);
     }
 }
 
 /// <summary>
-/// Self-attention, attention to the text where there is one, and a gated feed-forward network, each behind a normalisation and added to its
-/// input. Keys: <c>norm1</c>, <c>attn1</c>, <c>norm2</c>, <c>attn2</c>, <c>norm3</c>, <c>ff.net.0.proj</c>, <c>ff.net.2</c>.
+/// Self-attention, optional cross-attention to text, and a gated feed-forward network, each with pre-normalisation and a residual
+/// connection. Keys: <c>norm1</c>, <c>attn1</c>, <c>norm2</c>, <c>attn2</c>, <c>norm3</c>, <c>ff.net.0.proj</c>, <c>ff.net.2</c>.
 /// </summary>
 internal sealed class UNetTransformerBlock
 {
@@ -116,28 +116,28 @@ internal sealed class UNetTransformerBlock
         _contract = new Linear(path / "ff" / "net" / 2, 4L * width, width);
     }
 
-    /// <summary>[batch, pixels, width]; the shape stays.</summary>
+    /// <summary>[batch, pixels, width], same shape.</summary>
     public Tensor Forward(Tensor x, Tensor? text, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
-        var looked = Look(_norm1, _attention1, x, _onlyCross ? text : null, mask);
+        var attended = Attend(_norm1, _attention1, x, _onlyCross ? text : null, mask);
         if (_attention2 is not null)
         {
-            var alone = looked;
-            looked = Look(_norm2!, _attention2, alone, text, mask);
-            alone.Dispose();
+            var first = attended;
+            attended = Attend(_norm2!, _attention2, first, text, mask);
+            first.Dispose();
         }
 
-        return scope.Keep(FeedForward(looked));
+        return scope.Keep(FeedForward(attended));
     }
 
-    private static Tensor Look(LayerNorm norm, UNetAttention attention, Tensor x, Tensor? text, Tensor? mask)
+    private static Tensor Attend(LayerNorm norm, UNetAttention attention, Tensor x, Tensor? text, Tensor? mask)
     {
         using var normal = norm.Forward(x);
         return attention.Forward(normal, text ?? normal, text is null ? null : mask).Plus(x);
     }
 
-    /// <summary>A gated linear unit with GELU (Shazeer 2020): half of the expansion times gelu of the other half.</summary>
+    /// <summary>Gated linear unit with GELU (Shazeer 2020): one half of the expansion times gelu of the other.</summary>
     private Tensor FeedForward(Tensor x)
     {
         using var scope = TensorScope.Enter();
@@ -156,12 +156,12 @@ internal sealed class UNetTransformerBlock
     }
 }
 
-/// <summary>Attention with several heads. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c> (without biases), <c>to_out.0</c>.</summary>
-/// <param name="path">Where it stands.</param>
-/// <param name="width">Width of the tokens that look.</param>
-/// <param name="contextWidth">Width of the tokens looked at.</param>
-/// <param name="heads">Heads; must divide the width.</param>
-/// <param name="upcast">Whether to compute in float32 whatever the weights' type.</param>
+/// <summary>Multi-head attention. Keys: <c>to_q</c>, <c>to_k</c>, <c>to_v</c> (without biases), <c>to_out.0</c>.</summary>
+/// <param name="path">Path of the parameters.</param>
+/// <param name="width">Width of the query tokens.</param>
+/// <param name="contextWidth">Width of the key and value tokens.</param>
+/// <param name="heads">Number of heads; must divide the width.</param>
+/// <param name="upcast">Whether to compute in float32, whatever the weights' dtype.</param>
 /// <param name="bias">Whether query, key and value have biases.</param>
 internal sealed class UNetAttention(ParameterPath path, int width, int contextWidth, int heads, bool upcast, bool bias = false)
 {
@@ -177,7 +177,7 @@ internal sealed class UNetAttention(ParameterPath path, int width, int contextWi
     private readonly Linear _value = new(path / "to_v", contextWidth, width, bias);
     private readonly Linear _out = new(path / "to_out" / 0, width, width);
 
-    /// <summary>[batch, tokens, width]; the shape stays.</summary>
+    /// <summary>[batch, tokens, width], same shape.</summary>
     public Tensor Forward(Tensor x, Tensor context, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
@@ -186,7 +186,7 @@ internal sealed class UNetAttention(ParameterPath path, int width, int contextWi
         return scope.Keep(_out.Forward(mixed.Transpose(1, 2).Flatten(2)));
     }
 
-    /// <summary>[batch, tokens, width] to [batch, heads, tokens, width/heads].</summary>
+    /// <summary>Splits [batch, tokens, width] into [batch, heads, tokens, width/heads].</summary>
     private Tensor Heads(Tensor x)
     {
         var split = x.View([x.Shape[0], x.Shape[1], _heads, x.Shape[2] / _heads]).Transpose(1, 2);

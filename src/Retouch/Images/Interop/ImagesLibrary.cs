@@ -4,7 +4,7 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Images.Interop;
 
-/// <summary>The native library over libvips, loaded once.</summary>
+/// <summary>The native image library, loaded once.</summary>
 internal static class ImagesLibrary
 {
     public const string Name = "retouch_images";
@@ -13,11 +13,11 @@ internal static class ImagesLibrary
         NativeFile.Load(Name, "retouch_images_abi", "Install libvips (Debian: libvips-dev).")
     );
 
-    /// <summary>The file that was loaded.</summary>
+    /// <summary>Path of the loaded file.</summary>
     public static string LoadedFrom => Library.Value.Path;
 
-    /// <summary>Loads the library, so that what is missing is said here, and hands it to this assembly's imports.</summary>
-    /// <exception cref="EnvironmentException">It is not there, or does not load.</exception>
+    /// <summary>Loads the library, so that errors are reported here, and resolves this assembly's imports to it.</summary>
+    /// <exception cref="EnvironmentException">The library is missing or does not load.</exception>
     public static void Register()
     {
         var handle = Library.Value.Handle;

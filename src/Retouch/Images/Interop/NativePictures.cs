@@ -4,19 +4,19 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Images.Interop;
 
-/// <summary>The C ABI of retouch_images (native/images/include/retouch_images.h) and its meaning in managed terms.</summary>
+/// <summary>Managed wrapper of the C ABI of retouch_images (native/images/include/retouch_images.h).</summary>
 internal static unsafe partial class NativePictures
 {
     private const int Abi = 4;
     private const int ReasonCapacity = 1024;
 
-    // Not a static constructor: its errors would arrive wrapped.
+    // Not a static constructor, which would wrap exceptions in a TypeInitializationException.
     private static readonly Lazy<string> Opened = new(Open);
 
-    /// <summary>Version of libvips; opens the library.</summary>
+    /// <summary>Version of libvips; loads the library on first use.</summary>
     public static string VipsVersion => Opened.Value;
 
-    /// <summary>Whether this libvips reads a format.</summary>
+    /// <summary>Whether libvips has a loader for a format.</summary>
     public static bool Reads(PictureFormat format)
     {
         _ = Opened.Value;
@@ -99,10 +99,10 @@ internal static unsafe partial class NativePictures
         }
     }
 
-    /// <summary>Unicode text in a normal form.</summary>
+    /// <summary>Normalises Unicode text.</summary>
     /// <param name="text">UTF-8.</param>
     /// <param name="form">1 for NFC, 2 for NFKC.</param>
-    /// <exception cref="PictureRefusedException">It is no UTF-8, or has more than 64 MiB.</exception>
+    /// <exception cref="PictureRefusedException">The text is not valid UTF-8, or has more than 64 MiB.</exception>
     public static string Normalise(ReadOnlySpan<byte> text, int form)
     {
         _ = Opened.Value;
@@ -111,7 +111,7 @@ internal static unsafe partial class NativePictures
         long length;
         try
         {
-            // An empty span has no address.
+            // An empty span pins to a null pointer.
             byte none = 0;
             fixed (byte* bytes = text)
                 Check(
@@ -132,7 +132,7 @@ internal static unsafe partial class NativePictures
         if (retouch_images_abi() != Abi)
         {
             throw new EnvironmentException(
-                $"'{ImagesLibrary.LoadedFrom}' is of another version than this program; run eng/build-native.sh images, or "
+                $"'{ImagesLibrary.LoadedFrom}' has another version than this program; run eng/build-native.sh images, or "
                     + $"./retouch doctor."
             );
         }
@@ -220,7 +220,7 @@ internal static unsafe partial class NativePictures
     [LibraryImport(ImagesLibrary.Name)]
     private static partial void retouch_images_free(void* memory);
 
-    /// <summary>retouch_images_info, field by field.</summary>
+    /// <summary>Mirror of retouch_images_info.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct NativeInfo
     {

@@ -1,4 +1,4 @@
 namespace Retouch.Images.Interop;
 
-/// <summary>A decoder's reason, without the name of the file; <see cref="PictureFile"/> adds it.</summary>
+/// <summary>Reason of a decoder without the file name, which <see cref="PictureFile"/> adds.</summary>
 internal sealed class PictureRefusedException(string reason) : Exception(reason);

@@ -76,24 +76,27 @@ public sealed class PairFolderTests : IDisposable
 
     [Theory]
     [InlineData("[1]", "no JSON object in line 2")]
-    [InlineData("""{"winner": "p0.png", "loser": """, "No valid JSON in line 2")]
-    [InlineData("""{"winner": "p0.png"}""", "'loser' names no file in line 2")]
-    [InlineData("""{"loser": "p0.png"}""", "'winner' names no file in line 2")]
-    [InlineData("""{"winner": 7, "loser": "p0.png"}""", "'winner' is no text in line 2")]
+    [InlineData("""{"winner": "p0.png", "loser": """, "Invalid JSON in line 2")]
+    [InlineData("""{"winner": "p0.png"}""", "'loser' does not name a file in line 2")]
+    [InlineData("""{"loser": "p0.png"}""", "'winner' does not name a file in line 2")]
+    [InlineData("""{"winner": 7, "loser": "p0.png"}""", "'winner' is not text in line 2")]
     [InlineData("""{"winner": "p0.png", "loser": []}""", "'loser' is empty in line 2")]
-    [InlineData("""{"winner": "p0.png", "loser": ["p1.png", 4]}""", "no text in line 2")]
-    [InlineData("""{"winner": "p0.png", "loser": ["p1.png", " "]}""", "names no file in line 2")]
+    [InlineData("""{"winner": "p0.png", "loser": ["p1.png", 4]}""", "not text in line 2")]
+    [InlineData("""{"winner": "p0.png", "loser": ["p1.png", " "]}""", "does not name a file in line 2")]
     [InlineData("""{"winner": "p0.png", "loser": "p0.png"}""", "both winner and loser in line 2")]
-    [InlineData("""{"winner": "p0.png", "loser": "../p1.png"}""", "leads out of the list's folder")]
-    [InlineData("""{"winner": "/etc/passwd", "loser": "p1.png"}""", "leads out of the list's folder")]
-    [InlineData("""{"winner": "a\\..\\..\\b.png", "loser": "p1.png"}""", "leads out of the list's folder")]
+    [InlineData("""{"winner": "p0.png", "loser": "../p1.png"}""", "is outside the list's folder")]
+    [InlineData("""{"winner": "/etc/passwd", "loser": "p1.png"}""", "is outside the list's folder")]
+    [InlineData("""{"winner": "a\\..\\..\\b.png", "loser": "p1.png"}""", "is outside the list's folder")]
     [InlineData("""{"winner": "a\u0000.png", "loser": "p1.png"}""", "line 2")]
     [InlineData("""{"file_name": "p0.png", "text": "no pair"}""", "Neither 'winner' and 'loser'")]
     [InlineData("""{"jpg_0": "p0.png", "jpg_1": "p1.png", "label_0": 1, "label_1": 1}""", "add up to 1")]
-    [InlineData("""{"jpg_0": "p0.png", "jpg_1": "p1.png", "label_0": 2, "label_1": -1}""", "'label_0' is no number from 0 to 1 in line 2")]
-    [InlineData("""{"jpg_0": "p0.png", "jpg_1": "p1.png", "label_0": 1}""", "'label_1' is no number")]
-    [InlineData("""{"jpg_0": "p0.png", "label_0": 1, "label_1": 0}""", "'jpg_1' names no file in line 2")]
-    [InlineData("""{"winner": "p0.png", "loser": "p1.png", "caption": {}}""", "'caption' is no text")]
+    [InlineData(
+        """{"jpg_0": "p0.png", "jpg_1": "p1.png", "label_0": 2, "label_1": -1}""",
+        "'label_0' is not a number from 0 to 1 in line 2"
+    )]
+    [InlineData("""{"jpg_0": "p0.png", "jpg_1": "p1.png", "label_0": 1}""", "'label_1' is not a number")]
+    [InlineData("""{"jpg_0": "p0.png", "label_0": 1, "label_1": 0}""", "'jpg_1' does not name a file in line 2")]
+    [InlineData("""{"winner": "p0.png", "loser": "p1.png", "caption": {}}""", "'caption' is not text")]
     [InlineData("""{"winner": "p0.png", "loser": "p1.png", "label": 1.5}""", "'label' is 1.5")]
     public void A_malformed_line_is_named(string line, string message) =>
         Assert.Contains(message, Assert.Throws<InputException>(() => Open("""{"winner": "p0.png", "loser": "p1.png"}""", line)).Message);
@@ -176,7 +179,7 @@ public sealed class PairFolderTests : IDisposable
         var loader = new SampleLoader(pairs, plan, Random, quarantine);
         for (var k = 0; k < 3; k++)
             Assert.NotEqual("p0.png", loader.Load(new PlannedSample(k, 0)).Sample.Id);
-        Assert.Contains("of another shape", Assert.Single(quarantine.Pictures).Reason);
+        Assert.Contains("aspect ratios differ", Assert.Single(quarantine.Pictures).Reason);
     }
 
     [Fact]

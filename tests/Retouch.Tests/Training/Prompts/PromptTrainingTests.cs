@@ -211,7 +211,7 @@ public sealed class PromptTrainingTests : IDisposable
         );
         var outcome = Train(options, reference);
         Assert.Equal((6, 1), ((int)outcome.Steps, outcome.Quarantined));
-        Assert.Contains("of another shape", File.ReadAllText(Path.Combine(outcome.Run, "quarantine.jsonl")), StringComparison.Ordinal);
+        Assert.Contains("aspect ratios differ", File.ReadAllText(Path.Combine(outcome.Run, "quarantine.jsonl")), StringComparison.Ordinal);
     }
 
     [Fact]
