@@ -35,18 +35,7 @@ internal static partial class HouseRules
             "Training",
         ],
         ["Retouch.Evaluation"] = [Hall, "Judging", "Studies", "Reports"],
-        ["Retouch.Experiments"] =
-        [
-            "Machine",
-            "Sampling",
-            "Probing",
-            "Inspection",
-            "Measuring",
-            "Phases",
-            "Demo",
-            "Studies",
-            "Ablations",
-        ],
+        ["Retouch.Experiments"] = ["Machine", "Sampling", "Probing", "Inspection", "Measuring", "Phases", "Demo", "Studies", "Ablations"],
     };
 
     /// <summary>The name under which the files of an assembly's own folder stand among its rooms.</summary>

@@ -109,6 +109,7 @@ public class HouseRulesTests
     [Theory]
     [InlineData("docs/a.md", "Steps in progress; a second-hand text; told apart by name.")]
     [InlineData(Sampler, "int dearest = laid.over;")]
+    [InlineData(Sampler, "// There is no folder.")]
     [InlineData("native/a.cpp", "// the dearest")]
     public void Words_ThatArePlainOrCodeOrExempt_AreFine(string path, string text) => Assert.Empty(HouseRules.CheckWords(path, text));
 

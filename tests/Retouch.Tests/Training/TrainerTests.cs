@@ -144,7 +144,7 @@ public sealed class TrainerTests : IDisposable
         float[][] data = [.. Data.Select(static (row, k) => k == 2 ? [row[0], row[1], float.PositiveInfinity] : row)];
         using var task = new LinearTask(Start);
         var message = Assert.Throws<DivergedException>(() => Run(task, Options(batch: 4), Folder(), data: data)).Message;
-        Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint was written yet.", message);
+        Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint has been written yet.", message);
     }
 
     [Fact]
