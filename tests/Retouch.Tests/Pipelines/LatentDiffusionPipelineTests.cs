@@ -174,7 +174,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("dit", "vae");
         Assert.Contains(
-            "where an autoencoder belongs",
+            "but an autoencoder is needed there",
             Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
             StringComparison.Ordinal
         );
