@@ -1,4 +1,4 @@
-// Autograd, functions of managed code in its graph, and mixed precision.
+// Autograd, managed functions in its graph, and autocast.
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
@@ -15,7 +15,7 @@ using namespace retouch;
 
 namespace {
 
-// A backward function in managed code with what it is called with, freed once.
+// A managed backward function and its context, which is freed once.
 class Callback {
  public:
   Callback() = default;
@@ -36,7 +36,7 @@ class Callback {
     return backward_(context_, grads, ngrads, results, nresults);
   }
 
-  // Null, or what the function threw.
+  // Null, or a handle of an exception.
   void* free() {
     void* context = std::exchange(context_, nullptr);
     return context == nullptr ? nullptr : free_context_(context);
@@ -48,7 +48,7 @@ class Callback {
   void* context_ = nullptr;
 };
 
-// The engine may run it on another thread than the forward pass (it does for CUDA).
+// The engine may run it on a different thread than the forward pass (as for CUDA).
 struct CallbackNode : torch::autograd::Node {
   Callback callback;
 
@@ -56,8 +56,8 @@ struct CallbackNode : torch::autograd::Node {
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    TORCH_CHECK(!callback.is_freed(), "backward runs a second time through a function of managed code, which freed what it kept after the "
-                                      "first; retain the graph");
+    TORCH_CHECK(!callback.is_freed(), "a managed backward function was run a second time, after it freed its saved values; retain the "
+                                      "graph");
     std::vector<void*> in(grads.size()), out(num_outputs(), nullptr);
     for (size_t k = 0; k < grads.size(); ++k) in[k] = grads[k].defined() ? grads[k].unsafeGetTensorImpl() : nullptr;
     void* failure = callback.run(in.data(), static_cast<int32_t>(in.size()), out.data(), static_cast<int32_t>(out.size()));
@@ -70,7 +70,7 @@ struct CallbackNode : torch::autograd::Node {
     return result;
   }
 
-  // Called as soon as backward has gone through, unless the graph is kept: not only when the last result is gone.
+  // Called after backward if the graph is not retained, not only when the last result is freed.
   void release_variables() override {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (void* failure = callback.free()) throw CallbackFailure(failure);
@@ -103,7 +103,7 @@ int rt_grad(void* const* outputs, int32_t n, void* const* inputs, int32_t m, voi
 
 int rt_custom_function(void* const* inputs, int32_t n, void* const* outputs, int32_t m, rt_backward_fn backward,
                        rt_release_fn release_context, void* context, void** results) {
-  // Whatever happens, the context is freed once: by the node, or here when there is no node.
+  // The context is freed once in all cases: by the node, or here if there is no node.
   Callback owned(backward, release_context, context);
   return guarded([&] {
     auto node = make_node<CallbackNode>();
@@ -132,7 +132,7 @@ int rt_autocast_enter(int32_t device_type, int32_t enabled, int32_t dtype, rt_au
 int rt_autocast_leave(const rt_autocast_mode* outer) {
   return guarded([&] {
     set_autocast(static_cast<c10::DeviceType>(outer->device_type), {outer->enabled != 0, static_cast<c10::ScalarType>(outer->dtype)});
-    // Narrow copies of weights serve until the outermost scope ends.
+    // Cached low-precision weights are valid until the outermost scope ends.
     if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   });
 }

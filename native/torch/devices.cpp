@@ -1,6 +1,6 @@
-// GPUs, their memory, and how float32 is computed on them; threads. CUDA is reached through libtorch's own hooks: most builds of this
-// shim have no CUDA headers. Where libtorch's memory figures need the headers (before 2.10), CMake looks for them; without them those
-// figures are unknown.
+// GPUs, their memory and float32 arithmetic; threads. CUDA is used through libtorch's hooks, since most builds of this shim have no
+// CUDA headers. Before 2.10, libtorch's memory statistics need the headers, which CMake looks for; without them the statistics are
+// unknown.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -22,7 +22,7 @@ using namespace retouch;
 
 namespace {
 
-// A function of the CUDA runtime that libtorch brought along; null where it brought none.
+// A function of the CUDA runtime loaded by libtorch, or null.
 template <typename Function>
 Function runtime_function(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
@@ -136,7 +136,7 @@ int rt_cuda_synchronize(int32_t index) {
 int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic) {
   return guarded([&] {
     auto& context = at::globalContext();
-    // cuBLAS reads it when its first handle is made.
+    // cuBLAS reads the variable when its first handle is created.
     if (deterministic != 0) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     context.setAllowTF32CuBLAS(allow_tf32 != 0);
     context.setAllowTF32CuDNN(allow_tf32 != 0);

@@ -1,6 +1,6 @@
-// The latent perceptual loss of one layer. A step of separate operators goes over the feature maps some thirty times, and sorts them; here
-// each map is read while it lies in the cache, the quantiles are found only where the map has outliers at all, and the gradient is written
-// in closed form.
+// The latent perceptual loss of a layer. Separate operators would pass over the feature maps about thirty times and sort them; here
+// each map is processed while it is in the cache, quantiles are computed only for maps with outliers, and the gradient is in closed
+// form.
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -13,14 +13,14 @@
 
 namespace {
 
-// Independent partial sums: they let the compiler use vector registers, and fix the order of summation whatever it does.
+// Independent partial sums allow vectorisation and fix the order of summation for all instruction sets.
 constexpr int kLanes = 16;
 constexpr double kVarianceFloor = 1e-6;
 
-// By whose variance both maps are divided: nobody's, the estimate's, each by its own, the target's.
+// Variance by which both maps are divided: none, the estimate's, each map's own, or the target's.
 enum Statistics : int64_t { kNone = 0, kEstimate = 1, kOwn = 2, kTarget = 3 };
 
-// What is kept of a map for its backward pass and for the log.
+// Statistics of a map for its backward pass and for logging.
 enum Field : int64_t {
   kKept,
   kSquaredError,
@@ -37,8 +37,8 @@ struct Sums {
   double n, mean_f, mean_g, ff, gg, fg, error, absolute;
 };
 
-// Two passes: moments about the mean lose no digits on a map that lies far from zero.
-// A product with the mask, not a selection: what is not finite shows, instead of passing for an outlier.
+// Two passes: moments about the mean avoid cancellation for maps far from zero.
+// Multiplies by the mask instead of selecting, so that non-finite values propagate rather than being masked as outliers.
 template <typename T, bool Masked>
 RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, int64_t n) {
   double sum_f[kLanes] = {}, sum_g[kLanes] = {}, count[kLanes] = {};
@@ -85,7 +85,7 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
   return s;
 }
 
-// The gradient at a pixel is target·(φ − its mean) + difference·(φ − φ̂) + sign·sgn(φ − φ̂) + estimate·(φ̂ − its mean).
+// Gradient at a pixel: target·(φ − its mean) + difference·(φ − φ̂) + sign·sgn(φ − φ̂) + estimate·(φ̂ − its mean).
 struct Slope {
   double target, difference, sign, estimate, target_mean, estimate_mean;
 };
@@ -115,11 +115,11 @@ RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, con
 RETOUCH_BOTH(float)
 RETOUCH_BOTH(double)
 
-// How two maps are compared.
+// Comparison of two maps.
 struct Rule {
   int64_t statistics;
   bool absolute;
-  // Added to a variance: this part of the target map's own.
+  // Variance floor, as a fraction of the target map's variance.
   double floor;
 };
 
@@ -136,14 +136,13 @@ double loss_of(const double* s, const Rule& rule, double pixels) {
   return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
 }
 
-// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P the
-// divisor,
-// s² the variance with its floor:
+// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P
+// the divisor, s² the variance with its floor:
 //   none      squared −2d/P, absolute −sgn(d)/P
 //   target    the same, divided by s² or by s
 //   estimate  squared −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)], absolute −1/(P s)·[sgn(d) + Σ|d|/(s² N)·(φ̂ − mean)]
 //   own       −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps
-// The second summand of each bracket is the way through the statistics; `through` scales it.
+// The second summand of each bracket is the gradient through the statistics; `through` scales it.
 Slope slope_of(const double* s, const Rule& rule, double through, double pixels, double gradient) {
   const double n = std::max(s[kKept], 1.0), unit = (rule.absolute ? -1 : -2) * gradient / pixels;
   auto difference = [&](double scale) { return rule.absolute ? Slope{0, 0, scale, 0, 0, 0} : Slope{0, scale, 0, 0, 0, 0}; };
@@ -167,10 +166,10 @@ Slope slope_of(const double* s, const Rule& rule, double through, double pixels,
 
 void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
   TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(),
-              "retouch::feature_loss: features must be [batch, channels, height, width] and alike, got ",
+              "retouch::feature_loss: features must be [batch, channels, height, width] of equal shape, got ",
               target.sizes(), " and ", estimate.sizes());
   TORCH_CHECK(target.is_contiguous() && estimate.is_contiguous() && target.scalar_type() == estimate.scalar_type(),
-              "retouch::feature_loss: features must be contiguous and of one type");
+              "retouch::feature_loss: features must be contiguous and of equal dtype");
   TORCH_CHECK(target.numel() > 0, "retouch::feature_loss: features are empty");
 }
 
@@ -202,10 +201,10 @@ void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Ten
 }
 
 Rule rule_of(int64_t statistics, bool absolute, double floor) {
-  TORCH_CHECK(statistics >= kNone && statistics <= kTarget, "retouch::feature_loss: statistics ", statistics, " are not known");
+  TORCH_CHECK(statistics >= kNone && statistics <= kTarget, "retouch::feature_loss: unknown statistics ", statistics);
   TORCH_CHECK(!(absolute && statistics == kOwn),
-              "retouch::feature_loss: absolute differences of maps by their own statistics are not computed here");
-  TORCH_CHECK(floor >= 0, "retouch::feature_loss: the variance floor is ", floor, "; it is at least 0");
+              "retouch::feature_loss: absolute differences are not supported with each map's own statistics");
+  TORCH_CHECK(floor >= 0, "retouch::feature_loss: the variance floor is ", floor, "; it must be at least 0");
   return {statistics, absolute, floor};
 }
 
@@ -242,7 +241,7 @@ void backward_typed(const at::Tensor& gradient, const at::Tensor& target, const 
       const double* s = statistics.data_ptr<double>() + map * kFields;
       const Slope slope = slope_of(s, rule, through, kept ? std::max(s[kKept], 1.0) : static_cast<double>(n),
                                    static_cast<double>(gradient.data_ptr<T>()[map]));
-      // Where all pixels are kept, no mask was written.
+      // No mask is written if all pixels are kept.
       if (masked && s[kKept] != static_cast<double>(n))
         slope_masked(f, g, mask.data_ptr<uint8_t>() + map * n, out, n, slope);
       else

@@ -1,5 +1,5 @@
-// Convolutions whose weights are frozen, as in a decoder that a loss looks through. The gradient of the input needs the weights alone, so
-// the input is not kept; libtorch's convolution keeps it whatever the weights require.
+// Convolutions with frozen weights, as in a decoder inside a loss. The gradient with respect to the input needs only the weights, so
+// the input is not saved; libtorch's convolution always saves it.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -20,12 +20,12 @@ bool is_frozen(const at::Tensor& x, const at::Tensor& weight, const OptionalTens
   return at::GradMode::is_enabled() && x.requires_grad() && !weight.requires_grad() && !(bias.has_value() && bias->requires_grad());
 }
 
-// The weights that carry a gradient back: turned by half a turn, inputs and outputs swapped.
-at::Tensor turned(const at::Tensor& weight) { return weight.flip({2, 3}).transpose(0, 1).contiguous(); }
+// Weights of the transposed convolution: rotated by 180°, input and output channels swapped.
+at::Tensor transposed(const at::Tensor& weight) { return weight.flip({2, 3}).transpose(0, 1).contiguous(); }
 
 struct FrozenConv : torch::autograd::Function<FrozenConv> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, std::vector<int64_t> stride,
-                            std::vector<int64_t> padding) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias,
+                            std::vector<int64_t> stride, std::vector<int64_t> padding) {
     context->save_for_backward({weight});
     context->saved_data["sizes"] = x.sizes().vec();
     context->saved_data["type"] = static_cast<int64_t>(x.scalar_type());
@@ -36,36 +36,41 @@ struct FrozenConv : torch::autograd::Function<FrozenConv> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto& grad = grads[0];
-    // Under autocast the forward pass ran in a narrower type than the weights have.
+    // Under autocast, the forward pass ran in a lower precision than the weights'.
     const auto weight = context->get_saved_variables()[0].to(grad.scalar_type());
     const auto stride = context->saved_data["stride"].toIntVector(), padding = context->saved_data["padding"].toIntVector();
     const int64_t rows = weight.size(2), columns = weight.size(3);
     at::Tensor dx;
     if (stride[0] == 1 && stride[1] == 1 && padding[0] < rows && padding[1] < columns) {
-      dx = at::conv2d(grad, turned(weight), {}, {1, 1}, {rows - 1 - padding[0], columns - 1 - padding[1]});
+      dx = at::conv2d(grad, transposed(weight), {}, {1, 1}, {rows - 1 - padding[0], columns - 1 - padding[1]});
     } else {
-      // Only the shape of this input counts.
+      // Only the shape of this input is used.
       const auto shape_only = at::empty({1}, grad.options()).expand(context->saved_data["sizes"].toIntVector());
-      dx = std::get<0>(at::convolution_backward(grad, shape_only, weight, c10::nullopt, stride, padding, {1, 1}, false, {0, 0}, 1, {true, false, false}));
+      dx = std::get<0>(at::convolution_backward(grad, shape_only, weight, c10::nullopt, stride, padding, {1, 1}, false, {0, 0}, 1,
+                                                {true, false, false}));
     }
-    return {dx.to(static_cast<at::ScalarType>(context->saved_data["type"].toInt())), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto type = static_cast<at::ScalarType>(context->saved_data["type"].toInt());
+    return {dx.to(type), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
-at::Tensor conv2d_any(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding) {
-  return is_frozen(x, weight, bias) ? FrozenConv::apply(x, weight, bias, stride.vec(), padding.vec()) : at::conv2d(x, weight, bias, stride, padding);
+at::Tensor conv2d_any(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride,
+                      at::IntArrayRef padding) {
+  return is_frozen(x, weight, bias) ? FrozenConv::apply(x, weight, bias, stride.vec(), padding.vec())
+                                    : at::conv2d(x, weight, bias, stride, padding);
 }
 
-at::Tensor conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding) {
+at::Tensor conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride,
+                        at::IntArrayRef padding) {
   return at::conv2d(x, weight, bias, stride, padding);
 }
 
-// ---- nearest-neighbour doubling, then a 3×3 convolution -----------------------------------------------------------------------
-// Output pixels of one parity see the four equal copies of a pixel through the same sums of weights: four 2×2 convolutions at the low
-// resolution, one a parity, give the same numbers with 16 products in place of 36, and the doubled map never exists.
+// ---- 2× nearest-neighbour upsampling and a 3×3 convolution ---------------------------------------------------------------------
+// Output pixels of the same parity have the same sums of weights over the four copies of an input pixel: four 2×2 convolutions at the
+// low resolution, one per parity, compute the same values with 16 instead of 36 products, and the upsampled map is never stored.
 
-// [O, I, 3, 3] to [4·O, I, 2, 2], parities (0,0), (0,1), (1,0), (1,1). An even row sees the rows above and its own, an odd one its own
-// and the one below.
+// [O, I, 3, 3] to [4·O, I, 2, 2], parities (0,0), (0,1), (1,0), (1,1). An even row depends on the row above and its own, an odd row on
+// its own and the row below.
 at::Tensor parity_weights(const at::Tensor& weight) {
   const auto first = weight.select(2, 0), middle = weight.select(2, 1), last = weight.select(2, 2);
   const auto rows = {at::stack({first, middle + last}, 2), at::stack({first + middle, last}, 2)};
@@ -79,7 +84,7 @@ at::Tensor parity_weights(const at::Tensor& weight) {
 }
 
 struct Doubling {
-  int64_t batch, channels, height, width;  // of the low resolution
+  int64_t batch, channels, height, width;  // at the low resolution
   int64_t parity_row(int64_t n, int64_t parity, int64_t c) const { return ((n * 4 + parity) * channels + c) * (height + 1) * (width + 1); }
 };
 
@@ -97,7 +102,7 @@ RETOUCH_CLONES void separate_row(const float* in, float* even, float* odd, int64
   }
 }
 
-// [N, 4·O, H + 1, W + 1] to [N, O, 2·H, 2·W]: parity (a, b) at (i, j) stands at (i + a, j + b) of its map.
+// [N, 4·O, H + 1, W + 1] to [N, O, 2·H, 2·W]: pixel (i, j) of parity (a, b) is at (i + a, j + b) of its map.
 at::Tensor interleave(const at::Tensor& maps, int64_t channels) {
   const Doubling d{maps.size(0), channels, maps.size(2) - 1, maps.size(3) - 1};
   auto out = at::empty({d.batch, channels, 2 * d.height, 2 * d.width}, maps.options());
@@ -117,7 +122,7 @@ at::Tensor interleave(const at::Tensor& maps, int64_t channels) {
   return out;
 }
 
-// The way back: [N, O, 2·H, 2·W] to [N, 4·O, H + 1, W + 1], zero where no output came from.
+// Inverse: [N, O, 2·H, 2·W] to [N, 4·O, H + 1, W + 1], zero at positions without an output.
 at::Tensor separate(const at::Tensor& grad) {
   const Doubling d{grad.size(0), grad.size(1), grad.size(2) / 2, grad.size(3) / 2};
   auto maps = at::empty({d.batch, 4 * d.channels, d.height + 1, d.width + 1}, grad.options());
@@ -156,13 +161,13 @@ struct FrozenUpsampleConv : torch::autograd::Function<FrozenUpsampleConv> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "retouch::upsample_conv2d has no second derivative");
     const auto weight = context->get_saved_variables()[0];
-    return {at::conv2d(separate(grads[0].contiguous()), turned(parity_weights(weight))), at::Tensor(), at::Tensor()};
+    return {at::conv2d(separate(grads[0].contiguous()), transposed(parity_weights(weight))), at::Tensor(), at::Tensor()};
   }
 };
 
 bool can_be_fast(const at::Tensor& x, const at::Tensor& weight) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 && weight.size(3) == 3 &&
-         !retouch::get_autocast(c10::DeviceType::CPU).enabled;
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 &&
+         weight.size(3) == 3 && !retouch::get_autocast(c10::DeviceType::CPU).enabled;
 }
 
 at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
@@ -170,7 +175,7 @@ at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, 
   return at::conv2d(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
 }
 
-// Whether gradients are recorded makes no difference to the choice: recomputation must give what the first pass gave, to the bit.
+// Independent of whether gradients are recorded: checkpointing must reproduce the first pass bitwise.
 at::Tensor upsample_conv2d(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
   const bool trained = weight.requires_grad() || (bias.has_value() && bias->requires_grad());
   if (!trained && can_be_fast(x, weight)) return FrozenUpsampleConv::apply(x, weight, bias);

@@ -1,5 +1,5 @@
-// AdamW, the parameter averages and the gradient's norm as fused passes over memory: each tensor is read and written once a step,
-// where a step of separate operators goes over it about a dozen times.
+// AdamW, weight averages and gradient norm as fused passes over memory: each tensor is read and written once per step, instead of about
+// a dozen times with separate operators.
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -11,7 +11,7 @@
 
 namespace {
 
-// Fixed, so that sums do not depend on the number of threads.
+// Constant, so that sums do not depend on the number of threads.
 constexpr int64_t kChunk = 1 << 15;
 
 struct Hyper {
@@ -19,7 +19,8 @@ struct Hyper {
 };
 
 template <typename T>
-__attribute__((always_inline)) inline void adamw_body(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n, const Hyper& h) {
+__attribute__((always_inline)) inline void adamw_body(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n,
+                                                      const Hyper& h) {
   const T keep = T(1 - h.lr * h.decay), b1 = T(h.beta1), b2 = T(h.beta2), c1 = T(1 - h.beta1), c2 = T(1 - h.beta2);
   const T step = T(h.lr / h.bias1), inv2 = T(1 / h.bias2_sqrt), eps = T(h.eps), scale = T(h.grad_scale);
   for (int64_t k = 0; k < n; ++k) {
@@ -75,8 +76,10 @@ std::vector<Range> chunks(at::TensorList tensors) {
 void check_like(at::TensorList params, at::TensorList others, const char* what) {
   TORCH_CHECK(others.size() == params.size(), "retouch::adamw_ema_: ", params.size(), " parameters but ", others.size(), " ", what);
   for (size_t k = 0; k < params.size(); ++k) {
-    TORCH_CHECK(others[k].is_contiguous() && others[k].device().is_cpu(), "retouch::adamw_ema_: ", what, " ", k, " is not a contiguous CPU tensor");
-    TORCH_CHECK(others[k].scalar_type() == params[0].scalar_type(), "retouch::adamw_ema_: ", what, " ", k, " differs in type from the parameters");
+    TORCH_CHECK(others[k].is_contiguous() && others[k].device().is_cpu(), "retouch::adamw_ema_: ", what, " ", k,
+                " is not a contiguous CPU tensor");
+    TORCH_CHECK(others[k].scalar_type() == params[0].scalar_type(), "retouch::adamw_ema_: ", what, " ", k,
+                " differs in type from the parameters");
     TORCH_CHECK(others[k].numel() == params[k].numel(), "retouch::adamw_ema_: ", what, " ", k, " differs in size from its parameter");
   }
 }
@@ -97,7 +100,7 @@ void adamw_typed(at::TensorList params, at::TensorList grads, at::TensorList m, 
   });
 }
 
-// emas: for every decay, one tensor a parameter, one average after the other.
+// emas: one tensor per parameter for each decay, grouped by decay.
 void adamw_ema(at::TensorList params, at::TensorList grads, at::TensorList m, at::TensorList v, at::TensorList emas,
                c10::ArrayRef<double> decays, double lr, double beta1, double beta2, double eps, double weight_decay, int64_t step,
                double grad_scale) {
@@ -115,7 +118,8 @@ void adamw_ema(at::TensorList params, at::TensorList grads, at::TensorList m, at
   if (params[0].scalar_type() == at::kFloat) {
     adamw_typed<float>(params, grads, m, v, emas, decays, h);
   } else {
-    TORCH_CHECK(params[0].scalar_type() == at::kDouble, "retouch::adamw_ema_ computes in float32 or float64, not ", params[0].scalar_type());
+    TORCH_CHECK(params[0].scalar_type() == at::kDouble, "retouch::adamw_ema_ computes in float32 or float64, not ",
+                params[0].scalar_type());
     adamw_typed<double>(params, grads, m, v, emas, decays, h);
   }
 }
@@ -142,8 +146,8 @@ double global_norm(at::TensorList tensors) {
 }  // namespace
 
 TORCH_LIBRARY(retouch, m) {
-  m.def("adamw_ema_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] emas, float[] ema_decays, "
-        "float lr, float beta1, float beta2, float eps, float weight_decay, int step, float grad_scale) -> ()");
+  m.def("adamw_ema_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] emas, "
+        "float[] ema_decays, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float grad_scale) -> ()");
   m.def("global_norm(Tensor[] tensors) -> float");
 }
 

@@ -1,7 +1,7 @@
-// Where the elements of large CPU tensors live. glibc gives every block past 32 MiB pages of its own and takes them back on free, so that a
-// feature map of 33 MiB costs 8,192 page faults each time an operator puts one out: measured, that doubles the time of a decoder's
-// convolutions and quintuples that of its normalisations. Here freed blocks wait for the next tensor of their size instead, under one
-// bound: what is in use and what waits are together no more than what has been in use at once before (and a little slack).
+// Allocator of large CPU tensors. glibc maps every block above 32 MiB separately and unmaps it on free, so that a feature map of 33 MiB
+// costs 8,192 page faults per operator output: as measured, this doubles the time of a decoder's convolutions and quintuples that of
+// its normalisations. Here, freed blocks are kept for reuse by size, under one limit: live and idle blocks together do not exceed the
+// peak of live blocks (plus a little slack).
 #include <ATen/ATen.h>
 #include <c10/core/CPUAllocator.h>
 #include <torch/library.h>
@@ -32,7 +32,7 @@ constexpr size_t kGranule = size_t{1} << 16;
 constexpr size_t kHugePage = size_t{1} << 21;
 constexpr size_t kSlack = size_t{64} << 20;
 
-// Blocks above this are aligned to huge pages, where the system grants them: a fault then brings 2 MiB instead of 4 KiB.
+// Larger blocks are aligned to huge pages, if available: a fault then maps 2 MiB instead of 4 KiB.
 constexpr size_t kHugeFrom = 2 * kHugePage;
 
 class LargeBlocks {
@@ -59,7 +59,7 @@ class LargeBlocks {
     return hand_out(data, size);
   }
 
-  // False where the block is not one of these.
+  // False for a block of another allocator.
   bool give_back(void* data) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = sizes_.find(data);
@@ -73,7 +73,7 @@ class LargeBlocks {
     return true;
   }
 
-  // Gives back what waits for reuse, so that the next peak is that of the next work alone.
+  // Frees the idle blocks and resets the peak to the live blocks.
   void release() {
     const std::lock_guard<std::mutex> lock(mutex_);
     while (!idle_.empty()) release_oldest();
@@ -82,7 +82,8 @@ class LargeBlocks {
 
   at::Tensor figures(bool reset_peak) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto figures = at::tensor({static_cast<int64_t>(live_), static_cast<int64_t>(high_), static_cast<int64_t>(idle_bytes_)}, at::kLong);
+    const auto figures = at::tensor(
+        {static_cast<int64_t>(live_), static_cast<int64_t>(high_), static_cast<int64_t>(idle_bytes_)}, at::kLong);
     if (reset_peak) high_ = live_;
     return figures;
   }
@@ -102,7 +103,8 @@ class LargeBlocks {
   }
 
   void release_oldest() {
-    const auto oldest = std::min_element(idle_.begin(), idle_.end(), [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
+    const auto oldest =
+        std::min_element(idle_.begin(), idle_.end(), [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
     munmap(oldest->second.data, oldest->first);
     idle_bytes_ -= oldest->first;
     idle_.erase(oldest);
@@ -129,7 +131,7 @@ class LargeBlocks {
   uint64_t clock_ = 0;
 };
 
-// Never destroyed: tensors may outlive it at exit.
+// Never destroyed, since tensors can outlive it at exit.
 LargeBlocks& blocks() {
   static auto* const instance = new LargeBlocks();
   return *instance;
@@ -160,12 +162,12 @@ bool user_chose() {
   return tunables != nullptr && (std::strstr(tunables, "malloc.mmap_") != nullptr || std::strstr(tunables, "malloc.trim_") != nullptr);
 }
 
-// Blocks that were handed out know how they are freed, whichever allocator is in force by then.
+// Blocks store their deleter, so they are freed correctly after the allocator is switched.
 void install(bool enabled) {
   static HostAllocator allocator;
   c10::SetCPUAllocator(enabled ? static_cast<c10::Allocator*>(&allocator) : usual());
 #if defined(__GLIBC__)
-  // oneDNN's scratch memory comes from malloc and goes back after each convolution: the heap keeps its pages too.
+  // oneDNN's scratch memory is allocated by malloc and freed after each convolution; the heap is set to keep its pages too.
   if (!enabled || user_chose()) return;
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
@@ -199,8 +201,8 @@ extern "C" int rt_host_cache_set(int32_t enabled) {
 }
 
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
-  // Bytes of CPU tensors of at least 1 MiB: in use, most in use at once since the last reset, waiting for reuse.
+  // Bytes of CPU tensors of at least 1 MiB: live, peak since the last reset, idle.
   m.def("host_memory(bool reset_peak) -> Tensor", host_memory);
-  // Frees what waits for reuse, here and in the heap; the same figures afterwards.
+  // Frees idle blocks and unused heap memory; returns the same values afterwards.
   m.def("release_host_memory() -> Tensor", release_host_memory);
 }

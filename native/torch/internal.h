@@ -1,4 +1,4 @@
-// What the translation units of the shim share: borrowed and owned tensors, and the wall that no exception passes.
+// Shared by the shim's translation units: borrowed and owned tensors, and the exception barrier of the C ABI.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -15,19 +15,19 @@ namespace retouch {
 
 void set_error(std::string message);
 
-// An exception of managed code on its way through libtorch, held by a handle of the managed side. The engine of autograd carries it from
-// its threads to the caller's.
+// A managed exception that propagates through libtorch, held by a managed handle. The autograd engine transfers it from its threads to
+// the caller's.
 class CallbackFailure : public std::runtime_error {
  public:
   explicit CallbackFailure(void* handle);
   std::shared_ptr<void> handle;
 };
 
-// Of this thread: the failure behind the last error, null where it was none of managed code's.
+// Sets this thread's failure behind the last error; null if it was not a managed exception.
 void set_failure(std::shared_ptr<void> handle);
 
-// What a release function of managed code threw where nothing could be thrown on, in a destructor: the next call of this thread fails
-// with it.
+// Stores a failure of a managed release function called in a destructor, which cannot throw: the next call of this thread fails with
+// it.
 void postpone_failure(void* handle) noexcept;
 void throw_postponed();
 
@@ -46,7 +46,7 @@ inline std::vector<at::Tensor> borrow_all(void* const* handles, int32_t n) {
   return tensors;
 }
 
-// Owned: the receiver frees it. An undefined tensor crosses as null.
+// Owned: the receiver must free it. An undefined tensor is passed as null.
 inline void* release(at::Tensor tensor) {
   return tensor.defined() ? tensor.unsafeReleaseTensorImpl() : nullptr;
 }
@@ -73,7 +73,7 @@ int guarded(Body&& body) noexcept {
   } catch (const std::exception& e) {
     set_error(e.what());
   } catch (...) {
-    set_error("an exception of unknown type left libtorch");
+    set_error("libtorch threw an exception of unknown type");
   }
   return RT_FAILED;
 }

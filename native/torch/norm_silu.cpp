@@ -1,6 +1,5 @@
-// Group normalisation followed by SiLU as one operator. Of its intermediates only the input and two numbers a group are kept for the
-// backward pass, which computes the normalised values again while it has the input at hand; libtorch's two operators keep a map more
-// and go over memory about three times as often.
+// Fused group normalisation and SiLU. Only the input and two statistics per group are saved for the backward pass, which recomputes the
+// normalised values; libtorch's two operators save one more map and pass over memory about three times as often.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -19,17 +18,17 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kLanes = 32;
-// Sums run in the element type over a block and in double over blocks: fast, and exact enough for maps of any size.
+// Sums use the element type within a block and double across blocks: fast, and accurate for maps of any size.
 constexpr int64_t kBlock = 2048;
 
 RETOUCH_INLINE double exponential(double x) { return std::exp(x); }
 
-// exp by 2^n·e^r with |r| ≤ ln2/2 and the series of e^r to the seventh power, which ends below float32's precision. Written without a
-// branch or a call, so that loops around it become vector code. NaN stays NaN.
+// exp as 2^n·e^r with |r| ≤ ln2/2 and the series of e^r up to the seventh power, whose error is below float32's precision. Without
+// branches and calls, so that loops around it vectorise. NaN stays NaN.
 RETOUCH_INLINE float exponential(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
-  // Adding 1.5·2^23 rounds to an integer, which then stands in the lowest bits.
+  // Adding 1.5·2^23 rounds to an integer, held in the lowest bits.
   const float shift = 12582912.0f;
   const float shifted = x * 1.44269504f + shift;
   const float n = shifted - shift;
@@ -74,7 +73,7 @@ RETOUCH_INLINE double lane_square_sum(const T* x, int64_t n, T centre) {
   return total;
 }
 
-// Mean and biased variance in one pass over memory: each block around its own mean while it is in the cache, merged pairwise.
+// Mean and biased variance in one pass over memory: each block about its own mean while it is in the cache, merged pairwise.
 template <typename T>
 RETOUCH_INLINE void moments_body(const T* x, int64_t n, double& mean, double& variance) {
   double squares = 0, seen = 0;
@@ -101,10 +100,10 @@ RETOUCH_INLINE void apply_body(const T* __restrict x, T* __restrict out, int64_t
   }
 }
 
-// Gradient at the normalised values into dy; its sum, and that of its product with the centred input.
+// Writes the gradient with respect to the normalised values to dy; returns its sum and the sum of its product with the centred input.
 template <typename T>
-RETOUCH_INLINE void silu_backward_body(const T* __restrict g, const T* __restrict x, T* __restrict dy, int64_t n, T mean, T scale, T offset, double& sum,
-                                       double& product) {
+RETOUCH_INLINE void silu_backward_body(const T* __restrict g, const T* __restrict x, T* __restrict dy, int64_t n, T mean, T scale, T offset,
+                                       double& sum, double& product) {
   sum = product = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t end = std::min(start + kBlock, n);
@@ -157,22 +156,24 @@ struct Shape {
 };
 
 Shape shape_of(const at::Tensor& x, int64_t groups) {
-  TORCH_CHECK(x.dim() >= 2 && groups >= 1 && x.size(1) % groups == 0, "retouch::group_norm_silu: ", x.sizes(), " cannot be split into ", groups, " groups");
+  TORCH_CHECK(x.dim() >= 2 && groups >= 1 && x.size(1) % groups == 0, "retouch::group_norm_silu: ", x.sizes(),
+              " cannot be split into ", groups, " groups");
   return {x.size(0), x.size(1), x.numel() / std::max<int64_t>(1, x.size(0) * x.size(1)), groups};
 }
 
-// The kernels index both by channel.
+// The kernels index weight and bias by channel.
 void check_affine(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   for (const auto& t : {weight, bias})
-    TORCH_CHECK(t.dim() == 1 && t.size(0) == x.size(1) && t.device() == x.device(), "retouch::group_norm_silu: weight and bias must be [", x.size(1),
-                "] on ", x.device(), " for an input of ", x.sizes(), ", got ", t.sizes(), " on ", t.device());
+    TORCH_CHECK(t.dim() == 1 && t.size(0) == x.size(1) && t.device() == x.device(),
+                "retouch::group_norm_silu: weight and bias must be [", x.size(1), "] on ", x.device(), " for an input of ", x.sizes(),
+                ", got ", t.sizes(), " on ", t.device());
 }
 
 bool has_kernel(const at::Tensor& x) {
   return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) && x.numel() > 0;
 }
 
-// The mean in the element type; what that loses goes into the constants, so that inputs far from zero keep their digits.
+// Mean in the element type; its rounding error is added to the constants, so that inputs far from zero keep their precision.
 template <typename T>
 struct Centre {
   explicit Centre(double mean) : value(static_cast<T>(mean)), lost(static_cast<double>(value) - mean) {}
@@ -181,7 +182,8 @@ struct Centre {
 };
 
 template <typename T>
-void forward_typed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Shape& s, double eps, at::Tensor& out, double* means, double* rstds) {
+void forward_typed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Shape& s, double eps, at::Tensor& out,
+                   double* means, double* rstds) {
   const T *px = x.data_ptr<T>(), *pw = weight.data_ptr<T>(), *pb = bias.data_ptr<T>();
   T* po = out.data_ptr<T>();
   at::parallel_for(0, s.batch * s.groups, s.grain(), [&](int64_t begin, int64_t end) {
@@ -202,8 +204,8 @@ void forward_typed(const at::Tensor& x, const at::Tensor& weight, const at::Tens
 }
 
 template <typename T>
-void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Shape& s, const double* means,
-                    const double* rstds, at::Tensor& dx, at::Tensor* dweight, at::Tensor* dbias) {
+void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Shape& s,
+                    const double* means, const double* rstds, at::Tensor& dx, at::Tensor* dweight, at::Tensor* dbias) {
   const T *pg = grad.data_ptr<T>(), *px = x.data_ptr<T>(), *pw = weight.data_ptr<T>(), *pb = bias.data_ptr<T>();
   T* pd = dx.data_ptr<T>();
   std::vector<double> sums(static_cast<size_t>(s.batch * s.channels)), products(sums.size());
@@ -217,8 +219,8 @@ void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
         const double scale = pw[channel] * rstd;
         double& row_sum = sums[static_cast<size_t>(row)];
         double& row_product = products[static_cast<size_t>(row)];
-        silu_backward(pg + at, px + at, pd + at, s.pixels, centre.value, static_cast<T>(scale), static_cast<T>(pb[channel] + centre.lost * scale), row_sum,
-                      row_product);
+        silu_backward(pg + at, px + at, pd + at, s.pixels, centre.value, static_cast<T>(scale),
+                      static_cast<T>(pb[channel] + centre.lost * scale), row_sum, row_product);
         row_product += centre.lost * row_sum;
         sum += pw[channel] * row_sum;
         product += pw[channel] * row_product;
@@ -227,7 +229,8 @@ void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
       const double constant = -rstd * sum / count + from_x * centre.lost;
       for (int64_t c = 0; c < s.group_channels(); ++c) {
         const int64_t row = g * s.group_channels() + c;
-        combine(pd + row * s.pixels, px + row * s.pixels, s.pixels, centre.value, static_cast<T>(pw[row % s.channels] * rstd), static_cast<T>(from_x), static_cast<T>(constant));
+        combine(pd + row * s.pixels, px + row * s.pixels, s.pixels, centre.value, static_cast<T>(pw[row % s.channels] * rstd),
+                static_cast<T>(from_x), static_cast<T>(constant));
       }
     }
   });
@@ -244,8 +247,9 @@ void backward_typed(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
   }
 }
 
-// The result, and what the backward pass needs of the statistics.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t groups, double eps) {
+// The output, and the statistics for the backward pass.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                                           int64_t groups, double eps) {
   const Shape s = shape_of(x, groups);
   check_affine(x, weight, bias);
   if (!has_kernel(x)) {
@@ -261,12 +265,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, 
   return {out, mean, rstd};
 }
 
-variable_list backward_any(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean,
-                           const at::Tensor& rstd, int64_t groups, double eps, bool affine) {
+variable_list backward_any(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const at::Tensor& mean, const at::Tensor& rstd, int64_t groups, double eps, bool affine) {
   const Shape s = shape_of(x, groups);
   if (!has_kernel(x)) {
     const auto y = std::get<0>(at::native_group_norm(x, weight, bias, s.batch, s.channels, s.pixels, groups, eps));
-    auto [dx, dw, db] = at::native_group_norm_backward(at::silu_backward(grad, y), x, mean, rstd, weight, s.batch, s.channels, s.pixels, groups, {true, affine, affine});
+    auto [dx, dw, db] = at::native_group_norm_backward(at::silu_backward(grad, y), x, mean, rstd, weight, s.batch, s.channels, s.pixels,
+                                                       groups, {true, affine, affine});
     return {dx, dw, db};
   }
   auto dx = at::empty_like(x);
@@ -281,7 +286,8 @@ variable_list backward_any(const at::Tensor& grad, const at::Tensor& x, const at
 }
 
 struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t groups, double eps) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t groups,
+                            double eps) {
     auto [out, mean, rstd] = forward_any(x, weight, bias, groups, eps);
     context->save_for_backward({x, weight, bias, mean, rstd});
     context->saved_data["groups"] = groups;
@@ -293,14 +299,15 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "retouch::group_norm_silu has no second derivative");
     const auto saved = context->get_saved_variables();
-    auto result = backward_any(grads[0].contiguous(), saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["groups"].toInt(),
-                               context->saved_data["eps"].toDouble(), context->saved_data["affine"].toBool());
+    auto result = backward_any(grads[0].contiguous(), saved[0], saved[1], saved[2], saved[3], saved[4],
+                               context->saved_data["groups"].toInt(), context->saved_data["eps"].toDouble(),
+                               context->saved_data["affine"].toBool());
     result.resize(5);
     return result;
   }
 };
 
-// Narrow inputs meet float32 weights under autocast; libtorch computes normalisations in float32 there.
+// Under autocast, low-precision inputs meet float32 weights; libtorch computes normalisations in float32 then.
 at::Tensor with_gradient(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t groups, double eps) {
   const auto type = weight.scalar_type();
   return GroupNormSilu::apply(x.to(type).contiguous(), weight.contiguous(), bias.to(type).contiguous(), groups, eps);

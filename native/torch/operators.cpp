@@ -1,4 +1,4 @@
-// The one boxed entry point: any operator of the dispatcher, called by handle with a flat array of tagged values.
+// The boxed entry point: calls any dispatcher operator by handle with a flat array of tagged values.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 
@@ -15,12 +15,12 @@ namespace {
 
 thread_local std::string last_error;
 
-// Plain pointers: a thread that ends must not call managed code, which may be gone by then.
+// Plain pointers: a thread's destructors must not call managed code, which may have shut down.
 thread_local std::shared_ptr<void>* last_failure = nullptr;
 thread_local void* postponed_failure = nullptr;
 void (*free_failure)(void*) = nullptr;
 
-// Boxed calls nest (autograd calls back into managed code, which calls operators), so the cached stack is taken, not shared.
+// Boxed calls nest (autograd calls managed code, which calls operators), so the cached stack is taken rather than shared.
 thread_local torch::jit::Stack cached_stack;
 
 class StackLease {
@@ -90,7 +90,7 @@ void push_arguments(const c10::OperatorHandle& op, const rt_value* args, int32_t
   }
 }
 
-// What one result holds, given back unless the call as a whole succeeds.
+// Frees a result when the call as a whole fails.
 void discard(rt_value& v) noexcept {
   if (v.tag == RT_TENSOR) rt_tensor_free(const_cast<void*>(v.p));
   if (v.tag == RT_TENSOR_LIST) {

@@ -1,4 +1,4 @@
-// The outlier mask: quantiles by histogram and selection, and they are found only where a map has outliers at all.
+// The outlier mask: quantiles by histogram and selection, computed only for maps with outliers.
 #include "outlier_mask.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace retouch {
 namespace {
 
-// Independent partial sums: they let the compiler use vector registers, and fix the order of summation whatever it does.
+// Independent partial sums allow vectorisation and fix the order of summation for all instruction sets.
 constexpr int kLanes = 16;
 constexpr int kBins = 1024;
 
@@ -55,7 +55,7 @@ template <typename T>
 RETOUCH_INLINE void count_tails_body(const T* __restrict f, int64_t n, T low, T high, int64_t& below, int64_t& above) {
   int64_t b = 0, a = 0;
   for (int64_t start = 0; start < n; start += 4096) {
-    // Narrow counters: as many to a register as there are elements.
+    // 32-bit counters fill a register with as many lanes as 32-bit elements.
     int32_t cb = 0, ca = 0;
     const int64_t end = std::min<int64_t>(start + 4096, n);
     for (int64_t k = start; k < end; ++k) {
@@ -82,15 +82,17 @@ RETOUCH_INLINE void inside_body(const T* __restrict f, int64_t n, T low, T high,
   for (int64_t k = 0; k < n; ++k) mask[k] = static_cast<uint8_t>((f[k] > low) & (f[k] < high));
 }
 
-#define RETOUCH_BOTH(T)                                                                                                                      \
-  RETOUCH_CLONES Extent extent(const T* f, int64_t n) { return extent_body(f, n); }                                                          \
-  RETOUCH_CLONES void count_tails(const T* f, int64_t n, T low, T high, int64_t& b, int64_t& a) { count_tails_body(f, n, low, high, b, a); } \
-  RETOUCH_CLONES void bin(const T* f, int64_t n, T min, T scale, uint16_t* bins) { bins_body(f, n, min, scale, bins); }                      \
+#define RETOUCH_BOTH(T)                                                                                                     \
+  RETOUCH_CLONES Extent extent(const T* f, int64_t n) { return extent_body(f, n); }                                         \
+  RETOUCH_CLONES void count_tails(const T* f, int64_t n, T low, T high, int64_t& b, int64_t& a) {                           \
+    count_tails_body(f, n, low, high, b, a);                                                                                \
+  }                                                                                                                         \
+  RETOUCH_CLONES void bin(const T* f, int64_t n, T min, T scale, uint16_t* bins) { bins_body(f, n, min, scale, bins); }     \
   RETOUCH_CLONES void inside(const T* f, int64_t n, T low, T high, uint8_t* mask) { inside_body(f, n, low, high, mask); }
 RETOUCH_BOTH(float)
 RETOUCH_BOTH(double)
 
-// The k-th smallest values for two ranks, counted from 1: a histogram narrows each down to one bin, in which it is selected.
+// The k-th smallest values for two 1-based ranks: a histogram narrows each down to a bin, from which it is selected.
 template <typename T>
 void two_ranks(const T* f, int64_t n, T min, T max, const int64_t (&ranks)[2], T (&found)[2], MaskScratch<T>& scratch) {
   const T scale = T(kBins - 1) / (max - min);
@@ -104,7 +106,7 @@ void two_ranks(const T* f, int64_t n, T min, T max, const int64_t (&ranks)[2], T
   }
   scratch.bins.resize(static_cast<size_t>(n));
   bin(f, n, min, scale, scratch.bins.data());
-  // Two tables by turns: equal neighbours would otherwise wait for each other's store.
+  // Two alternating tables: increments of equal neighbours would otherwise wait for each other's store.
   int32_t counts[2][kBins] = {};
   for (int64_t k = 0; k < n; ++k) ++counts[k & 1][scratch.bins[static_cast<size_t>(k)]];
   for (int r = 0; r < 2; ++r) {
@@ -123,7 +125,7 @@ void two_ranks(const T* f, int64_t n, T min, T max, const int64_t (&ranks)[2], T
   }
 }
 
-// One pass along rows, one down columns; a mask holds 0 and 1, so that maximum and minimum are bit operations. The border is neutral.
+// Max or min pooling, separable; on masks of 0 and 1, maximum and minimum are bit operations. The border is neutral.
 void pool(uint8_t* mask, int64_t height, int64_t width, int64_t side, bool maximum, std::vector<uint8_t>& rows) {
   if (side <= 1) return;
   const int64_t r = (side - 1) / 2;
@@ -164,8 +166,8 @@ bool find_outliers(const T* f, uint8_t* mask, int64_t height, int64_t width, con
   const double margin = rule.margin * std::sqrt(variance);
   const int64_t ranks[2] = {std::max<int64_t>(1, static_cast<int64_t>(count * rule.quantile)),
                             std::max<int64_t>(1, static_cast<int64_t>(count * (1 - rule.quantile)))};
-  // The smallest value is kept if at least as many as its rank lie less than a margin above it; counting them is far cheaper than finding the
-  // quantile. A little less than a margin, so that rounding cannot tell this from the comparison below.
+  // The smallest value is kept if at least as many values as its rank are less than a margin above it; counting them is far cheaper
+  // than computing the quantile. The margin is slightly reduced, so that rounding cannot contradict the comparison below.
   const double reach = margin * (1 - 1e-6) - 1e-6 * (std::abs(e.min) + std::abs(e.max));
   if (reach > 0) {
     int64_t below, above;

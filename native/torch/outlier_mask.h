@@ -1,4 +1,4 @@
-// Which pixels of a feature map are kept for the latent perceptual loss.
+// Outlier mask of feature maps for the latent perceptual loss.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct MaskRule {
   int64_t closing, opening;
 };
 
-// Memory that one map after another uses.
+// Buffers reused across maps.
 template <typename T>
 struct MaskScratch {
   std::vector<T> values;
@@ -20,7 +20,7 @@ struct MaskScratch {
   std::vector<uint8_t> rows;
 };
 
-// Returns whether all pixels are kept; the mask is written only where they are not. For float and double.
+// Returns whether all pixels are kept; writes the mask only if not. For float and double.
 template <typename T>
 bool find_outliers(const T* map, uint8_t* mask, int64_t height, int64_t width, const MaskRule& rule, MaskScratch<T>& scratch);
 

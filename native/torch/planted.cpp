@@ -1,5 +1,5 @@
-// Failures on purpose. What libtorch throws when a GPU has no memory left, or what a result of an unknown kind does, cannot be brought
-// about on every machine; the tests of the wall between native and managed code ask for it here.
+// Deliberate failures. libtorch's exceptions for exhausted GPU memory, and results of unknown type, cannot be provoked on every
+// machine; the tests of the exception barrier between native and managed code request them here.
 #include <torch/library.h>
 
 #include <new>
@@ -12,7 +12,7 @@ std::tuple<at::Tensor, std::string> planted_failure(std::string kind) {
   if (kind == "OutOfMemoryError") throw c10::OutOfMemoryError({__func__, __FILE__, __LINE__}, "no room");
   if (kind == "bad_alloc") throw std::bad_alloc();
   if (kind == "number") throw 42;
-  // A result that no caller of this library understands, behind one that has to be freed.
+  // A result type unknown to this library, after one that must be freed.
   return {at::zeros({1024, 1024}), "text"};
 }
 

@@ -1,7 +1,7 @@
-// A pretended accelerator, for tests: tensors of libtorch's device for backends of others (PrivateUse1), whose elements lie in the
-// machine's memory and whose operators are the CPU's. As on a GPU, an operator that mixes devices fails, backward runs on a thread of the device, and
-// the host sees elements only by a transfer. Every such read fails unless it was announced, so that a test can hold the list of them.
-// No part of the engine: a library of its own, which only the tests load, before anything is differentiated.
+// A simulated accelerator for tests: tensors of libtorch's device type for third-party backends (PrivateUse1), with elements in host
+// memory and the CPU's operators. As on a GPU, operators with mixed devices fail, backward runs on a thread of the device, and the host
+// reads elements only by a transfer. Every such read fails unless it was announced, so that tests can enforce the list of reads. Not
+// part of the engine: a separate library, loaded only by the tests, before any differentiation.
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/NativeFunctions.h>
@@ -66,7 +66,7 @@ at::Tensor on_device(const at::Tensor& x) {
   return result;
 }
 
-// What an operator wrote into an empty tensor that it was to resize.
+// Moves an operator's output into an empty tensor that it should have resized.
 void adopt(const at::Tensor& target, const at::Tensor& result) {
   const auto moved = on_device(result);
   target.unsafeGetTensorImpl()->set_storage_keep_dtype(moved.storage());
@@ -74,12 +74,12 @@ void adopt(const at::Tensor& target, const at::Tensor& result) {
 }
 
 void check_device(const c10::OperatorHandle& op, const at::Tensor& x) {
-  // Numbers in tensors of no dimension may stay on the host, as with CUDA.
+  // Zero-dimensional tensors can stay on the host, as with CUDA.
   TORCH_CHECK(!x.defined() || is_ours(x) || (x.is_cpu() && x.dim() == 0), op.schema().name(),
               ": expected all tensors to be on the same device, but found at least two, privateuseone and ", x.device());
 }
 
-// Operators whose result's shape or value goes through the host.
+// Operators whose output shape or value needs a transfer to the host.
 bool reads(const std::string& name) {
   static const std::unordered_set<std::string> names = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal",
                                                         "aten::_unique2", "aten::unique_dim", "aten::bincount", "aten::is_nonzero"};
@@ -131,7 +131,7 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     auto& slot = (*stack)[returned + r];
     const auto* alias = schema.returns()[r].alias_info();
     if (alias != nullptr) {
-      TORCH_CHECK(alias->isWrite(), schema.name(), " gives a view, for which the pretended device has no kernel");
+      TORCH_CHECK(alias->isWrite(), schema.name(), " returns a view, for which the simulated device has no kernel");
       for (size_t k = 0; k < given.size(); ++k) {
         const auto* own = schema.arguments()[k].alias_info();
         if (own != nullptr && own->beforeSets() == alias->beforeSets()) slot = given[k];
@@ -199,10 +199,10 @@ C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceT
 
 extern "C" {
 
-// Lets so many reads pass, from now on.
+// Allows a number of reads from now on.
 __attribute__((visibility("default"))) void rt_pretended_announce(int64_t reads_to_come) { announced_reads = reads_to_come; }
 
-// The number of the device's kind, which differs between versions of libtorch.
+// Number of the device type, which differs between versions of libtorch.
 __attribute__((visibility("default"))) int rt_pretended_type(void) { return static_cast<int>(kType); }
 
 }  // extern "C"

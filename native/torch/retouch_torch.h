@@ -1,7 +1,9 @@
-/* The C ABI of the engine: one boxed entry point into the ATen dispatcher, and the few things that are no operators.
+/* The C ABI of the engine: a boxed entry point into the ATen dispatcher, and functions that are not operators.
  *
- * Rules: no exception crosses, either way; every function that can fail returns a status and leaves its message for rt_last_error().
- * A tensor crosses as an owned TensorImpl reference (void*), freed by rt_tensor_free. Arguments are borrowed, results are owned. */
+ * Rules: exceptions do not cross the ABI in either direction; every function that can fail returns a status and stores a message for
+ * rt_last_error(). A tensor is passed as an owned TensorImpl reference (void*), freed by rt_tensor_free. Arguments are borrowed,
+ * results
+ * are owned. */
 #ifndef RETOUCH_TORCH_H
 #define RETOUCH_TORCH_H
 #include <stdint.h>
@@ -17,7 +19,7 @@ enum rt_status { RT_OK = 0, RT_FAILED = 1, RT_OUT_OF_MEMORY = 2, RT_CALLBACK_FAI
 
 enum rt_tag {
   RT_NONE = 0,
-  RT_DEFAULT = 1, /* the default of the operator's schema */
+  RT_DEFAULT = 1, /* the schema's default */
   RT_TENSOR = 2,
   RT_INT = 3,
   RT_DOUBLE = 4,
@@ -58,36 +60,36 @@ typedef struct rt_tensor_info {
 } rt_tensor_info;
 
 RT_API int rt_abi_version(void);
-RT_API const char* rt_torch_version(void);  /* of the libtorch that this shim was compiled against */
-RT_API int rt_torch_is_known(void);         /* 0 when that version is older or newer than those that the suites passed with */
+RT_API const char* rt_torch_version(void);  /* libtorch version that this shim was compiled against */
+RT_API int rt_torch_is_known(void);         /* 0 if that version is outside the tested range */
 RT_API const char* rt_last_error(void);     /* of this thread; valid until its next failing call */
 
-/* Functions of managed code. They return null, or a handle of what they threw: it belongs to this library, which frees it with the
-   function set here. rt_last_failure is the handle behind this thread's last status RT_CALLBACK_FAILED, valid until its next call. What a
-   release function throws where nothing can be thrown on (when the last owner of a tensor goes) fails the next call of that thread. */
+/* Managed functions. They return null, or a handle of an exception, which this library owns and frees with the function set here.
+   rt_last_failure is the handle behind this thread's last status RT_CALLBACK_FAILED, valid until its next call. An exception of a release
+   function called in a destructor (of a tensor's last owner) fails the next call of that thread. */
 typedef void* (*rt_backward_fn)(void* context, void* const* grads, int32_t ngrads, void** grad_inputs, int32_t ninputs);
 typedef void* (*rt_release_fn)(void* context);
 RT_API void rt_failure_free_set(void (*free_failure)(void* failure));
 RT_API void* rt_last_failure(void);
 
 /* Operators. */
-RT_API int rt_operator_find(const char* name, const char* overload, void** op);  /* the handle lives as long as the process */
+RT_API int rt_operator_find(const char* name, const char* overload, void** op);  /* the handle is valid for the life of the process */
 RT_API int rt_operator_schema(void* op, char** text);                            /* malloc'ed */
 RT_API int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, int32_t nresults);
-/* The same call repeated in a C++ loop that keeps `hold` results and then frees them, as a scope does: what the crossing from managed code
-   costs is measured against it. For operators whose last result is a tensor. */
+/* The same call repeated in a C++ loop that keeps `hold` results and then frees them, as a tensor scope does: the baseline for the overhead
+   of managed calls. For operators whose last result is a tensor. */
 RT_API int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times, int64_t hold);
 
 /* Tensors. */
 RT_API void rt_tensor_free(void* tensor);
-RT_API void rt_tensors_free(void* const* tensors, int32_t n); /* one crossing for a scope's worth; nulls are skipped */
-RT_API void* rt_tensor_share(void* tensor); /* one more reference */
+RT_API void rt_tensors_free(void* const* tensors, int32_t n); /* frees many tensors in one call; nulls are skipped */
+RT_API void* rt_tensor_share(void* tensor); /* adds a reference */
 RT_API int rt_tensor_info_get(void* tensor, rt_tensor_info* info);
-/* release is called once, whether the call succeeds or not; null where the memory lives as long as the process. */
+/* release is called once, whether or not the call succeeds; null if the memory lives as long as the process. */
 RT_API int rt_tensor_from_blob(void* data, const int64_t* sizes, int32_t dim, int32_t dtype, rt_release_fn release, void* context,
                                void** tensor);
 RT_API int rt_tensor_set_requires_grad(void* tensor, int32_t value);
-RT_API int rt_tensor_grad(void* tensor, void** grad); /* null where there is none */
+RT_API int rt_tensor_grad(void* tensor, void** grad); /* null without a gradient */
 RT_API int rt_tensor_set_grad(void* tensor, void* grad);
 RT_API void rt_list_free(void* list);
 
@@ -97,12 +99,12 @@ RT_API void rt_grad_mode_set(int32_t enabled);
 RT_API int rt_backward(void* const* outputs, int32_t n, void* const* grads, int32_t retain_graph, int32_t create_graph);
 RT_API int rt_grad(void* const* outputs, int32_t n, void* const* inputs, int32_t m, void* const* grads, int32_t retain_graph,
                    int32_t create_graph, int32_t allow_unused, void** results);
-/* Puts a node between inputs and outputs whose backward is a callback; results are fresh tensors that share the outputs' data. release is
-   called once, when backward has gone through without the graph being kept, else when the graph is gone, also where the call fails. */
+/* Inserts a node with a callback as its backward between inputs and outputs; results are new tensors that share the outputs' data.
+   release is called once: after backward, if the graph is not retained, else when the graph is freed, and also if the call fails. */
 RT_API int rt_custom_function(void* const* inputs, int32_t n, void* const* outputs, int32_t m, rt_backward_fn backward,
                               rt_release_fn release, void* context, void** results);
 
-/* Mixed precision of this thread for one kind of device. Scopes nest; leaving one restores the mode around it. */
+/* Autocast mode of this thread for a device type. Scopes nest; leaving one restores the enclosing mode. */
 typedef struct rt_autocast_mode {
   int32_t device_type;
   int32_t enabled;
@@ -119,30 +121,30 @@ RT_API int rt_generator_set_seed(void* generator, uint64_t seed);
 RT_API int rt_generator_get_state(void* generator, void** tensor);
 RT_API int rt_generator_set_state(void* generator, void* tensor);
 
-/* Devices. A device that is not there is an error. */
+/* Devices. A device that does not exist is an error. */
 typedef struct rt_device_memory_info {
-  int64_t free_bytes;       /* of the device, whoever uses the rest; -1 where unknown */
-  int64_t total_bytes;      /* -1 where unknown */
-  int64_t allocated_bytes;  /* of this process's tensors; -1 where this shim was compiled without a way to ask */
-  int64_t reserved_bytes;   /* held by libtorch's allocator, tensors included */
-  int64_t peak_bytes;       /* most allocated at once since the last reset */
+  int64_t free_bytes;       /* of the device, across all processes; -1 if unknown */
+  int64_t total_bytes;      /* -1 if unknown */
+  int64_t allocated_bytes;  /* of this process's tensors; -1 if this shim was compiled without access to it */
+  int64_t reserved_bytes;   /* reserved by libtorch's allocator, tensors included */
+  int64_t peak_bytes;       /* peak of allocated_bytes since the last reset */
 } rt_device_memory_info;
 
-RT_API int rt_cuda_is_built(void); /* whether this libtorch was built for CUDA */
-RT_API int rt_cuda_count(void);    /* usable GPUs; 0 where there are none or asking fails */
-/* What the CUDA runtime answers when asked for devices: code -1 without a runtime; text malloc'ed. */
+RT_API int rt_cuda_is_built(void); /* whether libtorch was built with CUDA */
+RT_API int rt_cuda_count(void);    /* usable GPUs; 0 if there are none or the query fails */
+/* CUDA error of the device query: code -1 without a runtime; text malloc'ed. */
 RT_API int rt_cuda_status(int32_t* code, char** text);
 RT_API int rt_cuda_memory(int32_t index, int32_t reset_peak, rt_device_memory_info* info);
-RT_API int rt_cuda_release_cache(void); /* gives unused blocks of libtorch's allocator back */
+RT_API int rt_cuda_release_cache(void); /* releases unused blocks of libtorch's allocator */
 RT_API int rt_cuda_synchronize(int32_t index);
 
-/* Arithmetic: float32 products by TF32 on tensor cores; only algorithms whose result does not depend on the order of execution. */
+/* Arithmetic: TF32 for float32 products on tensor cores; deterministic algorithms only. */
 RT_API int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic);
 
 /* Machine. */
 RT_API void rt_threads_set(int32_t n);
 RT_API int rt_threads_get(void);
-RT_API int rt_host_cache_set(int32_t enabled); /* whether large CPU tensors live in blocks that are used again, for the whole process */
+RT_API int rt_host_cache_set(int32_t enabled); /* whether large CPU tensors use a cache of reused blocks, process-wide */
 RT_API int rt_show_config(char** text); /* build configuration and parallel settings; malloc'ed */
 RT_API void rt_string_free(char* text);
 

@@ -1,4 +1,4 @@
-// Kernels are compiled for several instruction sets; the loader picks the best that the processor has.
+// Kernels are compiled for several instruction sets; the loader selects the best that the processor supports.
 #pragma once
 
 #ifndef RETOUCH_CLONES

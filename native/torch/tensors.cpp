@@ -1,4 +1,4 @@
-// Tensors and what they are; generators. What is no operator of the dispatcher.
+// Tensors and their metadata, generators: functions that are not dispatcher operators.
 #include <ATen/CPUGeneratorImpl.h>
 
 #include "internal.h"
@@ -8,7 +8,7 @@ using namespace retouch;
 
 namespace {
 
-// Memory of managed code, given back when the last tensor that shares it is gone.
+// Managed memory, released when the last tensor that shares it is freed.
 struct ForeignMemory {
   ForeignMemory(rt_release_fn function, void* argument) : release_data(function), context(argument) {}
   ForeignMemory(const ForeignMemory&) = delete;
@@ -59,7 +59,7 @@ int rt_tensor_info_get(void* handle, rt_tensor_info* info) {
 
 int rt_tensor_from_blob(void* data, const int64_t* sizes, int32_t dim, int32_t dtype, rt_release_fn release_data, void* context,
                         void** tensor) {
-  // Freed once, whether the tensor comes to be or not.
+  // Released once, whether or not the tensor is created.
   auto memory = std::shared_ptr<ForeignMemory>();
   return guarded([&] {
     memory = std::make_shared<ForeignMemory>(release_data, context);

@@ -1,4 +1,4 @@
-// All that differs between the versions of libtorch that this library is written for. No other file asks for a version.
+// All differences between the supported versions of libtorch. No other file checks the version.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
@@ -10,7 +10,7 @@
 #include <memory>
 #include <type_traits>
 
-// The versions that the suites have passed with, oldest and newest; eng/build-native.sh warns of others, and tries them.
+// Oldest and newest tested versions; eng/build-native.sh warns about others, but tries them.
 #define RETOUCH_TORCH_OLDEST "1.13"
 #define RETOUCH_TORCH_NEWEST "2.14"
 
@@ -23,7 +23,7 @@
 
 namespace retouch {
 
-// libtorch's own optional became the standard one.
+// Newer versions of libtorch use the standard optional.
 #if RETOUCH_TORCH_SINCE(2, 4)
 template <typename T>
 using Optional = std::optional<T>;
@@ -32,7 +32,7 @@ template <typename T>
 using Optional = c10::optional<T>;
 #endif
 
-// Nodes of the graph are held by std::shared_ptr, later by c10::intrusive_ptr.
+// Graph nodes are held by std::shared_ptr, in newer versions by c10::intrusive_ptr.
 template <typename T>
 using NodePtr =
     std::conditional_t<std::is_same_v<decltype(torch::autograd::Edge::function), std::shared_ptr<torch::autograd::Node>>,
@@ -41,14 +41,15 @@ using NodePtr =
 template <typename T, typename Pointer = NodePtr<T>>
 Pointer make_node() {
   if constexpr (std::is_same_v<Pointer, std::shared_ptr<T>>) {
-    // deleteNode takes long chains of nodes apart without recursion. It is found by its argument, since later versions have none.
+    // deleteNode destroys long chains of nodes without recursion. It is found by argument-dependent lookup, since newer versions lack
+    // it.
     return Pointer(new T(), [](auto* node) { deleteNode(node); });
   } else {
     return c10::make_intrusive<T>();
   }
 }
 
-// Mixed precision of one kind of device, as this thread has it.
+// This thread's autocast mode of a device type.
 struct AutocastState {
   bool enabled;
   at::ScalarType dtype;
@@ -78,8 +79,8 @@ inline void set_autocast(c10::DeviceType type, AutocastState state) {
 #endif
 }
 
-// An allocator of host memory. Constness and members of libtorch's base class changed; what a version does not know is an overload that
-// nobody calls.
+// Base of host memory allocators. Constness and members of libtorch's base class differ between versions; members that a version lacks
+// are unused overloads.
 class HostAllocatorBase : public c10::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) const { return make(bytes); }

@@ -13,12 +13,12 @@ using Retouch.Core.Io;
 
 namespace Retouch.Arena;
 
-/// <summary>An invitation.</summary>
-/// <param name="Name">The rater.</param>
-/// <param name="Link">The address to send to that rater and nobody else.</param>
+/// <summary>Personal link of a rater.</summary>
+/// <param name="Name">Name of the rater.</param>
+/// <param name="Link">Link for this rater only.</param>
 public sealed record Invitation(string Name, string Link);
 
-/// <summary>A web server that has people judge pictures.</summary>
+/// <summary>Web server for the human evaluation of pictures.</summary>
 public sealed class ArenaServer : IAsyncDisposable
 {
     private const int LargestBody = 16 << 10;
@@ -29,13 +29,13 @@ public sealed class ArenaServer : IAsyncDisposable
     private ArenaServer(WebApplication host, ServedStudy served, string address) =>
         (this.host, this.served, Address) = (host, served, address);
 
-    /// <summary>Where it listens, as the beginning of a link, without a slash at the end.</summary>
+    /// <summary>Base URL without a trailing slash.</summary>
     public string Address { get; }
 
     /// <summary>The models that are compared.</summary>
     public IReadOnlyList<string> Models => served.Material.Models;
 
-    /// <summary>How many comparisons and pictures are to be judged.</summary>
+    /// <summary>Number of comparisons and single pictures to judge.</summary>
     public int Tasks => served.Plan.Tasks.Count;
 
     /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
@@ -44,7 +44,7 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <summary>The file of votes.</summary>
     public string VotesFile => served.Options.VotesFile;
 
-    /// <summary>What raters open; holds the access token where one is needed. Null where raters come by invitation.</summary>
+    /// <summary>Link for raters, with the access token if one is set; null in a study by invitation.</summary>
     public string? RaterLink =>
         served.Options switch
         {
@@ -53,10 +53,10 @@ public sealed class ArenaServer : IAsyncDisposable
             _ => Address + "/",
         };
 
-    /// <summary>What the owner opens to see the results. Whoever has it sees which model is which.</summary>
+    /// <summary>Link to the results page, which shows the models' names.</summary>
     public string OwnerLink => $"{Address}/results?token={served.Secrets.OwnerToken}";
 
-    /// <summary>A link for every rater named in the options.</summary>
+    /// <summary>Personal links of the raters named in the options.</summary>
     public IReadOnlyList<Invitation> Invitations =>
         [
             .. served
@@ -65,14 +65,14 @@ public sealed class ArenaServer : IAsyncDisposable
                 .Select(r => new Invitation(r.Name, Address + served.LinkOf(r))),
         ];
 
-    /// <summary>Reads the pictures, opens the votes, and begins to serve.</summary>
-    /// <param name="options">What and how.</param>
-    /// <param name="time">The clock that votes are dated by.</param>
-    /// <param name="log">Gets a line when something goes wrong that a rater cannot mend.</param>
-    /// <param name="cancellation">Ends the reading of the pictures.</param>
-    /// <exception cref="UsageException">An option is out of range, or an address beyond this machine lacks a token.</exception>
+    /// <summary>Reads the pictures, opens the votes and starts the server.</summary>
+    /// <param name="options">Options of the study and of the server.</param>
+    /// <param name="time">Clock for the timestamps of votes.</param>
+    /// <param name="log">Receives one line per server error.</param>
+    /// <param name="cancellation">Cancels reading the pictures.</param>
+    /// <exception cref="UsageException">An option is out of range, or a non-loopback address has no token.</exception>
     /// <exception cref="InputException">There is nothing to judge, or a picture has changed since it was judged.</exception>
-    /// <exception cref="EnvironmentException">The port is taken, or another server has the study.</exception>
+    /// <exception cref="EnvironmentException">The port is in use, or another server has the study.</exception>
     public static async Task<ArenaServer> StartAsync(
         ArenaOptions options,
         TimeProvider time,
@@ -98,7 +98,7 @@ public sealed class ArenaServer : IAsyncDisposable
             if (e is IOException or System.Net.Sockets.SocketException)
                 throw new EnvironmentException(
                     $"Cannot listen on {options.Address} port {options.Port}: {Reasons.Of(e)}. Choose another with "
-                        + $"--port, or 0 for any that is free.",
+                        + $"--port; 0 picks a free one.",
                     e
                 );
             throw;
@@ -123,7 +123,7 @@ public sealed class ArenaServer : IAsyncDisposable
 
     private static WebApplication Build(ServedStudy study, Action<string> log)
     {
-        // Empty: neither files beside the program nor variables of the environment may change where it listens.
+        // Empty builder: no settings file or environment variable may change the address.
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, study.Options));
         builder.Services.AddRoutingCore();
@@ -146,12 +146,12 @@ public sealed class ArenaServer : IAsyncDisposable
         kestrel.Limits.MaxRequestHeadersTotalSize = 16 << 10;
         kestrel.Limits.MaxConcurrentConnections = 1024;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
-        // Whoever sends slower than this holds a connection for nothing.
+        // Slower clients would hold connections.
         kestrel.Limits.MinRequestBodyDataRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
         kestrel.Listen(options.Address, options.Port);
     }
 
-    /// <summary>Signals are the caller's: the server ends when it is disposed.</summary>
+    /// <summary>The caller handles signals; the server stops when it is disposed.</summary>
     private sealed class CallersLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -4,20 +4,20 @@ using Retouch.Core.Io;
 
 namespace Retouch.Arena;
 
-/// <summary>Reads a study without serving it; a server may be running on it.</summary>
+/// <summary>Reads a study, also while its server runs.</summary>
 public static class StudyReports
 {
-    /// <summary>The results as they stand.</summary>
+    /// <summary>Results of the current votes.</summary>
     /// <param name="votesFile">The file of votes.</param>
     /// <param name="time">A clock.</param>
-    /// <param name="ratings">Ratings that a comparison needs; null takes the study's own number.</param>
+    /// <param name="ratings">Minimum ratings per comparison; null: the study's number.</param>
     public static StudyResults Results(string votesFile, TimeProvider time, int? ratings = null)
     {
         using var file = StudyFile.Read(votesFile, time);
         return ResultsBuilder.Of(file, ratings);
     }
 
-    /// <summary>Writes every vote as a line of JSON; returns how many there are.</summary>
+    /// <summary>Writes all votes as JSON Lines; returns their number.</summary>
     public static int WriteVotes(string votesFile, string path, TimeProvider time)
     {
         using var file = StudyFile.Read(votesFile, time);
@@ -30,7 +30,7 @@ public static class StudyReports
     /// <param name="votesFile">The file of votes.</param>
     /// <param name="folder">The folder of the study's pictures.</param>
     /// <param name="output">The folder to write; new or empty.</param>
-    /// <param name="options">What becomes a preference.</param>
+    /// <param name="options">Options of the export.</param>
     /// <param name="time">A clock.</param>
     public static PreferenceResult WritePreferences(
         string votesFile,

@@ -4,7 +4,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Cli;
 
-/// <summary>The command line as a whole: the verbs, the options all of them share, and how errors become messages and exit codes.</summary>
+/// <summary>The command line: all verbs, their shared options, and the mapping of errors to messages and exit codes.</summary>
 internal static class CommandLine
 {
     /// <summary>Exit code of a command that was interrupted.</summary>
@@ -68,7 +68,7 @@ internal static class CommandLine
         using var interrupt = new Interrupt();
         try
         {
-            // Before a verb does anything: nothing is half done for want of a device.
+            // Checked first, so that a missing device leaves nothing half done.
             if (parsed.GetResult(SharedOptions.Device) is not null)
                 parsed.GetDevice();
             var configuration = new InvocationConfiguration
@@ -76,7 +76,7 @@ internal static class CommandLine
                 Output = output,
                 Error = error,
                 EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = null, // Interrupt waits for the checkpoint, however long that takes.
+                ProcessTerminationTimeout = null, // Interrupt waits for the checkpoint without a limit.
             };
             return await parsed.InvokeAsync(configuration, interrupt.Token).ConfigureAwait(false);
         }

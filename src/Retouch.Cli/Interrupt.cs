@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Retouch.Cli;
 
 /// <summary>
-/// Turns Ctrl-C and SIGTERM into a cancelled token, so that a run can save a checkpoint before it leaves. A second signal ends the
-/// process at once.
+/// Cancels a token on Ctrl-C and SIGTERM, so that a run can save a checkpoint before it ends. A second signal ends the process
+/// at once.
 /// </summary>
 internal sealed class Interrupt : IDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class Interrupt : IDisposable
         context.Cancel = true;
         if (source.IsCancellationRequested)
             Environment.Exit(CommandLine.Interrupted);
-        Console.Error.WriteLine("Stopping as soon as what is in hand is saved; once more stops at once.");
+        Console.Error.WriteLine("Stopping after saving the current work; a second signal stops at once.");
         source.Cancel();
     }
 }

@@ -6,15 +6,16 @@ using System.Text.Json.Serialization;
 namespace Retouch.Cli;
 
 /// <summary>
-/// Where results go: stdout, as text or, with <c>--json</c>, as one JSON document and nothing else. Logs and progress go to stderr.
+/// Results on stdout, as text or, with <c>--json</c>, as a single JSON document. Logs and progress go to stderr.
 /// </summary>
 internal sealed class Output(TextWriter writer, bool json)
 {
-    private static readonly JsonSerializerOptions Options = new()
+    /// <summary>How every result is serialised.</summary>
+    internal static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        // Losses can be NaN and step times infinite; a result must say so rather than fail.
+        // Losses can be NaN and step times infinite; such results must still be written.
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         // Captions and paths stay readable; the document is not embedded in HTML.
@@ -25,10 +26,10 @@ internal sealed class Output(TextWriter writer, bool json)
     /// <summary>The output of a parsed command.</summary>
     public static Output For(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.GetValue(SharedOptions.Json));
 
-    /// <summary>Whether JSON was asked for.</summary>
+    /// <summary>Whether the result is written as JSON.</summary>
     public bool IsJson => json;
 
-    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or what <paramref name="text"/> writes.</summary>
+    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or the text by <paramref name="text"/>.</summary>
     public void Write<T>(T value, Action<TextWriter> text)
     {
         if (json)
@@ -38,7 +39,7 @@ internal sealed class Output(TextWriter writer, bool json)
         writer.Flush();
     }
 
-    /// <summary>Reads what <see cref="Write"/> wrote with <c>--json</c>.</summary>
+    /// <summary>Reads a result written by <see cref="Write"/> with <c>--json</c>.</summary>
     /// <exception cref="JsonException">The text is no such document.</exception>
     public static T Read<T>(string document) =>
         JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");

@@ -1,3 +1,3 @@
-// A program of its own may choose where large tensors live.
+// The program, unlike a library, may choose the allocator of large tensors.
 Retouch.Torch.Devices.HostBlocks.Reuse(true);
 return await Retouch.Cli.CommandLine.RunAsync(args).ConfigureAwait(false);

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Retouch.Cli;
 
-/// <summary>What to say to a command line that does not parse: what is wrong, the nearest name that exists, where the help is.</summary>
+/// <summary>Messages for command lines that do not parse: the error, the closest name, and how to get help.</summary>
 internal static class UsageMessage
 {
     /// <summary>The message for a parse result with errors; several lines.</summary>
@@ -60,7 +60,7 @@ internal static class UsageMessage
             .Select(pair => pair.Name)
             .FirstOrDefault();
 
-    /// <summary>Edit distance in which a letter left out, put in, replaced, or swapped with its neighbour counts one.</summary>
+    /// <summary>Edit distance with cost 1 for insertion, deletion, substitution and transposition of neighbours.</summary>
     private static int Distance(string a, string b)
     {
         var d = new int[a.Length + 1, b.Length + 1];

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Retouch.Torch.Generators;
 
-/// <summary>Writes the C# method of one operator.</summary>
+/// <summary>Writes the C# method of an operator.</summary>
 internal static class MethodWriter
 {
     private static readonly Dictionary<string, string> ArgumentTypes = new()
@@ -249,7 +249,7 @@ internal static class MethodWriter
             "float" or "float?" => value.EndsWith(".", StringComparison.Ordinal) ? value + "0" : value,
             "str" or "str?" => "\"" + value.Trim('"', '\'') + "\"",
             "ScalarType" or "ScalarType?" => "(DType)" + value,
-            // A default of a struct type cannot be written; the wrapper's own default means "the schema's default".
+            // C# cannot express a default of a struct type here; the wrapper's default value selects the schema's default.
             _ => "default",
         };
     }

@@ -6,15 +6,15 @@ using Microsoft.CodeAnalysis.Text;
 namespace Retouch.Torch.Generators;
 
 /// <summary>
-/// Generates <c>Retouch.Torch.Ops</c>: one method for every ATen schema listed in the <c>*.aten</c> files, marshalling its arguments into
-/// the flat array of the boxed entry point. Lines that start with <c>#</c> are comments.
+/// Generates <c>Retouch.Torch.Ops</c>: one method per ATen schema in the <c>*.aten</c> files, which marshals its arguments into the
+/// flat array of the boxed entry point. Lines that start with <c>#</c> are comments.
 /// </summary>
 [Generator(LanguageNames.CSharp)]
 public sealed class OperatorGenerator : IIncrementalGenerator
 {
     private static readonly DiagnosticDescriptor BadSchema = new(
         "RTG001",
-        "Operator schema cannot be used",
+        "Invalid operator schema",
         "{0}: {1}",
         "Retouch.Torch",
         DiagnosticSeverity.Error,

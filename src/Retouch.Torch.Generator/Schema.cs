@@ -1,6 +1,6 @@
 namespace Retouch.Torch.Generators;
 
-/// <summary>An ATen operator schema, parsed: <c>ns::name.overload(Type name=default, *, …) -> Type</c>.</summary>
+/// <summary>A parsed ATen operator schema: <c>ns::name.overload(Type name=default, *, …) -> Type</c>.</summary>
 internal sealed class Schema
 {
     public string Text { get; private set; } = "";
@@ -13,7 +13,7 @@ internal sealed class Schema
 
     public List<string> Returns { get; } = new();
 
-    /// <summary>In-place operators end with an underscore and hand back their first argument, which callers have already.</summary>
+    /// <summary>Whether the operator is in-place: its name ends with an underscore, and it returns its first argument.</summary>
     public bool IsInPlace => QualifiedName.EndsWith("_", StringComparison.Ordinal);
 
     public static Schema Parse(string text)
@@ -83,7 +83,7 @@ internal sealed class Schema
     }
 }
 
-/// <summary>One argument of a schema.</summary>
+/// <summary>An argument of a schema.</summary>
 internal sealed class SchemaArgument
 {
     public SchemaArgument(string type, string name, string? defaultValue)
@@ -93,7 +93,7 @@ internal sealed class SchemaArgument
         Default = defaultValue;
     }
 
-    /// <summary>The type without alias annotation and list length: <c>int[2]</c> is <c>int[]</c>, <c>SymInt</c> is <c>int</c>.</summary>
+    /// <summary>Type without alias annotation and list length: <c>int[2]</c> is <c>int[]</c>, <c>SymInt</c> is <c>int</c>.</summary>
     public string Type { get; }
 
     public string Name { get; }

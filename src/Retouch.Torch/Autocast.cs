@@ -3,8 +3,8 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch;
 
 /// <summary>
-/// Mixed precision: matrix products and convolutions compute in a narrow type, sensitive operators in float32, until disposed. Scopes nest;
-/// the end of one restores the mode around it.
+/// Mixed precision: until disposed, matrix products and convolutions run in a low-precision dtype, sensitive operators in float32.
+/// Scopes nest; the end of one restores the enclosing mode.
 /// </summary>
 public sealed unsafe class Autocast : IDisposable
 {
@@ -25,22 +25,22 @@ public sealed unsafe class Autocast : IDisposable
         s_current = narrow ? (device, dtype) : null;
     }
 
-    /// <summary>What is in force on this thread.</summary>
+    /// <summary>Active mode of this thread, or null.</summary>
     internal static (Device Device, DType Type)? Current => s_current;
 
     /// <summary>
-    /// Computes in <paramref name="dtype"/> on <paramref name="device"/> where that is safe; float32 switches mixed precision off.
+    /// Enables mixed precision in <paramref name="dtype"/> on <paramref name="device"/>; float32 disables it.
     /// </summary>
     public static Autocast Enter(Device device, DType dtype) => new(device, dtype);
 
     /// <summary>
-    /// Switches off what is in force until disposed, for a part that computes in the types of its own weights; null where nothing is.
+    /// Disables the active mode until disposed, for networks that compute in the dtype of their weights; null if none is active.
     /// </summary>
     public static Autocast? Suspend() => s_current is { } mode ? Enter(mode.Device, DType.Float32) : null;
 
     /// <summary>
-    /// Makes what was in force elsewhere hold here until disposed, for a computation that is repeated later, maybe on another thread; null
-    /// where it holds already.
+    /// Activates a mode until disposed, for a computation that is repeated later, possibly on another thread; null if it is already
+    /// active.
     /// </summary>
     internal static Autocast? Resume((Device Device, DType Type)? mode)
     {
@@ -50,8 +50,8 @@ public sealed unsafe class Autocast : IDisposable
     }
 
     /// <summary>
-    /// Forgets narrow copies of weights. Copies made without recording carry no gradient, and libtorch would hand them to a later, recorded
-    /// computation.
+    /// Clears cached low-precision copies of weights. Copies made without recording have no gradient, and libtorch would reuse them in
+    /// a later, recorded computation.
     /// </summary>
     internal static void ForgetCopies()
     {

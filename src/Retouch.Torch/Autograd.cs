@@ -7,13 +7,13 @@ namespace Retouch.Torch;
 public static unsafe class Autograd
 {
     /// <summary>
-    /// Computes the gradient of a scalar with respect to some of its inputs; the engine passes null where an output had none.
+    /// Backward function of a custom operation: maps output gradients to input gradients.
     /// </summary>
-    /// <param name="outputGradients">One entry an output, null where nothing flows back.</param>
-    /// <returns>One entry an input, null where nothing flows on.</returns>
+    /// <param name="outputGradients">One entry per output; null without a gradient.</param>
+    /// <returns>One entry per input; null without a gradient.</returns>
     public delegate Tensor?[] BackwardFunction(Tensor?[] outputGradients);
 
-    /// <summary>Whether operators record what they do.</summary>
+    /// <summary>Whether operators record the autograd graph on this thread.</summary>
     public static bool IsEnabled
     {
         get
@@ -23,16 +23,16 @@ public static unsafe class Autograd
         }
     }
 
-    /// <summary>Switches recording off until the result is disposed.</summary>
+    /// <summary>Disables gradient recording until the result is disposed.</summary>
     public static Mode NoGrad() => new(false);
 
-    /// <summary>Switches recording on until the result is disposed.</summary>
+    /// <summary>Enables gradient recording until the result is disposed.</summary>
     public static Mode WithGrad() => new(true);
 
-    /// <summary>Adds the gradient of <paramref name="output"/> to every leaf that requires one.</summary>
-    /// <param name="output">A scalar, or any tensor with <paramref name="gradient"/> of its shape.</param>
-    /// <param name="gradient">The gradient that flows in; one for a scalar.</param>
-    /// <param name="retainGraph">Keeps what the pass needs, so that it can be run again.</param>
+    /// <summary>Accumulates the gradient of <paramref name="output"/> in every leaf that requires one.</summary>
+    /// <param name="output">A scalar, or any tensor with a <paramref name="gradient"/> of the same shape.</param>
+    /// <param name="gradient">Gradient of the output; null for 1 (scalars only).</param>
+    /// <param name="retainGraph">Whether to keep the graph for another backward pass.</param>
     public static void Backward(Tensor output, Tensor? gradient = null, bool retainGraph = false)
     {
         var handle = output.Handle;
@@ -41,14 +41,14 @@ public static unsafe class Autograd
     }
 
     /// <summary>
-    /// The gradients of <paramref name="outputs"/> with respect to <paramref name="inputs"/>, without touching any leaf's own.
+    /// Gradients of <paramref name="outputs"/> with respect to <paramref name="inputs"/>, without accumulating in leaves.
     /// </summary>
-    /// <param name="outputs">What is differentiated.</param>
-    /// <param name="inputs">With respect to what.</param>
-    /// <param name="gradients">The gradients that flow in, one an output; none when all outputs are scalars.</param>
-    /// <param name="retainGraph">Keeps what the pass needs, so that it can be run again.</param>
-    /// <param name="createGraph">Records the pass itself, for second derivatives.</param>
-    /// <param name="allowUnused">Gives null for inputs that no output depends on, instead of failing.</param>
+    /// <param name="outputs">Differentiated tensors.</param>
+    /// <param name="inputs">Tensors to differentiate with respect to.</param>
+    /// <param name="gradients">Gradients of the outputs, one per output; null if all outputs are scalars.</param>
+    /// <param name="retainGraph">Whether to keep the graph for another backward pass.</param>
+    /// <param name="createGraph">Whether to record the backward pass itself, for second derivatives.</param>
+    /// <param name="allowUnused">Whether to return null for inputs that no output depends on, instead of failing.</param>
     public static Tensor?[] Grad(
         IReadOnlyList<Tensor> outputs,
         IReadOnlyList<Tensor> inputs,
@@ -84,14 +84,15 @@ public static unsafe class Autograd
     }
 
     /// <summary>
-    /// Gives tensors computed without recording a backward function of one's own. Results share the memory of <paramref name="outputs"/>.
+    /// Attaches a custom backward function to tensors computed without recording. Results share the memory of
+    /// <paramref name="outputs"/>.
     /// </summary>
-    /// <param name="inputs">What the gradient flows to.</param>
-    /// <param name="outputs">What was computed from them.</param>
-    /// <param name="backward">Turns gradients of the outputs into gradients of the inputs. Runs in a scope of its own, maybe on another
-    /// thread, with recording off.</param>
+    /// <param name="inputs">Tensors that receive gradients.</param>
+    /// <param name="outputs">Tensors computed from the inputs.</param>
+    /// <param name="backward">Maps output gradients to input gradients. Runs in its own tensor scope, possibly on another thread, with
+    /// recording disabled.</param>
     /// <param name="released">
-    /// Called once: after the backward pass, unless it retains the graph, else when the graph is gone. Frees what the function kept.
+    /// Called once to free what the function holds: after the backward pass, unless it retains the graph, else when the graph is freed.
     /// </param>
     public static Tensor[] Function(
         IReadOnlyList<Tensor> inputs,
@@ -107,7 +108,7 @@ public static unsafe class Autograd
                 r = results
         )
         {
-            // The native side frees it, whether the call succeeds or not.
+            // Freed by the native side, whether or not the call succeeds.
             var context = GCHandle.ToIntPtr(GCHandle.Alloc(new CallbackContext(backward, released)));
             var status = Native.CustomFunction(i, inputs.Count, o, outputs.Count, &RunBackward, &FreeContext, context, r);
             Native.Check(status, "custom function");
@@ -117,14 +118,14 @@ public static unsafe class Autograd
     }
 
     /// <summary>
-    /// Runs <paramref name="body"/> without keeping its intermediates, and runs it again in the backward pass: memory of one segment
-    /// instead of all, for one more forward pass, in the mixed precision that was in force. The result and the gradients are those of the
-    /// plain run, to the bit.
+    /// Activation checkpointing: runs <paramref name="body"/> without storing activations and recomputes it in the backward pass under
+    /// the same autocast mode. This trades an additional forward pass for the memory of all segments but one. Outputs and gradients are
+    /// bitwise equal to those of a plain run.
     /// </summary>
     /// <param name="body">A deterministic function of its inputs and <paramref name="parameters"/>; it must not draw random
     /// numbers.</param>
-    /// <param name="inputs">What gradients may flow to; kept until the backward pass.</param>
-    /// <param name="parameters">Leaves that the body uses.</param>
+    /// <param name="inputs">Tensors that can receive gradients; kept until the backward pass.</param>
+    /// <param name="parameters">Leaf tensors used by the body.</param>
     public static Tensor[] Checkpoint(
         Func<IReadOnlyList<Tensor>, Tensor[]> body,
         IReadOnlyList<Tensor> inputs,
@@ -187,7 +188,7 @@ public static unsafe class Autograd
                 incoming[k] = gradients[k] == 0 ? null : new Tensor(Native.TensorShare(gradients[k]));
             var outgoing = ((CallbackContext)GCHandle.FromIntPtr(context).Target!).Backward(incoming);
             if (outgoing.Length != resultCount)
-                throw new InvalidOperationException($"A backward function gives {outgoing.Length} gradients for {resultCount} inputs.");
+                throw new InvalidOperationException($"A backward function returned {outgoing.Length} gradients for {resultCount} inputs.");
             for (var k = 0; k < resultCount; k++)
                 results[k] = outgoing[k] is { } tensor ? Native.TensorShare(tensor.Handle) : 0;
             return 0;

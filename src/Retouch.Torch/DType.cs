@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Retouch.Torch;
 
-/// <summary>Element types, numbered as libtorch numbers them.</summary>
+/// <summary>Element types, with libtorch's numbers.</summary>
 public enum DType
 {
     /// <summary>Unsigned byte.</summary>
@@ -23,13 +23,13 @@ public enum DType
     /// <summary>IEEE half precision.</summary>
     Float16 = 5,
 
-    /// <summary>IEEE single precision: the type of training and statistics.</summary>
+    /// <summary>IEEE single precision: the dtype of training and statistics.</summary>
     Float32 = 6,
 
     /// <summary>IEEE double precision.</summary>
     Float64 = 7,
 
-    /// <summary>Truth values, one byte each.</summary>
+    /// <summary>Booleans, one byte each.</summary>
     Bool = 11,
 
     /// <summary>Brain floating point: float32's range with 8 bits of precision.</summary>
@@ -43,23 +43,23 @@ public enum Layout
     Strided = 0,
 }
 
-/// <summary>Orders of dimensions in memory.</summary>
+/// <summary>Memory formats.</summary>
 public enum MemoryFormat
 {
     /// <summary>Row-major.</summary>
     Contiguous = 0,
 
-    /// <summary>As the source has it.</summary>
+    /// <summary>Format of the source tensor.</summary>
     Preserve = 1,
 
     /// <summary>NHWC in memory for an NCHW tensor.</summary>
     ChannelsLast = 2,
 }
 
-/// <summary>Facts about element types.</summary>
+/// <summary>Properties of element types.</summary>
 public static class DTypes
 {
-    /// <summary>Bytes an element takes.</summary>
+    /// <summary>Bytes per element.</summary>
     public static int Size(this DType dtype) =>
         dtype switch
         {
@@ -70,11 +70,11 @@ public static class DTypes
             _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Unknown element type."),
         };
 
-    /// <summary>Whether the type holds real numbers.</summary>
+    /// <summary>Whether the dtype is floating-point.</summary>
     public static bool IsFloatingPoint(this DType dtype) => dtype is DType.Float16 or DType.BFloat16 or DType.Float32 or DType.Float64;
 
-    /// <summary>The element type of a managed type.</summary>
-    /// <exception cref="NotSupportedException">No tensor holds this type.</exception>
+    /// <summary>Element type of a managed type.</summary>
+    /// <exception cref="NotSupportedException">There is no corresponding element type.</exception>
     public static DType Of<T>()
         where T : unmanaged
     {
@@ -96,6 +96,6 @@ public static class DTypes
             return DType.Bool;
         if (typeof(T) == typeof(Half))
             return DType.Float16;
-        throw new NotSupportedException($"No tensor holds elements of type {typeof(T)} ({Unsafe.SizeOf<T>()} bytes).");
+        throw new NotSupportedException($"There is no tensor element type for {typeof(T)} ({Unsafe.SizeOf<T>()} bytes).");
     }
 }

@@ -2,7 +2,7 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch;
 
-/// <summary>A source of random numbers. It is always passed; no operator draws from a hidden one.</summary>
+/// <summary>Random number generator. Always passed explicitly; no operator uses a global one.</summary>
 public sealed unsafe class Generator : IDisposable
 {
     private nint _handle;
@@ -13,14 +13,14 @@ public sealed unsafe class Generator : IDisposable
         Device = device;
     }
 
-    /// <summary>The device it draws on.</summary>
+    /// <summary>Device of the generator.</summary>
     public Device Device { get; }
 
     internal nint Handle => _handle != 0 ? _handle : throw new ObjectDisposedException(nameof(Generator));
 
     /// <summary>
-    /// A generator whose stream depends on <paramref name="seed"/> alone. Streams differ between devices: draw on the CPU what must be the
-    /// same everywhere.
+    /// Creates a generator whose stream depends only on <paramref name="seed"/> and the device type. For numbers that must be equal on
+    /// all devices, draw on the CPU.
     /// </summary>
     public static Generator Create(Device device, ulong seed)
     {
@@ -30,13 +30,13 @@ public sealed unsafe class Generator : IDisposable
         return new Generator(handle, device);
     }
 
-    /// <summary>Starts the stream of another seed.</summary>
+    /// <summary>Restarts the stream with another seed.</summary>
     public void Reseed(ulong seed)
     {
         Native.Check(Native.GeneratorSetSeed(Handle, seed), "generator");
     }
 
-    /// <summary>The state as a uint8 tensor, for checkpoints.</summary>
+    /// <summary>State as a uint8 tensor, for checkpoints.</summary>
     public Tensor GetState()
     {
         nint tensor;
@@ -44,7 +44,7 @@ public sealed unsafe class Generator : IDisposable
         return new Tensor(tensor);
     }
 
-    /// <summary>Continues where <see cref="GetState"/> was taken.</summary>
+    /// <summary>Restores a state from <see cref="GetState"/>.</summary>
     public void SetState(Tensor state)
     {
         Native.Check(Native.GeneratorSetState(Handle, state.Handle), "generator");

@@ -1,6 +1,6 @@
 namespace Retouch.Torch;
 
-/// <summary>A number argument of an operator; the default value asks for the schema's default.</summary>
+/// <summary>A numeric operator argument; the default value selects the schema's default.</summary>
 public readonly struct Scalar
 {
     private Scalar(ScalarKind kind, long integer, double real)
@@ -23,10 +23,10 @@ public readonly struct Scalar
 
     internal double Real { get; }
 
-    /// <summary>A real number.</summary>
+    /// <summary>Floating-point argument.</summary>
     public static implicit operator Scalar(double value) => new(ScalarKind.Real, 0, value);
 
-    /// <summary>An integer; integer tensors stay integer.</summary>
+    /// <summary>Integer argument; integer tensors stay integer.</summary>
     public static implicit operator Scalar(long value) => new(ScalarKind.Integer, value, 0);
 
     /// <inheritdoc cref="op_Implicit(long)"/>

@@ -6,8 +6,8 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch;
 
 /// <summary>
-/// A libtorch tensor. It belongs to the innermost <see cref="TensorScope"/> of the thread that made it, or, outside any scope, to the
-/// caller, who disposes it. There is no finalizer: what nobody frees is a leak that <see cref="LiveCount"/> shows.
+/// A libtorch tensor. It is owned by the innermost <see cref="TensorScope"/> of the thread that created it or, outside any scope, by
+/// the caller, who must dispose it. There is no finalizer: a tensor that is not freed is a leak, which <see cref="LiveCount"/> shows.
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
 {
@@ -22,7 +22,7 @@ public sealed unsafe class Tensor : IDisposable
         TensorScope.Current?.Add(this);
     }
 
-    /// <summary>Tensors of this process that are not freed.</summary>
+    /// <summary>Number of live tensors in the process.</summary>
     public static long LiveCount => Interlocked.Read(ref s_live);
 
     /// <summary>Sizes of the dimensions.</summary>
@@ -49,7 +49,7 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>Element type.</summary>
     public DType DType => (DType)TensorInfo.Of(Handle).DType;
 
-    /// <summary>Where the elements are.</summary>
+    /// <summary>Device of the elements.</summary>
     public Device Device
     {
         get
@@ -59,10 +59,10 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>Whether the elements stand in row-major order without gaps.</summary>
+    /// <summary>Whether the elements are in row-major order without gaps.</summary>
     public bool IsContiguous => TensorInfo.Of(Handle).Contiguous != 0;
 
-    /// <summary>Whether gradients flow to this tensor. Only leaves can be set.</summary>
+    /// <summary>Whether the tensor requires gradients. Can only be set on leaves.</summary>
     public bool RequiresGrad
     {
         get => TensorInfo.Of(Handle).RequiresGrad != 0;
@@ -70,8 +70,8 @@ public sealed unsafe class Tensor : IDisposable
     }
 
     /// <summary>
-    /// The gradient that <see cref="Autograd.Backward(Tensor, Tensor?, bool)"/> has added up, as a new tensor that shares its memory; null
-    /// where there is none.
+    /// Gradient accumulated by <see cref="Autograd.Backward(Tensor, Tensor?, bool)"/>, as a new tensor that shares its memory; null if
+    /// there is none.
     /// </summary>
     public Tensor? Grad
     {
@@ -133,9 +133,9 @@ public sealed unsafe class Tensor : IDisposable
     /// <inheritdoc cref="op_Division(Tensor, Tensor)"/>
     public static Tensor operator /(Tensor a, double b) => a.Div(b);
 
-    /// <summary>A CPU tensor with a copy of <paramref name="data"/>.</summary>
+    /// <summary>Creates a CPU tensor with a copy of <paramref name="data"/>.</summary>
     /// <param name="data">Elements in row-major order.</param>
-    /// <param name="shape">Sizes whose product is the number of elements; none for one dimension.</param>
+    /// <param name="shape">Sizes of the dimensions; empty for one dimension.</param>
     public static Tensor From<T>(ReadOnlySpan<T> data, params ReadOnlySpan<long> shape)
         where T : unmanaged
     {
@@ -158,24 +158,24 @@ public sealed unsafe class Tensor : IDisposable
     public static Tensor From<T>(T[] data, params ReadOnlySpan<long> shape)
         where T : unmanaged => From(new ReadOnlySpan<T>(data), shape);
 
-    /// <summary>A tensor without dimensions.</summary>
+    /// <summary>Creates a zero-dimensional tensor.</summary>
     public static Tensor Scalar(double value, DType dtype = DType.Float32) => Ops.Full([], value, dtype: dtype);
 
     /// <summary>
-    /// A CPU tensor over memory that somebody else owns. <paramref name="release"/> is called once, when the last tensor that shares the
+    /// Creates a CPU tensor over external memory. <paramref name="release"/> is called once, when the last tensor that shares the
     /// memory is freed.
     /// </summary>
     /// <param name="data">Start of the memory.</param>
     /// <param name="shape">Sizes of the dimensions.</param>
     /// <param name="dtype">Element type.</param>
-    /// <param name="release">Called when the memory is no longer used; null when it lives as long as the process.</param>
+    /// <param name="release">Called when the memory is no longer used; null for memory that lives as long as the process.</param>
     public static Tensor Over(void* data, ReadOnlySpan<long> shape, DType dtype, Action? release = null)
     {
         Native.Load();
         nint tensor;
         fixed (long* sizes = shape)
         {
-            // The native side calls it once, whether the call succeeds or not.
+            // Called once by the native side, whether or not the call succeeds.
             var context = release is null ? 0 : Callback.OnRelease(release);
             var status = Native.TensorFromBlob(
                 data,
@@ -192,8 +192,8 @@ public sealed unsafe class Tensor : IDisposable
         return new Tensor(tensor);
     }
 
-    /// <summary>The elements of a contiguous CPU tensor, in place. Valid while the tensor lives.</summary>
-    /// <exception cref="InvalidOperationException">Another type, another device, or gaps between elements.</exception>
+    /// <summary>Elements of a contiguous CPU tensor, in place. Valid while the tensor lives.</summary>
+    /// <exception cref="InvalidOperationException">The element type or device differs, or the tensor is not contiguous.</exception>
     public Span<T> Span<T>()
         where T : unmanaged
     {
@@ -213,9 +213,10 @@ public sealed unsafe class Tensor : IDisposable
     }
 
     /// <summary>
-    /// The raw bytes of a contiguous CPU tensor of less than 2 GiB. Valid while the tensor lives. <see cref="WriteTo"/> has no such bound.
+    /// Raw bytes of a contiguous CPU tensor of less than 2 GiB. Valid while the tensor lives. <see cref="WriteTo"/> has no size limit.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Another device, gaps between elements, or more bytes than a span has.</exception>
+    /// <exception cref="InvalidOperationException">The tensor is on another device, not contiguous, or too large for a
+    /// span.</exception>
     public ReadOnlySpan<byte> Bytes()
     {
         var (data, length) = Memory();
@@ -224,10 +225,10 @@ public sealed unsafe class Tensor : IDisposable
             : throw new InvalidOperationException($"A tensor of {length} bytes cannot be read at once; write it in pieces.");
     }
 
-    /// <summary>Writes the raw bytes of a contiguous CPU tensor, however many.</summary>
-    /// <param name="stream">Where to.</param>
-    /// <param name="piece">Most bytes that are handed to the stream at once.</param>
-    /// <exception cref="InvalidOperationException">Another device, or gaps between elements.</exception>
+    /// <summary>Writes the raw bytes of a contiguous CPU tensor of any size.</summary>
+    /// <param name="stream">Output stream.</param>
+    /// <param name="piece">Maximum bytes per write.</param>
+    /// <exception cref="InvalidOperationException">The tensor is on another device or not contiguous.</exception>
     public void WriteTo(Stream stream, int piece = 1 << 26)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -237,7 +238,7 @@ public sealed unsafe class Tensor : IDisposable
             stream.Write(new ReadOnlySpan<byte>((byte*)data + done, (int)Math.Min(piece, length - done)));
     }
 
-    /// <summary>A copy of the elements, converted to <typeparamref name="T"/>, in row-major order.</summary>
+    /// <summary>Copies the elements, converted to <typeparamref name="T"/>, in row-major order.</summary>
     public T[] ToArray<T>()
         where T : unmanaged
     {
@@ -246,27 +247,27 @@ public sealed unsafe class Tensor : IDisposable
         return this.Detach().To(DTypes.Of<T>()).To(Device.Cpu).Contiguous().Span<T>().ToArray();
     }
 
-    /// <summary>The value of a tensor with one element.</summary>
+    /// <summary>Value of a tensor with one element.</summary>
     public double Item()
     {
         if (Count != 1)
-            throw new InvalidOperationException($"A tensor of shape [{string.Join(", ", Shape)}] is no single number.");
+            throw new InvalidOperationException($"A tensor of shape [{string.Join(", ", Shape)}] has more or less than one element.");
         return ToArray<double>()[0];
     }
 
-    /// <summary>The same elements in another type; the tensor itself where it has that type.</summary>
+    /// <summary>Converts to another dtype; returns the tensor itself if it already has that dtype.</summary>
     public Tensor To(DType dtype) => DType == dtype ? this : Ops.To(this, dtype, nonBlocking: false, copy: false);
 
     /// <summary>
-    /// The same elements on another device; the tensor itself where it is there. On their way to a GPU they are not waited for
-    /// (<see cref="HostTransfer"/>); what comes from one is.
+    /// Copies to another device; returns the tensor itself if it is already there. Copies to a GPU are asynchronous
+    /// (<see cref="HostTransfer"/>), copies from a GPU are not.
     /// </summary>
     public Tensor To(Device device) => Device == device ? this : HostTransfer.Move(this, device);
 
     /// <summary>A second handle to the same tensor, with its own owner.</summary>
     public Tensor Share() => new(Native.TensorShare(Handle));
 
-    /// <summary>Takes the tensor out of its scope: from now on the caller disposes it.</summary>
+    /// <summary>Removes the tensor from its scope; the caller must dispose it.</summary>
     public Tensor Escape()
     {
         Scope?.Remove(this);
@@ -285,7 +286,7 @@ public sealed unsafe class Tensor : IDisposable
     /// <inheritdoc/>
     public override string ToString() => IsDisposed ? "freed tensor" : $"{DType} [{string.Join(", ", Shape)}] on {Device}";
 
-    /// <summary>Gives the handle up, to be freed with others in one call; 0 when the tensor was freed already.</summary>
+    /// <summary>Releases ownership of the handle, to be freed in a batch; 0 if the tensor was already freed.</summary>
     internal nint Surrender()
     {
         var handle = _handle;

@@ -1,8 +1,8 @@
 namespace Retouch.Torch;
 
 /// <summary>
-/// Owns the tensors made on this thread while it is the innermost scope, and frees them when it ends. Scopes nest; what must outlive one
-/// is handed to the enclosing scope by <see cref="Keep{T}(T)"/>, or to nobody by <see cref="Tensor.Escape"/>.
+/// Owns the tensors created on this thread while it is the innermost scope, and frees them when it ends. Scopes nest. A tensor that
+/// must outlive its scope is moved to the enclosing scope by <see cref="Keep{T}(T)"/>, or to no scope by <see cref="Tensor.Escape"/>.
 /// </summary>
 public sealed class TensorScope : IDisposable
 {
@@ -15,17 +15,17 @@ public sealed class TensorScope : IDisposable
 
     private TensorScope(TensorScope? outer) => _outer = outer;
 
-    /// <summary>The innermost open scope of this thread, or null.</summary>
+    /// <summary>Innermost open scope of this thread, or null.</summary>
     internal static TensorScope? Current => s_current;
 
-    /// <summary>Tensors that the scope would free if it ended now.</summary>
+    /// <summary>Number of tensors owned by the scope.</summary>
     public int Count => _tensors.Count;
 
     /// <summary>Opens a scope; dispose it on the same thread, innermost first.</summary>
     public static TensorScope Enter() => s_current = new TensorScope(s_current);
 
     /// <summary>
-    /// Hands a tensor of this scope to the enclosing one (or, without one, to the caller). Tensors of other owners stay theirs.
+    /// Moves a tensor of this scope to the enclosing one (or, without one, to the caller). Tensors of other owners are unchanged.
     /// </summary>
     public Tensor Keep(Tensor tensor)
     {
@@ -39,7 +39,7 @@ public sealed class TensorScope : IDisposable
         return tensor;
     }
 
-    /// <summary>Hands several tensors to the enclosing scope.</summary>
+    /// <summary>Moves several tensors to the enclosing scope.</summary>
     public T Keep<T>(T tensors)
         where T : IEnumerable<Tensor>
     {
@@ -48,7 +48,7 @@ public sealed class TensorScope : IDisposable
         return tensors;
     }
 
-    /// <summary>Takes over a tensor of a scope inside this one, however deep.</summary>
+    /// <summary>Moves a tensor of a nested scope, at any depth, to this scope.</summary>
     public Tensor Adopt(Tensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
@@ -57,20 +57,20 @@ public sealed class TensorScope : IDisposable
         return tensor;
     }
 
-    /// <summary>Frees what the scope still owns and makes the enclosing scope the innermost again.</summary>
+    /// <summary>Frees the tensors of the scope and reopens the enclosing scope as the innermost.</summary>
     /// <exception cref="InvalidOperationException">An inner scope is still open, or the scope belongs to another thread.</exception>
     public void Dispose()
     {
         if (_ended)
             return;
         if (!ReferenceEquals(s_current, this))
-            throw new InvalidOperationException("Tensor scopes end innermost first, on the thread that opened them.");
+            throw new InvalidOperationException("Tensor scopes must end innermost first, on the thread that opened them.");
         _ended = true;
         s_current = _outer;
         Free();
     }
 
-    /// <summary>Frees in the order opposite to making, many in one crossing.</summary>
+    /// <summary>Frees in reverse order of creation, in batches per native call.</summary>
     private unsafe void Free()
     {
         const int Most = 128;

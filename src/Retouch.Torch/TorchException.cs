@@ -6,7 +6,7 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch;
 
 /// <summary>
-/// libtorch refused a call: shapes or types that do not fit, an operator that it lacks. A programming error, not a user's.
+/// Error of a libtorch call: mismatched shapes or dtypes, a missing operator. A programming error, not a user error.
 /// </summary>
 public sealed class TorchException : Exception
 {
@@ -18,11 +18,11 @@ public sealed class TorchException : Exception
         : base(message, inner) { }
 
     /// <summary>
-    /// The error of the native call that has just failed on this thread: what a managed function threw inside it, the machine's where
-    /// memory ran out, else libtorch's.
+    /// Exception for the native call that just failed on this thread: the exception of a managed callback, an out-of-memory error, or
+    /// libtorch's error.
     /// </summary>
-    /// <param name="status">What the call returned.</param>
-    /// <param name="what">What was called.</param>
+    /// <param name="status">Return value of the call.</param>
+    /// <param name="what">Name of the call for the message.</param>
     internal static Exception FromNative(int status, string what)
     {
         var message = Marshal.PtrToStringUTF8(Native.LastError()) ?? "unknown error";

@@ -6,7 +6,7 @@ namespace Retouch.Torch;
 /// <summary>The loaded libtorch: version, threads, operators.</summary>
 public static unsafe class TorchRuntime
 {
-    /// <summary>Version of libtorch, as in <c>1.13.1</c>.</summary>
+    /// <summary>Version of libtorch, e.g. <c>1.13.1</c>.</summary>
     public static string Version
     {
         get
@@ -16,7 +16,7 @@ public static unsafe class TorchRuntime
         }
     }
 
-    /// <summary>Whether the tests have passed with libtorch of this version, or of versions around it.</summary>
+    /// <summary>Whether the libtorch version is within the tested range.</summary>
     public static bool IsKnownVersion
     {
         get
@@ -26,7 +26,7 @@ public static unsafe class TorchRuntime
         }
     }
 
-    /// <summary>The file that the shim was loaded from.</summary>
+    /// <summary>Path of the loaded shim library.</summary>
     public static string NativeLibraryPath
     {
         get
@@ -36,7 +36,7 @@ public static unsafe class TorchRuntime
         }
     }
 
-    /// <summary>Threads that operators on the CPU use.</summary>
+    /// <summary>Number of threads of CPU operators.</summary>
     public static int Threads
     {
         get
@@ -52,7 +52,7 @@ public static unsafe class TorchRuntime
         }
     }
 
-    /// <summary>Build configuration and parallel settings of libtorch, as it reports them.</summary>
+    /// <summary>Build configuration and parallel settings as reported by libtorch.</summary>
     public static string Configuration
     {
         get
@@ -64,6 +64,6 @@ public static unsafe class TorchRuntime
         }
     }
 
-    /// <summary>Whether the loaded libtorch has an operator, by its qualified name (<c>aten::scaled_dot_product_attention</c>).</summary>
+    /// <summary>Whether libtorch has an operator, by qualified name (<c>aten::scaled_dot_product_attention</c>).</summary>
     public static bool HasOperator(string name, string overload = "") => new OperatorHandle(name, overload).Exists;
 }

@@ -32,6 +32,7 @@ public sealed class ActivationEstimateTests
     private const double Factor = 1.5;
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("dit", 16, false)]
     [InlineData("dit", 16, true)]
     [InlineData("unet", 8, false)]
@@ -66,6 +67,7 @@ public sealed class ActivationEstimateTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("kl", true, 16)]
     [InlineData("kl", false, 16)]
     [InlineData("tiny", true, 8)]
@@ -90,6 +92,7 @@ public sealed class ActivationEstimateTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("latent", 32)]
     [InlineData("lpl", 32)]
     [InlineData("pixel", 32)]

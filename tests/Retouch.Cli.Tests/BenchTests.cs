@@ -35,23 +35,27 @@ public sealed class BenchTests
     ];
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Calls_are_measured_on_both_sides()
     {
         var outcome = RetouchProcess.Run(["bench", "ops", "--calls", "50", "--rounds", "3", "--threads", "1", "--json"]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         var results = JsonNode.Parse(outcome.Out)!.AsArray();
-        Assert.Equal(3, results.Count);
+        Assert.Equal(
+            ["aten::add.Tensor [4, 8]", "aten::linear [4, 8] × [8, 8]", "aten::conv2d [1, 4, 8, 8], 3×3"],
+            results.Select(static r => (string)r!["operator"]!)
+        );
         Assert.All(
             results,
             static r =>
             {
-                Assert.StartsWith("aten::", (string)r!["operator"]!, StringComparison.Ordinal);
-                Assert.True((double)r["managedNanoseconds"]! > 0 && (double)r["nativeNanoseconds"]! > 0 && (double)r["ratio"]! > 0);
+                Assert.True((double)r!["managedNanoseconds"]! > 0 && (double)r["nativeNanoseconds"]! > 0 && (double)r["ratio"]! > 0);
             }
         );
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("latent", false)]
     [InlineData("lpl", true)]
     [InlineData("pixel", true)]

@@ -53,6 +53,6 @@ public sealed class DeviceTests : IDisposable
     {
         var outcome = RetouchProcess.Run(["bench", "step", "--device", "gpu"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
-        Assert.Contains("'gpu' is no device", outcome.Error);
+        Assert.Contains("'gpu' is not a device", outcome.Error);
     }
 }

@@ -89,6 +89,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void LibrariesCutShort_KillTheProbeAndNotTheDoctor()
     {
         var whole = Examine().Root;
@@ -102,6 +103,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void ALibtorchThatShadowsTheRightOne_IsReportedWithTheVariableToUnset()
     {
         var libtorch = Examine().Root.GetProperty("torch").GetProperty("libtorch").GetString()!;

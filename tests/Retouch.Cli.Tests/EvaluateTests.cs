@@ -27,6 +27,7 @@ public sealed class EvaluateTests : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Evaluate_PrintsATableOfFiguresWithIntervals()
     {
         var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "100"]);
@@ -41,6 +42,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Compare_FindsTheBetterFolderAndTheSeedDecidesTheBytes()
     {
         string[] arguments =
@@ -83,6 +85,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Compare_WritesAReportWithItsProtocol_AndForTensorBoard()
     {
         var outcome = RetouchProcess.Run([
@@ -172,6 +175,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Evaluate_MeasuresAnAutoencodersReconstructions()
     {
         var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
@@ -192,6 +196,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void WhatIsWrong_IsNamedWithItsExitCode()
     {
         void Fails(int code, string message, params string[] arguments)

@@ -18,6 +18,7 @@ public sealed class InterruptTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("INT")]
     [InlineData("TERM")]
     public void ASignal_EndsTheCommandWith130(string signal)

@@ -13,6 +13,7 @@ public sealed class JudgeTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    [Trait("speed", "slow")]
     public async Task Candidates_of_two_models_are_a_study_and_become_pairs_to_train_on()
     {
         File.WriteAllLines(PathOf("prompts.txt"), ["a red ball", "two trees"]);

@@ -126,6 +126,7 @@ public sealed class LoraTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Adapters_are_inspected_with_the_model_that_they_name()
     {
         var outcome = RetouchProcess.Run(["inspect", PathOf("adapters")]);

@@ -3,7 +3,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Objectives in <c>retouch probe</c> agree with an independent implementation, or with other probes.</summary>
+/// <summary>Objectives run by <c>retouch probe</c> match an independent implementation, or results of other probes.</summary>
 public sealed class ObjectiveProbeTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-probe-").FullName;

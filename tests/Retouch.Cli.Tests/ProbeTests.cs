@@ -18,6 +18,7 @@ public sealed class ProbeTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("dit")]
     [InlineData("unet_sd15")]
     [InlineData("unet_sdxl")]
@@ -85,6 +86,7 @@ public sealed class ProbeTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void What_is_missing_is_an_error_of_input_and_leaves_no_file()
     {
         using var scope = TensorScope.Enter();

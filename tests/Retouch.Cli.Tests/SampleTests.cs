@@ -165,7 +165,7 @@ public sealed class SampleTests : IDisposable
             Assert.Contains(message, error, StringComparison.Ordinal);
         }
 
-        await Refused(2, "With --resume", "--count", "7", "--seed", "9", "--steps", "2");
+        await Refused(2, "Continue that with --resume", "--count", "7", "--seed", "9", "--steps", "2");
         await Refused(2, "Line 1 of", "--count", "7", "--seed", "8", "--steps", "2", "--resume");
         await Refused(2, "no more pictures", "--count", "6", "--seed", "9", "--steps", "2", "--resume");
         await Refused(

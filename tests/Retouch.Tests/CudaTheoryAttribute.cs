@@ -1,4 +1,5 @@
 using Retouch.Torch.Devices;
+using Xunit.Sdk;
 
 namespace Retouch.Tests;
 
@@ -6,8 +7,11 @@ namespace Retouch.Tests;
 /// A test that needs an NVIDIA card, and is skipped with that reason where there is none. Select them by <c>needs=cuda</c>.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class CudaTheoryAttribute : TheoryAttribute
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
+public sealed class CudaTheoryAttribute : TheoryAttribute, ITraitAttribute
 {
+    public string Needs => "cuda";
+
     public CudaTheoryAttribute()
     {
         if (CudaStatus.Read() is { Devices: 0, Reason: var reason })

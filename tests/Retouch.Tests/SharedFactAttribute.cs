@@ -1,10 +1,16 @@
+using Xunit.Sdk;
+
 namespace Retouch.Tests;
 
 /// <summary>
 /// A test on files too large for the repository: the folder beside that of RETOUCH_SHARED_DATA which it names. Skipped where there is none.
 /// </summary>
-public sealed class SharedFactAttribute : FactAttribute
+[AttributeUsage(AttributeTargets.Method)]
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
+public sealed class SharedFactAttribute : FactAttribute, ITraitAttribute
 {
+    public string Needs => "shared";
+
     /// <param name="folder">What it needs, for instance <c>models/taesd</c>.</param>
     public SharedFactAttribute(string folder)
     {

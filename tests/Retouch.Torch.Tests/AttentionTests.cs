@@ -79,6 +79,7 @@ public sealed class AttentionTests
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_large_score_matrix_never_stands_in_memory_whole()
     {
         using var scope = TensorScope.Enter();

@@ -1,4 +1,4 @@
-/* From what a decoder gives to 8-bit sRGB with three bands. */
+/* Conversion of decoder output to 8-bit sRGB with three bands. */
 #include <string.h>
 
 #include "shared.h"
@@ -8,7 +8,7 @@ static uint32_t big_endian(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* ICC.1:2010: header of 128 bytes with the colour space at 16, then a tag count and 12 bytes a tag (signature, offset, size). */
+/* ICC.1:2010: header of 128 bytes with the colour space at 16, then a tag count and 12 bytes per tag (signature, offset, size). */
 bool is_srgb_profile(const uint8_t *profile, size_t length)
 {
     if (length < 132 || memcmp(profile + 16, "RGB ", 4) != 0)
@@ -21,7 +21,7 @@ bool is_srgb_profile(const uint8_t *profile, size_t length)
         size_t offset = big_endian(entry + 4), size = big_endian(entry + 8);
         if (offset > length || size > length - offset)
             return false;
-        /* Version 2 writes the description in ASCII, version 4 in UTF-16. */
+        /* Version 2 stores the description in ASCII, version 4 in UTF-16. */
         for (size_t i = offset; i + 4 <= offset + size; i++) {
             if (memcmp(profile + i, "sRGB", 4) == 0)
                 return true;
@@ -32,7 +32,7 @@ bool is_srgb_profile(const uint8_t *profile, size_t length)
     return false;
 }
 
-/* CMYK without a profile: ink multiplies, as PIL converts it: R = (255 - C)(255 - K) / 255, rounded. */
+/* CMYK without a profile, as converted by PIL: R = (255 - C)(255 - K) / 255, rounded. */
 static int naive_cmyk(VipsImage *in, VipsImage **out)
 {
     int width = in->Xsize, height = in->Ysize, bands = in->Bands;
@@ -60,7 +60,7 @@ static int naive_cmyk(VipsImage *in, VipsImage **out)
     return result;
 }
 
-/* The picture in sRGB, 8 bit, perhaps with alpha. */
+/* Converts to 8-bit sRGB, possibly with alpha. */
 static int convert(VipsImage *in, bool use_profile, VipsImage **out)
 {
     const void *profile = NULL;
@@ -70,12 +70,12 @@ static int convert(VipsImage *in, bool use_profile, VipsImage **out)
     bool embedded = use_profile && vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0
         && vips_image_get_blob(in, VIPS_META_ICC_NAME, &profile, &length) == 0;
 
-    /* A profile that says sRGB is taken at its word: the way through Lab and back would only cost a level here and there. */
+    /* A profile that names sRGB is not applied: a conversion through Lab would only cause rounding errors of a level. */
     if (embedded && !is_srgb_profile(profile, length)
         && vips_icc_transform(in, out, "srgb", "embedded", TRUE, "depth", 8, "intent", VIPS_INTENT_PERCEPTUAL,
                               "black_point_compensation", TRUE, NULL) == 0)
         return 0;
-    /* A profile that does not fit its picture is ignored, as viewers do. */
+    /* A profile that does not match its picture is ignored, as in viewers. */
     if (cmyk && in->BandFmt == VIPS_FORMAT_UCHAR && in->Bands >= 4)
         return naive_cmyk(in, out);
     return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, "source_space", kind, NULL);
@@ -98,22 +98,22 @@ int32_t check_bands(VipsImage *in, int32_t extra, char *reason, int32_t capacity
 {
     VipsInterpretation kind = vips_image_guess_interpretation(in);
     bool levels = in->BandFmt == VIPS_FORMAT_UCHAR || in->BandFmt == VIPS_FORMAT_USHORT;
-    /* The spaces that are measured in numbers of their own. */
+    /* Lab samples have ranges of their own. */
     if (!levels && kind != VIPS_INTERPRETATION_LAB && kind != VIPS_INTERPRETATION_LABS)
         return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity,
-                      "its samples are %s, of which it is not known what white is; save it with 8 or 16 bits a sample",
-                      vips_band_format_isfloat(in->BandFmt) ? "floating-point numbers" : "numbers with a sign or of 32 bits");
+                      "its samples are %s, whose white level is unknown; save it with 8 or 16 bits per sample",
+                      vips_band_format_isfloat(in->BandFmt) ? "floating-point numbers" : "signed or 32-bit integers");
     int colours = colour_bands(in);
     if (in->Bands > colours + 1)
         return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity,
-                      "it has %d bands, which are more than %s and alpha; save the bands that make the picture alone", in->Bands,
+                      "it has %d bands, which are more than %s and alpha; save only the bands of the picture", in->Bands,
                       colours == 1 ? "gray" : colours == 3 ? "red, green, blue" : "cyan, magenta, yellow, black");
     if (in->Bands == colours + 1 && extra > 2)
-        return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity, "its last band is of the unknown kind %d", extra);
+        return refuse(RETOUCH_IMAGES_UNREADABLE, reason, capacity, "its last band has the unknown type %d", extra);
     return RETOUCH_IMAGES_OK;
 }
 
-/* The picture without a last band that is no alpha. Colours that are multiplied by their alpha libvips has divided by it already. */
+/* Drops a last band that is not alpha. Premultiplied colours have already been divided by alpha in libvips. */
 static int settle_extra(VipsImage *in, int32_t extra, VipsImage **out)
 {
     int colours = colour_bands(in);
@@ -127,18 +127,18 @@ int32_t to_srgb(VipsImage *in, bool use_profile, int32_t extra, VipsImage **out,
     VipsImage *current;
 
     if (settle_extra(in, extra, &step[4]) != 0) {
-        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its last band cannot be set apart", reason, capacity);
+        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its last band cannot be extracted", reason, capacity);
         goto done;
     }
     in = step[4];
     if (convert(in, use_profile, &step[0]) != 0) {
-        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its colours cannot be turned into sRGB", reason, capacity);
+        status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its colours cannot be converted to sRGB", reason, capacity);
         goto done;
     }
     current = step[0];
     if (current->BandFmt != VIPS_FORMAT_UCHAR) {
         if (vips_cast(current, &step[1], VIPS_FORMAT_UCHAR, NULL) != 0) {
-            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its samples cannot become 8 bit", reason, capacity);
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its samples cannot be converted to 8 bits", reason, capacity);
             goto done;
         }
         current = step[1];
@@ -148,14 +148,14 @@ int32_t to_srgb(VipsImage *in, bool use_profile, int32_t extra, VipsImage **out,
         int flattened = vips_flatten(current, &step[2], "background", white, NULL);
         vips_area_unref(VIPS_AREA(white));
         if (flattened != 0) {
-            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its alpha cannot be laid over white", reason, capacity);
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its alpha cannot be composited over white", reason, capacity);
             goto done;
         }
         current = step[2];
     }
     if (current->Bands > 3) {
         if (vips_extract_band(current, &step[3], 0, "n", 3, NULL) != 0) {
-            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its bands cannot be picked", reason, capacity);
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its bands cannot be extracted", reason, capacity);
             goto done;
         }
         current = step[3];

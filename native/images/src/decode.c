@@ -9,7 +9,7 @@ typedef struct {
     int64_t max_pixels;
     int32_t min_side;
     bool use_profile;
-    uint8_t **pixels; /* NULL: only the header is wanted */
+    uint8_t **pixels; /* NULL to read the header only */
     retouch_images_info *info;
 } request;
 
@@ -55,7 +55,7 @@ int32_t retouch_images_reads(int32_t format)
 
 static VipsImage *open_image(const request *asked, int32_t format, int32_t shrink)
 {
-    /* ERROR stops at truncated and undecodable data, not at harmless oddities such as stray bytes between JPEG markers. */
+    /* VIPS_FAIL_ON_ERROR fails on truncated and undecodable data, but not on harmless defects such as stray bytes between JPEG markers. */
     if (shrink > 1 && format == RETOUCH_IMAGES_JPEG)
         return vips_image_new_from_buffer(asked->data, asked->length, "", "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                           VIPS_FAIL_ON_ERROR, "shrink", shrink, NULL);
@@ -66,7 +66,7 @@ static VipsImage *open_image(const request *asked, int32_t format, int32_t shrin
                                       VIPS_FAIL_ON_ERROR, NULL);
 }
 
-/* The greatest factor that leaves the shorter side at least min_side long. */
+/* Largest factor with which the shorter side keeps at least min_side pixels. */
 static int32_t choose_shrink(int32_t format, int width, int height, int32_t min_side)
 {
     if (min_side <= 0 || (format != RETOUCH_IMAGES_JPEG && format != RETOUCH_IMAGES_WEBP))
@@ -92,7 +92,7 @@ static void describe(VipsImage *image, int32_t format, retouch_images_info *info
     info->bits = (int32_t)(vips_format_sizeof(image->BandFmt) * 8);
 }
 
-/* Converts, brings everything into memory (here broken data shows) and turns upright. */
+/* Converts, decodes into memory (which detects corrupt data) and applies the EXIF rotation. */
 static int32_t finish(VipsImage *image, const request *asked, char *reason, int32_t capacity)
 {
     VipsImage *rgb = NULL, *memory = NULL, *upright = NULL;
@@ -106,7 +106,7 @@ static int32_t finish(VipsImage *image, const request *asked, char *reason, int3
 
     VipsImage *current = rgb;
     if (orientation > 1) {
-        /* Decoders give rows from the top; turning needs them all. */
+        /* Decoders return rows from the top; rotation needs all of them. */
         memory = vips_image_copy_memory(rgb);
         if (memory == NULL) {
             status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its pixels cannot be decoded", reason, capacity);
@@ -114,7 +114,7 @@ static int32_t finish(VipsImage *image, const request *asked, char *reason, int3
         }
         vips_image_set_int(memory, VIPS_META_ORIENTATION, orientation);
         if (vips_autorot(memory, &upright, NULL) != 0) {
-            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "it cannot be turned upright", reason, capacity);
+            status = refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its EXIF rotation cannot be applied", reason, capacity);
             goto done;
         }
         current = upright;
@@ -142,16 +142,16 @@ static int32_t read_picture(void *arguments, char *reason, int32_t capacity)
     int32_t format = format_of(asked->data, asked->length);
     if (format == 0)
         return refuse(RETOUCH_IMAGES_UNSUPPORTED, reason, capacity,
-                      "its content is no JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC, or of a kind that libvips cannot read here");
+                      "its content is not JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC, or this libvips has no loader for it");
     VipsImage *image = open_image(asked, format, 1);
     if (image == NULL)
-        return refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its header is broken", reason, capacity);
+        return refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its header is corrupt", reason, capacity);
 
     describe(image, format, asked->info);
     int32_t status = RETOUCH_IMAGES_OK;
     if ((int64_t)image->Xsize * image->Ysize > asked->max_pixels) {
         status = refuse(RETOUCH_IMAGES_TOO_LARGE, reason, capacity,
-                        "its header announces %d x %d pixels, more than the %lld allowed", image->Xsize, image->Ysize,
+                        "its header has a size of %d x %d pixels, more than the %lld allowed", image->Xsize, image->Ysize,
                         (long long)asked->max_pixels);
     } else if (asked->pixels != NULL) {
         int32_t shrink = choose_shrink(format, image->Xsize, image->Ysize, asked->min_side);
@@ -161,7 +161,7 @@ static int32_t read_picture(void *arguments, char *reason, int32_t capacity)
             asked->info->shrink = shrink;
         }
         status = image == NULL
-            ? refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its header is broken", reason, capacity)
+            ? refuse_in_vips_words(RETOUCH_IMAGES_UNREADABLE, "its header is corrupt", reason, capacity)
             : finish(image, asked, reason, capacity);
     }
     g_clear_object(&image);
@@ -171,7 +171,7 @@ static int32_t read_picture(void *arguments, char *reason, int32_t capacity)
 static int32_t check(const request *asked, char *reason, int32_t capacity)
 {
     if (asked->data == NULL || asked->info == NULL || asked->max_pixels < 1)
-        return refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "wrong arguments");
+        return refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "invalid arguments");
     memset(asked->info, 0, sizeof *asked->info);
     return RETOUCH_IMAGES_OK;
 }
@@ -190,7 +190,7 @@ int32_t retouch_images_decode(const uint8_t *data, int64_t length, int64_t max_p
     request asked = { data, (size_t)length, max_pixels, min_side, use_profile != 0, pixels, info };
     int32_t status = check(&asked, reason, capacity);
     if (status == RETOUCH_IMAGES_OK && pixels == NULL)
-        status = refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "wrong arguments");
+        status = refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "invalid arguments");
     if (status != RETOUCH_IMAGES_OK)
         return status;
     *pixels = NULL;

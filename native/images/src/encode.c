@@ -1,4 +1,4 @@
-/* Encoding 8-bit RGB to memory. */
+/* Encoding of 8-bit RGB to memory. */
 #include "shared.h"
 
 typedef struct {
@@ -14,7 +14,7 @@ static int32_t write_picture(void *arguments, char *reason, int32_t capacity)
     VipsImage *plain = vips_image_new_from_memory(asked->rgb, (size_t)asked->width * (size_t)asked->height * 3, asked->width,
                                                   asked->height, 3, VIPS_FORMAT_UCHAR);
     if (plain == NULL)
-        return refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "the pixels were not taken", reason, capacity);
+        return refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "libvips cannot read the pixels", reason, capacity);
     VipsImage *image = NULL;
     void *encoded = NULL;
     size_t length = 0;
@@ -36,7 +36,7 @@ static int32_t write_picture(void *arguments, char *reason, int32_t capacity)
     g_clear_object(&image);
     g_object_unref(plain);
     if (result != 0)
-        return refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "libvips does not write it", reason, capacity);
+        return refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "libvips cannot encode the picture", reason, capacity);
     *asked->encoded = encoded;
     *asked->length = (int64_t)length;
     return RETOUCH_IMAGES_OK;
@@ -47,7 +47,7 @@ int32_t retouch_images_encode(const uint8_t *rgb, int32_t width, int32_t height,
 {
     if (rgb == NULL || encoded == NULL || length == NULL || width < 1 || height < 1 || quality < 1 || quality > 100
         || (format != RETOUCH_IMAGES_JPEG && format != RETOUCH_IMAGES_PNG && format != RETOUCH_IMAGES_WEBP))
-        return refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "wrong arguments");
+        return refuse(RETOUCH_IMAGES_FAILED, reason, capacity, "invalid arguments");
     *encoded = NULL;
     *length = 0;
     request asked = { rgb, width, height, format, quality, encoded, length };

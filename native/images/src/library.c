@@ -1,4 +1,4 @@
-/* Starting libvips, and reasons in words. */
+/* Initialisation of libvips, and error reasons. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "shared.h"
 
-/* Readers: attempts that run beside each other. Writer: the one attempt whose words are wanted. */
+/* Readers: concurrent attempts. Writer: the exclusive attempt whose messages are reported. */
 static pthread_rwlock_t words = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static char start_failure[512];
@@ -59,12 +59,12 @@ int32_t with_own_words(attempt run, void *arguments, char *reason, int32_t capac
 
 static void keep_silent(const char *domain, GLogLevelFlags level, const char *message, void *data)
 {
-    /* Warnings of decoders are no results: what cannot be read fails, what can be read is used. */
+    /* Warnings of decoders are ignored: unreadable data fails anyway. */
 }
 
 static void start(void)
 {
-    /* Without it a steady stream of readers would keep a failing attempt waiting. */
+    /* Prefers writers, which a steady stream of readers would otherwise block. */
 #if defined(__GLIBC__)
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
@@ -73,13 +73,13 @@ static void start(void)
     pthread_rwlockattr_destroy(&attributes);
 #endif
     if (vips_init("retouch") != 0) {
-        refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "libvips does not start", start_failure, sizeof start_failure);
+        refuse_in_vips_words(RETOUCH_IMAGES_FAILED, "libvips cannot be initialised", start_failure, sizeof start_failure);
         vips_error_clear();
         return;
     }
     g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, keep_silent, NULL);
     vips_block_untrusted_set(TRUE);
-    /* The caller decodes many pictures side by side; threads inside one would only contend. */
+    /* The caller decodes pictures in parallel; threads within a picture would only contend. */
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     running = true;

@@ -1,4 +1,4 @@
-/* What libvips does not tell of a TIFF: what a band beyond the colours means (TIFF 6.0, section 18; BigTIFF has wider fields). */
+/* Meaning of a TIFF band after the colours, which libvips does not report (TIFF 6.0, section 18; BigTIFF has wider fields). */
 #include "shared.h"
 
 #define TAG_EXTRA_SAMPLES 338
@@ -10,7 +10,7 @@ typedef struct {
     bool little;
 } bytes;
 
-/* A number of `size` bytes; false where the file ends before it. */
+/* Reads a number of `size` bytes; false past the end of the file. */
 static bool number(const bytes *file, uint64_t at, int size, uint64_t *value)
 {
     if (at > file->length || (uint64_t)size > file->length - at)
@@ -40,7 +40,7 @@ int32_t tiff_extra_sample(const uint8_t *data, size_t length)
             return -1;
         if (tag != TAG_EXTRA_SAMPLES)
             continue;
-        /* Values that do not fit into the entry stand elsewhere. */
+        /* Values that do not fit into the entry are stored at an offset. */
         uint64_t place = at + 4 + (uint64_t)width;
         if (type != TYPE_SHORT || values == 0 || (values > (uint64_t)width / 2 && !number(&file, place, width, &place)))
             return -1;

@@ -2,12 +2,12 @@ using Retouch.Images;
 
 namespace Retouch.Arena.Material;
 
-/// <summary>Spoils a picture so that nobody who looks can prefer it.</summary>
+/// <summary>Degraded copies of pictures for attention checks.</summary>
 internal static class DegradedPicture
 {
     private const int CellsAcross = 14;
 
-    /// <summary>A mosaic: the means of about 14 cells along the shorter side. The size stays.</summary>
+    /// <summary>Mosaic with about 14 cells along the shorter side, each the mean of its pixels; same size as the input.</summary>
     public static Picture Of(Picture picture)
     {
         var cell = Math.Max(2, picture.ShortSide / CellsAcross);

@@ -4,16 +4,16 @@ using Retouch.Data;
 
 namespace Retouch.Arena.Material;
 
-/// <summary>What the metadata.jsonl files of a folder say of its pictures, as <c>retouch sample</c> writes them.</summary>
+/// <summary>Metadata of one picture from metadata.jsonl, in the format of <c>retouch sample</c>.</summary>
 /// <param name="Prompt">The member <c>prompt</c>, <c>text</c> or <c>caption</c>.</param>
-/// <param name="Seed">The member <c>seed</c> as it is written; null without one.</param>
-/// <param name="Label">The member <c>label</c> as it is written; null without one.</param>
+/// <param name="Seed">The member <c>seed</c> as text; null if absent.</param>
+/// <param name="Label">The member <c>label</c> as text; null if absent.</param>
 internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Label)
 {
     private static readonly PictureMetadata Nothing = new(null, null, null);
     private static readonly string[] PromptMembers = ["prompt", "text", "caption"];
 
-    /// <summary>The metadata of each picture of a folder; a .txt file beside a picture is its prompt where there is no other.</summary>
+    /// <summary>The metadata of each picture of a folder; a .txt file of the same name is the prompt if there is no other.</summary>
     /// <exception cref="InputException">A metadata.jsonl is broken.</exception>
     public static PictureMetadata[] Read(FolderScan scan)
     {

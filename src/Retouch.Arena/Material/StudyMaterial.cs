@@ -6,9 +6,8 @@ using Retouch.Images;
 namespace Retouch.Arena.Material;
 
 /// <summary>
-/// The pictures of a study: every subfolder of its folder that holds pictures is a model. Pictures of different models are of the same item
-/// when their metadata give the same prompt and seed; where some picture has no seed, or one is used twice, when their relative paths are
-/// the same but for the ending.
+/// The pictures of a study: each subfolder with pictures is a model. Pictures of different models belong to one item if prompt and seed in
+/// their metadata agree; if a picture has no seed or a seed occurs twice, items are matched by relative path without the extension.
 /// </summary>
 internal sealed class StudyMaterial
 {
@@ -23,7 +22,7 @@ internal sealed class StudyMaterial
     /// <summary>The models' names, in ordinal order.</summary>
     public IReadOnlyList<string> Models { get; private set; } = [];
 
-    /// <summary>The items that at least one model has a picture of, in ordinal order of their keys.</summary>
+    /// <summary>Items with at least one picture, in ordinal order of their keys.</summary>
     public IReadOnlyList<StudyItem> Items { get; private set; } = [];
 
     /// <summary>All pictures.</summary>
@@ -32,7 +31,7 @@ internal sealed class StudyMaterial
     /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
     public bool MatchedBySeed { get; private set; }
 
-    /// <summary>The picture that a model has of an item, or null.</summary>
+    /// <summary>A model's picture of an item, or null.</summary>
     public ModelPicture? Find(string model, string item) => pictures.GetValueOrDefault((model, item));
 
     /// <summary>Reads and hashes all pictures below a folder.</summary>
@@ -86,7 +85,7 @@ internal sealed class StudyMaterial
         var key = MatchedBySeed ? SeedKey(metadata) : path[..^Path.GetExtension(path).Length];
         var full = scan.FullPath(path);
         var content = File.ReadAllBytes(full);
-        // A picture that cannot be shown is the owner's to mend, now, not a rater's to stumble upon.
+        // Unreadable pictures are reported at start, not while raters judge.
         PictureFile.Probe(content, full);
         var picture = new ModelPicture(
             model,
@@ -95,9 +94,7 @@ internal sealed class StudyMaterial
             Convert.ToHexStringLower(SHA256.HashData(content))
         );
         if (!pictures.TryAdd((model, key), picture))
-            throw new InputException(
-                $"'{full}' and '{pictures[(model, key)].Path}' have the same name but for the ending; rename one of them."
-            );
+            throw new InputException($"'{full}' and '{pictures[(model, key)].Path}' differ only in the extension; rename one of them.");
         if (!items.TryGetValue(key, out var item))
             items[key] = new(key, metadata.Prompt);
         else if (item.Prompt is null)

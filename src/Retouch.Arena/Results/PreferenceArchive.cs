@@ -7,16 +7,15 @@ using Retouch.Core.Errors;
 namespace Retouch.Arena.Results;
 
 /// <summary>
-/// A preference data set as a ZIP file, for whoever looks at the results from another machine. The same votes and pictures give the same
-/// bytes.
+/// Preference data set as a ZIP file for download. Equal votes and pictures give equal bytes.
 /// </summary>
 internal static class PreferenceArchive
 {
-    // The earliest that the format knows: a date of its own would only make equal sets differ.
+    // Earliest date of the format: real dates would make equal sets differ.
     private static readonly DateTimeOffset Date = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Reads every picture once, so that what is wrong shows before anything is sent.</summary>
-    /// <exception cref="InputException">A picture is gone or has changed.</exception>
+    /// <summary>Reads and checks every picture before anything is sent.</summary>
+    /// <exception cref="InputException">A picture is missing or has changed.</exception>
     public static async Task Check(PreferenceSet set, string root, CancellationToken cancellation)
     {
         foreach (var picture in set.Pictures)
@@ -27,8 +26,8 @@ internal static class PreferenceArchive
     /// <param name="set">The data set.</param>
     /// <param name="root">The folder of the study's pictures.</param>
     /// <param name="target">Written from start to end; stays open.</param>
-    /// <param name="cancellation">Stops between files.</param>
-    /// <exception cref="InputException">A picture is gone or has changed; what was written is no whole archive then.</exception>
+    /// <param name="cancellation">Cancels between files.</param>
+    /// <exception cref="InputException">A picture is missing or has changed; the archive is incomplete then.</exception>
     public static async Task Write(PreferenceSet set, string root, Stream target, CancellationToken cancellation)
     {
         var archive = await ZipArchive

@@ -7,46 +7,46 @@ using Retouch.Core.Io;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>What becomes a preference.</summary>
+/// <summary>Options of a preference export.</summary>
 public sealed record PreferenceOptions
 {
-    /// <summary>The question whose verdicts are taken: <see cref="Question.Appeal"/> or <see cref="Question.Flaws"/>.</summary>
+    /// <summary>Question whose verdicts become preferences: <see cref="Question.Appeal"/> or <see cref="Question.Flaws"/>.</summary>
     public Question Question { get; init; } = Question.Appeal;
 
-    /// <summary>Ratings that a comparison needs; null takes the study's own number.</summary>
+    /// <summary>Minimum ratings per comparison; null: the study's number.</summary>
     public int? Ratings { get; init; }
 
-    /// <summary>Also write ties.jsonl with the pairs that were even.</summary>
+    /// <summary>Also write ties.jsonl with the tied pairs.</summary>
     public bool Ties { get; init; }
 
     /// <summary>
-    /// Hard links instead of copies, where the file system can: no space is taken, but files that are changed in place change in both.
+    /// Hard links instead of copies where the file system supports them; in-place changes then affect both files.
     /// </summary>
     public bool Link { get; init; }
 }
 
-/// <summary>What an export wrote.</summary>
-/// <param name="Folder">Where.</param>
-/// <param name="Preferences">Lines: winners with their losers.</param>
-/// <param name="Pairs">Winner and loser, each pair once.</param>
-/// <param name="Ties">Comparisons that were even.</param>
+/// <summary>Result of an export.</summary>
+/// <param name="Folder">Folder of the data set.</param>
+/// <param name="Preferences">Lines of metadata.jsonl: winners with their losers.</param>
+/// <param name="Pairs">Pairs of a winner and a loser.</param>
+/// <param name="Ties">Tied comparisons.</param>
 /// <param name="Short">Comparisons with too few ratings.</param>
-/// <param name="Contradictions">What was left out because it contradicts itself.</param>
+/// <param name="Contradictions">Contradictory verdicts that were left out.</param>
 public sealed record PreferenceResult(string Folder, int Preferences, int Pairs, int Ties, int Short, IReadOnlyList<string> Contradictions);
 
 /// <summary>
-/// Makes a preference data set of a study: <c>images/</c>, and <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c> (a list: all that
-/// lost to the winner) and <c>caption</c>.
+/// Exports a study as a preference data set: <c>images/</c>, and <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c> (list of all
+/// losers to the winner) and <c>caption</c>.
 /// </summary>
 internal static class PreferenceExport
 {
-    /// <summary>Writes the data set, as a whole or not at all.</summary>
+    /// <summary>Writes the data set atomically.</summary>
     /// <param name="file">The study.</param>
     /// <param name="root">The folder of its pictures.</param>
     /// <param name="output">The folder to write; new or empty.</param>
-    /// <param name="options">What becomes a preference.</param>
+    /// <param name="options">Options of the export.</param>
     /// <exception cref="UsageException">The folder is not empty, or the question is about single pictures.</exception>
-    /// <exception cref="InputException">A picture is gone or has changed since it was judged, or there is no preference yet.</exception>
+    /// <exception cref="InputException">A picture is missing or has changed since it was judged, or there is no preference yet.</exception>
     public static PreferenceResult Write(StudyFile file, string root, string output, PreferenceOptions options)
     {
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
@@ -72,7 +72,7 @@ internal static class PreferenceExport
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         if (!link || !HardLink.TryMake(source, target))
             File.Copy(source, target);
-        // A link is checked after it is made and a copy is what was read: what lies in the data set is what was judged.
+        // The exported file is hashed, link or copy: it must be the picture that was judged.
         using var stream = File.OpenRead(target);
         PreferenceSet.Check(picture, source, SHA256.HashData(stream));
     }

@@ -7,19 +7,19 @@ using Retouch.Data;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>What a preference data set consists of, before any of it is written.</summary>
-/// <param name="Result">Its numbers; without a folder.</param>
-/// <param name="Pictures">What it needs, each once.</param>
-/// <param name="Texts">Its other files by name.</param>
+/// <summary>Content of a preference data set before it is written.</summary>
+/// <param name="Result">Counts, without a folder.</param>
+/// <param name="Pictures">Its pictures, without duplicates.</param>
+/// <param name="Texts">Its text files by name.</param>
 internal sealed record PreferenceSet(
     PreferenceResult Result,
     IReadOnlyList<ModelPicture> Pictures,
     IReadOnlyDictionary<string, string> Texts
 )
 {
-    /// <summary>The preferences of a study as it stands.</summary>
+    /// <summary>Preferences from the current votes of a study.</summary>
     /// <param name="file">The study.</param>
-    /// <param name="options">What becomes a preference.</param>
+    /// <param name="options">Options of the export.</param>
     /// <exception cref="UsageException">The question is about single pictures.</exception>
     /// <exception cref="InputException">There is no preference yet.</exception>
     public static PreferenceSet Of(StudyFile file, PreferenceOptions options)
@@ -32,8 +32,8 @@ internal sealed record PreferenceSet(
         var (even, lacking) = (items.Count(static i => i.Verdict == "tie"), items.Count(static i => i.Verdict == "short"));
         if (kept.Count == 0)
             throw new InputException(
-                $"No comparison of '{options.Question.Name()}' has a winner yet: {lacking} lack ratings, {even} are ties. Let "
-                    + $"more be judged, or lower --ratings."
+                $"No comparison of '{options.Question.Name()}' has a winner yet: {lacking} lack ratings, {even} are ties. Collect "
+                    + $"more ratings, or lower --ratings."
             );
         var ties = options.Ties ? items.Where(static i => i.Verdict == "tie").ToList() : [];
         var used = kept.SelectMany(static p => p.Losers.Prepend(p.Winner).Select(m => (m, p.Item)))
@@ -76,18 +76,18 @@ internal sealed record PreferenceSet(
     /// <summary>The file of a picture that was judged.</summary>
     /// <param name="picture">The picture.</param>
     /// <param name="root">The folder of the study's pictures.</param>
-    /// <exception cref="InputException">It is gone, or a link that leads elsewhere.</exception>
+    /// <exception cref="InputException">It is missing, or a link out of the folder.</exception>
     public static string FileOf(ModelPicture picture, string root)
     {
         var source = Path.Combine(root, picture.Path);
         if (!File.Exists(source))
-            throw new InputException($"The picture '{source}' is gone; put it back, it was judged.");
+            throw new InputException($"The picture '{source}' is missing; restore it, it was judged.");
         return RealPath.Of(source).StartsWith(RealPath.Of(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
             ? source
             : throw new InputException($"'{source}' is a link that leads out of '{root}'; put the picture itself there.");
     }
 
-    /// <summary>Makes sure that a picture is what was judged.</summary>
+    /// <summary>Checks that a picture is unchanged since it was judged.</summary>
     /// <param name="picture">The picture.</param>
     /// <param name="source">Its file, for messages.</param>
     /// <param name="hash">SHA-256 of what was read.</param>
@@ -95,7 +95,7 @@ internal sealed record PreferenceSet(
     public static void Check(ModelPicture picture, string source, ReadOnlySpan<byte> hash)
     {
         if (Convert.ToHexStringLower(hash) != picture.Sha256)
-            throw new InputException($"The picture '{source}' has changed since it was judged; put the old one back.");
+            throw new InputException($"The picture '{source}' has changed since it was judged; restore the original.");
     }
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(static l => l + "\n"));

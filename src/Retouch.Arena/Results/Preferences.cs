@@ -3,12 +3,12 @@ namespace Retouch.Arena.Results;
 /// <summary>A picture that was preferred to others of the same item.</summary>
 internal sealed record Preference(string Item, string? Caption, string Winner, IReadOnlyList<string> Losers);
 
-/// <summary>Turns verdicts into preferences, and finds those that contradict each other.</summary>
+/// <summary>Converts verdicts to preferences and detects contradictions.</summary>
 internal static class Preferences
 {
     /// <summary>
-    /// One preference for each picture that won, with all that lost to it. Where pictures of an item beat each other in a circle, none of
-    /// the circle's verdicts is taken; nor is one between two files of the same content.
+    /// One preference per winning picture, with all its losers. Verdicts of a cycle within an item are left out, as are verdicts between
+    /// files of the same content.
     /// </summary>
     /// <param name="items">The verdicts of one question.</param>
     /// <param name="hash">The hash of a model's picture of an item.</param>

@@ -4,12 +4,12 @@ using Retouch.Arena.Votes;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>Works results out from the votes of a study.</summary>
+/// <summary>Computes results from the votes of a study.</summary>
 internal static class ResultsBuilder
 {
-    /// <summary>The results as they stand.</summary>
+    /// <summary>Results of the current votes.</summary>
     /// <param name="file">The study.</param>
-    /// <param name="ratings">Ratings that a comparison needs; null takes the study's own.</param>
+    /// <param name="ratings">Minimum ratings per comparison; null: the study's number.</param>
     public static StudyResults Of(StudyFile file, int? ratings = null)
     {
         var needed = ratings ?? (int.TryParse(file.Fact("ratings"), out var kept) ? kept : new ArenaOptions { Folder = "" }.Ratings);
@@ -109,7 +109,7 @@ internal static class ResultsBuilder
             select new AlignmentResult(model.Key, aligned, counted, model.Count() - counted, Share.Wilson(aligned, counted)),
         ];
 
-    /// <summary>A model wins an item whose prompt its picture shows while the other's does not.</summary>
+    /// <summary>A model wins an item if its picture matches the prompt and the other's does not.</summary>
     private static List<PairResult> AlignmentPairs(List<ItemResult> items, string? baseline)
     {
         var byModel = items

@@ -2,13 +2,13 @@ using Retouch.Arena.Statistics;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>What raters made of a study.</summary>
+/// <summary>Results of a study.</summary>
 /// <param name="Title">The study's title.</param>
-/// <param name="RatingsNeeded">Ratings that a comparison needs before it counts.</param>
+/// <param name="RatingsNeeded">Minimum ratings per comparison.</param>
 /// <param name="Votes">Judgements that count: without attention checks and excluded raters.</param>
-/// <param name="Questions">Each question that somebody answered.</param>
-/// <param name="Raters">Everybody who joined.</param>
-/// <param name="Items">Every comparison that has a rating.</param>
+/// <param name="Questions">Results per answered question.</param>
+/// <param name="Raters">All raters.</param>
+/// <param name="Items">Comparisons with at least one rating.</param>
 public sealed record StudyResults(
     string? Title,
     int RatingsNeeded,
@@ -21,12 +21,12 @@ public sealed record StudyResults(
 /// <summary>The answers to one question.</summary>
 /// <param name="Question">flaws, appeal or alignment.</param>
 /// <param name="Votes">Judgements.</param>
-/// <param name="Agreement">Krippendorff's alpha of the raters; null where no two judged the same.</param>
-/// <param name="Pairs">Each two models against each other.</param>
+/// <param name="Agreement">Krippendorff's alpha; null if no item has two ratings.</param>
+/// <param name="Pairs">Pairwise comparisons of models.</param>
 /// <param name="Ranking">Bradley–Terry strengths from all judgements, the strongest first; empty where models are not connected, and for
 /// alignment.</param>
-/// <param name="Alignment">For alignment: how often each model's pictures show what their prompts say.</param>
-/// <param name="Flaws">For flaws: what was marked on each model's pictures.</param>
+/// <param name="Alignment">For alignment: share of pictures that match their prompts, per model.</param>
+/// <param name="Flaws">For flaws: flaw marks per model.</param>
 public sealed record QuestionResult(
     string Question,
     int Votes,
@@ -38,19 +38,19 @@ public sealed record QuestionResult(
 );
 
 /// <summary>
-/// One model against another, a comparison an item. The majority of an item's ratings decides it; without a majority it is a tie.
+/// One model against another. The majority of an item's ratings decides the item; without a majority it is a tie.
 /// </summary>
 /// <param name="Model">The model whose wins are counted.</param>
 /// <param name="Against">The other one.</param>
 /// <param name="Wins">Items that the model won.</param>
-/// <param name="Ties">Items that were even.</param>
+/// <param name="Ties">Tied items.</param>
 /// <param name="Losses">Items that the other one won.</param>
 /// <param name="Short">Items with fewer ratings than needed; they are not counted.</param>
 /// <param name="WinShare">Wins among the items counted, with Wilson's 95 % interval.</param>
 /// <param name="TieShare">Ties, likewise.</param>
 /// <param name="LossShare">Losses, likewise.</param>
-/// <param name="Improvement">Share of wins less share of losses, with a 95 % interval.</param>
-/// <param name="SignTest">Two-sided p-value of the exact sign test, ties left out.</param>
+/// <param name="Improvement">Share of wins minus share of losses, with a 95 % interval.</param>
+/// <param name="SignTest">Two-sided p-value of the exact sign test, without ties.</param>
 public sealed record PairResult(
     string Model,
     string Against,
@@ -84,17 +84,17 @@ public sealed record PairResult(
     }
 }
 
-/// <summary>How often a model's pictures show what their prompts say, by majority.</summary>
+/// <summary>Prompt alignment of a model, by majority.</summary>
 /// <param name="Model">The model.</param>
-/// <param name="Aligned">Pictures that do.</param>
+/// <param name="Aligned">Pictures that match their prompts.</param>
 /// <param name="Counted">Pictures with enough ratings.</param>
 /// <param name="Short">Pictures with fewer; they are not counted.</param>
 /// <param name="AlignedShare">The share, with Wilson's 95 % interval.</param>
 public sealed record AlignmentResult(string Model, int Aligned, int Counted, int Short, Share AlignedShare);
 
-/// <summary>The flaws that raters marked on a model's pictures; each rating of each picture counts once.</summary>
+/// <summary>Flaw marks on a model's pictures, one per rating and picture.</summary>
 /// <param name="Model">The model.</param>
-/// <param name="Marked">Ratings in which the picture was marked at all.</param>
+/// <param name="Marked">Ratings with a mark.</param>
 /// <param name="None">Marked as without flaws.</param>
 /// <param name="Minor">Marked with minor flaws.</param>
 /// <param name="Major">Marked with major flaws.</param>
@@ -103,11 +103,11 @@ public sealed record FlawResult(string Model, int Marked, int None, int Minor, i
 /// <summary>A rater.</summary>
 /// <param name="Id">A number.</param>
 /// <param name="Name">The name.</param>
-/// <param name="Excluded">Whether the owner left the rater out.</param>
-/// <param name="Votes">Judgements, attention checks aside.</param>
-/// <param name="ChecksPassed">Attention checks that were answered right.</param>
-/// <param name="ChecksFailed">What went wrong in the others.</param>
-/// <param name="MedianSeconds">The time a judgement took; null where browsers did not say.</param>
+/// <param name="Excluded">Whether the owner excluded the rater.</param>
+/// <param name="Votes">Judgements without attention checks.</param>
+/// <param name="ChecksPassed">Passed attention checks.</param>
+/// <param name="ChecksFailed">Descriptions of the failed ones.</param>
+/// <param name="MedianSeconds">Median time of a judgement in seconds; null if unknown.</param>
 public sealed record RaterResult(
     long Id,
     string Name,
@@ -140,7 +140,7 @@ public sealed record ItemResult(
     string Verdict
 )
 {
-    /// <summary>The verdict of ratings: what more than half of them say.</summary>
+    /// <summary>Verdict of more than half of the ratings.</summary>
     internal static string Decide(int forFirst, int ties, int forSecond, int needed)
     {
         var n = forFirst + ties + forSecond;

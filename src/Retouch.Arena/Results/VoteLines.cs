@@ -5,17 +5,17 @@ using Retouch.Arena.Votes;
 
 namespace Retouch.Arena.Results;
 
-/// <summary>All votes as JSON, a line each.</summary>
+/// <summary>All votes as JSON Lines.</summary>
 internal static class VoteLines
 {
-    /// <summary>For files that people read: captions stay readable.</summary>
+    /// <summary>Keeps captions readable.</summary>
     public static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>One line for each vote that stands, those of excluded raters and attention checks too, marked as such.</summary>
+    /// <summary>One line per valid vote, including those of excluded raters and attention checks, marked as such.</summary>
     public static IEnumerable<string> Of(StudyFile file)
     {
         var prompts = file.Items().ToDictionary(static i => i.Key, static i => i.Prompt);

@@ -3,14 +3,14 @@ using Microsoft.AspNetCore.Http;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>The pages, scripts and styles, which lie in the assembly.</summary>
+/// <summary>Pages, scripts and styles, embedded in the assembly.</summary>
 internal static class Assets
 {
     private const string Prefix = "Retouch.Arena.Site.assets.";
 
     private static readonly Dictionary<string, byte[]> Files = Load();
 
-    /// <summary>Sends a file; 404 where there is none of that name.</summary>
+    /// <summary>Sends a file; 404 for an unknown name.</summary>
     public static async Task Send(HttpContext context, string name)
     {
         if (!Files.TryGetValue(name, out var content))

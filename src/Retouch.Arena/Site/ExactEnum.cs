@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Retouch.Arena.Site;
 
 /// <summary>
-/// Reads an enumeration by its members' exact names in camel case. The library's own converter also takes "left, right" and adds them up.
+/// Reads an enumeration by its members' exact names in camel case. The library's converter also accepts "left, right" as a combination.
 /// </summary>
 internal sealed class ExactEnum<T> : JsonConverter<T>
     where T : struct, Enum

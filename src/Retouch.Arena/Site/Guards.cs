@@ -3,15 +3,15 @@ using Microsoft.AspNetCore.Http;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>What holds for every request and every reply, whatever is asked for.</summary>
+/// <summary>Checks and headers of every request and reply.</summary>
 internal sealed class Guards(HostNames hosts, Action<string> log)
 {
-    /// <summary>Scripts, styles and pictures come from this server alone, and nothing written into a page can run.</summary>
+    /// <summary>Scripts, styles and pictures only from this server; no inline code.</summary>
     public const string ContentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
         + "base-uri 'none'; frame-ancestors 'none'";
 
-    /// <summary>Puts the guards before everything that is added later.</summary>
+    /// <summary>Adds the guards in front of everything that is added later.</summary>
     public void AddTo(IApplicationBuilder app) => app.Use(Run);
 
     private async Task Run(HttpContext context, RequestDelegate next)
@@ -20,11 +20,7 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         if (!hosts.Allow(context.Request.Host))
         {
             await Replies
-                .Refuse(
-                    context,
-                    StatusCodes.Status400BadRequest,
-                    "This server does not go by that name. Whoever started it can allow it with --host."
-                )
+                .Refuse(context, StatusCodes.Status400BadRequest, "Unknown host name. The owner of the study can allow it with --host.")
                 .ConfigureAwait(false);
             return;
         }
@@ -45,19 +41,19 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
                 .Refuse(
                     context,
                     e.StatusCode,
-                    e.StatusCode == StatusCodes.Status413PayloadTooLarge ? "That is too much." : "This request cannot be read."
+                    e.StatusCode == StatusCodes.Status413PayloadTooLarge ? "The request is too large." : "The request cannot be parsed."
                 )
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The browser went away.
+            // The client disconnected.
         }
         catch (Exception e) when (!context.Response.HasStarted)
         {
             log($"{context.Request.Method} {context.Request.Path}: {e.Message}");
             await Replies
-                .Refuse(context, StatusCodes.Status500InternalServerError, "The server could not do this; nothing was changed.")
+                .Refuse(context, StatusCodes.Status500InternalServerError, "Server error; nothing was changed.")
                 .ConfigureAwait(false);
         }
     }
@@ -74,7 +70,7 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         headers.CacheControl = "no-store";
     }
 
-    /// <summary>Browsers say where a request comes from; programs that say nothing still need cookie and page token.</summary>
+    /// <summary>Origin check by the browser's headers; clients without them still need cookie and page token.</summary>
     private static bool ComesFromHere(HttpRequest request)
     {
         if (request.Headers["Sec-Fetch-Site"] is { Count: > 0 } site && site != "same-origin")
@@ -87,7 +83,7 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
             );
     }
 
-    /// <summary>The Host header as a URI of the origin's scheme would write it: without the scheme's own port.</summary>
+    /// <summary>The Host header without the default port of the origin's scheme.</summary>
     private static string? Authority(HttpRequest request, Uri origin) =>
         Uri.TryCreate($"{origin.Scheme}://{request.Host.Value}", UriKind.Absolute, out var here) ? here.Authority : null;
 }

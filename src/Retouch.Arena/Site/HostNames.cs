@@ -6,8 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace Retouch.Arena.Site;
 
 /// <summary>
-/// The names under which the server answers. A page of another site that has its own name point here (DNS rebinding) is refused: its
-/// requests carry that name. Ports may differ, as behind a tunnel.
+/// Host names of the server. Requests under other names are refused, which prevents DNS rebinding. Ports may differ, as behind a tunnel.
 /// </summary>
 internal sealed class HostNames
 {

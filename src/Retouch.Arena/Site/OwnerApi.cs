@@ -8,12 +8,12 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>What the owner's page calls.</summary>
+/// <summary>API of the owner's page.</summary>
 internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
 {
     private sealed record ExcludeBody(long Rater, bool Excluded);
 
-    /// <summary>Adds the calls.</summary>
+    /// <summary>Adds the routes.</summary>
     public void AddTo(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/api/owner/session", Session);
@@ -64,7 +64,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
     }
 
     /// <summary>
-    /// A download by a plain link, which cannot carry the header; it changes nothing, and the cookie comes from this site alone.
+    /// Download by a plain link, without the token header: it changes nothing, and the cookie is limited to this site.
     /// </summary>
     private async Task Votes(HttpContext context)
     {
@@ -80,7 +80,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
             await context.Response.WriteAsync(line + "\n", context.RequestAborted).ConfigureAwait(false);
     }
 
-    /// <summary>What the archive would hold, or why there is none; asked before the archive, whose answer is a file.</summary>
+    /// <summary>Counts of the archive, or the reason why there is none; requested before the download.</summary>
     private async Task Preferences(HttpContext context)
     {
         if (sessions.OfCall(context, Role.Owner) is null)
@@ -112,7 +112,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
 
         if (await Chosen(context).ConfigureAwait(false) is not { } set)
             return;
-        // The archive's writer puts some of its records out synchronously, whatever it is asked for.
+        // The archive's writer always writes some records synchronously.
         if (context.Features.Get<IHttpBodyControlFeature>() is { } body)
             body.AllowSynchronousIO = true;
         context.Response.ContentType = "application/zip";
@@ -123,12 +123,12 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         }
         catch (InputException)
         {
-            // A picture changed in this moment. Half of an archive is under way: the browser must not take it for a whole one.
+            // A picture changed during the download: aborted, so that the browser does not keep a truncated archive.
             context.Abort();
         }
     }
 
-    /// <summary>The data set that is asked for, its pictures looked through; null, after an error was sent, where there is none.</summary>
+    /// <summary>The requested data set with checked pictures; null after an error reply.</summary>
     private async Task<PreferenceSet?> Chosen(HttpContext context)
     {
         var query = context.Request.Query;

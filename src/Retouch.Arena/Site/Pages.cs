@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>The pages, and the doors that lead to them.</summary>
+/// <summary>Pages and their entry links.</summary>
 internal sealed class Pages(ServedStudy study, Sessions sessions, Secrets secrets)
 {
     /// <summary>Adds the pages.</summary>
@@ -29,13 +29,13 @@ internal sealed class Pages(ServedStudy study, Sessions sessions, Secrets secret
         return Assets.Send(context, "rate.html");
     }
 
-    /// <summary>Takes the token of an invitation once; from then on a cookie does, and the token stands in no address any more.</summary>
+    /// <summary>Exchanges the token of an invitation for a cookie, so that it does not stay in the address.</summary>
     private Task Join(HttpContext context)
     {
         var query = context.Request.Query;
         if (query["rater"] is [{ Length: > 0 } link])
         {
-            // Every link is compared, whichever fits: the time tells nothing.
+            // All links are compared, so that the time reveals nothing.
             var invited = study.File.Raters.All().Where(r => Secrets.Same(link, study.KeyOf(r))).ToList();
             if (invited is not [var rater])
                 return Closed(context);

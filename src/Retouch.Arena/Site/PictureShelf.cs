@@ -6,22 +6,22 @@ using Retouch.Images;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>How a picture is shown.</summary>
+/// <summary>Variant of a picture.</summary>
 internal enum Showing
 {
-    /// <summary>As it is.</summary>
+    /// <summary>Unchanged.</summary>
     Plain,
 
-    /// <summary>As it is, under another name: for the second side of an attention check.</summary>
+    /// <summary>Unchanged under another name: the second side of an attention check.</summary>
     Copy,
 
-    /// <summary>Spoiled, for an attention check.</summary>
+    /// <summary>Degraded, for an attention check.</summary>
     Degraded,
 }
 
 /// <summary>
-/// The pictures as browsers get them: by names that say nothing, and encoded anew, so that neither metadata nor format nor the file's name
-/// can give a model away. Only what was listed at the start can be had, and only while it is the same file.
+/// The pictures for browsers: under opaque names and newly encoded, so that neither metadata nor format nor file name reveals a model. Only
+/// pictures listed at start are served, and only while their files are unchanged.
 /// </summary>
 internal sealed class PictureShelf
 {
@@ -45,10 +45,10 @@ internal sealed class PictureShelf
         }
     }
 
-    /// <summary>The name under which browsers get a picture.</summary>
+    /// <summary>Opaque name of a picture.</summary>
     public string NameOf(string model, string item, Showing showing) => secrets.Derive("picture", showing.ToString(), model, item)[..22];
 
-    /// <summary>The PNG of that name; null where there is none.</summary>
+    /// <summary>The PNG with a name; null if unknown.</summary>
     /// <exception cref="InputException">The file has changed since the server started.</exception>
     public byte[]? Find(string name)
     {
@@ -69,13 +69,13 @@ internal sealed class PictureShelf
     private byte[] ReadUnchanged(ModelPicture picture)
     {
         var path = Path.Combine(root, picture.Path);
-        // By content, not by name: whatever was put in the file's place since, it is not shown.
+        // Checked by content: a replaced file is not shown.
         if (!RealPath.Of(path).StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
-            throw new InputException($"'{path}' is gone, or leads out of the folder now; put it back.");
+            throw new InputException($"'{path}' is missing, or leads out of the folder now; restore it.");
         var content = File.ReadAllBytes(path);
         return Convert.ToHexStringLower(SHA256.HashData(content)) == picture.Sha256
             ? content
-            : throw new InputException($"'{path}' has changed since the server started; put the old picture back.");
+            : throw new InputException($"'{path}' has changed since the server started; restore the original.");
     }
 
     private void Keep(string name, byte[] png)

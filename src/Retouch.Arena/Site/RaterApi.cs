@@ -6,7 +6,7 @@ using Retouch.Arena.Votes;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>What a rater's page calls. No reply names a model.</summary>
+/// <summary>API of the rater's page. No reply names a model.</summary>
 internal sealed class RaterApi(ServedStudy study, Sessions sessions)
 {
     private const int MostRaters = 1000;
@@ -16,7 +16,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
 
     private sealed record UndoBody(string Key);
 
-    /// <summary>Adds the calls.</summary>
+    /// <summary>Adds the routes.</summary>
     public void AddTo(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/api/session", Session);
@@ -30,7 +30,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
     private Task Session(HttpContext context)
     {
         if (sessions.Of(context, Role.Rater) is not { } session)
-            return Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the link that you were invited with.");
+            return Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open your invitation link.");
         var rater = study.File.Raters.OfSession(Secrets.HashOf(session));
         return Replies.Send(
             context,
@@ -63,7 +63,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
             if (study.Options.Raters.Count > 0)
             {
                 await Replies
-                    .Refuse(context, StatusCodes.Status403Forbidden, "Raters come by invitation: open the link that you were sent.")
+                    .Refuse(context, StatusCodes.Status403Forbidden, "This study is by invitation: open your personal link.")
                     .ConfigureAwait(false);
                 return;
             }
@@ -83,8 +83,8 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
                     .Refuse(
                         context,
                         StatusCodes.Status409Conflict,
-                        "There is a rater of that name. If it is you, go on in the browser you began in, or with your own link; "
-                            + "else choose another name."
+                        "This name is taken. If it is yours, continue in your first browser or with your personal link; "
+                            + "otherwise choose another name."
                     )
                     .ConfigureAwait(false);
                 return;
@@ -125,7 +125,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
                 given.Task.Question,
                 left,
                 right,
-                // For the other questions the prompt must not steer the eye; it is not even sent.
+                // The other questions hide the prompt; it is not sent.
                 prompt = given.Task.Question == Question.Alignment ? study.PromptOf(given.Task.Item) : null,
                 previous = previous is null
                     ? null
@@ -146,7 +146,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         if (await Replies.Read<Ballot>(context).ConfigureAwait(false) is not { } ballot)
             return;
         if (!IsKey(ballot.Key) || ballot.Milliseconds is < 0 or > LongestJudgement)
-            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "This is no judgement.").ConfigureAwait(false);
+            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "Invalid judgement.").ConfigureAwait(false);
         else
             await Answer(context, study.File.Votes.Cast(rater.Id, ballot)).ConfigureAwait(false);
     }
@@ -166,9 +166,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         var name = (string)context.Request.RouteValues["name"]!;
         if (sessions.Of(context, Role.Rater) is null)
         {
-            await Replies
-                .Refuse(context, StatusCodes.Status401Unauthorized, "Open the link that you were invited with.")
-                .ConfigureAwait(false);
+            await Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open your invitation link.").ConfigureAwait(false);
             return;
         }
 
@@ -191,9 +189,9 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
         receipt.Kind switch
         {
             ReceiptKind.Kept => Replies.SendText(context, receipt.Content!),
-            ReceiptKind.NotGiven => Replies.Refuse(context, StatusCodes.Status400BadRequest, "That was not asked."),
-            ReceiptKind.AlreadyJudged => Replies.Refuse(context, StatusCodes.Status409Conflict, "That is judged already."),
+            ReceiptKind.NotGiven => Replies.Refuse(context, StatusCodes.Status400BadRequest, "This task was not assigned."),
+            ReceiptKind.AlreadyJudged => Replies.Refuse(context, StatusCodes.Status409Conflict, "This task is already judged."),
             ReceiptKind.KeyReused => Replies.Refuse(context, StatusCodes.Status409Conflict, "That key belongs to another judgement."),
-            _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "There is nothing to take back."),
+            _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "There is nothing to undo."),
         };
 }

@@ -5,7 +5,7 @@ using Retouch.Arena.Votes;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>JSON in and out.</summary>
+/// <summary>JSON requests and replies.</summary>
 internal static class Replies
 {
     private static readonly JsonSerializerOptions Outgoing = new()
@@ -26,7 +26,7 @@ internal static class Replies
     /// <summary>Sends a value.</summary>
     public static Task Send<T>(HttpContext context, T value) => SendText(context, JsonSerializer.Serialize(value, Outgoing));
 
-    /// <summary>Sends what is JSON already.</summary>
+    /// <summary>Sends JSON text.</summary>
     public static Task SendText(HttpContext context, string json)
     {
         context.Response.ContentType = "application/json; charset=utf-8";
@@ -40,7 +40,7 @@ internal static class Replies
         return Send(context, new { error });
     }
 
-    /// <summary>The body of a request; null, after an error was sent, where it is not what was asked for.</summary>
+    /// <summary>The body of a request; null after an error reply if it is invalid.</summary>
     public static async Task<T?> Read<T>(HttpContext context)
         where T : class
     {
@@ -63,7 +63,7 @@ internal static class Replies
             // Refused below, like the literal null.
         }
 
-        await Refuse(context, StatusCodes.Status400BadRequest, "The body is not the JSON that is expected here.").ConfigureAwait(false);
+        await Refuse(context, StatusCodes.Status400BadRequest, "The body is not the expected JSON.").ConfigureAwait(false);
         return null;
     }
 }

@@ -33,7 +33,7 @@ internal sealed class ServedStudy : IDisposable
 
     public PictureShelf Shelf { get; }
 
-    /// <summary>What raters see above the pictures.</summary>
+    /// <summary>Title for raters.</summary>
     public string Title => Options.Title ?? "Compare pictures";
 
     /// <summary>Reads the pictures and opens the votes.</summary>
@@ -61,7 +61,7 @@ internal sealed class ServedStudy : IDisposable
         }
     }
 
-    /// <summary>The names of the pictures on the left and on the right; right is null for a single one.</summary>
+    /// <summary>Names of the left and the right picture; right is null for a single picture.</summary>
     public (string Left, string? Right) Sides(Assignment given)
     {
         var task = given.Task;
@@ -84,16 +84,16 @@ internal sealed class ServedStudy : IDisposable
     /// <summary>An item's prompt.</summary>
     public string? PromptOf(string item) => prompts.GetValueOrDefault(item);
 
-    /// <summary>What lets a rater go on in another browser.</summary>
+    /// <summary>Key of a rater's personal link.</summary>
     public string KeyOf(Rater rater) => Secrets.Derive("rater", rater.Id.ToString());
 
-    /// <summary>The address, without host, that lets a rater go on in another browser.</summary>
+    /// <summary>Path of a rater's personal link, which continues in another browser.</summary>
     public string LinkOf(Rater rater) => "/join?rater=" + KeyOf(rater);
 
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();
 
-    /// <summary>The seed of the study, which is decided once: sides and order that were drawn stay as they were.</summary>
+    /// <summary>The seed of the study, fixed when the study is created, so that sides and order do not change.</summary>
     private static ulong SeedOf(StudyFile file, ArenaOptions options)
     {
         if (file.Fact("seed") is { } kept && ulong.TryParse(kept, out var seed))
@@ -101,7 +101,7 @@ internal sealed class ServedStudy : IDisposable
             return options.Seed is null || options.Seed == seed
                 ? seed
                 : throw new UsageException(
-                    $"--seed is {options.Seed}, but this study was begun with {seed}. Leave it out, or begin another study with --votes."
+                    $"--seed is {options.Seed}, but the seed of this study is {seed}. Omit it, or start another study with --votes."
                 );
         }
 

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>Who may come in.</summary>
+/// <summary>Role of a session.</summary>
 internal enum Role
 {
     /// <summary>Judges; never learns which model is which.</summary>
@@ -13,17 +13,17 @@ internal enum Role
 }
 
 /// <summary>
-/// Browser sessions: a random id and a signature that only this study can make, in a cookie that scripts cannot read and other sites cannot
-/// send along. Nothing is kept here, so a restart ends no session; another access token does.
+/// Browser sessions: a random id with a keyed signature, in a cookie hidden from scripts and not sent by other sites. The server stores
+/// nothing, so sessions survive a restart, but not a new access token.
 /// </summary>
 internal sealed class Sessions(Secrets secrets, string? accessToken)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
 
-    /// <summary>The header that every call of the API carries; a form or link of another site cannot.</summary>
+    /// <summary>Header of every API call; forms and links of other sites cannot set it.</summary>
     public const string TokenHeader = "X-Arena-Token";
 
-    /// <summary>The session of a request, or null where it has none that is genuine.</summary>
+    /// <summary>The session of a request; null without a valid cookie.</summary>
     public string? Of(HttpContext context, Role role)
     {
         if (context.Request.Cookies[CookieName(role)] is not { } cookie || cookie.IndexOf('.') is not (> 0 and var dot))
@@ -32,7 +32,7 @@ internal sealed class Sessions(Secrets secrets, string? accessToken)
         return Secrets.Same(cookie[(dot + 1)..], Sign(role, id)) ? id : null;
     }
 
-    /// <summary>Begins a session and gives the browser its cookie.</summary>
+    /// <summary>Starts a session and sets its cookie.</summary>
     public string Begin(HttpContext context, Role role)
     {
         var id = Secrets.NewRandom();
@@ -52,10 +52,10 @@ internal sealed class Sessions(Secrets secrets, string? accessToken)
         return id;
     }
 
-    /// <summary>What a session's own pages send in <see cref="TokenHeader"/>.</summary>
+    /// <summary>Value of <see cref="TokenHeader"/> for the pages of a session.</summary>
     public string PageToken(Role role, string session) => secrets.Derive("page", role.ToString(), session);
 
-    /// <summary>The session of a call of the API, or null where its cookie or its header is missing or wrong.</summary>
+    /// <summary>The session of an API call; null if cookie or header is missing or invalid.</summary>
     public string? OfCall(HttpContext context, Role role) =>
         Of(context, role) is { } session && Secrets.Same(context.Request.Headers[TokenHeader], PageToken(role, session)) ? session : null;
 

@@ -4,12 +4,12 @@ namespace Retouch.Arena.Statistics;
 public static class KrippendorffAlpha
 {
     /// <summary>
-    /// Alpha for categories without an order: 1 − observed / expected disagreement, from the coincidence matrix. 1 is full agreement, 0 is
-    /// what chance gives, below 0 raters disagree systematically. Raters need not have judged everything.
+    /// Alpha for categories without an order: 1 − observed / expected disagreement, from the coincidence matrix. 1 is full agreement, 0 the
+    /// chance level, negative values systematic disagreement. Missing ratings are allowed.
     /// </summary>
-    /// <param name="units">For each thing that was judged, the categories that its raters chose. Those with fewer than two ratings say
-    /// nothing.</param>
-    /// <returns>Null where nothing can be said: no unit with two ratings, or only one category was ever chosen.</returns>
+    /// <param name="units">For each unit the categories that its raters chose. Units with fewer than two ratings are
+    /// ignored.</param>
+    /// <returns>Null if undefined: no unit with two ratings, or only one category was ever chosen.</returns>
     public static double? Nominal(IEnumerable<IReadOnlyList<int>> units)
     {
         ArgumentNullException.ThrowIfNull(units);

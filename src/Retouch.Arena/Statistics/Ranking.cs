@@ -2,7 +2,7 @@ using Retouch.Data;
 
 namespace Retouch.Arena.Statistics;
 
-/// <summary>A model's place among all of them.</summary>
+/// <summary>Rank of a model.</summary>
 /// <param name="Model">The model.</param>
 /// <param name="Strength">Bradley–Terry log-strength, mean 0 over the models, with a 95 % interval.</param>
 public sealed record RankedModel(string Model, Share Strength);
@@ -19,7 +19,7 @@ public static class Ranking
     /// </summary>
     /// <param name="models">Names.</param>
     /// <param name="wins">For each item [models, models] wins of the row over the column; a tie counts half for both.</param>
-    /// <param name="seed">Decides the resamples.</param>
+    /// <param name="seed">Seed of the resamples.</param>
     /// <param name="resamples">At least 1.</param>
     /// <returns>Empty when the comparisons do not connect all models: then no common scale exists.</returns>
     public static IReadOnlyList<RankedModel> Of(
@@ -40,7 +40,7 @@ public static class Ranking
             var drawn = new double[wins.Count][,];
             for (var k = 0; k < drawn.Length; k++)
                 drawn[k] = wins[random.NextInt(wins.Count)];
-            // A resample may miss the only items that connect two groups; it says nothing about their distance.
+            // A resample without the items that connect two groups has no common scale.
             if (BradleyTerry.Fit(Sum(drawn, models.Count), Prior) is { } replicate)
                 replicates.Add(replicate);
         }

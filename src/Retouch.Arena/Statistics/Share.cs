@@ -1,6 +1,6 @@
 namespace Retouch.Arena.Statistics;
 
-/// <summary>A share or a difference of shares with the interval that should hold the truth.</summary>
+/// <summary>A proportion or a difference of proportions with its confidence interval.</summary>
 /// <param name="Value">The figure, as a fraction.</param>
 /// <param name="Low">Lower end.</param>
 /// <param name="High">Upper end.</param>
@@ -14,7 +14,7 @@ public readonly record struct Share(double Value, double Low, double High)
     /// JASA 1927), which keeps within 0 and 1 and does not shrink to a point at either end.
     /// </summary>
     /// <param name="successes">0 to <paramref name="trials"/>.</param>
-    /// <param name="trials">At least 0; without any the interval is all from 0 to 1.</param>
+    /// <param name="trials">At least 0; with 0 the interval is [0, 1].</param>
     /// <param name="z">The normal quantile of the confidence.</param>
     public static Share Wilson(int successes, int trials, double z = Normal95)
     {
@@ -27,17 +27,17 @@ public readonly record struct Share(double Value, double Low, double High)
             z2 = z * z;
         var centre = (p + z2 / (2 * n)) / (1 + z2 / n);
         var reach = z / (1 + z2 / n) * Math.Sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-        // At the ends rounding would leave a hair beyond the share itself.
+        // Rounding at the ends could exclude the share itself.
         return new(p, successes == 0 ? 0 : centre - reach, successes == trials ? 1 : centre + reach);
     }
 
     /// <summary>
-    /// Improvement: the share of wins less the share of losses, of comparisons that may also be ties. The interval puts Wilson's limits of
+    /// Improvement: the share of wins minus the share of losses, of comparisons that may also be ties. The interval puts Wilson's limits of
     /// both shares together and allows for their correlation, as Newcombe does for paired proportions ("Improved confidence intervals for
     /// the difference between binomial proportions based on paired data", Statistics in Medicine 1998, method 10).
     /// </summary>
     /// <param name="wins">Comparisons won.</param>
-    /// <param name="ties">Comparisons that were even.</param>
+    /// <param name="ties">Tied comparisons.</param>
     /// <param name="losses">Comparisons lost.</param>
     /// <param name="z">The normal quantile of the confidence.</param>
     public static Share Improvement(int wins, int ties, int losses, double z = Normal95)

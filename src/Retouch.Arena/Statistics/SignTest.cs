@@ -1,6 +1,6 @@
 namespace Retouch.Arena.Statistics;
 
-/// <summary>The exact sign test: how surprising a split of decided comparisons would be if both sides were equally good.</summary>
+/// <summary>The exact sign test of decided comparisons, under the hypothesis that both sides are equally good.</summary>
 public static class SignTest
 {
     /// <summary>
@@ -15,7 +15,7 @@ public static class SignTest
         ArgumentOutOfRangeException.ThrowIfNegative(wins);
         ArgumentOutOfRangeException.ThrowIfNegative(losses);
         var n = wins + losses;
-        // By logarithms: 2^-n underflows long before n is out of reach.
+        // In logarithms: 2^-n underflows for large n.
         var logTerm = -n * Math.Log(2);
         var tail = Math.Exp(logTerm);
         for (var k = 1; k <= Math.Min(wins, losses); k++)

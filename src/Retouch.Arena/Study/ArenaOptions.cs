@@ -3,10 +3,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Study;
 
-/// <summary>How a study is run and served.</summary>
+/// <summary>Options of a study and its server.</summary>
 public sealed record ArenaOptions
 {
-    /// <summary>The fewest characters of an access token: what is guessed over a network must be long.</summary>
+    /// <summary>Minimum length of an access token, against guessing.</summary>
     public const int ShortestToken = 16;
 
     /// <summary>The folder with one subfolder of pictures for each model.</summary>
@@ -15,47 +15,47 @@ public sealed record ArenaOptions
     /// <summary>The file of votes; null for <c>arena.sqlite</c> in <see cref="Folder"/>.</summary>
     public string? Votes { get; init; }
 
-    /// <summary>What raters see as the title; null for a general one.</summary>
+    /// <summary>Title for raters; null for a generic one.</summary>
     public string? Title { get; init; }
 
-    /// <summary>What is asked, in this order; null for all questions that the pictures allow.</summary>
+    /// <summary>Questions in order; null: all that the pictures allow.</summary>
     public IReadOnlyList<Question>? Questions { get; init; }
 
-    /// <summary>Only compare other models with this one; null compares every two.</summary>
+    /// <summary>Compare models only with this one; null: all pairs.</summary>
     public string? Baseline { get; init; }
 
-    /// <summary>Ratings that every comparison should get, and needs before it counts; 1 to 1000.</summary>
+    /// <summary>Target and minimum ratings per comparison; 1 to 1000.</summary>
     public int Ratings { get; init; } = 5;
 
-    /// <summary>Most judgements of one rater, attention checks aside; 0 for no limit.</summary>
+    /// <summary>Maximum judgements per rater, without attention checks; 0: unlimited.</summary>
     public int PerRater { get; init; }
 
-    /// <summary>One in this many pairs is an attention check; 0 for none, else at least 2.</summary>
+    /// <summary>One attention check per this many pairs; 0: none, else at least 2.</summary>
     public int CheckEvery { get; init; } = 10;
 
-    /// <summary>Decides sides, order and checks; null takes the study's own, which is 0 for a new one.</summary>
+    /// <summary>Seed of sides, order and checks; null: the study's seed, 0 for a new study.</summary>
     public ulong? Seed { get; init; }
 
-    /// <summary>Raters who are invited by links of their own; empty lets everyone with access join by a name.</summary>
+    /// <summary>Raters with personal links; empty: anyone with access can join under a name.</summary>
     public IReadOnlyList<string> Raters { get; init; } = [];
 
     /// <summary>The address to listen on.</summary>
     public IPAddress Address { get; init; } = IPAddress.Loopback;
 
-    /// <summary>The port; 0 for any that is free.</summary>
+    /// <summary>The port; 0 picks a free one.</summary>
     public int Port { get; init; } = 8137;
 
-    /// <summary>What raters need to get in; null for none, which only the loopback address allows.</summary>
+    /// <summary>Access token for raters; null is allowed only on a loopback address.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Names under which the server is reached besides its addresses and the machine's name.</summary>
+    /// <summary>Host names of the server besides its addresses and the machine's name.</summary>
     public IReadOnlyList<string> HostNames { get; init; } = [];
 
     /// <summary>The file of votes, as an absolute path.</summary>
     public string VotesFile => Path.GetFullPath(Votes ?? Path.Combine(Folder, "arena.sqlite"));
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range, or an address beyond this machine lacks a token.</exception>
+    /// <exception cref="UsageException">One is out of range, or a non-loopback address has no token.</exception>
     public void Validate()
     {
         Require(Ratings is >= 1 and <= 1000, $"--ratings is {Ratings}; it lies between 1 and 1000.");
@@ -68,19 +68,19 @@ public sealed record ArenaOptions
         Require(Questions is not { Count: 0 }, "--questions names none; there are flaws, appeal and alignment.");
         Require(Questions is null || Questions.Distinct().Count() == Questions.Count, "--questions names one of them twice.");
         Require(Title is null or { Length: >= 1 and <= 120 }, "--title has 1 to 120 characters.");
-        Require(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, "--raters names somebody twice.");
+        Require(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, "--raters contains a name twice.");
         foreach (var rater in Raters)
             Require(
                 RaterName.Tidy(rater) == rater,
-                $"'{rater}' is no name for a rater; use up to {RaterName.Longest} printable characters."
+                $"'{rater}' is not a valid rater name; use up to {RaterName.Longest} printable characters."
             );
         Require(
             Token is null || Token.Length >= ShortestToken,
-            $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' makes a good one."
+            $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' generates one."
         );
         Require(
             IPAddress.IsLoopback(Address) || Token is not null,
-            $"{Address} can be reached from other machines: give raters a token with --token (or RETOUCH_ARENA_TOKEN), at least "
+            $"{Address} is reachable from other machines: set a token with --token (or RETOUCH_ARENA_TOKEN), at least "
                 + $"{ShortestToken} characters."
         );
     }

@@ -2,7 +2,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Study;
 
-/// <summary>What raters are asked, as in the human evaluation of the pixel-space paper.</summary>
+/// <summary>Questions for raters, as in the human evaluation of the pixel-space paper.</summary>
 public enum Question
 {
     /// <summary>Which of two pictures has fewer visual flaws? The prompt is hidden; minor and major flaws may be marked.</summary>
@@ -11,7 +11,7 @@ public enum Question
     /// <summary>Which of two pictures is more appealing? The prompt is hidden.</summary>
     Appeal,
 
-    /// <summary>Does this picture show what the prompt says? One picture, yes or no.</summary>
+    /// <summary>Does this picture match its prompt? One picture, yes or no.</summary>
     Alignment,
 }
 
@@ -30,7 +30,7 @@ public static class Questions
     /// <summary>Whether two pictures are judged against each other.</summary>
     public static bool IsPaired(this Question question) => question != Question.Alignment;
 
-    /// <summary>The question of a name.</summary>
+    /// <summary>The question with a name.</summary>
     /// <exception cref="UsageException">There is none.</exception>
     public static Question Parse(string name) =>
         name switch

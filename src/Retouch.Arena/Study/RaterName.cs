@@ -1,12 +1,12 @@
 namespace Retouch.Arena.Study;
 
-/// <summary>What may be a rater's name.</summary>
+/// <summary>Validation of rater names.</summary>
 internal static class RaterName
 {
     public const int Longest = 60;
 
     /// <summary>
-    /// The name with single blanks; null when nothing is left, it is too long, or it has characters that cannot be printed.
+    /// The name with single spaces; null if it is empty, too long, or contains non-printable characters.
     /// </summary>
     public static string? Tidy(string? name)
     {

@@ -3,14 +3,14 @@ using Retouch.Data;
 
 namespace Retouch.Arena.Study;
 
-/// <summary>How far a rater is.</summary>
-/// <param name="Done">Judgements that stand, attention checks included.</param>
-/// <param name="Total">What it will come to, as things are now.</param>
+/// <summary>Progress of a rater.</summary>
+/// <param name="Done">Valid judgements, including attention checks.</param>
+/// <param name="Total">Expected total with the current votes.</param>
 internal sealed record Progress(int Done, int Total);
 
 /// <summary>
-/// Decides what a rater judges next: question by question, what has the fewest ratings first, in an order of the rater's own. A task that a
-/// rater was given stays given until it is judged, whatever happens to browser and server.
+/// Chooses a rater's next task: by question, then fewest ratings first, in an order specific to the rater. An assigned task stays assigned
+/// until it is judged, across restarts of browser and server.
 /// </summary>
 internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions options, ulong seed)
 {
@@ -18,7 +18,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
     private const ulong SideStream = 0x7369646573;
     private const ulong CheckStream = 0x636865636B;
 
-    /// <summary>The task that the rater is at, given now where there is none; null when there is nothing left to judge.</summary>
+    /// <summary>The rater's current task, assigned now if there is none; null if nothing is left to judge.</summary>
     public (Assignment? Current, Progress Progress) Next(long rater) =>
         file.Database.Transaction(() =>
         {
@@ -26,7 +26,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
             var open = Open(rater, given);
             var current = file.Assignments.Outstanding(rater) ?? Give(rater, given.Count, open);
             var done = file.Votes.Count(rater);
-            // The one at hand is among the open ones no more once it is given.
+            // An assigned task is no longer among the open ones.
             var left = open.Count + given.Count - done;
             return (current, new Progress(done, done + Math.Max(left, current is null ? 0 : 1)));
         });
@@ -40,7 +40,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
         return file.Assignments.Add(rater, position, task, swapped);
     }
 
-    /// <summary>What the rater may still be given, the next first.</summary>
+    /// <summary>Open tasks of the rater, the next one first.</summary>
     private List<StudyTask> Open(long rater, List<Assignment> given)
     {
         var ratings = file.Votes.Tally().ToDictionary(static t => (t.Question, t.Task), static t => t.Ratings);
@@ -66,7 +66,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
         return Limited(open, spent);
     }
 
-    /// <summary>Shares a rater's limit among the questions; what one cannot use goes to the others.</summary>
+    /// <summary>Splits a rater's limit between the questions; unused parts go to the others.</summary>
     private List<StudyTask> Limited(Dictionary<Question, List<StudyTask>> open, Dictionary<Question, int> spent)
     {
         var left = Math.Max(0, options.PerRater - spent.Values.Sum());
@@ -78,14 +78,14 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
         return [.. within.Concat(beyond).Take(left)];
     }
 
-    /// <summary>An attention check instead of <paramref name="next"/>, at one place drawn for each stretch of tasks.</summary>
+    /// <summary>Replaces <paramref name="next"/> by an attention check at one random position per stretch of tasks.</summary>
     private StudyTask? CheckAt(long rater, int position, StudyTask next)
     {
         if (options.CheckEvery == 0 || !next.Question.IsPaired())
             return null;
         var stretch = (ulong)(position / options.CheckEvery);
         var random = new SplitMix64(SplitMix64.Derive(seed, CheckStream, (ulong)rater, stretch));
-        // Not the very first: whoever has seen nothing yet cannot know what is asked.
+        // Never the first task: the rater does not know the question yet.
         if (Math.Max(1, random.NextInt(options.CheckEvery)) != position % options.CheckEvery)
             return null;
         var pairs = plan.Tasks.Where(t => t.Question == next.Question).ToList();

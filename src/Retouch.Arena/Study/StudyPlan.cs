@@ -3,15 +3,15 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Study;
 
-/// <summary>All that is to be judged.</summary>
+/// <summary>All tasks of a study.</summary>
 internal sealed class StudyPlan
 {
     private StudyPlan(IReadOnlyList<Question> questions, IReadOnlyList<StudyTask> tasks) => (Questions, Tasks) = (questions, tasks);
 
-    /// <summary>What is asked, in this order.</summary>
+    /// <summary>Questions in order.</summary>
     public IReadOnlyList<Question> Questions { get; }
 
-    /// <summary>The tasks that count; attention checks come in between.</summary>
+    /// <summary>Tasks without attention checks.</summary>
     public IReadOnlyList<StudyTask> Tasks { get; }
 
     /// <summary>Plans a study.</summary>

@@ -2,20 +2,20 @@ using Retouch.Arena.Study;
 
 namespace Retouch.Arena.Votes;
 
-/// <summary>Who was given which task, and on which side which picture was.</summary>
+/// <summary>Tasks assigned to raters, with the sides of the pictures.</summary>
 internal sealed class AssignmentTable(Database database, TimeProvider time)
 {
-    /// <summary>The columns that <see cref="Read"/> reads, of the table called a.</summary>
+    /// <summary>Columns for <see cref="Read"/>, of the table alias a.</summary>
     public const string Columns = "a.id, a.rater, a.position, a.question, a.kind, a.item, a.first, a.second, a.swapped";
 
-    /// <summary>How many columns that is.</summary>
+    /// <summary>Number of these columns.</summary>
     public const int ColumnCount = 9;
 
-    /// <summary>The tasks that a rater was given, in order.</summary>
+    /// <summary>Assignments of a rater in order.</summary>
     public List<Assignment> Of(long rater) =>
         database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = ? ORDER BY a.position", Read, rater);
 
-    /// <summary>The first task that a rater was given and has not judged, or undid.</summary>
+    /// <summary>First assignment of a rater without a vote.</summary>
     public Assignment? Outstanding(long rater) =>
         database
             .Query(
@@ -26,11 +26,11 @@ internal sealed class AssignmentTable(Database database, TimeProvider time)
             )
             .SingleOrDefault();
 
-    /// <summary>One assignment of a rater; null where there is none of that number, or it is another's.</summary>
+    /// <summary>Assignment of a rater by id; null if unknown or of another rater.</summary>
     public Assignment? Find(long rater, long id) =>
         database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = ? AND a.id = ?", Read, rater, id).SingleOrDefault();
 
-    /// <summary>Gives a task to a rater.</summary>
+    /// <summary>Assigns a task to a rater.</summary>
     public Assignment Add(long rater, int position, StudyTask task, bool swapped)
     {
         var id = database.Insert(
@@ -50,7 +50,7 @@ internal sealed class AssignmentTable(Database database, TimeProvider time)
         return new(id, rater, position, task, swapped);
     }
 
-    /// <summary>What makes a task unique among a rater's: a check may come again with the same picture.</summary>
+    /// <summary>Unique key among a rater's tasks: attention checks may repeat a picture.</summary>
     public static string KeyAt(StudyTask task, int position) => task.Kind == TaskKind.Judge ? task.Key : $"{task.Key}\u001f{position}";
 
     public static Assignment Read(Row row) =>

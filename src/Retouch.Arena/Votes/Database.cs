@@ -5,8 +5,8 @@ using SQLitePCL;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// A connection to a SQLite file. One caller at a time: everything runs under one lock, which a transaction holds from its begin to its
-/// commit. What was committed survives a kill and a loss of power (write-ahead log, synchronous=FULL).
+/// A connection to a SQLite file. All calls run under one lock, which a transaction holds until its commit. Committed data survive a killed
+/// process and a power failure (write-ahead log, synchronous=FULL).
 /// </summary>
 internal sealed class Database : IDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class Database : IDisposable
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="create">Make it where there is none, readable by its owner alone.</param>
+    /// <param name="create">Create the file if it does not exist, readable only by its owner.</param>
     /// <exception cref="InputException">There is no such file, or it is no SQLite file.</exception>
     /// <exception cref="EnvironmentException">It cannot be opened.</exception>
     public static Database Open(string path, bool create)
@@ -32,7 +32,7 @@ internal sealed class Database : IDisposable
         {
             if (!create)
                 throw new InputException(
-                    $"There are no votes: '{path}' does not exist. 'retouch arena' makes it when it is started on the folder; "
+                    $"There are no votes: '{path}' does not exist. 'retouch arena' creates it when started on the folder; "
                         + $"name another file with --votes."
                 );
             CreatePrivate(path);
@@ -100,7 +100,7 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// Runs <paramref name="work"/> as one: all of it is kept, or, when it throws, nothing. Within another it joins that one.
+    /// Runs <paramref name="work"/> as a transaction, rolled back if it throws. A nested call joins the outer transaction.
     /// </summary>
     public T Transaction<T>(Func<T> work)
     {
@@ -118,7 +118,7 @@ internal sealed class Database : IDisposable
             }
             catch
             {
-                // Where SQLite rolled back by itself there is no transaction left, and this says so: either way nothing is kept.
+                // Fails if SQLite has already rolled back by itself; nothing is kept either way.
                 _ = raw.sqlite3_exec(handle, "ROLLBACK");
                 throw;
             }
@@ -145,7 +145,7 @@ internal sealed class Database : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot make '{path}': {Reasons.Of(e)}. Name a file for the votes in a folder that can be written to with --votes.",
+                $"Cannot make '{path}': {Reasons.Of(e)}. Choose a file for the votes in a writable folder with --votes.",
                 e
             );
         }
@@ -180,11 +180,11 @@ internal sealed class Database : IDisposable
         return (rc & 0xff) switch
         {
             raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException(
-                $"{message} It is no file of votes, or it is damaged; name another one with --votes."
+                $"{message} Not a file of votes, or damaged; choose another one with --votes."
             ),
             raw.SQLITE_CONSTRAINT => new InvalidOperationException(message),
             raw.SQLITE_ERROR or raw.SQLITE_MISUSE or raw.SQLITE_RANGE => new InvalidOperationException(message),
-            _ => new EnvironmentException($"{message} Look for a full disk, missing rights, or another program that holds the file."),
+            _ => new EnvironmentException($"{message} Check for a full disk, missing permissions, or another program that holds the file."),
         };
     }
 }

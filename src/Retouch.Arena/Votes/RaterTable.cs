@@ -1,17 +1,17 @@
 namespace Retouch.Arena.Votes;
 
-/// <summary>Raters and the browser sessions they judge from.</summary>
+/// <summary>Raters and their browser sessions.</summary>
 internal sealed class RaterTable(Database database, TimeProvider time)
 {
     private const string Columns = "SELECT r.id, r.name, r.excluded FROM raters r ";
 
-    /// <summary>All raters, in the order they came.</summary>
+    /// <summary>All raters in order of arrival.</summary>
     public List<Rater> All() => database.Query(Columns + "ORDER BY r.id", Read);
 
-    /// <summary>The rater of that name, upper and lower case alike.</summary>
+    /// <summary>The rater with a name, ignoring case.</summary>
     public Rater? Named(string name) => database.Query(Columns + "WHERE r.name = ?", Read, name).SingleOrDefault();
 
-    /// <summary>Adds a rater; null where the name is taken.</summary>
+    /// <summary>Adds a rater; null if the name is taken.</summary>
     public Rater? Add(string name) =>
         database.Transaction(() =>
             Named(name) is null
@@ -19,7 +19,7 @@ internal sealed class RaterTable(Database database, TimeProvider time)
                 : null
         );
 
-    /// <summary>Adds a rater who judges from a session, both or neither; null where the name is taken.</summary>
+    /// <summary>Adds a rater with a session in one transaction; null if the name is taken.</summary>
     public Rater? Join(string session, string name) =>
         database.Transaction(() =>
         {
@@ -29,22 +29,22 @@ internal sealed class RaterTable(Database database, TimeProvider time)
             return rater;
         });
 
-    /// <summary>The rater who judges from a session.</summary>
+    /// <summary>The rater of a session.</summary>
     public Rater? OfSession(string session) =>
         database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = ?", Read, session).SingleOrDefault();
 
-    /// <summary>Lets a session judge for a rater.</summary>
+    /// <summary>Assigns a session to a rater.</summary>
     public void Bind(string session, long rater) =>
         database.Execute("INSERT INTO sessions VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET rater = excluded.rater", session, rater);
 
-    /// <summary>Counts a rater's votes no more, or again. False where there is no such rater.</summary>
+    /// <summary>Excludes or includes a rater's votes. False for an unknown rater.</summary>
     public bool SetExcluded(long rater, bool excluded) =>
         database.Execute("UPDATE raters SET excluded = ? WHERE id = ?", excluded, rater) > 0;
 
     private static Rater Read(Row row) => new(row.Number(0), row.Text(1), row.Number(2) != 0);
 }
 
-/// <summary>Times as they are written to the file: UTC, ISO 8601.</summary>
+/// <summary>Timestamps of the file: UTC, ISO 8601.</summary>
 internal static class Timestamps
 {
     public static string Now(TimeProvider time) =>

@@ -4,9 +4,9 @@ using SQLitePCL;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// Loads SQLite so that it calls itself. libvips loads plugins into the scope of the whole process, one of which brings the system's
-/// SQLite: the functions of the one that comes with the program would then be bound to those of the other, and die of it. Whatever is
-/// loaded first, binding deeply and at once keeps the two apart.
+/// Loads the bundled SQLite with RTLD_DEEPBIND and RTLD_NOW. libvips loads plugins into the global scope, one of which brings the system's
+/// SQLite: without deep binding the bundled library would call functions of the other version and crash. The order of loading does not
+/// matter.
 /// </summary>
 internal static partial class SqliteLibrary
 {
@@ -15,14 +15,14 @@ internal static partial class SqliteLibrary
 
     private static readonly Lazy<bool> Ready = new(Load);
 
-    /// <summary>Makes SQLite usable in this process.</summary>
+    /// <summary>Loads SQLite into this process.</summary>
     public static void EnsureLoaded() => _ = Ready.Value;
 
     private static bool Load()
     {
         if (OperatingSystem.IsLinux())
         {
-            // The runtime finds the same file later and gets the library that is loaded already.
+            // The runtime resolves the same file later and gets the loaded library.
             foreach (
                 var folder in ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(
                     Path.PathSeparator,

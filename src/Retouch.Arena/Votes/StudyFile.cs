@@ -4,7 +4,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Votes;
 
-/// <summary>The file of a study: its pictures, raters, assignments, votes, and every event that led to them.</summary>
+/// <summary>The file of a study: pictures, raters, assignments, votes and their events.</summary>
 internal sealed class StudyFile : IDisposable
 {
     private const string Version = "1";
@@ -48,20 +48,20 @@ internal sealed class StudyFile : IDisposable
     /// <summary>The connection.</summary>
     public Database Database { get; }
 
-    /// <summary>Who judges.</summary>
+    /// <summary>The raters.</summary>
     public RaterTable Raters { get; }
 
-    /// <summary>Who was given what.</summary>
+    /// <summary>The assignments.</summary>
     public AssignmentTable Assignments { get; }
 
-    /// <summary>What was judged.</summary>
+    /// <summary>The votes.</summary>
     public VoteTable Votes { get; }
 
-    /// <summary>Opens the file to serve it, making it where there is none. One server at a time.</summary>
+    /// <summary>Opens the file for serving and creates it if needed; exclusive to one server.</summary>
     /// <exception cref="EnvironmentException">Another server has it open, or it cannot be written.</exception>
     public static StudyFile Serve(string path, TimeProvider time)
     {
-        // First the database: it makes the folder.
+        // The database first: it creates the folder.
         var database = Database.Open(path, create: true);
         FileStream? claim = null;
         try
@@ -84,7 +84,7 @@ internal sealed class StudyFile : IDisposable
         }
     }
 
-    /// <summary>Opens the file to read it; a server may be running.</summary>
+    /// <summary>Opens the file for reading, also while a server runs.</summary>
     /// <exception cref="InputException">There is none.</exception>
     public static StudyFile Read(string path, TimeProvider time)
     {
@@ -102,15 +102,15 @@ internal sealed class StudyFile : IDisposable
         }
     }
 
-    /// <summary>Something that is true of the study; null where nobody said.</summary>
+    /// <summary>Property of the study; null if not set.</summary>
     public string? Fact(string name) =>
         Database.Query("SELECT value FROM facts WHERE name = ?", static row => row.Text(0), name).SingleOrDefault();
 
-    /// <summary>Notes something that is true of the study.</summary>
+    /// <summary>Sets a property of the study.</summary>
     public void SetFact(string name, string value) =>
         Database.Execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
 
-    /// <summary>What the study's cookies and picture names are derived from.</summary>
+    /// <summary>Key for the study's cookies and picture names.</summary>
     public byte[] Secret() => Convert.FromHexString(Fact("secret")!);
 
     /// <summary>The items, in the order of their keys.</summary>
@@ -125,7 +125,7 @@ internal sealed class StudyFile : IDisposable
         );
 
     /// <summary>
-    /// Takes the pictures of the folder into the study. New ones may come; those that were there before must be the same.
+    /// Adds the pictures of the folder to the study. Known pictures must be unchanged.
     /// </summary>
     /// <exception cref="InputException">A picture has changed since the study began.</exception>
     public void Register(StudyMaterial material) =>
@@ -136,8 +136,8 @@ internal sealed class StudyFile : IDisposable
             {
                 if (known.TryGetValue((picture.Model, picture.Item), out var before) && before.Sha256 != picture.Sha256)
                     throw new InputException(
-                        $"'{picture.Path}' in '{material.Root}' has changed since the study began, and what was said of it may no "
-                            + $"longer hold. Put the old picture back, or begin another study with --votes."
+                        $"'{picture.Path}' in '{material.Root}' has changed since the study began, so that its votes may "
+                            + $"be invalid. Restore the picture, or start another study with --votes."
                     );
                 Database.Execute(
                     "INSERT INTO pictures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET path = excluded.path",
@@ -171,7 +171,7 @@ internal sealed class StudyFile : IDisposable
                 $"'{path}' was written by a newer Retouch (version {file.Fact("version")}, this one knows {Version}); use that one."
             );
 
-    /// <summary>A lock that the system takes back when the process ends, however it ends.</summary>
+    /// <summary>A lock that the system releases when the process ends.</summary>
     private static FileStream Claim(string path)
     {
         try
@@ -181,7 +181,7 @@ internal sealed class StudyFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Another 'retouch arena' serves this study already ('{path}' is locked). End it first, or give this one its own --votes.",
+                $"Another 'retouch arena' serves this study ('{path}' is locked). Stop it, or choose another file with --votes.",
                 e
             );
         }

@@ -2,7 +2,7 @@ using Retouch.Arena.Study;
 
 namespace Retouch.Arena.Votes;
 
-/// <summary>What a rater can say. Left and right are sides of the screen, not models.</summary>
+/// <summary>Answers of raters. Left and right are sides of the screen, not models.</summary>
 internal enum Answer
 {
     Left,
@@ -12,7 +12,7 @@ internal enum Answer
     No,
 }
 
-/// <summary>What a rater marked on one picture.</summary>
+/// <summary>Flaw mark of one picture.</summary>
 internal enum FlawMark
 {
     None,
@@ -20,24 +20,24 @@ internal enum FlawMark
     Major,
 }
 
-/// <summary>Someone who judges.</summary>
+/// <summary>A rater.</summary>
 internal sealed record Rater(long Id, string Name, bool Excluded);
 
-/// <summary>A task that a rater was given.</summary>
+/// <summary>A task assigned to a rater.</summary>
 /// <param name="Id">Its number.</param>
 /// <param name="Rater">The rater's number.</param>
-/// <param name="Position">How many tasks the rater was given before.</param>
-/// <param name="Task">What is judged.</param>
+/// <param name="Position">Number of tasks assigned to the rater before.</param>
+/// <param name="Task">The task.</param>
 /// <param name="Swapped">Whether the task's first picture is on the right.</param>
 internal sealed record Assignment(long Id, long Rater, int Position, StudyTask Task, bool Swapped);
 
-/// <summary>What a rater sends in.</summary>
-/// <param name="Assignment">The number of the task that was given.</param>
-/// <param name="Key">Made by the browser for this judgement: sent again, it is the same one.</param>
+/// <summary>Submission of a rater.</summary>
+/// <param name="Assignment">Id of the assignment.</param>
+/// <param name="Key">Idempotency key from the browser.</param>
 /// <param name="Answer">The answer.</param>
-/// <param name="LeftFlaws">Marked on the left picture; null where nothing was marked.</param>
-/// <param name="RightFlaws">Marked on the right picture.</param>
-/// <param name="Milliseconds">How long it took; null where the browser did not say.</param>
+/// <param name="LeftFlaws">Mark of the left picture; null if none.</param>
+/// <param name="RightFlaws">Mark of the right picture.</param>
+/// <param name="Milliseconds">Duration in milliseconds; null if unknown.</param>
 internal sealed record Ballot(
     long Assignment,
     string Key,
@@ -47,19 +47,19 @@ internal sealed record Ballot(
     int? Milliseconds = null
 );
 
-/// <summary>What became of something that was sent in.</summary>
+/// <summary>Outcome of a submission.</summary>
 internal enum ReceiptKind
 {
-    /// <summary>It is kept, now or since it was first sent.</summary>
+    /// <summary>Stored, now or by an earlier submission with the same key.</summary>
     Kept,
 
-    /// <summary>The rater was never given that task, or the answer does not belong to its question.</summary>
+    /// <summary>The task was not assigned to the rater, or the answer does not fit its question.</summary>
     NotGiven,
 
-    /// <summary>The task is judged already, by another submission.</summary>
+    /// <summary>Another submission has already judged the task.</summary>
     AlreadyJudged,
 
-    /// <summary>The key was used for something else before.</summary>
+    /// <summary>The key belongs to another submission.</summary>
     KeyReused,
 
     /// <summary>There is nothing to undo.</summary>
@@ -67,12 +67,12 @@ internal enum ReceiptKind
 }
 
 /// <summary>The reply to a submission.</summary>
-/// <param name="Kind">What became of it.</param>
-/// <param name="Content">What the browser is told, as JSON; the same bytes whenever the same submission comes again. Null unless
-/// kept.</param>
+/// <param name="Kind">The outcome.</param>
+/// <param name="Content">Reply as JSON, byte-identical for repeated submissions. Null unless
+/// stored.</param>
 internal sealed record Receipt(ReceiptKind Kind, string? Content = null);
 
-/// <summary>A judgement that stands.</summary>
+/// <summary>A valid judgement.</summary>
 internal sealed record Vote(
     Assignment Given,
     string Rater,
@@ -85,7 +85,7 @@ internal sealed record Vote(
 )
 {
     /// <summary>
-    /// 1 where the task's first picture was preferred or shows what the prompt says, −1 where the second or not, 0 for a tie.
+    /// 1 if the first picture was preferred or matches the prompt, −1 if the second was preferred or it does not match, 0 for a tie.
     /// </summary>
     public int Outcome =>
         Answer switch

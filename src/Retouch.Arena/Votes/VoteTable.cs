@@ -4,8 +4,8 @@ using Retouch.Arena.Study;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// Judgements. Each is an event with a key made by the browser, and a row that stands until an undo takes it away; both are written in one
-/// transaction. A submission that comes again finds its event and gets the reply of the first time.
+/// Judgements: an event with a key from the browser, and a row that an undo removes, both written in one transaction. A repeated submission
+/// gets the reply of the first one.
 /// </summary>
 internal sealed class VoteTable(Database database, AssignmentTable assignments, TimeProvider time)
 {
@@ -14,7 +14,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
         FROM votes v JOIN assignments a ON a.id = v.assignment JOIN raters r ON r.id = v.rater
         """;
 
-    /// <summary>Keeps a judgement.</summary>
+    /// <summary>Stores a judgement.</summary>
     public Receipt Cast(long rater, Ballot ballot) =>
         database.Transaction(() =>
         {
@@ -44,7 +44,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
             return new(ReceiptKind.Kept, receipt);
         });
 
-    /// <summary>Takes a rater's latest judgement back; the rater is given the task again.</summary>
+    /// <summary>Undoes a rater's latest judgement; its task is open again.</summary>
     public Receipt Undo(long rater, string key) =>
         database.Transaction(() =>
         {
@@ -65,7 +65,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
             return new(ReceiptKind.Kept, receipt);
         });
 
-    /// <summary>What a rater said of a task before taking it back.</summary>
+    /// <summary>A rater's undone judgement of a task.</summary>
     public Ballot? Previous(Assignment given) =>
         database
             .Query(
@@ -75,14 +75,14 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
             )
             .SingleOrDefault();
 
-    /// <summary>How many judgements of a rater stand, attention checks included.</summary>
+    /// <summary>Number of valid judgements of a rater, including attention checks.</summary>
     public int Count(long rater) =>
         (int)database.Query("SELECT COUNT(*) FROM votes WHERE rater = ?", static row => row.Number(0), rater)[0];
 
-    /// <summary>Every judgement that stands, in the order of arrival.</summary>
+    /// <summary>All valid judgements in order of arrival.</summary>
     public List<Vote> Standing() => database.Query($"{All} ORDER BY v.event", ReadVote);
 
-    /// <summary>How many ratings each task has from raters who count.</summary>
+    /// <summary>Ratings per task, without excluded raters.</summary>
     public List<(Question Question, string Task, int Ratings)> Tally() =>
         database.Query(
             """

@@ -14,25 +14,25 @@ internal static class AblateCommand
 {
     private static readonly Argument<string?> Spec = new("SPEC")
     {
-        Description = "A JSON file (comments allowed), or the name of one that comes along (--list).",
+        Description = "A JSON file (comments allowed), or the name of a bundled spec (--list).",
         Arity = ArgumentArity.ZeroOrOne,
     };
     private static readonly Option<string?> OutputPath = new("--output")
     {
-        Description = "The ablation's folder. What is done in it is not done again; several processes and machines may work in it at once.",
+        Description = "Folder of the ablation. Finished work is kept; several processes and machines can share the folder.",
     };
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "The pipeline (diffusers layout) to start from where the spec names none. Default: the small one that comes along.",
+        Description = "Initial pipeline (diffusers layout) if the spec names none. Default: the small bundled one.",
     };
     private static readonly Option<string?> Data = new("--data")
     {
-        Description = "Your own pictures instead of procedural scenes; a part of them is held out to measure on.",
+        Description = "Pictures instead of procedural scenes; part of them is held out for the evaluation.",
     };
     private static readonly Option<string[]> Values = new("--set")
     {
         Description =
-            "A training option of all arms and pre-trainings, as in --set steps=100; what the spec sets for an arm stays. Can be repeated.",
+            "A training option of all arms and pre-trainings, as in --set steps=100; options of the arms in the spec win. Can be repeated.",
     };
     private static readonly Option<string[]> SpecValues = new("--set-spec")
     {
@@ -47,20 +47,20 @@ internal static class AblateCommand
     };
     private static readonly Option<int?> Arms = new("--arms")
     {
-        Description = "Do at most so many runs (an arm with a seed), then write the report of what is there. 0 only writes it.",
+        Description = "Maximum number of runs (one arm with one seed) before the report is written; 0 only writes the report.",
     };
     private static readonly Option<double> StaleAfter = new("--stale-after")
     {
-        Description = "Seconds after which a process on another machine that gives no sign of life counts as gone.",
+        Description = "Seconds without a heartbeat after which a process on another machine counts as dead.",
         DefaultValueFactory = static _ => 120,
     };
     private static readonly Option<bool> TensorBoard = new("--tensorboard") { Description = ReportOptions.TensorBoardDescription };
     private static readonly Option<bool> DryRun = new("--dry-run")
     {
-        Description = "Print the arms and how long they would take (measured over a few steps), and stop.",
+        Description = "Print the arms with time estimates (measured over a few steps) and exit.",
     };
-    private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of a spec and stop." };
-    private static readonly Option<bool> List = new("--list") { Description = "List the specs that come along and stop." };
+    private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of a spec and exit." };
+    private static readonly Option<bool> List = new("--list") { Description = "List the bundled specs and exit." };
 
     public static Command Create()
     {
@@ -130,7 +130,7 @@ internal static class AblateCommand
         }
 
         if (folder is null)
-            throw new UsageException("--output is missing: the folder of the ablation. What is done in it already is not done again.");
+            throw new UsageException("--output is missing: the folder of the ablation. Finished work in it is kept.");
         if (parsed.GetValue(Arms) is < 0)
             throw new UsageException($"--arms is {parsed.GetValue(Arms)}; it is at least 0.");
         var stale = parsed.GetValue(StaleAfter);
@@ -154,7 +154,7 @@ internal static class AblateCommand
         {
             var message =
                 $"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  "
-                + $"{string.Join("\n  ", outcome.Failed)}\nMend the cause and give the same command again: what is done stays.";
+                + $"{string.Join("\n  ", outcome.Failed)}\nFix the cause and repeat the command: finished work is kept.";
             throw outcome.HasDiverged ? new DivergedException(message) : new InputException(message);
         }
 
@@ -165,7 +165,7 @@ internal static class AblateCommand
     {
         var given =
             parsed.GetValue(Spec)
-            ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a spec that comes along (retouch ablate --list).");
+            ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a bundled spec (retouch ablate --list).");
         var known = Path.Combine(Folder, given + ".json");
         var spec = AblationSpec.Read(!File.Exists(given) && File.Exists(known) ? known : given, parsed.GetValue(SpecValues) ?? []);
         var all = spec.Pretraining.Values.Select(static p => p.Options).Prepend(spec.Options).ToArray();
@@ -178,7 +178,7 @@ internal static class AblateCommand
 
         foreach (var pair in parsed.GetValue(Values) ?? [])
         {
-            // A pre-training's own options lie over what all share: what is set by hand lies over both only where it was not its own.
+            // --set changes the shared options; a pre-training's own options override those.
             AblationSpec.SetPair(spec.Options, pair, "--set");
         }
 
@@ -203,7 +203,7 @@ internal static class AblateCommand
             data["folder"] = folder;
     }
 
-    /// <summary>Drops the arms that differ from others by their procedural scenes.</summary>
+    /// <summary>Removes arms that differ from others in their procedural scenes.</summary>
     private static AblationSpec WithoutScenes(AblationSpec spec, TextWriter error)
     {
         static bool IsOfScenes(ArmSpec arm) => arm.Set.Any(static s => s.Key is "data.sceneSeed" or "data.sceneCount");

@@ -6,10 +6,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>Where an arena can be reached.</summary>
-/// <param name="RaterLink">For raters; null where they come by invitation.</param>
-/// <param name="Invitations">A link for every invited rater.</param>
-/// <param name="OwnerLink">For the results: whoever has it sees which model is which.</param>
+/// <summary>Links and facts of a started arena.</summary>
+/// <param name="RaterLink">Link for raters; null in a study by invitation.</param>
+/// <param name="Invitations">Personal links of invited raters.</param>
+/// <param name="OwnerLink">Link to the results, which shows the models' names.</param>
 /// <param name="Votes">The file of votes.</param>
 /// <param name="Models">The models.</param>
 /// <param name="Tasks">Comparisons and single pictures to be judged.</param>
@@ -22,7 +22,7 @@ internal sealed record ArenaStarted(
     int Tasks
 );
 
-/// <summary><c>retouch arena</c>: has people judge pictures of several models blind, side by side.</summary>
+/// <summary><c>retouch arena</c>: blind side-by-side human evaluation of pictures from several models.</summary>
 internal static class ArenaCommand
 {
     private const string TokenVariable = "RETOUCH_ARENA_TOKEN";
@@ -33,59 +33,59 @@ internal static class ArenaCommand
         Description = "A folder with one subfolder of pictures for each model.",
         Arity = ArgumentArity.ZeroOrOne,
     };
-    private static readonly Option<string?> Title = new("--title") { Description = "What raters see as the title." };
+    private static readonly Option<string?> Title = new("--title") { Description = "Title for raters." };
     private static readonly Option<string[]> Questions = new("--questions")
     {
-        Description = "What is asked, in this order: flaws, appeal, alignment. Default: all that the pictures allow.",
+        Description = "Questions in order: flaws, appeal, alignment. Default: all that the pictures allow.",
         AllowMultipleArgumentsPerToken = true,
     };
     private static readonly Option<string?> Baseline = new("--baseline")
     {
-        Description = "Only compare the other models with this one. Default: every two.",
+        Description = "Compare models only with this one. Default: all pairs.",
     };
     private static readonly Option<int> Ratings = new("--ratings")
     {
-        Description = "Ratings that every comparison should get, and needs before it counts.",
+        Description = "Target and minimum ratings per comparison.",
         DefaultValueFactory = static _ => 5,
     };
     private static readonly Option<int> PerRater = new("--per-rater")
     {
-        Description = "Most judgements of one rater; 0 for no limit.",
+        Description = "Maximum judgements per rater; 0: unlimited.",
         DefaultValueFactory = static _ => 0,
     };
     private static readonly Option<int> CheckEvery = new("--check-every")
     {
-        Description = "One in this many pairs is an attention check; 0 for none.",
+        Description = "One attention check per this many pairs; 0: none.",
         DefaultValueFactory = static _ => 10,
     };
     private static readonly Option<ulong?> Seed = new("--seed")
     {
-        Description = "Decides sides, order and attention checks. Default 0; a study keeps the one it was begun with.",
+        Description = "Seed of sides, order and attention checks. Default 0; fixed when the study is created.",
     };
     private static readonly Option<string[]> Raters = new("--raters")
     {
-        Description = "Names of raters; each gets a link, and nobody else can join. Default: whoever has access joins by a name.",
+        Description = "Names of raters; each gets a personal link, nobody else can join. Default: anyone with access joins by name.",
         AllowMultipleArgumentsPerToken = true,
     };
     private static readonly Option<string> Bind = new("--bind")
     {
-        Description = "Address to listen on. Beyond this machine a token is needed.",
+        Description = "Address to listen on. Other addresses than loopback require a token.",
         DefaultValueFactory = static _ => "127.0.0.1",
     };
     private static readonly Option<int> Port = new("--port")
     {
-        Description = "Port; 0 for any that is free.",
+        Description = "Port; 0 picks a free one.",
         DefaultValueFactory = static _ => 8137,
     };
     private static readonly Option<string?> Token = new("--token")
     {
         Description =
-            $"What raters need to get in, at least {ArenaOptions.ShortestToken} characters. Default: the variable "
+            $"Access token for raters, at least {ArenaOptions.ShortestToken} characters. Default: the variable "
             + $"{TokenVariable}, which other users of the machine cannot see.",
     };
     private static readonly Option<string[]> Hosts = new("--host")
     {
-        Description = "Further names under which the server is reached.",
+        Description = "Additional host names of the server.",
         AllowMultipleArgumentsPerToken = true,
     };
 
@@ -93,7 +93,7 @@ internal static class ArenaCommand
     public static Command Create()
     {
         var votes = ArenaReadingCommands.VotesOption();
-        var command = new Command("arena", "Have people judge pictures of several models blind, side by side.")
+        var command = new Command("arena", "Blind side-by-side human evaluation of pictures from several models.")
         {
             Folder,
             Title,

@@ -8,40 +8,40 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>What <c>retouch arena export</c> wrote.</summary>
-/// <param name="Votes">Lines of votes; null where none were asked for.</param>
-/// <param name="Preferences">The preference data set; null where none was asked for.</param>
+/// <summary>Result of <c>retouch arena export</c>.</summary>
+/// <param name="Votes">Number of votes; null if not requested.</param>
+/// <param name="Preferences">The preference data set; null if not requested.</param>
 internal sealed record ArenaExport(int? Votes, PreferenceResult? Preferences);
 
-/// <summary><c>retouch arena results</c> and <c>retouch arena export</c>: read a study; its server may be running.</summary>
+/// <summary><c>retouch arena results</c> and <c>retouch arena export</c>: read a study, also while its server runs.</summary>
 internal static class ArenaReadingCommands
 {
-    private static readonly Argument<string> Folder = new("folder") { Description = "The folder that the arena was started on." };
+    private static readonly Argument<string> Folder = new("folder") { Description = "Folder of the arena." };
     private static readonly Option<string?> VotesFile = VotesOption();
     private static readonly Option<int?> Ratings = new("--ratings")
     {
-        Description = "Ratings that a comparison needs before it counts. Default: the study's own number.",
+        Description = "Minimum ratings per comparison. Default: the study's number.",
     };
     private static readonly Option<string?> OutputFolder = new("--output")
     {
         Description = "Folder for a preference data set; new or empty.",
     };
-    private static readonly Option<string?> Lines = new("--jsonl") { Description = "File for all votes, a line each." };
+    private static readonly Option<string?> Lines = new("--jsonl") { Description = "JSON Lines file for all votes." };
     private static readonly Option<string?> Question = new("--question")
     {
-        Description = "Whose verdicts become preferences: appeal or flaws. Default appeal.",
+        Description = "Question whose verdicts become preferences: appeal or flaws. Default appeal.",
     };
-    private static readonly Option<bool> Ties = new("--ties") { Description = "Also write ties.jsonl with the pairs that were even." };
+    private static readonly Option<bool> Ties = new("--ties") { Description = "Also write ties.jsonl with the tied pairs." };
     private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies of the pictures." };
 
-    /// <summary>Names the file of votes.</summary>
+    /// <summary>File of votes.</summary>
     public static Option<string?> VotesOption() =>
         new("--votes") { Description = "The file of votes. Default: arena.sqlite in the folder." };
 
     /// <summary>The verb <c>results</c>.</summary>
     public static Command CreateResults()
     {
-        var command = new Command("results", "What raters made of it, so far.") { Folder, VotesFile, Ratings };
+        var command = new Command("results", "Show the current results of a study.") { Folder, VotesFile, Ratings };
         command.SetAction(static parsed =>
         {
             var results = StudyReports.Results(VotesOf(parsed), TimeProvider.System, Needed(parsed));
@@ -53,7 +53,7 @@ internal static class ArenaReadingCommands
     /// <summary>The verb <c>export</c>.</summary>
     public static Command CreateExport()
     {
-        var command = new Command("export", "Write the votes, or a preference data set made of them.")
+        var command = new Command("export", "Export the votes, or a preference data set from them.")
         {
             Folder,
             VotesFile,
@@ -84,7 +84,7 @@ internal static class ArenaReadingCommands
     {
         var (folder, lines) = (parsed.GetValue(OutputFolder), parsed.GetValue(Lines));
         if (folder is null && lines is null)
-            throw new UsageException("Say what to write: --output FOLDER for a preference data set, --jsonl FILE for the votes.");
+            throw new UsageException("Nothing to export: give --output FOLDER for a preference data set, --jsonl FILE for the votes.");
         var inert = ((Option[])[Ratings, Question, Ties, Link])
             .Where(o => folder is null && parsed.GetResult(o) is { Implicit: false })
             .Select(static o => o.Name)

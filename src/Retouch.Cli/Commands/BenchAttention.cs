@@ -8,7 +8,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch bench attention</c>: an attention layer of any size, against the formula with its whole score matrix in memory.
+/// <c>retouch bench attention</c>: an attention layer of any size, compared with the plain formula and its full score matrix.
 /// </summary>
 internal static class BenchAttention
 {
@@ -22,9 +22,9 @@ internal static class BenchAttention
         var heads = Number("--heads", 8, "Heads.");
         var width = Number("--head-width", 40, "Width of a head.");
         var batch = Number("--batch", 1, "Samples.");
-        var rounds = Number("--rounds", 3, "Rounds; the fastest counts.");
+        var rounds = Number("--rounds", 3, "Rounds; the fastest is reported.");
         var gradient = new Option<bool>("--gradient") { Description = "Forward and backward." };
-        var command = new Command("attention", "Self-attention as networks compute it, against the plain formula.")
+        var command = new Command("attention", "Self-attention as the networks compute it, compared with the plain formula.")
         {
             side,
             heads,
@@ -79,7 +79,7 @@ internal static class BenchAttention
         ];
         var costs = ways.Select(static w => new Cost(w.Way, double.PositiveInfinity, 0)).ToArray();
         var difference = 0.0;
-        // The ways alternate, so that what else the machine does hits both.
+        // Implementations alternate, so that other load affects both.
         for (var round = 0; round < rounds; round++)
         {
             using var inner = TensorScope.Enter();
@@ -115,7 +115,7 @@ internal static class BenchAttention
         return ([.. gradients.Select(static g => g!).Prepend(output.Detach()).Select(scope.Keep)], seconds, peak);
     }
 
-    /// <summary>Bytes of tensors now, and the most at once since it was last asked.</summary>
+    /// <summary>Current bytes of tensors, and the peak since the last call.</summary>
     private static (long Now, long Peak) MemoryInUse(Device device)
     {
         if (DeviceMemory.ResetPeak(device) is { } memory)

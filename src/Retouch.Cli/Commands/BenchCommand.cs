@@ -11,13 +11,13 @@ using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch bench</c>: what calls and training steps cost on this machine.</summary>
+/// <summary><c>retouch bench</c>: cost of operator calls and training steps on this machine.</summary>
 internal static class BenchCommand
 {
-    private static readonly Option<int> Threads = Number("--threads", 0, 0, "Threads of operators on the CPU; 0 takes one a core.");
+    private static readonly Option<int> Threads = Number("--threads", 0, 0, "CPU threads of operators; 0: one per core.");
 
     public static Command Create() =>
-        new("bench", "Measures what calls into libtorch and training steps cost on this machine.")
+        new("bench", "Measures the cost of calls into libtorch and of training steps.")
         {
             CreateOps(),
             CreateStep(),
@@ -29,7 +29,7 @@ internal static class BenchCommand
 
     private static Command CreateOps()
     {
-        var calls = Number("--calls", 20_000, 1, "Calls a round.");
+        var calls = Number("--calls", 20_000, 1, "Calls per round.");
         var rounds = Number("--rounds", 15, 1, "Rounds of each side; they alternate.");
         var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.")
         {
@@ -70,18 +70,18 @@ internal static class BenchCommand
             DefaultValueFactory = static _ => "latent",
         };
         objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
-        var steps = Number("--steps", 20, 1, "Steps that are timed.");
-        var warmUp = Number("--warmup", 3, 0, "Steps before them.");
+        var steps = Number("--steps", 20, 1, "Timed steps.");
+        var warmUp = Number("--warmup", 3, 0, "Untimed steps before them.");
         var hidden = Number("--hidden", 256, 4, "Width of the denoiser's tokens.");
-        var heads = Number("--heads", 4, 1, "Its attention heads.");
-        var blocks = Number("--blocks", 6, 1, "Its blocks.");
-        var patch = Number("--patch", 2, 1, "Side of its patches.");
+        var heads = Number("--heads", 4, 1, "Attention heads of the denoiser.");
+        var blocks = Number("--blocks", 6, 1, "Blocks of the denoiser.");
+        var patch = Number("--patch", 2, 1, "Patch side of the denoiser.");
         var latent = Number("--latent", 16, 1, "Side of the latents.");
         var channels = Number("--latent-channels", 4, 1, "Channels of the latents.");
         var classes = Number("--classes", 10, 1, "Classes.");
-        var layers = Number("--ae-layers", 2, 1, "Layers of a level of the autoencoder.");
-        var groups = Number("--ae-groups", 32, 1, "Groups of its normalisations.");
-        var batch = Number("--batch", 8, 1, "Samples a step.");
+        var layers = Number("--ae-layers", 2, 1, "Layers per level of the autoencoder.");
+        var groups = Number("--ae-groups", 32, 1, "Groups of the autoencoder's normalisations.");
+        var batch = Number("--batch", 8, 1, "Samples per step.");
         var decodeBatch = new Option<int?>("--decode-batch") { Description = "Samples decoded at a time; all by default." };
         var widths = new Option<string>("--ae-channels")
         {
@@ -93,7 +93,7 @@ internal static class BenchCommand
             Description = "float32, bfloat16 or float16.",
             DefaultValueFactory = static _ => "float32",
         };
-        var seed = new Option<ulong>("--seed") { Description = "Decides weights, latents and noise." };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
         {
             objective,
@@ -130,7 +130,7 @@ internal static class BenchCommand
                     Device = parsed.GetDevice().ToString(),
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
-                    // Where networks come from is not this command's business, but the options are validated as a whole.
+                    // The source of the networks is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "made up" },
                     Objective = new ObjectiveOptions
                     {

@@ -13,7 +13,7 @@ using Retouch.Training;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch bench weights</c> and <c>retouch bench load</c>: what it takes to load a U-Net of any size, without having its weights.
+/// <c>retouch bench weights</c> and <c>retouch bench load</c>: time and memory to load a U-Net of any size, with random weights.
 /// </summary>
 internal static class BenchLoad
 {
@@ -34,14 +34,14 @@ internal static class BenchLoad
         double? OutputDeviation
     );
 
-    /// <summary>Writes made-up weights for a configuration.</summary>
+    /// <summary>Writes random weights for a configuration.</summary>
     public static Command CreateWeights()
     {
         var config = new Argument<string>("config") { Description = "A config.json." };
         var target = new Option<string>("--output") { Description = "Folder to write.", Required = true };
         var type = TypeOption("float16", "Type of the weights.");
-        var seed = new Option<ulong>("--seed") { Description = "Decides the weights." };
-        var command = new Command("weights", "Write made-up weights for a config.json, one tensor at a time.")
+        var seed = new Option<ulong>("--seed") { Description = "Seed of the weights." };
+        var command = new Command("weights", "Write random weights for a config.json, one tensor at a time.")
         {
             config,
             target,
@@ -82,8 +82,8 @@ internal static class BenchLoad
         var model = new Argument<string>("model") { Description = "Folder of a U-Net." };
         var type = new Option<string?>("--dtype") { Description = "Type to load in: float32, float16 or bfloat16. Default: as stored." };
         type.AcceptOnlyFromAmong([.. Types.Keys]);
-        var side = new Option<int>("--latent") { Description = "Side of the latents of a denoising step after loading; 0 takes none." };
-        var command = new Command("load", "Load a U-Net, and say how much memory that took at most; a denoising step too where asked.")
+        var side = new Option<int>("--latent") { Description = "Latent side of a denoising step after loading; 0: no step." };
+        var command = new Command("load", "Load a U-Net and report the peak of memory, optionally with one denoising step.")
         {
             model,
             type,

@@ -5,11 +5,11 @@ using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>What <c>retouch cache</c> left in the cache.</summary>
+/// <summary>Result of <c>retouch cache</c>.</summary>
 /// <param name="Folder">The cache.</param>
-/// <param name="Pictures">Pictures whose latents are there.</param>
-/// <param name="Captions">Captions whose embeddings are there; 0 where the model takes none.</param>
-/// <param name="Seconds">Time it took.</param>
+/// <param name="Pictures">Pictures with cached latents.</param>
+/// <param name="Captions">Captions with cached embeddings; 0 for a model without prompts.</param>
+/// <param name="Seconds">Duration.</param>
 internal sealed record CacheResult(string Folder, int Pictures, int Captions, double Seconds);
 
 /// <summary><c>retouch cache</c>: encodes pictures and captions before training, as <c>data.cache</c> would on the first run.</summary>
@@ -19,16 +19,16 @@ internal static class CacheCommand
     private static readonly Option<string> Data = new("--data") { Description = "A folder of pictures.", Required = true };
     private static readonly Option<string> Cache = new("--output")
     {
-        Description = "The cache: a new folder, or one made before, which is completed.",
+        Description = "Folder of the cache; an existing cache is completed.",
         Required = true,
     };
     private static readonly Option<int?> Size = new("--size")
     {
-        Description = "Side of the pictures in pixels; default: what the denoiser was made for.",
+        Description = "Side of the pictures in pixels; default: the denoiser's native size.",
     };
     private static readonly Option<bool> Enlarge = new("--allow-enlarging")
     {
-        Description = "Enlarge pictures that do not cover the size.",
+        Description = "Enlarge pictures that are smaller than the size.",
     };
 
     public static Command Create()

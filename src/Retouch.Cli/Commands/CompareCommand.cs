@@ -10,8 +10,8 @@ using Retouch.Torch;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch compare</c>: several folders of pictures, or models that are sampled with the same seeds, against real ones and against the
-/// first of them.
+/// <c>retouch compare</c>: several folders of pictures, or models sampled with the same seeds, against real pictures and against the
+/// first set.
 /// </summary>
 internal static class CompareCommand
 {
@@ -21,15 +21,15 @@ internal static class CompareCommand
     private static readonly Argument<string[]> Sets = new("folders")
     {
         Description =
-            "Folders of pictures, or models in the diffusers layout (adapters that name their model too); the first is the "
+            "Folders of pictures, or models in the diffusers layout (or adapters with a known base model); the first is the "
             + "baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
         Arity = ArgumentArity.OneOrMore,
     };
 
-    // Without defaults of their own, so that it shows whether they were given: for folders of pictures they would do nothing.
+    // No default values: explicit options are an error for folders of pictures, where they have no effect.
     private static readonly Option<int?> Samples = new("--samples")
     {
-        Description = $"For models: pictures drawn from each. Default {DefaultSamples}.",
+        Description = $"For models: pictures per model. Default {DefaultSamples}.",
     };
     private static readonly Option<int?> Steps = new("--steps") { Description = $"For models: sampler steps. Default {DefaultSteps}." };
     private static readonly Option<double?> Guidance = new("--guidance")
@@ -49,7 +49,7 @@ internal static class CompareCommand
         var measuring = new MeasuringOptions();
         var command = new Command(
             "compare",
-            "Measure folders of pictures, or what models draw from the same seeds, against real ones and against the first."
+            "Measure folders of pictures, or samples of models with the same seeds, against real pictures and against the first."
         )
         {
             Sets,
@@ -75,7 +75,7 @@ internal static class CompareCommand
         if (given.Length < 2)
             throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
         var models = given.Where(IsModel).ToArray();
-        // One scale for all, or it would be a part of what is compared.
+        // One scale for all models: guidance must not be part of the comparison.
         double? guidance = parsed.GetValue(Guidance);
         var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed])
             .Where(o => parsed.GetResult(o) is not null)

@@ -42,7 +42,7 @@ internal static class ConvertCommand
     {
         Description =
             "A .safetensors file of Stable Diffusion 1.x, 2.x or SDXL, or a diffusers folder (whole, one component, or adapters "
-            + "that name their model).",
+            + "with a known base model).",
     };
     private static readonly Option<string> Target = new("--output")
     {
@@ -55,7 +55,7 @@ internal static class ConvertCommand
     };
     private static readonly Option<string?> Shard = new("--max-shard-size")
     {
-        Description = "Most that a file of weights may hold, 5GB for instance. Default: one file a component.",
+        Description = "Maximum size of a weight file, for instance 5GB. Default: one file per component.",
     };
     private static readonly Option<string?> Tokenizer = new("--tokenizer")
     {
@@ -66,7 +66,7 @@ internal static class ConvertCommand
     private static readonly Option<string?> Prediction = new("--prediction")
     {
         Description =
-            "For single files: what the denoiser predicts, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 "
+            "For single files: prediction type of the denoiser, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 "
             + "does not, v_prediction then.",
     };
     private static readonly Option<string?> Variant = new("--variant")
@@ -76,10 +76,10 @@ internal static class ConvertCommand
 
     private static readonly LoraFlags Lora = new();
 
-    /// <summary>A component that was written.</summary>
+    /// <summary>A written component.</summary>
     internal sealed record Component(string Name, string? Class, int Tensors);
 
-    /// <summary>What was done.</summary>
+    /// <summary>Result of a conversion.</summary>
     internal sealed record Result(
         string Output,
         SingleFileKind? Kind,
@@ -93,7 +93,7 @@ internal static class ConvertCommand
     {
         var command = new Command(
             "convert",
-            "Turn a single-file checkpoint into a diffusers folder, or a diffusers folder into another type; merge adapters into a model."
+            "Convert a single-file checkpoint to a diffusers folder, or a diffusers folder to another type; merge adapters into a model."
         )
         {
             Source,
@@ -151,7 +151,7 @@ internal static class ConvertCommand
         return new Result(target, null, null, [.. done.Select(static c => new Component(c.Name, null, c.Tensors))], null);
     }
 
-    /// <summary>The whole model is in memory, in the type that it is stored in.</summary>
+    /// <summary>Loads the whole model in its stored type.</summary>
     private static Result Merged(
         ParseResult parsed,
         string source,

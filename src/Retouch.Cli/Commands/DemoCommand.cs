@@ -17,12 +17,12 @@ internal static class DemoCommand
     };
     private static readonly Option<bool> Resume = new("--resume")
     {
-        Description = "Go on with the demo in --output; what is done is not done again.",
+        Description = "Continue the demo in --output; finished parts are kept.",
     };
     private static readonly Option<string?> Data = new("--data")
     {
         Description =
-            "Your own pictures instead of drawn scenes: autoencoder and denoiser are trained on them first. Subfolders are "
+            "Pictures instead of procedural scenes: autoencoder and denoiser are trained on them first. Subfolders are "
             + "classes; every 10th picture is held out.",
     };
     private static readonly Option<int> Size = new("--size")
@@ -32,15 +32,15 @@ internal static class DemoCommand
     };
     private static readonly Option<double?> Minutes = new("--minutes")
     {
-        Description = "Minutes that training the networks may take, with --data (default 15) or --retrain (default: the whole recipes).",
+        Description = "Minutes for training the networks at most, with --data (default 15) or --retrain (default: the whole recipes).",
     };
     private static readonly Option<bool> Retrain = new("--retrain")
     {
-        Description = "Make the pretrained networks anew, by the recipes in demo/, and use them. Takes about an hour.",
+        Description = "Retrain the pretrained networks by the recipes in demo/. Takes about an hour.",
     };
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "Start from this pipeline (diffusers layout) instead of the one that comes along; with --data, from its autoencoder.",
+        Description = "Initial pipeline (diffusers layout) instead of the bundled one; with --data only its autoencoder is used.",
     };
     private static readonly Option<long> Steps = new("--steps")
     {
@@ -49,27 +49,27 @@ internal static class DemoCommand
     };
     private static readonly Option<int> Batch = new("--batch")
     {
-        Description = "Samples a step.",
+        Description = "Samples per step.",
         DefaultValueFactory = static _ => Defaults.Batch,
     };
     private static readonly Option<int> Samples = new("--samples")
     {
-        Description = "Pictures drawn from every model, and real ones to measure against.",
+        Description = "Pictures per model, and real pictures as the reference.",
         DefaultValueFactory = static _ => Defaults.Samples,
     };
     private static readonly Option<int> SamplerSteps = new("--sampler-steps")
     {
-        Description = "Sampler steps of a picture.",
+        Description = "Sampler steps.",
         DefaultValueFactory = static _ => Defaults.SamplerSteps,
     };
     private static readonly Option<double> Guidance = new("--guidance")
     {
-        Description = "Scale of classifier-free guidance; 1 is none.",
+        Description = "Scale of classifier-free guidance; 1: none.",
         DefaultValueFactory = static _ => Defaults.Guidance,
     };
     private static readonly Option<ulong> Seed = new("--seed")
     {
-        Description = "Decides everything random.",
+        Description = "Seed of all random choices.",
         DefaultValueFactory = static _ => Defaults.Seed,
     };
 
@@ -135,7 +135,7 @@ internal static class DemoCommand
     private static (DemoFolder Folder, DemoSettings Settings) Open(ParseResult parsed)
     {
         if (parsed.GetValue(OutputPath) is not { } path)
-            throw new UsageException("--resume needs --output: the folder of the demo to go on with.");
+            throw new UsageException("--resume needs --output: the folder of the demo to continue.");
         Option[] fixedOnes =
         [
             Data,

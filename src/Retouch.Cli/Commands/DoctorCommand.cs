@@ -6,7 +6,7 @@ using Retouch.Experiments.Machine;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch doctor</c>: what the machine has, what it lacks, and how to mend it. Exit code 4 when something required is missing.
+/// <c>retouch doctor</c>: checks the machine and proposes remedies. Exit code 4 if a requirement is missing.
 /// </summary>
 internal static class DoctorCommand
 {
@@ -15,7 +15,7 @@ internal static class DoctorCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("doctor", "Show what this machine has and lacks, and how to mend it.");
+        var command = new Command("doctor", "Check this machine and propose remedies for what is missing.");
         command.SetAction(RunAsync);
         return command;
     }

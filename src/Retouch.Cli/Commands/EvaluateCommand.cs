@@ -18,10 +18,10 @@ internal static class EvaluateCommand
         var images = new Option<string?>("--images") { Description = "Folder of the pictures to measure." };
         var autoencoder = new Option<string?>("--autoencoder")
         {
-            Description = "Instead of --images: an autoencoder's folder (config.json); measures its reconstructions of the reference.",
+            Description = "Instead of --images: an autoencoder's folder (config.json); its reconstructions of the reference are measured.",
         };
         var measuring = new MeasuringOptions();
-        var command = new Command("evaluate", "Measure pictures, or what an autoencoder makes of real ones, against real ones.")
+        var command = new Command("evaluate", "Measure pictures, or the reconstructions of an autoencoder, against real pictures.")
         {
             images,
             autoencoder,
@@ -39,7 +39,7 @@ internal static class EvaluateCommand
                         RunAutoencoder(parsed, measuring, folder, cancellation);
                         break;
                     default:
-                        throw new UsageException("Give what to measure: either --images or --autoencoder.");
+                        throw new UsageException("Give either --images or --autoencoder.");
                 }
 
                 return Task.CompletedTask;
@@ -81,7 +81,7 @@ internal static class EvaluateCommand
             }
         );
 
-    /// <summary>Does something with the options that the command line asks for, and closes the networks that they opened.</summary>
+    /// <summary>Runs an action with the options of the command line, and disposes of the networks that they opened.</summary>
     internal static void With(ParseResult parsed, MeasuringOptions measuring, Action<EvaluationOptions> action)
     {
         List<IDisposable> opened = [];
@@ -95,7 +95,7 @@ internal static class EvaluateCommand
         }
     }
 
-    /// <summary>Measures sets and writes what was found; the first is the baseline.</summary>
+    /// <summary>Measures sets and writes the results; the first set is the baseline.</summary>
     internal static void Run(
         ParseResult parsed,
         MeasuringOptions measuring,

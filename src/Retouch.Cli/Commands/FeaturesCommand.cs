@@ -7,36 +7,36 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch features</c>: trains a feature network on the user's classes, for measuring without a published one.</summary>
+/// <summary><c>retouch features</c>: trains a feature network on the user's classes, as an alternative to published networks.</summary>
 internal static class FeaturesCommand
 {
-    /// <summary>What was made.</summary>
+    /// <summary>Result of the verb.</summary>
     private sealed record Made(string Folder, FeatureNetworkConfig Network);
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var defaults = new FeatureTrainingOptions();
-        var data = new Option<string>("--data") { Description = "Folder with a folder of pictures for each class.", Required = true };
+        var data = new Option<string>("--data") { Description = "Folder with one subfolder of pictures per class.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder to write.", Required = true };
-        var epochs = new Option<int>("--epochs") { Description = "Passes over the pictures.", DefaultValueFactory = _ => defaults.Epochs };
-        var batch = new Option<int>("--batch-size") { Description = "Pictures a step.", DefaultValueFactory = _ => defaults.BatchSize };
+        var epochs = new Option<int>("--epochs") { Description = "Epochs.", DefaultValueFactory = _ => defaults.Epochs };
+        var batch = new Option<int>("--batch-size") { Description = "Pictures per step.", DefaultValueFactory = _ => defaults.BatchSize };
         var rate = new Option<double>("--learning-rate")
         {
-            Description = "The highest learning rate.",
+            Description = "Maximum learning rate.",
             DefaultValueFactory = _ => defaults.LearningRate,
         };
         var size = new Option<int>("--size")
         {
-            Description = "Side of the pictures that the network sees.",
+            Description = "Input side of the network in pixels.",
             DefaultValueFactory = _ => defaults.Size,
         };
         var channels = new Option<int>("--channels")
         {
-            Description = "Channels of its first stage; there are eight times as many features.",
+            Description = "Channels of the first stage; the number of features is eight times as large.",
             DefaultValueFactory = _ => defaults.Channels,
         };
-        var seed = new Option<ulong>("--seed") { Description = "Decides everything that is drawn." };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of all random choices." };
         var command = new Command("features", "Train a small feature network on your own classes, for 'evaluate --retouch-features'.")
         {
             data,

@@ -6,7 +6,7 @@ using Retouch.Experiments.Inspection;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch inspect</c>: what a file or folder holds, and whether this machine can train it. No weight is read.</summary>
+/// <summary><c>retouch inspect</c>: content of a file or folder, and the memory to train it. Weights are not read.</summary>
 internal static class InspectCommand
 {
     private static readonly Argument<string> Target = new("path")
@@ -15,7 +15,7 @@ internal static class InspectCommand
     };
     private static readonly Option<int> Batch = new("--batch")
     {
-        Description = "Pictures in a batch of the training whose memory is told.",
+        Description = "Batch size for the memory estimate.",
         DefaultValueFactory = static _ => 1,
     };
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
@@ -31,7 +31,7 @@ internal static class InspectCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("inspect", "Show what a file or folder holds, and what training it takes.")
+        var command = new Command("inspect", "Show the content of a file or folder, and the memory that training takes.")
         {
             Target,
             Batch,

@@ -8,21 +8,21 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch judge</c>: makes pairs of candidates by a measure, where no people are at hand.</summary>
+/// <summary><c>retouch judge</c>: makes preference pairs of candidates by an automatic measure.</summary>
 internal static class JudgeCommand
 {
     private static readonly Argument<string[]> Candidates = new("candidates")
     {
         Description =
-            "Folders of pictures with their prompts or classes, as 'retouch sample' writes them; those of the same prompt are "
-            + "compared, whichever folder they are in.",
+            "Folders of pictures with their prompts or classes, as 'retouch sample' writes them; pictures of one prompt are "
+            + "compared, also across folders.",
         Arity = ArgumentArity.OneOrMore,
     };
 
     private static readonly Option<string> By = new("--by")
     {
         Description =
-            "clipscore (fits the prompt; needs --clip), sharpness, or reconstruction (how much an autoencoder gives back; needs --model).",
+            "clipscore (match with the prompt; needs --clip), sharpness, or reconstruction (error of an autoencoder; needs --model).",
         Required = true,
     };
     private static readonly Option<string> OutputFolder = new("--output")
@@ -36,28 +36,28 @@ internal static class JudgeCommand
     };
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "For reconstruction: a pipeline, whose autoencoder is taken, or an autoencoder's folder.",
+        Description = "For reconstruction: folder of a pipeline or of an autoencoder.",
     };
     private static readonly Option<string> Pairs = new("--pairs")
     {
-        Description = "best-worst (one pair a prompt) or all (every two candidates).",
+        Description = "best-worst (one pair per prompt) or all (every pair of candidates).",
         DefaultValueFactory = static _ => "best-worst",
     };
     private static readonly Option<double> Margin = new("--margin")
     {
-        Description = "How much better a winner is at least, in the unit of the score; nearer ones are ties.",
+        Description = "Minimum margin of a winner, in the unit of the score; smaller margins are ties.",
     };
-    private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies, where the file system can." };
+    private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies where possible." };
     private static readonly Option<int> Batch = new("--batch")
     {
-        Description = "Pictures scored together.",
+        Description = "Batch size.",
         DefaultValueFactory = static _ => new JudgeOptions().BatchSize,
     };
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command("judge", "Make pairs of candidates by a measure, without people.")
+        var command = new Command("judge", "Make preference pairs of candidates by an automatic measure.")
         {
             Candidates,
             By,

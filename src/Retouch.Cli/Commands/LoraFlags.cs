@@ -8,16 +8,16 @@ using Retouch.Pipelines.Lora;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options of verbs that lay adapters over a model.</summary>
+/// <summary>Options of verbs that merge adapters into a model.</summary>
 internal sealed class LoraFlags
 {
     private readonly Option<string[]> _files = new("--lora")
     {
-        Description = $"Low-rank adapters to lay over the model: a file, or a folder with {LoraFile.Name}. Can be repeated.",
+        Description = $"Low-rank adapters to merge into the model: a file, or a folder with {LoraFile.Name}. Can be repeated.",
     };
     private readonly Option<double[]> _scales = new("--lora-scale")
     {
-        Description = "How strongly: 1, the default, is as trained. One for all, or one for each --lora in their order.",
+        Description = "Scale of the adapters; default 1, as trained. One value, or one per --lora in the same order.",
     };
 
     public void AddTo(Command command)
@@ -26,9 +26,9 @@ internal sealed class LoraFlags
         command.Add(_scales);
     }
 
-    /// <summary>What was asked for; empty where nothing was.</summary>
-    /// <exception cref="UsageException">The scales do not go with the files.</exception>
-    /// <exception cref="InputException">A file is not there.</exception>
+    /// <summary>The requested adapters; empty without --lora.</summary>
+    /// <exception cref="UsageException">The number of scales does not match the number of files.</exception>
+    /// <exception cref="InputException">A file does not exist.</exception>
     public IReadOnlyList<LaidOver> Read(ParseResult parsed)
     {
         var (files, scales) = (parsed.GetValue(_files) ?? [], parsed.GetValue(_scales) ?? []);
@@ -67,7 +67,7 @@ internal sealed class LoraFlags
         ];
     }
 
-    /// <summary>Says what is odd about a model that consists of adapters.</summary>
+    /// <summary>Writes the warnings of a pipeline.</summary>
     public static void Warn(LatentDiffusionPipeline pipeline, TextWriter writer) => Notes.Write(pipeline.Warnings, writer);
 
     /// <summary>Lays them over, one after the other.</summary>

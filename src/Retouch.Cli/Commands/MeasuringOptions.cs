@@ -6,14 +6,14 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options that <c>evaluate</c> and <c>compare</c> share: what is measured, on which pictures, and how sure it is.</summary>
+/// <summary>Shared options of <c>evaluate</c> and <c>compare</c>: metrics, pictures, and confidence intervals.</summary>
 internal sealed class MeasuringOptions
 {
     private const string DefaultMetrics = "fwd,spectrum,sharpness";
 
     private readonly Option<string?> reference = new("--reference")
     {
-        Description = "Folder of real pictures; for psnr, of the originals. Only fid with --statistics does without.",
+        Description = "Folder of real pictures; for psnr, of the originals. Not needed for fid with --statistics.",
     };
     private readonly Option<string> metrics = new("--metrics")
     {
@@ -26,7 +26,7 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<int?> neighbours = new("--neighbours")
     {
-        Description = $"For prdc: the neighbour that gives a picture's ball its radius. Default {new PrecisionRecallOptions().Neighbours}.",
+        Description = $"For prdc: k of the neighbour that sets the radius of a ball. Default {new PrecisionRecallOptions().Neighbours}.",
     };
     private readonly Option<BallRule?> rule = new("--ball")
     {
@@ -34,11 +34,11 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<int?> subsets = new("--kid-subsets")
     {
-        Description = $"For kid: subsets that are averaged. Default {new KernelDistanceOptions().Subsets}.",
+        Description = $"For kid: number of subsets. Default {new KernelDistanceOptions().Subsets}.",
     };
     private readonly Option<int?> subsetSize = new("--kid-subset-size")
     {
-        Description = $"For kid: pictures in a subset. Default {new KernelDistanceOptions().SubsetSize}, fewer where there are fewer.",
+        Description = $"For kid: pictures per subset. Default {new KernelDistanceOptions().SubsetSize}, less for smaller sets.",
     };
     private readonly Option<int?> directions = new("--directions")
     {
@@ -62,12 +62,12 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<double> smallest = new("--smallest-difference")
     {
-        Description = "With several sets: the smallest difference that is called better or worse, as a share of the first set's figure.",
+        Description = "With several sets: smallest difference with a verdict (better or worse), as a fraction of the first set's figure.",
         DefaultValueFactory = _ => VerdictRule.Smallest,
     };
     private readonly Option<int> batch = new("--batch-size")
     {
-        Description = "Pictures looked at together.",
+        Description = "Batch size.",
         DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
     };
 
@@ -115,7 +115,7 @@ internal sealed class MeasuringOptions
 
     /// <summary>The options, with the networks that they name opened.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="opened">Takes what is to be disposed of after the evaluation.</param>
+    /// <param name="opened">Receives networks to dispose of after the evaluation.</param>
     /// <exception cref="UsageException">A metric is unknown, or an option out of range.</exception>
     public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
@@ -163,7 +163,7 @@ internal sealed class MeasuringOptions
         return options;
     }
 
-    /// <summary>Writes the maps of spectra where that is asked for.</summary>
+    /// <summary>Writes the maps of spectra if requested.</summary>
     public void SaveMaps(ParseResult parsed, EvaluationResult result)
     {
         if (parsed.GetValue(maps) is not { } folder)

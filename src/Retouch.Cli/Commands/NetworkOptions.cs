@@ -6,7 +6,7 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options that name networks for measuring, and statistics that were made with them.</summary>
+/// <summary>Options for feature networks and saved statistics.</summary>
 internal sealed class NetworkOptions
 {
     private readonly Option<string?> inception = new("--inception")
@@ -58,7 +58,7 @@ internal sealed class NetworkOptions
         command.Add(own);
     }
 
-    /// <summary>The feature networks that are named, opened.</summary>
+    /// <summary>Opens the named feature networks.</summary>
     public IReadOnlyList<IFeatureExtractor> Networks(ParseResult parsed, Device device, List<IDisposable> opened, bool withClip = true)
     {
         List<IFeatureExtractor> networks = [];
@@ -92,7 +92,7 @@ internal sealed class NetworkOptions
         return network;
     }
 
-    /// <summary>The options with all that is named opened.</summary>
+    /// <summary>The options with opened networks.</summary>
     public EvaluationOptions Open(ParseResult parsed, EvaluationOptions options, List<IDisposable> opened)
     {
         var file = parsed.GetValue(statistics);

@@ -5,7 +5,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options of verbs that evaluate an objective: which, and its own options.</summary>
+/// <summary>Options of verbs that evaluate an objective.</summary>
 internal static class ObjectiveFlags
 {
     public static readonly Option<string?> Objective = new("--objective")
@@ -20,7 +20,7 @@ internal static class ObjectiveFlags
         AllowMultipleArgumentsPerToken = false,
     };
 
-    /// <summary>Lays every --set over a JSON form of options.</summary>
+    /// <summary>Applies every --set to options in JSON.</summary>
     /// <exception cref="UsageException">One is no PATH=VALUE.</exception>
     public static void PutValues(JsonObject json, ParseResult parsed)
     {
@@ -33,8 +33,8 @@ internal static class ObjectiveFlags
         }
     }
 
-    /// <summary>Puts the terms that --objective names into a JSON form of options, with their defaults.</summary>
-    /// <exception cref="UsageException">It names none, or some that exclude each other.</exception>
+    /// <summary>Adds the terms of --objective with their defaults to options in JSON.</summary>
+    /// <exception cref="UsageException">A term is unknown, or terms exclude each other.</exception>
     public static void Put(JsonObject json, string objective)
     {
         var parts = objective.Split('+');

@@ -6,18 +6,18 @@ using Retouch.Training;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch pairs</c>: makes pairs of a winner and a loser out of pictures, and measures how a model judges pairs.</summary>
+/// <summary><c>retouch pairs</c>: makes preference pairs from pictures, and measures models on pairs.</summary>
 internal static class PairsCommand
 {
     public static Command Create() =>
-        new("pairs", "Pairs of a winner and a loser: make some out of pictures, or measure how a model judges them.") { Make(), Measure() };
+        new("pairs", "Preference pairs: make them from pictures, or measure a model on them.") { Make(), Measure() };
 
     private static Command Make()
     {
         var data = new Option<string>("--data") { Description = "Folder of pictures, the winners.", Required = true };
         var degrade = new Option<Degradation>("--degrade")
         {
-            Description = "How losers are made of them: blur, jpeg20 or alias.",
+            Description = "Degradation that makes losers of them: blur, jpeg20 or alias.",
             Required = true,
         };
         var output = new Option<string>("--output") { Description = "Folder for the data set; new or empty.", Required = true };
@@ -26,13 +26,13 @@ internal static class PairsCommand
             Description = "Side of the pictures in pixels, as in the training.",
             DefaultValueFactory = static _ => 64,
         };
-        var seed = new Option<ulong>("--seed") { Description = "Decides what is drawn.", DefaultValueFactory = static _ => 0 };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of all random choices.", DefaultValueFactory = static _ => 0 };
         var holdOut = new Option<int>("--hold-out")
         {
-            Description = "Every how many pictures one goes into held-out.jsonl instead; 0 for none.",
+            Description = "One of this many pictures goes into held-out.jsonl instead; 0: none.",
             DefaultValueFactory = static _ => 0,
         };
-        var command = new Command("make", "Makes a data set whose losers are the winners, made worse in a known way.")
+        var command = new Command("make", "Makes preference pairs whose losers are degraded winners.")
         {
             data,
             degrade,
@@ -68,22 +68,18 @@ internal static class PairsCommand
     private static Command Measure()
     {
         var model = new Option<string>("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
-        var reference = new Option<string>("--reference") { Description = "The pipeline that it came from.", Required = true };
+        var reference = new Option<string>("--reference") { Description = "The pipeline before training.", Required = true };
         var pairs = new Option<string>("--pairs")
         {
             Description = "A list of pairs, or the folder with its metadata.jsonl.",
             Required = true,
         };
         var size = new Option<int>("--size") { Description = "Side of the pictures in pixels.", DefaultValueFactory = static _ => 64 };
-        var draws = new Option<int>("--draws")
-        {
-            Description = "Times and noises drawn for each pair.",
-            DefaultValueFactory = static _ => 4,
-        };
-        var seed = new Option<ulong>("--seed") { Description = "Decides them.", DefaultValueFactory = static _ => 0 };
+        var draws = new Option<int>("--draws") { Description = "Draws of time and noise per pair.", DefaultValueFactory = static _ => 4 };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of these draws.", DefaultValueFactory = static _ => 0 };
         var command = new Command(
             "measure",
-            "Measures how a model judges pairs, compared with the one it came from: implicit accuracy, errors, drift."
+            "Measures a model on pairs, relative to the model before training: implicit accuracy, errors, drift."
         )
         {
             model,

@@ -4,7 +4,7 @@ using Retouch.Images;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>Which pictures of a folder are measured, and how they get one size.</summary>
+/// <summary>Selection and resizing of the measured pictures.</summary>
 internal sealed class PreparationOptions
 {
     private readonly Option<int?> size = new("--size")
@@ -20,8 +20,8 @@ internal sealed class PreparationOptions
     {
         Description = "Enlarge pictures that are smaller than --size instead of refusing them.",
     };
-    private readonly Option<int?> count = new("--count") { Description = "Pictures of each folder to take, drawn with --seed." };
-    private readonly Option<ulong> seed = new("--seed") { Description = "Seed of whatever is drawn." };
+    private readonly Option<int?> count = new("--count") { Description = "Pictures per folder, selected with --seed." };
+    private readonly Option<ulong> seed = new("--seed") { Description = "Seed of all random choices." };
 
     public void AddTo(Command command)
     {

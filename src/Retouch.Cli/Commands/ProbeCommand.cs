@@ -13,15 +13,15 @@ using Retouch.Training.Options;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch probe</c>: runs one network, or one objective behind a decoder, on named tensors and writes every named result, so that
-/// anyone can compare Retouch with another library.
+/// <c>retouch probe</c>: runs one network, or one objective behind a decoder, on named tensors and writes every named result, for
+/// comparison with other libraries.
 /// </summary>
 internal static class ProbeCommand
 {
     private static readonly Option<string> Model = new("--model") { Description = "Folder with config.json and weights.", Required = true };
     private static readonly Option<string> Inputs = new("--inputs")
     {
-        Description = "Safetensors file with tensors in.*; others are passed over.",
+        Description = "Safetensors file with tensors in.*; others are ignored.",
         Required = true,
     };
     private static readonly Option<string> Results = new("--output")
@@ -49,10 +49,7 @@ internal static class ProbeCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new Command(
-            "probe",
-            "Run a network, or an objective behind a decoder, on tensors of a file and write all it puts out."
-        )
+        var command = new Command("probe", "Run a network, or an objective behind a decoder, on tensors of a file and write all outputs.")
         {
             Model,
             Inputs,
@@ -86,7 +83,7 @@ internal static class ProbeCommand
         return 0;
     }
 
-    /// <summary>The one term that is asked for; null where the network itself is.</summary>
+    /// <summary>The requested term; null for the network itself.</summary>
     private static ObjectiveOptions? OptionsOf(ParseResult parsed)
     {
         if (parsed.GetValue(Objective) is not { } name)

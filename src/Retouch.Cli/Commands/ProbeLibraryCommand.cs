@@ -3,7 +3,7 @@ using Retouch.Cli.Diagnosis;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>Hidden: loads one native library and prints what it is as JSON. <see cref="LibraryProbe"/> starts it.</summary>
+/// <summary>Hidden: loads one native library and prints its properties as JSON. <see cref="LibraryProbe"/> starts it.</summary>
 internal static class ProbeLibraryCommand
 {
     /// <summary>Name of the verb.</summary>
@@ -14,7 +14,7 @@ internal static class ProbeLibraryCommand
     {
         var library = new Argument<string>("library") { Description = "torch or pictures." };
         library.AcceptOnlyFromAmong("torch", "pictures");
-        var command = new Command(Name, "Load a native library and print what it is.") { Hidden = true };
+        var command = new Command(Name, "Load a native library and print its properties.") { Hidden = true };
         command.Add(library);
         command.SetAction(parsed =>
         {

@@ -8,27 +8,27 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>Pictures that were asked for by prompt.</summary>
-/// <param name="Prompts">One a picture.</param>
-/// <param name="Conditions">One a picture, on the CPU; escaped from every scope.</param>
+/// <summary>Prompts and encoded conditions of the requested pictures.</summary>
+/// <param name="Prompts">One per picture.</param>
+/// <param name="Conditions">One per picture, on the CPU; not owned by a scope.</param>
 /// <param name="Unconditional">Of the negative prompt, or of the empty one.</param>
 internal sealed record PromptedPictures(IReadOnlyList<string> Prompts, IReadOnlyList<Condition> Conditions, Condition Unconditional);
 
-/// <summary>The options of verbs that draw pictures by prompt.</summary>
+/// <summary>Options of verbs that sample by prompt.</summary>
 internal static class PromptOptions
 {
-    private static readonly Option<string[]> Prompt = new("--prompt") { Description = "What the pictures show; can be repeated." };
+    private static readonly Option<string[]> Prompt = new("--prompt") { Description = "Prompt of the pictures; can be repeated." };
     private static readonly Option<string?> File = new("--prompts")
     {
-        Description = "A file of prompts: one a line, or .jsonl with a member prompt, text or caption.",
+        Description = "A file of prompts: one per line, or .jsonl with a member prompt, text or caption.",
     };
     private static readonly Option<string?> Negative = new("--negative")
     {
-        Description = "What guidance moves away from; default: the empty prompt.",
+        Description = "Negative prompt for guidance; default: the empty prompt.",
     };
     private static readonly Option<int> Each = new("--images-per-prompt")
     {
-        Description = "Pictures of each prompt.",
+        Description = "Pictures per prompt.",
         DefaultValueFactory = static _ => 1,
     };
 
@@ -38,7 +38,7 @@ internal static class PromptOptions
             command.Add(option);
     }
 
-    /// <summary>The prompt of each picture, in the order in which they are drawn; null where none is asked for by prompt.</summary>
+    /// <summary>The prompt of each picture, in sampling order; null without prompts.</summary>
     /// <exception cref="UsageException">Options contradict each other.</exception>
     /// <exception cref="InputException">The file of prompts cannot be read or holds none.</exception>
     public static IReadOnlyList<string>? Read(ParseResult parsed)
@@ -54,7 +54,7 @@ internal static class PromptOptions
             : throw new UsageException("--negative and --images-per-prompt need --prompt or --prompts.");
     }
 
-    /// <summary>Encodes the prompts of pictures; the encoders are in memory only meanwhile.</summary>
+    /// <summary>Encodes the prompts of pictures; the encoders are in memory only during this call.</summary>
     /// <param name="pipeline">Whose encoders.</param>
     /// <param name="prompts">From <see cref="Read"/>.</param>
     /// <param name="parsed">The command line.</param>

@@ -8,10 +8,10 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>The options that <c>evaluate</c> and <c>compare</c> share for what is written beside the text.</summary>
+/// <summary>Shared report options of <c>evaluate</c> and <c>compare</c>.</summary>
 internal sealed class ReportOptions
 {
-    /// <summary>What <c>--tensorboard</c> says of itself, here and in other verbs.</summary>
+    /// <summary>Description of <c>--tensorboard</c>, here and in other verbs.</summary>
     public const string TensorBoardDescription = "Write the figures for TensorBoard too, into the folder tensorboard of --output.";
 
     private readonly Option<string?> output = new("--output")
@@ -27,21 +27,21 @@ internal sealed class ReportOptions
         command.Add(tensorBoard);
     }
 
-    /// <summary>Refuses what would do nothing.</summary>
-    /// <exception cref="UsageException">There is nowhere to write to.</exception>
+    /// <summary>Rejects options without effect.</summary>
+    /// <exception cref="UsageException"><c>--output</c> is missing.</exception>
     public void Check(ParseResult parsed)
     {
         if (parsed.GetValue(tensorBoard) && parsed.GetValue(output) is null)
-            throw new UsageException("--tensorboard writes into the folder of --output; give that too.");
+            throw new UsageException("--tensorboard writes into the folder of --output; add --output.");
     }
 
-    /// <summary>Writes what is asked for.</summary>
+    /// <summary>Writes the requested files.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="result">What was found.</param>
+    /// <param name="result">The evaluation.</param>
     /// <param name="reference">The real pictures.</param>
     /// <param name="sets">The sets.</param>
-    /// <param name="load">The load average before.</param>
-    /// <returns>Where: names and paths.</returns>
+    /// <param name="load">The load average before the evaluation.</param>
+    /// <returns>Names and paths of the files.</returns>
     public IReadOnlyList<(string Name, string Path)> Write(
         ParseResult parsed,
         EvaluationResult result,

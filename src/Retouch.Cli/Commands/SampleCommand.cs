@@ -10,12 +10,12 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>What <c>retouch sample</c> wrote.</summary>
-/// <param name="Folder">Where.</param>
+/// <summary>Result of <c>retouch sample</c>.</summary>
+/// <param name="Folder">Folder of the pictures.</param>
 /// <param name="Count">Pictures.</param>
-/// <param name="Sampler">The method.</param>
-/// <param name="Seconds">Time it took, without loading.</param>
-/// <param name="TakenOver">Pictures that were there already; null where no run was gone on with.</param>
+/// <param name="Sampler">Name of the sampler.</param>
+/// <param name="Seconds">Duration without loading.</param>
+/// <param name="TakenOver">Existing pictures of a resumed run; null otherwise.</param>
 internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds, int? TakenOver);
 
 /// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
@@ -23,7 +23,7 @@ internal static class SampleCommand
 {
     private static readonly Option<string> Model = new("--model")
     {
-        Description = "A pipeline in the diffusers layout, or adapters that name theirs.",
+        Description = "A pipeline in the diffusers layout, or adapters with a known base model.",
         Required = true,
     };
     private static readonly Option<string> OutputFolder = new("--output")
@@ -33,54 +33,54 @@ internal static class SampleCommand
     };
     private static readonly Option<int?> Count = new("--count")
     {
-        Description = "Pictures, 16 by default; with prompts they are counted by these.",
+        Description = "Number of pictures, 16 by default; with prompts it follows from them.",
     };
     private static readonly Option<ulong> Seed = new("--seed")
     {
-        Description = "Seed of the first picture; the next ones count on. A picture's noise is its own seed's alone.",
+        Description = "Seed of the first picture, incremented for each further one. The noise of a picture depends only on its seed.",
         DefaultValueFactory = static _ => 0,
     };
     private static readonly Option<string?> SamplerName = new("--sampler")
     {
         Description =
-            $"One of {string.Join(", ", SamplerNames.All)}; -karras behind a name takes Karras' noise levels. Default: the model's own.",
+            $"One of {string.Join(", ", SamplerNames.All)}; -karras after a name: noise levels of Karras et al. Default: the model's.",
     };
     private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
     private static readonly Option<double?> Guidance = new("--guidance")
     {
         Description =
-            "Scale of classifier-free guidance; 1 is none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's "
+            "Scale of classifier-free guidance; 1: none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's "
             + "family (7.5, 5, 7, 4.5 for Stable Diffusion, SDXL, SD 3, PixArt).",
     };
     private static readonly Option<double> Rescale = new("--guidance-rescale")
     {
-        Description = "Brings the guided output back to the deviation of the conditional one, 0 to 1.",
+        Description = "Rescales the guided output to the standard deviation of the conditional one, 0 to 1.",
     };
     private static readonly Option<double[]> Interval = new("--guidance-interval")
     {
         Description =
-            "Guide only between these two shares of the noisiest time, as 0.1 0.8; outside, the network runs once instead of twice.",
+            "Guidance only between these fractions of the largest timestep, as 0.1 0.8; outside, the network runs once instead of twice.",
         AllowMultipleArgumentsPerToken = true,
     };
 
     private static readonly Option<string?> Size = new("--size")
     {
-        Description = "Pixels: a side (512) or width x height (768x512); default: what the denoiser was made for.",
+        Description = "Size in pixels: a side (512) or width x height (768x512); default: the denoiser's native size.",
     };
     private static readonly Option<int?> Width = new("--width") { Description = "Width in pixels, instead of --size." };
     private static readonly Option<int?> Height = new("--height") { Description = "Height in pixels, instead of --size." };
     private static readonly Option<int[]> Class = new("--class")
     {
-        Description = "Classes, which take turns; default: all of them.",
+        Description = "Classes in rotation; default: all.",
         AllowMultipleArgumentsPerToken = true,
     };
     private static readonly Option<bool> Resume = new("--resume")
     {
-        Description = "Go on with an interrupted run of the same options in --output; more pictures may be asked for. What is there stays.",
+        Description = "Continue an interrupted run with the same options in --output; more pictures are allowed. Existing ones stay.",
     };
     private static readonly Option<int> Batch = new("--batch")
     {
-        Description = "Pictures at a time; does not change them.",
+        Description = "Batch size; does not change the pictures.",
         DefaultValueFactory = static _ => 16,
     };
 
@@ -135,7 +135,7 @@ internal static class SampleCommand
         var goesOn = parsed.GetValue(Resume) && !SampledFolder.IsNew(folder);
         if (!goesOn && File.Exists(Path.Combine(folder, SamplingRecord.FileName)))
             throw new UsageException(
-                $"'{folder}' is not empty: it holds an earlier run. With --resume that is gone on with; otherwise choose another "
+                $"'{folder}' is not empty: it holds an earlier run. Continue that with --resume, or choose another "
                     + $"folder with --output."
             );
         if (!goesOn)
@@ -189,7 +189,7 @@ internal static class SampleCommand
         }
 
         var takenOver = goesOn ? written.Count : (int?)null;
-        // Batches begin where those of one whole run would: a picture's last digits depend on the size of its batch. What is there stays.
+        // Batches as in an uninterrupted run: the last digits of a picture depend on the size of its batch. Existing pictures are kept.
         var again = written.Count % request.BatchSize;
         if (written.Count < count)
         {
@@ -212,7 +212,7 @@ internal static class SampleCommand
 
         void Take(IReadOnlyList<Picture> pictures)
         {
-            // With the first pictures, not before: what cannot be drawn leaves no folder.
+            // Written with the first pictures: a failed run leaves no folder.
             if (written.Count == 0)
                 record.Write(folder);
             written.Add([.. pictures.Skip(again)]);
@@ -221,7 +221,7 @@ internal static class SampleCommand
     }
 
     /// <summary>
-    /// The class of each picture: the chosen ones, or all, take turns. Spelled out, so that a run that goes on counts as the whole would.
+    /// The class of each picture: the chosen classes, or all, in rotation. Explicit, so that a resumed run continues the rotation.
     /// </summary>
     private static IReadOnlyList<int>? LabelsOf(LatentDiffusionPipeline pipeline, int[] chosen, int count, bool prompted)
     {
@@ -230,7 +230,7 @@ internal static class SampleCommand
         return !prompted && pipeline.Denoiser.ClassCount is { } classes ? [.. Enumerable.Range(0, count).Select(k => k % classes)] : null;
     }
 
-    /// <summary>The size that was asked for; null for the model's own.</summary>
+    /// <summary>The requested size; null for the native size.</summary>
     internal static (int Width, int Height)? SizeOf(string? size, int? width, int? height)
     {
         if (size is null && width is null && height is null)
@@ -265,7 +265,7 @@ internal static class SampleCommand
         };
     }
 
-    /// <summary>The model's own sampler, or the named one on the model's steps.</summary>
+    /// <summary>The model's sampler, or the named one with the model's timesteps.</summary>
     private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (Solver Solver, SigmaSpacing Sigmas)? named, TextWriter error)
     {
         var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, solver: named?.Solver);

@@ -11,7 +11,7 @@ namespace Retouch.Cli.Commands;
 /// <summary><c>retouch statistics</c>: mean and covariance of a folder's features, saved for later comparisons.</summary>
 internal static class StatisticsCommand
 {
-    /// <summary>What was saved.</summary>
+    /// <summary>Result of the verb.</summary>
     private sealed record Saved(string File, int Pictures, string Preparation, FeatureProtocol Protocol);
 
     /// <summary>The verb.</summary>
@@ -26,7 +26,7 @@ internal static class StatisticsCommand
         var preparing = new PreparationOptions();
         var batch = new Option<int>("--batch-size")
         {
-            Description = "Pictures looked at together.",
+            Description = "Batch size.",
             DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
         };
         var networks = new NetworkOptions();

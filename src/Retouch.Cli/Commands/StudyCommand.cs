@@ -8,36 +8,36 @@ using Retouch.Experiments.Studies;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch study</c>: looks at an autoencoder, a denoiser and pictures, without training anything.</summary>
+/// <summary><c>retouch study</c>: analyses an autoencoder, a denoiser and pictures, without training.</summary>
 internal static class StudyCommand
 {
     private static readonly Argument<string> Name = new("NAME")
     {
         Description =
-            "latents: what interpolation does to pictures and to latents. features: maps of the decoder's taps, outliers marked. "
-            + "taps: magnitude and outliers of each tap, how far the "
-            + "estimate can be trusted at which noise, and options for the latent perceptual loss that follow from it.",
+            "latents: effect of interpolation on pictures and on latents. features: maps of the decoder's taps, outliers marked. "
+            + "taps: magnitude and outliers of each tap, accuracy of the "
+            + "estimate by noise level, and proposed options for the latent perceptual loss.",
     };
 
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "A pipeline (diffusers layout); default: the small one that comes along. latents and features need its vae/ alone.",
+        Description = "A pipeline (diffusers layout); default: the small bundled one. latents and features need only its vae/.",
     };
     private static readonly Option<int> Channels = new("--channels")
     {
-        Description = "For features: channels of each tap, those with the most outliers.",
+        Description = "For features: number of channels per tap, those with the most outliers.",
         DefaultValueFactory = static _ => 8,
     };
     private static readonly Option<double[]> Factors = new("--factors")
     {
-        Description = "For latents: by how much sides are shrunk, above 1.",
+        Description = "For latents: downscaling factors, above 1.",
         AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = static _ => [1.3, 2, 4],
     };
     private static readonly StudyOptions Looks = new("");
     private static readonly Option<string?> Lpips = new("--lpips")
     {
-        Description = "For latents: the lpips package's linear weights. Without them the decoder's own features tell the perceptual error.",
+        Description = "For latents: the lpips package's linear weights. Default: the decoder's features instead of LPIPS.",
     };
     private static readonly Option<string?> LpipsNetwork = new("--lpips-network")
     {
@@ -46,7 +46,7 @@ internal static class StudyCommand
 
     public static Command Create()
     {
-        var command = new Command("study", "Looks at an autoencoder, a denoiser and pictures before anything is trained.")
+        var command = new Command("study", "Analyses an autoencoder, a denoiser and pictures before training.")
         {
             Name,
             Model,
@@ -100,58 +100,59 @@ internal static class StudyCommand
 
         var load = ReportOrigin.LoadAverage();
         using var material = Looks.Open(parsed, parsed.GetValue(Model), needsDenoiser: false);
-        var (document, result, text) = name switch
+        switch (name)
         {
-            "latents" => Latents(parsed, material, cancellation),
-            "features" => FeatureStudy.Build(material, parsed.GetValue(Channels)),
-            _ => throw new UsageException($"There is no study '{name}'; there are latents, features and taps."),
-        };
-        Write(parsed, document, result, text, folder, load);
+            case "latents":
+                Write(parsed, Latents(parsed, material, cancellation), folder, load);
+                break;
+            case "features":
+                Write(parsed, FeatureStudy.Build(material, parsed.GetValue(Channels)), folder, load);
+                break;
+            default:
+                throw new UsageException($"There is no study '{name}'; there are latents, features and taps.");
+        }
     }
 
     /// <summary>The study of taps, as <c>study taps</c> and <c>inspect --taps</c> make it.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="model">A pipeline; null is the one that comes along.</param>
+    /// <param name="model">A pipeline; null: the bundled one.</param>
     /// <param name="looks">The options of the command.</param>
-    /// <param name="cancellation">Ends it.</param>
+    /// <param name="cancellation">Cancels the study.</param>
     internal static void Taps(ParseResult parsed, string? model, StudyOptions looks, CancellationToken cancellation)
     {
         var folder = looks.Folder(parsed);
         var load = ReportOrigin.LoadAverage();
         using var material = looks.Open(parsed, model, needsDenoiser: true);
-        var (document, result, text) = TapReport.Build(material, parsed.GetValue(looks.Levels), looks.Seed(parsed), folder, cancellation);
-        Write(parsed, document, result, text, folder, load);
+        Write(parsed, TapReport.Build(material, parsed.GetValue(looks.Levels), looks.Seed(parsed), folder, cancellation), folder, load);
     }
 
-    private static void Write(
+    private static void Write<T>(
         ParseResult parsed,
-        ReportDocument document,
-        object result,
-        Action<TextWriter> text,
+        (ReportDocument Document, T Result, Action<TextWriter> Text) study,
         string folder,
         string load
     )
     {
         var files = ReportWriter.Write(
-            document with
+            study.Document with
             {
-                Sections = [.. document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)],
+                Sections = [.. study.Document.Sections, .. ReportOrigin.Of(CommandText.Of(parsed), load)],
             },
             folder
         );
         Output
             .For(parsed)
             .Write(
-                result,
+                study.Result,
                 writer =>
                 {
-                    text(writer);
+                    study.Text(writer);
                     writer.WriteLine($"report: {files.Html}");
                 }
             );
     }
 
-    private static (ReportDocument Document, object Result, Action<TextWriter> Text) Latents(
+    private static (ReportDocument Document, IReadOnlyList<LatentStudy.Row> Result, Action<TextWriter> Text) Latents(
         ParseResult parsed,
         StudyMaterial material,
         CancellationToken cancellation

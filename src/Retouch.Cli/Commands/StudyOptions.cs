@@ -4,8 +4,8 @@ using Retouch.Experiments.Studies;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>What a study looks at, and how closely: options of <c>study</c> and of <c>inspect --taps</c>.</summary>
-/// <param name="prefix">Begins every description; empty where the report is all there is.</param>
+/// <summary>Options of <c>study</c> and of <c>inspect --taps</c>: pictures, noise levels and report.</summary>
+/// <param name="prefix">Prefix of every description; empty for <c>study</c>.</param>
 internal sealed class StudyOptions(string prefix)
 {
     private readonly Option<string?> data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
@@ -16,12 +16,12 @@ internal sealed class StudyOptions(string prefix)
     };
     private readonly Option<int> count = new("--count")
     {
-        Description = $"{prefix}Pictures looked at.",
+        Description = $"{prefix}Number of pictures.",
         DefaultValueFactory = static _ => 16,
     };
     private readonly Option<ulong> seed = new("--seed")
     {
-        Description = $"{prefix}Of the noise, and of the choice of pictures.",
+        Description = $"{prefix}Seed of the noise and of the selection of pictures.",
         DefaultValueFactory = static _ => 1,
     };
 
@@ -37,14 +37,14 @@ internal sealed class StudyOptions(string prefix)
             DefaultValueFactory = static _ => 16,
         };
 
-    /// <summary>All of them.</summary>
+    /// <summary>All options.</summary>
     public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, SharedOptions.Device];
 
     /// <summary>Seed of the noise.</summary>
     public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
 
-    /// <summary>Where the report goes.</summary>
-    /// <exception cref="UsageException">It is not said.</exception>
+    /// <summary>Folder of the report.</summary>
+    /// <exception cref="UsageException">It is missing.</exception>
     public string Folder(ParseResult parsed) =>
         parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
 

@@ -16,39 +16,39 @@ internal static class TrainCommand
     };
     private static readonly Option<string?> OutputPath = new("--output")
     {
-        Description = "The run's folder; new or empty. Default: runs/ and the time.",
+        Description = "Folder of the run; new or empty. Default: runs/ and the time.",
     };
     private static readonly Option<string?> Resume = new("--resume")
     {
         Description =
-            "Go on with the run in this folder, from its newest whole checkpoint. Of the options only --steps can change, the others with "
+            "Continue the run in this folder from its newest complete checkpoint. Only --steps can change, other options with "
             + "--accept-changes.",
     };
     private static readonly Option<bool> AcceptChanges = new("--accept-changes")
     {
-        Description = "With --resume: go on although data, model or options have changed since the checkpoint.",
+        Description = "With --resume: continue even if data, model or options have changed since the checkpoint.",
     };
     private static readonly Option<bool> DryRun = new("--dry-run")
     {
-        Description = "Print the plan (parameters, memory, time per step) and stop.",
+        Description = "Print the plan (parameters, memory, time per step) and exit.",
     };
-    private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and stop." };
+    private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
-    // Short names of options that nearly every run sets.
+    // Short flags of frequent options.
     private static readonly (Option<string?> Flag, string Path)[] Flags =
     [
         (new("--task") { Description = "denoiser or autoencoder." }, "task"),
-        (new("--model") { Description = "The diffusers folder to start from." }, "model.path"),
+        (new("--model") { Description = "Initial pipeline (diffusers layout)." }, "model.path"),
         (new("--data") { Description = "A folder of pictures; without it, procedural scenes." }, "data.folder"),
         (
             new("--pairs") { Description = "Pairs of a winner and a loser: a metadata.jsonl or its folder. For --objective dpo or simpo." },
             "data.pairs"
         ),
         (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
-        (new("--steps") { Description = "Optimiser steps in all." }, "steps"),
-        (new("--batch") { Description = "Samples a step." }, "batch.size"),
+        (new("--steps") { Description = "Total optimiser steps." }, "steps"),
+        (new("--batch") { Description = "Samples per step." }, "batch.size"),
         (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
-        (new("--seed") { Description = "Decides everything random." }, "seed"),
+        (new("--seed") { Description = "Seed of all random choices." }, "seed"),
         (SharedOptions.Device, "device"),
         (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
         (new("--lora-rank") { Description = "Train low-rank adapters of this rank instead of the denoiser's own weights." }, "lora.rank"),

@@ -2,10 +2,10 @@ using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>What the doctor found.</summary>
+/// <summary>Result of <c>retouch doctor</c>.</summary>
 /// <param name="Version">Version of Retouch.</param>
-/// <param name="Usable">Whether nothing that is required is missing.</param>
-/// <param name="Checks">Every line, in the order of reading.</param>
-/// <param name="Torch">Facts about the engine; null when it cannot be loaded.</param>
-/// <param name="Pictures">Facts about the picture library; null when it cannot be loaded.</param>
+/// <param name="Usable">Whether all requirements are met.</param>
+/// <param name="Checks">All checks in order.</param>
+/// <param name="Torch">Properties of the engine; null if it cannot be loaded.</param>
+/// <param name="Pictures">Properties of the picture library; null if it cannot be loaded.</param>
 internal sealed record DoctorReport(string Version, bool Usable, IReadOnlyList<Check> Checks, TorchFacts? Torch, PictureFacts? Pictures);

@@ -4,21 +4,21 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>What the native libraries are and how well they do.</summary>
+/// <summary>Checks of the native libraries and their speed.</summary>
 internal static class LibraryChecks
 {
-    /// <summary>Below this many 10^9 operations a second and core the BLAS is not a fast one, even on a busy machine.</summary>
+    /// <summary>Minimum GFLOP/s per core of an optimised BLAS, also on a busy machine.</summary>
     private const double SlowGflopsPerThread = 5;
 
     private const string Unset = "Unset RETOUCH_NATIVE and start ./retouch, which builds the libraries.";
 
-    /// <summary>The folder of native libraries that the user, or the launcher, chose.</summary>
+    /// <summary>Folder of native libraries chosen by the user or the launcher.</summary>
     private static string? Chosen => Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } folder ? folder : null;
 
-    /// <summary>The libtorch that the user asks for in place of the system's.</summary>
+    /// <summary>The libtorch requested in place of the system's.</summary>
     private static string? Asked => Environment.GetEnvironmentVariable("RETOUCH_LIBTORCH") is { Length: > 0 } folder ? folder : null;
 
-    /// <summary>The folder that holds the native libraries, as far as the environment says.</summary>
+    /// <summary>Folder of the native libraries according to the environment.</summary>
     public static Check Folder()
     {
         if (Chosen is not { } folder)
@@ -65,7 +65,7 @@ internal static class LibraryChecks
         return [Libtorch(facts), Blas(facts), Threads(facts), Gpu(facts)];
     }
 
-    /// <summary>libvips and the kinds of files it reads.</summary>
+    /// <summary>libvips and its file formats.</summary>
     public static Check Pictures(PictureFacts? facts, string? failure)
     {
         if (facts is null)
@@ -81,7 +81,7 @@ internal static class LibraryChecks
             : new("Pictures", CheckState.Ok, detail);
     }
 
-    /// <summary>What to do about a library that does not load: undo what the environment changes, else install and build.</summary>
+    /// <summary>Remedy for a library that does not load: undo changes by the environment, else install and build.</summary>
     private static string Mend(string packages, string otherwise = "")
     {
         var steps = new List<string>();
@@ -102,7 +102,7 @@ internal static class LibraryChecks
     {
         var where = facts.Libtorch ?? "unknown place";
         var loaded = facts.Libtorch is { } path ? VersionOf(path) : null;
-        // The file's name may carry two numbers where the header has three, and a note may add what it was built for (+cu121).
+        // File names may have two numbers where the header has three, and a suffix for the build (+cu121).
         if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal))
         {
             return new(
@@ -144,7 +144,7 @@ internal static class LibraryChecks
             || Directory.EnumerateFiles(Path.Combine(folder, "lib"), "libtorch_cpu.so*").Any(own => Real(own) == Real(file));
     }
 
-    /// <summary>The version a libtorch file belongs to: from the distribution's file name, or from the file beside the libraries.</summary>
+    /// <summary>Version of a libtorch file, from its name in the distribution or from the file beside the libraries.</summary>
     private static string? VersionOf(string libtorch)
     {
         var name = Path.GetFileName(libtorch);
@@ -208,7 +208,7 @@ internal static class LibraryChecks
             return new("GPU", CheckState.Ok, $"{cuda.Devices} usable{memory}");
         }
 
-        // A libtorch without CUDA on a machine without a driver is how it should be.
+        // A libtorch without CUDA on a machine without a driver is fine.
         return cuda.IsBuilt || File.Exists(CudaStatus.DriverFile)
             ? new("GPU", CheckState.Slow, $"none usable: {cuda.Reason}", cuda.Remedy)
             : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; everything runs on the processor");

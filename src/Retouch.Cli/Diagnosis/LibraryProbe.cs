@@ -5,16 +5,16 @@ using Retouch.Core.Io;
 namespace Retouch.Cli.Diagnosis;
 
 /// <summary>
-/// Loads a native library in a process of its own and reads what that process says about it. A truncated or mismatched library does not
-/// fail to load but kills whoever loads it; the doctor has to survive that and report it.
+/// Loads a native library in a separate process and reads its properties from there. A truncated or mismatched library does not fail to
+/// load but kills the process; the doctor must survive and report that.
 /// </summary>
 internal static class LibraryProbe
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>The facts, or why there are none: exactly one of the two is null.</summary>
-    /// <param name="library">A name that <c>retouch probe-library</c> takes.</param>
-    /// <param name="cancellation">Ends the process.</param>
+    /// <summary>The properties, or the reason of a failure: exactly one of the two is null.</summary>
+    /// <param name="library">An argument of <c>retouch probe-library</c>.</param>
+    /// <param name="cancellation">Kills the process.</param>
     public static async Task<(T? Facts, string? Failure)> RunAsync<T>(string library, CancellationToken cancellation)
         where T : class
     {
@@ -50,7 +50,7 @@ internal static class LibraryProbe
             }
         }
 
-        // .NET reports a child that died of a signal as 128 plus its number.
+        // .NET reports a child killed by a signal as 128 plus the signal number.
         if (process.ExitCode > 128)
             return (
                 null,

@@ -3,12 +3,12 @@ using Retouch.Images;
 
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>What a process that has loaded the picture library knows about it.</summary>
+/// <summary>Properties of the loaded picture library.</summary>
 /// <param name="VipsVersion">Version of libvips.</param>
 /// <param name="Library">The native library that was loaded.</param>
-/// <param name="Libvips">The file of libvips that was loaded; null when the system does not say.</param>
-/// <param name="Loaders">Kinds of files that it reads, of those Retouch wants.</param>
-/// <param name="LackedLoaders">Kinds of files that Retouch wants and this libvips was built without.</param>
+/// <param name="Libvips">The loaded file of libvips; null if unknown.</param>
+/// <param name="Loaders">Supported file formats, of those that Retouch reads.</param>
+/// <param name="LackedLoaders">File formats that Retouch reads and this libvips lacks.</param>
 internal sealed record PictureFacts(
     string VipsVersion,
     string Library,
@@ -25,7 +25,7 @@ internal sealed record PictureFacts(
         ("TIFF", "tiffload_buffer"),
     ];
 
-    /// <summary>Loads libvips into this process and asks it.</summary>
+    /// <summary>Loads libvips into this process and reads its properties.</summary>
     /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>
     public static PictureFacts Gather()
     {
@@ -35,7 +35,7 @@ internal sealed record PictureFacts(
         return new(version, PictureFile.LibraryPath, libvips, [.. found[true]], [.. found[false]]);
     }
 
-    /// <summary>Asks the libvips that is loaded already for one of its operations by name.</summary>
+    /// <summary>Looks up an operation of the loaded libvips by name.</summary>
     private static unsafe bool HasOperation(string libvips, string name)
     {
         var find = (delegate* unmanaged<byte*, byte*, nuint>)NativeLibrary.GetExport(NativeLibrary.Load(libvips), "vips_type_find");

@@ -3,17 +3,17 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>What a process that has loaded libtorch knows about it.</summary>
+/// <summary>Properties of the loaded libtorch.</summary>
 /// <param name="BuiltFor">Version of libtorch that the native library was compiled against.</param>
 /// <param name="Library">The native library that was loaded.</param>
-/// <param name="Libtorch">The file of libtorch that was loaded; null when the system does not say.</param>
-/// <param name="Blas">Who multiplies matrices: OpenBLAS, MKL, BLIS, reference BLAS or unknown.</param>
-/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices, in 10^9 operations a second, best of
+/// <param name="Libtorch">The loaded file of libtorch; null if unknown.</param>
+/// <param name="Blas">BLAS library: OpenBLAS, MKL, BLIS, reference BLAS or unknown.</param>
+/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices in GFLOP/s, best of
 /// several.</param>
 /// <param name="Threads">Threads that operators use.</param>
-/// <param name="WaitPolicy">What idle OpenMP threads do: passive or active.</param>
-/// <param name="IsTested">Whether the tests have passed with libtorch of this version, or of versions around it.</param>
-/// <param name="Cuda">Whether libtorch can compute on GPUs, and why not where it cannot.</param>
+/// <param name="WaitPolicy">Wait policy of idle OpenMP threads: passive or active.</param>
+/// <param name="IsTested">Whether the tests have passed with this version of libtorch, or with versions around it.</param>
+/// <param name="Cuda">Whether libtorch can compute on GPUs, with the reason if not.</param>
 /// <param name="CudaTotalBytes">Memory of the first GPU; null without one.</param>
 /// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
 internal sealed record TorchFacts(
@@ -64,7 +64,7 @@ internal sealed record TorchFacts(
         var a = Tensor.From<float>(values, MatrixSide, MatrixSide);
         var best = TimeSpan.MaxValue;
         var begin = time.GetTimestamp();
-        // The reference BLAS takes most of a second for one product; the first one also starts the threads.
+        // The reference BLAS needs almost a second per product; the first one also starts the threads.
         for (var i = 0; i < 12 && (i < 2 || time.GetElapsedTime(begin) < TimeSpan.FromSeconds(1)); i++)
         {
             using var inner = TensorScope.Enter();
@@ -78,7 +78,7 @@ internal sealed record TorchFacts(
         return 2d * MatrixSide * MatrixSide * MatrixSide / best.TotalSeconds / 1e9;
     }
 
-    /// <summary>A libtorch that carries its own BLAS says so; one that borrows the system's does not know which it got.</summary>
+    /// <summary>A libtorch with a bundled BLAS reports it; with the system's BLAS the loaded library decides.</summary>
     private static string BlasKind(string configuration)
     {
         if (LoadedLibraries.Find("libopenblas") is not null || LoadedLibraries.Find("openblas") is not null)

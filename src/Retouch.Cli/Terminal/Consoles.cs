@@ -2,7 +2,7 @@ using Retouch.Experiments.Phases;
 
 namespace Retouch.Cli.Terminal;
 
-/// <summary>Where the phases of a long verb say how far they are: standard error.</summary>
+/// <summary>Progress of the phases of long verbs, on standard error.</summary>
 internal static class Consoles
 {
     /// <summary>The console of a verb.</summary>

@@ -23,7 +23,7 @@ internal static class EvaluationText
                 ColorSystem = terminal is { IsTerminal: true, Color: true } ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
             }
         );
-        // A file has no width: nothing is to be wrapped there.
+        // Output to files is not wrapped.
         if (!terminal.IsTerminal)
             console.Profile.Width = WideEnough;
 
@@ -118,7 +118,7 @@ internal static class EvaluationText
             return;
         }
 
-        // Spectre fills plain tables up with blanks: the lines end where their text does.
+        // Trailing spaces of Spectre's plain tables are removed.
         table.Border(TableBorder.None);
         foreach (var line in string.Concat(table.GetSegments(console).Select(static s => s.Text)).Split('\n'))
         {

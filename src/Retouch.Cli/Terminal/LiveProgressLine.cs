@@ -4,7 +4,7 @@ using Spectre.Console.Rendering;
 
 namespace Retouch.Cli.Terminal;
 
-/// <summary>Progress as two lines that are redrawn in place: position, bar and pace; below them the losses with their shares.</summary>
+/// <summary>Progress as two lines redrawn in place: position, bar and pace; below the losses with their shares.</summary>
 internal sealed class LiveProgressLine : IProgressLine
 {
     private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(200);
@@ -23,7 +23,7 @@ internal sealed class LiveProgressLine : IProgressLine
         this.console = console;
         this.time = time;
         clock = new(time);
-        // The display draws on the caller's thread, in Report; this task only waits for Dispose and then gives the cursor back.
+        // Report draws on the caller's thread; this task only waits for Dispose and then restores the cursor.
         display = console
             .Live(Text.Empty)
             .StartAsync(live =>
@@ -63,7 +63,7 @@ internal sealed class LiveProgressLine : IProgressLine
     private Rows Render(TrainingProgress progress)
     {
         var pace = string.Join("  ", ProgressText.Pace(progress, clock));
-        // On a narrow terminal the bar gives way, not the words.
+        // On a narrow terminal the bar shrinks, not the text.
         var row = new Grid()
             .AddColumn(new GridColumn().NoWrap())
             .AddColumn()

@@ -1,9 +1,9 @@
 namespace Retouch.Cli.Terminal;
 
-/// <summary>What a user should know and did not ask for: lines on standard error that begin with <c>note:</c>.</summary>
+/// <summary>Notes for the user: lines on standard error that begin with <c>note:</c>.</summary>
 internal static class Notes
 {
-    /// <summary>Writes one a line.</summary>
+    /// <summary>Writes one note per line.</summary>
     /// <param name="notes">Whole sentences.</param>
     /// <param name="writer">Standard error.</param>
     public static void Write(IEnumerable<string> notes, TextWriter writer)

@@ -3,9 +3,9 @@ using Spectre.Console;
 
 namespace Retouch.Cli.Terminal;
 
-/// <summary>What the surroundings say about standard error; read once, at the program's door.</summary>
-/// <param name="IsTerminal">A person looks at it; false when it is redirected.</param>
-/// <param name="Color">Colours are welcome.</param>
+/// <summary>Properties of a standard stream, read once at the start of the program.</summary>
+/// <param name="IsTerminal">Whether it is a terminal; false if redirected.</param>
+/// <param name="Color">Whether colours are allowed.</param>
 internal sealed record TerminalFacts(bool IsTerminal, bool Color)
 {
     /// <summary>

@@ -14,7 +14,7 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Key">Names their folder.</param>
 /// <param name="Folder">The user's pictures; null for procedural scenes.</param>
 /// <param name="HeldOut">A folder of its own to measure against; null takes some of <paramref name="Folder"/>.</param>
-/// <param name="Every">Every how manieth of them.</param>
+/// <param name="Every">One of this many pictures.</param>
 /// <param name="SceneSeed">For scenes.</param>
 /// <param name="Size">Side in pixels.</param>
 /// <param name="References">Pictures to measure against, at most.</param>

@@ -31,7 +31,7 @@ internal sealed record AblationOutcome(
     public bool HasDiverged { get; init; }
 }
 
-/// <summary>Does what is left of an ablation, together with whoever else works in its folder.</summary>
+/// <summary>Executes the remaining jobs of an ablation, together with other processes on the same folder.</summary>
 internal static class AblationRun
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);

@@ -20,8 +20,8 @@ internal sealed record AblationSpec
     [Description("A file of training options that all arms share, relative to this file.")]
     public string? Base { get; init; }
 
-    /// <summary>Training options that all arms share, laid over <see cref="Base"/>.</summary>
-    [Description("Training options that all arms share, laid over base.")]
+    /// <summary>Shared training options of all arms, which override <see cref="Base"/>.</summary>
+    [Description("Shared training options of all arms, which override base.")]
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Arms by name.</summary>
@@ -148,7 +148,7 @@ internal sealed record ArmSpec
     [Description("Its name in tables.")]
     public string Name { get; init; } = "";
 
-    /// <summary>Option paths and their values, laid over what all arms share.</summary>
+    /// <summary>Option paths and their values, which override the shared options.</summary>
     [Description("Option paths and their values, as in \"objective.perceptual.threshold\": 6.")]
     public JsonObject Set { get; init; } = [];
 
@@ -164,12 +164,12 @@ internal sealed record ArmSpec
 /// <summary>A training that arms start from.</summary>
 internal sealed record PretrainingSpec
 {
-    /// <summary>Training options, laid over what all arms share.</summary>
-    [Description("Training options, laid over what all arms share.")]
+    /// <summary>Training options, which override the shared options.</summary>
+    [Description("Training options, which override the shared options.")]
     public JsonObject Options { get; init; } = [];
 
-    /// <summary>Another pre-training that this one goes on from.</summary>
-    [Description("Another pre-training that this one goes on from.")]
+    /// <summary>Another pre-training that this one continues.</summary>
+    [Description("Another pre-training that this one continues.")]
     public string? From { get; init; }
 }
 
@@ -182,7 +182,7 @@ internal sealed record HeldOutSpec
     )]
     public string? Folder { get; init; }
 
-    /// <summary>Every how manieth picture of <c>data.folder</c> is held out.</summary>
-    [Description("Every how manieth picture of data.folder is held out.")]
+    /// <summary>One of this many pictures of <c>data.folder</c> is held out.</summary>
+    [Description("One of this many pictures of data.folder is held out.")]
     public int Every { get; init; } = 10;
 }

@@ -7,7 +7,7 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>A figure with the bootstrap's replicates, from which differences to any other arm can be told later.</summary>
+/// <summary>A figure with the bootstrap's replicates, from which differences to other arms can be computed later.</summary>
 /// <param name="Name">As in tables.</param>
 /// <param name="Value">The figure.</param>
 /// <param name="Better">Which way is better.</param>

@@ -3,7 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>Everything a demo depends on; stands in its folder as <c>demo.json</c>, so that it can be gone on with.</summary>
+/// <summary>All settings of a demo, saved in its folder as <c>demo.json</c> so that it can be continued.</summary>
 internal sealed record DemoSettings
 {
     /// <summary>A folder of pictures; null for the procedural scenes.</summary>

@@ -52,7 +52,7 @@ internal static class DemoVerdict
             if (worse.Length > 0)
                 parts.Add($"{Join(worse, result)} {(worse.Length > 1 ? "end" : "ends")} further off");
             if (open.Length > 0)
-                parts.Add($"{string.Join(" and ", open.Select(static d => d.Set))} cannot be told from it");
+                parts.Add($"{string.Join(" and ", open.Select(static d => d.Set))} cannot be distinguished from it");
             return new Said(
                 VerdictTone.Better,
                 string.Join("; ", parts) + ".",
@@ -70,12 +70,13 @@ internal static class DemoVerdict
         if (worse.Length > 0)
             return new Said(
                 VerdictTone.Worse,
-                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} cannot be told from it.",
+                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} "
+                    + "cannot be distinguished from it.",
                 detail
             );
         return new Said(
             VerdictTone.Unclear,
-            "No arm can be told from the latent loss alone: the differences are within what chance would explain.",
+            "No arm can be distinguished from the latent loss alone: the differences are within what chance would explain.",
             detail
         );
     }
@@ -111,7 +112,7 @@ internal static class DemoVerdict
                 (Shown.Better, false) => "is closer",
                 (Shown.Worse, true) => "are further off",
                 (Shown.Worse, false) => "is further off",
-                _ => "cannot be told from it",
+                _ => "cannot be distinguished from it",
             }}"
             );
         return $"Against the model before post-training: {string.Join("; ", said)}.";

@@ -13,30 +13,30 @@ using Retouch.Torch.Nn;
 namespace Retouch.Experiments.Inspection;
 
 /// <summary>
-/// The most that forward and backward pass hold beside weights and gradients, in float32, from the layers' sizes alone: each weight matrix
-/// or kernel keeps its input and makes an output that what follows keeps, at the resolution that its place in the network tells; attention
-/// keeps its scores where libtorch has no fused operator, and the largest of all is held for a moment besides, once or twice. It is an
-/// estimate: docs/results/activations.md says what it was compared with and how close it came.
+/// Peak memory of forward and backward pass beside weights and gradients, in float32, from the sizes of the layers: each weight matrix or
+/// kernel keeps its input, and its output is kept by the next layer, at the resolution of its position in the network; attention keeps its
+/// scores if libtorch has no fused operator, and the largest temporary is added once or twice. An estimate; its errors are in
+/// docs/results/activations.md.
 /// </summary>
 internal static partial class ActivationEstimate
 {
     private const int Float = sizeof(float);
 
     /// <summary>Bytes for a batch of a training step.</summary>
-    /// <param name="network">The denoiser; no weight is looked at.</param>
-    /// <param name="autoencoder">Whose decoder an objective looks through; null for none.</param>
+    /// <param name="network">The denoiser; weights are not read.</param>
+    /// <param name="autoencoder">Autoencoder of a decoded objective; null for none.</param>
     /// <param name="batch">Pictures.</param>
-    /// <param name="options">What is trained how.</param>
+    /// <param name="options">Training options that affect memory.</param>
     public static long OfStep(IDenoiser network, IAutoencoder? autoencoder, int batch, StepShape options)
     {
         var (kept, moment) = Denoiser(network, batch, options);
-        // The decoder is differentiated at once, before the backward pass of the denoiser begins.
+        // The decoder's backward pass completes before that of the denoiser begins.
         var decoder = autoencoder is null ? 0 : OfAutoencoder(autoencoder, network.SampleSize, batch, frozen: true, options.Taps);
         return (long)(kept + Math.Max(moment, decoder));
     }
 
     /// <summary>
-    /// Tokens that a prompt is made of where nothing else is said: CLIP's 77, PixArt's 300, CLIP's and T5's 333 of SD 3, one for a class.
+    /// Default number of tokens of a prompt: CLIP's 77, PixArt's 300, CLIP's and T5's 333 of SD 3, one for a class.
     /// </summary>
     public static int TextTokens(IDenoiser network) =>
         network switch
@@ -54,7 +54,7 @@ internal static partial class ActivationEstimate
     /// <param name="network">The autoencoder.</param>
     /// <param name="side">Side of the latent.</param>
     /// <param name="batch">Pictures.</param>
-    /// <param name="frozen">Whether only its decoder is looked through.</param>
+    /// <param name="frozen">Whether only the frozen decoder is used.</param>
     /// <param name="taps">Of a frozen decoder, where features are compared with a target's; null for the picture.</param>
     public static long OfAutoencoder(IAutoencoder network, double side, int batch, bool frozen, IReadOnlyList<int>? taps = null)
     {
@@ -169,7 +169,7 @@ internal static partial class ActivationEstimate
         return downsampling / Math.Pow(2, Math.Min(level + (name.Contains(".downsamplers.", StringComparison.Ordinal) ? 1 : 0), lowest));
     }
 
-    /// <summary>The number of the tap that a layer stands before; behind all of them their count.</summary>
+    /// <summary>Index of the tap after a layer; the number of taps after the last one.</summary>
     private static int Stage(string name, IReadOnlyList<DecoderTap> taps)
     {
         for (var k = 0; k < taps.Count; k++)
@@ -184,7 +184,7 @@ internal static partial class ActivationEstimate
         return name.Contains("conv_in.", StringComparison.Ordinal) ? 0 : taps.Count;
     }
 
-    /// <summary>The scale that a layer puts out: its tap's, but a block that ends with doubling works at the scale before.</summary>
+    /// <summary>Output scale of a layer: that of its tap, or the previous one in a block that ends with upsampling.</summary>
     private static double DecoderScale(string name, IReadOnlyList<DecoderTap> taps)
     {
         var stage = Stage(name, taps);
@@ -200,7 +200,7 @@ internal static partial class ActivationEstimate
             PixArtTransformer2D pixart => pixart.Config.NumAttentionHeads,
             Sd3Transformer2D sd3 => sd3.Config.NumAttentionHeads,
             MmDitTransformer2D mmdit => mmdit.Config.NumAttentionHeads,
-            // Stored as attention_head_dim, meant as heads.
+            // Named attention_head_dim, but the number of heads.
             UNet2DCondition { Config.AttentionHeadDim: [var everywhere] } => everywhere,
             UNet2DCondition unet => unet.Config.AttentionHeadDim[(int)Math.Round(-Math.Log2(Relative(name, levels)))],
             _ => 1,
@@ -243,8 +243,8 @@ internal static partial class ActivationEstimate
     private static partial Regex EntersUnit();
 }
 
-/// <summary>What a training step does that its memory depends on.</summary>
+/// <summary>Training options that affect memory.</summary>
 /// <param name="Checkpoint">Whether the denoiser recomputes its blocks.</param>
-/// <param name="Text">Tokens of the prompts; null stands for <see cref="ActivationEstimate.TextTokens"/>.</param>
+/// <param name="Text">Tokens of the prompts; null: <see cref="ActivationEstimate.TextTokens"/>.</param>
 /// <param name="Taps">Taps of the decoder that are compared; null for the picture.</param>
 internal readonly record struct StepShape(bool Checkpoint = false, int? Text = null, IReadOnlyList<int>? Taps = null);

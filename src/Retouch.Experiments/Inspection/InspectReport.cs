@@ -2,15 +2,15 @@ using Retouch.Diffusion;
 
 namespace Retouch.Experiments.Inspection;
 
-/// <summary>What <c>retouch inspect</c> found.</summary>
+/// <summary>Result of <c>retouch inspect</c>.</summary>
 /// <param name="Path">The file or folder.</param>
 /// <param name="Kind">tensor file, LoRA file, adapters, component, pipeline or training run.</param>
-/// <param name="BytesOnDisk">Length of all files that were looked at.</param>
+/// <param name="BytesOnDisk">Total size of the inspected files.</param>
 /// <param name="Components">The networks.</param>
-/// <param name="Tensors">What a file of tensors holds; null for folders.</param>
-/// <param name="Scheduler">How noise is mixed in; null where nothing says so.</param>
-/// <param name="Run">A training run's own facts; null for anything else.</param>
-/// <param name="Training">Memory that training takes; null where there is nothing to train.</param>
+/// <param name="Tensors">Content of a tensor file; null for folders.</param>
+/// <param name="Scheduler">The noise schedule; null if not configured.</param>
+/// <param name="Run">State of a training run; null otherwise.</param>
+/// <param name="Training">Memory for training; null if nothing can be trained.</param>
 internal sealed record InspectReport(
     string Path,
     string Kind,
@@ -22,22 +22,22 @@ internal sealed record InspectReport(
     TrainingMemory? Training
 )
 {
-    /// <summary>The pipeline beneath adapters; null for anything else.</summary>
+    /// <summary>Base model of adapters; null otherwise.</summary>
     public string? Model { get; init; }
 
-    /// <summary>What is wrong with adapters: keys that do not fit their model, or a model that is not there.</summary>
+    /// <summary>Problems of adapters: keys that do not match the base model, or a missing base model.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
 }
 
 /// <summary>A network of a folder.</summary>
 /// <param name="Name">Its folder's name.</param>
 /// <param name="Class">Class of diffusers or transformers.</param>
-/// <param name="Parameters">Trained elements.</param>
+/// <param name="Parameters">Number of parameters.</param>
 /// <param name="Types">Stored elements by type.</param>
-/// <param name="BytesOnDisk">Length of its weights' files.</param>
-/// <param name="Files">How many files the weights are in.</param>
-/// <param name="Taps">Places of a decoder where features can be taken.</param>
-/// <param name="Problems">Keys that are missing, unexpected or of another shape, or what else is wrong.</param>
+/// <param name="BytesOnDisk">Size of its weight files.</param>
+/// <param name="Files">Number of weight files.</param>
+/// <param name="Taps">Taps of a decoder.</param>
+/// <param name="Problems">Missing or unexpected keys, keys of another shape, and other problems.</param>
 internal sealed record ComponentReport(
     string Name,
     string Class,
@@ -50,7 +50,7 @@ internal sealed record ComponentReport(
 );
 
 /// <summary>A tap.</summary>
-/// <param name="Index">Its number, as options name it.</param>
+/// <param name="Index">Index, as in options.</param>
 /// <param name="Name">Its module.</param>
 /// <param name="Channels">Channels of the features.</param>
 /// <param name="Scale">Resolution relative to the latent.</param>
@@ -60,7 +60,7 @@ internal sealed record TapReport(int Index, string Name, int Channels, int Scale
 /// <param name="Count">Tensors.</param>
 /// <param name="Elements">Their elements.</param>
 /// <param name="Types">Elements by type.</param>
-/// <param name="LoraRanks">Ranks of the low-rank pairs, how many of each; null where there are none.</param>
+/// <param name="LoraRanks">Number of low-rank pairs by rank; null if there are none.</param>
 /// <param name="Largest">The largest tensors: key and shape.</param>
 internal sealed record TensorFileReport(
     int Count,
@@ -72,13 +72,13 @@ internal sealed record TensorFileReport(
 
 /// <summary>A scheduler's configuration.</summary>
 /// <param name="Class">Its class.</param>
-/// <param name="Prediction">What the network predicts.</param>
-/// <param name="TrainSteps">Steps that pretraining counted.</param>
+/// <param name="Prediction">Prediction type.</param>
+/// <param name="TrainSteps">Timesteps of the training schedule.</param>
 internal sealed record SchedulerReport(string Class, string Prediction, int TrainSteps);
 
 /// <summary>A training run.</summary>
-/// <param name="Checkpoints">Steps of which there is a checkpoint.</param>
-/// <param name="LastStep">The last step that was logged; null before the first.</param>
+/// <param name="Checkpoints">Steps with a checkpoint.</param>
+/// <param name="LastStep">Last logged step; null before the first.</param>
 /// <param name="LastLoss">Its total loss.</param>
 internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, double? LastLoss);
 
@@ -90,12 +90,12 @@ internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep
 /// <param name="Optimiser">AdamW's two moments of the trained one, float32.</param>
 /// <param name="Averages">One average of its weights, float32.</param>
 /// <param name="EstimatedActivations">
-/// An estimate, from the sizes of the layers: the most that forward and backward pass hold of the trained network and of a decoder that the
-/// latent perceptual loss looks through. <c>train --dry-run</c> measures.
+/// Estimate from the sizes of the layers: peak of forward and backward pass of the trained network and of the decoder of the latent
+/// perceptual loss. <c>train --dry-run</c> measures.
 /// </param>
-/// <param name="EstimatedRecomputed">The same with <c>model.checkpointActivations</c>; null where nothing is recomputed.</param>
+/// <param name="EstimatedRecomputed">The same with <c>model.checkpointActivations</c>; null without recomputation.</param>
 /// <param name="Total">The sum, without recomputation.</param>
-/// <param name="AvailableMainMemory">Main memory that is free now; null where the system does not say.</param>
+/// <param name="AvailableMainMemory">Available main memory; null if unknown.</param>
 /// <param name="AvailableGpuMemory">Free memory of the first GPU; null without one.</param>
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
 /// <param name="FitsGpu">Whether it fits onto the first GPU; null without one.</param>

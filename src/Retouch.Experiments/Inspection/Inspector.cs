@@ -16,12 +16,12 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Inspection;
 
-/// <summary>Looks into files and folders of models; no weight is read.</summary>
-/// <param name="batch">Pictures in a batch of the training whose memory is told.</param>
+/// <summary>Inspects files and folders of models without reading weights.</summary>
+/// <param name="batch">Batch size for the memory estimate.</param>
 /// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
 internal sealed class Inspector(int batch, string? variant)
 {
-    /// <exception cref="InputException">There is nothing, or nothing that is known.</exception>
+    /// <exception cref="InputException">The path does not exist, or its content is unknown.</exception>
     public InspectReport Inspect(string path)
     {
         var full = Path.GetFullPath(path);
@@ -207,7 +207,7 @@ internal sealed class Inspector(int batch, string? variant)
         return new SchedulerReport(new JsonMembers(json, path).Text("_class_name"), prediction, formulation.TrainSteps);
     }
 
-    /// <summary>What is trained is the denoiser, else an autoencoder with a posterior; other networks never are.</summary>
+    /// <summary>The trained network: the denoiser, else an autoencoder with a posterior; null for others.</summary>
     private TrainingMemory? Memory(IReadOnlyList<ComponentSummary> summaries)
     {
         var denoiser = summaries.FirstOrDefault(static s => s.Network is IDenoiser);
@@ -216,7 +216,7 @@ internal sealed class Inspector(int batch, string? variant)
             return null;
         const int Side = 32;
         var decoder = (IAutoencoder?)autoencoder?.Network;
-        // What the latent perceptual loss looks at unless told otherwise.
+        // Default taps of the latent perceptual loss.
         int[]? taps = decoder is null ? null : [.. Enumerable.Range(0, Math.Max(1, decoder.Taps.Count - 1))];
         long Step(IDenoiser network, bool checkpoint) =>
             ActivationEstimate.OfStep(network, decoder, batch, new StepShape(checkpoint, Taps: taps));

@@ -1,21 +1,21 @@
 namespace Retouch.Experiments.Machine;
 
-/// <summary>How one thing that Retouch needs was found.</summary>
+/// <summary>State of a requirement.</summary>
 internal enum CheckState
 {
-    /// <summary>As it should be.</summary>
+    /// <summary>In order.</summary>
     Ok,
 
-    /// <summary>It works, but worse than it could; the remedy says how to mend it.</summary>
+    /// <summary>Works below its potential; there is a remedy.</summary>
     Slow,
 
-    /// <summary>Required and not there, or unusable; Retouch cannot work without it.</summary>
+    /// <summary>Required, and missing or unusable.</summary>
     Missing,
 }
 
 /// <summary>One line of the doctor's report.</summary>
-/// <param name="Name">What was looked at.</param>
-/// <param name="State">How it was found.</param>
-/// <param name="Detail">What was found, with versions, paths and figures.</param>
-/// <param name="Remedy">How to mend it; null when there is nothing to mend.</param>
+/// <param name="Name">The requirement.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Detail">Versions, paths and figures.</param>
+/// <param name="Remedy">Remedy; null if none is needed.</param>
 internal sealed record Check(string Name, CheckState State, string Detail, string? Remedy = null);

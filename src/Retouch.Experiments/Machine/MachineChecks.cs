@@ -5,7 +5,7 @@ using Retouch.Core.Io;
 
 namespace Retouch.Experiments.Machine;
 
-/// <summary>What can be said about the machine without loading anything.</summary>
+/// <summary>Checks of the machine that load no library.</summary>
 internal static class MachineChecks
 {
     private const double Gibi = 1024d * 1024 * 1024;
@@ -15,7 +15,7 @@ internal static class MachineChecks
     /// <summary>.NET, system, processor, memory, cache folder.</summary>
     public static IEnumerable<Check> All() => [Framework(), OperatingSystem(), Processor(), Memory(), Cache()];
 
-    /// <summary>A number of bytes in GiB, for people.</summary>
+    /// <summary>A number of bytes in GiB, as text.</summary>
     public static string Gibibytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / Gibi:0.0} GiB");
 
     private static Check Framework() =>
@@ -73,7 +73,7 @@ internal static class MachineChecks
 
     private static Check Memory()
     {
-        // The limit of a container counts, not what the machine has.
+        // The limit of a container, not the memory of the machine.
         var total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / Gibi;
         var free = Math.Min(total, AvailableMemory() ?? total);
         var detail = string.Create(CultureInfo.InvariantCulture, $"{total:0.0} GiB, {free:0.0} GiB available");
@@ -87,7 +87,7 @@ internal static class MachineChecks
             : new("Memory", CheckState.Ok, detail);
     }
 
-    /// <summary>Main memory that this process may take now, in bytes; null where the system does not say.</summary>
+    /// <summary>Main memory available to this process in bytes; null if unknown.</summary>
     public static long? AvailableBytes() =>
         AvailableMemory() is { } free ? Math.Min((long)(free * Gibi), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null;
 

@@ -3,7 +3,7 @@ using Retouch.Evaluation;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>How many pictures an evaluation has read: one line that is overwritten on a terminal, else a line every 5 s.</summary>
+/// <summary>Progress of an evaluation in pictures: one line overwritten in place on a terminal, else a line every 5 s.</summary>
 /// <param name="error">Standard error.</param>
 /// <param name="terminal">Whether it is a terminal.</param>
 /// <param name="time">Clock of the estimate.</param>
@@ -14,7 +14,7 @@ public sealed class EvaluationProgressLine(TextWriter error, bool terminal, Time
     private TimeSpan _shown;
     private bool _open;
 
-    /// <summary>Says how far it is; writes only when the last time is long enough ago.</summary>
+    /// <summary>Reports progress; limited in frequency.</summary>
     public void Report(EvaluationProgress progress)
     {
         var elapsed = time.GetElapsedTime(_started);

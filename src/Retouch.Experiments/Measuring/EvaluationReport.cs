@@ -8,17 +8,17 @@ using Said = Retouch.Evaluation.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>Puts the report of <c>evaluate</c> and <c>compare</c> together.</summary>
+/// <summary>Builds the report of <c>evaluate</c> and <c>compare</c>.</summary>
 internal static class EvaluationReport
 {
     private const int ShownPictures = 12;
     private const int ColumnsOfPictures = 6;
 
     /// <summary>The report.</summary>
-    /// <param name="result">What was found.</param>
-    /// <param name="reference">The real pictures; null where there are only saved statistics.</param>
+    /// <param name="result">The evaluation.</param>
+    /// <param name="reference">The real pictures; null with saved statistics alone.</param>
     /// <param name="sets">The sets, in the result's order.</param>
-    /// <param name="origin">How it came about.</param>
+    /// <param name="origin">Command and machine.</param>
     public static ReportDocument Build(
         EvaluationResult result,
         ImageSet? reference,
@@ -71,7 +71,7 @@ internal static class EvaluationReport
             )),
         ];
 
-    /// <summary>The last folder of each path, as far as these differ; else the whole paths.</summary>
+    /// <summary>The last folder of each path if these differ; else the whole paths.</summary>
     internal static IReadOnlyList<string> ShortNames(IReadOnlyList<string> paths)
     {
         string[] last = [.. paths.Select(static path => path.TrimEnd('/').Split('/')[^1])];

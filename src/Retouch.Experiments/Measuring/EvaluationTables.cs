@@ -8,10 +8,10 @@ namespace Retouch.Experiments.Measuring;
 /// <summary>The figures of an evaluation as tables: rows are sets, columns are figures.</summary>
 internal static class EvaluationTables
 {
-    /// <summary>Every set's figures, the whole ones or those by frequency band, in tables that fit a page.</summary>
-    /// <param name="result">What was found.</param>
-    /// <param name="names">What the report calls the sets.</param>
-    /// <param name="byBand">Figures by band, instead of the whole ones.</param>
+    /// <summary>Figures of every set, total or by frequency band, in tables that fit a page.</summary>
+    /// <param name="result">The evaluation.</param>
+    /// <param name="names">Names of the sets in the report.</param>
+    /// <param name="byBand">Figures by band instead of totals.</param>
     public static IEnumerable<ReportTable> Quality(EvaluationResult result, IReadOnlyList<string> names, bool byBand) =>
         result
             .Sets[0]
@@ -58,7 +58,7 @@ internal static class EvaluationTables
         };
     }
 
-    /// <summary>Every other set less the first, in tables that fit a page; none where there is one set.</summary>
+    /// <summary>Differences of every further set to the first, in tables that fit a page; none for a single set.</summary>
     public static IEnumerable<ReportTable> Differences(EvaluationResult result, IReadOnlyList<string> names)
     {
         string[] columns =

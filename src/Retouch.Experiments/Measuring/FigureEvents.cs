@@ -7,7 +7,7 @@ namespace Retouch.Experiments.Measuring;
 
 /// <summary>The figures of one set or arm.</summary>
 /// <param name="Name">As in tables.</param>
-/// <param name="Step">Training steps behind it; 0 where nothing is known of any.</param>
+/// <param name="Step">Training steps of the model; 0 if unknown.</param>
 /// <param name="Figures">Names, values and intervals.</param>
 internal sealed record FigureRun(string Name, long Step, IReadOnlyList<(string Name, double Value, Interval Interval)> Figures);
 
@@ -17,11 +17,11 @@ internal static class FigureEvents
     /// <summary>The folder beside a report.</summary>
     public const string FolderName = "tensorboard";
 
-    /// <summary>Writes the runs, in the place of those that an earlier report wrote there.</summary>
-    /// <param name="runs">What was measured.</param>
+    /// <summary>Writes the runs and replaces those of an earlier report.</summary>
+    /// <param name="runs">The measurements.</param>
     /// <param name="folder">The report's folder.</param>
     /// <param name="time">The clock of the events.</param>
-    /// <returns>The folder that TensorBoard is to be given.</returns>
+    /// <returns>The log folder for TensorBoard.</returns>
     public static string Write(IReadOnlyList<FigureRun> runs, string folder, TimeProvider time)
     {
         var root = Path.Combine(folder, FolderName);

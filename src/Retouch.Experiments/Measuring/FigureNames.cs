@@ -5,13 +5,13 @@ using Verdict = Retouch.Evaluation.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>Figures as the columns of a report's tables: their names for people, what is a part of what, which way is better.</summary>
+/// <summary>Figures as columns of report tables: display names, hierarchy, and better direction.</summary>
 internal static class FigureNames
 {
-    /// <summary>Figures of a table that still fits a printed page.</summary>
+    /// <summary>Maximum number of figures of a table on a printed page.</summary>
     public const int MostColumns = 7;
 
-    // How names go on after the point: with a part of the figure, or with the network that it is measured by.
+    // Suffixes of names: a part of the figure, or the network that it is measured with.
     private static readonly (string Figure, string Said, bool IsPart)[] Parts =
     [
         ("fwd", "wavelets", true),
@@ -25,7 +25,7 @@ internal static class FigureNames
         ("coverage", "coverage", false),
     ];
 
-    /// <summary>A figure's name for people.</summary>
+    /// <summary>Display name of a figure.</summary>
     public static string Header(string name) =>
         name switch
         {
@@ -50,7 +50,7 @@ internal static class FigureNames
 
     /// <summary>A verdict in a table.</summary>
     /// <param name="verdict">The verdict.</param>
-    /// <param name="smallest">The smallest difference worth naming, as a share.</param>
+    /// <param name="smallest">The smallest difference with a verdict, as a fraction.</param>
     public static string Said(Verdict verdict, double smallest) =>
         verdict switch
         {
@@ -64,7 +64,7 @@ internal static class FigureNames
     /// <summary>Half the width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;
 
-    /// <summary>Which way a table marks the better value.</summary>
+    /// <summary>Better direction of a table column.</summary>
     public static Better Of(Preference preference) =>
         preference switch
         {

@@ -4,15 +4,15 @@ using Retouch.Evaluation.Features;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>What decides an evaluation's figures, in words: counts, resizes, networks with their hashes, neighbours, seeds.</summary>
+/// <summary>The protocol of an evaluation as text: counts, resizes, networks with their hashes, neighbours, seeds.</summary>
 internal static class ProtocolText
 {
-    /// <summary>The name of what is said of a set.</summary>
+    /// <summary>Label of a set in the protocol.</summary>
     public const string Pictures = "Pictures";
 
-    /// <summary>Warnings, the same sentence about several sets said once.</summary>
-    /// <param name="warnings">As an evaluation gives them.</param>
-    /// <param name="named">What a set is to be called.</param>
+    /// <summary>Warnings; equal ones of several sets are merged.</summary>
+    /// <param name="warnings">Warnings of an evaluation.</param>
+    /// <param name="named">Display name of a set.</param>
     public static IEnumerable<string> Warnings(IEnumerable<string> warnings, Func<string, string> named)
     {
         const string Has = "' has ";
@@ -30,7 +30,7 @@ internal static class ProtocolText
                 : $"{string.Join(", ", group.Select(w => named(w[1..w.IndexOf(Has, StringComparison.Ordinal)])))}: {group.Key}";
     }
 
-    /// <summary>Names and what is said of them, in the order of reading.</summary>
+    /// <summary>Labels and texts in order.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Of(EvaluationResult result)
     {
         var protocol = result.Protocol;

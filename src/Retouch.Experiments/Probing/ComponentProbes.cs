@@ -12,7 +12,7 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Probing;
 
-/// <summary>What each kind of network takes and puts out when it is probed, with diffusers' names of arguments and results.</summary>
+/// <summary>Inputs and outputs of each kind of network in a probe, with diffusers' names of arguments and results.</summary>
 internal static class ComponentProbes
 {
     /// <summary>Runs a network on the named inputs.</summary>
@@ -74,7 +74,7 @@ internal static class ComponentProbes
         }
     }
 
-    /// <summary>A second picture, of other sides, runs where there is one: <c>in.odd_sample</c>.</summary>
+    /// <summary>A second picture of another size is evaluated if present: <c>in.odd_sample</c>.</summary>
     private static void Probe(UNet2DCondition network, ProbeTensors tensors)
     {
         var condition = new Condition(tensors.Has("class_labels") ? tensors.Input("class_labels") : null)
@@ -105,7 +105,7 @@ internal static class ComponentProbes
     }
 
     /// <summary>
-    /// The encoder runs where there is an image, the decoder where there is a latent (unscaled, as diffusers' decode takes it).
+    /// The encoder runs if there is an image, the decoder if there is a latent (unscaled, as diffusers' decode takes it).
     /// </summary>
     private static void Probe(KlAutoencoder network, ProbeTensors tensors)
     {
@@ -130,14 +130,14 @@ internal static class ComponentProbes
         {
             var latent = new Latent(network.Scale(tensors.Leaf("latent")));
             tensors.Output("decoded", network.Decode(latent));
-            // After the plain decode, so that inner modules are shown as they are without a mask.
+            // After the plain decode, so that intermediates are those without a mask.
             if (network is AsymmetricAutoencoderKl asymmetric && tensors.Has("mask"))
                 tensors.Output("decoded_masked", asymmetric.Decode(latent, tensors.Input("image_for_mask"), tensors.Input("mask")));
         }
     }
 
     /// <summary>
-    /// As for the full ones, but nothing is drawn; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.
+    /// As for the full autoencoders, but without sampling; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.
     /// </summary>
     private static void Probe(AutoencoderTiny network, ProbeTensors tensors)
     {
@@ -167,7 +167,7 @@ internal static class ComponentProbes
             throw new InputException("An autoencoder is probed with in.image, in.latent or both; the file has neither.");
     }
 
-    /// <summary>Runs without the mask, and once more with it where there is one.</summary>
+    /// <summary>Runs without the mask, and again with the mask if present.</summary>
     private static void Probe(ClipTextModel network, ProbeTensors tensors)
     {
         var output = network.Forward(tensors.Input("input_ids"));

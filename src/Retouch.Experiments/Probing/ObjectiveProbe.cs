@@ -14,7 +14,7 @@ namespace Retouch.Experiments.Probing;
 /// <c>in.sigma</c> (noise over signal, of a variance-preserving process) or <c>in.time</c> (of a rectified flow, 0 to 1), and, where a term
 /// looks at them, <c>in.noise</c>, <c>in.images</c> and, for pairs, <c>in.z0_hat_reference</c>.
 /// </summary>
-/// <param name="autoencoder">Whose decoder is looked through.</param>
+/// <param name="autoencoder">Autoencoder whose decoder is used.</param>
 /// <param name="tensors">The inputs.</param>
 internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tensors)
 {
@@ -35,8 +35,8 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
         var leaf = tensors.Input("z0_hat").To(DType.Float32).Clone();
         if (leaf.Dim != 4 || !leaf.Shape.AsSpan().SequenceEqual(clean.Shape))
             throw new InputException(
-                $"in.z0 is [{string.Join(", ", clean.Shape)}] and in.z0_hat [{string.Join(", ", leaf.Shape)}]; both are [samples, channels, "
-                    + "height, width]."
+                $"in.z0 is [{string.Join(", ", clean.Shape)}] and in.z0_hat [{string.Join(", ", leaf.Shape)}]; both are [samples, "
+                    + "channels, height, width]."
             );
         leaf.RequiresGrad = true;
         var inputs = InputsOf(options, clean, Scaled(leaf));

@@ -1,6 +1,6 @@
 namespace Retouch.Experiments.Sampling;
 
-/// <summary>Adapters that are laid over a model.</summary>
+/// <summary>Adapters that are merged into a model.</summary>
 /// <param name="Path">The file.</param>
-/// <param name="Scale">How strongly; 1 is as trained.</param>
+/// <param name="Scale">Scale; 1 is as trained.</param>
 internal sealed record LaidOver(string Path, double Scale);

@@ -12,8 +12,8 @@ using Retouch.Samplers;
 namespace Retouch.Experiments.Sampling;
 
 /// <summary>
-/// A folder that pictures are drawn into: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder
-/// is a data set again. The metadata names only pictures that are whole on the disk, at any moment.
+/// Folder of sampled pictures: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder can be used
+/// as a data set. At any moment the metadata names only complete files.
 /// </summary>
 internal sealed class SampledFolder
 {
@@ -33,8 +33,8 @@ internal sealed class SampledFolder
     private readonly StringBuilder _metadata = new();
 
     /// <param name="folder">New or empty.</param>
-    /// <param name="pipeline">What draws.</param>
-    /// <param name="request">Which pictures.</param>
+    /// <param name="pipeline">The model.</param>
+    /// <param name="request">The sampling options.</param>
     /// <param name="texts">The prompt of each picture; null for the names of their classes.</param>
     public SampledFolder(string folder, LatentDiffusionPipeline pipeline, PipelineSampling request, IReadOnlyList<string>? texts = null)
     {
@@ -49,18 +49,18 @@ internal sealed class SampledFolder
         };
     }
 
-    /// <summary>What was laid over the model.</summary>
+    /// <summary>Merged adapters.</summary>
     public IReadOnlyList<LaidOver> Adapters { get; init; } = [];
 
     /// <summary>Pictures written.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Whether a folder that is written as a whole is there: its metadata is written last.</summary>
+    /// <summary>Whether a complete folder exists: metadata is written last.</summary>
     /// <param name="folder">Folder of pictures.</param>
     public static bool IsWhole(string folder) => File.Exists(Path.Combine(folder, MetadataName));
 
-    /// <summary>Refuses a folder that holds something.</summary>
-    /// <exception cref="UsageException">It does.</exception>
+    /// <summary>Rejects a folder that is not empty.</summary>
+    /// <exception cref="UsageException">It is not empty.</exception>
     public static string Check(string folder)
     {
         folder = Path.GetFullPath(folder);
@@ -69,14 +69,14 @@ internal sealed class SampledFolder
             : folder;
     }
 
-    /// <summary>Whether there is no such folder, or nothing in it.</summary>
+    /// <summary>Whether the folder does not exist or is empty.</summary>
     public static bool IsNew(string folder) => !Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any();
 
     /// <summary>
-    /// Takes the pictures over that an interrupted run of the same request left; what it had not noted in the metadata is drawn again.
+    /// Takes over the pictures of an interrupted run with the same options; pictures missing in the metadata are sampled again.
     /// </summary>
     /// <exception cref="UsageException">The folder holds pictures of another request.</exception>
-    /// <exception cref="InputException">A picture that the metadata name is gone or broken.</exception>
+    /// <exception cref="InputException">A picture named in the metadata is missing or broken.</exception>
     public void TakeOver()
     {
         var path = Path.Combine(_folder, MetadataName);

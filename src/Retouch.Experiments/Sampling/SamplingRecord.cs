@@ -10,14 +10,14 @@ using Retouch.Samplers;
 namespace Retouch.Experiments.Sampling;
 
 /// <summary>
-/// What decides the pictures of a folder and does not stand in its metadata, as a file beside them: with it an interrupted run is gone on
-/// with only as what it was.
+/// Options that determine the pictures of a folder and are not in its metadata, as a file beside them: an interrupted run continues only
+/// with equal options.
 /// </summary>
-/// <param name="Model">The model's folder, for people.</param>
-/// <param name="ModelFiles">Hash of the names, lengths and times of the files of the model and of what is laid over it.</param>
+/// <param name="Model">The model's folder, for display.</param>
+/// <param name="ModelFiles">Hash of the names, lengths and times of the files of the model and of merged adapters.</param>
 /// <param name="Negative">The negative prompt, or null.</param>
-/// <param name="GuideFrom">Where guidance begins, as a share of the noisiest time.</param>
-/// <param name="GuideTo">Where it ends.</param>
+/// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
+/// <param name="GuideTo">End of guidance.</param>
 internal sealed record SamplingRecord(string Model, string ModelFiles, string? Negative, double GuideFrom, double GuideTo)
 {
     public const string FileName = "sampling.json";
@@ -28,9 +28,9 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
         WriteIndented = true,
     };
 
-    /// <summary>The record of a run that is about to begin.</summary>
-    /// <param name="model">The model's folder; where it holds adapters, the model under them counts too.</param>
-    /// <param name="adapters">What is laid over it.</param>
+    /// <summary>The record of a new run.</summary>
+    /// <param name="model">The model's folder; for adapters, their base model is included.</param>
+    /// <param name="adapters">Merged adapters.</param>
     /// <param name="negative">The negative prompt, or null.</param>
     /// <param name="guidance">The guidance.</param>
     public static SamplingRecord Of(string model, IReadOnlyList<LaidOver> adapters, string? negative, Guidance guidance)
@@ -48,15 +48,15 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
 
     public void Write(string folder) => AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json) + "\n");
 
-    /// <summary>Makes sure that a folder's run is this one.</summary>
-    /// <exception cref="UsageException">It is another one, or none.</exception>
+    /// <summary>Checks that the run in a folder is this one.</summary>
+    /// <exception cref="UsageException">It is another run, or none.</exception>
     /// <exception cref="InputException">The record is broken.</exception>
     public void CheckAgainst(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
             throw new UsageException(
-                $"'{folder}' is not empty and has no {FileName}: it is no run of 'retouch sample' that could be gone on with. "
+                $"'{folder}' is not empty and has no {FileName}: it is no run of 'retouch sample' that can be continued. "
                     + $"Choose another folder with --output."
             );
         SamplingRecord? before;
@@ -81,7 +81,7 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
             );
     }
 
-    // Hashing gigabytes of weights for a few pictures would take longer than drawing them.
+    // Hashing gigabytes of weights would take longer than sampling a few pictures.
     private static IEnumerable<string> StampsOf(string place)
     {
         var files = Directory.Exists(place)

@@ -12,10 +12,10 @@ internal static class FeatureStudy
 {
     private const int Shown = 4;
 
-    private sealed record Row(int Picture, int Tap, int Channel, double Outliers);
+    internal sealed record Row(int Picture, int Tap, int Channel, double Outliers);
 
-    /// <summary>Draws and writes up.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)
+    /// <summary>Draws the maps and builds the report.</summary>
+    public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)
     {
         var taps = material.Autoencoder.Taps;
         int[] all = [.. Enumerable.Range(0, taps.Count)];

@@ -14,7 +14,7 @@ internal static class LatentStudy
 {
     private const int Examples = 6;
 
-    private sealed record Row(
+    internal sealed record Row(
         string Space,
         string Interpolation,
         double Factor,
@@ -24,8 +24,8 @@ internal static class LatentStudy
         double? Lpips
     );
 
-    /// <summary>Measures and writes up.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+    /// <summary>Measures and builds the report.</summary>
+    public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
         IReadOnlyList<double> factors,
         PerceptualSimilarity? lpips,
@@ -106,7 +106,7 @@ internal static class LatentStudy
                     "What was done",
                     new Prose(
                         "Pictures were shrunk and enlarged again; then the same was done to their latents, which were decoded. "
-                            + "Where a latent were only a small picture, both would fare alike."
+                            + "If a latent were a small picture, both errors would be equal."
                     )
                 ),
                 new ReportSection("Errors", [.. tables]),

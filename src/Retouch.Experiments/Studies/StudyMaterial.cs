@@ -11,7 +11,7 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Studies;
 
-/// <summary>What a study looks at.</summary>
+/// <summary>Model and pictures of a study.</summary>
 internal sealed class StudyMaterial : IDisposable
 {
     private readonly IDisposable _owner;
@@ -42,22 +42,22 @@ internal sealed class StudyMaterial : IDisposable
     /// <summary>The autoencoder.</summary>
     public IAutoencoder Autoencoder { get; }
 
-    /// <summary>The whole model, where the study needs it.</summary>
+    /// <summary>The whole pipeline, if the study needs it.</summary>
     public LatentDiffusionPipeline? Pipeline { get; }
 
     /// <summary>[pictures, 3, side, side] in [−1, 1], on the CPU.</summary>
     public Tensor Images { get; }
 
-    /// <summary>The class of each picture, where it has one.</summary>
+    /// <summary>The class of each picture, if any.</summary>
     public IReadOnlyList<int?> Labels { get; }
 
-    /// <summary>Where to compute.</summary>
+    /// <summary>Compute device.</summary>
     public Device Device { get; }
 
     /// <summary>One line about model and pictures.</summary>
     public string Subtitle => $"{_model}; {Images.Shape[0]} pictures of {Images.Shape[3]} pixels";
 
-    /// <summary>What decides the figures: the model, the pictures, and what is added.</summary>
+    /// <summary>The protocol: model, pictures, and further entries.</summary>
     public KeyValues Protocol(IReadOnlyList<KeyValuePair<string, string>> more) =>
         new(
             null,
@@ -78,7 +78,7 @@ internal sealed class StudyMaterial : IDisposable
         var path = model ?? DemoRecipes.Model();
         IPictureSource source = data is null ? new ProceduralScenes(seed, size, count, SceneSplit.Validation) : ImageFolder.Open(data);
         var framing = new Framing { Width = size, Height = size };
-        // Every how manieth picture, so that all classes are seen.
+        // Stride between pictures, so that all classes occur.
         int[] taken =
         [
             .. Enumerable
@@ -123,7 +123,7 @@ internal sealed class StudyMaterial : IDisposable
         );
     }
 
-    /// <summary>What the denoiser is told of each picture.</summary>
+    /// <summary>Condition of each picture.</summary>
     /// <exception cref="InputException">It needs classes that the pictures do not have.</exception>
     public Condition Condition()
     {

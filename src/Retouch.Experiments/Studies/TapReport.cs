@@ -6,15 +6,15 @@ using Retouch.Evaluation.Studies;
 
 namespace Retouch.Experiments.Studies;
 
-/// <summary>The look at taps and estimates before post-training, as a report, with the options that follow.</summary>
+/// <summary>Analysis of taps and estimates before post-training, as a report with proposed options.</summary>
 internal static class TapReport
 {
     private const string OptionsName = "options.json";
 
-    private sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
+    internal sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
-    /// <summary>Measures and writes up; the options go into a file beside the report.</summary>
-    public static (ReportDocument Document, object Result, Action<TextWriter> Text) Build(
+    /// <summary>Measures and builds the report; writes the options into a file beside it.</summary>
+    public static (ReportDocument Document, Result Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
         int levels,
         ulong seed,
@@ -133,7 +133,7 @@ internal static class TapReport
             ]
         )
         {
-            Note = "Outliers by the loss's rule, before its windows, in maps that are not constant: in those there is nothing to compare.",
+            Note = "Outliers by the loss's rule, before its windows, in maps that are not constant.",
         };
 
     private static ReportBlock[] Charts(TapStudyResult study, TapProposal proposal)

@@ -2,15 +2,16 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch.Devices;
 
-/// <summary>How float32 is computed on GPUs, for the whole process.</summary>
+/// <summary>Process-wide float32 arithmetic of GPUs.</summary>
 public static class Arithmetic
 {
     /// <summary>
-    /// Chooses between exact and fast. On loading both are off: PyTorch lets convolutions use TF32, which keeps 10 bits of each factor.
+    /// Selects TF32 and determinism. Both are off after loading; PyTorch's default enables TF32, with 10 mantissa bits, for
+    /// convolutions.
     /// </summary>
-    /// <param name="tf32">Whether products and convolutions of float32 may round their factors to TF32.</param>
+    /// <param name="tf32">Whether float32 matrix products and convolutions can round their factors to TF32.</param>
     /// <param name="deterministic">
-    /// Whether only algorithms may run whose result does not depend on the order of execution; an operator that has none fails.
+    /// Whether to use deterministic algorithms only; operators without one fail.
     /// </param>
     public static void Use(bool tf32, bool deterministic)
     {

@@ -2,22 +2,22 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch.Devices;
 
-/// <summary>Whether libtorch can compute on GPUs, and why not where it cannot.</summary>
-/// <param name="IsBuilt">Whether this libtorch was built for CUDA.</param>
-/// <param name="Devices">GPUs it can use.</param>
-/// <param name="Reason">How things stand, as the part of a sentence: <c>CUDA build of libtorch 2.6.0, no driver</c>.</param>
-/// <param name="Remedy">What to do about it; one sentence.</param>
+/// <summary>Availability of GPUs in libtorch, with the reason if there are none.</summary>
+/// <param name="IsBuilt">Whether libtorch was built with CUDA.</param>
+/// <param name="Devices">Number of usable GPUs.</param>
+/// <param name="Reason">Status as a phrase: <c>CUDA build of libtorch 2.6.0, no driver</c>.</param>
+/// <param name="Remedy">Remedy as a sentence.</param>
 public sealed record CudaStatus(bool IsBuilt, int Devices, string Reason, string Remedy)
 {
-    /// <summary>Exists where NVIDIA's kernel driver is loaded.</summary>
+    /// <summary>File that exists if NVIDIA's kernel driver is loaded.</summary>
     public const string DriverFile = "/proc/driver/nvidia/version";
 
-    // Numbers of the CUDA runtime's errors (cudaError_t).
+    // CUDA runtime error codes (cudaError_t).
     private const int InsufficientDriver = 35;
     private const int NoDevice = 100;
     private const string Otherwise = "or choose --device cpu.";
 
-    /// <summary>Asks libtorch and the CUDA runtime.</summary>
+    /// <summary>Queries libtorch and the CUDA runtime.</summary>
     public static unsafe CudaStatus Read()
     {
         Native.Load();
@@ -28,18 +28,18 @@ public sealed record CudaStatus(bool IsBuilt, int Devices, string Reason, string
         return Describe(built, devices, code, Native.TakeText(text), TorchRuntime.Version, File.Exists(DriverFile));
     }
 
-    /// <summary>Puts what was found into words.</summary>
-    /// <param name="built">Whether libtorch was built for CUDA.</param>
-    /// <param name="devices">GPUs it can use.</param>
-    /// <param name="code">What the CUDA runtime answers when asked for devices; −1 without a runtime.</param>
-    /// <param name="text">The same in its own words.</param>
-    /// <param name="version">libtorch's version.</param>
+    /// <summary>Describes a status.</summary>
+    /// <param name="built">Whether libtorch was built with CUDA.</param>
+    /// <param name="devices">Number of usable GPUs.</param>
+    /// <param name="code">CUDA error of the device query; −1 without a runtime.</param>
+    /// <param name="text">CUDA error text.</param>
+    /// <param name="version">Version of libtorch.</param>
     /// <param name="hasDriver">Whether NVIDIA's kernel driver is loaded.</param>
     internal static CudaStatus Describe(bool built, int devices, int code, string text, string version, bool hasDriver)
     {
         if (!built)
         {
-            var driver = hasDriver ? ", though an NVIDIA driver is there" : "";
+            var driver = hasDriver ? ", though an NVIDIA driver is installed" : "";
             return new(
                 false,
                 0,
@@ -53,7 +53,7 @@ public sealed record CudaStatus(bool IsBuilt, int Devices, string Reason, string
             return new(true, devices, $"{build}, {devices} GPU{(devices == 1 ? "" : "s")}", $"Choose one of cuda:0 to cuda:{devices - 1}.");
         return code switch
         {
-            // The libraries of a driver may be there without its kernel module, as in a container.
+            // Driver libraries can exist without the kernel module, as in a container.
             InsufficientDriver or NoDevice when !hasDriver => new(
                 true,
                 0,
@@ -69,14 +69,14 @@ public sealed record CudaStatus(bool IsBuilt, int Devices, string Reason, string
             NoDevice => new(
                 true,
                 0,
-                $"{build}, a driver, and no GPU ({text})",
-                $"Look at what nvidia-smi lists and at CUDA_VISIBLE_DEVICES, {Otherwise}"
+                $"{build} with a driver, but no GPU ({text})",
+                $"Check the output of nvidia-smi and CUDA_VISIBLE_DEVICES, {Otherwise}"
             ),
             _ => new(
                 true,
                 0,
                 $"{build}, but the CUDA runtime fails: {text} (error {code})",
-                $"See whether nvidia-smi works, and reboot after an update of the driver, {Otherwise}"
+                $"Check whether nvidia-smi works, and reboot after a driver update, {Otherwise}"
             ),
         };
     }

@@ -2,23 +2,23 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch.Devices;
 
-/// <summary>Memory of a GPU in bytes. What libtorch does not tell is null.</summary>
-/// <param name="Free">Free on the device, whoever uses the rest.</param>
-/// <param name="Total">All of the device.</param>
-/// <param name="Allocated">In tensors of this process.</param>
-/// <param name="Reserved">Held by libtorch's allocator, tensors included.</param>
-/// <param name="Peak">The most allocated at once since <see cref="ResetPeak"/>.</param>
+/// <summary>GPU memory in bytes; null for values that libtorch does not report.</summary>
+/// <param name="Free">Free memory of the device, across all processes.</param>
+/// <param name="Total">Total memory of the device.</param>
+/// <param name="Allocated">Memory of this process's tensors.</param>
+/// <param name="Reserved">Memory reserved by libtorch's allocator, tensors included.</param>
+/// <param name="Peak">Peak of allocated memory since <see cref="ResetPeak"/>.</param>
 public sealed record DeviceMemory(long? Free, long? Total, long? Allocated, long? Reserved, long? Peak)
 {
-    /// <summary>The figures of a GPU; null for the CPU, whose memory is the machine's.</summary>
-    /// <exception cref="TorchException">The GPU is not there.</exception>
+    /// <summary>Memory of a GPU; null for the CPU.</summary>
+    /// <exception cref="TorchException">The GPU does not exist.</exception>
     public static DeviceMemory? Of(Device device) => Read(device, resetPeak: false);
 
-    /// <summary>Starts counting the peak anew, from what is allocated now.</summary>
-    /// <returns>The figures before.</returns>
+    /// <summary>Resets the peak to the currently allocated memory.</summary>
+    /// <returns>Values before the reset.</returns>
     public static DeviceMemory? ResetPeak(Device device) => Read(device, resetPeak: true);
 
-    /// <summary>Gives blocks that libtorch's allocator keeps for later tensors back to all devices.</summary>
+    /// <summary>Releases the unused cached blocks of libtorch's allocator on all devices.</summary>
     public static void ReleaseCache()
     {
         Native.Load();

@@ -3,8 +3,8 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch.Devices;
 
 /// <summary>
-/// Where the elements of large CPU tensors live: in memory of the C library, or in blocks that wait for the next tensor of their size. The
-/// C library hands large blocks back to the system on every free, so that a feature map costs thousands of page faults each time.
+/// Allocator of large CPU tensors: the C library's, or a cache of blocks reused by size. The C library returns large blocks to the
+/// system on every free, so that each feature map costs thousands of page faults.
 /// </summary>
 public static class HostBlocks
 {
@@ -13,8 +13,8 @@ public static class HostBlocks
     private static volatile bool s_wanted;
 
     /// <summary>
-    /// Makes tensors from 1 MiB on use blocks again, or no longer, for the whole process, from now or from when libtorch is loaded. It
-    /// replaces libtorch's allocator and tunes malloc, so nothing but a program does it; <c>RETOUCH_HOST_CACHE=0</c> keeps it off.
+    /// Enables or disables block reuse for tensors of at least 1 MiB, process-wide, now or when libtorch is loaded. Since it replaces
+    /// libtorch's allocator and tunes malloc, only programs should enable it; <c>RETOUCH_HOST_CACHE=0</c> keeps it off.
     /// </summary>
     public static void Reuse(bool enabled)
     {
@@ -23,7 +23,7 @@ public static class HostBlocks
             Apply(s_wanted);
     }
 
-    /// <summary>Does what was asked for before libtorch was loaded.</summary>
+    /// <summary>Applies a setting made before libtorch was loaded.</summary>
     internal static void OnLoad()
     {
         if (s_wanted)

@@ -1,18 +1,19 @@
 namespace Retouch.Torch.Devices;
 
 /// <summary>
-/// Tensors on their way between the machine's memory and a device. What goes to a GPU is copied into page-locked memory first and then
-/// moved while the program goes on; libtorch keeps that memory until the copy is done. What comes from a GPU is waited for.
+/// Transfers between host and device. Transfers to a GPU go through page-locked memory and are asynchronous; libtorch keeps that memory
+/// until the copy is done. Transfers from a GPU are synchronous.
 /// </summary>
 internal static class HostTransfer
 {
-    /// <summary>Above this, page-locked memory is not worth its price: weights on loading, not what a step uploads.</summary>
+    /// <summary>Maximum size for page-locked memory: larger transfers are weights at load time, for which pinning costs more than it
+    /// saves.</summary>
     private const long MostPinned = 64L << 20;
 
     [ThreadStatic]
     private static Action<Tensor, Device>? s_watch;
 
-    /// <summary>Calls <paramref name="watch"/> before every transfer that this thread asks for, until the result is disposed.</summary>
+    /// <summary>Calls <paramref name="watch"/> before every transfer of this thread until the result is disposed.</summary>
     public static IDisposable Watch(Action<Tensor, Device> watch)
     {
         var outer = s_watch;
@@ -20,7 +21,7 @@ internal static class HostTransfer
         return new Watching(outer);
     }
 
-    /// <summary>The elements of a tensor on another device.</summary>
+    /// <summary>Copies a tensor to another device.</summary>
     public static Tensor Move(Tensor tensor, Device device)
     {
         s_watch?.Invoke(tensor, device);

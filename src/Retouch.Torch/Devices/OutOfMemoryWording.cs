@@ -1,6 +1,6 @@
 namespace Retouch.Torch.Devices;
 
-/// <summary>The ways in which libtorch and the libraries below it say that memory ran out.</summary>
+/// <summary>Detects out-of-memory messages of libtorch and the libraries below it.</summary>
 internal static class OutOfMemoryWording
 {
     private static readonly string[] Wordings =
@@ -20,6 +20,6 @@ internal static class OutOfMemoryWording
         "could not create a memory object", // oneDNN
     ];
 
-    /// <summary>Whether a message says so.</summary>
+    /// <summary>Whether a message reports that memory ran out.</summary>
     public static bool Matches(string message) => Array.Exists(Wordings, w => message.Contains(w, StringComparison.OrdinalIgnoreCase));
 }

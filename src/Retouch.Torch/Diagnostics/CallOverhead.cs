@@ -3,23 +3,23 @@ using Retouch.Torch.Interop;
 
 namespace Retouch.Torch.Diagnostics;
 
-/// <summary>What one boxed call costs from managed code and from a C++ loop, side by side.</summary>
-/// <param name="Operator">The operator that was called.</param>
-/// <param name="ManagedNanoseconds">Median over rounds of a call through <see cref="Ops"/>, results freed by scopes of <see cref="Held"/>
-/// calls.</param>
-/// <param name="NativeNanoseconds">Median over rounds of the same boxed call in a loop of the shim, results freed as many at a
-/// time.</param>
-/// <param name="Ratio">Median over rounds of the ratio managed to native, taken round by round.</param>
+/// <summary>Overhead of a boxed operator call from managed code, compared with a C++ loop.</summary>
+/// <param name="Operator">Operator name.</param>
+/// <param name="ManagedNanoseconds">Median time per call through <see cref="Ops"/> over rounds, with results freed every
+/// <see cref="Held"/> calls.</param>
+/// <param name="NativeNanoseconds">Median time of the same boxed call in a loop of the shim over rounds, with results freed in the same
+/// batches.</param>
+/// <param name="Ratio">Median of the per-round ratio of managed to native time.</param>
 public sealed record CallOverhead(string Operator, double ManagedNanoseconds, double NativeNanoseconds, double Ratio)
 {
-    /// <summary>Results that both sides hold before they free them: about what a block of a network makes.</summary>
+    /// <summary>Results held before they are freed: about the number of tensors in a network block.</summary>
     public const int Held = 100;
 
     /// <summary>
-    /// Measures a few operators of different signatures in rounds that alternate, so that a drift of the machine's speed cancels out.
+    /// Measures operators of different signatures in alternating rounds, so that drift of the machine's speed cancels out.
     /// </summary>
-    /// <param name="calls">Calls a round.</param>
-    /// <param name="rounds">Rounds of each.</param>
+    /// <param name="calls">Calls per round.</param>
+    /// <param name="rounds">Number of rounds.</param>
     public static IReadOnlyList<CallOverhead> Measure(int calls = 20_000, int rounds = 15)
     {
         using var scope = TensorScope.Enter();
@@ -113,7 +113,7 @@ public sealed record CallOverhead(string Operator, double ManagedNanoseconds, do
         return values[values.Length / 2];
     }
 
-    /// <summary>Carries a pointer into a lambda; the memory lives on the caller's stack for as long.</summary>
+    /// <summary>Captures a stack pointer in a lambda that does not outlive the stack frame.</summary>
     private readonly unsafe struct Pointer(Value* value)
     {
         public Value* Value { get; } = value;

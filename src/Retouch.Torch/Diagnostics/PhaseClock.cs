@@ -1,26 +1,26 @@
 namespace Retouch.Torch.Diagnostics;
 
 /// <summary>
-/// Adds up where time goes: each phase counts what is spent in it, without the phases inside it. For one thread; where none is wanted, null
-/// stands in its place (<c>using var phase = clock?.Enter("backward");</c>).
+/// Accumulates the time spent per phase, excluding nested phases. Single-threaded; use null for no profiling
+/// (<c>using var phase = clock?.Enter("backward");</c>).
 /// </summary>
-/// <param name="time">The clock.</param>
-/// <param name="device">Waited for where a phase begins or ends, so that work queued on an accelerator counts where it was asked
-/// for.</param>
+/// <param name="time">Clock.</param>
+/// <param name="device">Device to synchronise with at the start and end of a phase, so that queued work counts in the phase that queued
+/// it.</param>
 public sealed class PhaseClock(TimeProvider time, Device device)
 {
     private readonly Dictionary<string, TimeSpan> _spent = new(StringComparer.Ordinal);
     private readonly Stack<string> _open = new();
     private long _since;
 
-    /// <summary>Whether phases are counted; while not, nothing is waited for either.</summary>
+    /// <summary>Whether phases are measured; the device is synchronised only if true.</summary>
     public bool Running { get; set; }
 
-    /// <summary>Time of every phase so far.</summary>
+    /// <summary>Accumulated time by phase.</summary>
     public IReadOnlyDictionary<string, TimeSpan> Spent => _spent;
 
-    /// <summary>Begins a phase; it ends when the result is disposed, innermost first. Null while the clock does not run.</summary>
-    /// <param name="name">Phases of the same name are added up.</param>
+    /// <summary>Starts a phase; it ends when the result is disposed, innermost first. Null if not running.</summary>
+    /// <param name="name">Phase name; phases of the same name are accumulated.</param>
     public Phase? Enter(string name)
     {
         if (!Running)
@@ -45,7 +45,7 @@ public sealed class PhaseClock(TimeProvider time, Device device)
         _since = now;
     }
 
-    /// <summary>A phase that has begun.</summary>
+    /// <summary>A running phase.</summary>
     public readonly struct Phase : IDisposable
     {
         private readonly PhaseClock _clock;

@@ -6,13 +6,13 @@ namespace Retouch.Torch.Interop;
 /// <summary>The C ABI of <c>native/torch/retouch_torch.h</c>.</summary>
 internal static unsafe partial class Native
 {
-    /// <summary>Version of the ABI that this assembly was written for.</summary>
+    /// <summary>ABI version that this assembly requires.</summary>
     public const int AbiVersion = 3;
 
     private const string Library = "retouch_torch";
 
-    /// <summary>Finds and loads the shim; does nothing when it is loaded.</summary>
-    /// <exception cref="Core.Errors.EnvironmentException">The shim, libtorch or a library below it is missing or of the wrong
+    /// <summary>Finds and loads the shim, if it is not loaded yet.</summary>
+    /// <exception cref="Core.Errors.EnvironmentException">The shim, libtorch or one of its dependencies is missing or has the wrong
     /// version.</exception>
     public static void Load() => NativeLoader.EnsureLoaded();
 
@@ -172,9 +172,9 @@ internal static unsafe partial class Native
     [LibraryImport(Library, EntryPoint = "rt_string_free")]
     public static partial void StringFree(nint text);
 
-    /// <summary>Fails with what the native call that has just returned says, unless it succeeded.</summary>
-    /// <param name="status">What it returned.</param>
-    /// <param name="what">What was called, for the message.</param>
+    /// <summary>Throws the error of the native call that just returned, unless it succeeded.</summary>
+    /// <param name="status">Return value of the call.</param>
+    /// <param name="what">Name of the call for the message.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Check(int status, string what)
     {
@@ -182,7 +182,7 @@ internal static unsafe partial class Native
             throw TorchException.FromNative(status, what);
     }
 
-    /// <summary>A text that the shim allocated, freed here.</summary>
+    /// <summary>Converts a string allocated by the shim, and frees it.</summary>
     public static string TakeText(nint text)
     {
         var result = Marshal.PtrToStringUTF8(text)!;
@@ -190,7 +190,7 @@ internal static unsafe partial class Native
         return result;
     }
 
-    /// <summary>Mixed precision of one kind of device, laid out as <c>rt_autocast_mode</c>.</summary>
+    /// <summary>Autocast mode of a device type, with the layout of <c>rt_autocast_mode</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct AutocastMode
     {
@@ -199,7 +199,7 @@ internal static unsafe partial class Native
         public int DType;
     }
 
-    /// <summary>Figures of a GPU's memory in bytes, laid out as <c>rt_device_memory_info</c>; −1 is unknown.</summary>
+    /// <summary>GPU memory in bytes, with the layout of <c>rt_device_memory_info</c>; −1 if unknown.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct DeviceMemoryInfo
     {

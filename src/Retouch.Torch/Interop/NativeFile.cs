@@ -3,22 +3,22 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Interop;
 
-/// <summary>A native library of Retouch, loaded from where such libraries lie.</summary>
-/// <param name="Handle">The loader's handle; valid for as long as the process lives.</param>
-/// <param name="Path">The file it was loaded from.</param>
+/// <summary>A loaded native library of Retouch.</summary>
+/// <param name="Handle">Library handle, valid for the life of the process.</param>
+/// <param name="Path">Path of the loaded file.</param>
 public sealed record NativeFile(nint Handle, string Path)
 {
-    /// <summary>The variable that names the folder of native libraries.</summary>
+    /// <summary>Environment variable with the folder of native libraries.</summary>
     public const string FolderVariable = "RETOUCH_NATIVE";
 
     /// <summary>
-    /// Loads <c>lib{name}.so</c> from the folder in RETOUCH_NATIVE; without that variable from the program's own folder, else from
-    /// <c>artifacts/native/current</c> of the nearest folder above it that has one.
+    /// Loads <c>lib{name}.so</c> from the folder in RETOUCH_NATIVE; without that variable from the program's folder, else from
+    /// <c>artifacts/native/current</c> of its nearest parent folder.
     /// </summary>
-    /// <param name="name">Name without prefix and ending, as in <c>retouch_torch</c>.</param>
-    /// <param name="export">A function that tells the library from a stranger of the same name.</param>
-    /// <param name="remedy">What to install when a library that it depends on is missing; a sentence.</param>
-    /// <exception cref="EnvironmentException">It is not there, does not load, or is something else.</exception>
+    /// <param name="name">Name without prefix and extension, e.g. <c>retouch_torch</c>.</param>
+    /// <param name="export">Exported function that identifies the library.</param>
+    /// <param name="remedy">Sentence with the packages to install if a dependency is missing.</param>
+    /// <exception cref="EnvironmentException">The library is missing, does not load, or lacks the export.</exception>
     public static NativeFile Load(string name, string export, string remedy)
     {
         var file = $"lib{name}.so";
@@ -28,9 +28,9 @@ public sealed record NativeFile(nint Handle, string Path)
             ?? throw new EnvironmentException(
                 (
                     string.IsNullOrEmpty(chosen)
-                        ? $"The native library {file} is neither beside the program nor in artifacts/native/current above it."
-                        : $"{FolderVariable}={chosen} holds no {file}."
-                ) + " Run './retouch doctor' in the source tree: it builds what is missing and says what it cannot."
+                        ? $"The native library {file} is neither in the program's folder nor in artifacts/native/current above it."
+                        : $"{FolderVariable}={chosen} contains no {file}."
+                ) + " Run './retouch doctor' in the source tree: it builds what is missing or reports why it cannot."
             );
         nint handle;
         try
@@ -48,7 +48,7 @@ public sealed record NativeFile(nint Handle, string Path)
         return NativeLibrary.TryGetExport(handle, export, out _)
             ? new(handle, path)
             : throw new EnvironmentException(
-                $"'{path}' is not the native library it is named after. Delete it and run './retouch doctor' to build it anew."
+                $"'{path}' is not the native library of that name. Delete it and run './retouch doctor' to rebuild it."
             );
     }
 
@@ -56,7 +56,7 @@ public sealed record NativeFile(nint Handle, string Path)
     {
         if (!string.IsNullOrEmpty(chosen))
         {
-            // Whoever names a folder means that one: a library found elsewhere would only hide the mistake.
+            // An explicit folder is the only candidate: falling back to another would hide a mistake.
             yield return chosen;
             yield break;
         }
@@ -67,7 +67,7 @@ public sealed record NativeFile(nint Handle, string Path)
     }
 
     /// <summary>
-    /// .NET explains at length how to debug loading and lists what it tried; the loader's own sentence names the culprit.
+    /// Extracts the dynamic loader's error from .NET's long message, which also lists debugging advice and all attempts.
     /// </summary>
     private static string Reason(string message)
     {

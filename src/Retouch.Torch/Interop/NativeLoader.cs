@@ -4,7 +4,7 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Torch.Interop;
 
-/// <summary>Loads the shim once, and libtorch with it, and settles how it uses threads.</summary>
+/// <summary>Loads the shim and libtorch once, and configures libtorch's threads.</summary>
 internal static unsafe partial class NativeLoader
 {
     private const string Name = "retouch_torch";
@@ -12,7 +12,7 @@ internal static unsafe partial class NativeLoader
     private static nint s_library;
     private static EnvironmentException? s_failure;
 
-    /// <summary>Where the shim was loaded from; null before it is.</summary>
+    /// <summary>Path of the loaded shim, or null.</summary>
     public static string? LoadedFrom { get; private set; }
 
     public static void EnsureLoaded()
@@ -50,12 +50,12 @@ internal static unsafe partial class NativeLoader
         var version = Native.GetAbiVersion();
         if (version != Native.AbiVersion)
             throw new EnvironmentException(
-                $"'{path}' speaks version {version} of the native interface, this program needs {Native.AbiVersion}. Run "
-                    + $"'./retouch doctor' to build it anew."
+                $"'{path}' has version {version} of the native interface, but this program needs {Native.AbiVersion}. Run "
+                    + $"'./retouch doctor' to rebuild it."
             );
         Native.FailureFreeSet(&Callback.FreeFailure);
         ChooseThreads();
-        // PyTorch's default lets convolutions round float32 on GPUs.
+        // PyTorch's default allows TF32 in convolutions on GPUs.
         Native.Check(Native.ArithmeticSet(0, 0), "arithmetic");
         HostBlocks.OnLoad();
         LoadedFrom = path;
@@ -63,10 +63,10 @@ internal static unsafe partial class NativeLoader
     }
 
     /// <summary>
-    /// Idle OpenMP threads that spin steal the core from whatever else computes there (data loading, a second trainer), which was seen to
-    /// slow a step twentyfold; they sleep instead, unless the user chose otherwise. OpenBLAS' own threads call sched_yield for 2²⁶ cycles
-    /// after every product, which took a sixth of the processor time of a step on two cores; 2¹⁰ cycles are enough for a product that
-    /// follows at once. Both must stand in the C environment before the libraries load.
+    /// Idle OpenMP threads that spin take the core from other work (data loading, a second trainer), which was measured to slow a step
+    /// by a factor of twenty; with the passive policy they sleep, unless the user chose otherwise. OpenBLAS' own threads call
+    /// sched_yield for 2²⁶ cycles after every product, a sixth of a step's processor time on two cores; 2¹⁰ cycles suffice for a
+    /// product that follows immediately. Both variables must be in the C environment before the libraries load.
     /// </summary>
     private static void ChooseWaitPolicy()
     {
@@ -75,8 +75,8 @@ internal static unsafe partial class NativeLoader
     }
 
     /// <summary>
-    /// Debian's libtorch takes one thread however many cores there are (measured on two cores: a convolution took a third longer than with
-    /// both). Unless the user chose otherwise, every core that this process may use gets one.
+    /// Debian's libtorch uses one thread whatever the number of cores (on two cores, a convolution took a third longer than with two
+    /// threads). Unless the user chose otherwise, one thread per available core is used.
     /// </summary>
     private static void ChooseThreads()
     {

@@ -1,11 +1,11 @@
 namespace Retouch.Torch.Interop;
 
-/// <summary>An operator of the dispatcher, looked up on first use and kept for the life of the process.</summary>
+/// <summary>A dispatcher operator, looked up on first use and cached for the life of the process.</summary>
 internal sealed unsafe class OperatorHandle(string name, string overload)
 {
     private nint _handle;
 
-    /// <summary>Whether the loaded libtorch has the operator.</summary>
+    /// <summary>Whether libtorch has the operator.</summary>
     public bool Exists => _handle != 0 || (_handle = LookUp()) != 0;
 
     private nint Handle => _handle != 0 ? _handle : Find();
@@ -16,7 +16,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
     }
 
     /// <summary>
-    /// The same call made <paramref name="times"/> times by a loop in C++ that frees its results <paramref name="hold"/> at a time.
+    /// Repeats a call <paramref name="times"/> times in a C++ loop that frees its results every <paramref name="hold"/> calls.
     /// </summary>
     public void InvokeNatively(Value* arguments, int count, long times, long hold)
     {
@@ -29,7 +29,7 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
         if (found == 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
             throw new Core.Errors.EnvironmentException(
                 $"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch "
-                    + $"doctor' in the source tree to build it anew."
+                    + $"doctor' in the source tree to rebuild it."
             );
         if (found == 0)
             throw new TorchException(
@@ -39,14 +39,14 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
         return _handle = found;
     }
 
-    /// <summary>0 where the loaded libtorch has no such operator.</summary>
+    /// <summary>Operator handle; 0 if libtorch has no such operator.</summary>
     private nint LookUp()
     {
         const int NotThere = 1;
         Native.Load();
         nint found = 0;
         var status = Native.OperatorFind(name, overload, &found);
-        // Anything else is not about the operator: what a release function threw before, for instance.
+        // Other errors are unrelated to the operator, such as the exception of an earlier release callback.
         if (status != NotThere)
             Native.Check(status, name);
         return found;

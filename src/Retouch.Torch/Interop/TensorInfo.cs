@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Retouch.Torch.Interop;
 
-/// <summary>The facts of a tensor, laid out as <c>rt_tensor_info</c>.</summary>
+/// <summary>Tensor metadata, with the layout of <c>rt_tensor_info</c>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TensorInfo
 {

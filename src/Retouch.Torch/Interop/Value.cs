@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Retouch.Torch.Interop;
 
-/// <summary>One argument or result of a boxed call: a tag and 64 bits, laid out as <c>rt_value</c>.</summary>
+/// <summary>An argument or result of a boxed call: a tag and 64 bits, with the layout of <c>rt_value</c>.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 16)]
 internal unsafe struct Value
 {
@@ -87,7 +87,7 @@ internal unsafe struct Value
     public static Value Of(Generator? generator) =>
         generator is null ? None : new() { _tag = (int)Tag.Generator, _integer = generator.Handle };
 
-    // An empty list where the schema has a default asks for the default: C# cannot write a span as a default argument.
+    // An empty list selects the schema's default, if any: C# spans cannot be default arguments.
     public static Value Of(long* items, int length, bool hasDefault) =>
         length == 0 && hasDefault
             ? Default
@@ -188,7 +188,7 @@ internal unsafe struct Value
 
     public readonly double AsDouble() => _tag == (int)Tag.Double ? _real : AsLong();
 
-    /// <summary>Frees a result that nobody wants.</summary>
+    /// <summary>Frees an unused result.</summary>
     public readonly void Discard()
     {
         if (_tag == (int)Tag.Tensor)

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Retouch.Torch.Io;
 
 /// <summary>
-/// A file mapped into memory, for tensors that share its pages. The mapping is freed with its last user: whoever opened it, or a tensor
-/// over it.
+/// A memory-mapped file for tensors that share its pages. Reference-counted: the mapping is released with its last user, the opener or
+/// a tensor.
 /// </summary>
 internal sealed unsafe partial class MappedFile
 {
@@ -19,8 +19,8 @@ internal sealed unsafe partial class MappedFile
     private readonly byte* _start;
     private int _users = 1;
 
-    /// <summary>Maps a file that is not empty; its caller is the first user.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Maps a non-empty file; the caller is the first user.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public MappedFile(string path)
     {
         _file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
@@ -42,18 +42,18 @@ internal sealed unsafe partial class MappedFile
         _start = start + _view.PointerOffset;
     }
 
-    /// <summary>Bytes in the file.</summary>
+    /// <summary>File size in bytes.</summary>
     public long Length { get; }
 
-    /// <summary>A part of the file; valid as long as there is a user. The caller has checked that it lies inside.</summary>
+    /// <summary>A range of the file, valid while there is a user. The caller must check the bounds.</summary>
     public ReadOnlySpan<byte> Slice(long offset, int length) => new(_start + offset, length);
 
     /// <summary>
-    /// A tensor over a part of the file, a further user; where its numbers do not stand on multiples of their size, a copy.
+    /// A tensor over a range of the file, counted as a user; a copy if the range is misaligned for the dtype.
     /// </summary>
     public Tensor Over(long offset, ReadOnlySpan<long> shape, DType dtype)
     {
-        // libtorch's vector instructions expect numbers on multiples of their size.
+        // libtorch's vector instructions need aligned elements.
         if ((nint)(_start + offset) % dtype.Size() != 0)
             return Copy(offset, shape, dtype);
         Interlocked.Increment(ref _users);
@@ -65,12 +65,12 @@ internal sealed unsafe partial class MappedFile
     }
 
     /// <summary>
-    /// A tensor with memory of its own. It is read past the mapping, whose pages would otherwise stay in memory beside the copy.
+    /// A tensor with its own memory. The file is read directly, since pages of the mapping would stay in memory beside the copy.
     /// </summary>
-    /// <param name="offset">Its first byte.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <param name="dtype">Its type.</param>
-    /// <param name="piece">Most bytes that are read at once: no call reads more than 2 GiB.</param>
+    /// <param name="offset">Byte offset in the file.</param>
+    /// <param name="shape">Sizes of the dimensions.</param>
+    /// <param name="dtype">Element type.</param>
+    /// <param name="piece">Maximum bytes per read; a single call reads at most 2 GiB.</param>
     public Tensor Copy(long offset, ReadOnlySpan<long> shape, DType dtype, int piece = 1 << 26)
     {
         var copy = Ops.Empty(shape, dtype: dtype);
@@ -80,7 +80,7 @@ internal sealed unsafe partial class MappedFile
         {
             var read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(piece, length - done)), offset + done);
             if (read == 0)
-                throw new Core.Errors.InputException("A file of weights became shorter while it was read. Do not change it meanwhile.");
+                throw new Core.Errors.InputException("A weights file became shorter while being read. Do not modify it during reading.");
             done += read;
         }
 
@@ -88,8 +88,8 @@ internal sealed unsafe partial class MappedFile
     }
 
     /// <summary>
-    /// Takes a tensor away, and the memory of the pages that only it looked at: they stay in the system's cache, but no longer count as
-    /// this process's.
+    /// Releases a tensor and the pages that only it used: they stay in the system's cache, but no longer count as this process's
+    /// memory.
     /// </summary>
     private void Release(nint start, long length)
     {
@@ -98,14 +98,14 @@ internal sealed unsafe partial class MappedFile
             var page = Environment.SystemPageSize;
             var first = (start + page - 1) / page * page;
             var end = (start + (nint)length) / page * page;
-            // Advice only: where it is not taken, the pages go with the mapping.
+            // Advisory: without it, the pages are released with the mapping.
             _ = Advise(first, (nuint)(end - first), DontNeed);
         }
 
         Release();
     }
 
-    /// <summary>Takes a user away.</summary>
+    /// <summary>Removes a user.</summary>
     public void Release()
     {
         if (Interlocked.Decrement(ref _users) > 0)

@@ -5,19 +5,19 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Torch.Io;
 
-/// <summary>Opens files of tensors of any format that is read.</summary>
+/// <summary>Opens tensor files of all supported formats.</summary>
 public static class TensorFile
 {
-    /// <summary>Endings of the files that are read.</summary>
+    /// <summary>Supported file extensions.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".safetensors", ".bin", ".pth", ".pt", ".ckpt"];
 
-    /// <summary>Opens a file by its ending: safetensors, or what PyTorch pickled.</summary>
-    /// <exception cref="InputException">The file is missing, broken, hostile, or of another kind.</exception>
+    /// <summary>Opens a file by its extension: safetensors or PyTorch pickle.</summary>
+    /// <exception cref="InputException">The file is missing, corrupt, hostile, or has another extension.</exception>
     public static ITensorFile Open(string path)
     {
         var extension = Path.GetExtension(path);
         if (!Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase))
-            throw new InputException($"'{path}' does not end like a file of tensors: {string.Join(", ", Extensions)}.");
+            throw new InputException($"'{path}' does not have the extension of a tensor file: {string.Join(", ", Extensions)}.");
         return extension.Equals(".safetensors", StringComparison.OrdinalIgnoreCase) ? SafetensorsFile.Open(path) : PickleFile.Open(path);
     }
 }

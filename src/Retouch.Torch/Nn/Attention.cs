@@ -1,20 +1,20 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>The attention product, by libtorch's fused operator where it has one.</summary>
+/// <summary>Scaled dot-product attention, by libtorch's fused operator if available.</summary>
 public static class Attention
 {
-    /// <summary>Bytes of a score matrix that are computed at once where it is computed in parts.</summary>
+    /// <summary>Bytes of the score matrix per part, if computed in parts.</summary>
     internal const long PartBytes = 16 << 20;
 
-    // Smaller ones cost little memory; recomputing them in the backward pass would cost time.
+    // Below these sizes, recomputation in the backward pass costs more time than the memory is worth.
     private const long LargeBytes = 32 << 20;
     private const long LargeRecordedBytes = 256 << 20;
 
     private static readonly Lazy<bool> Fused = new(static () => TorchRuntime.HasOperator("aten::scaled_dot_product_attention"));
 
     /// <summary>
-    /// softmax(q·kᵀ/√d + mask)·v. Without the fused operator, a large score matrix is computed in parts, and computed again in the backward
-    /// pass instead of being kept.
+    /// softmax(q·kᵀ/√d + mask)·v. Without the fused operator, a large score matrix is computed in parts, which are recomputed in the
+    /// backward pass instead of stored.
     /// </summary>
     /// <param name="query">[batch, heads, tokens, d].</param>
     /// <param name="key">[batch, heads, sources, d].</param>
@@ -33,10 +33,10 @@ public static class Attention
             : AtOnce(query, key, value, mask);
     }
 
-    /// <summary>Whether score matrices of so many bytes (batch and heads together) are kept for the backward pass.</summary>
+    /// <summary>Whether score matrices of a given size (batch and heads combined) are stored for the backward pass.</summary>
     public static bool KeepsScores(double bytes) => !Fused.Value && bytes <= LargeRecordedBytes;
 
-    /// <summary>With the whole score matrix in memory.</summary>
+    /// <summary>Computes the whole score matrix.</summary>
     internal static Tensor AtOnce(Tensor query, Tensor key, Tensor value, Tensor? mask)
     {
         // Scaling the smaller operand is cheaper than scaling the scores.
@@ -47,13 +47,13 @@ public static class Attention
     }
 
     /// <summary>
-    /// With a part of the score matrix in memory: some heads of a sample, or some tokens of a head. Rows do not depend on each other.
+    /// Computes the score matrix in parts: some heads of a sample, or some tokens of a head. Rows are independent of each other.
     /// </summary>
-    /// <param name="query">As above.</param>
-    /// <param name="key">As above.</param>
-    /// <param name="value">As above.</param>
-    /// <param name="mask">As above; no gradient flows to it.</param>
-    /// <param name="bytes">Size of a part, about; at least a row is one.</param>
+    /// <param name="query">See <see cref="ScaledDotProduct"/>.</param>
+    /// <param name="key">See <see cref="ScaledDotProduct"/>.</param>
+    /// <param name="value">See <see cref="ScaledDotProduct"/>.</param>
+    /// <param name="mask">See <see cref="ScaledDotProduct"/>; receives no gradient.</param>
+    /// <param name="bytes">Approximate size of a part in bytes; at least one row.</param>
     internal static Tensor InParts(Tensor query, Tensor key, Tensor value, Tensor? mask, long bytes)
     {
         using var scope = TensorScope.Enter();
@@ -90,7 +90,7 @@ public static class Attention
     private static Tensor Part(Tensor query, Tensor key, Tensor value, Tensor? mask)
     {
         using var scope = TensorScope.Enter();
-        // The mask takes no gradient, but has to outlive this scope.
+        // The mask receives no gradient, but must outlive this scope.
         Tensor[] inputs = mask is null ? [query, key, value] : [query, key, value, mask];
         return scope.Keep(Autograd.Checkpoint(static x => [AtOnce(x[0], x[1], x[2], x.Count > 3 ? x[3] : null)], inputs, [])[0]);
     }

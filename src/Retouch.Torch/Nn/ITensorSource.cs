@@ -1,30 +1,30 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>Named tensors that can be read one by one.</summary>
+/// <summary>Named tensors that can be read individually.</summary>
 public interface ITensorSource
 {
-    /// <summary>The keys.</summary>
+    /// <summary>Tensor keys.</summary>
     IEnumerable<string> Names { get; }
 
-    /// <summary>The shape stored under a key.</summary>
+    /// <summary>Stored shape of a tensor.</summary>
     long[] ShapeOf(string name);
 
-    /// <summary>The tensor under a key, on the CPU; it may share the source's memory.</summary>
+    /// <summary>Reads a tensor to the CPU; it can share the source's memory.</summary>
     Tensor Read(string name);
 
     /// <summary>
-    /// The tensor under a key, on the CPU, with memory of its own. Files read it so that nothing of theirs stays in memory beside it; a
-    /// source over another one hands this on, or the copy is made through the file's mapping.
+    /// Reads a tensor to the CPU with its own memory. Files read directly, so that no mapped pages stay in memory; a wrapper of another
+    /// source must forward the call, or the copy is made through the mapping.
     /// </summary>
     Tensor ReadOwned(string name) => Read(name).Clone();
 }
 
-/// <summary>A file of tensors.</summary>
+/// <summary>A tensor file.</summary>
 public interface ITensorFile : ITensorSource, IDisposable
 {
-    /// <summary>The file.</summary>
+    /// <summary>File path.</summary>
     string FilePath { get; }
 
-    /// <summary>The element type stored under a key.</summary>
+    /// <summary>Stored element type of a tensor.</summary>
     DType DTypeOf(string name);
 }

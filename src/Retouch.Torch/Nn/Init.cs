@@ -1,15 +1,15 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>How a parameter starts: fills <paramref name="tensor"/> (float32, CPU) from <paramref name="generator"/>.</summary>
+/// <summary>Initialises a parameter: fills <paramref name="tensor"/> (float32, CPU) from <paramref name="generator"/>.</summary>
 public delegate void Init(Tensor tensor, Generator generator);
 
-/// <summary>The usual initialisations.</summary>
+/// <summary>Common initialisations.</summary>
 public static class Inits
 {
-    /// <summary>All zero.</summary>
+    /// <summary>Zeros.</summary>
     public static Init Zeros { get; } = static (tensor, _) => tensor.ZeroInPlace();
 
-    /// <summary>All one.</summary>
+    /// <summary>Ones.</summary>
     public static Init Ones { get; } = static (tensor, _) => tensor.FillInPlace(1);
 
     /// <summary>Uniform in ±<paramref name="bound"/>.</summary>
@@ -20,7 +20,7 @@ public static class Inits
             tensor.CopyInPlace(Ops.Rand(tensor.Shape, generator).Mul(2 * bound).Sub(bound));
         };
 
-    /// <summary>Normal with mean zero.</summary>
+    /// <summary>Normal with mean 0.</summary>
     /// <param name="deviation">Standard deviation.</param>
     public static Init Normal(double deviation) =>
         (tensor, generator) =>
@@ -29,9 +29,9 @@ public static class Inits
             tensor.CopyInPlace(Ops.Randn(tensor.Shape, generator).Mul(deviation));
         };
 
-    /// <summary>PyTorch's default of linear and convolution layers (weights and biases): uniform in ±1/√fan_in.</summary>
+    /// <summary>PyTorch's default for weights and biases of linear and convolution layers: uniform in ±1/√fan_in.</summary>
     public static Init FanIn(long fanIn) => Uniform(1 / Math.Sqrt(fanIn));
 
-    /// <summary>Uniform in ±√(6/(fan_in + fan_out)) (Glorot and Bengio 2010), as DiT starts its linear layers.</summary>
+    /// <summary>Uniform in ±√(6/(fan_in + fan_out)) (Glorot and Bengio 2010), as for DiT's linear layers.</summary>
     public static Init XavierUniform(long fanIn, long fanOut) => Uniform(Math.Sqrt(6.0 / (fanIn + fanOut)));
 }

@@ -6,12 +6,12 @@ public sealed class Linear
     private readonly Parameter _weight;
     private readonly Parameter? _bias;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="inputs">Size of the last dimension of the input.</param>
-    /// <param name="outputs">Size of the last dimension of the output.</param>
-    /// <param name="bias">Whether there is a bias.</param>
-    /// <param name="weightInit">Start of the weight; uniform in ±1/√inputs by default.</param>
-    /// <param name="biasInit">Start of the bias; as the weight by default.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="inputs">Input width.</param>
+    /// <param name="outputs">Output width.</param>
+    /// <param name="bias">Whether to add a bias.</param>
+    /// <param name="weightInit">Initialisation of the weight; null for uniform in ±1/√inputs.</param>
+    /// <param name="biasInit">Initialisation of the bias; null for uniform in ±1/√inputs.</param>
     public Linear(ParameterPath path, long inputs, long outputs, bool bias = true, Init? weightInit = null, Init? biasInit = null)
     {
         _weight = path.Parameter("weight", [outputs, inputs], weightInit ?? Inits.FanIn(inputs));
@@ -19,7 +19,7 @@ public sealed class Linear
         _bias = bias ? path.Parameter("bias", [outputs], biasInit ?? Inits.FanIn(inputs)) : null;
     }
 
-    /// <summary>[…, in] to […, out].</summary>
+    /// <summary>Maps […, in] to […, out].</summary>
     public Tensor Forward(Tensor x)
     {
         var y = x.Linear(_weight.Value, _bias?.Value);
@@ -35,15 +35,15 @@ public sealed class Conv2d
     private readonly long _stride;
     private readonly long _padding;
 
-    /// <param name="path">Where it stands.</param>
+    /// <param name="path">Path of the parameters.</param>
     /// <param name="inputs">Input channels.</param>
     /// <param name="outputs">Output channels.</param>
     /// <param name="kernel">Side of the square kernel.</param>
-    /// <param name="stride">Step in both directions.</param>
-    /// <param name="padding">Zeros on each side.</param>
-    /// <param name="bias">Whether there is a bias.</param>
-    /// <param name="weightInit">Start of the weight; uniform in ±1/√(inputs·kernel²) by default.</param>
-    /// <param name="biasInit">Start of the bias; as the weight by default.</param>
+    /// <param name="stride">Stride of both axes.</param>
+    /// <param name="padding">Zero padding on every side.</param>
+    /// <param name="bias">Whether to add a bias.</param>
+    /// <param name="weightInit">Initialisation of the weight; null for uniform in ±1/√(inputs·kernel²).</param>
+    /// <param name="biasInit">Initialisation of the bias; null for uniform in ±1/√(inputs·kernel²).</param>
     public Conv2d(
         ParameterPath path,
         long inputs,
@@ -64,7 +64,7 @@ public sealed class Conv2d
         _padding = padding;
     }
 
-    /// <summary>[N, in, H, W] to [N, out, H', W']. Where the weights are frozen, the input is not kept for the backward pass.</summary>
+    /// <summary>Maps [N, in, H, W] to [N, out, H', W']. With frozen weights, the input is not saved for the backward pass.</summary>
     public Tensor Forward(Tensor x)
     {
         var y = x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
@@ -73,18 +73,18 @@ public sealed class Conv2d
 }
 
 /// <summary>
-/// Nearest-neighbour doubling of both sides, then a 3×3 convolution with one zero on each side. Keys: <c>weight</c> [out, in, 3, 3],
-/// <c>bias</c> [out], when there is one.
+/// 2× nearest-neighbour upsampling and a 3×3 convolution with zero padding 1. Keys: <c>weight</c> [out, in, 3, 3], <c>bias</c> [out]
+/// (optional).
 /// </summary>
 public sealed class UpsampleConv2d
 {
     private readonly Parameter _weight;
     private readonly Parameter? _bias;
 
-    /// <param name="path">Where it stands.</param>
+    /// <param name="path">Path of the parameters.</param>
     /// <param name="inputs">Input channels.</param>
     /// <param name="outputs">Output channels.</param>
-    /// <param name="bias">Whether there is a bias.</param>
+    /// <param name="bias">Whether to add a bias.</param>
     public UpsampleConv2d(ParameterPath path, long inputs, long outputs, bool bias = true)
     {
         var fan = Inits.FanIn(inputs * 9);
@@ -94,8 +94,8 @@ public sealed class UpsampleConv2d
     }
 
     /// <summary>
-    /// [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU, where the weights are frozen, four 2×2 convolutions at the low
-    /// resolution do the work of one 3×3 at the high one; there is no second derivative then.
+    /// Maps [N, in, H, W] to [N, out, 2·H, 2·W]. In float32 on the CPU with frozen weights, four 2×2 convolutions at the low resolution
+    /// replace the 3×3 convolution at the high resolution; this path has no second derivative.
     /// </summary>
     public Tensor Forward(Tensor x)
     {
@@ -104,12 +104,12 @@ public sealed class UpsampleConv2d
     }
 
     /// <summary>
-    /// [N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>], each pixel from its nearest; doubling takes the way
-    /// of <see cref="Forward(Tensor)"/>.
+    /// Maps [N, in, H, W] to [N, out, <paramref name="height"/>, <paramref name="width"/>] with nearest-neighbour upsampling; a factor
+    /// of 2 uses <see cref="Forward(Tensor)"/>.
     /// </summary>
-    /// <param name="x">Maps.</param>
-    /// <param name="height">Rows put out.</param>
-    /// <param name="width">Columns put out.</param>
+    /// <param name="x">Feature maps.</param>
+    /// <param name="height">Output height.</param>
+    /// <param name="width">Output width.</param>
     public Tensor Forward(Tensor x, long height, long width)
     {
         if (height == 2 * x.Shape[2] && width == 2 * x.Shape[3])
@@ -130,10 +130,10 @@ public sealed class GroupNorm
     private readonly long _groups;
     private readonly double _eps;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="groups">Groups that the channels are split into; must divide them.</param>
-    /// <param name="channels">Channels.</param>
-    /// <param name="eps">Added to the variance.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="groups">Number of groups; must divide the channels.</param>
+    /// <param name="channels">Number of channels.</param>
+    /// <param name="eps">ε, added to the variance.</param>
     public GroupNorm(ParameterPath path, long groups, long channels, double eps)
     {
         if (groups < 1 || channels % groups != 0)
@@ -147,17 +147,18 @@ public sealed class GroupNorm
         _eps = eps;
     }
 
-    /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
+    /// <summary>[N, C, H, W], same shape; computed in the weights' dtype, so that statistics are float32 under
+    /// <see cref="Autocast"/>.</summary>
     public Tensor Forward(Tensor x) => x.To(_weight.Value.DType).GroupNorm(_groups, _weight.Value, _bias.Value, _eps);
 
     /// <summary>
-    /// Normalisation followed by y·sigmoid(y), in one pass and with one map kept for the backward pass. The shape stays. There is no second
-    /// derivative.
+    /// Normalisation followed by SiLU, fused into one pass that saves one feature map for the backward pass. Same shape. There is no
+    /// second derivative.
     /// </summary>
     public Tensor ForwardSilu(Tensor x) => x.GroupNormSilu(_weight.Value, _bias.Value, _groups, _eps);
 }
 
-/// <summary>Layer normalisation over the last dimension. Keys: <c>weight</c>, <c>bias</c> [C], when affine.</summary>
+/// <summary>Layer normalisation over the last dimension. Keys: <c>weight</c>, <c>bias</c> [C], if affine.</summary>
 public sealed class LayerNorm
 {
     private readonly Parameter? _weight;
@@ -165,10 +166,10 @@ public sealed class LayerNorm
     private readonly long _channels;
     private readonly double _eps;
 
-    /// <param name="path">Where it stands.</param>
+    /// <param name="path">Path of the parameters.</param>
     /// <param name="channels">Size of the last dimension.</param>
-    /// <param name="eps">Added to the variance.</param>
-    /// <param name="affine">Whether a learned scale and shift follow.</param>
+    /// <param name="eps">ε, added to the variance.</param>
+    /// <param name="affine">Whether to apply a learned scale and shift.</param>
     public LayerNorm(ParameterPath path, long channels, double eps, bool affine = true)
     {
         _weight = affine ? path.Parameter("weight", [channels], Inits.Ones) : null;
@@ -177,26 +178,27 @@ public sealed class LayerNorm
         _eps = eps;
     }
 
-    /// <summary>The shape stays; computed in the weights' type, so that statistics are float32 under <see cref="Autocast"/>.</summary>
+    /// <summary>[…, C], same shape; computed in the weights' dtype, so that statistics are float32 under
+    /// <see cref="Autocast"/>.</summary>
     public Tensor Forward(Tensor x) =>
         (_weight is null ? x : x.To(_weight.Value.DType)).LayerNorm([_channels], _weight?.Value, _bias?.Value, _eps);
 }
 
-/// <summary>A table of vectors. Key: <c>weight</c> [rows, width].</summary>
+/// <summary>Embedding table. Key: <c>weight</c> [rows, width].</summary>
 public sealed class Embedding
 {
     private readonly Parameter _weight;
 
-    /// <param name="path">Where it stands.</param>
-    /// <param name="rows">Entries.</param>
-    /// <param name="width">Length of each.</param>
-    /// <param name="init">Start; standard normal by default.</param>
+    /// <param name="path">Path of the parameters.</param>
+    /// <param name="rows">Number of entries.</param>
+    /// <param name="width">Width of an embedding.</param>
+    /// <param name="init">Initialisation; null for standard normal.</param>
     public Embedding(ParameterPath path, long rows, long width, Init? init = null)
     {
         _weight = path.Parameter("weight", [rows, width], init ?? Inits.Normal(1));
         _weight.IsTable = true;
     }
 
-    /// <summary>int64 […] to […, width].</summary>
+    /// <summary>Maps int64 […] to […, width].</summary>
     public Tensor Forward(Tensor indices) => _weight.Value.Embedding(indices);
 }

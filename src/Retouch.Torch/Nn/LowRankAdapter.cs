@@ -1,12 +1,12 @@
 namespace Retouch.Torch.Nn;
 
 /// <summary>
-/// The low-rank part beside one frozen weight: s·B(A(x)) is added to what the layer gives (Hu et al., "LoRA", 2021, equation 3).
+/// Low-rank adapter of a frozen weight: adds s·B(A(x)) to the layer's output (Hu et al., "LoRA", 2021, equation 3).
 /// </summary>
 /// <param name="down">A: [rank, in], or [rank, in, k, k] for a convolution.</param>
 /// <param name="up">B: [out, rank], or [out, rank, 1, 1].</param>
 /// <param name="scale">s = alpha/rank.</param>
-/// <param name="owner">The set it belongs to, which switches it on and off.</param>
+/// <param name="owner">Adapter set, which turns it on and off.</param>
 internal sealed class LowRankAdapter(Parameter down, Parameter up, double scale, LowRankAdapters owner)
 {
     public Parameter Down => down;
@@ -17,14 +17,14 @@ internal sealed class LowRankAdapter(Parameter down, Parameter up, double scale,
 
     public bool IsOn => owner.IsOn;
 
-    /// <summary>The layer's output with the adapter's part.</summary>
-    /// <param name="x">The layer's input.</param>
-    /// <param name="y">Its output.</param>
+    /// <summary>Adds the adapter's contribution to a layer's output.</summary>
+    /// <param name="x">Layer input.</param>
+    /// <param name="y">Layer output.</param>
     /// <param name="convolution">Stride and padding; null for a linear layer.</param>
     public Tensor Add(Tensor x, Tensor y, (long Stride, long Padding)? convolution)
     {
         using var scope = TensorScope.Enter();
-        // Mixed precision narrows by itself; without it a frozen network of another type is met in the adapter's.
+        // Autocast converts by itself; without it, inputs of a frozen network in another dtype are converted to the adapter's.
         var input = Autocast.Current is null ? x.To(down.Value.DType) : x;
         var part = convolution is { } c
             ? input.Conv2d(down.Value, null, [c.Stride, c.Stride], [c.Padding, c.Padding]).Conv2d(up.Value, null)

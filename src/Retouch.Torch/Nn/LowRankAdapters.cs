@@ -2,20 +2,20 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Nn;
 
-/// <summary>How the adapters of a layer start: B is zero always, so a fresh adapter changes nothing.</summary>
+/// <summary>Initialisation of A; B is always zero, so that a new adapter has no effect.</summary>
 public enum AdapterInit
 {
-    /// <summary>A uniform in ±1/√fan_in (Kaiming's bound with slope √5), peft's default.</summary>
+    /// <summary>Uniform in ±1/√fan_in (Kaiming's bound with slope √5), peft's default.</summary>
     KaimingUniform,
 
-    /// <summary>A normal with deviation 1/rank, as the training scripts of diffusers choose.</summary>
+    /// <summary>Normal with standard deviation 1/rank, as in diffusers' training scripts.</summary>
     Gaussian,
 }
 
-/// <summary>What low-rank adapters are attached to, and how large they are.</summary>
+/// <summary>Target layers and size of low-rank adapters.</summary>
 public sealed record AdapterOptions
 {
-    /// <summary>Layers of attention: query, key, value and output, and those of a joint attention's context.</summary>
+    /// <summary>Attention layers: query, key, value and output, including those of a joint attention's context.</summary>
     public const string Attention = "attention";
 
     /// <summary>Every linear layer.</summary>
@@ -27,28 +27,28 @@ public sealed record AdapterOptions
     /// <summary>Rank of B·A.</summary>
     public int Rank { get; init; } = 16;
 
-    /// <summary>B·A is scaled by alpha/rank; null stands for the rank, a scale of 1.</summary>
+    /// <summary>Alpha; B·A is scaled by alpha/rank. Null for alpha = rank, a scale of 1.</summary>
     public double? Alpha { get; init; }
 
     /// <summary>
-    /// <see cref="Attention"/>, <see cref="AllLinear"/>, <see cref="All"/>, or ends of module paths, whole parts of them: <c>ff.net.2</c>
-    /// stands for every layer of that name.
+    /// <see cref="Attention"/>, <see cref="AllLinear"/>, <see cref="All"/>, or suffixes of module paths in whole components:
+    /// <c>ff.net.2</c> matches every layer with that suffix.
     /// </summary>
     public IReadOnlyList<string> Targets { get; init; } = [Attention];
 
-    /// <summary>How A starts.</summary>
+    /// <summary>Initialisation of A.</summary>
     public AdapterInit Start { get; init; }
 }
 
-/// <summary>A layer that gets an adapter.</summary>
-/// <param name="Path">The layer's path in its network.</param>
-/// <param name="Rank">Rank of its adapter.</param>
-/// <param name="Alpha">B·A is scaled by alpha/rank.</param>
+/// <summary>A layer with an adapter.</summary>
+/// <param name="Path">Path of the layer in its network.</param>
+/// <param name="Rank">Rank of the adapter.</param>
+/// <param name="Alpha">Alpha; B·A is scaled by alpha/rank.</param>
 public readonly record struct AdaptedLayer(string Path, int Rank, double Alpha);
 
 /// <summary>
-/// Low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021) of a network whose own weights are frozen. The
-/// adapters' parameters are a store of their own: what is trained, averaged and saved. Disposing takes them off the network.
+/// Low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021) of a network with frozen weights. Their
+/// parameters are a separate store, which is trained, averaged and saved. Disposing detaches them from the network.
 /// </summary>
 public sealed class LowRankAdapters : IDisposable
 {
@@ -94,21 +94,21 @@ public sealed class LowRankAdapters : IDisposable
     }
 
     /// <summary>
-    /// What is trained, by <c>PATH.lora_A.weight</c> and <c>PATH.lora_B.weight</c>; without memory until it is initialised or loaded.
+    /// Adapter parameters, <c>PATH.lora_A.weight</c> and <c>PATH.lora_B.weight</c>; allocated when initialised or loaded.
     /// </summary>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>The adapted layers and the scale of each, in the network's order.</summary>
+    /// <summary>Path and scale of the adapted layers, in the network's order.</summary>
     public IEnumerable<(string Path, double Scale)> Layers => _attached.Select(static a => (a.Weight.LayerPath, a.Adapter.Scale));
 
-    /// <summary>Whether the network computes with them.</summary>
+    /// <summary>Whether the adapters are active.</summary>
     public bool IsOn { get; private set; } = true;
 
-    /// <summary>Attaches adapters to the layers that the options name, and freezes the network.</summary>
-    /// <param name="network">The network's own parameters, which have memory.</param>
-    /// <param name="options">Which layers, which rank.</param>
-    /// <exception cref="UsageException">The rank or the scale is not positive, or a target is no layer of this network.</exception>
-    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    /// <summary>Attaches adapters to the target layers and freezes the network.</summary>
+    /// <param name="network">Parameters of the network, with allocated memory.</param>
+    /// <param name="options">Targets, rank and scale.</param>
+    /// <exception cref="UsageException">The rank or alpha is not positive, or a target matches no layer.</exception>
+    /// <exception cref="InvalidOperationException">The network already has adapters.</exception>
     public static LowRankAdapters Attach(ParameterStore network, AdapterOptions options)
     {
         ArgumentNullException.ThrowIfNull(network);
@@ -126,7 +126,7 @@ public sealed class LowRankAdapters : IDisposable
                             layers.Select(static l => LastName(l.LayerPath)).Distinct().Order(StringComparer.Ordinal).Take(20)
                         )
                         + $"; "
-                        + $"{AdapterOptions.Attention}, {AdapterOptions.AllLinear} and {AdapterOptions.All} stand for many."
+                        + $"{AdapterOptions.Attention}, {AdapterOptions.AllLinear} and {AdapterOptions.All} select groups of layers."
                 );
             chosen.UnionWith(found);
         }
@@ -139,12 +139,12 @@ public sealed class LowRankAdapters : IDisposable
         );
     }
 
-    /// <summary>Attaches adapters to given layers, and freezes the network.</summary>
-    /// <param name="network">The network's own parameters, which have memory.</param>
-    /// <param name="layers">Which, each with its rank.</param>
-    /// <param name="start">How A starts where the adapters are initialised.</param>
-    /// <exception cref="UsageException">There are none, a rank or an alpha is not positive, or a path is no layer.</exception>
-    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    /// <summary>Attaches adapters to given layers and freezes the network.</summary>
+    /// <param name="network">Parameters of the network, with allocated memory.</param>
+    /// <param name="layers">Layers with their ranks.</param>
+    /// <param name="start">Initialisation of A.</param>
+    /// <exception cref="UsageException">There are no layers, a rank or alpha is not positive, or a path is not a layer.</exception>
+    /// <exception cref="InvalidOperationException">The network already has adapters.</exception>
     public static LowRankAdapters Attach(
         ParameterStore network,
         IReadOnlyList<AdaptedLayer> layers,
@@ -154,21 +154,21 @@ public sealed class LowRankAdapters : IDisposable
         ArgumentNullException.ThrowIfNull(network);
         ArgumentNullException.ThrowIfNull(layers);
         if (layers.Count == 0)
-            throw new UsageException("Adapters need a layer to stand beside: name a target.");
+            throw new UsageException("Adapters need at least one layer: name a target.");
         if (layers.FirstOrDefault(static l => l.Rank < 1 || !(l.Alpha > 0)) is { Path: not null } wrong)
             throw new UsageException($"The adapter of {wrong.Path} has rank {wrong.Rank} and alpha {wrong.Alpha}; both must be positive.");
         var known = Adaptable(network).Select(static w => w.LayerPath).ToHashSet(StringComparer.Ordinal);
         if (layers.FirstOrDefault(l => !known.Contains(l.Path)) is { Path: not null } missing)
-            throw new UsageException($"'{missing.Path}' is no linear or convolution layer of this network.");
+            throw new UsageException($"'{missing.Path}' is not a linear or convolution layer of this network.");
         if (network.All.Any(static p => p.Adapter is not null))
-            throw new InvalidOperationException("The network has adapters already; merge or dispose them first.");
+            throw new InvalidOperationException("The network already has adapters; merge or dispose them first.");
         network.RequireGrad(false);
         return new LowRankAdapters(network, layers, start);
     }
 
     /// <summary>
-    /// Runs the network without them until the result is disposed: the frozen reference of a preference objective. A backward pass that
-    /// recomputes belongs inside.
+    /// Disables the adapters until the result is disposed, as for the frozen reference of a preference objective. A backward pass with
+    /// recomputation must run before it is disposed.
     /// </summary>
     public Pause Off()
     {
@@ -177,8 +177,8 @@ public sealed class LowRankAdapters : IDisposable
         return new Pause(this, before);
     }
 
-    /// <summary>Adds s·B·A to the network's weights, in their type, and takes the adapters off.</summary>
-    /// <param name="strength">Multiplies s; 1 is what the network computes with them.</param>
+    /// <summary>Adds s·B·A to the network's weights, in their dtype, and detaches the adapters.</summary>
+    /// <param name="strength">Factor of s; 1 for the network's current output.</param>
     public void Merge(double strength = 1)
     {
         using var quiet = Autograd.NoGrad();
@@ -192,7 +192,7 @@ public sealed class LowRankAdapters : IDisposable
         Dispose();
     }
 
-    /// <summary>Takes the adapters off the network and frees them.</summary>
+    /// <summary>Detaches the adapters from the network and frees them.</summary>
     public void Dispose()
     {
         foreach (var (weight, adapter) in _attached)
@@ -223,9 +223,9 @@ public sealed class LowRankAdapters : IDisposable
         return parts.Length > 1 && int.TryParse(parts[^1], out _) ? $"{parts[^2]}.{parts[^1]}" : parts[^1];
     }
 
-    /// <summary>Switches the adapters back when disposed.</summary>
-    /// <param name="owner">Whose.</param>
-    /// <param name="before">To what.</param>
+    /// <summary>Restores the previous state when disposed.</summary>
+    /// <param name="owner">Adapter set.</param>
+    /// <param name="before">State to restore.</param>
     public readonly struct Pause(LowRankAdapters owner, bool before) : IDisposable
     {
         /// <inheritdoc/>

@@ -1,8 +1,8 @@
 namespace Retouch.Torch.Nn;
 
 /// <summary>
-/// A tensor of a network under its checkpoint key. It exists from construction on; its memory does only once the store has it allocated or
-/// loaded.
+/// A tensor of a network under its checkpoint key. It exists from construction; its memory is allocated when the store is initialised
+/// or loaded.
 /// </summary>
 public sealed class Parameter
 {
@@ -16,7 +16,7 @@ public sealed class Parameter
         IsBuffer = isBuffer;
     }
 
-    /// <summary>The key in a checkpoint, for example <c>decoder.up_blocks.0.resnets.1.conv1.weight</c>.</summary>
+    /// <summary>Checkpoint key, e.g. <c>decoder.up_blocks.0.resnets.1.conv1.weight</c>.</summary>
     public string Name { get; }
 
     /// <summary>Sizes of the dimensions.</summary>
@@ -28,24 +28,24 @@ public sealed class Parameter
     /// <summary>Whether it is stored but not trained.</summary>
     public bool IsBuffer { get; }
 
-    /// <summary>Whether it has memory.</summary>
+    /// <summary>Whether memory is allocated.</summary>
     public bool HasValue => _value is not null;
 
-    /// <summary>The tensor.</summary>
-    /// <exception cref="InvalidOperationException">The store has neither initialised nor loaded it yet.</exception>
+    /// <summary>Value of the parameter.</summary>
+    /// <exception cref="InvalidOperationException">The store has not been initialised or loaded.</exception>
     public Tensor Value =>
         _value ?? throw new InvalidOperationException($"Parameter '{Name}' has no value yet; initialise or load its store first.");
 
-    /// <summary>The tensor, and those of the adapter beside it while that is on: what a layer of this weight computes with.</summary>
+    /// <summary>All leaf tensors of the weight's layer: the value, and with an active adapter its two matrices.</summary>
     public IEnumerable<Tensor> Leaves => Adapter is { IsOn: true } adapter ? [Value, adapter.Down.Value, adapter.Up.Value] : [Value];
 
-    /// <summary>Whether a low-rank adapter may stand beside it: it is the weight of a linear layer or a convolution.</summary>
+    /// <summary>Whether it can have a low-rank adapter, as the weight of a linear or convolution layer.</summary>
     public bool IsAdaptable { get; internal set; }
 
-    /// <summary>Whether it is a table of vectors that are looked up, not a matrix that is multiplied.</summary>
+    /// <summary>Whether it is an embedding table rather than a matrix.</summary>
     public bool IsTable { get; internal set; }
 
-    /// <summary>Path of the layer whose weight this is.</summary>
+    /// <summary>Path of the layer that owns the weight.</summary>
     internal string LayerPath => Name[..Math.Max(0, Name.LastIndexOf('.'))];
 
     internal LowRankAdapter? Adapter { get; set; }

@@ -2,33 +2,33 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Nn;
 
-/// <summary>All tensors of a network in the order of construction, by key: allocation, loading, freezing, saving.</summary>
+/// <summary>All tensors of a network by key, in order of construction: allocation, loading, freezing, saving.</summary>
 public sealed class ParameterStore : IDisposable
 {
     private readonly Dictionary<string, Parameter> _byName = new(StringComparer.Ordinal);
     private readonly List<Parameter> _all = [];
 
-    /// <summary>The path that networks are constructed on.</summary>
+    /// <summary>Root path for the construction of networks.</summary>
     public ParameterPath Root => new(this, "");
 
-    /// <summary>Parameters and buffers, in the order of construction.</summary>
+    /// <summary>Parameters and buffers, in order of construction.</summary>
     public IReadOnlyList<Parameter> All => _all;
 
-    /// <summary>What is trained, in the order of construction.</summary>
+    /// <summary>Trainable parameters, in order of construction.</summary>
     public IEnumerable<Parameter> Trained => _all.Where(static p => !p.IsBuffer);
 
-    /// <summary>Number of trained elements.</summary>
+    /// <summary>Number of trainable elements.</summary>
     public long Count => Trained.Sum(static p => p.Count);
 
-    /// <summary>Sees the output of every module that shows it, by the module's path. For probing; null otherwise.</summary>
+    /// <summary>Receives path and output of every observed module, for probing; or null.</summary>
     public Action<string, Tensor>? Observer { get; set; }
 
-    /// <summary>The parameter of a key, or null.</summary>
+    /// <summary>Parameter by key, or null.</summary>
     public Parameter? Find(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>
-    /// Gives every tensor memory and its starting value. Values are drawn in float32 on the CPU, in the order of construction, so they do
-    /// not depend on the device.
+    /// Allocates and initialises all tensors. Values are drawn in float32 on the CPU, in order of construction, so that they do not
+    /// depend on the device.
     /// </summary>
     public void Initialise(Generator generator, Device device, DType dtype = DType.Float32)
     {
@@ -43,13 +43,13 @@ public sealed class ParameterStore : IDisposable
     }
 
     /// <summary>
-    /// Reads every tensor from <paramref name="source"/>, converting the type. Nothing is changed when anything is wrong.
+    /// Loads all tensors from <paramref name="source"/>, with dtype conversion. On error, nothing is changed.
     /// </summary>
-    /// <param name="source">The checkpoint.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one, as integers do anyway.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">Keys are missing, unexpected or of another shape: all of them are named at once.</exception>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Dtype of the parameters; null for the stored dtype. Integer tensors always keep theirs.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ; all problems are listed.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
         var problems = Compare(source);
@@ -58,7 +58,7 @@ public sealed class ParameterStore : IDisposable
             const int Shown = 20;
             var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
             throw new InputException(
-                $"'{origin}' does not fit the network that its config.json describes ({problems.Count} keys):\n  "
+                $"'{origin}' does not match the network that its config.json describes ({problems.Count} keys):\n  "
                     + $"{string.Join("\n  ", problems.Take(Shown))}{more}\nUse the config.json that belongs to these weights."
             );
         }
@@ -67,14 +67,14 @@ public sealed class ParameterStore : IDisposable
         foreach (var parameter in _all)
         {
             using var scope = TensorScope.Enter();
-            // Its own memory, so that the pages of the file do not add up beside the weights.
+            // Read into separate memory, so that mapped pages do not add to the memory of the weights.
             var stored = source.ReadOwned(parameter.Name);
-            // Integers are indices or counts, which another type would spoil.
+            // Integers are indices or counts and must not be converted.
             parameter.Set((stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device));
         }
     }
 
-    /// <summary>Takes copies of the values of a store with the same keys. They need no gradient.</summary>
+    /// <summary>Copies the values of a store with the same keys. The copies do not require gradients.</summary>
     public void CopyFrom(ParameterStore other)
     {
         ArgumentNullException.ThrowIfNull(other);
@@ -88,14 +88,14 @@ public sealed class ParameterStore : IDisposable
         }
     }
 
-    /// <summary>Switches gradients of all trained tensors on or off.</summary>
+    /// <summary>Sets <see cref="Tensor.RequiresGrad"/> of all trainable parameters.</summary>
     public void RequireGrad(bool value)
     {
         foreach (var parameter in Trained)
             parameter.Value.RequiresGrad = value;
     }
 
-    /// <summary>The tensors by key, in the order of construction, for saving. They stay the store's.</summary>
+    /// <summary>Tensors by key, in order of construction, for saving. They stay owned by the store.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Tensors() => _all.Select(static p => KeyValuePair.Create(p.Name, p.Value));
 
     /// <summary>Frees the memory of all tensors.</summary>
@@ -103,17 +103,17 @@ public sealed class ParameterStore : IDisposable
 
     internal Parameter Register(string name, long[] shape, Init init, bool isBuffer)
     {
-        // Networks are built from files of strangers: a number too many in one must not fill the memory.
+        // Networks are built from untrusted files: an excessive number must not exhaust the memory.
         const int MostTensors = 20_000;
         const long MostElements = 1L << 40;
         if (_all.Count >= MostTensors || shape.Aggregate((Int128)1, static (a, b) => a * b) > MostElements)
             throw new InputException(
-                $"The configuration describes a network that is larger than any ('{name}' [{string.Join(", ", shape)}] is tensor "
+                $"The configuration describes an implausibly large network ('{name}' [{string.Join(", ", shape)}] is tensor "
                     + $"{_all.Count}). Check its numbers of layers, blocks and channels."
             );
         var parameter = new Parameter(name, shape, init, isBuffer);
         if (!_byName.TryAdd(name, parameter))
-            throw new InvalidOperationException($"Two parameters are called '{name}'.");
+            throw new InvalidOperationException($"Two parameters have the key '{name}'.");
         _all.Add(parameter);
         return parameter;
     }

@@ -1,10 +1,10 @@
 namespace Retouch.Torch.Nn;
 
-/// <summary>A checkpoint seen under other keys: those of today, where an older or newer library named them otherwise.</summary>
-/// <param name="source">The checkpoint.</param>
+/// <summary>A checkpoint with renamed keys, for files of older or newer library versions.</summary>
+/// <param name="source">Underlying checkpoint.</param>
 /// <param name="rename">
-/// From a stored key to the one it is asked for by. Where the other key is stored too, the renamed one keeps its own name, to be reported
-/// as unexpected.
+/// Maps a stored key to the requested key. If the requested key is stored too, the renamed tensor keeps its own key, to be reported as
+/// unexpected.
 /// </param>
 public sealed class RenamedTensors(ITensorSource source, Func<string, string> rename) : ITensorSource
 {

@@ -4,14 +4,14 @@ namespace Retouch.Torch.Nn;
 /// x/√(mean(x²) + eps)·weight over the last dimension (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019). Key:
 /// <c>weight</c> [C].
 /// </summary>
-/// <param name="path">Where it stands.</param>
+/// <param name="path">Path of the parameters.</param>
 /// <param name="channels">Size of the last dimension.</param>
-/// <param name="eps">Added to the mean square.</param>
+/// <param name="eps">ε, added to the mean square.</param>
 public sealed class RmsNorm(ParameterPath path, long channels, double eps)
 {
     private readonly Parameter _weight = path.Parameter("weight", [channels], Inits.Ones);
 
-    /// <summary>The shape and type stay; the mean square is taken in float32 at least.</summary>
+    /// <summary>[…, C], same shape and dtype; the mean square is computed in at least float32.</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();

@@ -3,44 +3,44 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
 
-/// <summary>Which parameters weight decay acts on.</summary>
+/// <summary>Parameters with weight decay.</summary>
 public enum DecayedParameters
 {
-    /// <summary>Matrices and convolution kernels; no biases, no scales and shifts of normalisations, no embedding tables.</summary>
+    /// <summary>Matrices and convolution kernels; not biases, scales and shifts of normalisations, and embedding tables.</summary>
     Matrices,
 
-    /// <summary>All, as PyTorch's AdamW without parameter groups.</summary>
+    /// <summary>All parameters, as PyTorch's AdamW without parameter groups.</summary>
     All,
 }
 
-/// <summary>Settings of <see cref="AdamW"/>.</summary>
+/// <summary>Options of <see cref="AdamW"/>.</summary>
 public sealed record AdamWOptions
 {
-    /// <summary>β1, the decay of the gradient's average, in [0, 1).</summary>
-    [Description("β1, the decay of the gradient's average, in [0, 1).")]
+    /// <summary>β1, the decay rate of the first moment, in [0, 1).</summary>
+    [Description("β1, the decay rate of the first moment, in [0, 1).")]
     public double Beta1 { get; init; } = 0.9;
 
-    /// <summary>β2, the decay of the squared gradient's average, in [0, 1).</summary>
-    [Description("β2, the decay of the squared gradient's average, in [0, 1).")]
+    /// <summary>β2, the decay rate of the second moment, in [0, 1).</summary>
+    [Description("β2, the decay rate of the second moment, in [0, 1).")]
     public double Beta2 { get; init; } = 0.999;
 
-    /// <summary>Added to the root of the second moment.</summary>
-    [Description("Added to the root of the second moment.")]
+    /// <summary>ε, added to the square root of the second moment.</summary>
+    [Description("ε, added to the square root of the second moment.")]
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <summary>Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.</summary>
-    [Description("Decoupled weight decay: a step first multiplies weights by 1 − rate·decay.")]
+    /// <summary>Decoupled weight decay: weights are first multiplied by 1 − rate·decay.</summary>
+    [Description("Decoupled weight decay: weights are first multiplied by 1 − rate·decay.")]
     public double WeightDecay { get; init; } = 0.01;
 
-    /// <summary>Which parameters it acts on.</summary>
-    [Description("Which parameters weight decay acts on: matrices (no biases, normalisations, embeddings) or all.")]
+    /// <summary>Parameters with weight decay: matrices (not biases, normalisations, embeddings) or all.</summary>
+    [Description("Parameters with weight decay: matrices (not biases, normalisations, embeddings) or all.")]
     public DecayedParameters DecayOn { get; init; }
 }
 
 /// <summary>
-/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages, as one pass over memory: on the CPU by the shim's
-/// fused kernel, elsewhere by libtorch's operators over lists of tensors. Parameters, moments and averages are float32 (or float64)
-/// masters.
+/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, fused with the weight averages in a single pass over memory: on the CPU by
+/// the shim's fused kernel, elsewhere by libtorch's foreach operators. Parameters, moments and averages are float32 (or float64) master
+/// copies.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
@@ -51,8 +51,8 @@ public sealed class AdamW : IDisposable
     private readonly bool _onCpu;
     private readonly IReadOnlyList<(int[] Parameters, double Decay)> _groups;
 
-    /// <param name="parameters">What is trained; each must have a value.</param>
-    /// <param name="options">Settings.</param>
+    /// <param name="parameters">Trained parameters; each must have a value.</param>
+    /// <param name="options">Options.</param>
     public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -71,10 +71,10 @@ public sealed class AdamW : IDisposable
                 : [([.. decayed[true]], options.WeightDecay), ([.. decayed[false]], 0)];
     }
 
-    /// <summary>Steps taken.</summary>
+    /// <summary>Number of steps taken.</summary>
     public long Steps { get; private set; }
 
-    /// <summary>The gradients' global L2 norm, in float64; parameters without a gradient count as zero.</summary>
+    /// <summary>Global L2 norm of the gradients, in float64; missing gradients count as zero.</summary>
     public double GradientNorm()
     {
         using var scope = TensorScope.Enter();
@@ -83,7 +83,7 @@ public sealed class AdamW : IDisposable
         return gradients.Length == 0 ? 0 : Norm(gradients);
     }
 
-    /// <summary>Whether every weight and every moment is a finite number.</summary>
+    /// <summary>Whether all weights and moments are finite.</summary>
     public bool IsFinite()
     {
         using var scope = TensorScope.Enter();
@@ -91,9 +91,9 @@ public sealed class AdamW : IDisposable
         return double.IsFinite(Norm([.. _parameters.Select(static p => p.Value.Detach().Contiguous()), .. _first, .. _second]));
     }
 
-    /// <summary>One update from the gradients that backward has added up; the averages follow in the same pass.</summary>
-    /// <param name="learningRate">The rate in force.</param>
-    /// <param name="gradientScale">Multiplies every gradient: clipping, or the mean over accumulated batches.</param>
+    /// <summary>Performs an update from the accumulated gradients and updates the averages in the same pass.</summary>
+    /// <param name="learningRate">Current learning rate.</param>
+    /// <param name="gradientScale">Multiplies every gradient, for clipping or averaging over accumulated batches.</param>
     /// <param name="averages">Averages of the same parameters.</param>
     public void Step(double learningRate, double gradientScale, IReadOnlyList<WeightAverage> averages)
     {
@@ -102,8 +102,7 @@ public sealed class AdamW : IDisposable
         using var quiet = Autograd.NoGrad();
         Steps++;
         var values = _parameters.Select(static p => p.Value).ToArray();
-        // A parameter that took no part has gradient zero, as in PyTorch after zero_grad(set_to_none=False): moments decay, weight decay
-        // applies.
+        // Missing gradients are zero, as in PyTorch after zero_grad(set_to_none=False): moments decay and weight decay applies.
         var gradients = _parameters.Select(static p => (p.Value.Grad ?? p.Value.ZerosLike()).Contiguous()).ToArray();
         var decays = averages.Select(a => a.NextDecay()).ToArray();
         if (_onCpu)
@@ -136,14 +135,14 @@ public sealed class AdamW : IDisposable
             averages[a].Follow(values, decays[a]);
     }
 
-    /// <summary>Drops all gradients.</summary>
+    /// <summary>Clears all gradients.</summary>
     public void ZeroGrad()
     {
         foreach (var parameter in _parameters)
             parameter.Value.Grad = null;
     }
 
-    /// <summary>The moments by key, for checkpoints. They stay the optimiser's.</summary>
+    /// <summary>Moments by key, for checkpoints. They stay owned by the optimiser.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State()
     {
         for (var k = 0; k < _parameters.Count; k++)
@@ -153,9 +152,9 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    /// <summary>Continues from a checkpoint.</summary>
-    /// <param name="source">Holds the keys of <see cref="State"/>.</param>
-    /// <param name="steps">Steps taken when it was written.</param>
+    /// <summary>Restores the state from a checkpoint.</summary>
+    /// <param name="source">Tensors with the keys of <see cref="State"/>.</param>
+    /// <param name="steps">Number of steps at the checkpoint.</param>
     public void LoadState(ITensorSource source, long steps)
     {
         State().CopyFrom(source);

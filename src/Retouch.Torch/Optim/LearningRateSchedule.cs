@@ -2,41 +2,41 @@ using System.ComponentModel;
 
 namespace Retouch.Torch.Optim;
 
-/// <summary>Shapes of learning-rate schedules, by diffusers' names.</summary>
+/// <summary>Learning-rate schedules, by diffusers' names.</summary>
 public enum LearningRateShape
 {
-    /// <summary>The rate as it is, after warm-up.</summary>
+    /// <summary>Constant rate after warm-up.</summary>
     Constant,
 
-    /// <summary>Falls in a line to zero.</summary>
+    /// <summary>Linear decay to zero.</summary>
     Linear,
 
-    /// <summary>Falls along half a cosine to zero (Loshchilov and Hutter 2017).</summary>
+    /// <summary>Half-cosine decay to zero (Loshchilov and Hutter 2017).</summary>
     Cosine,
 
-    /// <summary>Falls as a power to <c>1e-7</c> of an absolute rate.</summary>
+    /// <summary>Polynomial decay to an absolute rate of <c>1e-7</c>.</summary>
     Polynomial,
 }
 
-/// <summary>A learning-rate schedule: what the base rate is multiplied by at each step.</summary>
+/// <summary>Learning-rate schedule: multiplier of the base rate per step.</summary>
 public sealed record LearningRateSchedule
 {
-    /// <summary>The shape after warm-up.</summary>
-    [Description("The shape after warm-up.")]
+    /// <summary>Schedule after warm-up.</summary>
+    [Description("Schedule after warm-up.")]
     public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
 
-    /// <summary>Steps over which the rate rises in a line from zero.</summary>
-    [Description("Steps over which the rate rises in a line from zero.")]
+    /// <summary>Number of steps of linear warm-up from zero.</summary>
+    [Description("Number of steps of linear warm-up from zero.")]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
     [Description("Exponent of polynomial.")]
     public double Power { get; init; } = 1;
 
-    /// <summary>The multiplier in force at <paramref name="step"/> (0 for the first) of <paramref name="totalSteps"/>.</summary>
-    /// <param name="step">Updates already made.</param>
-    /// <param name="totalSteps">Updates in all.</param>
-    /// <param name="baseRate">The base rate, which the polynomial's end is relative to.</param>
+    /// <summary>Multiplier at <paramref name="step"/> (0-based) of <paramref name="totalSteps"/>.</summary>
+    /// <param name="step">Number of completed updates.</param>
+    /// <param name="totalSteps">Total number of updates.</param>
+    /// <param name="baseRate">Base rate; scales the end of the polynomial decay.</param>
     public double Multiplier(long step, long totalSteps, double baseRate)
     {
         if (step < WarmupSteps)

@@ -1,28 +1,28 @@
 namespace Retouch.Torch.Optim;
 
 /// <summary>
-/// The scale that a float16 loss is multiplied by, so that small gradients do not vanish (Micikevicius et al., "Mixed Precision Training",
-/// 2018, section 3.2), by the rule of PyTorch's <c>GradScaler</c>: a step whose gradients overflow is skipped and halves the scale; after
-/// so many steps in a row that did not, it doubles. The scale is a power of two: in float32 it goes in and out of a gradient exactly.
+/// Dynamic loss scaling for float16, so that small gradients do not underflow (Micikevicius et al., "Mixed Precision Training", 2018,
+/// section 3.2), with the rule of PyTorch's <c>GradScaler</c>: a step whose gradients overflow is skipped and halves the scale; after
+/// an interval of steps without overflow, the scale doubles. The scale is a power of two, so scaling float32 gradients is exact.
 /// </summary>
 public sealed class LossScaler
 {
-    /// <summary>The scale to start with.</summary>
+    /// <summary>Initial scale.</summary>
     public const double Initial = 65536;
 
-    /// <summary>Steps without an overflow after which the scale grows.</summary>
+    /// <summary>Default number of steps without overflow before the scale grows.</summary>
     public const int DefaultInterval = 2000;
 
     private const double Growth = 2;
     private const double Backoff = 0.5;
 
-    // Below this, float16's smallest normal number, even a loss of 1 would vanish: what overflows then is not the scale.
-    private static readonly double s_smallest = Math.ScaleB(1, -14);
+    // Below float16's smallest normal number, even a loss of 1 would underflow: the scale is then not the cause of the overflow.
+    private static readonly double Smallest = Math.ScaleB(1, -14);
 
     private readonly int _interval;
 
-    /// <param name="interval">Steps without an overflow after which the scale grows, at least 1.</param>
-    /// <param name="state">Where an earlier one stopped; null starts anew.</param>
+    /// <param name="interval">Number of steps without overflow before the scale grows, at least 1.</param>
+    /// <param name="state">State to continue from; null for the initial state.</param>
     public LossScaler(int interval = DefaultInterval, LossScalerState? state = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(interval, 1);
@@ -30,16 +30,16 @@ public sealed class LossScaler
         State = state ?? new LossScalerState(Initial, 0, 0);
     }
 
-    /// <summary>What a checkpoint keeps.</summary>
+    /// <summary>State for checkpoints.</summary>
     public LossScalerState State { get; private set; }
 
-    /// <summary>What the loss is multiplied by.</summary>
+    /// <summary>Factor of the loss.</summary>
     public double Scale => State.Scale;
 
-    /// <summary>Steps that were skipped, in all.</summary>
+    /// <summary>Total number of skipped steps.</summary>
     public long Skipped => State.Skipped;
 
-    /// <summary>A step's gradients were finite, and it was taken.</summary>
+    /// <summary>Records a step with finite gradients.</summary>
     public void Took()
     {
         var steady = State.Steady + 1;
@@ -53,20 +53,20 @@ public sealed class LossScaler
         State = State with { Scale = float.IsFinite((float)grown) ? grown : State.Scale, Steady = 0 };
     }
 
-    /// <summary>A step's gradients were not finite, and it was skipped.</summary>
-    /// <returns>Whether a smaller scale can help; no state is changed where it cannot.</returns>
+    /// <summary>Records a skipped step, whose gradients were not finite.</summary>
+    /// <returns>Whether the scale was reduced; false, with unchanged state, if it is already minimal.</returns>
     public bool Skip()
     {
         var smaller = State.Scale * Backoff;
-        if (smaller < s_smallest)
+        if (smaller < Smallest)
             return false;
         State = new LossScalerState(smaller, 0, State.Skipped + 1);
         return true;
     }
 }
 
-/// <summary>The state of a <see cref="LossScaler"/>.</summary>
-/// <param name="Scale">What the loss is multiplied by.</param>
-/// <param name="Steady">Steps in a row that did not overflow, since the scale last changed.</param>
-/// <param name="Skipped">Steps that were skipped, in all.</param>
+/// <summary>State of a <see cref="LossScaler"/>.</summary>
+/// <param name="Scale">Factor of the loss.</param>
+/// <param name="Steady">Consecutive steps without overflow since the scale last changed.</param>
+/// <param name="Skipped">Total number of skipped steps.</param>
 public sealed record LossScalerState(double Scale, int Steady, long Skipped);

@@ -2,10 +2,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
 
-/// <summary>What optimisers and averages carry from step to step.</summary>
+/// <summary>State tensors of optimisers and averages.</summary>
 internal static class StateTensors
 {
-    /// <summary>Copies tensors of a checkpoint into those of the same key.</summary>
+    /// <summary>Copies checkpoint tensors into the tensors with the same keys.</summary>
     public static void CopyFrom(this IEnumerable<KeyValuePair<string, Tensor>> tensors, ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);

@@ -3,28 +3,28 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
 
-/// <summary>How an average's decay starts.</summary>
+/// <summary>Warm-up of an average's decay.</summary>
 public enum AverageWarmup
 {
-    /// <summary>The decay holds from the first step on; the average starts as the initial weights.</summary>
+    /// <summary>Constant decay; the average starts at the initial weights.</summary>
     None,
 
-    /// <summary>min(decay, (1 + s)/(10 + s)), and a copy of the weights on the first step, as diffusers' EMAModel.</summary>
+    /// <summary>min(decay, (1 + s)/(10 + s)), with a copy of the weights at the first step, as in diffusers' EMAModel.</summary>
     Ratio,
 
-    /// <summary>min(decay, 1 − (1 + s/inv_gamma)^−power), and a copy on the first step: EMAModel with use_ema_warmup.</summary>
+    /// <summary>min(decay, 1 − (1 + s/inv_gamma)^−power), with a copy at the first step: EMAModel with use_ema_warmup.</summary>
     Power,
 }
 
-/// <summary>Settings of a <see cref="WeightAverage"/>.</summary>
+/// <summary>Options of a <see cref="WeightAverage"/>.</summary>
 public sealed record WeightAverageOptions
 {
-    /// <summary>The decay in full force, in [0, 1).</summary>
-    [Description("The decay in full force, in [0, 1).")]
+    /// <summary>Decay after warm-up, in [0, 1).</summary>
+    [Description("Decay after warm-up, in [0, 1).")]
     public double Decay { get; init; } = 0.9999;
 
-    /// <summary>How the decay starts.</summary>
-    [Description("How the decay starts.")]
+    /// <summary>Warm-up of the decay.</summary>
+    [Description("Warm-up of the decay.")]
     public AverageWarmup Warmup { get; init; } = AverageWarmup.None;
 
     /// <summary>inv_gamma of <see cref="AverageWarmup.Power"/>, above 0.</summary>
@@ -35,34 +35,33 @@ public sealed record WeightAverageOptions
     [Description("Exponent of power, above 0.")]
     public double Power { get; init; } = 2.0 / 3;
 
-    /// <summary>The part of the starting weights that is left in the average after a run; 0 with a warm-up, which leaves none.</summary>
-    /// <param name="steps">Optimiser steps of the run.</param>
+    /// <summary>Fraction of the initial weights that remains in the average after a run; 0 with a warm-up.</summary>
+    /// <param name="steps">Number of optimiser steps.</param>
     public double Remainder(long steps) => Warmup == AverageWarmup.None ? Math.Pow(Decay, steps) : 0;
 
     /// <summary>
-    /// An average that fits a run: it remembers about a tenth of the steps (at most 10,000, at least 10), and starts with diffusers'
-    /// warm-up.
+    /// Options for a run of given length: a memory of about a tenth of the steps (10 to 10,000), with diffusers' warm-up.
     /// </summary>
-    /// <param name="steps">Optimiser steps of the run, at least 1.</param>
+    /// <param name="steps">Number of optimiser steps, at least 1.</param>
     public static WeightAverageOptions Fitting(long steps)
     {
         var forgotten = Math.Clamp(10.0 / steps, 1e-4, 0.1);
-        // One significant digit: the decay stands in the name of a folder.
+        // Rounded to one significant digit, since the decay is part of a folder name.
         var unit = Math.Pow(10, Math.Floor(Math.Log10(forgotten)));
         return new() { Decay = Math.Round(1 - (Math.Round(forgotten / unit) * unit), 4), Warmup = AverageWarmup.Ratio };
     }
 }
 
 /// <summary>
-/// An exponential moving average of weights: shadow ← shadow + (1 − decay)·(weight − shadow). Several run beside one training, each with
-/// its own decay ([LPL] found 0.99975 best, where 0.9999 is usual).
+/// Exponential moving average of weights: shadow ← shadow + (1 − decay)·(weight − shadow). A training can have several with different
+/// decays ([LPL] found 0.99975 best, while 0.9999 is usual).
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {
     private readonly IReadOnlyList<Parameter> _parameters;
 
-    /// <param name="parameters">What is averaged; the average starts as their values.</param>
-    /// <param name="options">Settings.</param>
+    /// <param name="parameters">Averaged parameters; the average starts at their values.</param>
+    /// <param name="options">Options.</param>
     public WeightAverage(IEnumerable<Parameter> parameters, WeightAverageOptions options)
     {
         _parameters = [.. parameters];
@@ -72,15 +71,15 @@ public sealed class WeightAverage : IDisposable
         Shadows = [.. _parameters.Select(static p => p.Value.Detach().Clone().Escape())];
     }
 
-    /// <summary>Settings.</summary>
+    /// <summary>Options.</summary>
     public WeightAverageOptions Options { get; }
 
-    /// <summary>Updates so far.</summary>
+    /// <summary>Number of updates.</summary>
     public long Steps { get; private set; }
 
     internal Tensor[] Shadows { get; }
 
-    /// <summary>The decay that update number <paramref name="step"/> (from 1) uses.</summary>
+    /// <summary>Decay of update <paramref name="step"/>, counted from 1.</summary>
     public double DecayAt(long step)
     {
         if (Options.Warmup == AverageWarmup.None)
@@ -93,13 +92,13 @@ public sealed class WeightAverage : IDisposable
         return Math.Min(Options.Decay, rising);
     }
 
-    /// <summary>The averaged tensors by key. They stay the average's.</summary>
+    /// <summary>Averaged tensors by key. They stay owned by the average.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Tensors() => _parameters.Select((p, k) => KeyValuePair.Create(p.Name, Shadows[k]));
 
-    /// <summary>Puts the averaged weights into the network until the result is disposed, for sampling and evaluation.</summary>
+    /// <summary>Swaps the averaged weights into the network until the result is disposed, for sampling and evaluation.</summary>
     public Swap Apply() => new(this);
 
-    /// <summary>Continues from a checkpoint.</summary>
+    /// <summary>Restores the state from a checkpoint.</summary>
     public void LoadState(ITensorSource source, long steps)
     {
         Tensors().CopyFrom(source);
@@ -129,7 +128,7 @@ public sealed class WeightAverage : IDisposable
         }
     }
 
-    /// <summary>Puts the trained weights back when disposed.</summary>
+    /// <summary>Restores the trained weights when disposed.</summary>
     public readonly struct Swap : IDisposable
     {
         private readonly WeightAverage _average;

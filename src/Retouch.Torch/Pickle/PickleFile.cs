@@ -9,9 +9,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// A checkpoint that PyTorch pickled (<c>.bin</c>, <c>.pth</c>, <c>.pt</c>, <c>.ckpt</c>), as an archive (PyTorch 1.6 and later) or as the
-/// stream before it. Only tensors are read, nothing is ever run, and the file is mapped into memory: a tensor that is read takes no memory
-/// of its own until something writes to it.
+/// A pickled PyTorch checkpoint (<c>.bin</c>, <c>.pth</c>, <c>.pt</c>, <c>.ckpt</c>), in the zip format (PyTorch 1.6 and later) or the
+/// legacy format. Only tensors are read and no code is executed. The file is memory-mapped: tensors read from it use no memory of their
+/// own until they are written to.
 /// </summary>
 public sealed class PickleFile : ITensorFile
 {
@@ -21,7 +21,7 @@ public sealed class PickleFile : ITensorFile
         System.Globalization.CultureInfo.InvariantCulture
     );
 
-    /// <summary>Names under which training programs keep the weights beside other things.</summary>
+    /// <summary>Keys under which training programs store the weights.</summary>
     private static readonly string[] Wrappers = ["state_dict", "model_state_dict", "model", "module", "params_ema", "params"];
 
     private readonly MappedFile _file;
@@ -49,9 +49,9 @@ public sealed class PickleFile : ITensorFile
     public IEnumerable<string> Names => _tensors.Keys;
 
     /// <summary>
-    /// Opens a file and reads what it says of its tensors. Weights that lie under <c>state_dict</c> or the like are found there.
+    /// Opens a file and reads its tensor metadata. Weights under <c>state_dict</c> or similar keys are found.
     /// </summary>
-    /// <exception cref="InputException">The file is missing, broken, hostile, or holds more than tensors.</exception>
+    /// <exception cref="InputException">The file is missing, corrupt or hostile, or has objects other than tensors.</exception>
     public static PickleFile Open(string path)
     {
         MappedFile? file = null;
@@ -72,7 +72,7 @@ public sealed class PickleFile : ITensorFile
             throw e switch
             {
                 PickleException => new InputException(
-                    $"'{path}' is no usable checkpoint of PyTorch: {e.Message}. Download or export it again.",
+                    $"'{path}' is not a valid PyTorch checkpoint: {e.Message}. Download or export it again.",
                     e
                 ),
                 IOException or UnauthorizedAccessException => new InputException($"Cannot read '{path}': {Reasons.Of(e)}.", e),
@@ -88,9 +88,9 @@ public sealed class PickleFile : ITensorFile
     public DType DTypeOf(string name) => Find(name).DType;
 
     /// <summary>
-    /// The tensor under a key, over the mapped file where it is contiguous: read-only memory then, so clone what is to be written to.
+    /// Tensor under a key, over the mapped file if it is contiguous: read-only memory, so clone it before writing.
     /// </summary>
-    /// <exception cref="InputException">There is no such key.</exception>
+    /// <exception cref="InputException">The key does not exist.</exception>
     public Tensor Read(string name) => Read(name, owned: false);
 
     /// <inheritdoc/>
@@ -124,7 +124,7 @@ public sealed class PickleFile : ITensorFile
     private PickleTensor Find(string name) =>
         _tensors.TryGetValue(name, out var tensor)
             ? tensor
-            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {_tensors.Count} others.");
+            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It has {_tensors.Count} others.");
 
     private static (object? Root, Dictionary<string, (long Offset, long Length)> Storages) ReadArchive(MappedFile file, string path)
     {
@@ -151,8 +151,8 @@ public sealed class PickleFile : ITensorFile
     }
 
     /// <summary>
-    /// Magic number, version, facts about the machine, the object, the storages' keys, the storages: pickles first, then a length and
-    /// numbers each.
+    /// Legacy format: magic number, version, machine facts, the object and the storage keys as pickles, then the length and elements of
+    /// each storage.
     /// </summary>
     private static (object? Root, Dictionary<string, (long Offset, long Length)> Storages) ReadStream(MappedFile file, string path)
     {
@@ -164,16 +164,16 @@ public sealed class PickleFile : ITensorFile
             return value;
         }
 
-        // A pickle starts with its protocol; anything else is not looked at further.
+        // Every pickle starts with the protocol opcode; other files are not parsed further.
         const byte Protocol = 0x80;
         if (file.Slice(0, 1)[0] != Protocol)
             throw new PickleException(
                 IsTar(file)
-                    ? "it is the tar of a PyTorch before 0.2, which is not read; save it again with a newer one"
-                    : "it is neither an archive nor a stream of PyTorch"
+                    ? "it has the tar format of PyTorch before 0.2, which is not supported; save it again with a newer version"
+                    : "it is neither a zip archive nor a legacy PyTorch file"
             );
         if (Next() is not BigInteger magic || magic != StreamMagic)
-            throw new PickleException("it does not start with the number that PyTorch's streams start with");
+            throw new PickleException("it does not start with PyTorch's magic number");
         if (Next() is not long and not 1001L)
             throw new PickleException("it has an unknown version");
         if (Next() is PickleDict facts && facts.Find("little_endian") is false)
@@ -188,13 +188,13 @@ public sealed class PickleFile : ITensorFile
         foreach (var key in keys)
         {
             if (key is not string name || !known.TryGetValue(name, out var dtype))
-                throw new PickleException("it has storages that none of its tensors uses");
+                throw new PickleException("it has storages that no tensor uses");
             if (file.Length - at < sizeof(long))
-                throw new PickleException("it ends before its storages do; the file is cut short");
+                throw new PickleException("it ends within its storages; the file is truncated");
             var count = BinaryPrimitives.ReadInt64LittleEndian(file.Slice(at, sizeof(long)));
             at += sizeof(long);
             if (count < 0 || count > (file.Length - at) / (dtype?.Size() ?? 1))
-                throw new PickleException("it ends before its storages do; the file is cut short");
+                throw new PickleException("it ends within its storages; the file is truncated");
             var length = count * (dtype?.Size() ?? 1);
             storages[name] = (at, length);
             at += length;
@@ -208,7 +208,7 @@ public sealed class PickleFile : ITensorFile
     private static Dictionary<string, PickleTensor> Weights(object? root)
     {
         if (root is not PickleDict dictionary)
-            throw new PickleException("it holds no dictionary of tensors");
+            throw new PickleException("it contains no dictionary of tensors");
         var found = Tensors(dictionary);
         foreach (var wrapper in Wrappers.TakeWhile(_ => found.Count == 0))
         {
@@ -223,7 +223,7 @@ public sealed class PickleFile : ITensorFile
             .OfType<string>()
             .Take(10)
             .Select(static n => n.Length > 60 ? n[..60] + "…" : n);
-        throw new PickleException($"it holds no tensors by name, but {string.Join(", ", names.DefaultIfEmpty("nothing"))}");
+        throw new PickleException($"it contains no named tensors, but {string.Join(", ", names.DefaultIfEmpty("nothing"))}");
     }
 
     private static Dictionary<string, PickleTensor> Tensors(PickleDict dictionary)
@@ -242,8 +242,8 @@ public sealed class PickleFile : ITensorFile
     {
         var storage = tensor.Storage;
         if (!storages.TryGetValue(storage.Key, out var place))
-            throw new PickleException($"the numbers of '{name}' (storage {storage.Key}) are not in it");
+            throw new PickleException($"the elements of '{name}' (storage {storage.Key}) are missing");
         if ((Int128)storage.RootCount * (storage.DType?.Size() ?? 1) > place.Length)
-            throw new PickleException($"the numbers of '{name}' claim {storage.RootCount} elements of {place.Length} bytes");
+            throw new PickleException($"the storage of '{name}' claims {storage.RootCount} elements in {place.Length} bytes");
     }
 }

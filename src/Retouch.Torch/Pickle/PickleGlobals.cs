@@ -4,14 +4,14 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// What a pickle of tensors may name, and what is made of it. Python would import the names and call them, which lets a file do anything;
-/// here each stands for a few lines below, and every other name is refused.
+/// Allowed globals of a tensor pickle. Python imports and calls arbitrary globals, so that a file can execute any code; here each
+/// allowed global has a fixed implementation, and every other one is refused.
 /// </summary>
 internal static class PickleGlobals
 {
     /// <summary>
-    /// A tensor may have this many elements more than its storage: strides of zero would otherwise claim any amount of memory for a few
-    /// bytes.
+    /// Maximum excess of a tensor's elements over its storage: with strides of zero, a few bytes could otherwise claim any amount of
+    /// memory.
     /// </summary>
     private const long MostRepeated = 1 << 16;
 
@@ -61,21 +61,21 @@ internal static class PickleGlobals
         "torch.UntypedStorage",
     };
 
-    /// <summary>Takes a name that a pickle refers to.</summary>
-    /// <exception cref="InputException">It is none of those that tensors need.</exception>
+    /// <summary>Looks up a global.</summary>
+    /// <exception cref="InputException">The global is not needed by tensors.</exception>
     public static PickleGlobal Find(string module, string name, string origin)
     {
         var global = new PickleGlobal(module, name);
         if (Allowed.Contains(global.ToString()) || (module == "torch" && (Storages.ContainsKey(name) || Types.ContainsKey(name))))
             return global;
         throw new InputException(
-            $"'{origin}' refers to {Shown(global)}, which is more than tensors. Nothing in such a file is ever run here: save the "
-                + $"model's state_dict alone, best as safetensors."
+            $"'{origin}' refers to {Shown(global)}, which is not needed for tensors. Code in such files is never executed: save "
+                + $"only the model's state_dict, preferably as safetensors."
         );
     }
 
-    /// <summary>What a call of a name gives.</summary>
-    /// <exception cref="PickleException">The arguments make no sense.</exception>
+    /// <summary>Result of calling a global.</summary>
+    /// <exception cref="PickleException">The arguments are invalid.</exception>
     public static object? Call(PickleGlobal global, object?[] arguments) =>
         global.Name switch
         {
@@ -86,23 +86,23 @@ internal static class PickleGlobals
                 : throw new PickleException($"{global} is called without an argument"),
             "_rebuild_parameter" => arguments.Length >= 1 && arguments[0] is PickleTensor tensor
                 ? tensor
-                : throw new PickleException("a parameter is made of something else than a tensor"),
+                : throw new PickleException("a parameter is not built from a tensor"),
             "_rebuild_tensor" or "_rebuild_tensor_v2" => Tensor(arguments, null),
             "_rebuild_tensor_v3" => Tensor(
                 arguments,
                 arguments.Length >= 7 && arguments[6] is PickleGlobal type && Types.TryGetValue(type.Name, out var dtype)
                     ? dtype
-                    : throw new PickleException("a tensor has no usable type")
+                    : throw new PickleException("a tensor has an unsupported dtype")
             ),
             _ => throw new PickleException($"{global} is called"),
         };
 
-    /// <summary>The storage that a persistent id stands for: ('storage', type, key, place, elements[, view]).</summary>
-    /// <exception cref="PickleException">It stands for something else.</exception>
+    /// <summary>Storage of a persistent id: ('storage', type, key, location, elements[, view]).</summary>
+    /// <exception cref="PickleException">The id is not that of a storage.</exception>
     public static PickleStorage Storage(object? id)
     {
         if (id is not PickleTuple { Items: [string and "storage", PickleGlobal type, string key, _, long count, ..] } tuple || count < 0)
-            throw new PickleException("an outside object is no storage");
+            throw new PickleException("a persistent id is not a storage");
         DType? dtype =
             Storages.TryGetValue(type.Name, out var known) ? known
             : type.Name.EndsWith("UntypedStorage", StringComparison.Ordinal) ? null
@@ -116,7 +116,7 @@ internal static class PickleGlobals
             || start > count
             || length > count - start
         )
-            throw new PickleException("a view of a storage lies outside it");
+            throw new PickleException("a view of a storage is out of bounds");
         return new PickleStorage(key, dtype, start, length, count);
     }
 
@@ -133,7 +133,7 @@ internal static class PickleGlobals
         if (arguments.Length == 0)
             return dictionary;
         if (arguments[0] is not List<object?> pairs)
-            throw new PickleException("a dictionary is made of something else than a list of pairs");
+            throw new PickleException("a dictionary is not built from a list of pairs");
         foreach (var pair in pairs)
         {
             var items = pair switch
@@ -143,23 +143,23 @@ internal static class PickleGlobals
                 _ => [],
             };
             if (items.Length != 2)
-                throw new PickleException("a dictionary is made of something else than pairs");
+                throw new PickleException("a dictionary is not built from pairs");
             dictionary.Items.Add(new(items[0], items[1]));
         }
 
         return dictionary;
     }
 
-    /// <summary>(storage, offset, size, stride, …).</summary>
+    /// <summary>Arguments: (storage, offset, size, stride, …).</summary>
     private static PickleTensor Tensor(object?[] arguments, DType? dtype)
     {
         if (arguments is not [PickleStorage storage, long offset, PickleTuple size, PickleTuple stride, ..])
-            throw new PickleException("a tensor is made of something else than storage, offset, sizes and strides");
-        var type = dtype ?? storage.DType ?? throw new PickleException("a tensor over bytes has no type");
+            throw new PickleException("a tensor is not built from storage, offset, sizes and strides");
+        var type = dtype ?? storage.DType ?? throw new PickleException("a tensor over untyped bytes has no dtype");
         var (shape, strides) = (Numbers(size), Numbers(stride));
         if (shape.Length != strides.Length || shape.Length > SafetensorsHeader.MaxDim || offset < 0)
             throw new PickleException($"a tensor has {shape.Length} sizes, {strides.Length} strides and offset {offset}");
-        // A storage without a type counts in bytes.
+        // An untyped storage is counted in bytes.
         var available = storage.DType is null ? storage.Count / type.Size() : storage.Count;
         Int128 last = offset;
         Int128 elements = 1;
@@ -188,5 +188,5 @@ internal static class PickleGlobals
         );
 }
 
-/// <summary>A pickle makes no sense; what reads the file says which one.</summary>
+/// <summary>A malformed pickle; the reader adds the file name.</summary>
 internal sealed class PickleException(string message) : Exception(message);

@@ -1,44 +1,44 @@
 namespace Retouch.Torch.Pickle;
 
-/// <summary>A dictionary of a pickle, in its order. Keys can be anything, so that nothing is hashed.</summary>
+/// <summary>A dictionary of a pickle, in order. Keys can be any object, so nothing is hashed.</summary>
 internal sealed class PickleDict
 {
-    /// <summary>Keys and values as they were set; of a key that was set twice the last counts.</summary>
+    /// <summary>Keys and values in insertion order; for a duplicate key the last value is used.</summary>
     public List<KeyValuePair<object?, object?>> Items { get; } = [];
 
-    /// <summary>The value under a text, or null.</summary>
+    /// <summary>Value under a string key, or null.</summary>
     public object? Find(string key) => Items.FindLast(pair => pair.Key is string name && name == key).Value;
 }
 
 /// <summary>A tuple of a pickle.</summary>
 internal sealed record PickleTuple(object?[] Items);
 
-/// <summary>A name that a pickle refers to; only those of <see cref="PickleGlobals"/> come into being, and none is ever run.</summary>
+/// <summary>A global of a pickle. Only those of <see cref="PickleGlobals"/> are created, and none is executed.</summary>
 internal sealed record PickleGlobal(string Module, string Name)
 {
     public override string ToString() => $"{Module}.{Name}";
 }
 
-/// <summary>Numbers that tensors share.</summary>
-/// <param name="Key">Which of the file's storages.</param>
-/// <param name="DType">Their type; null for bytes whose type each tensor names.</param>
-/// <param name="Start">First element that belongs to this view of the storage.</param>
-/// <param name="Count">Elements, bytes where there is no type.</param>
-/// <param name="RootCount">Elements of the whole storage.</param>
+/// <summary>Elements shared by tensors.</summary>
+/// <param name="Key">Key of the storage in the file.</param>
+/// <param name="DType">Element type; null for untyped bytes, whose dtype each tensor specifies.</param>
+/// <param name="Start">First element of this view of the storage.</param>
+/// <param name="Count">Number of elements, or bytes without a dtype.</param>
+/// <param name="RootCount">Number of elements of the whole storage.</param>
 internal sealed record PickleStorage(string Key, DType? DType, long Start, long Count, long RootCount);
 
-/// <summary>A tensor: a storage, looked at with strides.</summary>
-/// <param name="Storage">Its numbers.</param>
-/// <param name="DType">Their type.</param>
+/// <summary>A strided view of a storage.</summary>
+/// <param name="Storage">Storage.</param>
+/// <param name="DType">Element type.</param>
 /// <param name="Offset">First element, from the start of the whole storage.</param>
 /// <param name="Shape">Sizes of the dimensions.</param>
-/// <param name="Strides">Elements from one index to the next, by dimension.</param>
+/// <param name="Strides">Element strides by dimension.</param>
 internal sealed record PickleTensor(PickleStorage Storage, DType DType, long Offset, long[] Shape, long[] Strides)
 {
     /// <summary>Number of elements.</summary>
     public long Count => Shape.Aggregate(1L, static (a, b) => a * b);
 
-    /// <summary>Whether the elements lie in row-major order without gaps.</summary>
+    /// <summary>Whether the elements are in row-major order without gaps.</summary>
     public bool IsContiguous
     {
         get

@@ -6,8 +6,8 @@ using System.Text;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// The machine that a pickle is a program for (protocols 0 to 5, Python's <c>pickletools</c> documents the operations), without the part
-/// that makes it dangerous: names are looked up in <see cref="PickleGlobals"/> and nowhere else.
+/// Pickle interpreter (protocols 0 to 5; opcodes as documented in Python's <c>pickletools</c>) without arbitrary imports: globals are
+/// looked up in <see cref="PickleGlobals"/> only.
 /// </summary>
 internal ref struct Unpickler
 {
@@ -24,12 +24,12 @@ internal ref struct Unpickler
         _origin = origin;
     }
 
-    /// <summary>Reads one pickle.</summary>
-    /// <param name="data">Starts with it.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="length">How many bytes it took.</param>
-    /// <exception cref="PickleException">It makes no sense.</exception>
-    /// <exception cref="Core.Errors.InputException">It names something that is no part of tensors.</exception>
+    /// <summary>Reads a pickle.</summary>
+    /// <param name="data">Data that starts with the pickle.</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <param name="length">Length of the pickle in bytes.</param>
+    /// <exception cref="PickleException">The pickle is malformed.</exception>
+    /// <exception cref="Core.Errors.InputException">The pickle has a global that tensors do not need.</exception>
     public static object? Read(ReadOnlySpan<byte> data, string origin, out int length)
     {
         var machine = new Unpickler(data, origin);
@@ -43,11 +43,11 @@ internal ref struct Unpickler
             }
 
             if (!machine.TryPush(operation) && !machine.TryBuild(operation))
-                throw new PickleException($"it has the unknown operation 0x{operation:x2} at byte {machine._position - 1}");
+                throw new PickleException($"it has the unknown opcode 0x{operation:x2} at byte {machine._position - 1}");
         }
     }
 
-    /// <summary>Operations that put a value on the stack.</summary>
+    /// <summary>Opcodes that push a value.</summary>
     private bool TryPush(byte operation)
     {
         object? value;
@@ -91,7 +91,7 @@ internal ref struct Unpickler
             case 'F':
                 value = double.TryParse(Line(), CultureInfo.InvariantCulture, out var number)
                     ? number
-                    : throw new PickleException("a number is none");
+                    : throw new PickleException("it has an invalid number");
                 break;
             case 'G':
                 value = BinaryPrimitives.ReadDoubleBigEndian(Take(8));
@@ -152,7 +152,7 @@ internal ref struct Unpickler
         return true;
     }
 
-    /// <summary>Operations on what is on the stack.</summary>
+    /// <summary>Opcodes that operate on the stack.</summary>
     private bool TryBuild(byte operation)
     {
         switch ((char)operation)
@@ -231,7 +231,7 @@ internal ref struct Unpickler
                 _stack.Add(Call());
                 return true;
             case 'b':
-                // The attributes of a state_dict (its version numbers) are of no use here, and nothing else has any.
+                // The attributes of a state_dict (version numbers) are not needed, and no other object has any.
                 Pop();
                 Dictionary();
                 return true;
@@ -243,7 +243,7 @@ internal ref struct Unpickler
     private object? Call()
     {
         var arguments = Pop() as PickleTuple ?? throw new PickleException("a call has no arguments");
-        var global = Pop() as PickleGlobal ?? throw new PickleException("something is called that has no name");
+        var global = Pop() as PickleGlobal ?? throw new PickleException("it calls an object that is not a global");
         return PickleGlobals.Call(global, arguments.Items);
     }
 
@@ -251,8 +251,8 @@ internal ref struct Unpickler
     {
         var (name, module) = (Pop() as string, Pop() as string);
         return PickleGlobals.Find(
-            module ?? throw new PickleException("a name is no text"),
-            name ?? throw new PickleException("a name is no text"),
+            module ?? throw new PickleException("the name of a global is not a string"),
+            name ?? throw new PickleException("the name of a global is not a string"),
             _origin
         );
     }
@@ -267,7 +267,7 @@ internal ref struct Unpickler
     }
 
     private readonly object? Recall(long key) =>
-        _memo.TryGetValue(key, out var value) ? value : throw new PickleException($"it recalls {key}, which it never noted");
+        _memo.TryGetValue(key, out var value) ? value : throw new PickleException($"it reads memo entry {key}, which was never written");
 
     private readonly object? Top() => _stack.Count > Floor() ? _stack[^1] : throw new PickleException("its stack is empty");
 
@@ -278,13 +278,13 @@ internal ref struct Unpickler
         return value;
     }
 
-    /// <summary>What lies below the last mark is not to be taken.</summary>
+    /// <summary>Stack index of the last mark; values below it must not be popped.</summary>
     private readonly int Floor() => _marks.Count > 0 ? _marks[^1] : 0;
 
     private readonly object?[] PopMarked()
     {
         if (_marks.Count == 0)
-            throw new PickleException("it looks for a mark that it never set");
+            throw new PickleException("it pops a mark that was never pushed");
         var start = _marks[^1];
         _marks.RemoveAt(_marks.Count - 1);
         object?[] items = [.. _stack.Skip(start)];
@@ -302,17 +302,17 @@ internal ref struct Unpickler
     }
 
     private readonly List<object?> List() =>
-        Top() as List<object?> ?? throw new PickleException("items are added to something that is no list");
+        Top() as List<object?> ?? throw new PickleException("it appends to an object that is not a list");
 
     private readonly PickleDict Dictionary() =>
-        Top() as PickleDict ?? throw new PickleException("members are set of something that is no dictionary");
+        Top() as PickleDict ?? throw new PickleException("it sets items of an object that is not a dictionary");
 
     private byte Byte() => Take(1)[0];
 
     private ReadOnlySpan<byte> Take(int count)
     {
         if (count < 0 || count > _data.Length - _position)
-            throw new PickleException("it ends in the middle of an operation");
+            throw new PickleException("it ends within an opcode");
         var taken = _data.Slice(_position, count);
         _position += count;
         return taken;
@@ -323,13 +323,13 @@ internal ref struct Unpickler
     private int Length8() =>
         BinaryPrimitives.ReadInt64LittleEndian(Take(8)) is var length and >= 0 and <= int.MaxValue
             ? (int)length
-            : throw new PickleException("it ends in the middle of an operation");
+            : throw new PickleException("it ends within an opcode");
 
     private string Line()
     {
         var end = _data[_position..].IndexOf((byte)'\n');
         if (end < 0)
-            throw new PickleException("it ends in the middle of an operation");
+            throw new PickleException("it ends within an opcode");
         var line = Encoding.UTF8.GetString(Take(end));
         _position++;
         return line;
@@ -338,9 +338,9 @@ internal ref struct Unpickler
     private static long Number(string text) =>
         long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
             ? number
-            : throw new PickleException("a number is none");
+            : throw new PickleException("it has an invalid number");
 
-    /// <summary>A whole number of any length, in two's complement.</summary>
+    /// <summary>An integer of any length in two's complement.</summary>
     private object Long(int count)
     {
         var value = new BigInteger(Take(count));

@@ -5,8 +5,8 @@ using Retouch.Torch.Io;
 namespace Retouch.Torch.Pickle;
 
 /// <summary>
-/// Where the entries of a zip archive lie in it (PKWARE's APPNOTE, with its 64-bit extensions). Only entries that are stored as they are
-/// can be mapped; PyTorch stores all of them so. <c>ZipArchive</c> would not say where they are.
+/// Locates the entries of a zip archive (PKWARE's APPNOTE, with its 64-bit extensions). Only uncompressed entries can be mapped;
+/// PyTorch stores all entries uncompressed. <c>ZipArchive</c> does not expose the offsets.
 /// </summary>
 internal static class ZipDirectory
 {
@@ -21,8 +21,8 @@ internal static class ZipDirectory
     private const int EntryLength = 46;
     private const int LocalLength = 30;
 
-    /// <summary>Entries by name: where their bytes start and how many there are; null where they are compressed.</summary>
-    /// <exception cref="PickleException">The archive is broken.</exception>
+    /// <summary>Data offset and length by entry name; null for compressed entries.</summary>
+    /// <exception cref="PickleException">The archive is corrupt.</exception>
     public static Dictionary<string, (long Offset, long Length)?> Read(MappedFile file)
     {
         var (position, end, count) = FindDirectory(file);
@@ -67,11 +67,11 @@ internal static class ZipDirectory
         }
 
         if (start < 0 || size < 0 || start > at || size > at - start || count < 0 || count > size / EntryLength)
-            throw new PickleException("the directory of its archive lies outside it; the file is cut short or was changed");
+            throw new PickleException("its archive directory is out of bounds; the file is truncated or was modified");
         return (start, start + size, count);
     }
 
-    /// <summary>The end record stands at the end, before a comment of at most 64 KiB.</summary>
+    /// <summary>Finds the end record, which precedes a comment of at most 64 KiB at the end of the file.</summary>
     private static long FindEnd(MappedFile file)
     {
         var from = Math.Max(0, file.Length - EndLength - ushort.MaxValue);
@@ -82,11 +82,11 @@ internal static class ZipDirectory
                 return from + k;
         }
 
-        throw new PickleException("its archive has no end; the file is cut short");
+        throw new PickleException("its archive has no end record; the file is truncated");
     }
 
     /// <summary>
-    /// Stored and whole length and the place of the local header; those that do not fit 32 bits stand in the extra field 1.
+    /// Stored length, original length and offset of the local header; values that exceed 32 bits are in extra field 1.
     /// </summary>
     private static (long Stored, long Length, long Local) Sizes(ReadOnlySpan<byte> entry, ReadOnlySpan<byte> extra)
     {
@@ -126,7 +126,7 @@ internal static class ZipDirectory
             + BinaryPrimitives.ReadUInt16LittleEndian(header[26..])
             + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
         if (length < 0 || start > file.Length || length > file.Length - start)
-            throw new PickleException("an entry of its archive reaches past its end; the file is cut short or was changed");
+            throw new PickleException("an entry of its archive is out of bounds; the file is truncated or was modified");
         return start;
     }
 
@@ -135,11 +135,11 @@ internal static class ZipDirectory
     private static ReadOnlySpan<byte> Part(MappedFile file, long offset, int length, long end) =>
         offset >= 0 && offset <= end && length <= end - offset
             ? file.Slice(offset, length)
-            : throw new PickleException("the directory of its archive is broken; the file is cut short or was changed");
+            : throw new PickleException("its archive directory is corrupt; the file is truncated or was modified");
 
     private static void Expect(ReadOnlySpan<byte> record, uint signature)
     {
         if (BinaryPrimitives.ReadUInt32LittleEndian(record) != signature)
-            throw new PickleException("the directory of its archive is broken");
+            throw new PickleException("its archive directory is corrupt");
     }
 }

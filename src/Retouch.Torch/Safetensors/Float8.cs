@@ -1,18 +1,18 @@
 namespace Retouch.Torch.Safetensors;
 
 /// <summary>
-/// Formats of eight-bit floating point (Micikevicius et al., "FP8 Formats for Deep Learning", 2022, table 1) that files store weights in.
+/// 8-bit floating-point storage formats (Micikevicius et al., "FP8 Formats for Deep Learning", 2022, table 1).
 /// </summary>
 internal enum Float8Format
 {
-    /// <summary>Four bits of exponent with bias 7, three of mantissa; no infinity, and the largest code is no number.</summary>
+    /// <summary>4 exponent bits with bias 7, 3 mantissa bits; no infinities, the largest code is NaN.</summary>
     E4M3,
 
-    /// <summary>Five bits of exponent with bias 15, two of mantissa: the upper byte of IEEE half precision.</summary>
+    /// <summary>5 exponent bits with bias 15, 2 mantissa bits: the upper byte of IEEE half precision.</summary>
     E5M2,
 }
 
-/// <summary>Eight-bit floating point as half precision, which holds every value of both formats exactly.</summary>
+/// <summary>Decodes 8-bit floating point to float16, which represents all values of both formats exactly.</summary>
 internal static class Float8
 {
     private static readonly Half[] E4M3 = [.. Enumerable.Range(0, 256).Select(static code => OfE4M3((byte)code))];
@@ -21,10 +21,10 @@ internal static class Float8
         .. Enumerable.Range(0, 256).Select(static code => BitConverter.UInt16BitsToHalf((ushort)(code << 8))),
     ];
 
-    /// <summary>The values of codes.</summary>
-    /// <param name="codes">One byte a value.</param>
-    /// <param name="values">As many.</param>
-    /// <param name="format">What the codes mean.</param>
+    /// <summary>Decodes values.</summary>
+    /// <param name="codes">One byte per value.</param>
+    /// <param name="values">Output, at least as many elements.</param>
+    /// <param name="format">Format of the codes.</param>
     public static void Decode(ReadOnlySpan<byte> codes, Span<Half> values, Float8Format format)
     {
         var table = format == Float8Format.E4M3 ? E4M3 : E5M2;

@@ -6,7 +6,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Torch.Safetensors;
 
 /// <summary>
-/// A safetensors file, mapped into memory: a tensor that is read takes no memory of its own until something writes to it.
+/// A memory-mapped safetensors file: tensors read from it use no memory of their own until they are written to.
 /// </summary>
 public sealed class SafetensorsFile : ITensorFile
 {
@@ -24,17 +24,17 @@ public sealed class SafetensorsFile : ITensorFile
     /// <inheritdoc/>
     public string FilePath { get; }
 
-    /// <summary>What it holds, by key.</summary>
+    /// <summary>Tensors by key.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Entries { get; }
 
-    /// <summary>The texts under <c>__metadata__</c>.</summary>
+    /// <summary>Contents of <c>__metadata__</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <inheritdoc/>
     public IEnumerable<string> Names => Entries.Keys;
 
-    /// <summary>Opens a file and checks its header.</summary>
-    /// <exception cref="InputException">The file is missing, broken or hostile.</exception>
+    /// <summary>Opens a file and validates its header.</summary>
+    /// <exception cref="InputException">The file is missing, corrupt or hostile.</exception>
     public static SafetensorsFile Open(string path)
     {
         try
@@ -59,10 +59,10 @@ public sealed class SafetensorsFile : ITensorFile
     public DType DTypeOf(string name) => Find(name).DType;
 
     /// <summary>
-    /// The tensor under a key, over the mapped file: read-only memory, so clone what is to be written to. It stays valid after the file is
+    /// Tensor under a key, over the mapped file: read-only memory, so clone it before writing. It stays valid after the file is
     /// closed.
     /// </summary>
-    /// <exception cref="InputException">There is no such key.</exception>
+    /// <exception cref="InputException">The key does not exist.</exception>
     public Tensor Read(string name)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -104,5 +104,5 @@ public sealed class SafetensorsFile : ITensorFile
     private SafetensorsEntry Find(string name) =>
         Entries.TryGetValue(name, out var entry)
             ? entry
-            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It holds {Entries.Count} others.");
+            : throw new InputException($"'{FilePath}' has no tensor '{name}'. It has {Entries.Count} others.");
 }

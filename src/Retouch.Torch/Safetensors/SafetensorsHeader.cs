@@ -7,30 +7,29 @@ using Retouch.Core.Io;
 
 namespace Retouch.Torch.Safetensors;
 
-/// <summary>One tensor of a safetensors file.</summary>
-/// <param name="Name">Its key.</param>
+/// <summary>A tensor of a safetensors file.</summary>
+/// <param name="Name">Key.</param>
 /// <param name="DType">Element type.</param>
 /// <param name="Shape">Sizes of the dimensions.</param>
-/// <param name="Offset">Where its bytes start, from the start of the file.</param>
-/// <param name="Length">Its bytes.</param>
+/// <param name="Offset">Byte offset from the start of the file.</param>
+/// <param name="Length">Length in bytes.</param>
 public sealed record SafetensorsEntry(string Name, DType DType, long[] Shape, long Offset, long Length)
 {
     /// <summary>
-    /// How eight-bit floating point is stored, which is read as half precision; null where elements are stored as they are.
+    /// Storage format of 8-bit floating-point tensors, which are read as float16; null for other dtypes.
     /// </summary>
     internal Float8Format? Float8 { get; init; }
 }
 
 /// <summary>
-/// The header of a safetensors file: eight bytes of length, then JSON. Everything in it is checked before anything is believed, since such
-/// files come from strangers.
+/// Header of a safetensors file: eight bytes of length, then JSON. It is untrusted, so all values are validated.
 /// </summary>
 internal static class SafetensorsHeader
 {
-    /// <summary>Longest header that is read; the format's reference implementation has the same bound.</summary>
+    /// <summary>Maximum header length in bytes, as in the format's reference implementation.</summary>
     public const long MaxLength = 100_000_000;
 
-    /// <summary>Most dimensions a tensor may have.</summary>
+    /// <summary>Maximum number of dimensions of a tensor.</summary>
     public const int MaxDim = 8;
 
     private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal)
@@ -55,8 +54,8 @@ internal static class SafetensorsHeader
 
     public static string NameOf(DType dtype) => Types.First(pair => pair.Value == dtype).Key;
 
-    /// <summary>Reads and checks the header of a file of <paramref name="fileLength"/> bytes.</summary>
-    /// <exception cref="InputException">The header is broken or lies.</exception>
+    /// <summary>Reads and validates the header of a file of <paramref name="fileLength"/> bytes.</summary>
+    /// <exception cref="InputException">The header is malformed or inconsistent.</exception>
     public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Read(
         Stream stream,
         long fileLength,
@@ -65,7 +64,7 @@ internal static class SafetensorsHeader
     {
         Span<byte> prefix = stackalloc byte[8];
         if (fileLength < 8 || stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false) < 8)
-            throw Broken(origin, "it is shorter than the eight bytes that a header starts with");
+            throw Broken(origin, "it is shorter than the eight bytes of the header length");
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > MaxLength || (long)length > fileLength - 8)
             throw Broken(origin, $"its header claims {length} bytes, the file has {fileLength}");
@@ -79,7 +78,7 @@ internal static class SafetensorsHeader
         catch (Exception e) when (e is JsonException or InvalidOperationException or DecoderFallbackException)
         {
             throw new InputException(
-                $"'{origin}' is no usable safetensors file: its header is not valid JSON ({Reasons.Of(e)}). Download or export it again.",
+                $"'{origin}' is not a valid safetensors file: its header is not valid JSON ({Reasons.Of(e)}). Download or export it again.",
                 e
             );
         }
@@ -93,7 +92,7 @@ internal static class SafetensorsHeader
     )
     {
         if (root.ValueKind != JsonValueKind.Object)
-            throw Broken(origin, "its header is no JSON object");
+            throw Broken(origin, "its header is not a JSON object");
         var entries = new Dictionary<string, SafetensorsEntry>(StringComparer.Ordinal);
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var member in root.EnumerateObject())
@@ -106,7 +105,7 @@ internal static class SafetensorsHeader
             }
 
             if (!entries.TryAdd(member.Name, Entry(member, dataStart, fileLength, origin)))
-                throw Broken(origin, $"tensor '{member.Name}' stands in it twice");
+                throw Broken(origin, $"tensor '{member.Name}' occurs twice");
         }
 
         CheckLayout(entries.Values, dataStart, fileLength, origin);
@@ -131,7 +130,7 @@ internal static class SafetensorsHeader
         if (!Types.TryGetValue(stored, out var dtype) && float8 is null)
         {
             throw new InputException(
-                $"'{origin}': tensor '{name}' has the element type {Excerpt.Of(stored, 20)}, which is not read. Save it as "
+                $"'{origin}': tensor '{name}' has the unsupported element type {Excerpt.Of(stored, 20)}. Save it as "
                     + $"float32, float16 or bfloat16."
             );
         }
@@ -145,13 +144,13 @@ internal static class SafetensorsHeader
             .Select(s => s.TryGetInt64(out var v) && v >= 0 ? v : throw Broken(origin, $"tensor '{name}' has size {s}"))
             .ToArray();
         if (offsets.GetArrayLength() != 2 || !offsets[0].TryGetInt64(out var begin) || !offsets[1].TryGetInt64(out var end))
-            throw Broken(origin, $"tensor '{name}' has unusable data_offsets");
+            throw Broken(origin, $"tensor '{name}' has invalid data_offsets");
         if (begin < 0 || end < begin || end > fileLength - dataStart)
             throw Broken(
                 origin,
-                $"tensor '{name}' claims bytes {begin} to {end} of {fileLength - dataStart}; the file is cut short or was changed"
+                $"tensor '{name}' claims bytes {begin} to {end} of {fileLength - dataStart}; the file is truncated or was modified"
             );
-        // An empty dimension makes the whole tensor empty, however large the others claim to be.
+        // A dimension of size 0 makes the tensor empty, whatever the other sizes.
         Int128 bytes = float8 is null ? dtype.Size() : 1;
         foreach (var size in sizes)
         {
@@ -165,7 +164,7 @@ internal static class SafetensorsHeader
         return new SafetensorsEntry(name, dtype, sizes, dataStart + begin, end - begin) { Float8 = float8 };
     }
 
-    /// <summary>Tensors may not overlap and must fill the file: what is left over could hide anything.</summary>
+    /// <summary>Tensors must not overlap and must fill the file, since gaps can hide data.</summary>
     private static void CheckLayout(IEnumerable<SafetensorsEntry> entries, long dataStart, long fileLength, string origin)
     {
         var next = dataStart;
@@ -176,15 +175,15 @@ internal static class SafetensorsHeader
                     origin,
                     entry.Offset < next
                         ? $"tensor '{entry.Name}' overlaps another"
-                        : $"{entry.Offset - next} bytes before tensor '{entry.Name}' belong to nothing"
+                        : $"{entry.Offset - next} bytes before tensor '{entry.Name}' are unused"
                 );
             next += entry.Length;
         }
 
         if (next != fileLength)
-            throw Broken(origin, $"{fileLength - next} bytes at its end belong to nothing");
+            throw Broken(origin, $"{fileLength - next} bytes at its end are unused");
     }
 
     private static InputException Broken(string origin, string why) =>
-        new($"'{origin}' is no usable safetensors file: {why}. Download or export it again.");
+        new($"'{origin}' is not a valid safetensors file: {why}. Download or export it again.");
 }

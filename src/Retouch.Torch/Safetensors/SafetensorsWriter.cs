@@ -5,15 +5,15 @@ using Retouch.Core.Io;
 
 namespace Retouch.Torch.Safetensors;
 
-/// <summary>Writes safetensors files, atomically.</summary>
+/// <summary>Writes safetensors files atomically.</summary>
 public static class SafetensorsWriter
 {
-    /// <summary>Writes tensors in the order given, each as it is (any device).</summary>
-    /// <param name="path">The file; replaced as a whole or not at all.</param>
+    /// <summary>Writes tensors of any device in their own dtype.</summary>
+    /// <param name="path">File path; replaced atomically.</param>
     /// <param name="tensors">Keys and tensors.</param>
-    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the
-    /// default.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <param name="metadata">Contents of <c>__metadata__</c>; the default <c>format: pt</c> is what diffusers and transformers
+    /// expect.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void Write(
         string path,
         IEnumerable<KeyValuePair<string, Tensor>> tensors,
@@ -27,15 +27,15 @@ public static class SafetensorsWriter
         );
     }
 
-    /// <summary>Writes tensors that are made one by one, each freed before the next: no more than one of them needs memory.</summary>
-    /// <param name="path">The file; replaced as a whole or not at all.</param>
-    /// <param name="tensors">Keys, types, shapes, and what makes the tensors.</param>
-    /// <param name="metadata">Texts for <c>__metadata__</c>; diffusers and transformers expect <c>format: pt</c>, which is the
-    /// default.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <summary>Writes tensors that are created one at a time and freed after writing, so that only one needs memory.</summary>
+    /// <param name="path">File path; replaced atomically.</param>
+    /// <param name="tensors">Keys, dtypes, shapes and factories.</param>
+    /// <param name="metadata">Contents of <c>__metadata__</c>; the default <c>format: pt</c> is what diffusers and transformers
+    /// expect.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void WriteLazily(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        // Wider types first keeps every tensor aligned without padding, as the format's own writer does.
+        // Wider dtypes first keeps every tensor aligned without padding, as in the reference implementation.
         var list = tensors
             .Select(static (tensor, k) => (Tensor: tensor, Order: k))
             .OrderByDescending(static t => t.Tensor.DType.Size())
@@ -58,7 +58,7 @@ public static class SafetensorsWriter
                     var tensor = lazy.Make();
                     if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
                         throw new InvalidOperationException(
-                            $"'{lazy.Name}' was announced as {lazy.DType} [{string.Join(", ", lazy.Shape)}] and is {tensor}."
+                            $"'{lazy.Name}' was declared as {lazy.DType} [{string.Join(", ", lazy.Shape)}] but is {tensor}."
                         );
                     tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
                 }
@@ -107,13 +107,13 @@ public static class SafetensorsWriter
     }
 }
 
-/// <summary>A tensor that is made when it is written.</summary>
-/// <param name="Name">Its key.</param>
-/// <param name="DType">Its type.</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="Make">Makes it, in the scope that is open then.</param>
+/// <summary>A tensor that is created when it is written.</summary>
+/// <param name="Name">Key.</param>
+/// <param name="DType">Element type.</param>
+/// <param name="Shape">Sizes of the dimensions.</param>
+/// <param name="Make">Creates the tensor in the current scope.</param>
 public sealed record LazyTensor(string Name, DType DType, long[] Shape, Func<Tensor> Make)
 {
-    /// <summary>What it takes in a file.</summary>
+    /// <summary>Size in the file in bytes.</summary>
     public long ByteCount => Shape.Aggregate((long)DType.Size(), static (a, b) => a * b);
 }

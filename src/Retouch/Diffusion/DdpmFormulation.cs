@@ -30,8 +30,7 @@ public sealed class DdpmFormulation : Formulation
 
     /// <param name="schedule">Variance schedule.</param>
     /// <param name="prediction">Prediction target of the network.</param>
-    /// <param name="density">Training density of the timesteps; null for uniform. A non-uniform density is evaluated at
-    /// (step + ½)/steps.</param>
+    /// <param name="density">Training density of t in [0, 1], of which ⌊t·steps⌋ is the step; null for uniform.</param>
     /// <exception cref="UsageException">ε prediction with a schedule of zero terminal SNR.</exception>
     public DdpmFormulation(NoiseSchedule schedule, PredictionType prediction = PredictionType.Epsilon, TimestepDensity? density = null)
     {

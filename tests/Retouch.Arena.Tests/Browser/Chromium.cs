@@ -3,12 +3,18 @@ using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Retouch.Tests;
+using Xunit.Sdk;
 
 namespace Retouch.Arena.Tests.Browser;
 
 /// <summary>A test that needs a browser on this machine.</summary>
-public sealed class ChromiumFactAttribute : FactAttribute
+[AttributeUsage(AttributeTargets.Method)]
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Arena.Tests")]
+public sealed class ChromiumFactAttribute : FactAttribute, ITraitAttribute
 {
+    public string Needs => "chromium";
+
     public ChromiumFactAttribute()
     {
         if (Chromium.Program is null)

@@ -11,6 +11,7 @@ public sealed class ArenaCommandTests : IDisposable
     public void Dispose() => study.Dispose();
 
     [Fact]
+    [Trait("speed", "slow")]
     public async Task AStudy_FromTheCommandLine_ServedJudgedReadAndExported()
     {
         using var process = ArenaProcess.Start(
@@ -74,6 +75,7 @@ public sealed class ArenaCommandTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Mistakes_AreRefusedWithWhatToDo()
     {
         Refused(2, "--token", "arena", study.Folder, "--bind", "0.0.0.0");

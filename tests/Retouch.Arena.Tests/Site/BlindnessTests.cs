@@ -8,6 +8,7 @@ namespace Retouch.Arena.Tests.Site;
 public class BlindnessTests
 {
     [Fact]
+    [Trait("speed", "slow")]
     public async Task NoReply_NamesAModelOrAFile()
     {
         using var study = new TestStudy(items: 6);
@@ -55,6 +56,7 @@ public class BlindnessTests
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public async Task Sides_AreDrawnAndKept()
     {
         using var study = new TestStudy(items: 60);

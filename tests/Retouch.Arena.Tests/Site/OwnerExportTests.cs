@@ -60,6 +60,7 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("appeal", false)]
     [InlineData("flaws", true)]
     public async Task TheArchive_HoldsWhatTheCommandWrites(string question, bool ties)

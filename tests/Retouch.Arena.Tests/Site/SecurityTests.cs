@@ -146,6 +146,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("")]
     [InlineData("{")]
     [InlineData("null")]

@@ -82,16 +82,16 @@ public class BradleyTerryTests
                 prior: 0
             )
         );
-        Assert.NotNull(
-            BradleyTerry.Fit(
-                new double[,]
-                {
-                    { 0, 5 },
-                    { 0, 0 },
-                },
-                prior: 1
-            )
-        );
+        // A prior of one tie gives 5.5 wins to 0.5.
+        var finite = BradleyTerry.Fit(
+            new double[,]
+            {
+                { 0, 5 },
+                { 0, 0 },
+            },
+            prior: 1
+        )!;
+        Assert.Equal(Math.Log(5.5 / 0.5), finite[0] - finite[1], 9);
         // Two groups that never met have no common scale, prior or not.
         Assert.Null(
             BradleyTerry.Fit(

@@ -13,6 +13,7 @@ public class KillTests
     private const int Kills = 2;
 
     [Fact]
+    [Trait("speed", "slow")]
     public async Task Votes_SurviveTheServersDeath_NoneLostNoneDoubled()
     {
         using var study = new TestStudy(items: 10);

@@ -134,7 +134,7 @@ public sealed class VoteTableTests : IDisposable
     {
         var path = Path.Combine(folder, "arena.sqlite");
         Assert.Contains(
-            "serves this study already",
+            "serves this study (",
             Assert.Throws<EnvironmentException>(() => StudyFile.Serve(path, TimeProvider.System)).Message
         );
         using var reader = StudyFile.Read(path, TimeProvider.System);

@@ -15,6 +15,7 @@ public sealed class DemoTests : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Demo_ComparesTheArmsAndGoesOnWhereItWasStopped()
     {
         var output = In("demo");
@@ -89,6 +90,7 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Demo_TrainsItsNetworksOnTheUsersPictures()
     {
         var scenes = new ProceduralScenes(5, 40, 48);

@@ -15,6 +15,7 @@ public sealed class StudyCommandTests : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Taps_ProposesOptionsThatTrainTakes()
     {
         var outcome = Run("taps", "--model", In("tiny"), "--levels", "4");
@@ -56,6 +57,7 @@ public sealed class StudyCommandTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void LatentsAndFeatures_NeedTheAutoencoderAlone()
     {
         var latents = Run("latents", "--model", In("tiny", "vae"));
@@ -72,6 +74,7 @@ public sealed class StudyCommandTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("taps", "--factors 2", "--factors is for the study latents")]
     [InlineData("other", "--count 4", "There is no study 'other'")]
     [InlineData("latents", "--factors 1", "cannot be shrunk 1 times")]
@@ -85,6 +88,7 @@ public sealed class StudyCommandTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(1, "at least one picture has none")]
     [InlineData(11, "knows 10 classes, and a picture is of class 10, counted from 0")]
     public void Taps_OfPicturesThatTheDenoiserDoesNotKnow_SaysWhatIsWrong(int folders, string message)

@@ -10,14 +10,10 @@ internal static partial class HouseRules
     [
         "docs/results",
         "native",
-        "src/Retouch.Arena",
-        "src/Retouch.Cli",
         "src/Retouch.Evaluation",
-        "src/Retouch.Experiments",
         "src/Retouch.Torch",
         "src/Retouch.Torch.Generator",
         // Tests of the messages of exempt folders.
-        "tests/Retouch.Cli.Tests",
         // Quotes the idioms.
         "tests/Retouch.Tests/Architecture",
     ];

@@ -4,6 +4,7 @@ using Retouch.Core.Errors;
 using Retouch.Data.Shards;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
+using Xunit.Sdk;
 
 namespace Retouch.Tests.Data;
 
@@ -351,8 +352,12 @@ public sealed class TarShardsTests : IDisposable
 }
 
 /// <summary>A test on the shards in the folder that RETOUCH_SHARED_DATA names.</summary>
-internal sealed class SharedShardsFactAttribute : FactAttribute
+[AttributeUsage(AttributeTargets.Method)]
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
+internal sealed class SharedShardsFactAttribute : FactAttribute, ITraitAttribute
 {
+    public string Needs => "shared";
+
     public SharedShardsFactAttribute()
     {
         if (Folder is null)

@@ -14,6 +14,7 @@ namespace Retouch.Tests.Denoisers;
 public sealed class DenoiserMemoryTests
 {
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("dit", false)]
     [InlineData("dit", true)]
     [InlineData("unet", false)]

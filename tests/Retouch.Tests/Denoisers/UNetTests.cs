@@ -10,6 +10,7 @@ namespace Retouch.Tests.Denoisers;
 public sealed class UNetTests
 {
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("unet_sd15", false)]
     [InlineData("unet_sd15", true)]
     [InlineData("unet_sdxl", false)]
@@ -41,6 +42,7 @@ public sealed class UNetTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("unet_sd15", DType.Float32)]
     [InlineData("unet_sdxl", DType.Float32)]
     [InlineData("unet_sdxl", DType.BFloat16)]

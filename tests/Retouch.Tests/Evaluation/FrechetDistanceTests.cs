@@ -64,6 +64,7 @@ public sealed class FrechetDistanceTests
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void As_many_features_as_FID_has_are_at_no_distance_from_themselves_with_fewer_pictures_than_features()
     {
         using var scope = TensorScope.Enter();

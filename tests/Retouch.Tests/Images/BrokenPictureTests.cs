@@ -70,7 +70,7 @@ public sealed class BrokenPictureTests
         using var folder = new TemporaryFolder();
         var path = folder.Add("x.jpg", content);
         var message = Assert.Throws<InputException>(() => PictureFile.Load(path)).Message;
-        Assert.Contains("no JPEG, PNG, WebP, TIFF, GIF", message, StringComparison.Ordinal);
+        Assert.Contains("not JPEG, PNG, WebP, TIFF, GIF", message, StringComparison.Ordinal);
         Assert.Contains(path, message, StringComparison.Ordinal);
     }
 

@@ -91,8 +91,8 @@ public sealed class OtherFormatsTests
     [Theory]
     [InlineData(3, 32, 3, "floating-point")]
     [InlineData(1, 32, 3, "floating-point")]
-    [InlineData(1, 32, 1, "of 32 bits")]
-    [InlineData(3, 16, 2, "with a sign")]
+    [InlineData(1, 32, 1, "32-bit integers")]
+    [InlineData(3, 16, 2, "signed")]
     [InlineData(5, 8, 1, "it has 5 bands")]
     public void Samples_without_a_white_and_bands_without_a_colour_are_refused(int bands, int bits, int format, string words)
     {

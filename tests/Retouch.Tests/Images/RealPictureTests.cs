@@ -1,12 +1,17 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Images;
+using Xunit.Sdk;
 
 namespace Retouch.Tests.Images;
 
 /// <summary>A test that needs the folder of real pictures which RETOUCH_SHARED_DATA names.</summary>
-public sealed class RealPicturesFactAttribute : FactAttribute
+[AttributeUsage(AttributeTargets.Method)]
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
+public sealed class RealPicturesFactAttribute : FactAttribute, ITraitAttribute
 {
+    public string Needs => "shared";
+
     public RealPicturesFactAttribute()
     {
         if (Folder is null)

@@ -32,6 +32,7 @@ public sealed class FeatureLossTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Cases))]
     public void Values_and_gradients_are_those_of_the_formula(
         StatisticsSource? statistics,

@@ -28,6 +28,7 @@ public sealed class FusedFeatureLossTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Cases))]
     public void It_agrees_with_separate_operators(
         DType dtype,

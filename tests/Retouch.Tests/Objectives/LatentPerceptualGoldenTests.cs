@@ -31,6 +31,7 @@ public sealed class LatentPerceptualGoldenTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Cases))]
     public void Losses_and_gradients(string name, string scheme, string normalisation, bool detached)
     {

@@ -28,6 +28,7 @@ public sealed class ObjectiveGradientTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Normalisations))]
     public void Latent_perceptual_loss(
         Normalisation normalisation,

@@ -132,6 +132,7 @@ public sealed class LoraFileTests : IDisposable
 
     /// <summary>With activations recomputed, adapters get the same gradients, in every denoiser that has blocks.</summary>
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("dit")]
     [InlineData("pixart")]
     [InlineData("sd35")]

@@ -55,6 +55,7 @@ public sealed class ConvergenceTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("eps", "ddpm", 0.0)]
     [InlineData("v", "ddpm", 0.0)]
     [InlineData("flow", "ddpm", 0.0)]

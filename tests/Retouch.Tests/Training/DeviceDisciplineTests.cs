@@ -59,7 +59,6 @@ public sealed class DeviceDisciplineTests
     }
 
     [CudaTheory]
-    [Trait("needs", "cuda")]
     [MemberData(nameof(Steps))]
     public void A_step_on_a_card_gives_what_the_cpu_gives(string kind, string objective) =>
         AssertSame(Run(kind, objective, Device.Cpu), Run(kind, objective, Device.Cuda()), 1e-3);

@@ -23,6 +23,7 @@ public sealed class ResumeTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(Auto, false, 1)]
     [InlineData(Auto, false, 4)] // right at a checkpoint
     [InlineData(Auto, true, 6)]
@@ -39,6 +40,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(1)]
     [InlineData(5)]
     [InlineData(8)]
@@ -143,6 +145,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_run_may_be_interrupted_after_every_step()
     {
         var options = TinyRun.Denoiser();
@@ -155,6 +158,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Work_after_the_last_checkpoint_is_done_again_in_the_same_way()
     {
         var options = TinyRun.Denoiser();
@@ -212,6 +216,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void The_threads_that_read_do_not_matter()
     {
         Train(TinyRun.Denoiser(), "two", null);

@@ -353,6 +353,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(false)]
     [InlineData(true)]
     public void Fifty_steps_through_the_decoder_leave_no_tensor_behind(bool cacheLatents)

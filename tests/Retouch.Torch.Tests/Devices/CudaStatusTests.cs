@@ -7,11 +7,11 @@ public sealed class CudaStatusTests
 {
     [Theory]
     [InlineData(false, 0, -1, false, "libtorch 2.6.0 was built without CUDA", "./retouch --cuda")]
-    [InlineData(false, 0, -1, true, "libtorch 2.6.0 was built without CUDA, though an NVIDIA driver is there", "./retouch --cuda")]
+    [InlineData(false, 0, -1, true, "libtorch 2.6.0 was built without CUDA, though an NVIDIA driver is installed", "./retouch --cuda")]
     [InlineData(true, 0, 35, false, "CUDA build of libtorch 2.6.0, no driver", "Install NVIDIA's driver")]
     [InlineData(true, 0, 100, false, "CUDA build of libtorch 2.6.0, no driver", "Install NVIDIA's driver")]
     [InlineData(true, 0, 35, true, "the NVIDIA driver is too old for its CUDA (words)", "Update the driver")]
-    [InlineData(true, 0, 100, true, "a driver, and no GPU (words)", "nvidia-smi")]
+    [InlineData(true, 0, 100, true, "with a driver, but no GPU (words)", "nvidia-smi")]
     [InlineData(true, 0, 999, true, "the CUDA runtime fails: words (error 999)", "reboot")]
     [InlineData(true, 2, 0, true, "CUDA build of libtorch 2.6.0, 2 GPUs", "cuda:0 to cuda:1")]
     public void Says_why_no_card_is_used_and_what_to_do(bool built, int devices, int code, bool driver, string reason, string remedy)

@@ -77,18 +77,18 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "ends in the middle")]
+    [InlineData("", "ends within an opcode")]
     [InlineData("\u0080\u0002.", "stack is empty")]
     [InlineData("\u0080\u0002(.", "stack is empty")]
     [InlineData("\u0080\u0002t.", "mark")]
     [InlineData("\u0080\u0002K\u0001.", "no dictionary")]
-    [InlineData("\u0080\u0002}.", "no tensors")]
-    [InlineData("\u0080\u0002h\u0005.", "never noted")]
+    [InlineData("\u0080\u0002}.", "no named tensors")]
+    [InlineData("\u0080\u0002h\u0005.", "never written")]
     [InlineData("\u0080\u0002}K\u0001K\u0002K\u0003u.", "mark")]
-    [InlineData("\u0080\u0002X\u00ff\u00ff\u00ff\u007f.", "ends in the middle")]
-    [InlineData("\u0080\u0002\u008b\u00ff\u00ff\u00ff\u00ff.", "ends in the middle")]
+    [InlineData("\u0080\u0002X\u00ff\u00ff\u00ff\u007f.", "ends within an opcode")]
+    [InlineData("\u0080\u0002\u008b\u00ff\u00ff\u00ff\u00ff.", "ends within an opcode")]
     [InlineData("\u0080\u0002\u00f1.", "0xf1")]
-    [InlineData("\u0080\u0002K\u0001)R.", "no name")]
+    [InlineData("\u0080\u0002K\u0001)R.", "not a global")]
     [InlineData("\u0080\u0002ctorch\nFloatStorage\n)R.", "torch.FloatStorage is called")]
     public void A_broken_program_is_refused_with_the_reason(string program, string expected) =>
         Assert.Contains(expected, Refused(Archive(Encoding.Latin1.GetBytes(program))), StringComparison.Ordinal);
@@ -124,8 +124,8 @@ public sealed class PickleFileTests : IDisposable
     public void A_storage_must_be_as_long_as_it_says_and_stored_as_it_is()
     {
         var program = Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0004\u0085", "K\u0001\u0085"));
-        Assert.Contains("claim 4 elements of 12 bytes", Refused(Archive(program, new byte[12])), StringComparison.Ordinal);
-        Assert.Contains("storage 0) are not in it", Refused(Archive(program)), StringComparison.Ordinal);
+        Assert.Contains("claims 4 elements in 12 bytes", Refused(Archive(program, new byte[12])), StringComparison.Ordinal);
+        Assert.Contains("storage 0) are missing", Refused(Archive(program)), StringComparison.Ordinal);
         Assert.Contains("is compressed", Refused(Archive(program, new byte[4096], CompressionLevel.Optimal)), StringComparison.Ordinal);
     }
 
@@ -150,7 +150,7 @@ public sealed class PickleFileTests : IDisposable
         Assert.Contains("nowhere.pth", Refused(Path.Combine(_folder, "nowhere.pth")), StringComparison.Ordinal);
         var path = Path.Combine(_folder, "text.bin");
         File.WriteAllText(path, "<html>404 Not Found</html>");
-        Assert.Contains("neither an archive nor a stream", Refused(path), StringComparison.Ordinal);
+        Assert.Contains("neither a zip archive nor a legacy PyTorch file", Refused(path), StringComparison.Ordinal);
     }
 
     [Fact]

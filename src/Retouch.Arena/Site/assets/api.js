@@ -1,4 +1,4 @@
-// Calls of the server. Every call carries the page token: a form or a link of another site cannot.
+// API calls. Every call carries the page token, which forms and links of other sites cannot send.
 let token = "";
 
 export class Refusal extends Error {

@@ -1,5 +1,5 @@
-// What is being sent stays in the browser until the server has answered: neither a closed lid nor a restarted server loses an answer, and the
-// key in it lets the server know it again.
+// An answer stays in the browser until the server has confirmed it: neither standby nor a server restart loses it, and its key identifies
+// repeated submissions.
 import { call, Refusal } from "./api.js";
 
 const SLOT = "arena-outbox";
@@ -29,6 +29,6 @@ export async function flush(waiting) {
   const kept = localStorage.getItem(SLOT);
   if (!kept) return;
   const { path, body } = JSON.parse(kept);
-  // Refused by now: it was answered, or belongs to another study.
+  // Refused: already answered, or of another study.
   await send(path, body, waiting).catch(() => {});
 }

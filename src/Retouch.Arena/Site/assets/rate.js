@@ -60,7 +60,7 @@ async function start() {
   document.title = session.title;
   for (const title of document.querySelectorAll(".title")) title.textContent = session.title;
   if (session.rater) await begin(session.link);
-  else if (session.byInvitation) message("By invitation", "Open the link that you were sent.");
+  else if (session.byInvitation) message("By invitation", "Open your personal link.");
   else {
     show("join");
     $("name").focus();
@@ -84,8 +84,8 @@ async function next() {
     return;
   }
   if (task.finished) {
-    message("Thank you", task.progress.done > 0 ? `That was all: ${task.progress.done} answers. You may close this page.` : "There is nothing left to judge.", { undo: task.canUndo });
-    $("announce").textContent = "Thank you, that was all.";
+    message("Thank you", task.progress.done > 0 ? `Finished: ${task.progress.done} answers. You can close this page.` : "There is nothing left to judge.", { undo: task.canUndo });
+    $("announce").textContent = "Thank you, you are finished.";
     return;
   }
   show("judge");
@@ -106,7 +106,7 @@ async function lay({ question, left, right, prompt, previous, progress, canUndo 
   $("bar").value = progress.done;
   $("count").textContent = `${progress.done + 1} of ${progress.total}`;
   $("undo").disabled = !canUndo;
-  $("state").textContent = previous ? "Taken back; answer again." : "";
+  $("state").textContent = previous ? "Undone; answer again." : "";
   zoom.reset();
   layAnswers(answers, previous?.answer);
   layMarks(question === "flaws", previous);
@@ -126,16 +126,16 @@ async function lay({ question, left, right, prompt, previous, progress, canUndo 
   });
   const at = task;
   try {
-    // Both at once: the one that comes first must not have an advantage.
+    // Both at once: neither picture may have an advantage.
     await Promise.all(loading);
   } catch {
-    if (at === task) message("A picture is missing", "It could not be loaded. Try again, or tell whoever invited you.", { retry: true });
+    if (at === task) message("A picture is missing", "It could not be loaded. Try again, or contact the organiser.", { retry: true });
     return;
   }
   if (at !== task) return;
   stage.classList.add("ready");
   for (const button of $("answers").children) button.disabled = false;
-  // The button that was pressed is gone: whoever reads by ear or tabs goes on from the question.
+  // The pressed button is gone: screen readers and keyboard users continue at the question.
   if (!stage.contains(document.activeElement)) $("question").focus({ preventScroll: true });
   shownAt = performance.now();
   busy = false;
@@ -204,7 +204,7 @@ async function submit(path, body) {
   try {
     await send(path, body, waiting);
   } catch (error) {
-    // Answered in another window, perhaps: the server knows what comes next.
+    // Possibly answered in another window: the server knows the next task.
     if (error.status === 403) return message("This did not work", error.message, { retry: true });
   }
   await next();

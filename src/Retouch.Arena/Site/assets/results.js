@@ -70,7 +70,7 @@ function ranking(models) {
 
 function question(q) {
   const section = el("section", {}, el("h2", {}, NAMES[q.question] ?? q.question));
-  const alpha = q.agreement === undefined ? "no two raters judged the same thing yet" : `Krippendorff's alpha ${figure(q.agreement, 2)} (1: full agreement, 0: chance)`;
+  const alpha = q.agreement === undefined ? "no item has two ratings yet" : `Krippendorff's alpha ${figure(q.agreement, 2)} (1: full agreement, 0: chance)`;
   section.append(el("p", { class: "facts" }, `${plural(q.votes, "rating")}. Agreement: ${alpha}.`));
   if (q.alignment.length > 0) {
     section.append(el("h3", {}, "Shows what the text says"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Yes", "number"], ["Pictures", "number"], ["Share", "number"]],
@@ -105,7 +105,7 @@ function items() {
   const wanted = $("which").value;
   const verdict = { first: (i) => (i.second ? i.first : "yes"), second: (i) => i.second ?? "no", tie: () => "tie", short: () => "too few ratings" };
   const shown = results.items.filter((i) => i.question === wanted);
-  // Items that were matched by prompt and seed are called so already.
+  // The key of items matched by prompt and seed contains the prompt.
   const apart = shown.some((i) => i.prompt && !i.item.startsWith(i.prompt));
   table($("items"), [["Item"], ...(apart ? [["Prompt"]] : []), ["Models"], ["Ratings", "number"], ["Majority"]], shown.map((i) => el("tr", {},
     el("td", { class: "prompt" }, i.item), apart ? el("td", { class: "prompt" }, i.prompt ?? "") : null, el("td", {}, i.second ? `${i.first} / ${i.second}` : i.first),
@@ -120,7 +120,7 @@ async function refresh() {
   $("exported").textContent = "";
   $("summary").textContent = `${plural(results.votes, "rating")} by ${plural(results.raters.filter((r) => !r.excluded).length, "rater")}.`;
   $("questions").replaceChildren(...results.questions.map(question));
-  if (results.questions.length === 0) $("questions").replaceChildren(el("section", {}, el("p", {}, "Nobody has judged anything yet.")));
+  if (results.questions.length === 0) $("questions").replaceChildren(el("section", {}, el("p", {}, "No ratings yet.")));
   table($("raters"), [["Name"], ["Ratings", "number"], ["Median time", "number"], ["Attention checks"], ["Own link"], [""]], results.raters.map(rater));
   const chosen = $("which").value;
   $("which").replaceChildren(...results.questions.map((q) => el("option", { value: q.question }, NAMES[q.question])));
@@ -139,7 +139,7 @@ async function exportSet() {
   const query = new URLSearchParams({ question: $("asked").value, ratings: $("ratings").value, ties: $("ties").checked ? "1" : "0" });
   try {
     const set = await call(`/api/owner/preferences?${query}`);
-    const left = set.contradictions.length > 0 ? ` Left out, because it contradicts itself: ${set.contradictions.join("; ")}.` : "";
+    const left = set.contradictions.length > 0 ? ` Left out as contradictory: ${set.contradictions.join("; ")}.` : "";
     $("exported").textContent = `${plural(set.pairs, "pair")} with ${plural(set.preferences, "winner")}; ${plural(set.ties, "tie")}, ${set.short} with too few ratings.${left}`;
     el("a", { href: `/results/preferences.zip?${query}`, download: "" }).click();
   } catch (error) {

@@ -151,6 +151,7 @@ public sealed class ClipTokenizerTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_word_of_a_million_letters_takes_no_quadratic_time()
     {
         var pairs = new BytePairs([("a", "a"), ("aa", "aa"), ("aaaa", "a</w>")]);

@@ -12,6 +12,7 @@ namespace Retouch.Tests.Evaluation.Features;
 public sealed class InceptionTests
 {
     [Fact]
+    [Trait("speed", "slow")]
     public void The_features_are_those_of_pytorch_fid()
     {
         using var scope = TensorScope.Enter();

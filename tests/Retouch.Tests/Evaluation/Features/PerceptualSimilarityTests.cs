@@ -49,6 +49,7 @@ public sealed class PerceptualSimilarityTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(
         "AlexNet",
         new[] { 64, 192, 384, 256, 256 },
@@ -90,7 +91,15 @@ public sealed class PerceptualSimilarityTests
         using var network = PerceptualSimilarity.Open(folder["trunk.safetensors"], folder["linear.safetensors"], Device.Cpu);
         Assert.Equal(name, network.Protocol.Network);
         var x = TestTensors.Pictures(1, 64, 1);
-        Assert.True(network.Of(x, TestTensors.Blurred(x, 3))[0] > 0);
+        var y = TestTensors.Blurred(x, 3);
+        var found = network.Of(x, y)[0];
+        Assert.Equal(0, network.Of(x, x)[0]);
+        TestTensors.Close(found, network.Of(y, x)[0], 1e-5 * found);
+        // The distance is linear in the linear layers' weights.
+        using var linear = SafetensorsFile.Open(folder["linear.safetensors"]);
+        SafetensorsWriter.Write(folder["doubled.safetensors"], [.. linear.Names.Select(n => KeyValuePair.Create(n, linear.Read(n) * 2))]);
+        using var doubled = PerceptualSimilarity.Open(folder["trunk.safetensors"], folder["doubled.safetensors"], Device.Cpu);
+        TestTensors.Close(2 * found, doubled.Of(x, y)[0], 1e-5 * found);
         using var store = new ParameterStore();
         Assert.Equal(channels, PerceptualTrunk.For(channels, store.Root)!.Channels);
     }

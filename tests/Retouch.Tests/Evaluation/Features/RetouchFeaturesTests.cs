@@ -22,6 +22,7 @@ public sealed class RetouchFeaturesTests
     };
 
     [Fact]
+    [Trait("speed", "slow")]
     public void It_learns_classes_is_reproduced_by_its_seed_and_comes_back_from_its_folder()
     {
         using var scope = TensorScope.Enter();

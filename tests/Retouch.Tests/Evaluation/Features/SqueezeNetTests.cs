@@ -3,12 +3,17 @@ using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
+using Xunit.Sdk;
 
 namespace Retouch.Tests.Evaluation.Features;
 
 /// <summary>A test that needs the real SqueezeNet beside the folder that RETOUCH_SHARED_DATA names.</summary>
-public sealed class SqueezeNetFactAttribute : FactAttribute
+[AttributeUsage(AttributeTargets.Method)]
+[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
+public sealed class SqueezeNetFactAttribute : FactAttribute, ITraitAttribute
 {
+    public string Needs => "shared";
+
     public SqueezeNetFactAttribute()
     {
         if (Weights is null)

@@ -66,6 +66,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Cells))]
     public void The_gradient_is_what_differences_give(
         PreferenceMethod method,

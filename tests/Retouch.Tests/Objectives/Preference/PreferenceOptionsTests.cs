@@ -137,7 +137,10 @@ public sealed class PreferenceOptionsTests
                 Perceptual = new() { Weight = TermWeight.Auto },
             }.Validate("objective")
         );
-        Assert.NotEmpty(new ObjectiveOptions { LatentWeight = 0 }.Validate("objective"));
+        Assert.Equal(
+            ["objective.latentWeight: is 0 and there is no other objective, so that nothing would be trained."],
+            new ObjectiveOptions { LatentWeight = 0 }.Validate("objective")
+        );
     }
 
     [Fact]

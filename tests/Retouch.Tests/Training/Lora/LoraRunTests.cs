@@ -44,6 +44,7 @@ public sealed class LoraRunTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(DiT, "transformer", """["attention"]""", false)]
     [InlineData(DiT, "transformer", """["all"]""", true)]
     [InlineData(UNet, "unet", """["attention", "conv1"]""", true)]

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Objectives.Autoencoder;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Training.Options;
 
@@ -138,7 +139,7 @@ public sealed class OptionsFileTests : IDisposable
         Assert.Equal((11, 0UL), (again.Data.SceneCount, again.Data.SceneSeed));
         Assert.True(Path.IsPathFullyQualified(again.Model.Autoencoder!));
         var autoencoder = Bind("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""").Resolve();
-        Assert.NotNull(autoencoder.AutoencoderLoss);
+        Assert.Equal(new AutoencoderLossOptions(), autoencoder.AutoencoderLoss);
         Assert.Equal(4000, autoencoder.Data.SceneCount);
     }
 

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Retouch.Autoencoders;
+using Retouch.Denoisers;
 using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Goldens;
@@ -30,7 +32,7 @@ public sealed class RecipeTests : IDisposable
         options.Validate();
         if (options.Model.Config is { } config)
             using (var network = (IDisposable)ComponentRegistry.Find(config, file).Create(config, file))
-                Assert.NotNull(network);
+                Assert.IsAssignableFrom(options.Task == TrainingTaskKind.Denoiser ? typeof(IDenoiser) : typeof(IAutoencoder), network);
     }
 
     [Fact]

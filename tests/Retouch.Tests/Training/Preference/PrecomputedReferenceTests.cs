@@ -47,6 +47,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
         };
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Cells))]
     public void Losses_and_weights_are_those_of_a_frozen_copy_to_the_bit(string preference, string objective, int extra, string? lora)
     {
@@ -75,6 +76,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("reference step", 2)]
     [InlineData("step", 4)]
     public void An_interrupted_run_ends_with_the_same_bytes(string unit, int at)
@@ -104,6 +106,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_longer_run_gets_the_reference_of_its_further_steps()
     {
         Train(Options(set: """{ "steps": 8 }"""), "long");
@@ -114,6 +117,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Runs_share_a_cache_until_something_changes_that_the_errors_depend_on()
     {
         JsonObject Cached(string more = "{}")

@@ -41,6 +41,7 @@ public sealed class PreferenceRunTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData(DpoBoth, 0)]
     [InlineData(SimpoLatent, 0)]
     [InlineData(Composed, 3)]
@@ -141,6 +142,7 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_model_is_measured_on_pairs()
     {
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.003 }"""), "run", null);
@@ -188,6 +190,7 @@ public sealed class PreferenceRunTests : IDisposable
         };
 
     [Theory]
+    [Trait("speed", "slow")]
     [MemberData(nameof(Refused))]
     public void What_would_do_nothing_is_refused(string objective, string set, string message) =>
         Assert.Contains(message, Assert.Throws<UsageException>(() => Options(objective, set: set).Validate()).Message);

@@ -24,6 +24,7 @@ public sealed class PromptTrainingTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    [Trait("speed", "slow")]
     public void What_was_trained_draws_by_prompt_with_the_encoders_that_it_borrowed()
     {
         var outcome = Train(Options(), "run");
@@ -58,6 +59,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Captions_kept_on_the_disk_train_the_same_weights_until_an_encoder_changes()
     {
         var plain = TinyRun.WeightFiles(Train(Options(), "plain").Run);
@@ -70,6 +72,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void A_resumed_run_draws_what_it_would_have_drawn()
     {
         var whole = Train(Options(), "whole");
@@ -93,6 +96,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Post_training_takes_the_cache_of_the_training_before()
     {
         var cache = new JsonObject { ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true };
@@ -125,6 +129,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void Single_samples_beside_pairs_have_captions_of_their_own()
     {
         DegradedPairs.Write(
@@ -168,6 +173,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Theory]
+    [Trait("speed", "slow")]
     [InlineData("live")]
     [InlineData("precomputed")]
     public void Pairs_of_several_shapes_come_in_batches_of_one(string reference)

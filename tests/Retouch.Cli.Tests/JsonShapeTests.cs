@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.Text.Json;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary>
+/// What <c>--json</c> prints, verb by verb, is what <c>json-outputs.txt</c> says. A block there is a line <c>verb: type of the result</c>
+/// (one for each result of a verb, with what decides in parentheses), and the result's members below it, indented.
+/// </summary>
+public sealed class JsonShapeTests
+{
+    private const string Nothing = "nothing";
+
+    private static readonly JsonSerializerOptions Options = Prepared();
+
+    [Fact]
+    public void EveryResult_HasThePinnedMembers()
+    {
+        var types = JsonShapes.Arguments(typeof(Output).Module, nameof(Output.Write)).ToDictionary(JsonShapes.NameOf);
+        var pinned = Pinned();
+        // What the verbs write, no more and no less; the hidden verb's results are listed too.
+        AssertSame(types.Keys, pinned.Select(static p => p.Type).Where(static t => t != Nothing));
+        var differences = pinned
+            .Where(static p => p.Type != Nothing)
+            .SelectMany(p =>
+            {
+                var members = JsonShapes.Of(types[p.Type], Options);
+                return p
+                    .Members.Except(members)
+                    .Select(m => $"- {p.Verb}  {m}")
+                    .Concat(members.Except(p.Members).Select(m => $"+ {p.Verb}  {m}"));
+            });
+        Assert.True(!differences.Any(), string.Join('\n', differences));
+    }
+
+    [Fact]
+    public void EveryVerb_IsListed()
+    {
+        var listed = Pinned().Select(static p => p.Verb.Split(" (")[0]).Distinct();
+        AssertSame(Verbs(CommandLine.Create(), ""), listed);
+    }
+
+    [Fact]
+    public void AMembersNameKindAndAbsence_AreSeen()
+    {
+        string[] expected =
+        [
+            ".: object",
+            "by: object",
+            "by{}: number",
+            "inner: object?",
+            "inner.again: JsonShapeTests.Planted again",
+            "inner.kind: string (first, secondOne)",
+            "maybe: number?",
+            "names: array",
+            "names[]: string",
+        ];
+        Assert.Equal(expected, JsonShapes.Of(typeof(Planted), Options));
+        Assert.Equal(
+            "Dictionary<String, Planted[]>",
+            JsonShapes.NameOf(typeof(Dictionary<string, Planted[]>)).Replace("JsonShapeTests.", "")
+        );
+    }
+
+    private enum Kind
+    {
+        First,
+        SecondOne,
+    }
+
+    private sealed record Inner(Kind Kind, Planted Again);
+
+    private sealed record Planted(IReadOnlyList<string> Names, int? Maybe, Dictionary<string, double> By, Inner? Inner)
+    {
+        public int Written
+        {
+            set => _ = value;
+        }
+    }
+
+    private static void AssertSame(IEnumerable<string> expected, IEnumerable<string> pinned) =>
+        Assert.Equal(
+            string.Join('\n', expected.Order(StringComparer.Ordinal)),
+            string.Join('\n', pinned.Distinct().Order(StringComparer.Ordinal))
+        );
+
+    private static JsonSerializerOptions Prepared()
+    {
+        Output.Options.MakeReadOnly(populateMissingResolver: true);
+        return Output.Options;
+    }
+
+    private static List<(string Verb, string Type, List<string> Members)> Pinned()
+    {
+        List<(string Verb, string Type, List<string> Members)> blocks = [];
+        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "json-outputs.txt")))
+        {
+            if (line.StartsWith("  ", StringComparison.Ordinal))
+                blocks[^1].Members.Add(line.Trim());
+            else if (line.Length > 0 && line.Split(": ", 2) is [var verb, var type])
+                blocks.Add((verb, type, []));
+        }
+
+        return blocks;
+    }
+
+    private static IEnumerable<string> Verbs(Command command, string name)
+    {
+        var below = command.Subcommands.SelectMany(c => Verbs(c, $"{name} {c.Name}".Trim()));
+        return command.Action is null || command is RootCommand ? below : below.Prepend(name);
+    }
+}
