@@ -9,11 +9,11 @@ internal static partial class HouseRules
     public static readonly string[] WordListExemptions =
     [
         "docs/results",
-        "native",
+        "src/Retouch.Cli",
         "src/Retouch.Evaluation",
-        "src/Retouch.Torch",
-        "src/Retouch.Torch.Generator",
+        "src/Retouch.Experiments",
         // Tests of the messages of exempt folders.
+        "tests/Retouch.Cli.Tests",
         // Quotes the idioms.
         "tests/Retouch.Tests/Architecture",
     ];

@@ -44,6 +44,7 @@ public class RepositoryTests
     {
         var files = new[] { "src", "tests", "bench" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
         files.AddRange(new[] { "bench", "eng" }.SelectMany(static folder => Files("*.sh", folder)));
+        files.AddRange(new[] { "*.cpp", "*.h" }.SelectMany(static pattern => Files(pattern, "native")));
         files.AddRange(((string[])["test", "retouch"]).Select(static name => (name, File.ReadAllText(Path.Combine(Root, name)))));
         Assert.NotEmpty(files);
         AssertNone(files.SelectMany(static file => HouseRules.CheckLines(file.Path, file.Text)));
