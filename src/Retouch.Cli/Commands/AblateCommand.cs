@@ -221,15 +221,13 @@ internal static class AblateCommand
         var decisive = plan.Spec.Evaluation.Decisive;
         if (outcome.Figures is { } figures)
         {
-            writer.WriteLine($"{"", -40}{FigureNames.Header(decisive), -32}{"difference", -36}that is");
+            var table = new ColumnTable(writer, ("", -40), (FigureNames.Header(decisive), -32), ("difference", -36), ("that is", -16));
             foreach (var row in figures.Rows)
             {
                 if (row.Find(decisive) is not { } figure)
                     continue;
                 var d = figures.Differences.FirstOrDefault(x => x.Row == row.Name && x.Figure == decisive);
-                writer.WriteLine(
-                    $"{row.Name, -40}{Text(figure.Estimate), -32}{(d is null ? "" : Text(d.Estimate)), -36}{d?.Verdict}".TrimEnd()
-                );
+                table.Row(row.Name, Text(figure.Estimate), d is null ? "" : Text(d.Estimate), d?.Verdict ?? "");
             }
 
             writer.WriteLine();
@@ -241,6 +239,6 @@ internal static class AblateCommand
             writer.WriteLine($"report: {outcome.Report}");
     }
 
-    private static string Text(Evaluation.SeedEstimate e) =>
+    private static string Text(Evaluation.Statistics.SeedEstimate e) =>
         $"{Figures.Significant(e.Value, 3)} [{Figures.Significant(e.Interval.Low, 3)}, {Figures.Significant(e.Interval.High, 3)}]";
 }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Pictures;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;

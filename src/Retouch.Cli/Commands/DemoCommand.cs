@@ -2,7 +2,7 @@ using System.CommandLine;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
 using Retouch.Experiments.Demo;
 
 namespace Retouch.Cli.Commands;
@@ -164,7 +164,14 @@ internal static class DemoCommand
     {
         writer.WriteLine(result.Verdict);
         writer.WriteLine();
-        writer.WriteLine($"{"", -14}{"wavelet distance", -30}{"spectrum error", -28}{"s a step", -10}{"peak memory"}");
+        var table = new ColumnTable(
+            writer,
+            ("", -14),
+            ("wavelet distance", -30),
+            ("spectrum error", -28),
+            ("s a step", -10),
+            ("peak memory", -12)
+        );
         string Text(SetResult set, string name)
         {
             var figure = set.Of(name);
@@ -175,8 +182,13 @@ internal static class DemoCommand
         foreach (var set in result.Evaluation.Sets.Prepend(result.Before))
         {
             var arm = result.Arms.FirstOrDefault(a => a.Name == set.Name);
-            var cost = arm is null ? "" : $"{Figures.Significant(arm.SecondsPerStep, 3), -10}{Figures.Bytes(arm.PeakBytes)}";
-            writer.WriteLine($"{set.Name, -14}{Text(set, DemoVerdict.Decisive), -30}{Text(set, "spectrum"), -28}{cost}".TrimEnd());
+            table.Row(
+                set.Name,
+                Text(set, DemoVerdict.Decisive),
+                Text(set, "spectrum"),
+                arm is null ? "" : Figures.Significant(arm.SecondsPerStep, 3),
+                arm is null ? "" : Figures.Bytes(arm.PeakBytes)
+            );
         }
 
         writer.WriteLine();

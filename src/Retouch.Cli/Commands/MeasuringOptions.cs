@@ -1,7 +1,12 @@
 using System.CommandLine;
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Patches;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
@@ -9,16 +14,14 @@ namespace Retouch.Cli.Commands;
 /// <summary>Shared options of <c>evaluate</c> and <c>compare</c>: metrics, pictures, and confidence intervals.</summary>
 internal sealed class MeasuringOptions
 {
-    private const string DefaultMetrics = "fwd,spectrum,sharpness";
-
     private readonly Option<string?> reference = new("--reference")
     {
         Description = "Folder of real pictures; for psnr, of the originals. Not needed for fid with --statistics.",
     };
     private readonly Option<string> metrics = new("--metrics")
     {
-        Description = "Any of fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, kid, prdc.",
-        DefaultValueFactory = _ => DefaultMetrics,
+        Description = $"Any of {string.Join("; ", MetricCatalog.All.Select(static m => $"{m.Name} ({m.Title})"))}.",
+        DefaultValueFactory = _ => string.Join(',', MetricCatalog.Usual),
     };
     private readonly Option<int?> level = new("--level")
     {
@@ -119,18 +122,21 @@ internal sealed class MeasuringOptions
     /// <exception cref="UsageException">A metric is unknown, or an option out of range.</exception>
     public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
-        var asked = ReadMetrics(parsed.GetValue(metrics)!);
+        var asked = MetricCatalog.Of(
+            parsed.GetValue(metrics)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        );
         Report.Check(parsed);
-        Refuse(parsed, asked, Metrics.Prdc, "prdc", neighbours, rule);
-        Refuse(parsed, asked, Metrics.Kid, "kid", subsets, subsetSize);
-        Refuse(parsed, asked, Metrics.Swd, "swd", directions);
-        Refuse(parsed, asked, Metrics.Spectrum, "spectrum", maps);
+        Refuse<WaveletDistanceMetric>(parsed, asked, level);
+        Refuse<PrecisionRecallMetric>(parsed, asked, neighbours, rule);
+        Refuse<KernelDistanceMetric>(parsed, asked, subsets, subsetSize);
+        Refuse<SlicedWassersteinMetric>(parsed, asked, directions);
+        Refuse<SpectrumMetric>(parsed, asked, maps);
+        networks.Check(parsed, asked);
         var where = parsed.GetDevice();
-        var (prdc, kernel, sliced) = (new PrecisionRecallOptions(), new KernelDistanceOptions(), new SlicedWassersteinOptions());
         var options = new EvaluationOptions
         {
-            Metrics = asked,
-            WaveletLevel = parsed.GetValue(level),
+            Metrics = [.. asked.Select(metric => networks.Configure(parsed, Configure(parsed, metric), where, opened))],
+            Networks = networks.Networks(parsed, where, opened, asked),
             Bootstrap = new BootstrapOptions
             {
                 Resamples = parsed.GetValue(resamples),
@@ -141,24 +147,7 @@ internal sealed class MeasuringOptions
             SmallestDifference = parsed.CommandResult.Command.Options.Contains(smallest) ? parsed.GetValue(smallest) : VerdictRule.Smallest,
             BatchSize = parsed.GetValue(batch),
             Device = where,
-            PrecisionRecall = prdc with
-            {
-                Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours,
-                Rule = parsed.GetValue(rule) ?? prdc.Rule,
-            },
-            SlicedWasserstein = sliced with
-            {
-                Directions = parsed.GetValue(directions) ?? sliced.Directions,
-                Seed = preparing.Seed(parsed),
-            },
-            Kernel = kernel with
-            {
-                Subsets = parsed.GetValue(subsets) ?? kernel.Subsets,
-                SubsetSize = parsed.GetValue(subsetSize) ?? kernel.SubsetSize,
-                Seed = preparing.Seed(parsed),
-            },
         };
-        options = networks.Open(parsed, options, opened);
         options.Validate();
         return options;
     }
@@ -185,38 +174,39 @@ internal sealed class MeasuringOptions
         }
     }
 
-    private static void Refuse(ParseResult parsed, Metrics asked, Metrics needed, string name, params Option[] options)
-    {
-        if (!asked.HasFlag(needed) && options.FirstOrDefault(o => parsed.GetResult(o) is not null) is { } inert)
-            throw new UsageException($"{inert.Name} is for {name}, which is not asked for (--metrics).");
-    }
-
-    private static Metrics ReadMetrics(string text)
-    {
-        var result = Metrics.None;
-        foreach (var name in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+    /// <summary>A metric with the options of the command line.</summary>
+    private IMetric Configure(ParseResult parsed, IMetric metric) =>
+        metric switch
         {
-            result |= name switch
+            WaveletDistanceMetric fwd => fwd with { Level = parsed.GetValue(level) },
+            PrecisionRecallMetric { Options: var prdc } => new PrecisionRecallMetric
             {
-                "fwd" => Metrics.Fwd,
-                "spectrum" => Metrics.Spectrum,
-                "sharpness" => Metrics.Sharpness,
-                "psnr" => Metrics.Psnr,
-                "ssim" => Metrics.Ssim,
-                "lpips" => Metrics.Lpips,
-                "clipscore" => Metrics.ClipScore,
-                "swd" => Metrics.Swd,
-                "fid" => Metrics.Fid,
-                "fd" => Metrics.Fd,
-                "kid" => Metrics.Kid,
-                "prdc" => Metrics.Prdc,
-                _ => throw new UsageException(
-                    $"Unknown metric '{name}'; there are fwd, spectrum, sharpness, psnr, ssim, lpips, clipscore, swd, fid, fd, "
-                        + $"kid and prdc."
-                ),
-            };
-        }
+                Options = prdc with
+                {
+                    Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours,
+                    Rule = parsed.GetValue(rule) ?? prdc.Rule,
+                },
+            },
+            SlicedWassersteinMetric { Options: var swd } => new SlicedWassersteinMetric
+            {
+                Options = swd with { Directions = parsed.GetValue(directions) ?? swd.Directions, Seed = preparing.Seed(parsed) },
+            },
+            KernelDistanceMetric { Options: var kid } => new KernelDistanceMetric
+            {
+                Options = kid with
+                {
+                    Subsets = parsed.GetValue(subsets) ?? kid.Subsets,
+                    SubsetSize = parsed.GetValue(subsetSize) ?? kid.SubsetSize,
+                    Seed = preparing.Seed(parsed),
+                },
+            },
+            _ => metric,
+        };
 
-        return result;
+    private static void Refuse<T>(ParseResult parsed, IReadOnlyList<IMetric> asked, params Option[] options)
+        where T : IMetric, new()
+    {
+        if (!asked.OfType<T>().Any() && options.FirstOrDefault(o => parsed.GetResult(o) is not null) is { } inert)
+            throw new UsageException($"{inert.Name} is for {new T().Name}, which is not asked for (--metrics).");
     }
 }

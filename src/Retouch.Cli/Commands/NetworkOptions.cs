@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Metrics;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
@@ -58,8 +58,17 @@ internal sealed class NetworkOptions
         command.Add(own);
     }
 
-    /// <summary>Opens the named feature networks.</summary>
-    public IReadOnlyList<IFeatureExtractor> Networks(ParseResult parsed, Device device, List<IDisposable> opened, bool withClip = true)
+    /// <summary>The feature networks that are named, opened.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="device">Where they run.</param>
+    /// <param name="opened">Takes what is to be disposed of.</param>
+    /// <param name="asked">The metrics; null where the networks are for none.</param>
+    public IReadOnlyList<IFeatureExtractor> Networks(
+        ParseResult parsed,
+        Device device,
+        List<IDisposable> opened,
+        IReadOnlyList<IMetric>? asked = null
+    )
     {
         List<IFeatureExtractor> networks = [];
         void Add(Option<string?> option, Func<string, Device, IFeatureExtractor> open)
@@ -72,46 +81,54 @@ internal sealed class NetworkOptions
 
         Add(inception, InceptionFeatures.Open);
         Add(squeezenet, SqueezeNetFeatures.Open);
-        if (withClip)
+        // A model that clipscore uses need not give features too.
+        if (asked is null || !asked.OfType<ClipScoreMetric>().Any() || asked.Any(static m => m.Uses(ClipFeatures.Key)))
             Add(clip, ClipFeatures.Open);
         Add(own, RetouchFeatures.Open);
         return networks;
     }
 
-    private PerceptualSimilarity? Perceptual(ParseResult parsed, Device device, List<IDisposable> opened)
+    /// <summary>Refuses files that no metric uses.</summary>
+    /// <exception cref="UsageException">There is one.</exception>
+    public void Check(ParseResult parsed, IReadOnlyList<IMetric> asked)
     {
         var (linear, trunk) = (parsed.GetValue(lpips), parsed.GetValue(lpipsNetwork));
         if (linear is null != trunk is null)
             throw new UsageException(
                 "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
             );
-        if (linear is null)
-            return null;
-        var network = PerceptualSimilarity.Open(trunk!, linear, device);
-        opened.Add(network);
-        return network;
+        if (linear is not null && !asked.OfType<LpipsMetric>().Any())
+            throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
+        if (parsed.GetValue(statistics) is not null && !asked.OfType<FrechetInceptionMetric>().Any())
+            throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
     }
 
-    /// <summary>The options with opened networks.</summary>
-    public EvaluationOptions Open(ParseResult parsed, EvaluationOptions options, List<IDisposable> opened)
+    /// <summary>A metric with the network or the statistics that the command line names for it, opened.</summary>
+    public IMetric Configure(ParseResult parsed, IMetric metric, Device device, List<IDisposable> opened)
     {
-        var file = parsed.GetValue(statistics);
-        ClipScore? score = null;
-        if (options.Metrics.HasFlag(Metrics.ClipScore) && parsed.GetValue(clip) is { } folder)
+        T Opened<T>(T network)
+            where T : IDisposable
         {
-            score = ClipScore.Open(folder, options.Device);
-            opened.Add(score);
+            opened.Add(network);
+            return network;
         }
 
-        // A model that clipscore uses need not give features too.
-        var withClip = score is null || (options.Metrics & (Metrics.Fd | Metrics.Kid | Metrics.Prdc)) != Metrics.None;
-        return options with
+        return metric switch
         {
-            Networks = Networks(parsed, options.Device, opened, withClip),
-            Perceptual = Perceptual(parsed, options.Device, opened),
-            ClipScore = score,
-            Statistics = file is null ? null : FrechetStatistics.Load(file),
-            StatisticsName = file,
+            LpipsMetric when parsed.GetValue(lpips) is { } linear => new LpipsMetric
+            {
+                Network = Opened(PerceptualSimilarity.Open(parsed.GetValue(lpipsNetwork)!, linear, device)),
+            },
+            ClipScoreMetric when parsed.GetValue(clip) is { } folder => new ClipScoreMetric
+            {
+                Model = Opened(ClipScore.Open(folder, device)),
+            },
+            FrechetInceptionMetric when parsed.GetValue(statistics) is { } file => new FrechetInceptionMetric
+            {
+                Statistics = FrechetStatistics.Load(file),
+                StatisticsName = file,
+            },
+            _ => metric,
         };
     }
 }

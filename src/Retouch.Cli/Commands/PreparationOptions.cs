@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Pictures;
 using Retouch.Images;
 
 namespace Retouch.Cli.Commands;

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using Retouch.Cli.Diagnosis;
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Machine;
 using Retouch.Experiments.Measuring;

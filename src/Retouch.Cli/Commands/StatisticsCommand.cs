@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Pictures;
 using Retouch.Experiments.Measuring;
 using Retouch.Torch;
 
@@ -58,13 +59,7 @@ internal static class StatisticsCommand
                         TerminalFacts.OfStandardError().IsTerminal,
                         TimeProvider.System
                     );
-                    using var rows = FeatureRows.Of(
-                        set,
-                        network,
-                        new EvaluationOptions { BatchSize = parsed.GetValue(batch), Device = where },
-                        progress.Report,
-                        cancellation
-                    );
+                    using var rows = FeatureRows.Of(set, network, parsed.GetValue(batch), where, progress.Report, cancellation);
                     var file = parsed.GetValue(output)!;
                     FrechetStatistics.Of(rows, network.Protocol, set.Preparation, where).Save(file);
                     Output

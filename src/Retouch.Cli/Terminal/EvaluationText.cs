@@ -1,8 +1,9 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 using Spectre.Console;
-using Figure = Retouch.Evaluation.Figure;
+using Figure = Retouch.Evaluation.Measuring.Figure;
 
 namespace Retouch.Cli.Terminal;
 

@@ -18,20 +18,23 @@ namespace Retouch.Evaluation.Features;
 /// </summary>
 public sealed class ClipFeatures : IFeatureExtractor
 {
-    private readonly ClipVisionModel model;
-    private readonly ClipImageProcessor processor;
-    private readonly Device device;
+    /// <summary>Key of the network.</summary>
+    public const string Key = "clip";
+
+    private readonly ClipVisionModel _model;
+    private readonly ClipImageProcessor _processor;
+    private readonly Device _device;
 
     private ClipFeatures(ClipVisionModel model, string name, string hash, Device device)
     {
-        this.model = model;
-        this.device = device;
-        processor = new ClipImageProcessor(model.Config.ImageSize);
+        _model = model;
+        _device = device;
+        _processor = new ClipImageProcessor(model.Config.ImageSize);
         Protocol = new(
-            "clip",
+            Key,
             $"CLIP image encoder, patches of {model.Config.PatchSize}, projected, not normalised",
             model.Config.ProjectionDim,
-            $"shorter side to {processor.Size} by bicubic (Pillow), cut from the middle, CLIP's mean and deviation",
+            $"shorter side to {_processor.Size} by bicubic (Pillow), cut from the middle, CLIP's mean and deviation",
             name,
             hash
         );
@@ -70,12 +73,12 @@ public sealed class ClipFeatures : IFeatureExtractor
         ArgumentNullException.ThrowIfNull(images);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var pixels = processor.Process(PictureTensors.ToPictures((images.To(DType.Float32) * 2) - 1));
-        return scope.Keep(model.Forward(pixels.To(device)).ImageEmbeds);
+        var pixels = _processor.Process(PictureTensors.ToPictures((images.To(DType.Float32) * 2) - 1));
+        return scope.Keep(_model.Forward(pixels.To(_device)).ImageEmbeds);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => model.Dispose();
+    public void Dispose() => _model.Dispose();
 
     /// <exception cref="InputException">The file is missing or no JSON object.</exception>
     internal static JsonObject ReadConfig(string file)

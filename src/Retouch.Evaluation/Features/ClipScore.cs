@@ -8,11 +8,11 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>What decides CLIPScore besides pictures and captions.</summary>
+/// <summary>Settings of CLIPScore.</summary>
 /// <param name="Model">Name of the model's folder.</param>
 /// <param name="Sha256">Hash of its weights.</param>
-/// <param name="Formula">How the score follows from the embeddings.</param>
-/// <param name="Captions">How captions become tokens.</param>
+/// <param name="Formula">Formula of the score.</param>
+/// <param name="Captions">Tokenisation of captions.</param>
 public sealed record ClipScoreProtocol(string Model, string Sha256, string Formula, string Captions);
 
 /// <summary>
@@ -24,14 +24,14 @@ public sealed class ClipScore : IDisposable
 {
     private const double Scale = 100;
 
-    private readonly ClipFeatures images;
-    private readonly ClipTextModel text;
-    private readonly ITextTokenizer tokenizer;
-    private readonly Device device;
+    private readonly ClipFeatures _images;
+    private readonly ClipTextModel _text;
+    private readonly ITextTokenizer _tokenizer;
+    private readonly Device _device;
 
     private ClipScore(ClipFeatures images, ClipTextModel text, ITextTokenizer tokenizer, Device device)
     {
-        (this.images, this.text, this.tokenizer, this.device) = (images, text, tokenizer, device);
+        (_images, _text, _tokenizer, _device) = (images, text, tokenizer, device);
         Protocol = new(
             images.Protocol.Weights,
             images.Protocol.Sha256,
@@ -40,7 +40,7 @@ public sealed class ClipScore : IDisposable
         );
     }
 
-    /// <summary>What decides the figures.</summary>
+    /// <summary>Settings that decide the score.</summary>
     public ClipScoreProtocol Protocol { get; }
 
     /// <summary>Opens both encoders and the tokenizer of a folder.</summary>
@@ -96,16 +96,16 @@ public sealed class ClipScore : IDisposable
             throw new ArgumentException($"{captions.Count} captions for {pictures.Shape[0]} pictures.", nameof(captions));
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var tokens = TokenBatch.Create(tokenizer, captions, text.Config.MaxPositionEmbeddings, device, "CLIP");
-        var (x, y) = (Unit(images.Extract(pictures)), Unit(text.Forward(tokens.Ids).Projected!));
+        var tokens = TokenBatch.Create(_tokenizer, captions, _text.Config.MaxPositionEmbeddings, _device, "CLIP");
+        var (x, y) = (Unit(_images.Extract(pictures)), Unit(_text.Forward(tokens.Ids).Projected!));
         return ((x * y).Sum([1L]).ClampMin(0) * Scale).ToArray<double>();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        images.Dispose();
-        text.Dispose();
+        _images.Dispose();
+        _text.Dispose();
     }
 
     private static Tensor Unit(Tensor rows)

@@ -18,8 +18,8 @@ internal sealed class FeatureNetwork
     private const double Middle = 0.5;
     private const double Spread = 0.25;
 
-    private readonly (Conv2d Conv, GroupNorm Norm)[] layers;
-    private readonly Linear head;
+    private readonly (Conv2d Conv, GroupNorm Norm)[] _layers;
+    private readonly Linear _head;
 
     public FeatureNetwork(FeatureNetworkConfig config, ParameterPath path)
     {
@@ -41,8 +41,8 @@ internal sealed class FeatureNetwork
             }
         }
 
-        layers = [.. made];
-        head = new Linear(path / "classifier", inputs, config.Classes.Count);
+        _layers = [.. made];
+        _head = new Linear(path / "classifier", inputs, config.Classes.Count);
     }
 
     /// <summary>[batch, 3, size, size] in [0, 1] to [batch, width].</summary>
@@ -50,11 +50,11 @@ internal sealed class FeatureNetwork
     {
         using var scope = TensorScope.Enter();
         var x = (images - Middle) / Spread;
-        foreach (var (conv, norm) in layers)
+        foreach (var (conv, norm) in _layers)
             x = norm.ForwardSilu(conv.Forward(x));
         return scope.Keep(x.Mean([2L, 3]));
     }
 
     /// <summary>[batch, width] to the classes' logits.</summary>
-    public Tensor Logits(Tensor features) => head.Forward(features);
+    public Tensor Logits(Tensor features) => _head.Forward(features);
 }

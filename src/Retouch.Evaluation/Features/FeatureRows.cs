@@ -1,4 +1,6 @@
 using Retouch.Core.Errors;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
@@ -6,10 +8,10 @@ namespace Retouch.Evaluation.Features;
 /// <summary>The features of a set, a row a picture, in float32 on the CPU: 4 · rows · width bytes.</summary>
 public sealed class FeatureRows : IDisposable
 {
-    private readonly Tensor rows;
+    private readonly Tensor _rows;
 
-    /// <param name="count">Pictures.</param>
-    /// <param name="width">Numbers a picture.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="width">Features of a picture.</param>
     public FeatureRows(int count, int width)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
@@ -20,17 +22,17 @@ public sealed class FeatureRows : IDisposable
             );
         Count = count;
         Width = width;
-        rows = Ops.Empty([count, width], dtype: DType.Float32).Escape();
+        _rows = Ops.Empty([count, width], dtype: DType.Float32).Escape();
     }
 
-    /// <summary>Pictures.</summary>
+    /// <summary>Number of pictures.</summary>
     public int Count { get; }
 
-    /// <summary>Numbers a picture.</summary>
+    /// <summary>Features of a picture.</summary>
     public int Width { get; }
 
-    /// <summary>The features of one picture.</summary>
-    public ReadOnlySpan<float> this[int row] => rows.Span<float>().Slice(row * Width, Width);
+    /// <summary>Features of a picture.</summary>
+    public ReadOnlySpan<float> this[int row] => _rows.Span<float>().Slice(row * Width, Width);
 
     /// <summary>A table of given features [pictures, width].</summary>
     public static FeatureRows Of(Tensor features)
@@ -43,14 +45,16 @@ public sealed class FeatureRows : IDisposable
 
     /// <summary>The features of a set's pictures.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="network">On the options' device.</param>
-    /// <param name="options">Batch size and device.</param>
-    /// <param name="progress">Told after each batch.</param>
+    /// <param name="network">On <paramref name="device"/>.</param>
+    /// <param name="batchSize">Pictures of a batch.</param>
+    /// <param name="device">Where features are computed.</param>
+    /// <param name="progress">Called after each batch.</param>
     /// <param name="cancellation">Ends it after a batch.</param>
     public static FeatureRows Of(
         ImageSet set,
         IFeatureExtractor network,
-        EvaluationOptions options,
+        int batchSize,
+        Device device,
         Action<EvaluationProgress>? progress = null,
         CancellationToken cancellation = default
     )
@@ -61,15 +65,15 @@ public sealed class FeatureRows : IDisposable
         var done = 0L;
         try
         {
-            SetMeasurement.ForEachBatch(
-                set,
-                options,
+            set.ForEachBatch(
+                batchSize,
+                device,
+                (start, images) => result.Put(start, network.Extract(images)),
                 count =>
                 {
                     cancellation.ThrowIfCancellationRequested();
                     progress?.Invoke(new EvaluationProgress(done += count, set.Count));
-                },
-                (images, start) => result.Put(start, network.Extract(images))
+                }
             );
             return result;
         }
@@ -91,11 +95,11 @@ public sealed class FeatureRows : IDisposable
         using var quiet = Autograd.NoGrad();
         if (!features.Isfinite().All().ToArray<bool>()[0])
             throw new InputException("The feature network put out values that are not finite. Check its weights.");
-        rows.Narrow(0, start, features.Shape[0]).CopyInPlace(features);
+        _rows.Narrow(0, start, features.Shape[0]).CopyInPlace(features);
     }
 
     /// <summary>Rows as they are stored, [count, width]; a view.</summary>
-    public Tensor Block(int start, int count) => rows.Narrow(0, start, count);
+    public Tensor Block(int start, int count) => _rows.Narrow(0, start, count);
 
     /// <summary>Mean and covariance.</summary>
     public GaussianStatistics Statistics(Device device)
@@ -126,5 +130,5 @@ public sealed class FeatureRows : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => rows.Dispose();
+    public void Dispose() => _rows.Dispose();
 }

@@ -1,15 +1,16 @@
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>Comparisons of features as scores of single pictures, so that they can be resampled.</summary>
+/// <summary>Scores of feature comparisons, resampled by picture.</summary>
 public static class FeatureScores
 {
     /// <summary>
-    /// The squared Fréchet distance of the features, with each picture's influence on it (see <see cref="WaveletInfluence"/>, whose formula
-    /// this is).
+    /// The squared Fréchet distance of the features, with each picture's influence on it (the influence function of the
+    /// Fréchet wavelet distance, of a single packet).
     /// </summary>
-    /// <param name="name">What the figure is called.</param>
+    /// <param name="name">Name of the figure.</param>
     /// <param name="images">Features of the set.</param>
     /// <param name="mean">Mean of the reference's features [1, width], float64.</param>
     /// <param name="covariance">Their covariance [1, width, width], float64.</param>
@@ -43,10 +44,10 @@ public static class FeatureScores
     }
 
     /// <summary>The kernel distance.</summary>
-    /// <param name="name">What the figure is called.</param>
+    /// <param name="name">Name of the figure.</param>
     /// <param name="images">Features of the set.</param>
     /// <param name="reference">Features of real pictures.</param>
-    /// <param name="options">How it is taken.</param>
+    /// <param name="options">Subsets and seed.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="cancellation">Ends it after a subset.</param>
     public static ImageScores Kernel(
@@ -65,7 +66,7 @@ public static class FeatureScores
 
     /// <summary>Precision and density, averages over the set's pictures; recall and coverage, averages over the reference's.</summary>
     /// <param name="suffix">Appended to the figures' names.</param>
-    /// <param name="compared">What was found.</param>
+    /// <param name="compared">Comparison of the features.</param>
     /// <param name="neighbours">k.</param>
     public static (ImageScores OfImages, ImageScores OfReference) PrecisionRecall(string suffix, PrecisionRecall compared, int neighbours)
     {
@@ -92,7 +93,7 @@ public static class FeatureScores
         Collapsed(compared.CollapsedImages, "of the set");
         Collapsed(compared.CollapsedReference, "of the reference");
         return (
-            ImageScores.Averages([Name("precision"), Name("density")], images, notes),
+            new ImageScores([Name("precision"), Name("density")], images, 2, static mean => mean) { Notes = notes },
             new ImageScores([Name("recall"), Name("coverage")], reference, 2, static mean => mean) { OfReference = true }
         );
     }

@@ -14,22 +14,22 @@ internal sealed class FeatureTiles : IDisposable
     /// <summary>Rows and columns of a tile.</summary>
     public const int DefaultSide = 2048;
 
-    private readonly FeatureRows a;
-    private readonly FeatureRows b;
-    private readonly Tensor mean;
-    private readonly Device device;
-    private readonly int side;
+    private readonly FeatureRows _a;
+    private readonly FeatureRows _b;
+    private readonly Tensor _mean;
+    private readonly Device _device;
+    private readonly int _side;
 
     public FeatureTiles(FeatureRows a, FeatureRows b, Device device, int side = DefaultSide)
     {
         if (a.Width != b.Width)
             throw new ArgumentException($"Tables of {a.Width} and {b.Width} features cannot be compared.", nameof(b));
-        this.a = a;
-        this.b = b;
-        this.device = device;
-        this.side = side;
+        _a = a;
+        _b = b;
+        _device = device;
+        _side = side;
         using var scope = TensorScope.Enter();
-        mean = a.Mean().Escape();
+        _mean = a.Mean().Escape();
         SquaresA = Squares(a);
         SquaresB = ReferenceEquals(a, b) ? SquaresA : Squares(b);
         // Rounding of a sum of n products (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1) and of what stands
@@ -52,27 +52,27 @@ internal sealed class FeatureTiles : IDisposable
     /// <param name="cancellation">Ends it after a tile.</param>
     public void ForEach(bool upper, Action<int, int, int, int, Tensor> look, CancellationToken cancellation)
     {
-        for (var row = 0; row < a.Count; row += side)
+        for (var row = 0; row < _a.Count; row += _side)
         {
             using var scope = TensorScope.Enter();
             using var quiet = Autograd.NoGrad();
-            var rows = Math.Min(side, a.Count - row);
-            var left = (a.Block(row, rows) - mean).To(device);
-            for (var column = upper ? row : 0; column < b.Count; column += side)
+            var rows = Math.Min(_side, _a.Count - row);
+            var left = (_a.Block(row, rows) - _mean).To(_device);
+            for (var column = upper ? row : 0; column < _b.Count; column += _side)
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var inner = TensorScope.Enter();
-                var columns = Math.Min(side, b.Count - column);
-                var right = (b.Block(column, columns) - mean).To(device);
+                var columns = Math.Min(_side, _b.Count - column);
+                var right = (_b.Block(column, columns) - _mean).To(_device);
                 look(row, rows, column, columns, left.Matmul(right.T()).To(Device.Cpu));
             }
         }
     }
 
     /// <summary>The squared distance in float64 of the rows as they are; the same whichever comes first.</summary>
-    public double Exact(int rowOfA, int rowOfB) => Exact(a[rowOfA], b[rowOfB]);
+    public double Exact(int rowOfA, int rowOfB) => Exact(_a[rowOfA], _b[rowOfB]);
 
-    public void Dispose() => mean.Dispose();
+    public void Dispose() => _mean.Dispose();
 
     private static double Exact(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
     {
@@ -96,7 +96,7 @@ internal sealed class FeatureTiles : IDisposable
     {
         var squares = new float[rows.Count];
         rows.ForEachBlock(
-            (start, block) => (block - mean).To(DType.Float64).Square().Sum([1L]).To(DType.Float32).ToArray<float>().CopyTo(squares, start)
+            (start, block) => (block - _mean).To(DType.Float64).Square().Sum([1L]).To(DType.Float32).ToArray<float>().CopyTo(squares, start)
         );
         return squares;
     }

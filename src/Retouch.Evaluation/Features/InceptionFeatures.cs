@@ -15,12 +15,12 @@ public sealed class InceptionFeatures : IFeatureExtractor
     private const int AtATime = 16;
     private const string Network = "Inception-v3 in pytorch-fid's layout";
 
-    private readonly ParameterStore store = new();
-    private readonly InceptionV3 network;
+    private readonly ParameterStore _store = new();
+    private readonly InceptionV3 _network;
 
     private InceptionFeatures(string weights, string hash)
     {
-        network = new InceptionV3(store.Root);
+        _network = new InceptionV3(_store.Root);
         Protocol = new(
             "inception",
             "Inception-v3, FID variant, last average pool",
@@ -34,7 +34,7 @@ public sealed class InceptionFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public FeatureProtocol Protocol { get; }
 
-    internal ParameterStore Parameters => store;
+    internal ParameterStore Parameters => _store;
 
     /// <summary>Opens the network.</summary>
     /// <param name="file">The weights, in the keys of pytorch-fid; its classifier (<c>fc</c>) is not used.</param>
@@ -46,7 +46,7 @@ public sealed class InceptionFeatures : IFeatureExtractor
         try
         {
             FeatureWeights.Load(
-                features.store,
+                features._store,
                 file,
                 Network,
                 static name => name is "fc.weight" or "fc.bias" || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal),
@@ -71,15 +71,15 @@ public sealed class InceptionFeatures : IFeatureExtractor
         foreach (var part in images.Split(AtATime))
         {
             using var inner = TensorScope.Enter();
-            parts.Add(inner.Keep(network.Forward(Resized(part))));
+            parts.Add(inner.Keep(_network.Forward(Resized(part))));
         }
 
         return scope.Keep(Ops.Cat([.. parts], 0));
     }
 
     /// <inheritdoc/>
-    public void Dispose() => store.Dispose();
+    public void Dispose() => _store.Dispose();
 
     private Tensor Resized(Tensor images) =>
-        ((store.Root / "resized").Observe(images.To(DType.Float32).UpsampleBilinear2d([Side, Side], false)) * 2) - 1;
+        ((_store.Root / "resized").Observe(images.To(DType.Float32).UpsampleBilinear2d([Side, Side], false)) * 2) - 1;
 }

@@ -11,14 +11,14 @@ internal sealed class NormalisedConv2d
 {
     private const double Epsilon = 1e-3;
 
-    private readonly ParameterPath path;
-    private readonly Parameter weight;
-    private readonly Parameter scale;
-    private readonly Parameter shift;
-    private readonly Parameter mean;
-    private readonly Parameter variance;
-    private readonly long[] stride;
-    private readonly long[] padding;
+    private readonly ParameterPath _path;
+    private readonly Parameter _weight;
+    private readonly Parameter _scale;
+    private readonly Parameter _shift;
+    private readonly Parameter _mean;
+    private readonly Parameter _variance;
+    private readonly long[] _stride;
+    private readonly long[] _padding;
 
     public NormalisedConv2d(
         ParameterPath path,
@@ -29,19 +29,19 @@ internal sealed class NormalisedConv2d
         (int Height, int Width) padding = default
     )
     {
-        this.path = path;
-        weight = (path / "conv").Parameter(
+        _path = path;
+        _weight = (path / "conv").Parameter(
             "weight",
             [outputs, inputs, kernel.Height, kernel.Width],
             Inits.FanIn(inputs * kernel.Height * kernel.Width)
         );
         var norm = path / "bn";
-        scale = norm.Parameter("weight", [outputs], Inits.Ones);
-        shift = norm.Parameter("bias", [outputs], Inits.Zeros);
-        mean = norm.Buffer("running_mean", [outputs], Inits.Zeros);
-        variance = norm.Buffer("running_var", [outputs], Inits.Ones);
-        this.stride = [stride, stride];
-        this.padding = [padding.Height, padding.Width];
+        _scale = norm.Parameter("weight", [outputs], Inits.Ones);
+        _shift = norm.Parameter("bias", [outputs], Inits.Zeros);
+        _mean = norm.Buffer("running_mean", [outputs], Inits.Zeros);
+        _variance = norm.Buffer("running_var", [outputs], Inits.Ones);
+        _stride = [stride, stride];
+        _padding = [padding.Height, padding.Width];
     }
 
     /// <summary>A 1 x 1 convolution.</summary>
@@ -51,10 +51,10 @@ internal sealed class NormalisedConv2d
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
-        var y = x.Conv2d(weight.Value, null, stride, padding)
-            .BatchNorm(scale.Value, shift.Value, mean.Value, variance.Value, training: false, momentum: 0, Epsilon, cudnnEnabled: true);
+        var y = x.Conv2d(_weight.Value, null, _stride, _padding)
+            .BatchNorm(_scale.Value, _shift.Value, _mean.Value, _variance.Value, training: false, momentum: 0, Epsilon, cudnnEnabled: true);
         y.ReluInPlace();
-        return scope.Keep(path.Observe(y));
+        return scope.Keep(_path.Observe(y));
     }
 }
 

@@ -13,23 +13,23 @@ internal sealed class InceptionV3
     /// <summary>Features of a picture.</summary>
     public const int Width = 2048;
 
-    private readonly ParameterPath root;
-    private readonly NormalisedConv2d[] first;
-    private readonly NormalisedConv2d[] second;
-    private readonly InceptionBlock[] middle;
-    private readonly InceptionBlock[] last;
+    private readonly ParameterPath _root;
+    private readonly NormalisedConv2d[] _first;
+    private readonly NormalisedConv2d[] _second;
+    private readonly InceptionBlock[] _middle;
+    private readonly InceptionBlock[] _last;
 
     public InceptionV3(ParameterPath path)
     {
-        root = path;
-        first =
+        _root = path;
+        _first =
         [
             new(path / "Conv2d_1a_3x3", 3, 32, (3, 3), stride: 2),
             new(path / "Conv2d_2a_3x3", 32, 32, (3, 3)),
             new(path / "Conv2d_2b_3x3", 32, 64, (3, 3), padding: (1, 1)),
         ];
-        second = [new(path / "Conv2d_3b_1x1", 64, 80), new(path / "Conv2d_4a_3x3", 80, 192, (3, 3))];
-        middle =
+        _second = [new(path / "Conv2d_3b_1x1", 64, 80), new(path / "Conv2d_4a_3x3", 80, 192, (3, 3))];
+        _middle =
         [
             Five(path / "Mixed_5b", 192, 32),
             Five(path / "Mixed_5c", 256, 64),
@@ -40,7 +40,7 @@ internal sealed class InceptionV3
             Six(path / "Mixed_6d", 160),
             Six(path / "Mixed_6e", 192),
         ];
-        last =
+        _last =
         [
             SevenA(path / "Mixed_7a"),
             Seven(path / "Mixed_7b", 1280, InceptionBlock.Average),
@@ -52,13 +52,13 @@ internal sealed class InceptionV3
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
-        var y = Pooled("block64", Run(first, x));
-        y = Pooled("block192", Run(second, y));
-        y = (root / "block768").Observe(Run(middle, y));
-        return scope.Keep(Run(last, y).Mean([2L, 3]));
+        var y = Pooled("block64", Run(_first, x));
+        y = Pooled("block192", Run(_second, y));
+        y = (_root / "block768").Observe(Run(_middle, y));
+        return scope.Keep(Run(_last, y).Mean([2L, 3]));
     }
 
-    private Tensor Pooled(string name, Tensor x) => (root / name).Observe(InceptionBlock.HalvedLargest(x));
+    private Tensor Pooled(string name, Tensor x) => (_root / name).Observe(InceptionBlock.HalvedLargest(x));
 
     private static Tensor Run(NormalisedConv2d[] layers, Tensor x) => new ConvChain(layers).Forward(x);
 

@@ -4,19 +4,19 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>How kernel distances are taken.</summary>
+/// <summary>Options of kernel distances.</summary>
 public sealed record KernelDistanceOptions
 {
-    /// <summary>Subsets whose distances are averaged.</summary>
+    /// <summary>Number of subsets to average over, 1 to 10,000.</summary>
     public int Subsets { get; init; } = 100;
 
-    /// <summary>Pictures of each set in a subset; fewer where a set has fewer.</summary>
+    /// <summary>Pictures of each set in a subset, at least 2; fewer for smaller sets.</summary>
     public int SubsetSize { get; init; } = 1000;
 
-    /// <summary>Decides the subsets.</summary>
+    /// <summary>Seed of the subsets.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>The kernel of features x and y of which there are d.</summary>
+    /// <summary>Kernel of d features x and y.</summary>
     public string Kernel { get; } = "(x·y/d + 1)^3";
 
     /// <summary>Checks the options.</summary>

@@ -114,38 +114,38 @@ internal static class NeighbourRadii
     /// <summary>The rows that may be among a row's k nearest, each with what its distance is at least and at most.</summary>
     private sealed class Candidates(int k)
     {
-        private readonly List<(int Row, float Least, float Most)> list = new(4 * k);
-        private float limit = float.PositiveInfinity;
-        private int full = 4 * k;
+        private readonly List<(int Row, float Least, float Most)> _list = new(4 * k);
+        private float _limit = float.PositiveInfinity;
+        private int _full = 4 * k;
 
         /// <summary>Adds one; returns what the k-th nearest's distance is at most.</summary>
         public float Add(int row, float least, float most)
         {
-            list.Add((row, least, most));
-            if (list.Count == k || list.Count >= full)
+            _list.Add((row, least, most));
+            if (_list.Count == k || _list.Count >= _full)
                 Tighten();
-            return limit;
+            return _limit;
         }
 
         public double Exact(FeatureTiles tiles, int row)
         {
             Tighten();
-            var distances = new double[list.Count];
+            var distances = new double[_list.Count];
             for (var c = 0; c < distances.Length; c++)
-                distances[c] = tiles.Exact(row, list[c].Row);
+                distances[c] = tiles.Exact(row, _list[c].Row);
             Array.Sort(distances);
             return distances[k - 1];
         }
 
         private void Tighten()
         {
-            var most = new float[list.Count];
+            var most = new float[_list.Count];
             for (var c = 0; c < most.Length; c++)
-                most[c] = list[c].Most;
+                most[c] = _list[c].Most;
             Array.Sort(most);
-            limit = most[k - 1];
-            list.RemoveAll(candidate => candidate.Least > limit);
-            full = Math.Max(4 * k, 2 * list.Count);
+            _limit = most[k - 1];
+            _list.RemoveAll(candidate => candidate.Least > _limit);
+            _full = Math.Max(4 * k, 2 * _list.Count);
         }
     }
 }

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>What decides LPIPS besides the pictures.</summary>
-/// <param name="Network">The trunk.</param>
+/// <summary>Settings of LPIPS.</summary>
+/// <param name="Network">Backbone.</param>
 /// <param name="Trunk">Name of its weights' file.</param>
 /// <param name="TrunkSha256">Its hash.</param>
 /// <param name="Linear">Name of the linear weights' file.</param>
@@ -26,35 +26,35 @@ public sealed class PerceptualSimilarity : IDisposable
     private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
     private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
 
-    private readonly ParameterStore store = new();
-    private readonly ParameterStore linear = new();
-    private readonly PerceptualTrunk trunk;
-    private readonly Parameter[] weights;
-    private readonly Tensor shift;
-    private readonly Tensor scale;
+    private readonly ParameterStore _store = new();
+    private readonly ParameterStore _linear = new();
+    private readonly PerceptualTrunk _trunk;
+    private readonly Parameter[] _weights;
+    private readonly Tensor _shift;
+    private readonly Tensor _scale;
 
     private PerceptualSimilarity(string trunkFile, string linearFile, int[] channels, Device device)
     {
-        trunk =
-            PerceptualTrunk.For(channels, store.Root)
+        _trunk =
+            PerceptualTrunk.For(channels, _store.Root)
             ?? throw new InputException(
                 $"'{linearFile}' weights stages of {string.Join(", ", channels)} channels; LPIPS is there for AlexNet, VGG-16 and "
                     + $"SqueezeNet 1.1. Give the linear weights of one of them."
             );
-        weights = [.. channels.Select((c, k) => (linear.Root / $"lin{k}" / "model" / 1).Parameter("weight", [1, c, 1, 1], Inits.Ones))];
+        _weights = [.. channels.Select((c, k) => (_linear.Root / $"lin{k}" / "model" / 1).Parameter("weight", [1, c, 1, 1], Inits.Ones))];
         Protocol = new(
-            trunk.Name,
+            _trunk.Name,
             Path.GetFileName(trunkFile),
             FeatureWeights.Hash(trunkFile),
             Path.GetFileName(linearFile),
             FeatureWeights.Hash(linearFile)
         );
         using var scope = TensorScope.Enter();
-        shift = Tensor.From(Shift, 1, 3, 1, 1).To(device).Escape();
-        scale = Tensor.From(Scale, 1, 3, 1, 1).To(device).Escape();
+        _shift = Tensor.From(Shift, 1, 3, 1, 1).To(device).Escape();
+        _scale = Tensor.From(Scale, 1, 3, 1, 1).To(device).Escape();
     }
 
-    /// <summary>What decides the figures.</summary>
+    /// <summary>Settings that decide the distance.</summary>
     public PerceptualProtocol Protocol { get; }
 
     /// <summary>Opens the network.</summary>
@@ -67,11 +67,11 @@ public sealed class PerceptualSimilarity : IDisposable
         var result = new PerceptualSimilarity(trunkFile, linearFile, FeatureWeights.Channels(linearFile), device);
         try
         {
-            FeatureWeights.Load(result.linear, linearFile, "LPIPS's linear layers", static _ => false, device);
+            FeatureWeights.Load(result._linear, linearFile, "LPIPS's linear layers", static _ => false, device);
             FeatureWeights.Load(
-                result.store,
+                result._store,
                 trunkFile,
-                result.trunk.Name,
+                result._trunk.Name,
                 static name => name.StartsWith("classifier.", StringComparison.Ordinal),
                 device
             );
@@ -100,13 +100,13 @@ public sealed class PerceptualSimilarity : IDisposable
             );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        var (x, y) = (trunk.Forward(Prepared(images)), trunk.Forward(Prepared(reference)));
+        var (x, y) = (_trunk.Forward(Prepared(images)), _trunk.Forward(Prepared(reference)));
         var sum = Ops.Zeros([images.Shape[0]], dtype: DType.Float64, device: images.Device);
         for (var k = 0; k < x.Length; k++)
         {
             using var inner = TensorScope.Enter();
             var difference = (Unit(x[k]) - Unit(y[k])).Square();
-            sum.AddInPlace((difference * weights[k].Value).Sum([1L]).To(DType.Float64).Mean([1L, 2]));
+            sum.AddInPlace((difference * _weights[k].Value).Sum([1L]).To(DType.Float64).Mean([1L, 2]));
         }
 
         return sum.ToArray<double>();
@@ -115,13 +115,13 @@ public sealed class PerceptualSimilarity : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        store.Dispose();
-        linear.Dispose();
-        shift.Dispose();
-        scale.Dispose();
+        _store.Dispose();
+        _linear.Dispose();
+        _shift.Dispose();
+        _scale.Dispose();
     }
 
     private static Tensor Unit(Tensor x) => x / (x.Square().Sum([1L], keepdim: true).Sqrt() + Tiny);
 
-    private Tensor Prepared(Tensor images) => ((images.To(DType.Float32) * 2) - 1 - shift) / scale;
+    private Tensor Prepared(Tensor images) => ((images.To(DType.Float32) * 2) - 1 - _shift) / _scale;
 }

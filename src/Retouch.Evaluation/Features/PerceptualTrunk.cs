@@ -9,10 +9,10 @@ namespace Retouch.Evaluation.Features;
 /// </summary>
 internal sealed class PerceptualTrunk
 {
-    private readonly Func<Tensor, Tensor>[][] stages;
+    private readonly Func<Tensor, Tensor>[][] _stages;
 
     private PerceptualTrunk(string name, int[] channels, Func<Tensor, Tensor>[][] stages) =>
-        (Name, Channels, this.stages) = (name, channels, stages);
+        (Name, Channels, _stages) = (name, channels, stages);
 
     /// <summary>What it is called.</summary>
     public string Name { get; }
@@ -37,11 +37,11 @@ internal sealed class PerceptualTrunk
     public Tensor[] Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
-        var outputs = new Tensor[stages.Length];
-        for (var k = 0; k < stages.Length; k++)
+        var outputs = new Tensor[_stages.Length];
+        for (var k = 0; k < _stages.Length; k++)
         {
             using var inner = TensorScope.Enter();
-            x = scope.Keep(inner.Keep(stages[k].Aggregate(x, static (y, layer) => layer(y))));
+            x = scope.Keep(inner.Keep(_stages[k].Aggregate(x, static (y, layer) => layer(y))));
             outputs[k] = x;
         }
 

@@ -4,23 +4,23 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>Whether a point at exactly a ball's radius is in it.</summary>
+/// <summary>Membership of a ball's boundary.</summary>
 public enum BallRule
 {
-    /// <summary>No: distance &lt; radius, as the prdc package of Naeem et al. compares.</summary>
+    /// <summary>Excluded: distance &lt; radius, as in the prdc package of Naeem et al.</summary>
     Open,
 
-    /// <summary>Yes: distance ≤ radius, as Kynkäänniemi et al. and torch-fidelity compare.</summary>
+    /// <summary>Included: distance ≤ radius, as in Kynkäänniemi et al. and torch-fidelity.</summary>
     Closed,
 }
 
-/// <summary>How precision, recall, density and coverage are taken.</summary>
+/// <summary>Options of precision, recall, density and coverage.</summary>
 public sealed record PrecisionRecallOptions
 {
-    /// <summary>Which neighbour gives a ball its radius, the picture itself not counted.</summary>
+    /// <summary>Neighbour k whose distance is a ball's radius, at least 1; the picture itself does not count.</summary>
     public int Neighbours { get; init; } = 5;
 
-    /// <summary>Whether a ball holds its border.</summary>
+    /// <summary>Whether a ball contains its boundary.</summary>
     public BallRule Rule { get; init; } = BallRule.Open;
 
     /// <summary>Checks the options.</summary>
@@ -39,10 +39,10 @@ public sealed record PrecisionRecallOptions
 /// </summary>
 public sealed class PrecisionRecall
 {
-    private readonly int neighbours;
+    private readonly int _neighbours;
 
     private PrecisionRecall(int neighbours, int[] balls, byte[] recalled, byte[] covered) =>
-        (this.neighbours, Balls, Recalled, Covered) = (neighbours, balls, recalled, covered);
+        (_neighbours, Balls, Recalled, Covered) = (neighbours, balls, recalled, covered);
 
     /// <summary>For every picture of the set, how many balls of reference pictures hold it.</summary>
     public IReadOnlyList<int> Balls { get; }
@@ -69,7 +69,7 @@ public sealed class PrecisionRecall
     public double Recall => Recalled.Average(static n => (double)n);
 
     /// <summary>Balls of the reference that hold a picture of the set, over k, averaged over the set; may exceed 1.</summary>
-    public double Density => Balls.Average() / neighbours;
+    public double Density => Balls.Average() / _neighbours;
 
     /// <summary>Share of the reference's pictures whose ball holds a picture of the set.</summary>
     public double Coverage => Covered.Average(static n => (double)n);

@@ -18,12 +18,12 @@ public sealed class RetouchFeatures : IFeatureExtractor
     private const string ConfigName = "config.json";
     private const string WeightsName = "model.safetensors";
 
-    private readonly FeatureNetwork network;
+    private readonly FeatureNetwork _network;
 
     internal RetouchFeatures(FeatureNetworkConfig config, string name = "", string hash = "")
     {
         Config = config;
-        network = new FeatureNetwork(config, Parameters.Root);
+        _network = new FeatureNetwork(config, Parameters.Root);
         Protocol = new(
             "retouch-features",
             $"a classifier of {config.Classes.Count} classes, trained by Retouch on {config.Pictures} pictures (accuracy "
@@ -99,7 +99,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return scope.Keep(network.Features(Resized(images)));
+        return scope.Keep(_network.Features(Resized(images)));
     }
 
     /// <summary>The classes' logits [batch, classes]; gradients flow where the weights require them.</summary>
@@ -107,7 +107,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
     public Tensor Logits(Tensor images)
     {
         using var scope = TensorScope.Enter();
-        return scope.Keep(network.Logits(network.Features(Resized(images))));
+        return scope.Keep(_network.Logits(_network.Features(Resized(images))));
     }
 
     /// <inheritdoc/>

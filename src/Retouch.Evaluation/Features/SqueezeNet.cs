@@ -8,16 +8,16 @@ namespace Retouch.Evaluation.Features;
 /// </summary>
 internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 {
-    private readonly Conv2d squeeze = new(path / "squeeze", inputs, narrow, 1);
-    private readonly Conv2d one = new(path / "expand1x1", narrow, wide, 1);
-    private readonly Conv2d three = new(path / "expand3x3", narrow, wide, 3, padding: 1);
+    private readonly Conv2d _squeeze = new(path / "squeeze", inputs, narrow, 1);
+    private readonly Conv2d _one = new(path / "expand1x1", narrow, wide, 1);
+    private readonly Conv2d _three = new(path / "expand3x3", narrow, wide, 3, padding: 1);
 
     /// <summary>[batch, inputs, h, w] to [batch, 2 · wide, h, w].</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();
-        var thin = squeeze.Forward(x).Relu();
-        return scope.Keep(Ops.Cat([one.Forward(thin), three.Forward(thin)], 1).Relu());
+        var thin = _squeeze.Forward(x).Relu();
+        return scope.Keep(Ops.Cat([_one.Forward(thin), _three.Forward(thin)], 1).Relu());
     }
 }
 
@@ -45,34 +45,34 @@ internal sealed class SqueezeNet
         (64, 256),
     ];
 
-    private readonly Conv2d first;
-    private readonly Fire[] fires;
-    private readonly Conv2d last;
+    private readonly Conv2d _first;
+    private readonly Fire[] _fires;
+    private readonly Conv2d _last;
 
     public SqueezeNet(ParameterPath path)
     {
-        first = new Conv2d(path / "conv1", 3, 96, 7, stride: 2);
+        _first = new Conv2d(path / "conv1", 3, 96, 7, stride: 2);
         var inputs = 96;
-        fires = new Fire[Sizes.Length];
-        for (var k = 0; k < fires.Length; k++)
+        _fires = new Fire[Sizes.Length];
+        for (var k = 0; k < _fires.Length; k++)
         {
             var (narrow, wide) = Sizes[k];
-            fires[k] = new Fire(path / $"fire{k + 2}", inputs, narrow, wide);
+            _fires[k] = new Fire(path / $"fire{k + 2}", inputs, narrow, wide);
             inputs = 2 * wide;
         }
 
         // The border that this padding adds is part of the published classifier.
-        last = new Conv2d(path / "conv10", inputs, Classes, 1, padding: 1);
+        _last = new Conv2d(path / "conv10", inputs, Classes, 1, padding: 1);
     }
 
     /// <summary>[batch, 3, h, w], BGR levels less their means, to the last fire module's output [batch, 512, h/16, w/16].</summary>
     public Tensor Features(Tensor x)
     {
         using var scope = TensorScope.Enter();
-        var y = Pool(first.Forward(x).Relu());
-        for (var k = 0; k < fires.Length; k++)
+        var y = Pool(_first.Forward(x).Relu());
+        for (var k = 0; k < _fires.Length; k++)
         {
-            y = fires[k].Forward(y);
+            y = _fires[k].Forward(y);
             // After fire4 and fire8.
             if (k is 2 or 6)
                 y = Pool(y);
@@ -85,7 +85,7 @@ internal sealed class SqueezeNet
     public Tensor Logits(Tensor features)
     {
         using var scope = TensorScope.Enter();
-        return scope.Keep(last.Forward(features).Relu().Mean([2L, 3]));
+        return scope.Keep(_last.Forward(features).Relu().Mean([2L, 3]));
     }
 
     private static Tensor Pool(Tensor x) => x.MaxPool2d([3, 3], [2, 2], ceilMode: true);

@@ -15,15 +15,15 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
     // The training set's means of blue, green and red, in levels.
     private static readonly float[] Means = [104, 117, 123];
 
-    private readonly ParameterStore store = new();
-    private readonly SqueezeNet network;
-    private readonly Tensor means;
+    private readonly ParameterStore _store = new();
+    private readonly SqueezeNet _network;
+    private readonly Tensor _means;
 
     private SqueezeNetFeatures(string weights, string hash, Device device)
     {
-        network = new SqueezeNet(store.Root);
+        _network = new SqueezeNet(_store.Root);
         using var scope = TensorScope.Enter();
-        means = Tensor.From(Means, 1, 3, 1, 1).To(device).Escape();
+        _means = Tensor.From(Means, 1, 3, 1, 1).To(device).Escape();
         Protocol = new(
             "squeezenet",
             "SqueezeNet 1.0, mean of fire9",
@@ -46,7 +46,7 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
         var features = new SqueezeNetFeatures(Path.GetFileName(file), FeatureWeights.Hash(file), device);
         try
         {
-            FeatureWeights.Load(features.store, file, "SqueezeNet 1.0", static _ => false, device);
+            FeatureWeights.Load(features._store, file, "SqueezeNet 1.0", static _ => false, device);
             return features;
         }
         catch
@@ -62,14 +62,14 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return scope.Keep(network.Features(Prepared(images)).Mean([2L, 3]));
+        return scope.Keep(_network.Features(Prepared(images)).Mean([2L, 3]));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        means.Dispose();
-        store.Dispose();
+        _means.Dispose();
+        _store.Dispose();
     }
 
     /// <summary>The ImageNet classes' logits [batch, 1000].</summary>
@@ -77,7 +77,7 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return scope.Keep(network.Logits(network.Features(Prepared(images))));
+        return scope.Keep(_network.Logits(_network.Features(Prepared(images))));
     }
 
     private Tensor Prepared(Tensor images)
@@ -88,6 +88,6 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
                 $"SqueezeNet takes pictures of {Smallest} x {Smallest} pixels or more, not {images.Shape[^1]} x "
                     + $"{images.Shape[^2]}. Have them resized (--size)."
             );
-        return (images.To(DType.Float32).Flip([1L]) * 255) - means;
+        return (images.To(DType.Float32).Flip([1L]) * 255) - _means;
     }
 }

@@ -4,14 +4,14 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Judging;
 
-/// <summary>How well a picture fits its prompt, as <see cref="ClipScore"/>.</summary>
+/// <summary>Similarity of picture and prompt, see <see cref="ClipScore"/>.</summary>
 public sealed class ClipScoreMeasure : ICandidateMeasure
 {
-    private readonly ClipScore score;
+    private readonly ClipScore _score;
 
     private ClipScoreMeasure(ClipScore score)
     {
-        this.score = score;
+        _score = score;
         Protocol = new(
             "clipscore",
             $"{score.Protocol.Formula}; prompts {score.Protocol.Captions}",
@@ -33,8 +33,8 @@ public sealed class ClipScoreMeasure : ICandidateMeasure
     public static ClipScoreMeasure Open(string folder, Device device) => new(ClipScore.Open(folder, device));
 
     /// <inheritdoc/>
-    public double[] Of(Tensor pictures, IReadOnlyList<string> prompts) => score.Of(pictures, prompts);
+    public double[] Of(Tensor pictures, IReadOnlyList<string> prompts) => _score.Of(pictures, prompts);
 
     /// <inheritdoc/>
-    public void Dispose() => score.Dispose();
+    public void Dispose() => _score.Dispose();
 }

@@ -3,27 +3,28 @@ using System.Text;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Pixels;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Judging;
 
 /// <summary>
-/// How much of a picture an autoencoder gives back: the peak signal-to-noise ratio of its reconstruction (posterior mean, decoded, rounded
-/// to 8 bit). Crude: what the autoencoder has not learned, noise for instance, is lost, but so is detail, and an even picture is always
-/// given back.
+/// Peak signal-to-noise ratio of an autoencoder's reconstruction (posterior mean, decoded, rounded to 8 bit). A crude measure: noise lowers
+/// it, but so does detail, and uniform pictures score highest.
 /// </summary>
 public sealed class ReconstructionMeasure : ICandidateMeasure
 {
-    /// <summary>The highest score in dB, so that it stays a number where nothing is lost.</summary>
+    /// <summary>Upper bound in dB, the score of a lossless reconstruction.</summary>
     public const double Highest = PixelScores.MostPsnr;
 
-    private readonly Component component;
-    private readonly IAutoencoder autoencoder;
-    private readonly Device device;
+    private readonly Component _component;
+    private readonly IAutoencoder _autoencoder;
+    private readonly Device _device;
 
     private ReconstructionMeasure(Component component, IAutoencoder autoencoder, JudgeProtocol protocol, Device device) =>
-        (this.component, this.autoencoder, Protocol, this.device) = (component, autoencoder, protocol, device);
+        (_component, _autoencoder, Protocol, _device) = (component, autoencoder, protocol, device);
 
     /// <inheritdoc/>
     public JudgeProtocol Protocol { get; }
@@ -72,12 +73,12 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var given = ImageSet.From("candidates", (pictures * 2) - 1);
-        var back = new ReconstructedImages(given, autoencoder, device).Read(0, given.Count);
+        var back = new ReconstructedImages(given, _autoencoder, _device).Read(0, given.Count);
         return Array.ConvertAll(PixelScores.SquaredError(back, pictures), PixelScores.Psnr);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => component.Dispose();
+    public void Dispose() => _component.Dispose();
 
     /// <summary>Of all the folder's weights: the hash of one file, or that of the hashes of several.</summary>
     private static string Hash(string folder)

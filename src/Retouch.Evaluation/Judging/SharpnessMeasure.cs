@@ -1,9 +1,10 @@
 using Retouch.Core.Errors;
+using Retouch.Evaluation.Pixels;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Judging;
 
-/// <summary>Sharpness, as <see cref="PixelScores.Sharpness"/>. Noise counts as sharp too.</summary>
+/// <summary>Sharpness, see <see cref="PixelScores.Sharpness"/>; noise raises it.</summary>
 public sealed class SharpnessMeasure : ICandidateMeasure
 {
     private const int SmallestSide = 3;

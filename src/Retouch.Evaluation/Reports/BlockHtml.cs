@@ -3,7 +3,7 @@ namespace Retouch.Evaluation.Reports;
 /// <summary>Renders the blocks of a report.</summary>
 internal sealed class BlockHtml(HtmlWriter html, Palette palette)
 {
-    private int figures;
+    private int _figures;
 
     public void Write(ReportBlock block)
     {
@@ -39,7 +39,7 @@ internal sealed class BlockHtml(HtmlWriter html, Palette palette)
                 TableHtml.Write(html, palette, table);
                 break;
             case LineChart chart:
-                LineChartHtml.Write(html, palette, chart, ++figures);
+                LineChartHtml.Write(html, palette, chart, ++_figures);
                 break;
             case BarChart chart:
                 BarChartHtml.Write(html, palette, chart);

@@ -7,22 +7,22 @@ namespace Retouch.Evaluation.Reports;
 /// </summary>
 internal sealed class HtmlWriter
 {
-    private readonly StringBuilder html = new();
-    private readonly Stack<string> open = [];
+    private readonly StringBuilder _html = new();
+    private readonly Stack<string> _open = [];
 
     /// <summary>Opens an element; an attribute that is null is left out.</summary>
     public HtmlWriter Open(string tag, params ReadOnlySpan<(string Name, string? Value)> attributes)
     {
         Start(tag, attributes);
-        html.Append('>');
-        open.Push(tag);
+        _html.Append('>');
+        _open.Push(tag);
         return this;
     }
 
     /// <summary>Closes the innermost open element.</summary>
     public HtmlWriter Close()
     {
-        html.Append("</").Append(open.Pop()).Append('>');
+        _html.Append("</").Append(_open.Pop()).Append('>');
         return this;
     }
 
@@ -30,7 +30,7 @@ internal sealed class HtmlWriter
     public HtmlWriter CloseLine()
     {
         Close();
-        html.Append('\n');
+        _html.Append('\n');
         return this;
     }
 
@@ -38,7 +38,7 @@ internal sealed class HtmlWriter
     public HtmlWriter Void(string tag, params ReadOnlySpan<(string Name, string? Value)> attributes)
     {
         Start(tag, attributes);
-        html.Append(" />");
+        _html.Append(" />");
         return this;
     }
 
@@ -56,7 +56,7 @@ internal sealed class HtmlWriter
     /// <summary>Text that is HTML already.</summary>
     public HtmlWriter Raw(string trusted)
     {
-        html.Append(trusted);
+        _html.Append(trusted);
         return this;
     }
 
@@ -88,18 +88,18 @@ internal sealed class HtmlWriter
 
     /// <inheritdoc/>
     public override string ToString() =>
-        open.Count == 0 ? html.ToString() : throw new InvalidOperationException($"<{open.Peek()}> is still open.");
+        _open.Count == 0 ? _html.ToString() : throw new InvalidOperationException($"<{_open.Peek()}> is still open.");
 
     private void Start(string tag, ReadOnlySpan<(string Name, string? Value)> attributes)
     {
-        html.Append('<').Append(tag);
+        _html.Append('<').Append(tag);
         foreach (var (name, value) in attributes)
         {
             if (value is null)
                 continue;
-            html.Append(' ').Append(name).Append("=\"");
+            _html.Append(' ').Append(name).Append("=\"");
             Escape(value);
-            html.Append('"');
+            _html.Append('"');
         }
     }
 
@@ -109,14 +109,14 @@ internal sealed class HtmlWriter
         {
             _ = rune.Value switch
             {
-                '&' => html.Append("&amp;"),
-                '<' => html.Append("&lt;"),
-                '>' => html.Append("&gt;"),
-                '"' => html.Append("&quot;"),
-                '\'' => html.Append("&#39;"),
+                '&' => _html.Append("&amp;"),
+                '<' => _html.Append("&lt;"),
+                '>' => _html.Append("&gt;"),
+                '"' => _html.Append("&quot;"),
+                '\'' => _html.Append("&#39;"),
                 // Control characters are in neither HTML nor XML; unpaired surrogates arrive as U+FFFD already.
-                (< ' ' and not '\t' and not '\n') or (>= 0x7F and < 0xA0) or 0xFFFE or 0xFFFF => html.Append('\uFFFD'),
-                _ => html.Append(rune.ToString()),
+                (< ' ' and not '\t' and not '\n') or (>= 0x7F and < 0xA0) or 0xFFFE or 0xFFFF => _html.Append('\uFFFD'),
+                _ => _html.Append(rune.ToString()),
             };
         }
     }

@@ -9,12 +9,12 @@ internal sealed class Palette
     /// <summary>Distinct colours.</summary>
     public const int Colors = 6;
 
-    private readonly Dictionary<string, int> slots = [];
+    private readonly Dictionary<string, int> _slots = [];
 
     public Palette(ReportDocument document)
     {
         foreach (var arm in document.Arms)
-            slots.TryAdd(arm.Name, slots.Count);
+            _slots.TryAdd(arm.Name, _slots.Count);
         foreach (var block in ReportChecks.Blocks(document))
         {
             IEnumerable<string> names = block switch
@@ -24,10 +24,10 @@ internal sealed class Palette
                 _ => [],
             };
             foreach (var name in names)
-                slots.TryAdd(name, slots.Count);
+                _slots.TryAdd(name, _slots.Count);
         }
     }
 
     /// <summary>The colour of a name, or null for names that have none (references, table rows that are no arm).</summary>
-    public int? Find(string name) => slots.TryGetValue(name, out var slot) ? slot : null;
+    public int? Find(string name) => _slots.TryGetValue(name, out var slot) ? slot : null;
 }

@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
+using Retouch.Evaluation.Frequency;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;

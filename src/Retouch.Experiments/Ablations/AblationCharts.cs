@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 using Retouch.Training;
 using Retouch.Training.Telemetry;

@@ -15,7 +15,7 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="SecondsPerStep">Measured over three steps.</param>
 /// <param name="TrainingSeconds">Of one run.</param>
 /// <param name="DrawingSeconds">Of one run: all its pictures, from a measured sampler step.</param>
-internal sealed record EstimatedTraining(
+public sealed record EstimatedTraining(
     string Name,
     int Runs,
     long Steps,
@@ -29,7 +29,7 @@ internal sealed record EstimatedTraining(
 /// <param name="Left">Runs of arms that are left.</param>
 /// <param name="Total">Runs of arms in all.</param>
 /// <param name="Seconds">Everything that is left, on this machine one after the other; without encoding pictures and measuring.</param>
-internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings, int Left, int Total, double Seconds)
+public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings, int Left, int Total, double Seconds)
 {
     /// <summary>Measures: three steps of each training, two sampler steps of each model.</summary>
     public static AblationEstimate Measure(AblationPlan plan, AblationFolder? folder, PhaseConsole console)
@@ -137,13 +137,10 @@ internal sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainin
     /// <summary>Prints the estimate for people.</summary>
     public void Print(TextWriter writer)
     {
-        writer.WriteLine($"{"", -34}{"runs left", 10}{"steps", 8}{"a step", 10}{"training", 12}{"drawing", 12}");
+        var table = new ColumnTable(writer, ("", -34), ("runs left", 10), ("steps", 8), ("a step", 10), ("training", 12), ("drawing", 12));
         foreach (var t in Trainings)
         {
-            writer.WriteLine(
-                $"{t.Name, -34}{t.Runs, 10}{t.Steps, 8}{Text(t.SecondsPerStep), 10}{Text(t.TrainingSeconds), 12}"
-                    + $"{Text(t.DrawingSeconds), 12}"
-            );
+            table.Row(t.Name, $"{t.Runs}", $"{t.Steps}", Text(t.SecondsPerStep), Text(t.TrainingSeconds), Text(t.DrawingSeconds));
         }
 
         writer.WriteLine();

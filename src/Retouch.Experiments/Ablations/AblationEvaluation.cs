@@ -1,17 +1,19 @@
 using System.ComponentModel;
 using System.Text.Json.Serialization;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>How arms are measured. Lists are axes that need no training again.</summary>
-internal sealed record AblationEvaluation
+public sealed record AblationEvaluation
 {
     /// <summary>What is measured.</summary>
-    [Description("Any of fwd, spectrum, sharpness, swd, fid, fd, kid, prdc.")]
-    public IReadOnlyList<string> Metrics { get; init; } = ["fwd", "spectrum", "sharpness"];
+    [Description("Names of 'retouch evaluate --metrics', but for those that need originals or captions.")]
+    public IReadOnlyList<string> Metrics { get; init; } = MetricCatalog.Usual;
 
     /// <summary>The figure that decides; chosen before the result is known.</summary>
     [Description("The figure that decides, chosen before the result is known: fwd, spectrum, fid, ….")]
@@ -100,7 +102,7 @@ internal sealed record AblationEvaluation
         Add(RetouchFeatures, Retouch.Evaluation.Features.RetouchFeatures.Open);
         return new EvaluationOptions
         {
-            Metrics = Flags(),
+            Metrics = Asked,
             Networks = networks,
             Bootstrap = Bootstrap,
             Device = device,
@@ -110,10 +112,12 @@ internal sealed record AblationEvaluation
     /// <summary>How intervals are made.</summary>
     public BootstrapOptions Bootstrap => new() { Resamples = Resamples, Confidence = Confidence };
 
+    /// <summary>Checks the options.</summary>
+    /// <param name="require">Takes whether a rule holds, and the message if not.</param>
     public void Validate(Action<bool, string> require)
     {
-        foreach (var metric in Metrics.Where(static m => Flag(m) == Evaluation.Metrics.None))
-            require(false, $"evaluation.metrics: '{metric}' is none of fwd, spectrum, sharpness, swd, fid, fd, kid, prdc");
+        foreach (var metric in Metrics.Where(static name => !MetricCatalog.All.Any(m => m.Name == name && IsOfDrawn(m))))
+            require(false, $"evaluation.metrics: '{metric}' is none of {MetricCatalog.Listed(IsOfDrawn)}");
         require(Metrics.Count > 0, "evaluation.metrics is empty");
         require(
             Metrics.Contains(Decisive.Split('.', '@')[0]),
@@ -136,34 +140,20 @@ internal sealed record AblationEvaluation
             $"evaluation.smallestDifference is {SmallestDifference}; it is a share of the figure, from 0 up to 1"
         );
         require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
-        var (needs, has) = (
-            Flags() & (Evaluation.Metrics.Fid | Evaluation.Metrics.Fd | Evaluation.Metrics.Kid | Evaluation.Metrics.Prdc),
-            Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip
-        );
+        var needs = MetricCatalog.All.Any(m => m.Needs.HasFlag(MetricNeeds.Network) && Metrics.Contains(m.Name));
+        var has = (Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip) is not null;
         require(
-            needs == Evaluation.Metrics.None || has is not null,
-            "evaluation.metrics: fid, fd, kid and prdc need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
+            !needs || has,
+            $"evaluation.metrics: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
         );
-        require(
-            has is null || needs != Evaluation.Metrics.None,
-            "evaluation names a feature network that no metric uses; ask for fid, fd, kid or prdc"
-        );
+        require(!has || needs, $"evaluation names a feature network that no metric uses; ask for {OfNetworks("or")}");
     }
 
-    private Metrics Flags() => Metrics.Aggregate(Evaluation.Metrics.None, static (all, m) => all | Flag(m));
+    private IReadOnlyList<IMetric> Asked => [.. MetricCatalog.All.Where(m => Metrics.Contains(m.Name) && IsOfDrawn(m))];
 
-    // Paired metrics compare with an original, which a drawn picture has not.
-    private static Metrics Flag(string name) =>
-        name switch
-        {
-            "fwd" => Evaluation.Metrics.Fwd,
-            "spectrum" => Evaluation.Metrics.Spectrum,
-            "sharpness" => Evaluation.Metrics.Sharpness,
-            "swd" => Evaluation.Metrics.Swd,
-            "fid" => Evaluation.Metrics.Fid,
-            "fd" => Evaluation.Metrics.Fd,
-            "kid" => Evaluation.Metrics.Kid,
-            "prdc" => Evaluation.Metrics.Prdc,
-            _ => Evaluation.Metrics.None,
-        };
+    // A drawn picture has no original and, drawn from a class, no caption.
+    private static bool IsOfDrawn(IMetric metric) => (metric.Needs & (MetricNeeds.Pairs | MetricNeeds.Captions)) == MetricNeeds.None;
+
+    private static string OfNetworks(string conjunction) =>
+        MetricCatalog.Listed(static m => m.Needs.HasFlag(MetricNeeds.Network), conjunction);
 }

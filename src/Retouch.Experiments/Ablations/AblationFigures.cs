@@ -1,18 +1,19 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>A figure of a row, over its seeds.</summary>
-internal sealed record AblationFigure(string Name, Preference Better, SeedEstimate Estimate);
+public sealed record AblationFigure(string Name, Preference Better, SeedEstimate Estimate);
 
 /// <summary>One way of training and drawing, over its seeds.</summary>
 /// <param name="Name">As in tables.</param>
 /// <param name="Seeds">Those that are done; empty for a model that arms start from.</param>
 /// <param name="Figures">What was measured.</param>
-internal sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IReadOnlyList<AblationFigure> Figures)
+public sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IReadOnlyList<AblationFigure> Figures)
 {
     /// <summary>The arm; null for a model that arms start from.</summary>
     [JsonIgnore]
@@ -50,7 +51,7 @@ internal sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IRea
 /// <param name="Seeds">Seeds that both have.</param>
 /// <param name="Agree">Seeds whose difference has the sign of the mean.</param>
 /// <param name="Verdict">better, worse, negligible, not shown, one seed or void; see <see cref="AblationVerdict"/>.</param>
-internal sealed record AblationDifference(
+public sealed record AblationDifference(
     string Row,
     string Against,
     string Figure,
@@ -63,7 +64,7 @@ internal sealed record AblationDifference(
 /// <summary>All that was measured, put together.</summary>
 /// <param name="Rows">Models that arms start from, then arms.</param>
 /// <param name="Differences">To the arm that each is compared with.</param>
-internal sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyList<AblationDifference> Differences)
+public sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyList<AblationDifference> Differences)
 {
     /// <summary>Reads what is there.</summary>
     public static AblationFigures Read(AblationPlan plan, AblationFolder folder)

@@ -6,7 +6,7 @@ namespace Retouch.Experiments.Ablations;
 /// <summary>
 /// Where the parts of an ablation lie. Names follow from what decides the content, so that nothing is ever taken for something else.
 /// </summary>
-internal sealed class AblationFolder(string shown)
+public sealed class AblationFolder(string shown)
 {
     /// <summary>As the user wrote it, for commands to copy.</summary>
     public string Shown { get; } = shown.TrimEnd('/');

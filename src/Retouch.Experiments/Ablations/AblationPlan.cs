@@ -18,7 +18,7 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="SceneSeed">For scenes.</param>
 /// <param name="Size">Side in pixels.</param>
 /// <param name="References">Pictures to measure against, at most.</param>
-internal sealed record PlannedData(string Key, string? Folder, string? HeldOut, int Every, ulong SceneSeed, int Size, int References)
+public sealed record PlannedData(string Key, string? Folder, string? HeldOut, int Every, ulong SceneSeed, int Size, int References)
 {
     /// <summary>Whether the pictures to train on are written too, because others of their folder are held out.</summary>
     public bool Splits => Folder is not null && HeldOut is null;
@@ -30,13 +30,13 @@ internal sealed record PlannedData(string Key, string? Folder, string? HeldOut, 
 /// <param name="Options">Complete but for the path of what it starts from.</param>
 /// <param name="From">What it starts from; null where the options say.</param>
 /// <param name="Data">Its pictures.</param>
-internal sealed record PlannedTraining(string Name, string Key, TrainingOptions Options, PlannedTraining? From, PlannedData Data);
+public sealed record PlannedTraining(string Name, string Key, TrainingOptions Options, PlannedTraining? From, PlannedData Data);
 
 /// <summary>An arm.</summary>
 /// <param name="Training">What is trained; its seed is set for each run.</param>
 /// <param name="Settings">What sets it apart: paths and values.</param>
 /// <param name="Against">The arm it is compared with.</param>
-internal sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyValuePair<string, JsonNode?>> Settings, string Against)
+public sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyValuePair<string, JsonNode?>> Settings, string Against)
 {
     /// <summary>Its name.</summary>
     public string Name => Training.Name;
@@ -46,13 +46,13 @@ internal sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyVal
 /// <param name="Decay">Of the average of the weights; 0 is the weights themselves.</param>
 /// <param name="Steps">Sampler steps.</param>
 /// <param name="Guidance">Scale of guidance.</param>
-internal sealed record Variant(double Decay, int Steps, double Guidance);
+public sealed record Variant(double Decay, int Steps, double Guidance);
 
 /// <summary>
 /// All that is to be done, with names that follow from what decides the result: what has been done under the same name need not be done
 /// again.
 /// </summary>
-internal sealed class AblationPlan
+public sealed class AblationPlan
 {
     private readonly Dictionary<string, PlannedTraining> _pretrainings = [];
     private readonly string? _model;

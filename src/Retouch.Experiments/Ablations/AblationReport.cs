@@ -9,7 +9,7 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>Puts the report of an ablation together.</summary>
-internal static class AblationReport
+public static class AblationReport
 {
     private const int ShownPictures = 12;
     private const int ColumnsOfPictures = 6;

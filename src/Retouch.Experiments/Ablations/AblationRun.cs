@@ -14,7 +14,7 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Ran">What this process did of them.</param>
 /// <param name="Failed">What could not be done, and why.</param>
 /// <param name="Seconds">This start, all in all.</param>
-internal sealed record AblationOutcome(
+public sealed record AblationOutcome(
     string? Report,
     string? Json,
     int Done,
@@ -32,7 +32,7 @@ internal sealed record AblationOutcome(
 }
 
 /// <summary>Executes the remaining jobs of an ablation, together with other processes on the same folder.</summary>
-internal static class AblationRun
+public static class AblationRun
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);
 

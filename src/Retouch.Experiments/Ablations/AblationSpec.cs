@@ -6,7 +6,7 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>What is to be compared: a JSON file (comments allowed, unknown members refused).</summary>
-internal sealed record AblationSpec
+public sealed record AblationSpec
 {
     /// <summary>The report's title.</summary>
     [Description("The report's title.")]
@@ -142,7 +142,7 @@ internal sealed record AblationSpec
 }
 
 /// <summary>One arm.</summary>
-internal sealed record ArmSpec
+public sealed record ArmSpec
 {
     /// <summary>Its name in tables.</summary>
     [Description("Its name in tables.")]
@@ -162,7 +162,7 @@ internal sealed record ArmSpec
 }
 
 /// <summary>A training that arms start from.</summary>
-internal sealed record PretrainingSpec
+public sealed record PretrainingSpec
 {
     /// <summary>Training options, which override the shared options.</summary>
     [Description("Training options, which override the shared options.")]
@@ -174,7 +174,7 @@ internal sealed record PretrainingSpec
 }
 
 /// <summary>The real pictures to measure against.</summary>
-internal sealed record HeldOutSpec
+public sealed record HeldOutSpec
 {
     /// <summary>A folder of pictures that nothing is trained on; null splits <c>data.folder</c>, or draws test scenes.</summary>
     [Description(

@@ -1,6 +1,6 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;

@@ -1,9 +1,9 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>What is said of the difference of two arms. One training of each says nothing of another, so it takes two seeds.</summary>
-internal static class AblationVerdict
+public static class AblationVerdict
 {
     /// <summary>Both intervals leave 0 out, and the arm is better by what is worth naming.</summary>
     public const string Better = "better";

@@ -1,5 +1,6 @@
 using Retouch.Data;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Pictures;
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;

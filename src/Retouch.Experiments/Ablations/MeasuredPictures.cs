@@ -2,7 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
@@ -12,7 +13,7 @@ namespace Retouch.Experiments.Ablations;
 /// <param name="Value">The figure.</param>
 /// <param name="Better">Which way is better.</param>
 /// <param name="Replicates">One a resample of the pictures; the same pictures in all arms.</param>
-internal sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates)
+public sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates)
 {
     /// <summary>Whether a warning voids what follows from the replicates.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
@@ -26,7 +27,7 @@ internal sealed record MeasuredFigure(string Name, double Value, Preference Bett
 /// <param name="Profile">The radial spectrum, where it was asked for.</param>
 /// <param name="ReferenceProfile">That of the real pictures.</param>
 /// <param name="Warnings">What limits the figures.</param>
-internal sealed record MeasuredPictures(
+public sealed record MeasuredPictures(
     int Count,
     int References,
     IReadOnlyList<MeasuredFigure> Figures,

@@ -9,7 +9,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="Folder">Its run.</param>
 /// <param name="Phase">Seconds and memory.</param>
 /// <param name="Records">Its log.</param>
-internal sealed record ArmRun(DemoArm Arm, string Folder, PhaseRecord Phase, IReadOnlyList<MetricsRecord> Records)
+public sealed record ArmRun(DemoArm Arm, string Folder, PhaseRecord Phase, IReadOnlyList<MetricsRecord> Records)
 {
     /// <summary>Median of the seconds a step took.</summary>
     public double StepSeconds

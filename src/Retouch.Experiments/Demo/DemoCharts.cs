@@ -1,4 +1,5 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
 using Retouch.Training.Telemetry;
 

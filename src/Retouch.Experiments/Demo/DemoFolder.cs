@@ -4,7 +4,7 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>The folder of a demo: which part lies where, and which are done.</summary>
-internal sealed class DemoFolder
+public sealed class DemoFolder
 {
     private DemoFolder(string shown) => (Shown, Path) = (shown, System.IO.Path.GetFullPath(shown));
 

@@ -1,6 +1,9 @@
 using Retouch.Autoencoders;
 using Retouch.Data;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Pipelines.Diffusers;
@@ -14,12 +17,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="OtherReal">Other real pictures, measured like samples: where a perfect model would be. Null where there are too
 /// few.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder: what no denoiser over it can exceed.</param>
-internal sealed record DemoMeasurement(
-    EvaluationResult Arms,
-    EvaluationResult AgainstBefore,
-    SetResult? OtherReal,
-    SetResult Reconstruction
-)
+public sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult AgainstBefore, SetResult? OtherReal, SetResult Reconstruction)
 {
     /// <summary>Measures everything.</summary>
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, PhaseConsole console)
@@ -32,23 +30,23 @@ internal sealed record DemoMeasurement(
             Device = device,
         };
         using var progress = console.Measuring();
-        EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, Metrics metrics) =>
+        EvaluationResult Measure(ImageSet reference, IReadOnlyList<ImageSet> sets, IReadOnlyList<IMetric> metrics) =>
             Evaluator.Evaluate(reference, sets, options with { Metrics = metrics }, progress.Report, console.Cancellation);
 
-        const Metrics Usual = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness;
+        var usual = MetricCatalog.Of(MetricCatalog.Usual);
         var reference = Set("held-out", folder.HeldOut);
         var before = Set(DemoArm.Base.Name, folder.Samples(DemoArm.Base.Key));
         ImageSet[] arms = [.. DemoArm.All.Select(arm => Set(arm.Name, folder.Samples(arm.Key)))];
-        var result = Measure(reference, arms, Usual);
+        var result = Measure(reference, arms, usual);
         foreach (var warning in result.Warnings)
             console.Say("warning: " + warning);
-        var against = Measure(reference, [before, .. arms], Usual);
+        var against = Measure(reference, [before, .. arms], usual);
         var other = SampledFolder.IsWhole(folder.OtherReal)
-            ? Measure(reference, [Set("other real pictures", folder.OtherReal)], Usual).Sets[0]
+            ? Measure(reference, [Set("other real pictures", folder.OtherReal)], usual).Sets[0]
             : null;
         using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
         var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, device);
-        return new DemoMeasurement(result, against, other, Measure(reference, [again], Usual | Metrics.Psnr).Sets[0]);
+        return new DemoMeasurement(result, against, other, Measure(reference, [again], [.. usual, new PsnrMetric()]).Sets[0]);
     }
 
     private static ImageSet Set(string name, string folder) => ImageSet.From(name, ImageFolder.Open(folder));

@@ -17,7 +17,7 @@ namespace Retouch.Experiments.Demo;
 /// Writes the real pictures of a demo into its folder: those to measure against, as many more as a yardstick, and, where they are the
 /// user's, those to train on. No picture is in two of them.
 /// </summary>
-internal static class DemoPictures
+public static class DemoPictures
 {
     private const int Fewest = 20;
     private const int Most = 20_000;

@@ -31,7 +31,7 @@ internal sealed record PretrainingPlan(
 /// <summary>
 /// Puts the pipeline that all arms start from into the demo's folder: the one that comes with the program, or one that is trained first.
 /// </summary>
-internal static class DemoPretraining
+public static class DemoPretraining
 {
     private const double DefaultMinutes = 15;
     private const double AutoencoderShare = 0.3;

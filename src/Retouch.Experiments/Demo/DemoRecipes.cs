@@ -9,7 +9,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="Name">Names it in the report.</param>
 /// <param name="Summary">What sets it apart.</param>
 /// <param name="Objective">The option <c>objective</c>.</param>
-internal sealed record DemoArm(string Key, string Name, string Summary, string Objective)
+public sealed record DemoArm(string Key, string Name, string Summary, string Objective)
 {
     /// <summary>The model before post-training.</summary>
     public static DemoArm Base { get; } = new("base", "before", "the model that all arms start from", "");
@@ -34,7 +34,7 @@ internal sealed record DemoArm(string Key, string Name, string Summary, string O
 }
 
 /// <summary>The files that come with the program: recipes, and the small pretrained pipeline.</summary>
-internal static class DemoRecipes
+public static class DemoRecipes
 {
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "demo");
 

@@ -7,7 +7,7 @@ using Retouch.Experiments.Phases;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>Puts the report of a demo together.</summary>
-internal static class DemoReport
+public static class DemoReport
 {
     /// <summary>The report.</summary>
     /// <param name="settings">What was asked for.</param>

@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Machine;
 using Retouch.Experiments.Phases;
 using Retouch.Training;
@@ -15,7 +16,7 @@ namespace Retouch.Experiments.Demo;
 /// <param name="Seconds">Training, all in all.</param>
 /// <param name="SecondsPerStep">Median.</param>
 /// <param name="PeakBytes">The most resident memory while it trained.</param>
-internal sealed record DemoArmResult(string Name, string Model, double Seconds, double SecondsPerStep, long PeakBytes);
+public sealed record DemoArmResult(string Name, string Model, double Seconds, double SecondsPerStep, long PeakBytes);
 
 /// <summary>What a demo found.</summary>
 /// <param name="Verdict">The report's first sentence.</param>
@@ -26,7 +27,7 @@ internal sealed record DemoArmResult(string Name, string Model, double Seconds, 
 /// <param name="Evaluation">The arms' figures; differences are to the latent loss alone.</param>
 /// <param name="Before">The model before post-training.</param>
 /// <param name="Reconstruction">The held-out pictures through the autoencoder.</param>
-internal sealed record DemoResult(
+public sealed record DemoResult(
     string Verdict,
     string Report,
     string Json,
@@ -38,7 +39,7 @@ internal sealed record DemoResult(
 );
 
 /// <summary>The demo from its settings to its report. Each part is skipped where an earlier start has finished it.</summary>
-internal static class DemoRun
+public static class DemoRun
 {
     /// <summary>Runs it.</summary>
     public static DemoResult Run(DemoSettings settings, DemoFolder folder, PhaseConsole console)

@@ -8,7 +8,7 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>Draws the same seeds and classes from every model.</summary>
-internal static class DemoSampling
+public static class DemoSampling
 {
     /// <summary>The seed of the first picture.</summary>
     public const ulong FirstSeed = 1000;

@@ -4,7 +4,7 @@ using Retouch.Torch;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>All settings of a demo, saved in its folder as <c>demo.json</c> so that it can be continued.</summary>
-internal sealed record DemoSettings
+public sealed record DemoSettings
 {
     /// <summary>A folder of pictures; null for the procedural scenes.</summary>
     public string? Data { get; init; }

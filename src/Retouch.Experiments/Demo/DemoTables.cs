@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Demo;
@@ -144,8 +145,8 @@ internal static class DemoTables
                 TableCell.Of(difference.Value, (difference.Interval.High - difference.Interval.Low) / 2),
                 difference.Verdict switch
                 {
-                    Evaluation.Verdict.Better => "closer",
-                    Evaluation.Verdict.Worse => "further",
+                    Evaluation.Statistics.Verdict.Better => "closer",
+                    Evaluation.Statistics.Verdict.Worse => "further",
                     var other => FigureNames.Said(other, VerdictRule.Smallest),
                 },
             ];

@@ -1,13 +1,14 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
 using Said = Retouch.Evaluation.Reports.Verdict;
-using Shown = Retouch.Evaluation.Verdict;
+using Shown = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Demo;
 
 /// <summary>Turns intervals into a sentence. What the interval does not show is not said.</summary>
-internal static class DemoVerdict
+public static class DemoVerdict
 {
     /// <summary>The figure that decides.</summary>
     public const string Decisive = "fwd";
@@ -26,7 +27,8 @@ internal static class DemoVerdict
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,
-                $"Too few pictures to judge: the wavelet distance needs more than {result.Protocol.Fwd!.Features} a model (--samples).",
+                $"Too few pictures to judge: the wavelet distance needs more than {result.Protocol.Of<WaveletPlan>()!.Features} a model "
+                    + "(--samples).",
                 detail
             );
 

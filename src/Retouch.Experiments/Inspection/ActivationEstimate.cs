@@ -18,7 +18,7 @@ namespace Retouch.Experiments.Inspection;
 /// scores if libtorch has no fused operator, and the largest temporary is added once or twice. An estimate; its errors are in
 /// docs/results/activations.md.
 /// </summary>
-internal static partial class ActivationEstimate
+public static partial class ActivationEstimate
 {
     private const int Float = sizeof(float);
 
@@ -247,4 +247,4 @@ internal static partial class ActivationEstimate
 /// <param name="Checkpoint">Whether the denoiser recomputes its blocks.</param>
 /// <param name="Text">Tokens of the prompts; null: <see cref="ActivationEstimate.TextTokens"/>.</param>
 /// <param name="Taps">Taps of the decoder that are compared; null for the picture.</param>
-internal readonly record struct StepShape(bool Checkpoint = false, int? Text = null, IReadOnlyList<int>? Taps = null);
+public readonly record struct StepShape(bool Checkpoint = false, int? Text = null, IReadOnlyList<int>? Taps = null);

@@ -11,7 +11,7 @@ namespace Retouch.Experiments.Inspection;
 /// <param name="Scheduler">The noise schedule; null if not configured.</param>
 /// <param name="Run">State of a training run; null otherwise.</param>
 /// <param name="Training">Memory for training; null if nothing can be trained.</param>
-internal sealed record InspectReport(
+public sealed record InspectReport(
     string Path,
     string Kind,
     long BytesOnDisk,
@@ -38,7 +38,7 @@ internal sealed record InspectReport(
 /// <param name="Files">Number of weight files.</param>
 /// <param name="Taps">Taps of a decoder.</param>
 /// <param name="Problems">Missing or unexpected keys, keys of another shape, and other problems.</param>
-internal sealed record ComponentReport(
+public sealed record ComponentReport(
     string Name,
     string Class,
     long Parameters,
@@ -54,7 +54,7 @@ internal sealed record ComponentReport(
 /// <param name="Name">Its module.</param>
 /// <param name="Channels">Channels of the features.</param>
 /// <param name="Scale">Resolution relative to the latent.</param>
-internal sealed record TapReport(int Index, string Name, int Channels, int Scale);
+public sealed record TapReport(int Index, string Name, int Channels, int Scale);
 
 /// <summary>A file of tensors.</summary>
 /// <param name="Count">Tensors.</param>
@@ -62,7 +62,7 @@ internal sealed record TapReport(int Index, string Name, int Channels, int Scale
 /// <param name="Types">Elements by type.</param>
 /// <param name="LoraRanks">Number of low-rank pairs by rank; null if there are none.</param>
 /// <param name="Largest">The largest tensors: key and shape.</param>
-internal sealed record TensorFileReport(
+public sealed record TensorFileReport(
     int Count,
     long Elements,
     IReadOnlyDictionary<string, long> Types,
@@ -74,13 +74,13 @@ internal sealed record TensorFileReport(
 /// <param name="Class">Its class.</param>
 /// <param name="Prediction">Prediction type.</param>
 /// <param name="TrainSteps">Timesteps of the training schedule.</param>
-internal sealed record SchedulerReport(string Class, string Prediction, int TrainSteps);
+public sealed record SchedulerReport(string Class, string Prediction, int TrainSteps);
 
 /// <summary>A training run.</summary>
 /// <param name="Checkpoints">Steps with a checkpoint.</param>
 /// <param name="LastStep">Last logged step; null before the first.</param>
 /// <param name="LastLoss">Its total loss.</param>
-internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, double? LastLoss);
+public sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, double? LastLoss);
 
 /// <summary>Memory that training takes, in bytes.</summary>
 /// <param name="Trained">The network that is trained.</param>
@@ -99,7 +99,7 @@ internal sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep
 /// <param name="AvailableGpuMemory">Free memory of the first GPU; null without one.</param>
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
 /// <param name="FitsGpu">Whether it fits onto the first GPU; null without one.</param>
-internal sealed record TrainingMemory(
+public sealed record TrainingMemory(
     string Trained,
     int Batch,
     long Weights,

@@ -19,7 +19,7 @@ namespace Retouch.Experiments.Inspection;
 /// <summary>Inspects files and folders of models without reading weights.</summary>
 /// <param name="batch">Batch size for the memory estimate.</param>
 /// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
-internal sealed class Inspector(int batch, string? variant)
+public sealed class Inspector(int batch, string? variant)
 {
     /// <exception cref="InputException">The path does not exist, or its content is unknown.</exception>
     public InspectReport Inspect(string path)

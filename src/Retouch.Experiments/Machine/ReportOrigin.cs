@@ -4,7 +4,7 @@ using Retouch.Torch;
 namespace Retouch.Experiments.Machine;
 
 /// <summary>Origin of a report: the command, and the machine that it ran on.</summary>
-internal static class ReportOrigin
+public static class ReportOrigin
 {
     /// <summary>The load average of the machine over 1, 5 and 15 minutes, as text; to be read before the work begins.</summary>
     public static string LoadAverage() =>

@@ -1,5 +1,5 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Pictures;
 
 namespace Retouch.Experiments.Measuring;
 

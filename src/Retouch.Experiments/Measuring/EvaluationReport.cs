@@ -1,15 +1,18 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Images;
 using Retouch.Torch;
 using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
-using Said = Retouch.Evaluation.Verdict;
+using Said = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
 /// <summary>Builds the report of <c>evaluate</c> and <c>compare</c>.</summary>
-internal static class EvaluationReport
+public static class EvaluationReport
 {
     private const int ShownPictures = 12;
     private const int ColumnsOfPictures = 6;

@@ -1,7 +1,8 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
-using Figure = Retouch.Evaluation.Figure;
+using Retouch.Evaluation.Statistics;
+using Figure = Retouch.Evaluation.Measuring.Figure;
 
 namespace Retouch.Experiments.Measuring;
 

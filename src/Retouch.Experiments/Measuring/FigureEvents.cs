@@ -1,6 +1,6 @@
 using System.Globalization;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Statistics;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Measuring;
@@ -9,10 +9,10 @@ namespace Retouch.Experiments.Measuring;
 /// <param name="Name">As in tables.</param>
 /// <param name="Step">Training steps of the model; 0 if unknown.</param>
 /// <param name="Figures">Names, values and intervals.</param>
-internal sealed record FigureRun(string Name, long Step, IReadOnlyList<(string Name, double Value, Interval Interval)> Figures);
+public sealed record FigureRun(string Name, long Step, IReadOnlyList<(string Name, double Value, Interval Interval)> Figures);
 
 /// <summary>Figures for TensorBoard: a run for each set or arm, with the value and both ends of its interval under one tag each.</summary>
-internal static class FigureEvents
+public static class FigureEvents
 {
     /// <summary>The folder beside a report.</summary>
     public const string FolderName = "tensorboard";

@@ -1,52 +1,38 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Reports;
-using Verdict = Retouch.Evaluation.Verdict;
+using Retouch.Evaluation.Statistics;
+using Verdict = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
 /// <summary>Figures as columns of report tables: display names, hierarchy, and better direction.</summary>
-internal static class FigureNames
+public static class FigureNames
 {
     /// <summary>Maximum number of figures of a table on a printed page.</summary>
     public const int MostColumns = 7;
 
-    // Suffixes of names: a part of the figure, or the network that it is measured with.
-    private static readonly (string Figure, string Said, bool IsPart)[] Parts =
-    [
-        ("fwd", "wavelets", true),
-        ("spectrum", "spectrum", true),
-        ("swd", "Wasserstein", true),
-        ("fd", "Fréchet distance", false),
-        ("kd", "kernel distance", false),
-        ("precision", "precision", false),
-        ("recall", "recall", false),
-        ("density", "density", false),
-        ("coverage", "coverage", false),
-    ];
-
-    /// <summary>Display name of a figure.</summary>
-    public static string Header(string name) =>
-        name switch
+    /// <summary>Heading of a figure.</summary>
+    /// <param name="name">Name of the figure.</param>
+    public static string Header(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return (MetricCatalog.Heading(Whole(name)), name.IndexOf('.', StringComparison.Ordinal)) switch
         {
-            "fwd" => "wavelet distance",
-            "spectrum" => "spectrum error",
-            "swd" => "sliced Wasserstein distance",
-            "fid" => "FID",
-            _ => Parts.Aggregate(
-                name,
-                static (said, part) =>
-                    said.StartsWith(part.Figure + ".", StringComparison.Ordinal)
-                        ? part.IsPart
-                            ? $"{part.Said}, {said[(part.Figure.Length + 1)..]}"
-                            : $"{part.Said} ({said[(part.Figure.Length + 1)..]})"
-                        : said
-            ),
+            (null, _) => name,
+            ({ } heading, < 0) => heading.Title,
+            ({ HasParts: true } heading, var point) => $"{heading.Prefix}, {name[(point + 1)..]}",
+            ({ } heading, var point) => $"{heading.Prefix} ({name[(point + 1)..]})",
         };
+    }
 
     /// <summary>Whether a figure is a part of another: of a frequency band, not of a network.</summary>
-    public static bool IsPart(string name) =>
-        name.Split('.') is [var whole, _, ..] && Parts.Any(part => part.IsPart && part.Figure == whole);
+    /// <param name="name">Name of the figure.</param>
+    public static bool IsPart(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.Contains('.', StringComparison.Ordinal) && MetricCatalog.Heading(Whole(name)) is { HasParts: true };
+    }
 
     /// <summary>A verdict in a table.</summary>
     /// <param name="verdict">The verdict.</param>
@@ -72,4 +58,6 @@ internal static class FigureNames
             Preference.Higher => Better.Higher,
             _ => Better.Neither,
         };
+
+    private static string Whole(string name) => name.Split('.')[0];
 }

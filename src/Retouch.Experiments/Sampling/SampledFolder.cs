@@ -15,8 +15,9 @@ namespace Retouch.Experiments.Sampling;
 /// Folder of sampled pictures: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder can be used
 /// as a data set. At any moment the metadata names only complete files.
 /// </summary>
-internal sealed class SampledFolder
+public sealed class SampledFolder
 {
+    /// <summary>Name of the metadata file.</summary>
     public const string MetadataName = "metadata.jsonl";
 
     private static readonly JsonSerializerOptions Lines = new()

@@ -18,8 +18,9 @@ namespace Retouch.Experiments.Sampling;
 /// <param name="Negative">The negative prompt, or null.</param>
 /// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
 /// <param name="GuideTo">End of guidance.</param>
-internal sealed record SamplingRecord(string Model, string ModelFiles, string? Negative, double GuideFrom, double GuideTo)
+public sealed record SamplingRecord(string Model, string ModelFiles, string? Negative, double GuideFrom, double GuideTo)
 {
+    /// <summary>Name of the file.</summary>
     public const string FileName = "sampling.json";
 
     private static readonly JsonSerializerOptions Json = new()
@@ -46,6 +47,8 @@ internal sealed record SamplingRecord(string Model, string ModelFiles, string? N
         return new(root, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(stamps))), negative, guidance.From, guidance.To);
     }
 
+    /// <summary>Writes the record.</summary>
+    /// <param name="folder">Folder of the pictures.</param>
     public void Write(string folder) => AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json) + "\n");
 
     /// <summary>Checks that the run in a folder is this one.</summary>

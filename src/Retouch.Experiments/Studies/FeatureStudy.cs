@@ -8,11 +8,16 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>The decoder's feature maps as pictures.</summary>
-internal static class FeatureStudy
+public static class FeatureStudy
 {
     private const int Shown = 4;
 
-    internal sealed record Row(int Picture, int Tap, int Channel, double Outliers);
+    /// <summary>Outliers of a feature map.</summary>
+    /// <param name="Picture">Index of the picture.</param>
+    /// <param name="Tap">Index of the tap.</param>
+    /// <param name="Channel">Index of the channel.</param>
+    /// <param name="Outliers">Fraction of outliers.</param>
+    public sealed record Row(int Picture, int Tap, int Channel, double Outliers);
 
     /// <summary>Draws the maps and builds the report.</summary>
     public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)

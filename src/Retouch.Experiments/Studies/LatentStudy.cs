@@ -10,11 +10,19 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>The study of interpolated pictures and latents, as a report.</summary>
-internal static class LatentStudy
+public static class LatentStudy
 {
     private const int Examples = 6;
 
-    internal sealed record Row(
+    /// <summary>Errors of one interpolation.</summary>
+    /// <param name="Space">Interpolated space: pictures or latents.</param>
+    /// <param name="Interpolation">Interpolation method.</param>
+    /// <param name="Factor">Scale factor.</param>
+    /// <param name="Mse">Mean squared error of the pictures.</param>
+    /// <param name="LatentMse">Mean squared error of the latents.</param>
+    /// <param name="DecoderFeatureDistance">Distance of decoder features.</param>
+    /// <param name="Lpips">LPIPS; null without its network.</param>
+    public sealed record Row(
         string Space,
         string Interpolation,
         double Factor,
@@ -122,20 +130,21 @@ internal static class LatentStudy
             rows,
             writer =>
             {
-                writer.WriteLine(
-                    (
-                        $"{"", -26}{"squared error", 16}{"in latents", 14}{"decoder features", 18}"
-                        + $"{(lpips is null ? "" : "LPIPS"), 10}"
-                    ).TrimEnd()
+                var table = new ColumnTable(
+                    writer,
+                    ("", -26),
+                    ("squared error", 16),
+                    ("in latents", 14),
+                    ("decoder features", 18),
+                    (lpips is null ? "" : "LPIPS", 10)
                 );
                 foreach (var row in rows)
-                    writer.WriteLine(
-                        (
-                            $"{$"{row.Space}, {row.Interpolation}, {Text(row.Factor)}x", -26}{Figures.Significant(row.Mse, 3), 16}"
-                            + $"{Figures.Significant(row.LatentMse, 3), 14}"
-                            + $"{Figures.Significant(row.DecoderFeatureDistance, 3), 18}"
-                            + $"{(row.Lpips is { } l ? Figures.Significant(l, 3) : ""), 10}"
-                        ).TrimEnd()
+                    table.Row(
+                        $"{row.Space}, {row.Interpolation}, {Text(row.Factor)}x",
+                        Figures.Significant(row.Mse, 3),
+                        Figures.Significant(row.LatentMse, 3),
+                        Figures.Significant(row.DecoderFeatureDistance, 3),
+                        row.Lpips is { } l ? Figures.Significant(l, 3) : ""
                     );
             }
         );

@@ -12,7 +12,7 @@ using Retouch.Torch;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>Model and pictures of a study.</summary>
-internal sealed class StudyMaterial : IDisposable
+public sealed class StudyMaterial : IDisposable
 {
     private readonly IDisposable _owner;
     private readonly string _model;

@@ -7,11 +7,15 @@ using Retouch.Evaluation.Studies;
 namespace Retouch.Experiments.Studies;
 
 /// <summary>Analysis of taps and estimates before post-training, as a report with proposed options.</summary>
-internal static class TapReport
+public static class TapReport
 {
     private const string OptionsName = "options.json";
 
-    internal sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
+    /// <summary>Result of the study.</summary>
+    /// <param name="Study">Statistics by tap and noise level.</param>
+    /// <param name="Proposal">Proposed options.</param>
+    /// <param name="Options">The proposal as command-line options.</param>
+    public sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
     /// <summary>Measures and builds the report; writes the options into a file beside it.</summary>
     public static (ReportDocument Document, Result Result, Action<TextWriter> Text) Build(
@@ -61,22 +65,37 @@ internal static class TapReport
             new Result(study, proposal, options),
             writer =>
             {
-                writer.WriteLine(
-                    $"{"tap", -5}{"channels", 10}{"scale", 7}{"magnitude", 12}{"deviation", 12}{"peak", 9}{"outliers", 11}"
-                        + $"{"their energy", 14}{"constant", 10}"
+                var taps = new ColumnTable(
+                    writer,
+                    ("tap", -5),
+                    ("channels", 10),
+                    ("scale", 7),
+                    ("magnitude", 12),
+                    ("deviation", 12),
+                    ("peak", 9),
+                    ("outliers", 11),
+                    ("their energy", 14),
+                    ("constant", 10)
                 );
                 foreach (var t in study.Taps)
-                    writer.WriteLine(
-                        $"{t.Tap, -5}{t.Place.Channels, 10}{t.Place.Scale, 7}{Figures.Significant(t.Magnitude, 3), 12}"
-                            + $"{Figures.Significant(t.Deviation, 3), 12}{Figures.Significant(t.Peak, 3), 9}"
-                            + $"{Figures.Percent(t.Outliers), 11}{Figures.Percent(t.OutlierEnergy), 14}{Figures.Percent(t.Constant), 10}"
+                    taps.Row(
+                        $"{t.Tap}",
+                        $"{t.Place.Channels}",
+                        $"{t.Place.Scale}",
+                        Figures.Significant(t.Magnitude, 3),
+                        Figures.Significant(t.Deviation, 3),
+                        Figures.Significant(t.Peak, 3),
+                        Figures.Percent(t.Outliers),
+                        Figures.Percent(t.OutlierEnergy),
+                        Figures.Percent(t.Constant)
                     );
                 writer.WriteLine();
-                writer.WriteLine($"{"sigma", -10}{"latent error", 14}{"feature error by tap", 22}");
+                var levels = new ColumnTable(writer, ("sigma", -10), ("latent error", 14), ("  feature error by tap", -22));
                 foreach (var l in study.Levels)
-                    writer.WriteLine(
-                        $"{Figures.Significant(l.Sigma, 3), -10}{Figures.Significant(l.LatentError, 3), 14}  "
-                            + $"{string.Join("  ", l.FeatureErrors.Select(static e => Figures.Significant(e, 3)))}"
+                    levels.Row(
+                        Figures.Significant(l.Sigma, 3),
+                        Figures.Significant(l.LatentError, 3),
+                        "  " + string.Join("  ", l.FeatureErrors.Select(static e => Figures.Significant(e, 3)))
                     );
                 writer.WriteLine();
                 foreach (var reason in proposal.Reasons)

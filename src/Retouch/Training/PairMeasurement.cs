@@ -118,16 +118,24 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
         writer.WriteLine(
             $"{Pairs} pairs, {Draws} draws of timestep and noise each; drift from the reference model {Figures.Significant(Drift)}"
         );
-        writer.WriteLine($"{"", -8}{"accuracy", 10}{"winner", 12}{"reference", 12}{"loser", 12}{"reference", 12}");
+        var table = new ColumnTable(
+            writer,
+            ("", -8),
+            ("accuracy", 10),
+            ("winner", 12),
+            ("reference", 12),
+            ("loser", 12),
+            ("reference", 12)
+        );
         foreach (var (name, f) in new[] { ("latent", Latent), ("pixel", Pixel) })
         {
-            writer.WriteLine(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{name, -8}{f.Accuracy, 10:0.000}{Figures.Significant(f.Winner), 12}"
-                        + $"{Figures.Significant(f.ReferenceWinner), 12}{Figures.Significant(f.Loser), 12}"
-                        + $"{Figures.Significant(f.ReferenceLoser), 12}"
-                )
+            table.Row(
+                name,
+                f.Accuracy.ToString("0.000", CultureInfo.InvariantCulture),
+                Figures.Significant(f.Winner),
+                Figures.Significant(f.ReferenceWinner),
+                Figures.Significant(f.Loser),
+                Figures.Significant(f.ReferenceLoser)
             );
         }
     }

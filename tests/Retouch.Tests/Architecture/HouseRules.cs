@@ -15,8 +15,7 @@ internal static partial class HouseRules
 {
     /// <summary>
     /// The rooms of each assembly whose rooms are ordered, in the order of the flow: a room may use the rooms before it, never one after
-    /// it. The only such list. Where it has a <see cref="Hall"/>, files may lie in the assembly's own folder, and the folders that are not
-    /// listed belong to them.
+    /// it. The only such list.
     /// </summary>
     public static readonly Dictionary<string, string[]> Rooms = new()
     {
@@ -34,12 +33,22 @@ internal static partial class HouseRules
             "Pipelines",
             "Training",
         ],
-        ["Retouch.Evaluation"] = [Hall, "Judging", "Studies", "Reports"],
+        ["Retouch.Evaluation"] =
+        [
+            "Pictures",
+            "Statistics",
+            "Pixels",
+            "Features",
+            "Frequency",
+            "Patches",
+            "Metrics",
+            "Measuring",
+            "Judging",
+            "Studies",
+            "Reports",
+        ],
         ["Retouch.Experiments"] = ["Machine", "Sampling", "Probing", "Inspection", "Measuring", "Phases", "Demo", "Studies", "Ablations"],
     };
-
-    /// <summary>The name under which the files of an assembly's own folder stand among its rooms.</summary>
-    public const string Hall = "";
 
     /// <summary>The assemblies, each with those it may reference.</summary>
     public static readonly Dictionary<string, string[]> Assemblies = new()
@@ -170,22 +179,12 @@ internal static partial class HouseRules
             yield break;
         var own = parts.Length > 3 ? Array.IndexOf(rooms, parts[2]) : -1;
         if (own < 0)
-            own = Array.IndexOf(rooms, Hall);
-        if (own < 0)
         {
             yield return new(path, 1, $"lies in no room of {assembly}; the rooms stand in {nameof(HouseRules)}.{nameof(Rooms)}");
             yield break;
         }
 
-        foreach (
-            var violation in Mentions(
-                path,
-                code,
-                assembly,
-                rooms[(own + 1)..],
-                $"downstream of {(rooms[own] == Hall ? assembly : rooms[own])}"
-            )
-        )
+        foreach (var violation in Mentions(path, code, assembly, rooms[(own + 1)..], $"downstream of {rooms[own]}"))
             yield return violation;
     }
 

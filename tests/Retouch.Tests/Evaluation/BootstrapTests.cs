@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;

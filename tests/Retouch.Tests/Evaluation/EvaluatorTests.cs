@@ -1,7 +1,11 @@
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Pixels;
+using Retouch.Evaluation.Statistics;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
@@ -14,7 +18,7 @@ public sealed class EvaluatorTests
 {
     private static readonly EvaluationOptions All = new()
     {
-        Metrics = Metrics.Fwd | Metrics.Spectrum | Metrics.Sharpness | Metrics.Psnr,
+        Metrics = MetricCatalog.Of("fwd", "spectrum", "sharpness", "psnr"),
         Bootstrap = new BootstrapOptions { Resamples = 200 },
     };
 
@@ -87,12 +91,12 @@ public sealed class EvaluatorTests
         var many = Set("many", TestTensors.Pictures(2048, 8, 1));
         var few = Set("few", TestTensors.Pictures(2047, 8, 2));
         var fewest = Set("fewest", TestTensors.Pictures(48, 8, 3));
-        var options = All with { Metrics = Metrics.Fwd };
+        var options = All with { Metrics = MetricCatalog.Of("fwd") };
         var warnings = Evaluator.Evaluate(many, [few, fewest], options).Warnings;
         Assert.Equal(2, warnings.Count);
         Assert.StartsWith("'few' has 2047 pictures; below 2048", warnings[0]);
         Assert.Contains("singular", warnings[1]);
-        Assert.Empty(Evaluator.Evaluate(many, [fewest], All with { Metrics = Metrics.Sharpness }).Warnings);
+        Assert.Empty(Evaluator.Evaluate(many, [fewest], All with { Metrics = MetricCatalog.Of("sharpness") }).Warnings);
     }
 
     [Fact]
@@ -101,7 +105,7 @@ public sealed class EvaluatorTests
         using var scope = TensorScope.Enter();
         var real = TestTensors.Pictures(300, 16, 1);
         var (reference, blurred, sharper) = (Set("real", real), TestTensors.Blurred(real, 5), TestTensors.Blurred(real, 3));
-        var options = All with { Metrics = Metrics.Fwd | Metrics.Spectrum };
+        var options = All with { Metrics = MetricCatalog.Of("fwd", "spectrum") };
         Verdict[] Of(Tensor set, Tensor baseline, string figure, ImageSet? against = null) =>
             [
                 .. Evaluator
@@ -135,7 +139,7 @@ public sealed class EvaluatorTests
         var blurred = TestTensors.Blurred(real, 3);
         // A thousandth of the way back to the real pictures: pairs show it, nobody sees it.
         var nearly = blurred + ((real - blurred) * 0.001);
-        var options = All with { Metrics = Metrics.Psnr };
+        var options = All with { Metrics = MetricCatalog.Of("psnr") };
         Verdict Of(double smallest) =>
             Evaluator
                 .Evaluate(
@@ -165,8 +169,8 @@ public sealed class EvaluatorTests
         Refused<InputException>(Set("small", TestTensors.Pictures(4, 8, 1)), All, "8 x 8 pixels");
         Refused<InputException>(Set("short", TestTensors.Pictures(3, 16, 1)), All, "same name");
         Refused<InputException>(Set("one", TestTensors.Pictures(1, 16, 1)), All, "one picture");
-        Refused<UsageException>(reference, All with { Metrics = Metrics.None }, "No metric");
-        Refused<UsageException>(reference, All with { WaveletLevel = 5 }, "level 5");
+        Refused<UsageException>(reference, All with { Metrics = [] }, "No metric");
+        Refused<UsageException>(reference, All with { Metrics = [new WaveletDistanceMetric { Level = 5 }] }, "level 5");
         Refused<UsageException>(reference, All with { BatchSize = 0 }, "batch size");
     }
 
@@ -257,7 +261,7 @@ public sealed class EvaluatorTests
         Assert.True(set.PairsWith(originals));
         var given = ((originals.Read(1, 3) * 2) - 1).AvgPool2d([2, 2]).UpsampleNearest2d([16, 16]);
         Assert.Equal((((given + 1) * 127.5).Round() / 255).ToArray<float>(), set.Read(1, 3).ToArray<float>());
-        var psnr = Evaluator.Evaluate(originals, [set], All with { Metrics = Metrics.Psnr }).Sets[0].Figures[0];
+        var psnr = Evaluator.Evaluate(originals, [set], All with { Metrics = MetricCatalog.Of("psnr") }).Sets[0].Figures[0];
         var expected = PixelScores.SquaredError(set.Read(0, 6), originals.Read(0, 6)).Average(PixelScores.Psnr);
         TestTensors.Close(expected, psnr.Value, 1e-9);
         Assert.Throws<InputException>(() =>

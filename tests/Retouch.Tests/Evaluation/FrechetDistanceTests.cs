@@ -1,4 +1,4 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Statistics;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
 

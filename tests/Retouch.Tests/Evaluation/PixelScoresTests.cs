@@ -1,4 +1,4 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Pixels;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;

@@ -1,4 +1,4 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Tests.Evaluation;
 

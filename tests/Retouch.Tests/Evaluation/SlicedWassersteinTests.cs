@@ -1,5 +1,9 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Patches;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
@@ -64,8 +68,13 @@ public sealed class SlicedWassersteinTests
         using var scope = TensorScope.Enter();
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Swd,
-            SlicedWasserstein = new SlicedWassersteinOptions { Directions = 48, Patches = 32 },
+            Metrics =
+            [
+                new SlicedWassersteinMetric
+                {
+                    Options = new() { Directions = 48, Patches = 32 },
+                },
+            ],
             Bootstrap = new BootstrapOptions { Resamples = 200 },
         };
         var real = TestTensors.Pictures(60, 32, 1);

@@ -1,4 +1,8 @@
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
@@ -113,7 +117,7 @@ public sealed class SpectrumMapTests
         using var folder = new TemporaryFolder();
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Spectrum,
+            Metrics = MetricCatalog.Of("spectrum"),
             Bootstrap = new BootstrapOptions { Resamples = 100 },
         };
         var real = TestTensors.Pictures(20, Size, 1);

@@ -1,5 +1,5 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Pixels;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;

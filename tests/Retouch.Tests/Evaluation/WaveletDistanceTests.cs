@@ -1,5 +1,6 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;

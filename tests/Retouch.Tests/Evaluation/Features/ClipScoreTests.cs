@@ -3,9 +3,12 @@ using Retouch.Conditioning.Clip;
 using Retouch.Conditioning.Tokenizers;
 using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Judging;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Images;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
@@ -90,8 +93,7 @@ public sealed class ClipScoreTests
 
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.ClipScore,
-            ClipScore = score,
+            Metrics = [new ClipScoreMetric { Model = score }],
             Bootstrap = new BootstrapOptions { Resamples = 100 },
             BatchSize = 2,
         };
@@ -99,7 +101,7 @@ public sealed class ClipScoreTests
         var figure = result.Sets[0].Figures.Single();
         Assert.Equal(("clipscore", Preference.Higher), (figure.Name, figure.Better));
         TestTensors.Close(expected.Average(), figure.Value, 1e-3);
-        Assert.Equal(score.Protocol, result.Protocol.ClipScore);
+        Assert.Equal(score.Protocol, result.Protocol.Of<ClipScoreProtocol>());
 
         // As a judge: only the first and the fourth picture have the same caption.
         using (var measure = ClipScoreMeasure.Open(model, Device.Cpu))
@@ -122,7 +124,9 @@ public sealed class ClipScoreTests
         Assert.Contains(
             "--clip",
             Assert
-                .Throws<UsageException>(() => Evaluator.Evaluate(null, [ImageSet.Open(files)], options with { ClipScore = null }))
+                .Throws<UsageException>(() =>
+                    Evaluator.Evaluate(null, [ImageSet.Open(files)], options with { Metrics = [new ClipScoreMetric()] })
+                )
                 .Message,
             StringComparison.Ordinal
         );

@@ -1,5 +1,5 @@
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Features;

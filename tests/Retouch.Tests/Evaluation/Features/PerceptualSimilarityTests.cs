@@ -1,6 +1,9 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
@@ -31,8 +34,7 @@ public sealed class PerceptualSimilarityTests
 
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Lpips | Metrics.Ssim,
-            Perceptual = network,
+            Metrics = [new SsimMetric(), new LpipsMetric { Network = network }],
             Bootstrap = new BootstrapOptions { Resamples = 100 },
         };
         var real = TestTensors.Pictures(6, 35, 4);
@@ -44,7 +46,7 @@ public sealed class PerceptualSimilarityTests
         );
         Assert.All(result.Differences, static d => Assert.Equal((Verdict.Better, true), (d.Verdict, d.Paired)));
         Assert.Equal(["ssim", "lpips"], result.Sets[0].Figures.Select(static f => f.Name));
-        Assert.Equal(network.Protocol, result.Protocol.Perceptual);
+        Assert.Equal(network.Protocol, result.Protocol.Of<PerceptualProtocol>());
         Assert.Throws<UsageException>(() => network.Of(TestTensors.Pictures(1, 16, 1), TestTensors.Pictures(1, 16, 1)));
     }
 
@@ -131,7 +133,9 @@ public sealed class PerceptualSimilarityTests
         var set = ImageSet.From("real", TestTensors.Pictures(4, 32, 1));
         Assert.Contains(
             "--lpips-network",
-            Assert.Throws<UsageException>(() => Evaluator.Evaluate(set, [set], new EvaluationOptions { Metrics = Metrics.Lpips })).Message,
+            Assert
+                .Throws<UsageException>(() => Evaluator.Evaluate(set, [set], new EvaluationOptions { Metrics = MetricCatalog.Of("lpips") }))
+                .Message,
             StringComparison.Ordinal
         );
     }

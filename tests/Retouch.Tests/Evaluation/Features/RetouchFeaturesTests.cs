@@ -1,7 +1,9 @@
 using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
 using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
@@ -29,7 +31,7 @@ public sealed class RetouchFeaturesTests
         using var folder = new TemporaryFolder();
         List<double> losses = [];
         var config = FeatureTraining.Run(new Stripes(160), folder["one"], Small, p => losses.Add(p.Loss));
-        Assert.Equal((8, 120, 64), (losses.Count, config.Pictures, config.Width));
+        Assert.Equal((8, 120, 8 * Small.Channels), (losses.Count, config.Pictures, config.Width));
         Assert.True(losses[^1] < 0.3 * losses[0], string.Join(' ', losses));
         // By chance, a third.
         Assert.True(config.Accuracy > 0.9, $"{config.Accuracy}");
@@ -47,7 +49,7 @@ public sealed class RetouchFeaturesTests
             (network.Protocol.Key, network.Protocol.Sha256)
         );
         var pictures = TestTensors.Pictures(5, 24, 1);
-        Assert.Equal([5L, 64], network.Extract(pictures).Shape);
+        Assert.Equal([5L, 8 * Small.Channels], network.Extract(pictures).Shape);
         // Convolutions add up in another order for another batch: some units in the last place of float32.
         var features = network.Extract(pictures);
         TestTensors.Close(
@@ -60,7 +62,7 @@ public sealed class RetouchFeaturesTests
             .Evaluate(
                 set,
                 [ImageSet.From("fake", TestTensors.Pictures(80, 16, 2))],
-                new EvaluationOptions { Metrics = Metrics.Fd, Networks = [network] }
+                new EvaluationOptions { Metrics = MetricCatalog.Of("fd"), Networks = [network] }
             )
             .Sets[0]
             .Figures;

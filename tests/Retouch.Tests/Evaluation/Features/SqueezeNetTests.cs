@@ -1,6 +1,9 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation;
 using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Measuring;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
 using Xunit.Sdk;
@@ -65,7 +68,7 @@ public sealed class SqueezeNetTests
         var data = Environment.GetEnvironmentVariable("RETOUCH_SHARED_DATA")!;
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Fd,
+            Metrics = MetricCatalog.Of("fd"),
             Networks = [network],
             Bootstrap = new BootstrapOptions { Resamples = 100 },
         };
@@ -84,10 +87,17 @@ public sealed class SqueezeNetTests
         using var network = new TinyFeatures();
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Fd | Metrics.Kid | Metrics.Prdc,
+            Metrics =
+            [
+                new FrechetFeatureMetric(),
+                new KernelDistanceMetric
+                {
+                    Options = new() { Subsets = 10, SubsetSize = 40 },
+                },
+                new PrecisionRecallMetric(),
+            ],
             Networks = [network],
             Bootstrap = new BootstrapOptions { Resamples = 200 },
-            Kernel = new KernelDistanceOptions { Subsets = 10, SubsetSize = 40 },
         };
         var real = TestTensors.Pictures(120, 16, 1);
         var other = TestTensors.Blurred(TestTensors.Pictures(110, 16, 2), 3);
@@ -106,7 +116,11 @@ public sealed class SqueezeNetTests
         Assert.All(one.Sets[0].Figures, static f => Assert.True(f.Interval.Contains(f.Value), f.ToString()));
         Assert.Equal(
             ("tiny", 100, 5),
-            (one.Protocol.Networks![0].Key, one.Protocol.Kernel!.Subsets * 10, one.Protocol.PrecisionRecall!.Neighbours)
+            (
+                one.Protocol.Networks![0].Key,
+                one.Protocol.Of<KernelDistanceOptions>()!.Subsets * 10,
+                one.Protocol.Of<PrecisionRecallOptions>()!.Neighbours
+            )
         );
         Assert.Equal(4, one.Warnings.Count);
         Assert.All(one.Warnings, static w => Assert.Contains("below 2048", w, StringComparison.Ordinal));
@@ -135,13 +149,12 @@ public sealed class SqueezeNetTests
                 Assert.Throws<UsageException>(() => Evaluator.Evaluate(reference, [set], options)).Message,
                 StringComparison.Ordinal
             );
-        Refused(new EvaluationOptions { Metrics = Metrics.Fid }, "--inception", set);
-        Refused(new EvaluationOptions { Metrics = Metrics.Fd }, "--squeezenet", set);
-        Refused(new EvaluationOptions { Metrics = Metrics.Kid }, "feature network", set);
-        Refused(new EvaluationOptions { Metrics = Metrics.Prdc }, "feature network", set);
-        Refused(new EvaluationOptions { Metrics = Metrics.Fwd, Networks = [network] }, "no metric uses it", set);
-        Refused(new EvaluationOptions { Metrics = Metrics.Fd, Networks = [network] }, "--reference", null);
-        Refused(new EvaluationOptions { Metrics = Metrics.Sharpness, Statistics = new FrechetStatistics([0], [1]) }, "fid", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("fid") }, "--inception", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("fd") }, "--squeezenet", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("kid") }, "feature network", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("prdc") }, "feature network", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("fwd"), Networks = [network] }, "no metric uses it", set);
+        Refused(new EvaluationOptions { Metrics = MetricCatalog.Of("fd"), Networks = [network] }, "--reference", null);
     }
 
     [Fact]
@@ -152,14 +165,19 @@ public sealed class SqueezeNetTests
         var (real, other) = (Set("real", TestTensors.Pictures(90, 16, 1)), Set("other", TestTensors.Pictures(80, 16, 2)));
         var options = new EvaluationOptions
         {
-            Metrics = Metrics.Fid,
+            Metrics = MetricCatalog.Of("fid"),
             Networks = [network],
             Bootstrap = new BootstrapOptions { Resamples = 100 },
         };
         var direct = Evaluator.Evaluate(real, [other], options);
-        using var rows = FeatureRows.Of(real, network, options);
+        using var rows = FeatureRows.Of(real, network, options.BatchSize, Device.Cpu);
         var saved = FrechetStatistics.Of(rows, network.Protocol, real.Preparation, Device.Cpu);
-        var by = options with { Statistics = saved, StatisticsName = "real.npz" };
+        EvaluationOptions Against(FrechetStatistics statistics, string name) =>
+            options with
+            {
+                Metrics = [new FrechetInceptionMetric { Statistics = statistics, StatisticsName = name }],
+            };
+        var by = Against(saved, "real.npz");
         var indirect = Evaluator.Evaluate(null, [other], by);
         Assert.Equal("fid", indirect.Sets[0].Figures.Single().Name);
         TestTensors.Close(direct.Sets[0].Figures[0].Value, indirect.Sets[0].Figures[0].Value, 1e-9);
@@ -170,14 +188,12 @@ public sealed class SqueezeNetTests
             Assert.Throws<UsageException>(() => Evaluator.Evaluate(real, [other], by)).Message,
             StringComparison.Ordinal
         );
-        var foreign = by with { Statistics = saved with { Protocol = network.Protocol with { Sha256 = "aa" } } };
+        var foreign = Against(saved with { Protocol = network.Protocol with { Sha256 = "aa" } }, "real.npz");
         Assert.Contains(
             Evaluator.Evaluate(null, [other], foreign).Warnings,
             static w => w.Contains("other weights", StringComparison.Ordinal)
         );
-        Assert.Throws<InputException>(() =>
-            Evaluator.Evaluate(null, [other], options with { Statistics = new FrechetStatistics([0], [1]), StatisticsName = "x" })
-        );
+        Assert.Throws<InputException>(() => Evaluator.Evaluate(null, [other], Against(new FrechetStatistics([0], [1]), "x")));
     }
 
     private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);

@@ -1,0 +1,53 @@
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Statistics;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Measuring;
+
+/// <summary>Metrics, networks and intervals of an evaluation.</summary>
+public sealed record EvaluationOptions
+{
+    /// <summary>Metrics with their options, in the order of their figures.</summary>
+    public IReadOnlyList<IMetric> Metrics { get; init; } = MetricCatalog.Of(MetricCatalog.Usual);
+
+    /// <summary>Feature networks; not disposed.</summary>
+    public IReadOnlyList<IFeatureExtractor> Networks { get; init; } = [];
+
+    /// <summary>Bootstrap of the intervals.</summary>
+    public BootstrapOptions Bootstrap { get; init; } = new();
+
+    /// <summary>The smallest difference worth naming, as a share of the baseline's figure, in [0, 1).</summary>
+    public double SmallestDifference { get; init; } = VerdictRule.Smallest;
+
+    /// <summary>Pictures of a batch, 1 to 4096; decides memory and time, not results.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>Where to compute.</summary>
+    public Device Device { get; init; } = Device.Cpu;
+
+    /// <summary>Checks the options.</summary>
+    /// <exception cref="UsageException">An option is out of range, a network is missing or unused.</exception>
+    /// <exception cref="InputException">A file named by an option does not fit.</exception>
+    public void Validate()
+    {
+        if (Metrics.Count == 0)
+            throw new UsageException($"No metric is asked for; choose from {MetricCatalog.Listed(static _ => true, "and")}.");
+        if (Metrics.GroupBy(static m => m.Name).FirstOrDefault(static group => group.Count() > 1) is { } twice)
+            throw new UsageException($"The metric {twice.Key} is asked for {twice.Count()} times.");
+        if (BatchSize is < 1 or > 4096)
+            throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
+        Bootstrap.Validate();
+        VerdictRule.Validate(SmallestDifference);
+        foreach (var metric in Metrics)
+            metric.Validate(Networks);
+        foreach (var key in Networks.Select(static n => n.Protocol.Key).Where(key => !Metrics.Any(m => m.Uses(key))))
+        {
+            throw new UsageException(
+                $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; ask for "
+                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or leave it out."
+            );
+        }
+    }
+}

@@ -1,0 +1,192 @@
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Pictures;
+using Retouch.Evaluation.Statistics;
+
+namespace Retouch.Evaluation.Measuring;
+
+/// <summary>Measures sets of pictures against reference pictures and against each other.</summary>
+public static class Evaluator
+{
+    /// <summary>
+    /// Measures every set, and the difference of every other set to the first. Each set is read once, and once more where a metric needs it
+    /// (<see cref="IMetric.Readings"/>). Memory depends on the size of the pictures, not on their number, except for the rows that a metric
+    /// keeps for each picture.
+    /// </summary>
+    /// <param name="reference">Reference pictures; for paired metrics, the originals. Null if no metric needs them.</param>
+    /// <param name="sets">One or more; the first is the baseline.</param>
+    /// <param name="options">Metrics, networks and intervals.</param>
+    /// <param name="progress">Called after each batch, on the caller's thread.</param>
+    /// <param name="cancellation">Ends the evaluation after a batch.</param>
+    /// <exception cref="UsageException">An option is out of range or does not fit the pictures.</exception>
+    /// <exception cref="InputException">Sizes differ, a picture cannot be read, or a paired metric finds no partner.</exception>
+    public static EvaluationResult Evaluate(
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        EvaluationOptions options,
+        Action<EvaluationProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(sets);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        if (sets.Count == 0)
+            throw new ArgumentException("There is nothing to evaluate.", nameof(sets));
+        var context = new MetricContext(
+            options.Metrics,
+            reference,
+            sets,
+            options.Networks,
+            options.Device,
+            options.BatchSize,
+            cancellation
+        );
+        EvaluationChecks.Check(context);
+        var readings = 1 + options.Metrics.Sum(static m => m.Readings - 1);
+        long done = 0,
+            total = (reference?.Count ?? 0) + sets.Sum(set => (long)set.Count * readings);
+        void Tick(int count)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            progress?.Invoke(new EvaluationProgress(done += count, total));
+        }
+
+        var limits = EvaluationChecks.Limitations(context);
+        using var real = reference is null ? null : SetMeasurement.Of(reference, context, Tick, isReference: true);
+        List<SetResult> results = [];
+        List<Difference> differences = [];
+        List<double[][]> baseline = [];
+        List<string> notes = [];
+        IReadOnlyList<double>? profile = null;
+        foreach (var set in sets)
+        {
+            using var measured = SetMeasurement.Of(set, context, Tick);
+            var scores = measured.Scores(real);
+            profile ??= Spectra(scores)?.ReferenceProfile;
+            notes.AddRange(scores.SelectMany(static s => s.Notes).Select(note => $"'{set.Name}': {note}."));
+            var paired = results.Count == 0 || set.PairsWith(sets[0]);
+            var replicates = scores.ConvertAll(s => Bootstrap.Replicates(s, options.Bootstrap, Stream(s, paired, results.Count)));
+            results.Add(Result(set, scores, replicates, options.Bootstrap.Confidence, limits));
+            if (results.Count == 1)
+                baseline = replicates;
+            else
+                differences.AddRange(Differences(results[0], results[^1], scores, replicates, baseline, paired, options));
+        }
+
+        return new EvaluationResult(
+            EvaluationProtocol.Of(context, options),
+            Reference(context, profile),
+            results,
+            differences,
+            [.. limits.Select(static l => l.Text).Concat(notes).Distinct(StringComparer.Ordinal)]
+        );
+    }
+
+    // Pairs are drawn together. The reference's pictures are the same for every set, and drawn apart from any set's.
+    private static ulong Stream(ImageScores scores, bool paired, int set) =>
+        scores.OfReference ? ulong.MaxValue
+        : paired ? 0UL
+        : (ulong)set;
+
+    private static ReferenceResult Reference(MetricContext context, IReadOnlyList<double>? profile) =>
+        context.Reference is { } reference
+            ? new ReferenceResult(reference.Name, reference.Count, reference.Preparation, profile)
+            : context.Metrics.Select(static m => m.StandIn).FirstOrDefault(static s => s is not null)
+                ?? new ReferenceResult("none", 0, "no metric needs one", null);
+
+    private static MeanSpectra? Spectra(List<ImageScores> scores) =>
+        scores.Select(static s => s.Spectra).FirstOrDefault(static s => s is not null);
+
+    private static SetResult Result(
+        ImageSet set,
+        List<ImageScores> scores,
+        List<double[][]> replicates,
+        double confidence,
+        List<Limitation> limits
+    )
+    {
+        List<Figure> figures = [];
+        foreach (var (score, replicate) in scores.Zip(replicates))
+        {
+            var values = score.Figures();
+            for (var k = 0; k < values.Length; k++)
+            {
+                var name = score.Names[k].Name;
+                if (!double.IsFinite(values[k]))
+                {
+                    throw new InputException(
+                        $"{name} of '{set.Name}' is not finite: its pictures, or those of the reference, are too few "
+                            + "or too much alike for it. Leave it out with --metrics, or give other pictures."
+                    );
+                }
+
+                figures.Add(
+                    new Figure(
+                        name,
+                        values[k],
+                        Bootstrap.Percentiles(replicate, k, confidence),
+                        score.Names[k].Better,
+                        score.OwnOfReference?[k]
+                    )
+                    {
+                        IsVoid = limits.Any(limit => limit.IsAbout(set, name)),
+                    }
+                );
+            }
+        }
+
+        var spectra = Spectra(scores);
+        return new SetResult(set.Name, set.Count, set.Preparation, figures, spectra?.Profile)
+        {
+            Replicates =
+            [
+                .. scores
+                    .Zip(replicates)
+                    .SelectMany(static p =>
+                        Enumerable.Range(0, p.First.Names.Count).Select(k => (double[])[.. p.Second.Select(r => r[k])])
+                    ),
+            ],
+            SpectrumMap = spectra?.LogRatio,
+        };
+    }
+
+    private static IEnumerable<Difference> Differences(
+        SetResult baseline,
+        SetResult set,
+        List<ImageScores> scores,
+        List<double[][]> replicates,
+        List<double[][]> baselineReplicates,
+        bool paired,
+        EvaluationOptions options
+    )
+    {
+        for (int s = 0, at = 0; s < scores.Count; s++)
+        {
+            for (var k = 0; k < scores[s].Names.Count; k++, at++)
+            {
+                var interval = Bootstrap.DifferencePercentiles(replicates[s], baselineReplicates[s], k, options.Bootstrap.Confidence);
+                var figure = set.Figures[at];
+                var compared = baseline.Figures[at];
+                var value = figure.Value - compared.Value;
+                yield return new Difference(
+                    set.Name,
+                    baseline.Name,
+                    figure.Name,
+                    value,
+                    interval,
+                    paired || scores[s].OfReference,
+                    VerdictRule.Of(
+                        interval.Side,
+                        value,
+                        compared.Value,
+                        figure.Better,
+                        options.SmallestDifference,
+                        figure.IsVoid || compared.IsVoid
+                    )
+                );
+            }
+        }
+    }
+}

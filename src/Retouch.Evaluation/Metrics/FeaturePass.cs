@@ -1,0 +1,58 @@
+using Retouch.Core.Errors;
+using Retouch.Evaluation.Features;
+using Retouch.Evaluation.Statistics;
+
+namespace Retouch.Evaluation.Metrics;
+
+/// <summary>Compares a set's features with the reference's.</summary>
+/// <param name="network">Protocol of the network.</param>
+/// <param name="own">Features of the set.</param>
+/// <param name="reference">Features of the reference; null without a pass over it.</param>
+public delegate IEnumerable<ImageScores> FeatureComparison(FeatureProtocol network, SetFeatures own, SetFeatures? reference);
+
+/// <summary>Pass of a metric of feature distributions, network by network.</summary>
+public sealed class FeaturePass : MetricPass<FeaturePass>
+{
+    private readonly (FeatureProtocol Network, SetFeatures Features)[] _networks;
+    private readonly CancellationToken _cancellation;
+    private readonly FeatureComparison _compare;
+
+    /// <param name="metric">The metric; the networks that it uses are asked for.</param>
+    /// <param name="set">The set.</param>
+    /// <param name="compare">Scores under one network.</param>
+    public FeaturePass(IMetric metric, MeasuredSet set, FeatureComparison compare)
+    {
+        ArgumentNullException.ThrowIfNull(metric);
+        ArgumentNullException.ThrowIfNull(set);
+        _networks = [.. set.Context.Networks.Where(n => metric.Uses(n.Protocol.Key)).Select(n => (n.Protocol, set.Features(n)))];
+        _cancellation = set.Context.Cancellation;
+        _compare = compare;
+    }
+
+    /// <inheritdoc/>
+    public override void Add(MetricBatch batch) { }
+
+    /// <inheritdoc/>
+    protected override IEnumerable<ImageScores> Scores(FeaturePass? reference)
+    {
+        List<ImageScores> scores = [];
+        for (var k = 0; k < _networks.Length; k++)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            scores.AddRange(_compare(_networks[k].Network, _networks[k].Features, reference?._networks[k].Features));
+        }
+
+        return scores;
+    }
+
+    /// <summary>Refuses an evaluation without a network for a metric.</summary>
+    /// <param name="metric">The metric.</param>
+    /// <param name="networks">Networks of the evaluation.</param>
+    /// <param name="message">Error message.</param>
+    /// <exception cref="UsageException">None of the networks is used by the metric.</exception>
+    internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, string message)
+    {
+        if (!networks.Any(n => metric.Uses(n.Protocol.Key)))
+            throw new UsageException(message);
+    }
+}

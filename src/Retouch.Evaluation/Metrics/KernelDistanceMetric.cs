@@ -1,0 +1,67 @@
+using Retouch.Evaluation.Features;
+
+namespace Retouch.Evaluation.Metrics;
+
+/// <summary>Kernel distance of features, see <see cref="KernelDistance"/>: <c>kid</c> on Inception's, <c>kd.</c> and the key on those of
+/// other networks.</summary>
+public sealed record KernelDistanceMetric : IMetric
+{
+    /// <inheritdoc/>
+    public string Name => "kid";
+
+    /// <inheritdoc/>
+    public string Title => "kernel distance on the features of every network";
+
+    /// <inheritdoc/>
+    public MetricNeeds Needs => MetricNeeds.Reference | MetricNeeds.Network;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<FigureHeading> Headings => [new("kd", "kd", "kernel distance", HasParts: false)];
+
+    /// <summary>Subsets and seed.</summary>
+    public KernelDistanceOptions Options { get; init; } = new();
+
+    /// <inheritdoc/>
+    public bool Uses(string network) => true;
+
+    /// <inheritdoc/>
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    {
+        Options.Validate();
+        FeaturePass.Require(
+            this,
+            networks,
+            "kid needs a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or "
+                + "--retouch-features FOLDER)."
+        );
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<ProtocolEntry> Protocol(MetricContext context) =>
+        [
+            new(
+                "kernel",
+                Options,
+                "Kernel",
+                $"{Options.Kernel}: {Options.Subsets} subsets of up to {Options.SubsetSize}, seed {Options.Seed}"
+            ),
+        ];
+
+    /// <inheritdoc/>
+    public IMetricPass Begin(MeasuredSet set) =>
+        new FeaturePass(
+            this,
+            set,
+            (network, own, reference) =>
+                [
+                    FeatureScores.Kernel(
+                        FeatureNames.Kernel(network.Key),
+                        own.Rows,
+                        reference!.Rows,
+                        Options,
+                        set.Context.Device,
+                        set.Context.Cancellation
+                    ),
+                ]
+        );
+}

@@ -1,0 +1,8 @@
+namespace Retouch.Evaluation.Metrics;
+
+/// <summary>The reference of an evaluation, or the saved statistics in its place.</summary>
+/// <param name="Name">The set.</param>
+/// <param name="Count">Number of pictures.</param>
+/// <param name="Preparation">Preparation of the pictures.</param>
+/// <param name="Profile">Mean radial power spectrum, ring 1 first; null without the metric.</param>
+public sealed record ReferenceResult(string Name, int Count, string Preparation, IReadOnlyList<double>? Profile);

@@ -1,0 +1,147 @@
+using System.Runtime.ExceptionServices;
+using Retouch.Core.Errors;
+using Retouch.Data;
+using Retouch.Images;
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Pictures;
+
+/// <summary>Which pictures of a source are taken, and how they get one size.</summary>
+public sealed record SetPreparation
+{
+    /// <summary>
+    /// Pixels of both sides after a resize of the shorter side and a cut from the middle; null takes pictures as they are.
+    /// </summary>
+    public int? Size { get; init; }
+
+    /// <summary>The filter of the resize, as Pillow computes it.</summary>
+    public ResizeFilter Filter { get; init; } = ResizeFilter.Lanczos;
+
+    /// <summary>Whether smaller pictures are enlarged; otherwise they are refused, since enlarged ones lack the high frequencies.</summary>
+    public bool AllowEnlarging { get; init; }
+
+    /// <summary>Pictures to take, at least 1; null takes all.</summary>
+    public int? Take { get; init; }
+
+    /// <summary>Decides which, where fewer than all are taken.</summary>
+    public ulong Seed { get; init; }
+}
+
+/// <summary>Pictures of a <see cref="IPictureSource"/>, read when they are asked for, several at once.</summary>
+internal sealed class SourceImages : ImageSet
+{
+    private readonly IPictureSource _source;
+    private readonly int[] _indices;
+    private readonly Framing? _framing;
+
+    public SourceImages(string name, IPictureSource source, SetPreparation preparation)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        Name = name;
+        _source = source;
+        if (preparation.Take is < 1)
+            throw new UsageException($"{preparation.Take} pictures are asked for; at least 1 is needed.");
+        if (preparation.Take > source.Count)
+            throw new InputException(
+                $"{preparation.Take} pictures are asked for, but '{name}' holds {source.Count}. Ask for fewer or add pictures."
+            );
+        _indices = Draw(source.Count, preparation.Take ?? source.Count, preparation.Seed);
+        if (preparation.Size is { } size)
+        {
+            _framing = new Framing
+            {
+                Width = size,
+                Height = size,
+                Filter = preparation.Filter,
+                AllowEnlarging = preparation.AllowEnlarging,
+                ShrinkOnLoad = false,
+            };
+            _framing.Validate();
+            (Width, Height) = (size, size);
+        }
+        else
+        {
+            var first = source.Load(_indices[0]);
+            (Width, Height) = (first.Picture.Width, first.Picture.Height);
+        }
+
+        var taken = _indices.Length == source.Count ? $"all {Count}" : $"{Count} of {source.Count}, drawn with seed {preparation.Seed}";
+        var resize = _framing is null
+            ? "as they are"
+            : $"shorter side to {_framing.Width} by {_framing.Filter.ToString().ToLowerInvariant()} (Pillow), cut from the middle"
+                + (_framing.AllowEnlarging ? ", enlarged where smaller" : "");
+        Preparation = $"{taken}; {resize}";
+    }
+
+    public override string Name { get; }
+
+    public override int Count => _indices.Length;
+
+    public override IReadOnlyList<string> Notes => _source.Notes;
+
+    public override int Width { get; }
+
+    public override int Height { get; }
+
+    public override string Preparation { get; }
+
+    // The ending is no part of the name: the same picture may be a JPEG in one folder and a PNG in another.
+    public override string Id(int index) => Path.ChangeExtension(_source[_indices[index]].Id, null);
+
+    public override string? Caption(int index) => _source[_indices[index]].Caption;
+
+    public override Tensor Read(int start, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(start);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count - start);
+        var size = Picture.Channels * Width * Height;
+        var planes = new byte[checked(count * size)];
+        try
+        {
+            Parallel.For(0, count, slot => Load(_indices[start + slot]).CopyToPlanes(planes.AsSpan(slot * size, size)));
+        }
+        catch (AggregateException e)
+            when (e.Flatten().InnerExceptions.OfType<RetouchException>().MinBy(static x => x.Message) is { } mendable)
+        {
+            ExceptionDispatchInfo.Throw(mendable);
+        }
+
+        return Levels(planes, count);
+    }
+
+    private static int[] Draw(int total, int take, ulong seed)
+    {
+        var all = new int[total];
+        for (var i = 0; i < total; i++)
+            all[i] = i;
+        if (take == total)
+            return all;
+        var random = new SplitMix64(SplitMix64.Derive(seed, 0x737562736574));
+        for (var i = 0; i < take; i++)
+        {
+            var j = i + random.NextInt(total - i);
+            (all[i], all[j]) = (all[j], all[i]);
+        }
+
+        Array.Resize(ref all, take);
+        Array.Sort(all);
+        return all;
+    }
+
+    private Picture Load(int index)
+    {
+        var loaded = _source.Load(index);
+        if (_framing is not null)
+            return _framing.Apply(loaded, seed: 0, _source[index].Id).Picture;
+        if ((loaded.Picture.Width, loaded.Picture.Height) != (Width, Height))
+        {
+            throw new InputException(
+                $"The picture '{_source[index].Id}' of '{Name}' has {loaded.Picture.Width} x {loaded.Picture.Height} pixels, "
+                    + $"others {Width} x {Height}. "
+                    + "Have all resized (--size) or take it out."
+            );
+        }
+
+        return loaded.Picture;
+    }
+}

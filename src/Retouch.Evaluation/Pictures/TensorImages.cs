@@ -1,0 +1,43 @@
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Pictures;
+
+/// <summary>Pictures in memory, a byte a channel.</summary>
+internal sealed class TensorImages : ImageSet
+{
+    private readonly byte[] _pixels;
+
+    public TensorImages(string name, Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        if (images.Shape is not [>= 1, 3, >= 1, >= 1])
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] are not [pictures, 3, height, width].",
+                nameof(images)
+            );
+        Name = name;
+        Count = (int)images.Shape[0];
+        Height = (int)images.Shape[2];
+        Width = (int)images.Shape[3];
+        using var scope = TensorScope.Enter();
+        _pixels = (FromModel(images) * 255).Round().ToArray<byte>();
+    }
+
+    public override string Name { get; }
+
+    public override int Count { get; }
+
+    public override int Width { get; }
+
+    public override int Height { get; }
+
+    public override string Preparation => $"{Count} pictures from memory, rounded to 8 bit";
+
+    public override string Id(int index) => index.ToString("D6");
+
+    public override Tensor Read(int start, int count)
+    {
+        var size = 3 * Width * Height;
+        return Levels(_pixels.AsSpan(checked(start * size), checked(count * size)), count);
+    }
+}

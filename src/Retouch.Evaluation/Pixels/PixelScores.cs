@@ -1,0 +1,54 @@
+using Retouch.Torch;
+
+namespace Retouch.Evaluation.Pixels;
+
+/// <summary>Metrics of single pictures, on their pixels.</summary>
+public static class PixelScores
+{
+    private const double Peak = 255;
+
+    /// <summary>
+    /// Sharpness: variance over the picture of the luminance's Laplacian (four neighbours less four times the centre, without the border),
+    /// in squared levels of 0 to 255 (Pech-Pacheco et al. 2000).
+    /// </summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of 3 or more.</param>
+    /// <returns>[batch].</returns>
+    public static double[] Sharpness(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var y = Luminance.Of(images.To(DType.Float64)) * Peak;
+        var (height, width) = (y.Shape[1], y.Shape[2]);
+        Tensor Shifted(long down, long across) => y.Narrow(1, 1 + down, height - 2).Narrow(2, 1 + across, width - 2);
+        var laplacian = Shifted(-1, 0) + Shifted(1, 0) + Shifted(0, -1) + Shifted(0, 1) - (4 * Shifted(0, 0));
+        return laplacian.Var([1L, 2], correction: 0).ToArray<double>();
+    }
+
+    /// <summary>Mean squared error over pixels and channels, in squared levels of 0 to 255.</summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
+    /// <param name="reference">Of the same shape.</param>
+    /// <returns>[batch].</returns>
+    public static double[] SquaredError(Tensor images, Tensor reference)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(reference);
+        if (!images.Shape.SequenceEqual(reference.Shape))
+            throw new ArgumentException(
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
+                nameof(reference)
+            );
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();
+    }
+
+    /// <summary>
+    /// Upper bound of <see cref="Psnr"/> in dB. The ratio of equal pictures is infinite, and so would be the mean of a set with one.
+    /// </summary>
+    public const double MostPsnr = 100;
+
+    /// <summary>Peak signal-to-noise ratio in dB, 20·log₁₀ 255 − 10·log₁₀ error, at most <see cref="MostPsnr"/>.</summary>
+    /// <param name="squaredError">As from <see cref="SquaredError"/>.</param>
+    public static double Psnr(double squaredError) => Math.Min(10 * Math.Log10(Peak * Peak / squaredError), MostPsnr);
+}
