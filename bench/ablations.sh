@@ -13,7 +13,7 @@
 # 'retouch inspect --taps' proposes one), SIDE of the pictures in pixels (default: 64), SEEDS (default: "1 2"), ONLY the specs to run
 # (default: all), OUT a folder for everything that is made (default: artifacts/ablations), RETOUCH the launcher.
 #
-# What is done is not done again: the same command goes on where it was interrupted. Tables and reports are in OUT/NAME.txt and
+# Completed work is reused: the same command resumes an interrupted run. Tables and reports are in OUT/NAME.txt and
 # OUT/NAME/report.html.
 set -euo pipefail
 export LC_ALL=C

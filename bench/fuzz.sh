@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feeds every reader of strangers' files with broken ones: no crash, no hang, no memory out of proportion.
+# Fuzzes every reader of untrusted files: no crash, no hang, no memory out of proportion.
 #
 #   bench/fuzz.sh [INPUTS [SEED [READER]]]     default: 90000 inputs for each reader (slow ones a fifth or a tenth), seed 1, all readers
 #

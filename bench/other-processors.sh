@@ -2,7 +2,7 @@
 # Runs test suites as on other x86-64 processors: without AVX-512 (and so without its bfloat16), and without AVX.
 #   bench/other-processors.sh [PROJECT ...]      default: Retouch.Torch.Tests Retouch.Tests Retouch.Cli.Tests
 # Build first (./test, or dotnet build Retouch.slnx -c Release). Takes the suites' time twice. Ends with 1 when a test failed.
-# libtorch and oneDNN and OpenBLAS are told by variables. What libtorch asks its cpuinfo library, whether there is bfloat16, has none:
+# libtorch and oneDNN and OpenBLAS are set by variables. What libtorch asks its cpuinfo library, whether there is bfloat16, has none:
 # a few lines of C stand before that library and clear its flags for AVX-512.
 set -euo pipefail
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/..")

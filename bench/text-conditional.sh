@@ -118,7 +118,7 @@ for name in $models; do
   echo "$name: ${said[$name]}: $n steps of pre-training"
   start="$work/$name/model-average-0.998"
   common 1e-4 5 0.98 "\"path\": \"$start\"" >"$work/$name-post.json"
-  # All of them take as many steps as the dearest can.
+  # All of them take as many steps as the most expensive one can.
   n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
   sets=("$work/$name-pictures/before")
   run "$retouch" sample --model "$start" --output "$work/$name-pictures/before" $told --steps $sampler_steps --guidance $guidance --seed 1

@@ -79,7 +79,7 @@ remedy_of() {
   esac
 }
 
-# Says which of the packages cannot be had here, each with its remedy; fails if there are any.
+# Lists the packages that are not available here, each with its remedy; fails if there are any.
 all_can_be_had() {
   local package candidate lacking=0
   command -v apt-cache >/dev/null || return 0

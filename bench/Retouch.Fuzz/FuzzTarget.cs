@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Fuzz;
 
-/// <summary>A reader of files that come from strangers.</summary>
+/// <summary>A reader of untrusted files.</summary>
 /// <param name="Name">What it reads.</param>
 /// <param name="Seeds">Whole files that inputs are made from.</param>
 /// <param name="Read">Reads an input; the second argument is a folder of its own to write it to.</param>

@@ -178,7 +178,7 @@ printf '#!/bin/sh\nexit 0\n' >bin/cmake
 chmod +x bin/cmake
 unset RETOUCH_LIBTORCH
 start --cuda train
-check "--cuda names what to do where CUDA's libtorch cannot be had" says err "section contrib"
+check "--cuda names what to do if CUDA's libtorch is not available" says err "section contrib"
 check "and ends with 4" exited 4
 mkdir -p "$here/pytorch/lib"
 : >"$here/pytorch/lib/libtorch_cuda.so"

@@ -42,7 +42,7 @@ train --options autoencoder.json --output full
 check "an output folder that is not empty ends with 2" exited 2
 check "and is left alone" says full/file mine
 train --resume full
-check "a folder that is no run cannot be resumed: 3" exited 3
+check "a folder without a run cannot be resumed: 3" exited 3
 
 train --options autoencoder.json --dry-run --output planned
 check "--dry-run succeeds" exited 0
@@ -83,7 +83,7 @@ stopped() { # stopped RUN SIGNAL: starts RUN and sends the signal once it has ta
 stopped stopped INT
 check "Ctrl-C ends with 130" exited 130
 check "after writing a checkpoint" test -n "$(ls stopped/checkpoints)"
-check "and says how to go on" says err "go on with --resume"
+check "and says how to go on" says err "continue with --resume"
 taken=$(wc -l <stopped/metrics.jsonl)
 train --resume stopped --steps 1
 check "fewer steps than are done end with 2" exited 2

@@ -74,7 +74,7 @@ internal sealed class RaterClient : IDisposable
 
     public async Task<JsonElement> Task() => await Json(await Get("/api/task"));
 
-    /// <summary>Answers the task at hand; false when there is none.</summary>
+    /// <summary>Answers the current task; false if there is none.</summary>
     public async Task<bool> Vote(Func<JsonElement, object> answer)
     {
         var task = await Task();

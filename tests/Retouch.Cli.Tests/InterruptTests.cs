@@ -23,7 +23,7 @@ public sealed class InterruptTests : IDisposable
     [InlineData("TERM")]
     public void ASignal_EndsTheCommandWith130(string signal)
     {
-        // A pipe in place of the library: whoever loads it waits for as long as the pipe is held open.
+        // A pipe in place of the library: loading blocks as long as the pipe is held open.
         var pipe = Path.Combine(folder, "libretouch_torch.so");
         Call("mkfifo", pipe);
         using var process = RetouchProcess.Start(["doctor"], new() { ["RETOUCH_NATIVE"] = folder });

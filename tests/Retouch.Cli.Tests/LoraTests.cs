@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Adapters on the command line: laid over a model, merged into one, in diffusers' layout and in kohya's.</summary>
+/// <summary>Adapters on the command line: sampled with, merged by convert, in diffusers' layout and in kohya's.</summary>
 public sealed class LoraTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-cli-lora-").FullName;

@@ -113,13 +113,13 @@ public sealed class SampleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("no sampler", "--sampler", "magic")]
+    [InlineData("is not a sampler", "--sampler", "magic")]
     [InlineData("divisible by 4", "--size", "30")]
     [InlineData("--size is '4x4x4'", "--size", "4x4x4")]
     [InlineData("belong together", "--width", "32")]
     [InlineData("say the same", "--size", "32", "--width", "32")]
     [InlineData("two numbers", "--guidance-interval", "0.5")]
-    [InlineData("guidance rescale", "--guidance-rescale", "1.5")]
+    [InlineData("Guidance rescale", "--guidance-rescale", "1.5")]
     [InlineData("does not exist", "--class", "10")]
     [InlineData("is not empty", "--output", "model")]
     public async Task What_makes_no_sense_is_refused(string message, params string[] args)

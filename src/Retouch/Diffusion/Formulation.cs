@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Torch;
 
 namespace Retouch.Diffusion;
@@ -105,7 +106,8 @@ public abstract class Formulation
                 _ => this is FlowFormulation
                     ? weighting.OfFlowTime(level.B)
                     : throw new UsageException(
-                        $"The loss weighting {weighting.Kind} needs a rectified flow; use uniform or min-SNR with a DDPM schedule."
+                        $"The loss weighting {OptionValue.Of(weighting.Kind)} needs a rectified flow; use uniform or min-snr with a "
+                            + "DDPM schedule."
                     ),
             }
         );

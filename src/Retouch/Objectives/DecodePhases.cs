@@ -1,20 +1,20 @@
 namespace Retouch.Objectives;
 
-/// <summary>Names of the phases of a step in which a decoder runs, for <see cref="Torch.Diagnostics.PhaseClock"/>.</summary>
+/// <summary>Phase names of a training step that runs a decoder, for <see cref="Torch.Diagnostics.PhaseClock"/>.</summary>
 public static class DecodePhases
 {
-    /// <summary>Decoding what is compared with; nothing is recorded.</summary>
+    /// <summary>Decoding of the target, without gradient.</summary>
     public const string Target = "decode target";
 
-    /// <summary>Decoding what a reference estimates; nothing is recorded.</summary>
+    /// <summary>Decoding of the reference model's estimate, without gradient.</summary>
     public const string Reference = "decode reference";
 
-    /// <summary>Decoding what carries gradient.</summary>
+    /// <summary>Decoding of the estimate, with gradient.</summary>
     public const string Estimate = "decode estimate";
 
-    /// <summary>Comparing the two.</summary>
+    /// <summary>Comparison of the two.</summary>
     public const string Features = "features";
 
-    /// <summary>From the losses back to the latents.</summary>
+    /// <summary>Backward pass from the losses to the latents.</summary>
     public const string Backward = "decoder backward";
 }

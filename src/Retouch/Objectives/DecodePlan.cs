@@ -5,30 +5,28 @@ using Retouch.Torch.Diagnostics;
 
 namespace Retouch.Objectives;
 
-/// <summary>The loss of every sample of the batch for one objective, and its gradient.</summary>
-/// <param name="Losses">Values in the graph of the latents.</param>
-/// <param name="Source">The latents that carry gradient.</param>
-/// <param name="Gradient">Of each sample's value with respect to its latents, of their shape; null where nothing is recorded.</param>
+/// <summary>Per-sample losses of one objective and their gradient.</summary>
+/// <param name="Losses">Losses [batch], in the graph of the latents.</param>
+/// <param name="Source">Latents that require grad, [batch, channels, height, width].</param>
+/// <param name="Gradient">Gradient of each sample's loss with respect to its latents, of their shape; null without autograd.</param>
 internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? Gradient);
 
 /// <summary>
-/// Decodes once for all objectives: only the samples that take part, never deeper than the deepest tap asked for, in micro-batches. The
-/// value of
-/// a sample depends on its own latents alone, so that each micro-batch is differentiated at once, down to its latents; its decoder
-/// activations are
-/// then freed, and the main graph receives the stored gradient. Values and gradients are those of one big graph.
+/// Decodes once for all objectives: active samples only, up to the deepest requested tap, in micro-batches. The loss of a sample depends
+/// only on its own latents, so each micro-batch is differentiated immediately, down to its latents; its decoder activations are freed, and
+/// the main graph receives the stored gradient. Values and gradients equal those of a single graph over the batch.
 /// </summary>
-/// <param name="autoencoder">Whose decoder runs.</param>
-/// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
-/// <param name="checkpoint">Whether the decoder recomputes its blocks in its backward pass.</param>
-/// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
+/// <param name="autoencoder">Provides the decoder.</param>
+/// <param name="decodeBatch">Samples per decoder call; 0 for all.</param>
+/// <param name="checkpoint">Enables activation checkpointing in the decoder.</param>
+/// <param name="clock">Receives the <see cref="DecodePhases"/>, or null.</param>
 internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool checkpoint, PhaseClock? clock = null)
 {
-    /// <summary>Evaluates the objectives, in their order.</summary>
+    /// <summary>Evaluates the objectives, in order.</summary>
     public DecodedLoss[] Run(ObjectiveInputs inputs, IReadOnlyList<IDecodedObjective> objectives, HealthLog health)
     {
         using var scope = TensorScope.Enter();
-        var needs = objectives.Select(o => Restrict(Awake(o, inputs), inputs, o.Role)).ToArray();
+        var needs = objectives.Select(o => Restrict(NeedOf(o, inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
         foreach (var source in needs.Select(static n => n.Estimate).Distinct())
         {
@@ -45,8 +43,8 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         return results;
     }
 
-    /// <summary>Nothing is decoded for an objective before it acts.</summary>
-    private static DecodeNeed Awake(IDecodedObjective objective, ObjectiveInputs inputs)
+    /// <summary>The need of an objective; no active samples before its start step.</summary>
+    private static DecodeNeed NeedOf(IDecodedObjective objective, ObjectiveInputs inputs)
     {
         var need = objective.Need(inputs);
         return objective.Ramp(inputs.Position.Step) > 0 ? need : need with { Active = new bool[need.Active.Length] };
@@ -60,7 +58,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                 Active = [.. need.Active.Select((a, i) => a && inputs.Concerns(role, i))],
             };
 
-    /// <summary>Micro-batches of samples in which the same objectives take part.</summary>
+    /// <summary>Micro-batches in which all samples have the same active objectives.</summary>
     private IEnumerable<(int[] Samples, int[] Active)> Groups(int batch, int[] members, DecodeNeed[] needs)
     {
         var groups = Enumerable
@@ -124,8 +122,9 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
     }
 
-    /// <summary>The reference's losses against the targets that are decoded already, one entry a member; null for members that do not
-    /// compare.</summary>
+    /// <summary>
+    /// Losses of the reference model against the decoded targets, one entry per member; null for members without a reference.
+    /// </summary>
     private Tensor?[] References(
         ObjectiveInputs inputs,
         Tensor index,
@@ -148,15 +147,15 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
 
         using var phase = clock?.Enter(DecodePhases.Features);
-        // Figures are of what is trained.
-        var unheard = new HealthLog(scope);
+        // Health metrics describe the trained model only.
+        var discarded = new HealthLog(scope);
         for (var k = 0; k < members.Length; k++)
         {
             if (members[k] is { Need: { Reference: true } need, Objective: var objective })
                 losses[k] = scope.Keep(
                     objective.PerSample(
                         new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images),
-                        unheard
+                        discarded
                     )
                 );
         }
@@ -168,7 +167,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
 
     private sealed record Member(IDecodedObjective Objective, DecodeNeed Need, Sink Sink);
 
-    /// <summary>What one decode delivered to all that asked for parts of it.</summary>
+    /// <summary>Result of one decoder call, shared by all members.</summary>
     private sealed record Decoded(int[] Taps, DecodedTaps Result)
     {
         public static Decoded Run(IAutoencoder autoencoder, Tensor latents, DecodeNeed[] needs, bool checkpoint)
@@ -182,14 +181,14 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
             new([.. need.Taps.Select(t => Result.Features[Array.IndexOf(Taps, t)])], need.Rgb ? Result.Rgb : null);
     }
 
-    /// <summary>Gathers the values and gradients of one objective over micro-batches.</summary>
+    /// <summary>Accumulates the values and gradients of one objective over micro-batches.</summary>
     private sealed class Sink(Tensor main, bool reference)
     {
         private readonly Tensor _values = Ops.Zeros([main.Shape[0]], dtype: main.DType, device: main.Device);
 
         private readonly Tensor? _reference = reference ? Ops.Zeros([main.Shape[0]], dtype: main.DType, device: main.Device) : null;
 
-        /// <summary>With respect to the latents; null where nothing is recorded.</summary>
+        /// <summary>Gradient with respect to the latents; null without autograd.</summary>
         public Tensor? Gradient { get; } = Autograd.IsEnabled && main.RequiresGrad ? Ops.ZerosLike(main.Detach()) : null;
 
         public void Add(Tensor index, Tensor values, Tensor? reference, Tensor? gradient)
@@ -208,7 +207,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                 scope.Keep(_reference);
             if (Gradient is null)
                 return new DecodedLoss(new SampleLosses(scope.Keep(_values), _reference, active, samples), main, null);
-            // The graph outlives every scope that is open now; it frees its copy itself.
+            // The graph outlives all open scopes; it frees its copy itself.
             var kept = Gradient.Share().Escape();
             var values = Autograd.Function(
                 [main],

@@ -4,13 +4,14 @@ using Retouch.Torch;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// How strongly the terms pull, where the network's output enters the losses. The gradients of decoded terms exist there already; bringing
-/// them from the latents to the output crosses only elementwise operators, so this costs next to nothing.
+/// Gradient norms of the terms at the network's output. Gradients of decoded terms with respect to the latents are already available; the
+/// path from the latents to the output is elementwise, so the cost is negligible.
 /// </summary>
 internal static class GradientNorms
 {
-    /// <summary>The squared norm of each term's gradient at the prediction, unweighted; null for terms without one, and where nothing is
-    /// recorded.</summary>
+    /// <summary>
+    /// Squared gradient norm of each unweighted term at the prediction; null for terms without gradient, and without autograd.
+    /// </summary>
     public static double?[] Squared(ObjectiveInputs inputs, IReadOnlyList<Term> terms)
     {
         var prediction = inputs.Estimate.Raw.Value;
@@ -34,8 +35,8 @@ internal static class GradientNorms
     }
 
     /// <summary>
-    /// The term that others are compared with: the diffusion loss, or, without one, the preference on the same errors; −1 where there is
-    /// neither.
+    /// Index of the anchor, the term that gradient ratios are relative to: the diffusion loss or, without one, the preference on the
+    /// network's output; −1 without either.
     /// </summary>
     public static int Anchor(IReadOnlyList<IObjective> objectives)
     {

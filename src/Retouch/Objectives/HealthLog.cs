@@ -2,29 +2,29 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives;
 
-/// <summary>What a figure makes of its sums.</summary>
+/// <summary>How a metric is computed from its sums.</summary>
 public enum HealthKind
 {
-    /// <summary>The sum itself.</summary>
+    /// <summary>Sum.</summary>
     Total,
 
-    /// <summary>Sum over count.</summary>
+    /// <summary>Sum / count.</summary>
     Ratio,
 
-    /// <summary>The root of the sum, over the count.</summary>
+    /// <summary>√sum / count.</summary>
     Norm,
 
-    /// <summary>The root of sum over count.</summary>
+    /// <summary>√(sum / count).</summary>
     NormRatio,
 }
 
-/// <summary>A figure as the sums that it is made of, so that parts of a batch add up to exactly what the whole would give.</summary>
-/// <param name="Kind">What is made of the sums.</param>
+/// <summary>A health metric stored as sums, so that accumulating parts of a batch gives exactly the value of the whole batch.</summary>
+/// <param name="Kind">How the value is computed from the sums.</param>
 /// <param name="Sum">Numerator.</param>
-/// <param name="Count">Denominator; not used by <see cref="HealthKind.Total"/>.</param>
+/// <param name="Count">Denominator; unused by <see cref="HealthKind.Total"/>.</param>
 public readonly record struct HealthFigure(HealthKind Kind, double Sum, double Count)
 {
-    /// <summary>The figure; NaN where its denominator is 0, since then nothing was seen.</summary>
+    /// <summary>Value of the metric; NaN if the denominator is 0, since nothing was observed.</summary>
     public double Value =>
         Kind switch
         {
@@ -34,18 +34,18 @@ public readonly record struct HealthFigure(HealthKind Kind, double Sum, double C
             _ => Count == 0 ? double.NaN : Math.Sqrt(Sum / Count),
         };
 
-    /// <summary>Whether anything was seen of it.</summary>
+    /// <summary>Whether the metric has observations.</summary>
     public bool IsKnown => Kind == HealthKind.Total || Count != 0;
 
-    /// <summary>This and another part of the same figure.</summary>
+    /// <summary>Sum of two parts of the same metric.</summary>
     public HealthFigure Plus(HealthFigure other) => this with { Sum = Sum + other.Sum, Count = Count + other.Count };
 }
 
 /// <summary>
-/// Collects numbers about a step as sums, over micro-batches of the decoder and, by <see cref="HealthFigure.Plus"/>, of the optimiser. What
-/// is on a device is read once, at the end.
+/// Collects the health metrics of a step as sums, over micro-batches of the decoder and, through <see cref="HealthFigure.Plus"/>, of the
+/// optimiser. Device values are transferred once, at the end.
 /// </summary>
-/// <param name="scope">Keeps what was not read yet; it must be open until <see cref="Read"/>.</param>
+/// <param name="scope">Keeps pending tensors; must be open until <see cref="Read"/>.</param>
 public sealed class HealthLog(TensorScope scope)
 {
     private readonly List<(string Name, HealthKind Kind, Tensor Sum, Tensor? Count)> _pending = [];
@@ -53,7 +53,7 @@ public sealed class HealthLog(TensorScope scope)
     private readonly List<Tensor> _stacks = [];
     private readonly SortedDictionary<string, HealthFigure> _sums = new(StringComparer.Ordinal);
 
-    /// <summary>Adds to a ratio. Both are scalars; they are read with all others, in one transfer.</summary>
+    /// <summary>Adds to a ratio. Both tensors are scalars; all pending tensors are read in one transfer.</summary>
     public void Ratio(string name, Tensor sum, Tensor count) => _pending.Add((name, HealthKind.Ratio, sum, count));
 
     /// <summary>Adds to a ratio.</summary>
@@ -62,11 +62,11 @@ public sealed class HealthLog(TensorScope scope)
     /// <summary>Adds to a total.</summary>
     public void Total(string name, Tensor sum) => _pending.Add((name, HealthKind.Total, sum, null));
 
-    /// <summary>Adds to a figure.</summary>
+    /// <summary>Adds to a metric.</summary>
     public void Add(string name, HealthFigure figure) =>
         _sums[name] = _sums.TryGetValue(name, out var before) ? before.Plus(figure) : figure;
 
-    /// <summary>Takes what was added as tensors out of their scope, which is about to end; nothing is waited for.</summary>
+    /// <summary>Moves pending tensors out of their scope before it ends; does not synchronise with the device.</summary>
     public void Hold()
     {
         if (_pending.Count == 0)
@@ -86,7 +86,7 @@ public sealed class HealthLog(TensorScope scope)
         _pending.Clear();
     }
 
-    /// <summary>All figures, by name.</summary>
+    /// <summary>All metrics, by name.</summary>
     public IReadOnlyDictionary<string, HealthFigure> Read()
     {
         Hold();

@@ -3,9 +3,9 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives;
 
-/// <summary>The diffusion loss itself: the mean square of network output minus target, each sample weighted by its noise level.</summary>
-/// <param name="weight">Its weight in the total.</param>
-/// <param name="weighting">How noise levels are weighted against each other; uniform where null.</param>
+/// <summary>The diffusion loss: mean squared error between network output and target, with a weight per noise level.</summary>
+/// <param name="weight">Weight in the total loss.</param>
+/// <param name="weighting">Loss weighting over noise levels; null for uniform.</param>
 public sealed class LatentObjective(double weight = 1, LossWeighting? weighting = null) : ILatentObjective
 {
     private readonly LossWeighting _weighting = weighting ?? LossWeighting.Uniform;

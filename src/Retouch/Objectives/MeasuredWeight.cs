@@ -1,13 +1,10 @@
 namespace Retouch.Objectives;
 
 /// <summary>
-/// A weight that is measured over a warm-up of optimiser steps and frozen then. As a share: w = share/(1 − Σ shares) · Σ others/Σ term. As
-/// a gradient ratio:
-/// w = ratio · √(Σ‖g_latent‖²/Σ‖g_term‖²), gradients at the network's output. Sums run over all samples of the steps so far, so that
-/// cutting a step into
-/// micro-batches changes nothing; the weight of a step is made of the steps before it, and 0 in the first. Steps in which the term is zero
-/// (no
-/// sample under the gate) or not finite do not count.
+/// A weight that is measured over a warm-up of optimiser steps and then frozen. Share: w = share/(1 − Σ shares) · Σ others/Σ term. Gradient
+/// ratio: w = ratio · √(Σ‖g_latent‖²/Σ‖g_term‖²), with gradients at the network's output. Sums run over all samples of the previous steps,
+/// so that the split into micro-batches has no effect; the weight of the first step is 0. Steps in which the term is zero (no sample passes
+/// the gate) or not finite are skipped.
 /// </summary>
 internal sealed class MeasuredWeight
 {
@@ -23,21 +20,21 @@ internal sealed class MeasuredWeight
         ArgumentOutOfRangeException.ThrowIfLessThan(_warmUp, 1);
     }
 
-    /// <summary>What has to be saved for an exact resume.</summary>
+    /// <summary>State to save for an exact resume.</summary>
     public AutoWeightState State { get; set; } = new(0, 0, 0);
 
-    /// <summary>Whether the weight no longer changes.</summary>
+    /// <summary>Whether the warm-up is over and the weight is constant.</summary>
     public bool IsFrozen => State.Evaluations >= _warmUp;
 
-    /// <summary>Whether gradients are what is measured, not values.</summary>
+    /// <summary>Whether gradient norms are measured, not values.</summary>
     public bool OfGradients { get; private init; }
 
-    /// <summary>The weight now; 0 until the term was seen at all.</summary>
+    /// <summary>Current weight; 0 before the first observation of the term.</summary>
     public double Value => State.SumRaw > 0 ? _value(State.SumRaw, State.SumOthers) : 0;
 
-    /// <summary>A measured weight.</summary>
+    /// <summary>Creates a measured weight.</summary>
     /// <param name="weight">A share or a gradient ratio.</param>
-    /// <param name="allShares">Sum of the shares of all terms that are scaled to one, below 1.</param>
+    /// <param name="allShares">Sum of the shares of all terms with a share, below 1.</param>
     public static MeasuredWeight Of(TermWeight weight, double allShares)
     {
         if (weight.GradientRatio is { } ratio)
@@ -47,17 +44,17 @@ internal sealed class MeasuredWeight
         return new((term, others) => factor * others / term, weight.WarmUp);
     }
 
-    /// <summary>Takes note of a micro-batch, unless the weight is frozen.</summary>
-    /// <param name="term">This term's value, or squared gradient norm, unweighted.</param>
-    /// <param name="others">The terms of fixed weight, weighted and added up, or the diffusion loss's squared gradient norm.</param>
+    /// <summary>Adds a micro-batch, unless the weight is frozen.</summary>
+    /// <param name="term">Value of this term, or its squared gradient norm, unweighted.</param>
+    /// <param name="others">Weighted sum of the terms with a fixed weight, or the squared gradient norm of the diffusion loss.</param>
     public void Observe(double term, double others)
     {
         if (!IsFrozen)
             (_term, _others) = (_term + term, _others + others);
     }
 
-    /// <summary>The step is over: what was observed in it counts from now on.</summary>
-    /// <returns>Whether the weight was frozen by this.</returns>
+    /// <summary>Ends a step: its observations enter the weight of the next one.</summary>
+    /// <returns>Whether this step froze the weight.</returns>
     public bool Commit()
     {
         var (term, others) = (_term, _others);
@@ -69,8 +66,8 @@ internal sealed class MeasuredWeight
     }
 }
 
-/// <summary>The memory of a weight that is measured.</summary>
-/// <param name="Evaluations">Optimiser steps that counted.</param>
-/// <param name="SumRaw">Sum of the term (or of its squared gradient norm) over them.</param>
-/// <param name="SumOthers">Sum of what it is compared with.</param>
+/// <summary>State of a measured weight.</summary>
+/// <param name="Evaluations">Number of steps that were not skipped.</param>
+/// <param name="SumRaw">Sum of the term (or of its squared gradient norm) over these steps.</param>
+/// <param name="SumOthers">Sum of the value it is measured against.</param>
 public sealed record AutoWeightState(long Evaluations, double SumRaw, double SumOthers);

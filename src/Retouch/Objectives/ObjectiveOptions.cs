@@ -1,57 +1,58 @@
 using System.ComponentModel;
+using Retouch.Core.Formatting;
 using Retouch.Diffusion;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Objectives.Preference;
 
 namespace Retouch.Objectives;
 
-/// <summary>What is minimised.</summary>
+/// <summary>Options of the training objective.</summary>
 public sealed record ObjectiveOptions
 {
     /// <summary>
-    /// Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences it anchors
-    /// the model to the winners, and is 0 by default.
+    /// Weight of the diffusion loss, at least 0; 0 disables it ([PIX]'s pixel-only ablation). Default 1; with preferences 0, where it
+    /// anchors the model to the winners.
     /// </summary>
     [Description(
-        "Weight of the diffusion loss, at least 0; 0 switches it off ([PIX]'s pixel-only ablation). Default 1. With preferences "
-            + "it anchors the model to the winners, and is 0 by default."
+        "Weight of the diffusion loss, at least 0; 0 disables it ([PIX]'s pixel-only ablation). Default 1; with preferences 0, where it "
+            + "anchors the model to the winners."
     )]
     public double? LatentWeight { get; init; }
 
-    /// <summary>How the diffusion loss weights noise levels against each other.</summary>
-    [Description("How the diffusion loss weights noise levels against each other.")]
+    /// <summary>Loss weighting of the diffusion loss over noise levels.</summary>
+    [Description("Loss weighting of the diffusion loss over noise levels.")]
     public LossWeightingKind LatentWeighting { get; init; } = LossWeightingKind.Uniform;
 
-    /// <summary>With min-SNR: γ, above 0. Default 5.</summary>
-    [Description("With min-SNR: γ, above 0. Default 5.")]
+    /// <summary>With latentWeighting min-snr: γ, above 0. Default 5.</summary>
+    [Description("With latentWeighting min-snr: γ, above 0. Default 5.")]
     public double? MinSnrGamma { get; init; }
 
-    /// <summary>The latent perceptual loss; null leaves it out.</summary>
-    [Description("The latent perceptual loss; null leaves it out.")]
+    /// <summary>The latent perceptual loss; null disables it.</summary>
+    [Description("The latent perceptual loss; null disables it.")]
     public LatentPerceptualOptions? Perceptual { get; init; }
 
-    /// <summary>The pixel-space loss; null leaves it out.</summary>
-    [Description("The pixel-space loss; null leaves it out.")]
+    /// <summary>The pixel-space loss; null disables it.</summary>
+    [Description("The pixel-space loss; null disables it.")]
     public PixelOptions? Pixel { get; init; }
 
-    /// <summary>The preference loss on pairs; null leaves it out. The other terms then look at winners and single samples only.</summary>
-    [Description(
-        "The preference loss on pairs (data.pairs); null leaves it out. The other terms then look at winners and single samples only."
-    )]
+    /// <summary>
+    /// The preference loss on pairs (data.pairs); null disables it. Other terms then apply to winners and single samples only.
+    /// </summary>
+    [Description("The preference loss on pairs (data.pairs); null disables it. Other terms then apply to winners and single samples only.")]
     public PreferenceOptions? Preference { get; init; }
 
-    /// <summary>How many samples are decoded at a time: less memory, same gradients. Default: all at once.</summary>
-    [Description("How many samples are decoded at a time: less memory, same gradients. Default: all at once.")]
+    /// <summary>Samples per decoder call, at least 1: less memory, same gradients. Default: all at once.</summary>
+    [Description("Samples per decoder call, at least 1: less memory, same gradients. Default: all at once.")]
     public int? DecodeBatch { get; init; }
 
-    /// <summary>Recompute the decoder's blocks in its backward pass: less memory, one more forward pass.</summary>
-    [Description("Recompute the decoder's blocks in its backward pass: less memory, one more forward pass.")]
+    /// <summary>Activation checkpointing in the decoder: less memory, one more forward pass.</summary>
+    [Description("Activation checkpointing in the decoder: less memory, one more forward pass.")]
     public bool CheckpointDecoder { get; init; }
 
-    /// <summary>Whether the decoder is run at all.</summary>
+    /// <summary>Whether any objective decodes.</summary>
     public bool NeedsDecoder => Perceptual is not null || Pixel is { Space: PixelSpace.Pixel } || Preference is { NeedsDecoder: true };
 
-    /// <summary>Whether the images of a batch are needed, so that a cache of latents alone does not do.</summary>
+    /// <summary>Whether any objective needs images, so that cached latents alone are not sufficient.</summary>
     public bool NeedsImages =>
         Preference is { NeedsImages: true }
         || (
@@ -59,15 +60,15 @@ public sealed record ObjectiveOptions
             && (p.Target ?? (p.Estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding)) == PixelTarget.Image
         );
 
-    /// <summary>Whether single samples matter to any term.</summary>
+    /// <summary>Whether any term applies to single samples.</summary>
     public bool Imitates => DiffusionWeight > 0 || Perceptual is not null || Pixel is not null;
 
-    /// <summary>The weight of the diffusion loss, the default filled in.</summary>
+    /// <summary>Weight of the diffusion loss, with the default resolved.</summary>
     public double DiffusionWeight => LatentWeight ?? (Preference is null ? 1 : 0);
 
-    /// <summary>What is wrong with the options, one sentence each; nothing where all is well.</summary>
-    /// <param name="path">Where the options stand, as <c>objectives</c>.</param>
-    /// <param name="formulation">What is trained with, where that is known.</param>
+    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
+    /// <param name="path">Path of the options in messages, such as <c>objectives</c>.</param>
+    /// <param name="formulation">Formulation of the trained model, if known.</param>
     public IReadOnlyList<string> Validate(string path, Formulation? formulation = null)
     {
         var problems = new Problems(path);
@@ -75,22 +76,22 @@ public sealed record ObjectiveOptions
         problems.When(
             DiffusionWeight == 0 && Perceptual is null && Pixel is null && Preference is null,
             "latentWeight",
-            "is 0 and there is no other objective, so that nothing would be trained"
+            "is 0 and there is no other objective: nothing to train"
         );
         problems.When(
             DiffusionWeight == 0 && LatentWeighting != LossWeightingKind.Uniform,
             "latentWeighting",
-            "does nothing while latentWeight is 0"
+            "has no effect while latentWeight is 0"
         );
         problems.When(
             LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation),
             "latentWeighting",
-            $"{LatentWeighting} is made for rectified flow; use uniform or min-SNR"
+            $"{OptionValue.Of(LatentWeighting)} is made for rectified flow; use uniform or min-snr"
         );
         problems.When(
             MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr,
             "minSnrGamma",
-            "does nothing unless latentWeighting is min-SNR"
+            "has no effect unless latentWeighting is min-snr"
         );
         problems.When(
             MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity,
@@ -98,22 +99,22 @@ public sealed record ObjectiveOptions
             "must be a number above 0"
         );
         problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
-        problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "does nothing while no objective decodes");
-        problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "does nothing while no objective decodes");
+        problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "has no effect while no objective decodes");
+        problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "has no effect while no objective decodes");
         TermWeight[] weights = [.. Weights()];
         problems.When(weights.Sum(static w => w.Share ?? 0) >= 1, "weight", "the shares of all terms must add up to less than 1");
         problems.When(
             weights.Any(static w => w.Share is not null) && DiffusionWeight == 0 && weights.All(static w => w.Fixed is null),
             "latentWeight",
-            "a weight that is a share needs a term of fixed weight to be scaled against"
+            "a share needs another term with a fixed weight"
         );
         problems.When(
             weights.Any(static w => w.GradientRatio is not null)
                 && DiffusionWeight == 0
                 && Preference is not { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
             "latentWeight",
-            "a weight that is a gradient ratio is measured by the diffusion loss (or a preference on the network's output); "
-                + "give that a weight, or the term a number"
+            "a gradient ratio is relative to the diffusion loss (or a preference on the network's output); "
+                + "enable that loss, or give the term a number"
         );
         return
         [
@@ -124,7 +125,7 @@ public sealed record ObjectiveOptions
         ];
     }
 
-    /// <summary>The weights of all terms but the diffusion loss.</summary>
+    /// <summary>Weights of all terms but the diffusion loss.</summary>
     private IEnumerable<TermWeight> Weights()
     {
         if (Perceptual is { } lpl)

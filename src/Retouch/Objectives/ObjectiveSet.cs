@@ -22,13 +22,14 @@ public sealed class ObjectiveSet
     private readonly Func<double, double> _average;
     private readonly int _anchor;
 
-    /// <param name="options">What is minimised.</param>
-    /// <param name="autoencoder">Whose decoder is used; may be null when no objective decodes.</param>
-    /// <param name="average">Averages a number over the processes of a distributed run, so that all weight a term alike; null for a single
-    /// process.</param>
-    /// <param name="clock">Told the <see cref="DecodePhases"/>; null where nobody asks.</param>
-    /// <param name="resolution">Training size over the model's own, which thresholds and windows of features follow.</param>
-    /// <exception cref="UsageException">The options do not fit each other or the decoder; the message lists all problems.</exception>
+    /// <param name="options">Objective options.</param>
+    /// <param name="autoencoder">Provides the decoder; may be null if no objective decodes.</param>
+    /// <param name="average">Averages a number over the processes of a distributed run, so that all processes use the same weights; null
+    /// for a single process.</param>
+    /// <param name="clock">Receives the <see cref="DecodePhases"/>, or null.</param>
+    /// <param name="resolution">Training size over the model's native size; scale of thresholds and feature windows.</param>
+    /// <exception cref="UsageException">The options contradict each other or do not fit the decoder; the message lists all
+    /// problems.</exception>
     public ObjectiveSet(
         ObjectiveOptions options,
         IAutoencoder? autoencoder,
@@ -43,7 +44,7 @@ public sealed class ObjectiveSet
             throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
             throw new UsageException(
-                "objectives: an objective looks at decoded latents, but there is no autoencoder; give a model folder with a 'vae'."
+                "objectives: an objective decodes latents, but the model has no autoencoder; give a model folder with a 'vae'."
             );
         List<ILatentObjective> latent =
             options.DiffusionWeight > 0
@@ -75,7 +76,7 @@ public sealed class ObjectiveSet
         _average = average ?? (static x => x);
     }
 
-    /// <summary>The memory of the weights that are measured, by term: to be saved with a checkpoint and set again on resume.</summary>
+    /// <summary>State of the measured weights, by term: saved with a checkpoint and restored on resume.</summary>
     public IReadOnlyDictionary<string, AutoWeightState> State
     {
         get => _measured.ToDictionary(static p => p.Key, static p => p.Value.State);
@@ -85,12 +86,13 @@ public sealed class ObjectiveSet
             foreach (var (name, weight) in _measured)
                 weight.State = value.TryGetValue(name, out var state)
                     ? state
-                    : throw new InputException($"The saved state has no weight of the term '{name}'.");
+                    : throw new InputException($"The saved state has no weight for the term '{name}'.");
         }
     }
 
-    /// <summary>What a person should know of the weights since this was last asked: one that was frozen, one that drowns the diffusion
-    /// loss.</summary>
+    /// <summary>
+    /// User-facing notes on weights since the last call: weights that were frozen, weights that dominate the diffusion loss.
+    /// </summary>
     public IReadOnlyList<string> TakeNotes()
     {
         string[] notes = [.. _notes];
@@ -98,8 +100,8 @@ public sealed class ObjectiveSet
         return notes;
     }
 
-    /// <summary>Evaluates all objectives on one batch. The total belongs to the scope that is open now.</summary>
-    /// <exception cref="UsageException">An objective needs the images and the step does not have them.</exception>
+    /// <summary>Evaluates all objectives on one batch. The total belongs to the current scope.</summary>
+    /// <exception cref="UsageException">An objective needs images and the step has none.</exception>
     public LossTerms Evaluate(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
@@ -132,13 +134,13 @@ public sealed class ObjectiveSet
         );
     }
 
-    /// <summary>Logs how strongly terms pull and lets weights that are measured take note of it.</summary>
+    /// <summary>Logs gradient norms and updates measured weights.</summary>
     private void Weigh(ObjectiveInputs inputs, List<Term> terms, double[] raw, double[] weights, double[] weighted, HealthLog health)
     {
         var squared = GradientNorms.Squared(inputs, terms);
         var recorded = Array.Exists(squared, static s => s is not null);
         double? anchor = _anchor >= 0 && squared[_anchor] is { } latent ? latent * weights[_anchor] * weights[_anchor] : null;
-        // Where all weights are frozen no other process is asked: all froze at the same step.
+        // With all weights frozen there is no communication between processes: all weights froze at the same step.
         var open = recorded && _measured.Values.Any(static w => !w.IsFrozen);
         var others = open ? _average(_all.Select((o, k) => (o.Weight.Fixed ?? 0) * raw[k]).Sum()) : 0;
         var pull = open ? _average(anchor ?? 0) : 0;
@@ -146,7 +148,7 @@ public sealed class ObjectiveSet
         {
             var name = terms[k].Objective.Name;
             var aside = k != _anchor && anchor is not null;
-            // Where no sample of this micro-batch is under the gate the term counts with a gradient of 0 in the whole step's ratio.
+            // Without active samples in this micro-batch the term counts with a gradient of 0 in the step's ratio.
             var norm = squared[k] * weights[k] * weights[k] ?? (recorded && aside ? 0 : null);
             if (norm is { } known)
             {
@@ -193,8 +195,8 @@ public sealed class ObjectiveSet
     }
 }
 
-/// <summary>A term while the set is at work.</summary>
-/// <param name="Objective">Whose.</param>
-/// <param name="Raw">The scalar, unweighted.</param>
-/// <param name="Decoded">Values and gradients of the samples, for objectives that decode.</param>
+/// <summary>A term during evaluation.</summary>
+/// <param name="Objective">The term's objective.</param>
+/// <param name="Raw">Unweighted scalar.</param>
+/// <param name="Decoded">Per-sample losses and gradients, for objectives that decode.</param>
 internal sealed record Term(IObjective Objective, Tensor Raw, DecodedLoss? Decoded);

@@ -5,8 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// The pixel-space loss (Zhang et al. 2024, <em>Pixel-Space Post-Training of Latent Diffusion Models</em>, eq. 1–3 and 8): the mean squared
-/// difference behind the decoder, for every sample, with neither gate nor SNR weight.
+/// The pixel-space loss (Zhang et al. 2024, <em>Pixel-Space Post-Training of Latent Diffusion Models</em>, eq. 1–3 and 8): mean squared
+/// error after decoding, for all samples, without gate or SNR weight.
 /// </summary>
 public sealed class PixelObjective : IDecodedObjective
 {
@@ -14,8 +14,8 @@ public sealed class PixelObjective : IDecodedObjective
     private readonly PixelTarget _target;
 
     /// <param name="options">Validated options, in pixel space.</param>
-    /// <param name="name">Under which it is logged.</param>
-    /// <exception cref="UsageException">The options do not fit each other.</exception>
+    /// <param name="name">Log name.</param>
+    /// <exception cref="UsageException">The options contradict each other.</exception>
     public PixelObjective(PixelOptions options, string name = "pixel")
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -23,7 +23,7 @@ public sealed class PixelObjective : IDecodedObjective
         if (problems.Count > 0)
             throw new UsageException(string.Join('\n', problems));
         if (options.Space != PixelSpace.Pixel)
-            throw new UsageException("pixel.space: the decoder is not used in latent space.");
+            throw new UsageException("pixel.space: latent space does not use the decoder.");
         _estimate = options.Estimate ?? PixelEstimate.Remix;
         _target = options.Target ?? (_estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding);
         (Name, Weight) = (name, options.Weight);
@@ -35,7 +35,7 @@ public sealed class PixelObjective : IDecodedObjective
     /// <inheritdoc/>
     public TermWeight Weight { get; }
 
-    /// <summary>Whether the images of the batch are needed, so that a cache of latents alone does not do.</summary>
+    /// <summary>Whether images are needed, so that cached latents alone are not sufficient.</summary>
     public bool NeedsImages => _target == PixelTarget.Image;
 
     /// <inheritdoc/>
@@ -44,7 +44,7 @@ public sealed class PixelObjective : IDecodedObjective
         ArgumentNullException.ThrowIfNull(inputs);
         if (NeedsImages && inputs.Images is null)
             throw new UsageException(
-                "pixel.target: 'image' compares with the images, which this step does not have; train from images instead of "
+                "pixel.target: 'image' needs images, which this step does not have; train from images instead of "
                     + "cached latents, or set target to 'decoding'."
             );
         var all = Enumerable.Repeat(true, inputs.Batch).ToArray();
@@ -84,8 +84,10 @@ public sealed class PixelObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 }
 
-/// <summary>The control of the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> sends through the decoder,
-/// measured before it.</summary>
+/// <summary>
+/// Control experiment for the pixel loss: ‖b_t(ε̂ − ε)‖², the perturbation that <see cref="PixelObjective"/> decodes, measured in latent
+/// space.
+/// </summary>
 /// <param name="weight">λ.</param>
 public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjective
 {

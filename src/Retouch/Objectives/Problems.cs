@@ -1,7 +1,7 @@
 namespace Retouch.Objectives;
 
-/// <summary>Collects what is wrong with options, so that all of it is told at once.</summary>
-/// <param name="path">Where the options stand.</param>
+/// <summary>Collects validation problems, so that one error reports all of them.</summary>
+/// <param name="path">Path of the options in messages.</param>
 internal sealed class Problems(string path)
 {
     private readonly List<string> _list = [];

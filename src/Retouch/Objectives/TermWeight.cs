@@ -5,38 +5,38 @@ using System.Text.Json.Serialization;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// The weight of a term: a number; a gradient ratio, so that the term's gradient at the network's output is that many times the diffusion
-/// loss's; or a share of
-/// the total loss. The last two are measured over a warm-up of optimiser steps and frozen then. In JSON: <c>3</c>, <c>{"gradientRatio":
-/// 0.3}</c>,
-/// <c>{"share": 0.2}</c>, the last two with <c>"warmUp"</c> beside; <c>"auto"</c> is a share of 0.2 after 200 steps.
+/// Weight of a term: a number; a gradient ratio, the norm of the term's gradient at the network's output relative to the diffusion loss's;
+/// or a share of the total loss. The last two are measured over a warm-up of optimiser steps and then frozen. In JSON: <c>3</c>,
+/// <c>{"gradientRatio": 0.3}</c>, <c>{"share": 0.2}</c>, the last two with an optional <c>"warmUp"</c>; <c>"auto"</c> is a share of 0.2
+/// with a warm-up of 200 steps.
 /// </summary>
 [JsonConverter(typeof(TermWeightConverter))]
 public readonly record struct TermWeight
 {
-    /// <summary>The share that <c>auto</c> stands for: about a fifth, as [LPL] reports for w = 3.</summary>
+    /// <summary>Share of <c>auto</c>: about a fifth, as [LPL] reports for w = 3.</summary>
     public const double DefaultShare = 0.2;
 
-    /// <summary>Optimiser steps until a measured weight is frozen, where no number is given.</summary>
+    /// <summary>Default warm-up of a measured weight, in optimiser steps.</summary>
     public const int DefaultWarmUp = 100;
 
-    /// <summary>The warm-up that <c>auto</c> stands for.</summary>
+    /// <summary>Warm-up of <c>auto</c>, in optimiser steps.</summary>
     public const int AutoWarmUp = 200;
 
-    /// <summary>The number; null for a weight that is measured.</summary>
+    /// <summary>The number; null for a measured weight.</summary>
     public double? Fixed { get; private init; }
 
-    /// <summary>The wanted part of the total, in (0, 1); null for other weights.</summary>
+    /// <summary>Target share of the total loss, in (0, 1), or null.</summary>
     public double? Share { get; private init; }
 
-    /// <summary>The wanted norm of the term's gradient at the network's output over that of the diffusion loss, above 0; null for other
-    /// weights.</summary>
+    /// <summary>
+    /// Target norm of the term's gradient at the network's output relative to that of the diffusion loss, above 0, or null.
+    /// </summary>
     public double? GradientRatio { get; private init; }
 
-    /// <summary>Optimiser steps until a measured weight is frozen; null for <see cref="DefaultWarmUp"/>.</summary>
+    /// <summary>Warm-up of a measured weight in optimiser steps; null for <see cref="DefaultWarmUp"/>.</summary>
     public int? WarmUp { get; private init; }
 
-    /// <summary>A share of a fifth, measured over 200 steps.</summary>
+    /// <summary>A share of a fifth, with a warm-up of 200 steps.</summary>
     public static TermWeight Auto => OfShare(DefaultShare, AutoWarmUp);
 
     /// <summary>A fixed weight.</summary>
@@ -45,10 +45,10 @@ public readonly record struct TermWeight
     /// <summary>A fixed weight.</summary>
     public static TermWeight FromDouble(double value) => new() { Fixed = value };
 
-    /// <summary>Scaled to a share of the total.</summary>
+    /// <summary>A share of the total loss.</summary>
     public static TermWeight OfShare(double share, int? warmUp = null) => new() { Share = share, WarmUp = warmUp };
 
-    /// <summary>Scaled to a ratio of gradients.</summary>
+    /// <summary>A gradient ratio.</summary>
     public static TermWeight OfGradientRatio(double ratio, int? warmUp = null) => new() { GradientRatio = ratio, WarmUp = warmUp };
 
     /// <inheritdoc/>
@@ -62,13 +62,13 @@ public readonly record struct TermWeight
         return WarmUp is { } steps ? string.Create(CultureInfo.InvariantCulture, $"{measured}, warm-up {steps}") : measured;
     }
 
-    /// <summary>Collects what is wrong with it.</summary>
+    /// <summary>Validates the weight.</summary>
     internal void Check(Problems problems, string member)
     {
         problems.When(
             Fixed is { } value && (!double.IsFinite(value) || value <= 0),
             member,
-            "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; leave the objective out to do without it"
+            "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; remove the objective to disable it"
         );
         problems.When(Share is not (null or (> 0 and < 1)), member + ".share", "must lie in (0, 1)");
         problems.When(
@@ -85,7 +85,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
 {
     private const string Forms =
         "A weight is a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, "
-        + "the last two with \"warmUp\": steps if wanted.";
+        + "the last two with an optional \"warmUp\": steps.";
 
     /// <inheritdoc/>
     public override TermWeight Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -103,7 +103,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
         {
             var name = reader.GetString();
             if (!reader.Read() || reader.TokenType != JsonTokenType.Number)
-                throw new JsonException($"'{name}' of a weight is a number. {Forms}");
+                throw new JsonException($"'{name}' of a weight must be a number. {Forms}");
             switch (name)
             {
                 case "share":
@@ -116,7 +116,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
                     warmUp = steps;
                     break;
                 default:
-                    throw new JsonException($"'{name}' is no member of a weight. {Forms}");
+                    throw new JsonException($"'{name}' is not a member of a weight. {Forms}");
             }
         }
 

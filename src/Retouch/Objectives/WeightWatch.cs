@@ -4,13 +4,12 @@ using Retouch.Objectives.LatentPerceptual;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// Watches fixed weights over the first optimiser steps and says once where one drowns the diffusion loss: a gradient more than ten times
-/// as large, or more than
-/// half of the loss.
+/// Checks fixed weights over the first optimiser steps and reports once if one dominates the diffusion loss: a gradient more than ten times
+/// as large, or more than half of the total loss.
 /// </summary>
 internal sealed class WeightWatch
 {
-    /// <summary>Steps that are averaged before anything is said.</summary>
+    /// <summary>Steps to average before a report.</summary>
     public const int Steps = 20;
 
     private const double Wanted = LatentPerceptualOptions.DefaultGradientRatio;
@@ -19,12 +18,12 @@ internal sealed class WeightWatch
     private readonly Dictionary<string, (double Term, double Latent, double Weighted, double Total)> _sums = new(StringComparer.Ordinal);
     private int _steps;
 
-    /// <summary>Takes note of a term in a micro-batch.</summary>
-    /// <param name="name">The term's.</param>
-    /// <param name="term">Its squared gradient norm, weighted; null where none was measured.</param>
-    /// <param name="latent">The diffusion loss's, weighted.</param>
-    /// <param name="weighted">Its value, weighted.</param>
-    /// <param name="total">The total loss.</param>
+    /// <summary>Adds a micro-batch of a term.</summary>
+    /// <param name="name">Name of the term.</param>
+    /// <param name="term">Squared gradient norm of the term, weighted, or null.</param>
+    /// <param name="latent">Squared gradient norm of the diffusion loss, weighted, or null.</param>
+    /// <param name="weighted">Weighted value of the term.</param>
+    /// <param name="total">Total loss.</param>
     public void Observe(string name, double? term, double? latent, double weighted, double total)
     {
         if (_steps >= Steps)
@@ -33,9 +32,9 @@ internal sealed class WeightWatch
         _sums[name] = (sums.Term + (term ?? 0), sums.Latent + (latent ?? 0), sums.Weighted + weighted, sums.Total + total);
     }
 
-    /// <summary>The step is over.</summary>
+    /// <summary>Ends a step.</summary>
     /// <param name="weights">The fixed weights, by term.</param>
-    /// <returns>What a person should know, one sentence a term; usually nothing.</returns>
+    /// <returns>User-facing notes, one sentence per term; usually empty.</returns>
     public IReadOnlyList<string> Commit(IReadOnlyDictionary<string, double> weights)
     {
         if (_steps >= Steps || ++_steps < Steps)
@@ -49,11 +48,11 @@ internal sealed class WeightWatch
             var share = sums.Total > 0 ? sums.Weighted / sums.Total : 0;
             if (ratio <= LargestRatio && share <= LargestShare)
                 continue;
-            var note = Said($"the weight {weight:R} of {name} makes {share:P0} of the loss ");
+            var note = Said($"the weight {weight:R} of {name} accounts for {share:P0} of the loss ");
             note += Said($"and a gradient {ratio:G2} times that of the diffusion loss, over the first {Steps} steps.");
             if (ratio > 0)
             {
-                note += Said($" {weight * Wanted / ratio:G2} would make the gradient {Wanted} times as large;");
+                note += Said($" {weight * Wanted / ratio:G2} would give a gradient {Wanted} times as large;");
                 note += Said($" {{\"gradientRatio\": {Wanted}}} measures it.");
             }
 

@@ -5,10 +5,12 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>A denoiser under classifier-free guidance: both conditions in one pass of twice the batch, their outputs combined.</summary>
+/// <summary>
+/// A denoiser with classifier-free guidance: one pass over both conditions with twice the batch, then the combined output.
+/// </summary>
 /// <param name="model">The denoiser.</param>
-/// <param name="guidance">How much, and where.</param>
-/// <param name="unconditional">What to move away from, of the batch of the conditions.</param>
+/// <param name="guidance">Guidance scale, rescaling and interval.</param>
+/// <param name="unconditional">Unconditional (or negative) condition, of the conditions' batch size.</param>
 public sealed class GuidedModel(IDenoisedModel model, Guidance guidance, Condition unconditional) : IDenoisedModel
 {
     /// <inheritdoc/>

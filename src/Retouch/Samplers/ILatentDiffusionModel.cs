@@ -4,19 +4,19 @@ using Retouch.Diffusion;
 
 namespace Retouch.Samplers;
 
-/// <summary>What pictures are drawn from: a denoiser of latents and the autoencoder that decodes them.</summary>
+/// <summary>A latent diffusion model for sampling: denoiser and autoencoder.</summary>
 public interface ILatentDiffusionModel
 {
-    /// <summary>Decodes latents.</summary>
+    /// <summary>Autoencoder of the latents.</summary>
     IAutoencoder Autoencoder { get; }
 
-    /// <summary>The network.</summary>
+    /// <summary>Denoising network.</summary>
     IDenoiser Denoiser { get; }
 
-    /// <summary>The model's own way of being sampled.</summary>
+    /// <summary>The model's default sampler.</summary>
     SamplerOptions Sampler { get; }
 
-    /// <summary>The network with its formulation; owns nothing.</summary>
-    /// <param name="density">Where training looks; uniform where null.</param>
+    /// <summary>The denoiser with its formulation; not owned by the result.</summary>
+    /// <param name="density">Density of training timesteps; null for uniform.</param>
     DenoiserModel CreateModel(TimestepDensity? density = null);
 }

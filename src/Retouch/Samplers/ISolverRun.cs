@@ -3,13 +3,13 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>What one step of a method looks at.</summary>
+/// <summary>Inputs of one solver step.</summary>
 /// <param name="Plan">All steps.</param>
-/// <param name="Index">This one.</param>
-/// <param name="Noisy">z at its start.</param>
-/// <param name="Denoised">What the network makes of it.</param>
-/// <param name="Evaluate">Calls the network again, at another level.</param>
-/// <param name="DrawNoise">Normal noise of the latents' shape.</param>
+/// <param name="Index">Index of this step.</param>
+/// <param name="Noisy">z at the start of the step.</param>
+/// <param name="Denoised">Network prediction at the start of the step.</param>
+/// <param name="Evaluate">Evaluates the network at another noise level.</param>
+/// <param name="DrawNoise">Draws standard normal noise of the latents' shape.</param>
 public sealed record SolverStep(
     SamplingPlan Plan,
     int Index,
@@ -19,24 +19,22 @@ public sealed record SolverStep(
     Func<Tensor> DrawNoise
 )
 {
-    /// <summary>From where to where.</summary>
+    /// <summary>Noise levels at both ends of the step.</summary>
     public Transition Transition => Plan.Steps[Index];
 
-    /// <summary>Whether no step follows.</summary>
+    /// <summary>Whether this is the last step.</summary>
     public bool IsLast => Index == Plan.Steps.Count - 1;
 }
 
-/// <summary>
-/// One trajectory of a <see cref="Solver"/>; some remember earlier steps. Disposing it frees what it kept of them.
-/// </summary>
+/// <summary>One trajectory of a <see cref="Solver"/>; multistep methods keep earlier predictions. Disposing it frees them.</summary>
 public interface ISolverRun : IDisposable
 {
-    /// <summary>z at the end of a step. The tensors of earlier steps are gone, but for those that the run kept itself.</summary>
+    /// <summary>z at the end of a step. Tensors of earlier steps are already freed, unless the run kept them.</summary>
     Tensor Step(SolverStep step);
 }
 
-/// <summary>A trajectory that remembers nothing.</summary>
-/// <param name="rule">z at the end of a step.</param>
+/// <summary>A trajectory of a single-step method, without state.</summary>
+/// <param name="rule">Update rule: z at the end of a step.</param>
 public sealed class SingleStepRun(Func<SolverStep, Tensor> rule) : ISolverRun
 {
     /// <inheritdoc/>

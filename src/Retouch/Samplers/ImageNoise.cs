@@ -3,8 +3,8 @@ using Retouch.Torch;
 namespace Retouch.Samplers;
 
 /// <summary>
-/// Normal noise for a batch of pictures, each drawn by a generator of its own on the CPU: a picture depends on its seed, not on what is
-/// drawn beside it nor on the device.
+/// Standard normal noise for a batch of pictures, with one CPU generator per picture: a picture depends on its own seed, not on the rest of
+/// the batch or the device.
 /// </summary>
 public sealed class ImageNoise : IDisposable
 {
@@ -12,16 +12,16 @@ public sealed class ImageNoise : IDisposable
     private readonly long[] _shape;
     private readonly Device _device;
 
-    /// <param name="seeds">One a picture.</param>
-    /// <param name="shape">Of one picture's latent: [channels, height, width].</param>
-    /// <param name="device">Where the noise goes.</param>
+    /// <param name="seeds">One seed per picture.</param>
+    /// <param name="shape">Shape of one picture's latent: [channels, height, width].</param>
+    /// <param name="device">Device of the noise.</param>
     public ImageNoise(ReadOnlySpan<ulong> seeds, ReadOnlySpan<long> shape, Device device)
     {
         _generators = Array.ConvertAll(seeds.ToArray(), static seed => Generator.Create(Device.Cpu, seed));
         (_shape, _device) = (shape.ToArray(), device);
     }
 
-    /// <summary>The next noise of every picture: [batch, channels, height, width], float32.</summary>
+    /// <summary>Next noise of all pictures: [batch, channels, height, width], float32.</summary>
     public Tensor Draw()
     {
         using var scope = TensorScope.Enter();

@@ -5,16 +5,16 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>Draws pictures from a whole model: latents from the denoiser, decoded.</summary>
+/// <summary>Sampling from a complete model: latents from the denoiser, decoded to pictures.</summary>
 public static class PipelineSampler
 {
-    /// <summary>Draws pictures.</summary>
-    /// <param name="model">With its weights on <paramref name="device"/>.</param>
-    /// <param name="request">Which.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="progress">Called with sampler steps done and in all.</param>
-    /// <param name="cancellation">Ends it between two steps.</param>
-    /// <returns>One picture a seed, in their order.</returns>
+    /// <summary>Samples pictures.</summary>
+    /// <param name="model">Model with weights on <paramref name="device"/>.</param>
+    /// <param name="request">Sampling request.</param>
+    /// <param name="device">Compute device.</param>
+    /// <param name="progress">Receives completed and total sampler steps.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
+    /// <returns>One picture per seed, in order.</returns>
     /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
     public static IReadOnlyList<Picture> Sample(
         ILatentDiffusionModel model,
@@ -29,13 +29,13 @@ public static class PipelineSampler
         return pictures;
     }
 
-    /// <summary>Draws pictures and hands each batch over as soon as it is decoded.</summary>
-    /// <param name="model">With its weights on <paramref name="device"/>.</param>
-    /// <param name="request">Which.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="take">Gets the next pictures, in the order of the seeds.</param>
-    /// <param name="progress">Called with sampler steps done and in all.</param>
-    /// <param name="cancellation">Ends it between two steps.</param>
+    /// <summary>Samples pictures and passes each batch on as soon as it is decoded.</summary>
+    /// <param name="model">Model with weights on <paramref name="device"/>.</param>
+    /// <param name="request">Sampling request.</param>
+    /// <param name="device">Compute device.</param>
+    /// <param name="take">Receives the next pictures, in the order of the seeds.</param>
+    /// <param name="progress">Receives completed and total sampler steps.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
     /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
     public static void SampleBatches(
         ILatentDiffusionModel model,
@@ -68,8 +68,8 @@ public static class PipelineSampler
                     Width = request.Width / factor,
                     Condition = ConditionOf(request, labels, first, count).To(device),
                     Unconditional =
-                        request.Guidance.IsActive && request.Unconditional is { } untold
-                            ? Condition.Cat([.. Enumerable.Repeat(untold, count)]).To(device)
+                        request.Guidance.IsActive && request.Unconditional is { } unconditional
+                            ? Condition.Cat([.. Enumerable.Repeat(unconditional, count)]).To(device)
                             : null,
                     Steps = request.Steps,
                     Guidance = request.Guidance,
@@ -82,7 +82,7 @@ public static class PipelineSampler
         }
     }
 
-    /// <summary>The class of each picture; null where the denoiser takes none.</summary>
+    /// <summary>Class of each picture; null for denoisers without classes.</summary>
     private static IReadOnlyList<int>? Check(ILatentDiffusionModel model, PipelineSampling request)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -92,26 +92,28 @@ public static class PipelineSampler
                 $"Pictures of {request.Width} x {request.Height} pixels cannot be decoded: both sides must be divisible by {factor}."
             );
         if (request.BatchSize < 1 || request.Seeds.Count < 1)
-            throw new UsageException($"{request.Seeds.Count} pictures, {request.BatchSize} at a time: both must be at least 1.");
-        if (request.Conditions is { } told && (told.Count != request.Seeds.Count || request.Labels is not null))
+            throw new UsageException($"{request.Seeds.Count} pictures with batch size {request.BatchSize}: both must be at least 1.");
+        if (request.Conditions is { } conditions && (conditions.Count != request.Seeds.Count || request.Labels is not null))
             throw new UsageException(
-                $"{request.Seeds.Count} seeds, but {told.Count} "
-                    + $"conditions{(request.Labels is null ? "" : " and classes beside them")}; give one condition a picture."
+                $"{request.Seeds.Count} seeds, but {conditions.Count} "
+                    + $"conditions{(request.Labels is null ? "" : " and classes as well")}; give one condition per picture."
             );
         if (request.Conditions is not null || model.Denoiser.ClassCount is not { } classes)
-            return request.Labels is null ? null : throw new UsageException("Classes were given, but this denoiser takes none.");
+            return request.Labels is null
+                ? null
+                : throw new UsageException("Classes were given, but this denoiser is not class-conditional.");
         var labels = request.Labels ?? [.. Enumerable.Range(0, request.Seeds.Count).Select(k => k % classes)];
         if (labels.Count != request.Seeds.Count)
-            throw new UsageException($"{request.Seeds.Count} seeds, but {labels.Count} classes; give one class a picture.");
+            throw new UsageException($"{request.Seeds.Count} seeds, but {labels.Count} classes; give one class per picture.");
         if (labels.Any(l => l < 0 || l >= classes))
             throw new UsageException(
-                $"Class {labels.First(l => l < 0 || l >= classes)} does not exist; the denoiser knows 0 to {classes - 1}."
+                $"Class {labels.First(l => l < 0 || l >= classes)} does not exist; the denoiser has classes 0 to {classes - 1}."
             );
         return labels;
     }
 
     private static Condition ConditionOf(PipelineSampling request, IReadOnlyList<int>? labels, int first, int count) =>
-        request.Conditions is { } told ? Condition.Cat([.. told.Skip(first).Take(count)])
+        request.Conditions is { } conditions ? Condition.Cat([.. conditions.Skip(first).Take(count)])
         : labels is null ? new Condition()
         : new Condition(Tensor.From(labels.Skip(first).Take(count).Select(static l => (long)l).ToArray()));
 }

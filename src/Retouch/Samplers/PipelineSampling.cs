@@ -2,25 +2,24 @@ using Retouch.Conditioning;
 
 namespace Retouch.Samplers;
 
-/// <summary>Which pictures are drawn from a pipeline.</summary>
+/// <summary>Request for sampling from a pipeline.</summary>
 public sealed record PipelineSampling
 {
     /// <summary>
-    /// Seed of each picture: its noise is its own seed's alone. What else is drawn with it changes nothing in batches of the same size;
-    /// another size, as another processor, may choose kernels that round otherwise.
+    /// Seed of each picture; its noise depends on no other seed. Other pictures in a batch of the same size have no effect; a different
+    /// batch size, like a different processor, can select kernels with different rounding.
     /// </summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
 
-    /// <summary>Class of each picture; null lets the classes take turns. Only for class-conditional denoisers.</summary>
+    /// <summary>Class of each picture; null to cycle through the classes. Only for class-conditional denoisers.</summary>
     public IReadOnlyList<int>? Labels { get; init; }
 
-    /// <summary>
-    /// What the denoiser is told for each picture, each of batch 1 (the same object may stand several times); null for classes.
-    /// </summary>
+    /// <summary>Condition of each picture, each of batch size 1 (objects may repeat); null for classes.</summary>
     public IReadOnlyList<Condition>? Conditions { get; init; }
 
     /// <summary>
-    /// What guidance moves away from, of batch 1: the empty prompt, or a negative one. Null: "no class" of a class-conditional denoiser.
+    /// Unconditional condition of guidance, of batch size 1: the empty or a negative prompt. Null for "no class" of a class-conditional
+    /// denoiser.
     /// </summary>
     public Condition? Unconditional { get; init; }
 
@@ -36,15 +35,14 @@ public sealed record PipelineSampling
     /// <summary>Classifier-free guidance.</summary>
     public Guidance Guidance { get; init; } = new(1.5);
 
-    /// <summary>The method; null takes the model's own.</summary>
+    /// <summary>Sampler; null for the model's default.</summary>
     public SamplerOptions? Sampler { get; init; }
 
-    /// <summary>Pictures at a time.</summary>
+    /// <summary>Batch size.</summary>
     public int BatchSize { get; init; } = 16;
 
-    /// <summary>The same without its first pictures.</summary>
-    /// <param name="first">How many are left out; with classes that take turns unsaid (<see cref="Labels"/> null) these would begin
-    /// anew.</param>
+    /// <summary>The same request without its first pictures.</summary>
+    /// <param name="first">Number of pictures to skip; with <see cref="Labels"/> null the cycle of classes would restart.</param>
     public PipelineSampling From(int first) =>
         this with
         {
@@ -53,6 +51,6 @@ public sealed record PipelineSampling
             Conditions = Conditions is null ? null : [.. Conditions.Skip(first)],
         };
 
-    /// <summary>Seeds that count on from a first one.</summary>
+    /// <summary>Consecutive seeds.</summary>
     public static IReadOnlyList<ulong> SeedsFrom(ulong first, int count) => [.. Enumerable.Range(0, count).Select(k => first + (ulong)k)];
 }

@@ -7,11 +7,11 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>Which pictures are drawn.</summary>
+/// <summary>Request for sampling latents.</summary>
 public sealed record SamplingRequest
 {
     /// <summary>
-    /// One a picture, whose noise is its own seed's alone. What <see cref="BatchSize"/> changes is rounding: it decides the
+    /// Seed of each picture; its noise depends on no other seed. <see cref="BatchSize"/> only affects rounding, through the choice of
     /// kernels.
     /// </summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
@@ -22,41 +22,43 @@ public sealed record SamplingRequest
     /// <summary>Width of the latents.</summary>
     public required int Width { get; init; }
 
-    /// <summary>What the network is told, for all pictures.</summary>
+    /// <summary>Condition of all pictures.</summary>
     public required Condition Condition { get; init; }
 
-    /// <summary>What guidance moves away from, for all pictures; null: "no class" of a class-conditional network.</summary>
+    /// <summary>Unconditional condition of guidance for all pictures; null for "no class" of a class-conditional network.</summary>
     public Condition? Unconditional { get; init; }
 
-    /// <summary>Steps; the network runs once a step and batch (Heun: twice, but for the last step; PNDM: twice in the first).</summary>
+    /// <summary>
+    /// Sampler steps, with one network evaluation per step and batch (Heun: two, except in the last step; PNDM: two in the first).
+    /// </summary>
     public int Steps { get; init; } = 50;
 
     /// <summary>Classifier-free guidance.</summary>
     public Guidance Guidance { get; init; } = new();
 
-    /// <summary>Pictures at a time; null: all at once.</summary>
+    /// <summary>Batch size; null for all pictures at once.</summary>
     public int? BatchSize { get; init; }
 
-    /// <summary>Where the network is.</summary>
+    /// <summary>Device of the network.</summary>
     public Device Device { get; init; } = Device.Cpu;
 }
 
 /// <summary>Progress of a request.</summary>
-/// <param name="First">The first picture of the batch under way.</param>
-/// <param name="State">Where that batch is.</param>
-/// <param name="Done">Steps done of all batches.</param>
-/// <param name="Total">Steps of all batches.</param>
+/// <param name="First">Index of the first picture of the current batch.</param>
+/// <param name="State">State of that batch.</param>
+/// <param name="Done">Completed steps over all batches.</param>
+/// <param name="Total">Total steps over all batches.</param>
 public sealed record SamplingProgress(int First, SamplingState State, int Done, int Total);
 
-/// <summary>Draws latents from a denoiser.</summary>
+/// <summary>Samples latents from a denoiser.</summary>
 public sealed class Sampler
 {
     private readonly Formulation _formulation;
     private readonly SamplerOptions _options;
 
-    /// <param name="formulation">How the network's predictions are read.</param>
-    /// <param name="options">The method.</param>
-    /// <exception cref="UsageException">The options do not go with the formulation.</exception>
+    /// <param name="formulation">Formulation of the network.</param>
+    /// <param name="options">Sampler options.</param>
+    /// <exception cref="UsageException">The options do not fit the formulation.</exception>
     public Sampler(Formulation formulation, SamplerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -65,14 +67,14 @@ public sealed class Sampler
         (_formulation, _options) = (formulation, options);
     }
 
-    /// <summary>Draws latents, without a graph.</summary>
-    /// <param name="denoiser">The network, on the request's device.</param>
-    /// <param name="request">Which.</param>
+    /// <summary>Samples latents, without autograd.</summary>
+    /// <param name="denoiser">Network on the request's device.</param>
+    /// <param name="request">Sampling request.</param>
     /// <param name="progress">Called after each step of each batch.</param>
-    /// <param name="cancellation">Ends it between two steps.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
     /// <returns>[seeds, channels, height, width] on the request's device.</returns>
-    /// <exception cref="UsageException">The request makes no sense.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="UsageException">The request is invalid.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public Latent Sample(
         IDenoiser denoiser,
         SamplingRequest request,
@@ -98,7 +100,8 @@ public sealed class Sampler
             var first = batch * size;
             var count = Math.Min(size, request.Seeds.Count - first);
             var done = batch * plan.Steps.Count;
-            var (told, untold) = (request.Condition.Narrow(first, count), unconditional?.Narrow(first, count));
+            var conditional = request.Condition.Narrow(first, count);
+            var negative = unconditional?.Narrow(first, count);
             using var noise = new ImageNoise(
                 [.. request.Seeds.Skip(first).Take(count)],
                 [denoiser.LatentChannels, request.Height, request.Width],
@@ -106,8 +109,8 @@ public sealed class Sampler
             );
             results.Add(
                 loop.Run(
-                    untold is null ? model : new GuidedModel(model, request.Guidance, untold),
-                    told,
+                    negative is null ? model : new GuidedModel(model, request.Guidance, negative),
+                    conditional,
                     noise.Draw,
                     progress is null ? null : state => progress(new(first, state, done + state.Step, batches * plan.Steps.Count)),
                     cancellation
@@ -124,19 +127,19 @@ public sealed class Sampler
         var pictures = request.Seeds.Count;
         if (pictures < 1 || request.Height < 1 || request.Width < 1 || request.BatchSize is < 1)
             throw new UsageException(
-                $"{pictures} pictures with latents of {request.Height} by {request.Width}, {request.BatchSize ?? pictures} at a "
-                    + $"time: all must be at least 1."
+                $"{pictures} pictures with latents of {request.Height} by {request.Width}, batch size "
+                    + $"{request.BatchSize ?? pictures}: all must be at least 1."
             );
         foreach (var condition in (Condition?[])[request.Condition, request.Unconditional])
         {
-            if (condition?.Batch is { } told && told != pictures)
-                throw new UsageException($"{pictures} seeds, but conditions for {told} pictures.");
+            if (condition?.Batch is { } size && size != pictures)
+                throw new UsageException($"{pictures} seeds, but conditions for {size} pictures.");
         }
 
-        if (request.Guidance.IsActive && request.Unconditional is { } untold && request.Condition.Mismatch(untold) is { } member)
+        if (request.Guidance.IsActive && request.Unconditional is { } negative && request.Condition.Mismatch(negative) is { } member)
             throw new UsageException(
-                $"The condition and what guidance moves away from differ in {member}: both need the same members, of the same "
-                    + $"shape (texts padded alike)."
+                $"The conditional and the unconditional condition differ in {member}: both need the same members, of the same "
+                    + $"shape (prompts padded to the same length)."
             );
         return request.BatchSize ?? pictures;
     }

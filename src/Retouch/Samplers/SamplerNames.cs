@@ -2,17 +2,17 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Samplers;
 
-/// <summary>What samplers are called on a command line and in files.</summary>
+/// <summary>Sampler names on the command line and in files.</summary>
 public static class SamplerNames
 {
     private const string KarrasEnding = "-karras";
 
-    /// <summary>All names. Those of methods in σ or λ may end in <c>-karras</c>.</summary>
+    /// <summary>All names. Methods in σ or λ accept the suffix <c>-karras</c>.</summary>
     public static IReadOnlyList<string> All { get; } = [.. SolverCatalog.All.Select(static s => s.Name)];
 
-    /// <summary>The method of a name, with its usual options.</summary>
-    /// <param name="name">One of <see cref="All"/>, perhaps with its ending.</param>
-    /// <exception cref="UsageException">No such sampler.</exception>
+    /// <summary>Looks up a method by name, with its default options.</summary>
+    /// <param name="name">One of <see cref="All"/>, optionally with the suffix.</param>
+    /// <exception cref="UsageException">Unknown sampler.</exception>
     public static (Solver Solver, SigmaSpacing Sigmas) Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -22,12 +22,12 @@ public static class SamplerNames
             return (solver, isKarras ? SigmaSpacing.Karras : SigmaSpacing.Schedule);
         var whole = SolverCatalog.All.Where(static s => s.Levels == SolverLevels.Timesteps).Select(static s => s.Name);
         throw new UsageException(
-            $"'{name}' is no sampler; there are {string.Join(", ", All)}, and those but {string.Join(", ", whole)} with {KarrasEnding} "
-                + "for Karras' noise levels."
+            $"'{name}' is not a sampler. Samplers: {string.Join(", ", All)}; all but {string.Join(", ", whole)} accept the "
+                + $"suffix {KarrasEnding} for Karras' noise levels."
         );
     }
 
-    /// <summary>The name of options, with the spacing of their levels where it is not the schedule's.</summary>
+    /// <summary>Name of sampler options, with a suffix if their spacing is not the schedule's.</summary>
     public static string Of(SamplerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);

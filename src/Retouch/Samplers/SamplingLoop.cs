@@ -6,25 +6,25 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>Where a sampler is. The latents live until the callback returns.</summary>
-/// <param name="Step">Steps done, from 1.</param>
-/// <param name="Steps">Steps in all.</param>
-/// <param name="Noisy">What the next step starts from.</param>
-/// <param name="Estimate">ẑ0 of this step: what the picture is going to be.</param>
+/// <summary>State of a sampler. The latents are valid until the callback returns.</summary>
+/// <param name="Step">Completed steps, from 1.</param>
+/// <param name="Steps">Total steps.</param>
+/// <param name="Noisy">Input of the next step.</param>
+/// <param name="Estimate">x0 prediction ẑ0 of this step.</param>
 public sealed record SamplingState(int Step, int Steps, Latent Noisy, Latent Estimate);
 
-/// <summary>Runs a sampler over a denoiser.</summary>
-/// <param name="options">The method.</param>
-/// <param name="plan">Its steps.</param>
+/// <summary>Runs a solver over a sampling plan.</summary>
+/// <param name="options">Sampler options.</param>
+/// <param name="plan">Steps.</param>
 public sealed class SamplingLoop(SamplerOptions options, SamplingPlan plan)
 {
-    /// <summary>Draws latents from noise, without a graph; intermediates are freed step by step.</summary>
-    /// <param name="model">The denoiser; its tensors are freed after each step.</param>
-    /// <param name="condition">What it is told.</param>
-    /// <param name="drawNoise">Normal noise of the latents' shape, on their device: once to start, then once for each step that takes
-    /// some.</param>
+    /// <summary>Samples latents from noise, without autograd; intermediates are freed after each step.</summary>
+    /// <param name="model">The denoiser.</param>
+    /// <param name="condition">Its condition.</param>
+    /// <param name="drawNoise">Draws standard normal noise of the latents' shape, on their device: once at the start, then once per
+    /// stochastic step.</param>
     /// <param name="observe">Called after each step.</param>
-    /// <param name="cancellation">Looked at before each step.</param>
+    /// <param name="cancellation">Checked before each step.</param>
     public Latent Run(
         IDenoisedModel model,
         Condition condition,

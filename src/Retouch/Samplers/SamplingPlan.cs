@@ -3,21 +3,22 @@ using Retouch.Diffusion;
 
 namespace Retouch.Samplers;
 
-/// <summary>The noise levels that a sampler goes through. They are diffusers' own for each of its schedulers.</summary>
-/// <param name="Steps">In order. Each ends where the next begins, but for <see cref="Solver.KeepsStride"/>.</param>
-/// <param name="InitialScale">What normal noise is multiplied by to start.</param>
+/// <summary>Noise levels of a sampler, identical to those of the corresponding diffusers scheduler.</summary>
+/// <param name="Steps">Steps in order. Each ends where the next begins, except with <see cref="Solver.KeepsStride"/>.</param>
+/// <param name="InitialScale">Factor on the initial standard normal noise.</param>
 public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double InitialScale)
 {
-    // No noise at all.
+    // Noise level zero.
     private static readonly NoisePoint Clean = new(0, 1, 0);
 
-    /// <summary>Plans a number of steps.</summary>
-    /// <param name="formulation">What is sampled from.</param>
-    /// <param name="options">How.</param>
-    /// <param name="steps">At least 1, for a DDPM schedule at most as many as it has.</param>
-    /// <param name="tokens">What a transformer makes of the latents, for flows whose shift depends on the size; see
+    /// <summary>Creates a plan.</summary>
+    /// <param name="formulation">Formulation of the model.</param>
+    /// <param name="options">Sampler options.</param>
+    /// <param name="steps">Number of steps: at least 1 and, on a DDPM schedule, at most its length.</param>
+    /// <param name="tokens">Number of transformer tokens per latent, for flows with a resolution-dependent shift; see
     /// <see cref="DynamicShift"/>.</param>
-    /// <exception cref="UsageException">The options do not go with the formulation, or the steps do not fit the schedule.</exception>
+    /// <exception cref="UsageException">The options do not fit the formulation, or the number of steps does not fit the
+    /// schedule.</exception>
     public static SamplingPlan Create(Formulation formulation, SamplerOptions options, int steps, int? tokens = null)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -34,11 +35,12 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     }
 
     /// <summary>
-    /// Even times from 1 to the schedule's least, then shifted: the least is shifted already, and is shifted again, in diffusers too.
+    /// Uniform times from 1 to the minimum of the schedule, then shifted: the minimum is already shifted and is shifted again, as in
+    /// diffusers.
     /// </summary>
     private static double[] FlowTimes(FlowFormulation flow, int steps, double shift)
     {
-        // A shift that depends on the size is not in the schedule's own times.
+        // A resolution-dependent shift is not part of the schedule's times.
         var last = flow.Dynamic is null ? FlowFormulation.ShiftTime(1.0 / flow.TrainSteps, shift) : 1.0 / flow.TrainSteps;
         return
         [
@@ -49,8 +51,8 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     }
 
     /// <summary>
-    /// What solvers in λ go through on a flow: from one step below pure noise, where λ is finite, evenly to none, then shifted. The network
-    /// is told whole steps, rounded down, as in diffusers.
+    /// Times of λ solvers on a flow: uniform from one step below pure noise, where λ is finite, to zero, then shifted. The network receives
+    /// whole timesteps, rounded down, as in diffusers.
     /// </summary>
     private static NoisePoint[] FlowSigmas(FlowFormulation flow, int steps, double shift)
     {
@@ -104,7 +106,7 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
 
         if (options.Sigmas != SigmaSpacing.Schedule)
             points = Array.ConvertAll(SigmaLevels.Create(options.Sigmas, points[^1].Sigma, points[0].Sigma, steps), ddpm.PointOfSigma);
-        // A start at the noisiest step has b of noise there and nothing of a signal; a start below it counts as one of unit variance.
+        // At the noisiest timestep the start is pure noise with deviation b; a later start is scaled to unit variance.
         return new(
             Chain(points, options.Solver.EndsAtLeastNoise ? ddpm.FinitePointAt(0) : Clean),
             options.Spacing == TimestepSpacing.Leading ? 1 : points[0].B
@@ -112,7 +114,7 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     }
 
     /// <summary>
-    /// Solvers in λ tell the network whole steps: the nearest for Karras' levels, the one below for the others, as in diffusers.
+    /// λ solvers pass whole timesteps to the network: the nearest for Karras' levels, rounded down for others, as in diffusers.
     /// </summary>
     private static NoisePoint Whole(NoisePoint point, SigmaSpacing spacing) =>
         point with
@@ -123,16 +125,16 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
     private static Transition[] Chain(NoisePoint[] points, NoisePoint end) =>
         [.. points.Select((p, k) => new Transition(p, k + 1 < points.Length ? points[k + 1] : end))];
 
-    /// <summary>Steps of the schedule from the noisiest down.</summary>
+    /// <summary>Timesteps of the schedule, descending.</summary>
     private static double[] Times(int trainSteps, SamplerOptions options, int steps)
     {
-        // Solvers in λ lay one more point than they visit, so that the last step is as long as the others.
+        // λ solvers place one more point than they visit, so that the last step is as long as the others.
         var extra = options.Solver.Levels == SolverLevels.Lambda && options.Spacing != TimestepSpacing.Trailing ? 1 : 0;
         var points = steps + extra;
         if (points > trainSteps)
-            throw new UsageException($"{steps} sampling steps from a schedule of {trainSteps}: ask for at most {trainSteps - extra}.");
+            throw new UsageException($"{steps} sampling steps from a schedule of {trainSteps}: use at most {trainSteps - extra}.");
         var backwards = Enumerable.Range(0, steps);
-        // Methods in σ take fractions of steps; the others were defined on whole ones.
+        // σ solvers use fractional timesteps; the others are defined on whole ones.
         var fractions = options.Solver.Levels == SolverLevels.Sigma;
         double[] times = options.Spacing switch
         {
@@ -147,8 +149,8 @@ public sealed record SamplingPlan(IReadOnlyList<Transition> Steps, double Initia
         };
         if (times[0] > trainSteps - 1)
             throw new UsageException(
-                $"With a steps offset of {options.StepsOffset}, {steps} leading steps reach beyond a schedule of {trainSteps}; "
-                    + $"ask for fewer, or use trailing spacing."
+                $"With a steps offset of {options.StepsOffset}, {steps} leading steps exceed a schedule of {trainSteps}; "
+                    + $"use fewer steps, or trailing spacing."
             );
         return times;
     }

@@ -6,23 +6,22 @@ using Retouch.Samplers.Solvers;
 
 namespace Retouch.Samplers;
 
-/// <summary>How a model's own configuration samples it.</summary>
-/// <param name="Options">The method.</param>
-/// <param name="Note">What is different from the configuration, for the user to know; null where nothing is.</param>
+/// <summary>Sampler of a model's scheduler configuration.</summary>
+/// <param name="Options">Sampler options.</param>
+/// <param name="Note">User-facing note on a deviation from the configuration, or null.</param>
 public sealed record SchedulerSampling(SamplerOptions Options, string? Note = null);
 
 /// <summary>
-/// Reads from a diffusers <c>scheduler_config.json</c> how pictures are drawn. What it asks for is done or refused by name; members it does
-/// not know are passed over.
+/// Reads sampler options from a diffusers <c>scheduler_config.json</c>. Unsupported values are errors; unknown members are ignored.
 /// </summary>
 public static class SchedulerConfig
 {
-    /// <summary>Reads how a model is sampled.</summary>
+    /// <summary>Reads the sampler.</summary>
     /// <param name="json">scheduler_config.json.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="solver">Another method than the configuration's; what it says of steps and levels is taken over where that method knows
-    /// it.</param>
-    /// <exception cref="InputException">A member is of another kind, or asks for what is not supported.</exception>
+    /// <param name="origin">File name for messages.</param>
+    /// <param name="solver">Overrides the configuration's solver; its steps and noise levels are kept if the solver supports them. Null for
+    /// no override.</param>
+    /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static SchedulerSampling Read(JsonObject json, string origin = "scheduler_config.json", Solver? solver = null)
     {
         var members = new JsonMembers(json, origin);
@@ -34,7 +33,8 @@ public static class SchedulerConfig
                 throw members.Wrong("_class_name", $"one of {string.Join(", ", SchedulerClasses.All.Keys)}");
             own = solver is null
                 ? throw new InputException(
-                    $"'{origin}': {name} is the model's own sampler and is not known here; name another, as --sampler {Usual(known).Name}."
+                    $"'{origin}': the model's default sampler {name} is not supported; choose another, such as "
+                        + $"--sampler {Usual(known).Name}."
                 )
                 : Usual(known);
         }
@@ -42,7 +42,7 @@ public static class SchedulerConfig
         var isFlow =
             name.StartsWith("FlowMatch", StringComparison.Ordinal) || members.Text("prediction_type", "epsilon") == "flow_prediction";
         var scheduler = new SchedulerMembers(members, isFlow);
-        // Of a relative's members only those about the steps are looked at.
+        // From a related class only the members about timesteps apply.
         var isRelative = own.Relatives.Contains(name);
         if (solver is null)
         {
@@ -59,9 +59,7 @@ public static class SchedulerConfig
         );
     }
 
-    /// <summary>
-    /// As <see cref="Read"/>, or with the usual method where the model's own is not known here: for looking at a model in training.
-    /// </summary>
+    /// <summary>Like <see cref="Read"/>, with a fallback for unsupported samplers, for sample grids during training.</summary>
     /// <param name="json">scheduler_config.json.</param>
     public static SchedulerSampling ReadOrUsual(JsonObject json)
     {
@@ -72,7 +70,7 @@ public static class SchedulerConfig
             return Read(json);
         return Read(json, solver: Usual(known)) with
         {
-            Note = $"The model's own sampler, {name}, is not known here; sample grids are drawn with {Usual(known).Title}.",
+            Note = $"The model's default sampler {name} is not supported; sample grids use {Usual(known).Title}.",
         };
     }
 
@@ -116,7 +114,7 @@ public static class SchedulerConfig
         };
     }
 
-    /// <summary>Refuses what would be sampled in another way than it says, whatever the method.</summary>
+    /// <summary>Rejects members that would change the result and are not supported by any solver.</summary>
     private static void Refuse(SchedulerMembers scheduler)
     {
         var members = scheduler.Members;

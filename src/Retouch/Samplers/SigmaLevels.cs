@@ -2,10 +2,10 @@ using MathNet.Numerics.Distributions;
 
 namespace Retouch.Samplers;
 
-/// <summary>Noise levels that are spaced in σ, whatever the schedule's steps.</summary>
+/// <summary>Noise levels spaced in σ, independent of the schedule's timesteps.</summary>
 internal static class SigmaLevels
 {
-    /// <summary>From the largest to the smallest, both included; a single level is the largest.</summary>
+    /// <summary>Levels in descending order, both ends included; a single level is the largest.</summary>
     public static double[] Create(SigmaSpacing spacing, double least, double most, int steps) =>
         [
             .. Enumerable
@@ -20,7 +20,7 @@ internal static class SigmaLevels
             SigmaSpacing.Karras => Math.Pow(Between(Math.Pow(most, 1 / Rho), Math.Pow(least, 1 / Rho), part), Rho),
             SigmaSpacing.Exponential => Math.Exp(Between(Math.Log(most), Math.Log(least), part)),
             SigmaSpacing.Beta => least + ((most - least) * Quantile(1 - part)),
-            _ => throw new ArgumentOutOfRangeException(nameof(spacing), spacing, "Those of the schedule are not computed here."),
+            _ => throw new ArgumentOutOfRangeException(nameof(spacing), spacing, "Levels of the schedule are computed elsewhere."),
         };
 
     // Karras et al. 2022, eq. 5.

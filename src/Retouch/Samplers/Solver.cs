@@ -3,10 +3,10 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
-/// <summary>What the noise levels of a method are chosen by.</summary>
+/// <summary>Variable in which a solver's noise levels are chosen.</summary>
 public enum SolverLevels
 {
-    /// <summary>Whole steps of the schedule.</summary>
+    /// <summary>Whole timesteps of the schedule.</summary>
     Timesteps,
 
     /// <summary>σ = b/a.</summary>
@@ -17,94 +17,94 @@ public enum SolverLevels
 }
 
 /// <summary>
-/// A method of sampling with its options: one record and one file a method, in <c>Solvers</c>, with its update rule and its citation. It is
-/// found by its type (<see cref="SolverCatalog"/>) and named nowhere else.
+/// A sampling method with its options: one record and one file per method, in <c>Solvers</c>, with update rule and citation.
+/// <see cref="SolverCatalog"/> finds methods by type; no other list exists.
 /// </summary>
 public abstract record Solver
 {
-    /// <summary>The name on a command line and in files: lower case, without blanks.</summary>
+    /// <summary>Name on the command line and in files: lower case, without spaces.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The name in prose.</summary>
+    /// <summary>Display name.</summary>
     public abstract string Title { get; }
 
-    /// <summary>What its noise levels are chosen by.</summary>
+    /// <summary>Variable in which the noise levels are chosen.</summary>
     public abstract SolverLevels Levels { get; }
 
     /// <summary>
-    /// Order of convergence of a whole trajectory, its first steps of lower order included, on levels even in ln σ; null where noise is
-    /// drawn or where the rule is made for other levels.
+    /// Order of convergence of a whole trajectory, including lower-order first steps, on levels uniform in ln σ; null for stochastic
+    /// methods and for methods defined on other levels.
     /// </summary>
     public abstract int? Order { get; }
 
-    /// <summary>Scheduler classes of diffusers that are this method.</summary>
+    /// <summary>Diffusers scheduler classes that implement this method.</summary>
     public virtual IReadOnlyList<string> Schedulers => [];
 
-    /// <summary>Scheduler classes of diffusers that solve the same equation in another way, and are sampled with this method.</summary>
+    /// <summary>Diffusers scheduler classes that solve the same equation with a different method; they are sampled with this one.</summary>
     public virtual IReadOnlyList<string> Relatives => [];
 
-    /// <summary>A method in whole steps: ends without any noise instead of at the schedule's first step.</summary>
+    /// <summary>For methods in whole timesteps: ends at zero noise instead of at the schedule's first timestep.</summary>
     public virtual bool EndsWithoutNoise => false;
 
     /// <summary>
-    /// A method in whole steps: each ends a whole stride below its beginning instead of where the next one begins. Where the steps do not
-    /// divide the schedule, each then ends above or below what the next one takes for its level.
+    /// For methods in whole timesteps: each step ends a whole stride below its start, not at the start of the next step. If the number of
+    /// steps does not divide the schedule, the two differ.
     /// </summary>
     public virtual bool KeepsStride => false;
 
-    /// <summary>A method in σ or λ: ends at the schedule's least noise instead of at none.</summary>
+    /// <summary>For methods in σ or λ: ends at the schedule's minimum noise level instead of zero.</summary>
     public virtual bool EndsAtLeastNoise => false;
 
-    /// <summary>A method in λ, on levels that are not the schedule's: where it ends with noise, it ends at the last of them.</summary>
+    /// <summary>For methods in λ with levels other than the schedule's: if they end with noise, they end at the last level.</summary>
     public virtual bool EndsAtLastLevel => false;
 
-    /// <summary>The only spacing that the rule is defined on, whatever a configuration says; null where any will do.</summary>
+    /// <summary>The only spacing that the rule is defined on, regardless of the configuration; null for any.</summary>
     public virtual TimestepSpacing? OnlySpacing => null;
 
     /// <summary>
-    /// What is wrong with the method for a formulation, each with the member of <see cref="SamplerOptions"/> it is about.
+    /// Validation problems of the method with a formulation, each with the affected member of <see cref="SamplerOptions"/>.
     /// </summary>
-    /// <param name="options">The options that the method stands in.</param>
-    /// <param name="formulation">What is sampled from.</param>
+    /// <param name="options">Sampler options that contain the method.</param>
+    /// <param name="formulation">Formulation of the model.</param>
     public virtual IEnumerable<(string Member, string Problem)> Validate(SamplerOptions options, Formulation formulation) => [];
 
-    /// <summary>The method as a scheduler configuration asks for it.</summary>
+    /// <summary>The method with options from a scheduler configuration.</summary>
     /// <param name="scheduler">The configuration.</param>
-    /// <param name="own">Whether it is of one of <see cref="Schedulers"/> or <see cref="Relatives"/>, so that it speaks of this method's
-    /// order.</param>
+    /// <param name="own">Whether the class is one of <see cref="Schedulers"/> or <see cref="Relatives"/>, so that its solver order
+    /// applies.</param>
     public virtual Solver Read(SchedulerMembers scheduler, bool own) => this;
 
-    /// <summary>Refuses a configuration of one of <see cref="Schedulers"/> that asks for what this method does not do.</summary>
+    /// <summary>Rejects unsupported values in a configuration of one of <see cref="Schedulers"/>.</summary>
     /// <param name="scheduler">The configuration.</param>
-    /// <exception cref="Core.Errors.InputException">A member asks for more; it is named.</exception>
+    /// <exception cref="Core.Errors.InputException">A member has an unsupported value; the message names it.</exception>
     public virtual void Check(SchedulerMembers scheduler) { }
 
-    /// <summary>What the method makes of each output of the network before it steps.</summary>
-    /// <param name="denoised">The output, read.</param>
+    /// <summary>Transforms each network prediction before a step, such as clipping.</summary>
+    /// <param name="denoised">Network prediction.</param>
     /// <param name="noisy">z_t.</param>
-    /// <param name="at">The level of z_t.</param>
+    /// <param name="at">Noise level of z_t.</param>
     public virtual Denoised Limit(Denoised denoised, Tensor noisy, NoisePoint at) => denoised;
 
-    /// <summary>Begins a trajectory.</summary>
-    /// <param name="formulation">What is sampled from.</param>
+    /// <summary>Starts a trajectory.</summary>
+    /// <param name="formulation">Formulation of the model.</param>
     public abstract ISolverRun Start(Formulation formulation);
 
-    /// <summary>ẑ0 clamped to plus and minus a range; as in diffusers, ε̂ stays as it was.</summary>
+    /// <summary>ẑ0 clamped to [−range, range]; as in diffusers, ε̂ is unchanged.</summary>
     protected static Denoised Clamp(Denoised denoised, double range)
     {
         ArgumentNullException.ThrowIfNull(denoised);
         return denoised with { Z0 = new(denoised.Z0.Value.Clamp(-range, range)) };
     }
 
-    /// <summary>The problem of a clipping range that is not above 0, if it is one.</summary>
+    /// <summary>Validates a clipping range.</summary>
     protected static IEnumerable<(string Member, string Problem)> ClipProblems(double? range)
     {
         if (range is { } r && !(r > 0 && double.IsFinite(r)))
             yield return ("clipRange", "must be above 0");
     }
 
-    /// <summary>The range that a scheduler configuration clips to; null where it does not.</summary>
-    // Only where it is written down: diffusers' default for it is wrong for latents.
+    /// <summary>Clipping range of a scheduler configuration, or null.</summary>
+    // Only an explicit value counts: diffusers' default is wrong for latents.
     protected static double? ClipOf(SchedulerMembers scheduler)
     {
         ArgumentNullException.ThrowIfNull(scheduler);

@@ -2,13 +2,13 @@ using System.Reflection;
 
 namespace Retouch.Samplers;
 
-/// <summary>The methods of sampling: every record that derives from <see cref="Solver"/>, by name.</summary>
+/// <summary>Catalogue of sampling methods: all records derived from <see cref="Solver"/>, by name.</summary>
 public static class SolverCatalog
 {
-    /// <summary>Those of this library, in the order of their names, each with its usual options.</summary>
+    /// <summary>Methods of this library, sorted by name, with default options.</summary>
     public static IReadOnlyList<Solver> All { get; } = In(typeof(Solver).Assembly);
 
-    /// <summary>Those of an assembly, in the order of their names, each with its usual options.</summary>
+    /// <summary>Methods of an assembly, sorted by name, with default options.</summary>
     public static IReadOnlyList<Solver> In(Assembly assembly)
     {
         ArgumentNullException.ThrowIfNull(assembly);

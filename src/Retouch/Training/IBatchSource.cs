@@ -4,19 +4,19 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>Delivers batches in the order of the plan.</summary>
+/// <summary>Source of batches, in the order of the plan.</summary>
 public interface IBatchSource : IDisposable
 {
-    /// <summary>How long the trainer has waited for data.</summary>
+    /// <summary>Total time that the trainer has waited for data.</summary>
     TimeSpan Waited { get; }
 
-    /// <summary>The next batch, its tensors on the trainer's device and in the open scope.</summary>
+    /// <summary>Next batch, with tensors on the trainer's device and in the current scope.</summary>
     TrainingBatch Next(CancellationToken cancellation);
 }
 
-/// <summary>Pictures read ahead on threads of their own.</summary>
-/// <param name="prefetcher">Reads without end; disposed with this.</param>
-/// <param name="device">Where tensors go.</param>
+/// <summary>Pictures prefetched on background threads.</summary>
+/// <param name="prefetcher">Endless prefetcher; disposed with this object.</param>
+/// <param name="device">Device of the tensors.</param>
 public sealed class PictureBatches(Prefetcher prefetcher, Device device) : IBatchSource
 {
     /// <inheritdoc/>
@@ -25,8 +25,7 @@ public sealed class PictureBatches(Prefetcher prefetcher, Device device) : IBatc
     /// <inheritdoc/>
     public TrainingBatch Next(CancellationToken cancellation)
     {
-        var batch =
-            prefetcher.Next(cancellation) ?? throw new InvalidOperationException("The data has ended, but training reads on and on.");
+        var batch = prefetcher.Next(cancellation) ?? throw new InvalidOperationException("The endless data source has ended.");
         return new TrainingBatch(batch.ToTensor().To(device), null, batch.Samples, batch.Frames, batch.Next) { Pairs = batch.Pairs };
     }
 

@@ -2,10 +2,10 @@ using Retouch.Images;
 
 namespace Retouch.Training;
 
-/// <summary>Pictures that show where a training stands, from the present weights and fixed seeds.</summary>
+/// <summary>Sample grid of a training run, from the current weights and fixed seeds.</summary>
 public interface ISampleGrid
 {
-    /// <summary>Draws them.</summary>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <summary>Draws the grid.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
     Picture Draw(CancellationToken cancellation);
 }

@@ -3,12 +3,12 @@ using Retouch.Torch;
 
 namespace Retouch.Training;
 
-/// <summary>The types that training computes products in, and whether a device has them.</summary>
+/// <summary>Compute types of training, and their availability on a device.</summary>
 public static class MixedPrecision
 {
     private static readonly ConcurrentDictionary<(DeviceType, DType), string?> s_missing = new();
 
-    /// <summary>The type by its name in options.</summary>
+    /// <summary>Type of an option value.</summary>
     /// <param name="precision">float32, bfloat16 or float16.</param>
     public static DType Parse(string precision) =>
         precision switch
@@ -19,18 +19,18 @@ public static class MixedPrecision
         };
 
     /// <summary>
-    /// What a decoder computes in: one that overflows in float16 stays in float32. (bfloat16 would do, but the devices that are trained on
-    /// in float16 are those that lack it.)
+    /// Compute type of the decoder: float32 for decoders that overflow in float16. (bfloat16 would be sufficient, but devices that train in
+    /// float16 usually lack it.)
     /// </summary>
-    /// <param name="precision">What the run computes in.</param>
+    /// <param name="precision">Compute type of the run.</param>
     /// <param name="overflows">The autoencoder's <c>force_upcast</c>.</param>
     public static DType OfDecoder(DType precision, bool overflows) => precision == DType.Float16 && overflows ? DType.Float32 : precision;
 
     /// <summary>
-    /// Why a device cannot train in a type: what libtorch says of a convolution, a matrix product and their gradients; null where it can.
+    /// Reason why a device cannot train in a type: libtorch's error for a convolution, a matrix product or their gradients; null if it can.
     /// </summary>
-    /// <param name="device">Where to compute; it must exist.</param>
-    /// <param name="type">float32 is always there.</param>
+    /// <param name="device">An available device.</param>
+    /// <param name="type">Compute type; float32 is always supported.</param>
     public static string? Missing(Device device, DType type) =>
         type == DType.Float32
             ? null

@@ -5,13 +5,13 @@ using Retouch.Training.State;
 
 namespace Retouch.Training;
 
-/// <summary>What is other in a run's options than when its checkpoint was written.</summary>
+/// <summary>Differences between a run's options and those stored in its checkpoint.</summary>
 internal static class OptionChanges
 {
-    // A rate that rises more than this undoes what its fall had settled.
+    // A larger increase would undo the effect of the decay.
     private const double MostJump = 2;
 
-    // What the weights that come out do not depend on.
+    // Options that do not affect the trained weights.
     private static readonly string[] Harmless =
     [
         "checkpoints.",
@@ -25,21 +25,21 @@ internal static class OptionChanges
         "steps",
     ];
 
-    /// <summary>The changes, by the path of each option.</summary>
-    /// <param name="before">The options that the checkpoint holds.</param>
-    /// <param name="now">Those to go on with.</param>
+    /// <summary>Changes, by option path.</summary>
+    /// <param name="before">Options stored in the checkpoint.</param>
+    /// <param name="now">Options of the resumed run.</param>
     public static IEnumerable<RunChange> Between(JsonObject before, TrainingOptions now) =>
-        // Bound once more: what an earlier version did not have yet stands at its default then.
+        // Bound again so that options of later versions have their defaults.
         Differences(Written(Bound(before)), Written(now), "")
             .Select(static d => new RunChange(
                 $"{d.Path}: {Shown(d.Before)} → {Shown(d.Now)}",
                 !Array.Exists(Harmless, h => d.Path == h || (h.EndsWith('.') && d.Path.StartsWith(h, StringComparison.Ordinal)))
             ));
 
-    /// <summary>What follows for the learning rate where its schedule changes; null where nothing does.</summary>
-    /// <param name="options">Those that the checkpoint holds.</param>
-    /// <param name="now">Those to go on with.</param>
-    /// <param name="step">Steps done.</param>
+    /// <summary>Effect of a changed schedule on the learning rate, or null.</summary>
+    /// <param name="options">Options stored in the checkpoint.</param>
+    /// <param name="now">Options of the resumed run.</param>
+    /// <param name="step">Completed steps.</param>
     public static string? Rate(JsonObject options, TrainingOptions now, long step)
     {
         if (step == 0 || step >= now.Steps)
@@ -51,14 +51,15 @@ internal static class OptionChanges
         var planned = step < before.Steps ? Of(before, step) : (double?)null;
         if (before == now || planned == next || (planned is null && last == next))
             return null;
-        var shape = OptionNames.Written(now.Optimiser.Schedule.Shape);
+        var shape = OptionValue.Of(now.Optimiser.Schedule.Shape);
         var instead = planned is { } p ? $" instead of {p:0.###e+0}" : "";
         var jump =
             next > MostJump * last && planned is null
-                ? $" To go on at the rate that was reached: --accept-changes --set optimiser.schedule.shape=constant --learning-rate {last:0.##e+0}."
+                ? " To continue at the current rate: --accept-changes --set optimiser.schedule.shape=constant "
+                    + $"--learning-rate {last:0.##e+0}."
                 : "";
-        return $"The schedule ({shape}) spans {Figures.Count(now.Steps)} steps, before {Figures.Count(before.Steps)}: the learning rate was "
-            + $"{last:0.###e+0} in step {step} and is {next:0.###e+0}{instead} in step {step + 1}.{jump}";
+        return $"The schedule ({shape}) spans {Figures.Count(now.Steps)} steps, previously {Figures.Count(before.Steps)}: the learning "
+            + $"rate was {last:0.###e+0} in step {step} and is {next:0.###e+0}{instead} in step {step + 1}.{jump}";
     }
 
     private static TrainingOptions Bound(JsonObject options) => OptionsFile.Bind<TrainingOptions>(options, "The checkpoint's options");

@@ -12,34 +12,34 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>The figures of one space.</summary>
-/// <param name="Accuracy">Implicit accuracy: the share of pairs and draws in which the model moved from the reference towards the winner
-/// more than towards the loser; an even one counts half.</param>
-/// <param name="Winner">Mean error of winners.</param>
-/// <param name="Loser">Mean error of losers.</param>
-/// <param name="ReferenceWinner">The reference's error of winners.</param>
-/// <param name="ReferenceLoser">The reference's error of losers.</param>
+/// <summary>Measurements in one space.</summary>
+/// <param name="Accuracy">Implicit accuracy: fraction of pairs and draws in which the model, relative to the reference model, improved on
+/// the winner more than on the loser; ties count half.</param>
+/// <param name="Winner">Mean error on winners.</param>
+/// <param name="Loser">Mean error on losers.</param>
+/// <param name="ReferenceWinner">Reference model's mean error on winners.</param>
+/// <param name="ReferenceLoser">Reference model's mean error on losers.</param>
 public sealed record PairFigures(double Accuracy, double Winner, double Loser, double ReferenceWinner, double ReferenceLoser);
 
-/// <summary>How a model judges pairs, compared with the model that it came from.</summary>
-/// <param name="Pairs">Pairs.</param>
-/// <param name="Draws">Times and noises drawn for each.</param>
-/// <param name="Latent">On the network's output.</param>
-/// <param name="Pixel">Behind the decoder, on the remixed latent.</param>
-/// <param name="Drift">Mean square difference of the two predictions.</param>
+/// <summary>Preference accuracy of a model on pairs, relative to the model before training.</summary>
+/// <param name="Pairs">Number of pairs.</param>
+/// <param name="Draws">Draws of timestep and noise per pair.</param>
+/// <param name="Latent">Measurements on the network's output.</param>
+/// <param name="Pixel">Measurements after decoding, on the remixed latent.</param>
+/// <param name="Drift">Mean squared difference of the two models' predictions.</param>
 public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, PairFigures Pixel, double Drift)
 {
     /// <summary>Measures a model.</summary>
-    /// <param name="model">A pipeline in the diffusers layout.</param>
-    /// <param name="reference">The one that it came from.</param>
+    /// <param name="model">Pipeline in diffusers layout.</param>
+    /// <param name="reference">Pipeline before training.</param>
     /// <param name="pairs">The pairs.</param>
-    /// <param name="size">Side of the pictures in pixels.</param>
-    /// <param name="draws">Times and noises a pair, at least 1.</param>
-    /// <param name="seed">Decides them.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="size">Picture side in pixels.</param>
+    /// <param name="draws">Draws of timestep and noise per pair, at least 1.</param>
+    /// <param name="seed">Seed of the draws.</param>
+    /// <param name="device">Compute device.</param>
+    /// <param name="time">Clock.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <exception cref="RetouchException">A model or the pairs cannot be used.</exception>
+    /// <exception cref="RetouchException">A model or the pairs are invalid.</exception>
     public static PairMeasurement Measure(
         string model,
         string reference,
@@ -54,7 +54,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
     {
         ArgumentNullException.ThrowIfNull(pairs);
         if (draws < 1)
-            throw new UsageException($"{draws} draws a pair; at least 1 is needed.");
+            throw new UsageException($"{draws} draws per pair; at least 1 is needed.");
         using var before = LatentDiffusionPipeline.Load(reference, device);
         var pipeline = LatentDiffusionPipeline.Load(model, device);
         var options = new TrainingOptions
@@ -111,11 +111,13 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
         return new PairMeasurement(pairs.Count, draws, Of("preference_latent"), Of("preference_pixel"), Figure("preference/drift"));
     }
 
-    /// <summary>Prints the figures for people.</summary>
+    /// <summary>Prints the measurements as text.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        writer.WriteLine($"{Pairs} pairs, {Draws} draws of time and noise each; drift from the reference {Figures.Significant(Drift)}");
+        writer.WriteLine(
+            $"{Pairs} pairs, {Draws} draws of timestep and noise each; drift from the reference model {Figures.Significant(Drift)}"
+        );
         var table = new ColumnTable(
             writer,
             ("", -8),

@@ -3,16 +3,16 @@ using Retouch.Torch;
 
 namespace Retouch.Training;
 
-/// <summary>Memory of this process, as Linux counts it.</summary>
+/// <summary>Memory of this process, from Linux's /proc.</summary>
 public static class ProcessMemory
 {
-    /// <summary>Resident bytes now.</summary>
+    /// <summary>Resident bytes.</summary>
     public static long Resident() => Read("VmRSS:");
 
-    /// <summary>The most resident bytes since the start, or since <see cref="ResetPeak"/>.</summary>
+    /// <summary>Peak resident bytes since start, or since <see cref="ResetPeak"/>.</summary>
     public static long Peak() => Read("VmHWM:");
 
-    /// <summary>Starts counting the peak anew, where the kernel allows it.</summary>
+    /// <summary>Resets the peak, if the kernel allows it.</summary>
     public static void ResetPeak()
     {
         try
@@ -21,11 +21,11 @@ public static class ProcessMemory
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Without it the peak is that of the whole process, which is an upper bound.
+            // Without the reset the peak is that of the whole process, an upper bound.
         }
     }
 
-    /// <summary>Gives memory that waits for reuse back to the system, so that the next peak is that of the next work alone.</summary>
+    /// <summary>Returns cached memory to the system, so that the next peak measures only subsequent work.</summary>
     public static void Release()
     {
         using var scope = TensorScope.Enter();

@@ -14,21 +14,21 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 
-/// <summary>Computes what DPO's reference makes of the steps of a run, with the network as it is before the first of them.</summary>
-/// <param name="task">What will be trained; its weights are still those that it starts from.</param>
+/// <summary>Precomputes the reference model's errors for the steps of a run, with the network before its first step.</summary>
+/// <param name="task">Task with its initial weights.</param>
 /// <param name="options">Validated options.</param>
-/// <param name="plan">The order of the pairs.</param>
-/// <param name="open">Opens the data at a cursor, as for the training.</param>
+/// <param name="plan">Order of the pairs.</param>
+/// <param name="open">Opens the data at a cursor, as in training.</param>
 internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options, BatchPlan plan, Func<DataCursor, IBatchSource> open)
 {
-    /// <summary>Computes what is missing and gives it to the task.</summary>
+    /// <summary>Computes missing errors and passes them to the task.</summary>
     /// <param name="pairs">The pairs.</param>
-    /// <param name="folder">Keeps the errors; null keeps them in memory.</param>
-    /// <param name="steps">Steps that they are needed for.</param>
-    /// <param name="progress">Shows how far it is; null where nobody looks.</param>
-    /// <param name="cancellation">Stops between micro-batches; what is there by then stays.</param>
-    /// <exception cref="Core.Errors.InputException">The folder's errors were computed with something else; the differences are
-    /// named.</exception>
+    /// <param name="folder">Folder for the errors; null to keep them in memory.</param>
+    /// <param name="steps">Number of steps.</param>
+    /// <param name="progress">Progress display, or null.</param>
+    /// <param name="cancellation">Stops between micro-batches; errors written so far remain.</param>
+    /// <exception cref="Core.Errors.InputException">The folder's errors were computed with different inputs; the message lists the
+    /// differences.</exception>
     public void Run(IPictureSource pairs, string? folder, long steps, IProgressLine? progress, CancellationToken cancellation)
     {
         var store = folder is null ? null : RowStore.Open(folder, Key(task.Inner.Pipeline, options, pairs));
@@ -38,7 +38,7 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
         var (done, all) = ((long)errors.Count / options.Batch.Size, steps * accumulate);
         if (done >= all)
             return;
-        progress?.Note($"Computing the reference's errors for {Figures.Count(steps)} steps …");
+        progress?.Note($"Computing the reference model's errors for {Figures.Count(steps)} steps …");
         var cursor = default(DataCursor);
         for (var k = 0L; k < done; k++)
             cursor = plan.At(cursor).Next;
@@ -63,8 +63,8 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
     }
 
     /// <summary>
-    /// All that the errors depend on. What only the loss or the optimiser reads is not in it: runs that differ in β or the rate share their
-    /// reference.
+    /// All dependencies of the errors. Options of the loss or the optimiser are not included: runs that differ in β or learning rate share
+    /// their errors.
     /// </summary>
     private static JsonObject Key(LatentDiffusionPipeline pipeline, TrainingOptions options, IPictureSource pairs)
     {
@@ -111,7 +111,7 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
         };
     }
 
-    /// <summary>SHA-256 over what is known of every pair, and stamps of its files.</summary>
+    /// <summary>SHA-256 over the metadata of every pair and the stamps of its files.</summary>
     private static string HashOf(IPictureSource pairs)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -9,10 +9,10 @@ using Retouch.Training.State;
 
 namespace Retouch.Training;
 
-/// <summary>Compares a run that goes on with itself when it was last trained.</summary>
-/// <param name="folder">The run's.</param>
-/// <param name="options">Those to go on with.</param>
-/// <param name="inputs">What it depends on now.</param>
+/// <summary>Compares a resumed run with the state stored when it was last trained.</summary>
+/// <param name="folder">Folder of the run.</param>
+/// <param name="options">Options of the resumed run.</param>
+/// <param name="inputs">Current inputs of the run.</param>
 internal sealed class ResumeCheck(RunFolder folder, TrainingOptions options, RunInputs inputs)
 {
     private static readonly string[] Parts =
@@ -29,15 +29,15 @@ internal sealed class ResumeCheck(RunFolder folder, TrainingOptions options, Run
         "tokenizer_3",
     ];
 
-    /// <summary>What a run depends on now.</summary>
+    /// <summary>Current inputs of a run.</summary>
     public static RunInputs Inputs(TrainingOptions options, TrainingData data) =>
         RunInputs.Of(TorchRuntime.Version, ModelHashes(options.Model), data.Sources);
 
-    /// <summary>Lists what changed, and stops where going on would silently mean something else.</summary>
-    /// <param name="accept">Whether that is wanted.</param>
-    /// <param name="note">Told what changed.</param>
-    /// <returns>Whether the samples are others, so that a place among them means nothing any more.</returns>
-    /// <exception cref="InputException">Something changed that is not accepted.</exception>
+    /// <summary>Lists changes, and stops if they would silently change the meaning of the run.</summary>
+    /// <param name="accept">Whether changes are accepted.</param>
+    /// <param name="note">Receives the list of changes.</param>
+    /// <returns>Whether the samples differ, so that the data cursor is no longer valid.</returns>
+    /// <exception cref="InputException">A change is not accepted.</exception>
     public bool Run(bool accept, Action<string> note)
     {
         var state = new CheckpointStore(folder.Path).Peek();
@@ -50,15 +50,13 @@ internal sealed class ResumeCheck(RunFolder folder, TrainingOptions options, Run
             .. state.Options is { } old ? OptionChanges.Between(old, options) : [],
         ];
         if (before is null || state.Options is null)
-            note(
-                "The run does not say with what data, model or options its checkpoint was written: whether they have changed cannot be seen."
-            );
+            note("The run does not record the data, model or options of its checkpoint: changes to them cannot be detected.");
         var list = string.Concat(changes.Select(static c => $"\n  {c.Text}"));
         if (!accept && changes.Exists(static c => c.Matters))
         {
             throw new InputException(
-                $"Since the checkpoint of step {state.Step} these have changed:{list}\nGoing on would silently mean something else. Put them back as "
-                    + "they were, or go on with --accept-changes."
+                $"Since the checkpoint of step {state.Step} these have changed:{list}\nResuming would silently change the meaning of the "
+                    + "run. Restore them, or resume with --accept-changes."
             );
         }
 

@@ -4,46 +4,46 @@ using Retouch.Core.Io;
 
 namespace Retouch.Training;
 
-/// <summary>The folder of a run: options, metrics, events, checkpoints, samples, models, quarantine.</summary>
+/// <summary>Folder of a run: options, metrics, events, checkpoints, samples, models, quarantine.</summary>
 public sealed class RunFolder
 {
     private RunFolder(string path) => Path = path;
 
-    /// <summary>The folder, as an absolute path.</summary>
+    /// <summary>Absolute path.</summary>
     public string Path { get; }
 
-    /// <summary>The resolved options.</summary>
+    /// <summary>Resolved options.</summary>
     public string OptionsFile => System.IO.Path.Combine(Path, "options.json");
 
-    /// <summary>One JSON object a step.</summary>
+    /// <summary>Metrics, one JSON object per step.</summary>
     public string MetricsFile => System.IO.Path.Combine(Path, "metrics.jsonl");
 
-    /// <summary>Pictures that could not be read.</summary>
+    /// <summary>Pictures in quarantine, with reasons.</summary>
     public string QuarantineFile => System.IO.Path.Combine(Path, "quarantine.jsonl");
 
-    /// <summary>The errors of a preference's reference, where they are computed before training and no cache is named.</summary>
+    /// <summary>Precomputed errors of a preference's reference model, unless a cache folder is given.</summary>
     public string ReferenceFolder => System.IO.Path.Combine(Path, "reference");
 
-    /// <summary>What the run depends on beside its options, as of when it was last trained.</summary>
+    /// <summary>Inputs of the run besides its options, as of the last training.</summary>
     public string InputsFile => System.IO.Path.Combine(Path, "inputs.json");
 
     /// <summary>Sample grids.</summary>
     public string SamplesFolder => System.IO.Path.Combine(Path, "samples");
 
-    /// <summary>Names the folder of a new run; it is made by <see cref="Create"/>, once all that could fail before has not.</summary>
-    /// <exception cref="UsageException">The folder holds something already; nothing is ever overwritten.</exception>
+    /// <summary>Path of a new run; the folder is created by <see cref="Create"/> after all checks have passed.</summary>
+    /// <exception cref="UsageException">The folder is not empty; nothing is overwritten.</exception>
     public static RunFolder Plan(string path)
     {
         var full = System.IO.Path.GetFullPath(path);
         if (File.Exists(full) || (Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
             throw new UsageException(
-                $"The run folder '{full}' is not empty. Choose another with --output, or go on with the run in it by --resume {path}."
+                $"The run folder '{full}' is not empty. Choose another with --output, or resume its run with --resume {path}."
             );
         return new RunFolder(full);
     }
 
-    /// <summary>Makes the folder.</summary>
-    /// <exception cref="EnvironmentException">It cannot be made.</exception>
+    /// <summary>Creates the folder.</summary>
+    /// <exception cref="EnvironmentException">The folder cannot be created.</exception>
     public void Create()
     {
         try
@@ -57,13 +57,13 @@ public sealed class RunFolder
     }
 
     /// <summary>
-    /// Keeps other processes from training in this folder until the result is disposed; a killed process lets go by itself.
+    /// Locks the folder against other processes until the result is disposed; the lock of a killed process is released by the system.
     /// </summary>
-    /// <exception cref="UsageException">Another process trains in it.</exception>
-    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    /// <exception cref="UsageException">Another process holds the lock.</exception>
+    /// <exception cref="EnvironmentException">The folder is not writable.</exception>
     public IDisposable Lock()
     {
-        const int WouldBlock = 11; // EAGAIN, which .NET passes on as the error of a lock that is held
+        const int WouldBlock = 11; // EAGAIN: .NET's error code for a held lock
         try
         {
             return new FileStream(System.IO.Path.Combine(Path, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
@@ -75,23 +75,23 @@ public sealed class RunFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write to the run folder '{Path}': {Reasons.Of(e)}. Free some space or mend its permissions.",
+                $"Cannot write to the run folder '{Path}': {Reasons.Of(e)}. Free disk space or fix its permissions.",
                 e
             );
         }
     }
 
-    /// <summary>Opens a run that was started before.</summary>
-    /// <exception cref="InputException">There is none.</exception>
+    /// <summary>Opens an existing run.</summary>
+    /// <exception cref="InputException">The folder is not a run.</exception>
     public static RunFolder Open(string path)
     {
         var run = new RunFolder(System.IO.Path.GetFullPath(path));
         return File.Exists(run.OptionsFile)
             ? run
-            : throw new InputException($"'{run.Path}' is no run: it has no options.json. Give the folder that --output named.");
+            : throw new InputException($"'{run.Path}' is not a run: it has no options.json. Give the folder passed to --output.");
     }
 
-    /// <summary>Where the result is written: of the trained weights, or of an average by its decay.</summary>
+    /// <summary>Folder of a result: of the trained weights (null), or of the weight average with this decay.</summary>
     public string ModelFolder(double? decay) =>
         System.IO.Path.Combine(Path, decay is { } d ? string.Create(CultureInfo.InvariantCulture, $"model-average-{d}") : "model");
 }

@@ -6,17 +6,17 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 
-/// <summary>Everything a run logs: metrics.jsonl, TensorBoard events, sample grids.</summary>
+/// <summary>Logs of a run: metrics.jsonl, TensorBoard events, sample grids.</summary>
 internal sealed class RunLog : IDisposable
 {
     private readonly RunFolder _run;
     private readonly MetricsLog _metrics;
     private readonly TensorBoardWriter? _events;
 
-    /// <param name="run">Where.</param>
-    /// <param name="step">Steps done; what an earlier log holds past them is cut off.</param>
-    /// <param name="options">Whether to write events.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="run">Folder of the run.</param>
+    /// <param name="step">Completed steps; later records of an earlier log are removed.</param>
+    /// <param name="options">Determines whether TensorBoard events are written.</param>
+    /// <param name="time">Clock.</param>
     public RunLog(RunFolder run, long step, TrainingOptions options, TimeProvider time)
     {
         _run = run;

@@ -4,15 +4,15 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>Single samples that stand beside the pairs of a batch, from a data set of their own.</summary>
-/// <param name="source">Their pictures.</param>
-/// <param name="count">How many a batch.</param>
-/// <param name="seed">Decides their order and crops.</param>
-/// <param name="framing">As for the pairs.</param>
-/// <param name="maxBadShare">Share of them that may be unusable.</param>
+/// <summary>Single samples in batches of pairs, from a separate data set.</summary>
+/// <param name="source">Pictures of the data set.</param>
+/// <param name="count">Single samples per batch.</param>
+/// <param name="seed">Seed of their order and crops.</param>
+/// <param name="framing">Crop settings, as for the pairs.</param>
+/// <param name="maxBadShare">Maximum fraction of unusable pictures.</param>
 internal sealed class SingleSamples(IPictureSource source, int count, ulong seed, Framing framing, double maxBadShare)
 {
-    // It wraps, so that the pairs' cursor says where these go on too.
+    // An endless plan: the cursor of the pairs determines the position of the single samples too.
     private readonly BatchPlan _plan = new(
         source.Count,
         new BatchPlanOptions
@@ -23,13 +23,13 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
         }
     );
 
-    /// <summary>Their pictures.</summary>
+    /// <summary>Pictures of the data set.</summary>
     public IPictureSource Source => source;
 
-    /// <summary>Those that cannot be used.</summary>
+    /// <summary>Unusable pictures.</summary>
     public Quarantine Quarantine { get; } = new(source.Count, maxBadShare);
 
-    /// <summary>Reads on behind a number of batches.</summary>
+    /// <summary>Starts reading after a number of batches.</summary>
     public Prefetcher After(long batches, int workers, TimeProvider time) =>
         new(
             _plan,
@@ -39,10 +39,10 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
         );
 }
 
-/// <summary>Pairs, with single samples behind them in each batch.</summary>
-/// <param name="pairs">Reads without end; disposed with this.</param>
-/// <param name="singles">Likewise.</param>
-/// <param name="device">Where tensors go.</param>
+/// <summary>Batches of pairs followed by single samples.</summary>
+/// <param name="pairs">Endless prefetcher of pairs; disposed with this object.</param>
+/// <param name="singles">Endless prefetcher of single samples; disposed with this object.</param>
+/// <param name="device">Device of the tensors.</param>
 internal sealed class MixedBatches(Prefetcher pairs, Prefetcher singles, Device device) : IBatchSource
 {
     /// <inheritdoc/>
@@ -51,9 +51,9 @@ internal sealed class MixedBatches(Prefetcher pairs, Prefetcher singles, Device 
     /// <inheritdoc/>
     public TrainingBatch Next(CancellationToken cancellation)
     {
-        const string Ended = "The data has ended, but training reads on and on.";
+        const string Ended = "The endless data source has ended.";
         var first = pairs.Next(cancellation) ?? throw new InvalidOperationException(Ended);
-        // The pairs are taken: the batch has to be finished.
+        // The pairs have been consumed, so the batch must be completed.
         var second = singles.Next(CancellationToken.None) ?? throw new InvalidOperationException(Ended);
         using var scope = TensorScope.Enter();
         var images = scope.Keep(Ops.Cat([first.ToTensor(), second.ToTensor()], 0).To(device));

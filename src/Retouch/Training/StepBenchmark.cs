@@ -13,28 +13,28 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>Part of a step.</summary>
-/// <param name="Phase">One of <see cref="StepPhases"/> or <see cref="Objectives.DecodePhases"/>.</param>
-/// <param name="SecondsPerStep">Mean.</param>
-/// <param name="Share">Of all phases together.</param>
+/// <summary>Share of a phase in the step time.</summary>
+/// <param name="Phase">Name from <see cref="StepPhases"/> or <see cref="Objectives.DecodePhases"/>.</param>
+/// <param name="SecondsPerStep">Mean seconds per step.</param>
+/// <param name="Share">Fraction of all phases, in [0, 1].</param>
 public sealed record PhaseShare(string Phase, double SecondsPerStep, double Share);
 
-/// <summary>What a training step costs.</summary>
-/// <param name="Objective">As the caller named it.</param>
-/// <param name="Steps">Steps that were timed.</param>
-/// <param name="MedianSeconds">A step's wall-clock time: median.</param>
-/// <param name="MinSeconds">Least.</param>
-/// <param name="MaxSeconds">Most.</param>
-/// <param name="CpuSecondsPerStep">Processor time of all threads, mean.</param>
-/// <param name="ResidentBytesBefore">Resident memory once networks and optimiser are built.</param>
-/// <param name="PeakResidentBytes">The most resident memory of the process while stepping, warm-up included.</param>
-/// <param name="AddedBytes">The difference of the two.</param>
-/// <param name="DenoiserParameters">Numbers that are trained.</param>
-/// <param name="AutoencoderParameters">Numbers of the autoencoder, encoder included.</param>
-/// <param name="FirstLoss">Of the first step of all.</param>
-/// <param name="LastLoss">Of the last timed step.</param>
-/// <param name="Phases">Where the time goes, measured in steps of its own after the timed ones; largest first.</param>
-/// <param name="Threads">Threads of operators on the CPU.</param>
+/// <summary>Cost of a training step.</summary>
+/// <param name="Objective">Name given by the caller.</param>
+/// <param name="Steps">Timed steps.</param>
+/// <param name="MedianSeconds">Median wall-clock seconds per step.</param>
+/// <param name="MinSeconds">Minimum wall-clock seconds.</param>
+/// <param name="MaxSeconds">Maximum wall-clock seconds.</param>
+/// <param name="CpuSecondsPerStep">Mean processor seconds of all threads per step.</param>
+/// <param name="ResidentBytesBefore">Resident memory before the first step, with networks and optimiser.</param>
+/// <param name="PeakResidentBytes">Peak resident memory of the process during the steps, warm-up included.</param>
+/// <param name="AddedBytes">Peak minus before.</param>
+/// <param name="DenoiserParameters">Trained parameters.</param>
+/// <param name="AutoencoderParameters">Parameters of the autoencoder, encoder included.</param>
+/// <param name="FirstLoss">Loss of the first step, warm-up included.</param>
+/// <param name="LastLoss">Loss of the last timed step.</param>
+/// <param name="Phases">Time by phase, measured in separate steps after the timed ones; largest first.</param>
+/// <param name="Threads">CPU threads of operators.</param>
 /// <param name="Torch">Version of libtorch.</param>
 public sealed record StepCost(
     string Objective,
@@ -55,7 +55,7 @@ public sealed record StepCost(
     string Torch
 )
 {
-    /// <summary>Prints the figures for people.</summary>
+    /// <summary>Prints the cost as text.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
@@ -66,7 +66,7 @@ public sealed record StepCost(
         );
         writer.WriteLine($"step            {Text(MedianSeconds)} (median of {Steps}; {Text(MinSeconds)} to {Text(MaxSeconds)})");
         writer.WriteLine($"processor time  {Text(CpuSecondsPerStep)}");
-        writer.WriteLine($"memory          {Figures.Bytes(PeakResidentBytes)} at most, {Figures.Bytes(AddedBytes)} of it while stepping");
+        writer.WriteLine($"memory          {Figures.Bytes(PeakResidentBytes)} peak, {Figures.Bytes(AddedBytes)} of it during steps");
         foreach (var phase in Phases)
             writer.WriteLine(
                 string.Create(CultureInfo.InvariantCulture, $"  {phase.Phase, -16} {Text(phase.SecondsPerStep), 10} {phase.Share, 7:P1}")
@@ -75,19 +75,19 @@ public sealed record StepCost(
 }
 
 /// <summary>
-/// Times training steps of a DiT with made-up weights on made-up latents: the same task, objectives and optimiser that training uses.
+/// Times training steps of a DiT with synthetic weights and latents, with the same task, objectives and optimiser as training.
 /// </summary>
 public static class StepBenchmark
 {
     private const ulong WeightsPurpose = 0x77656967687473;
 
-    /// <summary>Takes the steps.</summary>
-    /// <param name="objective">Names the result.</param>
-    /// <param name="options">Training options; those about where networks and pictures come from are passed over.</param>
-    /// <param name="autoencoder">Shape of the autoencoder.</param>
-    /// <param name="denoiser">Shape of the denoiser.</param>
+    /// <summary>Runs the steps.</summary>
+    /// <param name="objective">Name of the result.</param>
+    /// <param name="options">Training options; sources of networks and data are ignored.</param>
+    /// <param name="autoencoder">Configuration of the autoencoder.</param>
+    /// <param name="denoiser">Configuration of the denoiser.</param>
     /// <param name="warmUp">Steps before the timed ones.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock.</param>
     /// <param name="cancellation">Stops between steps.</param>
     public static StepCost Run(
         string objective,
@@ -191,7 +191,7 @@ public static class StepBenchmark
         vae.Parameters.Initialise(generator, device);
         var network = new DiTTransformer2D(denoiser);
         network.Parameters.Initialise(generator, device);
-        // A fresh DiT predicts zero from zero gates; a pretrained one does not.
+        // A new DiT has zero gates and predicts zero; a pretrained one does not.
         using var quiet = Autograd.NoGrad();
         foreach (var parameter in network.Parameters.All)
         {
@@ -210,7 +210,7 @@ public static class StepBenchmark
         return LatentDiffusionPipeline.Create(vae, network, scheduler);
     }
 
-    /// <summary>Cached moments of pictures that do not exist.</summary>
+    /// <summary>Synthetic latent moments.</summary>
     private sealed class MadeUpBatches : IBatchSource
     {
         private const int Pictures = 64;

@@ -3,25 +3,25 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>The numbers of one step, averaged over its micro-batches.</summary>
-/// <param name="micros">How many there are.</param>
+/// <summary>Metrics of one step, averaged over its micro-batches.</summary>
+/// <param name="micros">Number of micro-batches.</param>
 internal sealed class StepRecord(int micros)
 {
     private readonly Dictionary<string, LossTerm> _terms = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HealthFigure> _health = new(StringComparer.Ordinal);
     private List<KeyValuePair<string, double>>? _values;
 
-    /// <summary>Everything by its name in the log; figures of the whole step may be added once all micro-batches are in.</summary>
+    /// <summary>All metrics by log name; step-level metrics can be added after all micro-batches.</summary>
     public List<KeyValuePair<string, double>> Values => _values ??= Collect();
 
     public double Loss => _terms.Values.Sum(static t => t.Weighted);
 
     public bool IsFinite { get; private set; } = true;
 
-    /// <summary>Whether the optimiser left the step out because its gradients overflowed in float16.</summary>
+    /// <summary>Whether the step was skipped because of a gradient overflow in float16.</summary>
     public bool IsSkipped { get; set; }
 
-    /// <summary>The terms, averaged; each with its part of <see cref="Loss"/>.</summary>
+    /// <summary>Averaged terms, each with its share of <see cref="Loss"/>.</summary>
     public IReadOnlyList<LossTerm> Terms => [.. _terms.Values.Select(t => t with { Share = Share(t.Weighted) })];
 
     public void Add(StepLoss loss)

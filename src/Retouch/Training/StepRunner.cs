@@ -10,12 +10,12 @@ using Retouch.Training.Tasks;
 namespace Retouch.Training;
 
 /// <summary>One optimiser step: accumulate, clip, step, average.</summary>
-/// <param name="task">What is trained.</param>
+/// <param name="task">Training task.</param>
 /// <param name="options">Validated options.</param>
-/// <param name="optimiser">Of the task's network.</param>
-/// <param name="averages">Of the same parameters.</param>
-/// <param name="scaler">Scales the loss in float16; null elsewhere.</param>
-/// <param name="clock">Told the phases of the step; null where nobody asks.</param>
+/// <param name="optimiser">Optimiser of the task's network.</param>
+/// <param name="averages">Weight averages of the same parameters.</param>
+/// <param name="scaler">Loss scaler for float16; null for other types.</param>
+/// <param name="clock">Receives the phases of the step, or null.</param>
 internal sealed class StepRunner(
     ITrainingTask task,
     TrainingOptions options,
@@ -25,12 +25,12 @@ internal sealed class StepRunner(
     PhaseClock? clock = null
 )
 {
-    /// <summary>Takes a step; null when interrupted while waiting for data.</summary>
-    /// <param name="data">Where batches come from.</param>
-    /// <param name="step">Steps done before this one.</param>
-    /// <param name="cursor">Moves on behind the step's samples.</param>
-    /// <param name="kept">Says what a run that fails here can go on from.</param>
-    /// <param name="cancellation">Ends waiting for the first batch.</param>
+    /// <summary>Runs one step; null if interrupted while waiting for data.</summary>
+    /// <param name="data">Source of batches.</param>
+    /// <param name="step">Completed steps before this one.</param>
+    /// <param name="cursor">Advanced past the step's samples.</param>
+    /// <param name="kept">Describes what a failed run can be resumed from.</param>
+    /// <param name="cancellation">Cancels waiting for the first batch.</param>
     /// <exception cref="DivergedException">The loss or its gradient is not finite.</exception>
     public StepRecord? Take(IBatchSource data, long step, ref DataCursor cursor, Func<string> kept, CancellationToken cancellation)
     {
@@ -46,7 +46,7 @@ internal sealed class StepRunner(
             try
             {
                 using var waiting = clock?.Enter(StepPhases.Data);
-                // Once a batch was evaluated the step is finished: a weight that the task adapts has seen it.
+                // After the first batch the step must be completed: measured weights have already observed it.
                 batch = data.Next(micro == 0 ? cancellation : CancellationToken.None);
             }
             catch (OperationCanceledException)
@@ -56,7 +56,7 @@ internal sealed class StepRunner(
 
             var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
             record.Add(loss);
-            // In float16 a loss may overflow now and then: the step is then skipped as a whole.
+            // In float16 an occasional overflow is expected: the whole step is skipped.
             if (!record.IsFinite && scaler is null)
                 throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
             seen.AddRange(Suspects(batch, loss));
@@ -106,7 +106,7 @@ internal sealed class StepRunner(
         record.Values.Add(new("scaler/skipped", scaler.Skipped));
     }
 
-    /// <summary>The samples whose own loss is not finite, or all where none stands out, each with its time.</summary>
+    /// <summary>Samples with a non-finite loss, or all samples if none stands out, with timesteps.</summary>
     private static string[] Suspects(TrainingBatch batch, StepLoss loss)
     {
         var perSample = loss.PerSample.ToArray<double>();

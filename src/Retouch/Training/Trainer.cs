@@ -13,8 +13,8 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Training;
 
 /// <summary>
-/// The one training loop, for autoencoders and denoisers: accumulate, clip, step, average, log, sample, checkpoint. It goes on bit-exactly
-/// from a checkpoint on the CPU, also in the middle of an epoch.
+/// Training loop of autoencoders and denoisers: accumulate, clip, step, average, log, sample, checkpoint. Resuming from a checkpoint is
+/// bit-exact on the CPU, also in the middle of an epoch.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -35,12 +35,12 @@ public sealed class Trainer : IDisposable
     private DataCursor _cursor;
     private bool _owed;
 
-    /// <param name="task">What is trained; stays the caller's.</param>
+    /// <param name="task">Training task; not disposed here.</param>
     /// <param name="samples">Draws the sample grids.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="run">Where everything is written.</param>
+    /// <param name="run">Folder of the run.</param>
     /// <param name="data">Opens the data at a cursor.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock.</param>
     public Trainer(
         ITrainingTask task,
         ISampleGrid samples,
@@ -64,27 +64,27 @@ public sealed class Trainer : IDisposable
         _checkpoints = new CheckpointStore(run.Path);
     }
 
-    /// <summary>Optimiser steps done.</summary>
+    /// <summary>Completed optimiser steps.</summary>
     public long Step => _step;
 
-    /// <summary>Called after each checkpoint.</summary>
+    /// <summary>Raised after each checkpoint.</summary>
     public event Action? CheckpointWritten;
 
-    /// <summary>The averages of the weights, in the order of the options.</summary>
+    /// <summary>Weight averages, in the order of the options.</summary>
     public IReadOnlyList<WeightAverage> Averages => _averages;
 
-    /// <summary>Goes back to the newest whole checkpoint of the run.</summary>
-    /// <param name="note">Takes messages about broken ones.</param>
-    /// <returns>Whether there was one.</returns>
-    /// <exception cref="InputException">There are checkpoints, but none is whole.</exception>
-    /// <exception cref="UsageException">The options want fewer steps than are done.</exception>
+    /// <summary>Restores the newest intact checkpoint of the run.</summary>
+    /// <param name="note">Receives messages about corrupt checkpoints.</param>
+    /// <returns>Whether a checkpoint was restored.</returns>
+    /// <exception cref="InputException">All checkpoints are corrupt.</exception>
+    /// <exception cref="UsageException">The options request fewer steps than completed.</exception>
     public bool TryResume(Action<string> note)
     {
         if (_checkpoints.ReadNewest(note) is not var (state, folder))
             return false;
         if (state.Step > _options.Steps)
             throw new UsageException(
-                $"The run has done {state.Step} steps already; {_options.Steps} in all cannot be had from it. Give --steps "
+                $"The run has already completed {state.Step} steps, more than the {_options.Steps} requested. Give --steps "
                     + $"{state.Step} or more."
             );
         _scaler = _scales ? new LossScaler(state: state.Scaler) : null;
@@ -105,16 +105,17 @@ public sealed class Trainer : IDisposable
         return true;
     }
 
-    /// <summary>Leaves the rest of the epoch out: its order is that of other samples.</summary>
+    /// <summary>Skips the rest of the epoch, whose order belongs to different samples.</summary>
     public void StartNextEpoch() => _cursor = new DataCursor(_cursor.Epoch + 1, 0);
 
-    /// <summary>Trains to the last step and writes the result.</summary>
-    /// <param name="progress">Shows where the run is.</param>
-    /// <param name="cancellation">When cancelled, the step in hand is finished, a checkpoint written, and the exception thrown.</param>
+    /// <summary>Trains up to the last step and writes the result.</summary>
+    /// <param name="progress">Progress display.</param>
+    /// <param name="cancellation">When cancelled, the current step is completed, a checkpoint is written, and the exception is
+    /// thrown.</param>
     /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
     /// <exception cref="InputException">Too many pictures are unusable. The last checkpoint is kept.</exception>
-    /// <exception cref="DivergedException">The loss, its gradient or the weights are not finite, or the task finds that the run has
-    /// diverged. The last checkpoint before that is kept.</exception>
+    /// <exception cref="DivergedException">Loss, gradient or weights are not finite, or the task detects divergence. The last checkpoint
+    /// before that is kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
         var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler);
@@ -129,11 +130,11 @@ public sealed class Trainer : IDisposable
             {
                 if (_step != _saved && _step > 0)
                     WriteCheckpoint(Seconds(), log);
-                progress.Note($"Interrupted after step {_step}; go on with --resume {_run.Path}");
+                progress.Note($"Interrupted after step {_step}; continue with --resume {_run.Path}");
                 cancellation.ThrowIfCancellationRequested();
             }
 
-            // A GPU is waited for where the figure is written; other steps run on into the next.
+            // Only logged steps synchronise with a GPU; other steps overlap with the next one.
             var logged = (_step + 1) % _options.Log.Every == 0 || _step + 1 == _options.Steps;
             if (logged)
                 device.Synchronize();
@@ -169,8 +170,8 @@ public sealed class Trainer : IDisposable
             );
             if (record.IsSkipped)
                 progress.Note(
-                    $"Step {_step}: the gradients overflowed in float16, so the step was skipped and the loss is scaled by "
-                        + $"{_scaler!.Scale} now; skipped so far: {_scaler.Skipped}."
+                    $"Step {_step}: the gradients overflowed in float16, so the step was skipped and the loss scale is now "
+                        + $"{_scaler!.Scale}; skipped so far: {_scaler.Skipped}."
                 );
             if (review?.Note is { } note)
                 progress.Note($"Step {_step}: {note}");
@@ -178,7 +179,7 @@ public sealed class Trainer : IDisposable
                 throw new DivergedException($"Stopped after step {_step}. {stop} {KeptBefore()}");
             if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || _step == _options.Steps))
                 WriteSamples(log, cancellation);
-            // Of weights that may be past saving nothing is kept until they are found well again.
+            // Weights that may have diverged are not checkpointed until the check passes again.
             _owed |= Due(_options.Checkpoints.Every);
             if (_owed && !_task.IsSuspect)
                 WriteCheckpoint(Seconds(), log);
@@ -205,8 +206,8 @@ public sealed class Trainer : IDisposable
     {
         var last = _checkpoints.Steps.LastOrDefault(-1);
         return last >= 0
-            ? $"The checkpoint of step {last} is kept ('{_checkpoints.FolderOf(last)}'); --resume {_run.Path} goes on from it."
-            : "No checkpoint was written yet.";
+            ? $"The checkpoint of step {last} is kept ('{_checkpoints.FolderOf(last)}'); --resume {_run.Path} continues from it."
+            : "No checkpoint has been written yet.";
     }
 
     private string KeptBefore()
@@ -214,7 +215,7 @@ public sealed class Trainer : IDisposable
         var last = _checkpoints.Steps.LastOrDefault(-1);
         return last >= 0
             ? $"The checkpoint of step {last}, from before that, is kept; its model is written by --resume {_run.Path} --steps {last}."
-            : "No checkpoint was written yet.";
+            : "No checkpoint has been written yet.";
     }
 
     private void WriteSamples(RunLog log, CancellationToken cancellation)
@@ -227,7 +228,7 @@ public sealed class Trainer : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // The loop's next look at the token writes the checkpoint and leaves.
+            // The loop checks the token next, writes the checkpoint and exits.
         }
     }
 
@@ -245,10 +246,10 @@ public sealed class Trainer : IDisposable
 
     private void WriteCheckpoint(double seconds, RunLog log)
     {
-        // An update can overflow although its gradient did not; such weights must not push out the last good ones.
+        // An update can overflow although its gradient is finite; such weights must not replace the last good checkpoint.
         if (!_optimiser.IsFinite())
             throw new DivergedException(
-                $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, bound the gradient with "
+                $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, clip the gradient with "
                     + $"optimiser.clipNorm, or train in float32."
             );
         log.FlushToDisk();

@@ -9,7 +9,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training;
 
-/// <summary>The data of a run: sources, the order of their samples, how they are read, and what cannot be used of them.</summary>
+/// <summary>Data of a run: sources, order of samples, loading, and quarantine.</summary>
 internal sealed class TrainingData
 {
     private const ulong DataPurpose = 0x64617461;
@@ -37,47 +37,47 @@ internal sealed class TrainingData
         }
     }
 
-    /// <summary>Pictures, or pairs.</summary>
+    /// <summary>Pictures or pairs.</summary>
     public IPictureSource Source { get; }
 
-    /// <summary>Which samples make up which batch.</summary>
+    /// <summary>Assignment of samples to batches.</summary>
     public BatchPlan Plan { get; }
 
-    /// <summary>Reads samples.</summary>
+    /// <summary>Loads samples.</summary>
     public SampleLoader Loader { get; }
 
-    /// <summary>Single samples beside pairs; null where there are none.</summary>
+    /// <summary>Single samples beside pairs, or null.</summary>
     public SingleSamples? Singles { get; }
 
-    /// <summary>What cannot be used of <see cref="Source"/>.</summary>
+    /// <summary>Unusable pictures of <see cref="Source"/>.</summary>
     public Quarantine Quarantine { get; }
 
-    /// <summary>All data that is trained on.</summary>
+    /// <summary>All training data.</summary>
     public IReadOnlyList<IPictureSource> Sources => Singles is null ? [Source] : [Source, Singles.Source];
 
-    /// <summary>Pictures that could not be used so far.</summary>
+    /// <summary>Number of unusable pictures so far.</summary>
     public int Unusable => Quarantine.Pictures.Count + (Singles?.Quarantine.Pictures.Count ?? 0);
 
-    /// <summary>The sources that options name: pictures or pairs, and the single samples beside pairs.</summary>
-    /// <param name="options">Resolved.</param>
+    /// <summary>Opens the sources of the options: pictures or pairs, and single samples beside pairs.</summary>
+    /// <param name="options">Resolved options.</param>
     public static (IPictureSource Source, IPictureSource? Singles) Open(TrainingOptions options) =>
         (OpenSource(options.Data, FramingOf(options)), options.Batch.Extra > 0 ? OpenFolder(options.Data) : null);
 
-    /// <summary>Puts sources into order.</summary>
-    /// <param name="options">Resolved.</param>
-    /// <param name="source">Pictures or pairs, with the labels of the task.</param>
-    /// <param name="singles">Single samples beside pairs.</param>
+    /// <summary>Creates the data of a run.</summary>
+    /// <param name="options">Resolved options.</param>
+    /// <param name="source">Pictures or pairs, with labels of the task.</param>
+    /// <param name="singles">Single samples beside pairs, or null.</param>
     public static TrainingData Of(TrainingOptions options, IPictureSource source, IPictureSource? singles) =>
         new(options, source, singles, FramingOf(options));
 
-    /// <summary>The first pictures, [n, 3, height, width] in [-1, 1].</summary>
-    /// <param name="most">At most as many.</param>
+    /// <summary>First pictures, [n, 3, height, width] in [−1, 1].</summary>
+    /// <param name="most">Maximum n.</param>
     public Tensor First(int most) =>
         PictureTensors.ToTensor([
             .. Enumerable.Range(0, Math.Min(most, Source.Count)).Select(k => Loader.Load(new PlannedSample(k, 0)).Framed.Picture),
         ]);
 
-    /// <summary>Writes what cannot be used into a file, where there is any.</summary>
+    /// <summary>Writes the quarantine to a file, unless it is empty.</summary>
     public void SaveQuarantine(string path)
     {
         foreach (var quarantine in (Quarantine?[])[Quarantine, Singles?.Quarantine])
@@ -95,7 +95,7 @@ internal sealed class TrainingData
             Crop = options.Data.Crop,
             FlipProbability = options.Data.Flip,
             AllowEnlarging = options.Data.AllowEnlarging,
-            // A loser that is no JPEG would not be shrunk while it is decoded: the two would differ by more than they should.
+            // JPEG decoding can shrink a winner but not a loser in another format: the two would differ by more than their content.
             ShrinkOnLoad = options.Data.Pairs is null,
         };
 
@@ -110,7 +110,7 @@ internal sealed class TrainingData
             return OpenFolder(data);
         if (data.Shards is { } shards)
             return TarShards.OpenSplit(shards, data.Split);
-        // Drawing a scene costs more than a small training step; each is drawn once.
+        // Drawing a scene is slower than a small training step, so each scene is drawn once.
         return new CachedPictures(
             new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value),
             framing.MinSide,
@@ -118,7 +118,7 @@ internal sealed class TrainingData
         );
     }
 
-    /// <summary>The bucket of every picture. One that cannot be read goes to the square; reading it will say why.</summary>
+    /// <summary>Bucket of every picture. An unreadable picture goes to the square bucket; loading reports the reason.</summary>
     private static int[] Group(IPictureSource source, IReadOnlyList<BucketSize> sizes, TrainingOptions options)
     {
         var pictures = new (int Width, int Height)[source.Count];

@@ -9,15 +9,14 @@ using Retouch.Training.Options;
 namespace Retouch.Training;
 
 /// <summary>
-/// The networks that a run begins with: those of a folder, or new ones by a configuration, whose initial weights follow from the run's
-/// seed.
+/// Initial networks of a run: loaded from a folder, or created from a configuration with initial weights that follow from the seed.
 /// </summary>
 internal sealed class TrainingNetworks(TrainingOptions options, Device device)
 {
     private const ulong WeightsPurpose = 0x77656967687473;
 
-    /// <summary>The autoencoder that is trained: read, or made with initial weights.</summary>
-    /// <exception cref="RetouchException">There is none, or it is of a kind that is not trained.</exception>
+    /// <summary>Autoencoder to train: loaded, or created with initial weights.</summary>
+    /// <exception cref="RetouchException">The autoencoder is missing or of an unsupported class.</exception>
     public Component OpenAutoencoder()
     {
         var model = options.Model;
@@ -28,26 +27,24 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
             return component.Network is KlAutoencoder
                 ? component
                 : throw new InputException(
-                    $"'{start}' holds a {component.ClassName}; an AutoencoderKL or an AsymmetricAutoencoderKL is trained here."
+                    $"'{start}' is a {component.ClassName}; only AutoencoderKL and AsymmetricAutoencoderKL can be trained."
                 );
         }
 
         const string Origin = "model.config";
-        // Without a class it is the usual one.
+        // The default class is AutoencoderKL.
         var made = model.Config!.ContainsKey("_class_name")
             ? ComponentRegistry.Find(model.Config, Origin).Create(model.Config, Origin)
             : new AutoencoderKl(AutoencoderKlConfig.FromJson(model.Config, Origin));
         if (made is not KlAutoencoder fresh)
-            throw new UsageException(
-                "model.config describes no autoencoder that can be trained: an AutoencoderKL or an AsymmetricAutoencoderKL."
-            );
+            throw new UsageException("model.config is not a trainable autoencoder; give an AutoencoderKL or an AsymmetricAutoencoderKL.");
         Initialise(fresh.Parameters);
         return Component.Create(fresh);
     }
 
-    /// <summary>The pipeline whose denoiser is trained: read, or made around a denoiser with initial weights.</summary>
-    /// <param name="classes">The data's, for a pipeline that is made.</param>
-    /// <exception cref="RetouchException">Parts are missing, broken or do not fit each other.</exception>
+    /// <summary>Pipeline whose denoiser is trained: loaded, or created around a denoiser with initial weights.</summary>
+    /// <param name="classes">Class names of the data, for a new pipeline.</param>
+    /// <exception cref="RetouchException">Parts are missing, invalid or do not fit each other.</exception>
     public LatentDiffusionPipeline OpenPipeline(IReadOnlyList<string> classes)
     {
         var pipeline = ReadOrMake(classes);
@@ -69,11 +66,11 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
 
         const string Origin = "model.config";
         if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
-            throw new UsageException("model.config describes no denoiser, but task is denoiser.");
+            throw new UsageException("model.config is not a denoiser, but task is denoiser.");
         Initialise(denoiser.Parameters);
         var autoencoder =
             ComponentFolder.Load(model.Autoencoder!, device).Network as IAutoencoder
-            ?? throw new InputException($"'{model.Autoencoder}' holds no autoencoder.");
+            ?? throw new InputException($"'{model.Autoencoder}' is not an autoencoder.");
         return LatentDiffusionPipeline.Create(
             autoencoder,
             denoiser,

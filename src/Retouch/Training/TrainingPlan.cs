@@ -7,19 +7,19 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>What a run would cost, measured on its first batches.</summary>
-/// <param name="TrainedParameters">Numbers that are trained.</param>
+/// <summary>Estimated cost of a run, measured on its first batches.</summary>
+/// <param name="TrainedParameters">Trained parameters.</param>
 /// <param name="Pictures">Pictures in the data.</param>
-/// <param name="StepsPerEpoch">Optimiser steps that see every picture once.</param>
-/// <param name="Steps">Steps in all.</param>
-/// <param name="StepsLeft">Those that are still to be taken; fewer in a run that is resumed.</param>
+/// <param name="StepsPerEpoch">Optimiser steps per epoch.</param>
+/// <param name="Steps">Total steps.</param>
+/// <param name="StepsLeft">Remaining steps; fewer than <paramref name="Steps"/> for a resumed run.</param>
 /// <param name="SecondsPerStep">Median of the measured steps.</param>
-/// <param name="EstimatedSeconds">Steps left times seconds a step; without sampling and checkpoints.</param>
-/// <param name="StateBytes">What grows with the trained network: weights, gradients, two moments, averages.</param>
-/// <param name="PeakBytes">The most main memory that the process held while measuring: networks, data and libraries included, sampling
-/// not.</param>
-/// <param name="CheckpointBytes">One checkpoint on the disk.</param>
-/// <param name="DiskBytes">All checkpoints that stay, one more while it is written, and the models at the end (trained network
+/// <param name="EstimatedSeconds">Remaining steps times seconds per step; without sampling and checkpoints.</param>
+/// <param name="StateBytes">Memory proportional to the trained network: weights, gradients, two moments, averages.</param>
+/// <param name="PeakBytes">Peak main memory of the process while measuring: networks, data and libraries included, sampling
+/// excluded.</param>
+/// <param name="CheckpointBytes">Disk space of one checkpoint.</param>
+/// <param name="DiskBytes">Disk space of all kept checkpoints, one more while it is written, and the final models (trained network
 /// only).</param>
 public sealed record TrainingPlan(
     long TrainedParameters,
@@ -35,16 +35,16 @@ public sealed record TrainingPlan(
     long DiskBytes
 )
 {
-    /// <summary>Numbers of the frozen denoiser that adapters stand beside; null where the network itself is trained.</summary>
+    /// <summary>Parameters of the frozen denoiser in adapter training, or null.</summary>
     public long? FrozenParameters { get; init; }
 
-    /// <summary>Seconds for a reference's errors, before the first step; null where none are computed.</summary>
+    /// <summary>Seconds for precomputed reference errors, before the first step, or null.</summary>
     public double? ReferenceSeconds { get; init; }
 
-    /// <summary>Steps that <see cref="Measure"/> takes.</summary>
+    /// <summary>Number of steps that <see cref="Measure"/> runs.</summary>
     internal const int StepsTaken = 4;
 
-    /// <summary>Prints the plan for people.</summary>
+    /// <summary>Prints the plan as text.</summary>
     public void Print(TextWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
@@ -54,10 +54,10 @@ public sealed record TrainingPlan(
             Figures.Count(TrainedParameters)
                 + (FrozenParameters is { } frozen ? $" (adapters; the denoiser's {Figures.Count(frozen)} are frozen)" : "")
         );
-        Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps an epoch)");
+        Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps per epoch)");
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
-        Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps; sampling comes on top)");
-        Line("disk", $"{Figures.Bytes(DiskBytes)} at most (a checkpoint: {Figures.Bytes(CheckpointBytes)})");
+        Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps, without sampling)");
+        Line("disk", $"{Figures.Bytes(DiskBytes)} at most (one checkpoint:  {Figures.Bytes(CheckpointBytes)})");
         if (ReferenceSeconds is { } reference)
             Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
@@ -67,9 +67,7 @@ public sealed record TrainingPlan(
         );
     }
 
-    /// <summary>
-    /// Takes the first steps of a run, as the run itself takes them, and writes nothing. The weights have moved afterwards.
-    /// </summary>
+    /// <summary>Runs the first steps of a run exactly as training does, and writes nothing. Changes the weights.</summary>
     internal static TrainingPlan Measure(
         ITrainingTask task,
         TrainingOptions options,
@@ -97,7 +95,7 @@ public sealed record TrainingPlan(
                 if (runner.Take(data, step, ref cursor, static () => "This is a dry run; nothing was written.", cancellation) is null)
                     cancellation.ThrowIfCancellationRequested();
                 task.Network.All[0].Value.Device.Synchronize();
-                // The first step allocates what later ones use again.
+                // The first step allocates memory that later steps reuse.
                 if (step > 0)
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
             }

@@ -14,13 +14,13 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
 
-/// <summary>What a run ended with.</summary>
-/// <param name="Run">Its folder.</param>
-/// <param name="Steps">Optimiser steps done.</param>
-/// <param name="Seconds">Wall-clock seconds of this process's part.</param>
+/// <summary>Result of a run.</summary>
+/// <param name="Run">Folder of the run.</param>
+/// <param name="Steps">Completed optimiser steps.</param>
+/// <param name="Seconds">Wall-clock seconds of this process.</param>
 /// <param name="LastLoss">Total loss of the last step.</param>
-/// <param name="Models">Folders in the diffusers layout, or of adapters: the trained weights, then each average.</param>
-/// <param name="Quarantined">Pictures that could not be read.</param>
+/// <param name="Models">Folders of the trained weights and of each average, in diffusers layout or as adapters.</param>
+/// <param name="Quarantined">Number of unusable pictures.</param>
 public sealed record TrainingOutcome(
     string Run,
     long Steps,
@@ -30,7 +30,7 @@ public sealed record TrainingOutcome(
     int Quarantined
 );
 
-/// <summary>A run from its options to its result: builds networks, data and trainer, and puts them together.</summary>
+/// <summary>A training run from options to result: builds networks, data and trainer.</summary>
 public sealed class TrainingRun : IDisposable
 {
     private readonly TrainingOptions _options;
@@ -89,9 +89,9 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>Starts a run.</summary>
     /// <param name="options">Validated options.</param>
-    /// <param name="output">Its folder, new or empty; null only plans.</param>
-    /// <param name="time">The clock.</param>
-    /// <exception cref="RetouchException">Options, data or model cannot be used; nothing was written.</exception>
+    /// <param name="output">New or empty folder; null for planning only.</param>
+    /// <param name="time">Clock.</param>
+    /// <exception cref="RetouchException">Options, data or model are invalid; nothing was written.</exception>
     public static TrainingRun Start(TrainingOptions options, string? output, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -99,13 +99,13 @@ public sealed class TrainingRun : IDisposable
         return new TrainingRun(options.Resolve(), output is null ? null : RunFolder.Plan(output), time, resumed: false);
     }
 
-    /// <summary>Goes on with a run.</summary>
-    /// <param name="path">Its folder.</param>
-    /// <param name="steps">A new number of steps in all; null keeps the old.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="acceptChanges">Whether to go on where data, model or options have changed since the checkpoint.</param>
-    /// <param name="change">Lays other options over those of the run; null changes none.</param>
-    /// <exception cref="RetouchException">There is no run, or its data or model is gone.</exception>
+    /// <summary>Resumes a run.</summary>
+    /// <param name="path">Folder of the run.</param>
+    /// <param name="steps">New total number of steps; null for no change.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="acceptChanges">Whether to resume despite changes of data, model or options since the checkpoint.</param>
+    /// <param name="change">Overrides options of the run; null for no change.</param>
+    /// <exception cref="RetouchException">The run, its data or its model does not exist.</exception>
     public static TrainingRun Resume(
         string path,
         long? steps,
@@ -124,7 +124,7 @@ public sealed class TrainingRun : IDisposable
         return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
     }
 
-    /// <summary>Trains to the end and writes the result.</summary>
+    /// <summary>Trains up to the last step and writes the result.</summary>
     /// <exception cref="OperationCanceledException">Interrupted after a checkpoint.</exception>
     public TrainingOutcome Train(IProgressLine progress, CancellationToken cancellation)
     {
@@ -136,20 +136,20 @@ public sealed class TrainingRun : IDisposable
         var inputs = ResumeCheck.Inputs(_options, _data);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
         _task.Prepare(_data.Sources, progress.Note, null, cancellation);
-        // The weights are still those of the reference: a checkpoint is read later.
+        // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
         using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
         if (_resumed)
             progress.Note(
                 trainer.TryResume(progress.Note)
-                    ? $"Going on after step {trainer.Step}."
+                    ? $"Resuming after step {trainer.Step}."
                     : "The run has no checkpoint yet; starting at step 0."
             );
         if (hasOtherSamples && trainer.Step > 0)
         {
             trainer.StartNextEpoch();
-            progress.Note("The samples are others: reading begins with a new epoch.");
+            progress.Note("The samples have changed: training continues with a new epoch.");
         }
 
         foreach (var remark in _options.Remarks())
@@ -169,7 +169,7 @@ public sealed class TrainingRun : IDisposable
         {
             _data.SaveQuarantine(folder.QuarantineFile);
             if (_data.Unusable > 0)
-                progress.Note($"{_data.Unusable} pictures could not be used; they are listed with the reason in {folder.QuarantineFile}.");
+                progress.Note($"{_data.Unusable} pictures are unusable; they are listed with reasons in {folder.QuarantineFile}.");
         }
 
         var records = MetricsReader.Read(folder.MetricsFile);
@@ -178,8 +178,8 @@ public sealed class TrainingRun : IDisposable
         return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _data.Unusable);
     }
 
-    /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, and trains nothing.</summary>
-    /// <returns>Pictures and captions that are there now.</returns>
+    /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
+    /// <returns>Number of cached pictures and captions.</returns>
     public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(progress);
@@ -191,7 +191,7 @@ public sealed class TrainingRun : IDisposable
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
     }
 
-    /// <summary>What the run would do: takes three steps on real data, without writing anything.</summary>
+    /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
         _task.Prepare(_data.Sources, static _ => { }, null, cancellation);
@@ -252,7 +252,7 @@ public sealed class TrainingRun : IDisposable
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {
-        // What is computed until an interruption is of use only to a run that can be resumed.
+        // Only a resumable run benefits from results computed before an interruption.
         if (!_resumed)
             OptionsFile.Save(_options, folder.OptionsFile);
         var kept = _options.Data.Cache is { } cache ? Path.Combine(cache, "reference") : folder.ReferenceFolder;
@@ -262,7 +262,7 @@ public sealed class TrainingRun : IDisposable
         }
         catch (OperationCanceledException)
         {
-            progress.Note($"Interrupted before the first step; go on with --resume {folder.Path}");
+            progress.Note($"Interrupted before the first step; continue with --resume {folder.Path}");
             throw;
         }
     }
@@ -275,7 +275,7 @@ public sealed class TrainingRun : IDisposable
         {
             _notes.Add(
                 $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
-                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? ", which stay" : " left out")}."
+                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? " (kept)" : " (skipped)")}."
             );
         }
     }

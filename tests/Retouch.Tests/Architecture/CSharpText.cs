@@ -16,6 +16,13 @@ internal static class CSharpText
         return scanner.Output.ToString();
     }
 
+    /// <summary>The text with code blanked out: comments and the contents of literals stay, at their positions.</summary>
+    public static string ProseOnly(string text)
+    {
+        var code = CodeOnly(text);
+        return new string([.. text.Select((c, i) => code[i] == c && c != '\n' ? ' ' : c)]);
+    }
+
     private sealed class Scanner(string text)
     {
         private int at;

@@ -91,6 +91,29 @@ public class HouseRulesTests
     }
 
     [Theory]
+    [InlineData("docs/a.md", "A text.\nNothing more can\nbe had from it.", 2)]
+    [InlineData("eng/a.sh", "# Not the dearest.\n", 1)]
+    [InlineData("native/a.h", "// The file of\n// strangers.\n", 2)]
+    [InlineData(Sampler, "/// <summary>Weights laid\n/// over a model.</summary>\nint a;", 1)]
+    [InlineData(Sampler, "var a = \"The rest is passed over.\";", 1)]
+    [InlineData(Sampler, "var a =\n    \"step in \"\n    + $\"hand {b}\";", 2)]
+    [InlineData(Sampler, "/// <param name=\"a\">Told which step it is.</param>", 1)]
+    public void Idiom_IsCaughtWithItsPlainTerm(string path, string text, int line)
+    {
+        var violations = HouseRules.CheckWords(path, text).ToList();
+        Assert.NotEmpty(violations);
+        Assert.All(violations, violation => Assert.Contains("plain: ", violation.Message));
+        Assert.Equal(line, violations[0].Line);
+    }
+
+    [Theory]
+    [InlineData("docs/a.md", "Steps in progress; a second-hand text; told apart by name.")]
+    [InlineData(Sampler, "int dearest = laid.over;")]
+    [InlineData(Sampler, "// There is no folder.")]
+    [InlineData("docs/results/a.md", "the dearest")]
+    public void Words_ThatArePlainOrCodeOrExempt_AreFine(string path, string text) => Assert.Empty(HouseRules.CheckWords(path, text));
+
+    [Theory]
     [InlineData("GC.Collect();")]
     [InlineData("var a = DateTime.Now;")]
     [InlineData("var a = DateTime.UtcNow;")]

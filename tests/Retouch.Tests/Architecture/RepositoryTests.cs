@@ -23,6 +23,8 @@ public class RepositoryTests
         orderby path
         select (path, File.ReadAllText(file));
 
+    private static readonly string[] WordFiles = ["*.cs", "*.md", "*.sh", "*.cpp", "*.h"];
+
     private static void AssertNone(IEnumerable<Violation> violations)
     {
         var found = violations.ToList();
@@ -42,9 +44,30 @@ public class RepositoryTests
     {
         var files = new[] { "src", "tests", "bench" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
         files.AddRange(new[] { "bench", "eng" }.SelectMany(static folder => Files("*.sh", folder)));
+        files.AddRange(new[] { "*.cpp", "*.h" }.SelectMany(static pattern => Files(pattern, "native")));
         files.AddRange(((string[])["test", "retouch"]).Select(static name => (name, File.ReadAllText(Path.Combine(Root, name)))));
         Assert.NotEmpty(files);
         AssertNone(files.SelectMany(static file => HouseRules.CheckLines(file.Path, file.Text)));
+    }
+
+    [Fact]
+    public void Words_ArePlain()
+    {
+        var folders = Directory.GetDirectories(Root).Select(static folder => Path.GetFileName(folder)!);
+        var files = folders
+            .Where(static folder => folder[0] != '.' && folder != "artifacts")
+            .SelectMany(static folder => WordFiles.SelectMany(pattern => Files(pattern, folder)))
+            .ToList();
+        files.AddRange(
+            ((string[])["test", "retouch", "README.md", "CHANGELOG.md"]).Select(static name =>
+                (name, File.ReadAllText(Path.Combine(Root, name)))
+            )
+        );
+        AssertNone(files.SelectMany(static file => HouseRules.CheckWords(file.Path, file.Text)));
+        Assert.All(
+            HouseRules.WordListExemptions,
+            exempt => Assert.True(Path.Exists(Path.Combine(Root, exempt)), $"{exempt} does not exist; remove the exemption")
+        );
     }
 
     [Fact]

@@ -204,7 +204,7 @@ public sealed class PrefetcherTests
         );
     }
 
-    /// <summary>A clock that is a second later whenever it is looked at.</summary>
+    /// <summary>A clock that advances by a second on every read.</summary>
     private sealed class SteppingTime : TimeProvider
     {
         private long seconds;

@@ -24,7 +24,7 @@ public sealed class ScheduleScalingTests
             Assert.Equal(before.GetType(), after.GetType());
             for (var k = 0; k < 1000; k += 37)
             {
-                // A flow's network is told the time that has the new noise, a DDPM network the step it was.
+                // A flow's network receives the time of the new noise level, a DDPM network the original timestep.
                 double time = before is FlowFormulation ? 1000 * FlowFormulation.ShiftTime(k / 1000.0, factor) : k;
                 var (expected, found) = (factor * before.PointAt(k).Sigma, after.PointAt(time).Sigma);
                 // β is float32, its rounding adds up over the steps before; where next to nothing is left of the signal, 1 − ᾱ has no

@@ -6,7 +6,7 @@ using Retouch.Tests.Training.Telemetry;
 namespace Retouch.Tests.Fuzzing;
 
 /// <summary>
-/// The short version of bench/fuzz.sh: every reader of strangers' files on broken ones; and that the fuzzer sees what it looks for.
+/// The short version of bench/fuzz.sh: every reader of untrusted files on mutated ones; and that the fuzzer detects planted defects.
 /// </summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class ReaderTests : IDisposable

@@ -9,7 +9,7 @@ internal static class FiniteDifferences
     /// <param name="x">What is moved, element by element; afterwards as before.</param>
     /// <param name="gradient">At <paramref name="x"/>.</param>
     /// <param name="value">The function, of whatever <paramref name="x"/> holds.</param>
-    /// <param name="stride">Looks at every so manieth element.</param>
+    /// <param name="stride">Stride over the elements to check.</param>
     public static void Check(Tensor x, double[] gradient, Func<double> value, int stride = 1)
     {
         const double H = 1e-6;

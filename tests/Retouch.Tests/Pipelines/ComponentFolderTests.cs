@@ -236,7 +236,7 @@ public sealed class ComponentFolderTests : IDisposable
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "no folder",
+            "does not exist",
             Assert.Throws<InputException>(() => ComponentFolder.Load(_folder["nowhere"], Device.Cpu)).Message,
             StringComparison.Ordinal
         );

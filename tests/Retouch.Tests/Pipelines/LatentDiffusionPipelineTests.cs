@@ -167,14 +167,14 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("autoencoder_kl_16ch_noquant", "vae");
         Assert.Contains(
-            "16 channels, the denoiser takes 4",
+            "16 latent channels, the denoiser 4",
             Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
             StringComparison.Ordinal
         );
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("dit", "vae");
         Assert.Contains(
-            "where an autoencoder belongs",
+            "but an autoencoder is needed there",
             Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
             StringComparison.Ordinal
         );

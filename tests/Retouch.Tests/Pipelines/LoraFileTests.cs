@@ -111,11 +111,11 @@ public sealed class LoraFileTests : IDisposable
         var (a, b) = (Ops.Zeros([2, 32]), Ops.Zeros([32, 2]));
         const string Q = "transformer.transformer_blocks.0.attn.to_q";
         Refused("text_encoder.a.lora_A.weight", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", b), ("text_encoder.a.lora_A.weight", a));
-        Refused("only a part: transformer_blocks.0.attn.to_q", (Q + ".lora_A.weight", a));
-        Refused("of no layout", (Q + ".dora_scale", a));
-        Refused("twice", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", b), (Q[12..] + ".lora.up.weight", b));
+        Refused("incomplete: transformer_blocks.0.attn.to_q", (Q + ".lora_A.weight", a));
+        Refused("unknown layout", (Q + ".dora_scale", a));
+        Refused("duplicate in different layouts", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", b), (Q[12..] + ".lora.up.weight", b));
         Refused("wrong shape", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", Ops.Zeros([31, 2])));
-        Refused("no adapter at all");
+        Refused("no adapters");
         // A refused file leaves nothing behind.
         golden.Check("out.sample", Forward(network, golden));
         using var still = LowRankAdapters.Attach(network.Parameters, new AdapterOptions());

@@ -84,7 +84,7 @@ public sealed class LoraLayoutTests : IDisposable
     [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": NaN}""", "lora_alpha")]
     [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 0}""", "alpha is 0")]
     [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 1, "unet.use_dora": true}""", "DoRA")]
-    [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 1, "unet.alpha_pattern": {"(": 1}}""", "no pattern")]
+    [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 1, "unet.alpha_pattern": {"(": 1}}""", "is not a supported regular")]
     [InlineData("lora_adapter_metadata", "{", "cannot be read")]
     public void A_header_that_makes_no_sense_is_refused(string member, string value, string words)
     {
@@ -164,7 +164,7 @@ public sealed class LoraLayoutTests : IDisposable
     {
         Write([($"lora_unet_{Query.Replace('.', '_')}.hada_w1_a", Ops.Zeros([4, 4]))], ("ss_network_module", "lycoris.kohya"));
         var message = Assert.Throws<InputException>(() => LoraFile.Check(File, LoraTarget.Denoiser(_network))).Message;
-        Assert.Contains("of no layout that is read (LoHa)", message, StringComparison.Ordinal);
+        Assert.Contains("unknown layout (LoHa)", message, StringComparison.Ordinal);
         Assert.Contains("lycoris.kohya", message, StringComparison.Ordinal);
     }
 

@@ -7,7 +7,7 @@ using Retouch.Tests.Goldens;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>What published models are drawn and trained with where nobody says otherwise; on their shapes, without weights.</summary>
+/// <summary>Default sampling and training settings of published models; on their shapes, without weights.</summary>
 public sealed class PipelineDefaultsTests
 {
     private const string Ddpm = """{ "_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear" }""";

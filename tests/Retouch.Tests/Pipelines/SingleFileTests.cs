@@ -154,7 +154,7 @@ public sealed class SingleFileTests : IDisposable
         Assert.Empty(stated.Notes);
         if (member == "modelspec.architecture")
             Assert.Contains(
-                "the tensors " + "count",
+                "the tensors are used",
                 Assert.Single(SingleFileStatement.Read(file, SingleFileKind.StableDiffusionXl, "x").Notes),
                 StringComparison.Ordinal
             );
@@ -338,8 +338,8 @@ public sealed class SingleFileTests : IDisposable
                 .UNet(384, [1, 2, 4, 4], [4, 2], [4, 4, 4, 4], 1280, linear: true, vector: 2560)
                 .OpenClip("conditioner.embedders.0.model", 1280, 2)
         );
-        Refused("no checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
-        Refused("no text encoder", new OriginalLayout().UNet(32, [1, 2], [1], [1, 1], 64, linear: false));
+        Refused("not a checkpoint in the layout", new OriginalLayout().Clip("text", 64, 1));
+        Refused("no supported text encoder", new OriginalLayout().UNet(32, [1, 2], [1], [1, 1], 64, linear: false));
 
         static void Refused(string expected, OriginalLayout layout) =>
             Assert.Contains(

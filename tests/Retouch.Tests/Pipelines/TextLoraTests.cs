@@ -67,7 +67,7 @@ public sealed class TextLoraTests : IDisposable
             File.ReadAllText(Path.Combine(model, "text_encoder", "config.json")),
             File.ReadAllText(Path.Combine(saved, "text_encoder", "config.json"))
         );
-        // Encoded prompts are kept apart by it, and by how strongly it was laid over.
+        // Encoded prompts are cached by adapter and strength.
         Assert.NotEqual(ComponentHash.Of(pipeline.TextAdapters[0]), ComponentHash.Of(pipeline.TextAdapters[0] with { Strength = 1 }));
     }
 
@@ -132,7 +132,7 @@ public sealed class TextLoraTests : IDisposable
             var (key, words) in ((string, string)[])
                 [
                     ($"lora_te2_{Layer.Replace('.', '_')}", "text_encoder_2, which this model does not have"),
-                    ("text_encoder.text_model.encoder.layers.7.mlp.fc1", "no layer of this network"),
+                    ("text_encoder.text_model.encoder.layers.7.mlp.fc1", "not a layer of this network"),
                 ]
         )
         {

@@ -5,7 +5,7 @@ namespace Retouch.Tests.Samplers;
 /// is 0.3·sin(z) + 0.1·t/1000, as in the scheduler goldens.
 /// </summary>
 /// <param name="velocity">The network's output is v instead of ε.</param>
-/// <param name="times">What the network is told at each level.</param>
+/// <param name="times">Timestep passed to the network at each level.</param>
 /// <param name="sigmas">The levels, with the end: one more.</param>
 internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigmas)
 {

@@ -153,7 +153,7 @@ public sealed class SchedulerConfigTests
 
         var flow = Parse("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""");
         Assert.Equal(new UniPc(), SchedulerConfig.Read(flow, solver: new UniPc()).Options.Solver);
-        // A flow's own range: it is told, not replaced in silence.
+        // A flow's own range: reported, not replaced silently.
         Assert.Equal(
             ["sampler.solver: PNDM is for DDPM networks; sample a flow with euler, heun, dpmpp-2m or unipc."],
             SchedulerConfig.Read(flow, solver: new Pndm()).Options.Validate(FormulationFactory.FromSchedulerConfig(flow))

@@ -115,7 +115,7 @@ public sealed class SolverReferenceTests
     {
         foreach (var solver in (Solver[])[new DpmSolver2M(), new UniPc()])
         {
-            // t even from 0.999 to 0, then s·t/(1 + (s − 1)·t); the network is told whole steps.
+            // t even from 0.999 to 0, then s·t/(1 + (s − 1)·t); the network receives whole timesteps.
             var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Solver = solver }, 3);
             double[] t = [3 * 0.999 / (1 + (2 * 0.999)), 3 * 0.666 / (1 + (2 * 0.666)), 3 * 0.333 / (1 + (2 * 0.333)), 0];
             for (var k = 0; k < 3; k++)

@@ -8,7 +8,7 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>What is found wrong with classes before a run starts, and what a batch is told.</summary>
+/// <summary>Validation of classes before a run, and the conditions of a batch.</summary>
 public sealed class ClassConditionsTests
 {
     [Fact]

@@ -44,9 +44,14 @@ public sealed class ClassMappingTests
         Refused(new Named(["dog", "unicorn"]), Animals, "unicorn", "ant, bee, cat, dog");
         Refused(new Named(["3", "12"]), Animals, "3, 12", "ant, bee");
         Refused(new Named(["dog", "DOG"]), Animals, "'dog' and 'DOG'", "class 3");
-        Refused(new Named([.. Enumerable.Range(0, 9).Select(static k => $"x{k}")]), [], "x0, x1", "knows 8");
-        Refused(new Named(["a", "ant"], numbered: true), Animals, "class 1 'ant'", "class 0 of the model", "'bee'");
-        Refused(new Named([.. Enumerable.Range(0, 10).Select(static k => $"{k}")], numbered: true), [], "beyond the 8", "8.png (class 8)");
+        Refused(new Named([.. Enumerable.Range(0, 9).Select(static k => $"x{k}")]), [], "x0, x1", "the denoiser has 8");
+        Refused(new Named(["a", "ant"], numbered: true), Animals, "Class 1 of the data is named 'ant'", "class 0 of the model", "'bee'");
+        Refused(
+            new Named([.. Enumerable.Range(0, 10).Select(static k => $"{k}")], numbered: true),
+            [],
+            "outside the denoiser's 8 classes",
+            "8.png (class 8)"
+        );
 
         static void Refused(Named source, string[] model, params string[] words)
         {

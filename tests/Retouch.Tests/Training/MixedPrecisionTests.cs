@@ -33,7 +33,7 @@ public sealed class MixedPrecisionTests : IDisposable
         }
 
         var message = Assert.Throws<UsageException>(options.Validate).Message;
-        Assert.Contains($"precision float16 cannot be had on cpu with libtorch {TorchRuntime.Version}", message);
+        Assert.Contains($"precision float16 is not available on cpu with libtorch {TorchRuntime.Version}", message);
         Assert.Contains("use bfloat16 or float32, or a GPU", message);
     }
 

@@ -35,7 +35,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
         Assert.Equal(stopAfter, new CheckpointStore(folder["parts"]).Steps[^1]);
         var notes = Resume("parts", null);
-        Assert.Contains($"Going on after step {stopAfter}.", notes);
+        Assert.Contains($"Resuming after step {stopAfter}.", notes);
         SameRun("whole", "parts", withCheckpointsOf: [9]);
     }
 
@@ -78,7 +78,7 @@ public sealed class ResumeTests : IDisposable
         );
         Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
-        Assert.Contains($"Going on after step {stopAfter}.", Resume("parts", null));
+        Assert.Contains($"Resuming after step {stopAfter}.", Resume("parts", null));
         SameRun("whole", "parts", withCheckpointsOf: [9], network: "unet");
     }
 
@@ -94,7 +94,7 @@ public sealed class ResumeTests : IDisposable
         // Half a cosine over nine steps, then over eighteen: cos² and the half.
         var last = 0.01 * 0.5 * (1 + Math.Cos(Math.PI * 8 / 9));
         Assert.Contains(
-            $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To go on at the rate that was reached: ",
+            $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To continue at the current rate: ",
             Assert.Single(progress.Notes, static n => n.Contains("cosine", StringComparison.Ordinal)),
             StringComparison.Ordinal
         );
@@ -109,7 +109,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Train(TinyRun.Denoiser("{}", set: data), "run", 2));
         Add("odd/9.png", 9);
         File.Move(folder["data/even/0.png"], folder["data/odd/0.png"]);
-        Refused("2 samples (odd/0.png, odd/9.png) came to the data", "1 sample (even/0.png) left the data");
+        Refused("2 samples (odd/0.png, odd/9.png) have been added to the data", "1 sample (even/0.png) has been removed from the data");
         File.Delete(folder["data/odd/9.png"]);
         File.Move(folder["data/odd/0.png"], folder["data/even/0.png"]);
         Assert.Throws<OperationCanceledException>(() => Resume("run", 3));
@@ -119,14 +119,14 @@ public sealed class ResumeTests : IDisposable
         Refused("seed: 5 → 6");
         File.WriteAllText(file, before);
         File.WriteAllText(folder["data/even/2.txt"], "a caption");
-        Refused("1 sample (even/2.png) has other captions");
+        Refused("1 sample (even/2.png) has different captions");
         File.Delete(folder["data/even/2.txt"]);
         Add("odd/9.png", 9);
         using var run = TrainingRun.Resume(folder["run"], null, TimeProvider.System, acceptChanges: true);
         var progress = new ProgressProbe();
         run.Train(progress, CancellationToken.None);
         Assert.Contains(progress.Notes, static n => n.Contains("odd/9.png", StringComparison.Ordinal));
-        Assert.Contains("The samples are others: reading begins with a new epoch.", progress.Notes);
+        Assert.Contains("The samples have changed: training continues with a new epoch.", progress.Notes);
 
         void Refused(params string[] words)
         {
@@ -173,7 +173,7 @@ public sealed class ResumeTests : IDisposable
         var log = Path.Combine(folder["killed"], "metrics.jsonl");
         var lines = File.ReadAllLines(log);
         File.WriteAllText(log, string.Join('\n', lines[..6]) + "\n" + lines[6][..20]);
-        Assert.Contains("Going on after step 4.", Resume("killed", null));
+        Assert.Contains("Resuming after step 4.", Resume("killed", null));
         SameRun("whole", "killed", withCheckpointsOf: [8, 9]);
     }
 
@@ -188,7 +188,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
         using var fewer = TrainingRun.Resume(folder["longer"], 3, TimeProvider.System);
         Assert.Contains(
-            "done 11 steps already",
+            "already completed 11 steps",
             Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message
         );
         Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);

@@ -120,7 +120,7 @@ public sealed class TrainerTests : IDisposable
         var message = Assert.Throws<DivergedException>(() => Run(task, Options(steps: 9, batch: 1), run, data: data)).Message;
         Assert.Contains("loss is not finite at step 4: term square, samples row 3 (timestep NaN).", message);
         Assert.Contains(
-            $"The checkpoint of step 2 is kept ('{new CheckpointStore(run.Path).FolderOf(2)}'); --resume {run.Path} goes on from it.",
+            $"The checkpoint of step 2 is kept ('{new CheckpointStore(run.Path).FolderOf(2)}'); --resume {run.Path} continues from it.",
             message
         );
         Assert.Equal([2], new CheckpointStore(run.Path).Steps);
@@ -144,7 +144,7 @@ public sealed class TrainerTests : IDisposable
         float[][] data = [.. Data.Select(static (row, k) => k == 2 ? [row[0], row[1], float.PositiveInfinity] : row)];
         using var task = new LinearTask(Start);
         var message = Assert.Throws<DivergedException>(() => Run(task, Options(batch: 4), Folder(), data: data)).Message;
-        Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint was written yet.", message);
+        Assert.Contains("at step 1: term square, samples row 2 (timestep 2). No checkpoint has been written yet.", message);
     }
 
     [Fact]

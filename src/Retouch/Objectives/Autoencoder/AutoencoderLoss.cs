@@ -4,7 +4,7 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.Autoencoder;
 
-/// <summary>How reconstruction errors are measured.</summary>
+/// <summary>Reconstruction error.</summary>
 public enum ReconstructionError
 {
     /// <summary>Mean absolute difference; sharper.</summary>
@@ -17,44 +17,46 @@ public enum ReconstructionError
 /// <summary>Options of an autoencoder's training.</summary>
 public sealed record AutoencoderLossOptions
 {
-    /// <summary>How reconstruction errors are measured.</summary>
-    [Description("l1 or l2.")]
+    /// <summary>Reconstruction error: l1 or l2.</summary>
+    [Description("Reconstruction error: l1 or l2.")]
     public ReconstructionError Reconstruction { get; init; } = ReconstructionError.L1;
 
-    /// <summary>Weight of the KL divergence, which is averaged over the latent's elements; 1e-6 is usual for latent diffusion.</summary>
-    [Description("Weight of the KL divergence per latent element.")]
+    /// <summary>Weight of the KL divergence, averaged over latent elements, at least 0; 1e-6 is usual for latent diffusion.</summary>
+    [Description("Weight of the KL divergence, averaged over latent elements, at least 0; 1e-6 is usual for latent diffusion.")]
     public double KlWeight { get; init; } = 1e-6;
 
-    /// <summary>Weight of the Laplacian-pyramid term, which looks at each frequency band alone; 0 leaves it out.</summary>
-    [Description("Weight of the Laplacian-pyramid term (perceptual, needs no network); 0 leaves it out.")]
+    /// <summary>Weight of the Laplacian-pyramid term, a perceptual loss without a network, at least 0; 0 disables it.</summary>
+    [Description("Weight of the Laplacian-pyramid term, a perceptual loss without a network, at least 0; 0 disables it.")]
     public double PyramidWeight { get; init; }
 
-    /// <summary>Levels of the pyramid; null takes 4, or fewer for small pictures. Only with a pyramid.</summary>
-    [Description("Levels of the pyramid.")]
+    /// <summary>Levels of the pyramid, from 1 to 10; only with a pyramid. Default: 4, or fewer for small images.</summary>
+    [Description("Levels of the pyramid, from 1 to 10; only with a pyramid. Default: 4, or fewer for small images.")]
     public int? PyramidLevels { get; init; }
 
-    /// <summary>Reports what is wrong.</summary>
+    /// <summary>Reports invalid options.</summary>
     internal void Validate(Action<bool, string> require)
     {
-        require(KlWeight >= 0, $"autoencoderLoss.klWeight is {KlWeight}; it is at least 0");
-        require(PyramidWeight >= 0, $"autoencoderLoss.pyramidWeight is {PyramidWeight}; it is at least 0");
+        require(KlWeight >= 0, $"autoencoderLoss.klWeight is {KlWeight}; it must be at least 0");
+        require(PyramidWeight >= 0, $"autoencoderLoss.pyramidWeight is {PyramidWeight}; it must be at least 0");
         require(
             PyramidLevels is null || PyramidWeight > 0,
-            "autoencoderLoss.pyramidLevels is given, but pyramidWeight is 0; it would do nothing"
+            "autoencoderLoss.pyramidLevels has no effect while pyramidWeight is 0; leave it out or give pyramidWeight"
         );
-        require(PyramidLevels is null or (>= 1 and <= 10), $"autoencoderLoss.pyramidLevels is {PyramidLevels}; it lies between 1 and 10");
+        require(PyramidLevels is null or (>= 1 and <= 10), $"autoencoderLoss.pyramidLevels is {PyramidLevels}; it must lie in [1, 10]");
     }
 }
 
-/// <summary>Reconstruction + KL (+ Laplacian pyramid): how the autoencoder of a latent diffusion model is trained (Rombach et al. 2022,
-/// appendix G), without a discriminator.</summary>
+/// <summary>
+/// The training loss of a latent diffusion model's autoencoder, without a discriminator: reconstruction + KL (+ Laplacian pyramid) (Rombach
+/// et al. 2022, appendix G).
+/// </summary>
 /// <param name="options">Validated options.</param>
 public sealed class AutoencoderLoss(AutoencoderLossOptions options)
 {
-    /// <summary>The loss of a batch.</summary>
+    /// <summary>Loss of a batch.</summary>
     /// <param name="images">[batch, 3, height, width] in [−1, 1].</param>
-    /// <param name="decoded">Their reconstructions, in the graph.</param>
-    /// <param name="posterior">What the encoder made of them, in the graph.</param>
+    /// <param name="decoded">Reconstructions of the same shape, in the graph.</param>
+    /// <param name="posterior">Posterior of the encoder, in the graph.</param>
     public LossTerms Evaluate(Tensor images, Tensor decoded, Posterior posterior)
     {
         ArgumentNullException.ThrowIfNull(posterior);

@@ -4,15 +4,15 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Autoencoder;
 
 /// <summary>
-/// Mean absolute difference in each band of a Laplacian pyramid (Burt and Adelson 1983), averaged over the bands. Summed over pixels that
-/// is the factor 2^(2·level) of Bojanowski et al. 2018 (arXiv 1707.05776): errors of fine texture and of broad shading count alike, where a
-/// plain pixel error sees mostly the latter.
+/// Mean absolute difference in each band of a Laplacian pyramid (Burt and Adelson 1983), averaged over the bands. In terms of sums over
+/// pixels this is the factor 2^(2·level) of Bojanowski et al. 2018 (arXiv 1707.05776): errors in fine texture and in large-scale shading
+/// have equal weight, where a per-pixel error is dominated by the latter.
 /// </summary>
 public static class LaplacianPyramid
 {
     private const int Smallest = 8;
 
-    /// <summary>Four levels, or as many as leave the smallest at least eight pixels wide.</summary>
+    /// <summary>Default number of levels: 4, or fewer so that the smallest level is at least 8 pixels wide.</summary>
     public static int DefaultLevels(Tensor images)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -27,20 +27,17 @@ public static class LaplacianPyramid
         return levels;
     }
 
-    /// <summary>
-    /// The distance between two images, given their difference: the pyramid is linear, so the difference's bands are the bands'
-    /// differences.
-    /// </summary>
+    /// <summary>Distance between two images, given their difference: the pyramid is linear.</summary>
     /// <param name="difference">[batch, channels, height, width].</param>
-    /// <param name="levels">Bands; the last is the low-pass rest.</param>
+    /// <param name="levels">Number of bands; the last is the low-pass residual.</param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="InputException">The images are too small for so many levels.</exception>
+    /// <exception cref="InputException">The images are too small for the number of levels.</exception>
     public static Tensor Distance(Tensor difference, int levels)
     {
         ArgumentNullException.ThrowIfNull(difference);
         if (Math.Min(difference.Shape[2], difference.Shape[3]) >> (levels - 1) < 1)
             throw new InputException(
-                $"Pictures of {difference.Shape[3]}×{difference.Shape[2]} pixels cannot be halved {levels - 1} times. Ask for "
+                $"Images of {difference.Shape[3]}×{difference.Shape[2]} pixels cannot be halved {levels - 1} times. Request "
                     + $"fewer pyramid levels."
             );
         var current = difference;
@@ -59,8 +56,8 @@ public static class LaplacianPyramid
     }
 
     /// <summary>
-    /// Binomial blur (1 3 3 1)/8 in both directions, then every other pixel. An even kernel puts the result between two pixels, where
-    /// bilinear enlargement expects it: a constant or a slope leaves nothing in the bands. Borders repeat the last pixel.
+    /// Binomial blur (1 3 3 1)/8 in both directions, then subsampling by 2. The even kernel centres the result between two pixels, as
+    /// bilinear upsampling expects: constants and linear ramps leave nothing in the bands. Borders are replicated.
     /// </summary>
     private static Tensor Reduce(Tensor x)
     {

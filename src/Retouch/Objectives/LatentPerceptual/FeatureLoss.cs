@@ -2,29 +2,30 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>What comparing two feature maps gave. All are [batch, channels].</summary>
-/// <param name="Loss">Mean over pixels of the squared or absolute, masked, normalised difference; differentiable in the estimate.</param>
-/// <param name="Kept">Pixels that the mask keeps.</param>
-/// <param name="SquaredError">Sum over those of the squared difference, not normalised.</param>
-/// <param name="TargetVariance">Variance of the target over those.</param>
-/// <param name="EstimateVariance">Variance of the estimate over those.</param>
+/// <summary>Result of comparing two feature maps. All tensors are [batch, channels].</summary>
+/// <param name="Loss">Mean over pixels of the squared or absolute, masked, normalised difference; differentiable with respect to the
+/// estimate.</param>
+/// <param name="Kept">Number of unmasked pixels.</param>
+/// <param name="SquaredError">Sum of squared differences over unmasked pixels, not normalised.</param>
+/// <param name="TargetVariance">Variance of the target over unmasked pixels.</param>
+/// <param name="EstimateVariance">Variance of the estimate over unmasked pixels.</param>
 internal sealed record FeatureTerms(Tensor Loss, Tensor Kept, Tensor SquaredError, Tensor TargetVariance, Tensor EstimateVariance);
 
 /// <summary>
-/// Compares features by libtorch's own operators: the reference for the fused kernel, and what runs on a GPU. [LPL] eq. 2, for one layer,
-/// before its weight and the mean over channels.
+/// Feature comparison with libtorch operators: the reference implementation of the fused kernel, and the implementation on GPUs. [LPL] eq.
+/// 2 for one layer, before the layer weight and the mean over channels.
 /// </summary>
 internal static class FeatureLoss
 {
-    /// <summary>Under the root of a variance.</summary>
+    /// <summary>Added to a variance under the square root.</summary>
     public const double VarianceFloor = 1e-6;
 
-    /// <summary>What a channel vector's norm cannot fall below.</summary>
+    /// <summary>Lower bound of a channel vector's norm.</summary>
     private const double NormFloor = 1e-6;
 
-    /// <param name="target">φ [batch, channels, height, width], without gradient.</param>
-    /// <param name="estimate">φ̂, of the same shape and type (float32 or float64).</param>
-    /// <param name="settings">How they are compared.</param>
+    /// <param name="target">Target features φ [batch, channels, height, width], without gradient.</param>
+    /// <param name="estimate">Estimated features φ̂, of the same shape and type (float32 or float64).</param>
+    /// <param name="settings">Comparison settings.</param>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
     {
         using var scope = TensorScope.Enter();
@@ -93,7 +94,7 @@ internal static class FeatureLoss
         (Tensor Target, Tensor Estimate) Both(Tensor norm) => (target / norm, estimate / norm);
     }
 
-    /// <summary>The same values, of whose gradient only a part gets through.</summary>
+    /// <summary>Same values; the gradient is scaled by <paramref name="part"/>.</summary>
     private static Tensor Leaking(Tensor x, double part) =>
         part switch
         {
@@ -102,7 +103,7 @@ internal static class FeatureLoss
             _ => x.Detach() + (part * (x - x.Detach())),
         };
 
-    /// <summary>Mean and biased variance over the kept pixels: [batch, channels, 1, 1]; 0 where none is kept.</summary>
+    /// <summary>Mean and biased variance over unmasked pixels: [batch, channels, 1, 1]; 0 if all pixels are masked.</summary>
     private static (Tensor Mean, Tensor Variance) Moments(Tensor x, Tensor? mask, Tensor count)
     {
         var mean = Masked(x, mask).Sum([2L, 3], keepdim: true) / count;
@@ -111,10 +112,10 @@ internal static class FeatureLoss
 
     private static Tensor Whiten(Tensor x, (Tensor Mean, Tensor Deviation) statistics) => (x - statistics.Mean) / statistics.Deviation;
 
-    // Outliers are no part of a norm, as in the reference. The floor stands under the root too: the root of 0 has no gradient.
+    // Outliers do not enter the norm, as in the reference implementation. The floor is under the root because √0 has no gradient.
     private static Tensor ChannelNorm(Tensor x, Tensor? mask) =>
         (Masked(x.Square(), mask).Sum([1L], keepdim: true) + (NormFloor * NormFloor)).Sqrt() + NormFloor;
 
-    // A product, not a selection: a feature that is not finite makes the loss not finite, instead of passing for an outlier.
+    // Multiplication, not selection: a non-finite feature must make the loss non-finite, not be masked as an outlier.
     private static Tensor Masked(Tensor x, Tensor? mask) => mask is null ? x : x * mask;
 }

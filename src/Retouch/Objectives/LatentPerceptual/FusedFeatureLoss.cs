@@ -3,19 +3,18 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// <see cref="FeatureLoss"/> as one pass over the maps, with the gradient in closed form (native/torch/feature_loss.cpp), on the CPU. The
-/// graph keeps the
-/// features and a byte a pixel, where separate operators keep a dozen maps.
+/// <see cref="FeatureLoss"/> on the CPU in one pass over the maps, with a closed-form gradient (native/torch/feature_loss.cpp). The graph
+/// keeps the features and one byte per pixel, instead of about twelve maps with separate operators.
 /// </summary>
 internal static class FusedFeatureLoss
 {
-    // Columns of the statistics that the kernel puts out.
+    // Columns of the kernel's statistics output.
     private const int Kept = 0,
         SquaredError = 1,
         TargetVariance = 3,
         EstimateVariance = 5;
 
-    /// <summary>Whether the kernel computes this.</summary>
+    /// <summary>Whether the kernel supports this type, device and settings.</summary>
     public static bool Supports(Tensor features, FeatureSettings settings) =>
         features is { Device.Type: DeviceType.Cpu, DType: DType.Float32 or DType.Float64 }
         && settings

@@ -3,14 +3,14 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>Lets in the samples whose noise is low enough for their estimate to be worth decoding ([LPL] eq. 2: 1{σ_t ≤ τ}).</summary>
+/// <summary>Selects the samples whose noise level is low enough for a useful estimate ([LPL] eq. 2: 1{σ_t ≤ τ}).</summary>
 internal sealed class Gate
 {
     private readonly GateKind _kind;
     private readonly double _threshold;
 
     /// <param name="options">Validated options.</param>
-    /// <param name="scale">Scales a threshold on noise: side of the images over the side that it was chosen for.</param>
+    /// <param name="scale">Scale of a σ or SNR threshold: image side over the side that the threshold was chosen for.</param>
     public Gate(LatentPerceptualOptions options, double scale)
     {
         _kind = options.Gate;
@@ -23,13 +23,13 @@ internal sealed class Gate
         };
     }
 
-    /// <summary>One entry a sample.</summary>
+    /// <summary>Whether each sample passes the gate, [batch].</summary>
     public bool[] Active(NoiseLevel level) =>
         _kind == GateKind.None ? [.. Enumerable.Repeat(true, level.Batch)] : [.. Values(level).Select(IsIn)];
 
     private bool IsIn(double value) => _kind == GateKind.Snr ? value >= _threshold : value <= _threshold;
 
-    /// <summary>What is compared with the threshold, computed in float32 whether on the host or the device.</summary>
+    /// <summary>Gated quantity of each sample, computed in float32 on host and device alike.</summary>
     private double[] Values(NoiseLevel level)
     {
         if (level.Points is { } points)

@@ -7,9 +7,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares what
-/// the
-/// decoder's layers make of z0 and of ẑ0, for samples whose noise is low enough.
+/// The latent perceptual loss (Berrada et al. 2024, <em>Boosting Latent Diffusion with Perceptual Objectives</em>, eq. 2): compares decoder
+/// features of z0 and ẑ0, for samples that pass the noise gate.
 /// </summary>
 public sealed class LatentPerceptualObjective : IDecodedObjective
 {
@@ -18,11 +17,10 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     private readonly LatentPerceptualOptions _options;
 
     /// <param name="options">Validated options.</param>
-    /// <param name="autoencoder">Whose decoder is looked into.</param>
-    /// <param name="name">Under which it is logged.</param>
-    /// <param name="resolution">Training size over the model's own; what threshold and windows are scaled by, unless the options say
-    /// another number.</param>
-    /// <exception cref="UsageException">The options do not fit each other or this decoder.</exception>
+    /// <param name="autoencoder">Provides the decoder features.</param>
+    /// <param name="name">Log name.</param>
+    /// <param name="resolution">Training size over the model's native size; default scale of thresholds and windows.</param>
+    /// <exception cref="UsageException">The options contradict each other or do not fit the decoder.</exception>
     public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl", double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -61,7 +59,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             return inputs.DivisorOf(role);
         if (inputs.StepLevels is not { Count: > 1 } levels)
             return active;
-        // All micro-batches of a step divide by the same number, their average: so their mean is that of one big batch. A pair counts once.
+        // All micro-batches of a step share one divisor, their average, so that their mean equals that of one large batch. A pair counts
+        // once.
         bool Counts(int sample) => role == SampleRole.Paired ? sample < inputs.DivisorOf(role) : inputs.Concerns(role, sample);
         return levels.Sum(l => _gate.Active(l).Where((a, i) => a && Counts(i)).Count()) / (double)levels.Count;
     }
@@ -74,7 +73,7 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         return Weigh(inputs, losses.Values).Sum() / IDecodedObjective.AtLeast(Divisor(inputs, SampleRole.Imitated, losses.ActiveCount));
     }
 
-    /// <summary>The samples' losses [batch], weighted by noise level.</summary>
+    /// <summary>Per-sample losses [batch], weighted by noise level.</summary>
     private Tensor Weigh(ObjectiveInputs inputs, Tensor losses)
     {
         using var quiet = TensorScope.Enter();
@@ -110,12 +109,12 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         return total;
     }
 
-    /// <summary>The layers that are compared, in order: taps, then the image where it is one of them.</summary>
+    /// <summary>Names of the compared layers, in order: taps, then the image if enabled.</summary>
     public IReadOnlyList<string> LayerNames => [.. _plan.Layers.Select(static l => l.Name)];
 
-    /// <summary>ω_l times the mean over channels and pixels, one entry a layer of <see cref="LayerNames"/>, each [samples].</summary>
-    /// <param name="decoded">Target and estimate, decoded as <see cref="Need"/> asks.</param>
-    /// <param name="health">Takes the layers' figures.</param>
+    /// <summary>ω_l times the mean over channels and pixels, one tensor [samples] per layer of <see cref="LayerNames"/>.</summary>
+    /// <param name="decoded">Target and estimate, decoded according to <see cref="Need"/>.</param>
+    /// <param name="health">Receives the layers' health metrics.</param>
     public Tensor[] PerLayer(DecodedSamples decoded, HealthLog health)
     {
         var losses = new Tensor[_plan.Layers.Count];
@@ -139,13 +138,12 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         return losses;
     }
 
-    /// <summary>Statistics are computed in float32 at least, whatever the decoder's precision.</summary>
+    /// <summary>Statistics are computed in float32 or float64, whatever the decoder's precision.</summary>
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
     /// <summary>
-    /// 0 for maps in which the target is constant, 1 for others [batch, channels]: nothing is there to be compared in units of its
-    /// variance. Constant is what
-    /// varies less than a millionth of the layer's average.
+    /// 0 for constant target maps, 1 for others [batch, channels]: a constant map has no variance to normalise by. A map counts as constant
+    /// if its variance is below a millionth of the layer's mean.
     /// </summary>
     private static Tensor Varied(Tensor targetVariance)
     {

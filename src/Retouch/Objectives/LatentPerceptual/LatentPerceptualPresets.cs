@@ -1,14 +1,17 @@
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>Options of the latent perceptual loss under one name: in JSON <c>"perceptual": "paper"</c>, or <c>"preset"</c> beside members
-/// that differ.</summary>
+/// <summary>
+/// Named presets of the latent perceptual loss: in JSON <c>"perceptual": "paper"</c>, or <c>"preset"</c> beside members that differ from
+/// it.
+/// </summary>
 public static class LatentPerceptualPresets
 {
-    /// <summary>The default: what docs/results/lpl.md found best for short post-training.</summary>
+    /// <summary>The default: best for short post-training according to docs/results/lpl.md.</summary>
     public static LatentPerceptualOptions Default { get; } = new();
 
-    /// <summary>[LPL] as printed: statistics of the estimate with their gradient, no relative floor, ω_l = 2^(−r_l/r_1), σ ≤ 3, w =
-    /// 3.</summary>
+    /// <summary>
+    /// [LPL] as printed: statistics of the estimate with their gradient, no relative floor, ω_l = 2^(−r_l/r_1), σ ≤ 3, w = 3.
+    /// </summary>
     public static LatentPerceptualOptions Paper { get; } =
         new()
         {
@@ -21,10 +24,9 @@ public static class LatentPerceptualPresets
         };
 
     /// <summary>
-    /// The public script of [LPL]'s authors in diffusers, with the switches its page recommends: channel vectors over the target's norm,
-    /// all taps, weights
-    /// 1, 1/2, 1/4, … by upscaling, mean over layers, kept pixels and active samples, outliers of the target masked from the third tap on,
-    /// t &lt; 200, weight 1.
+    /// The script of [LPL]'s authors in diffusers, with the switches recommended on its page: channel vectors over the target's norm, all
+    /// taps, weights 1, 1/2, 1/4, … by upscaling, mean over layers, unmasked pixels and active samples, outliers of the target masked from
+    /// the third tap on, t &lt; 200, weight 1.
     /// </summary>
     public static LatentPerceptualOptions Reference { get; } =
         new()
@@ -43,7 +45,7 @@ public static class LatentPerceptualPresets
             SampleReduction = SampleReduction.Active,
         };
 
-    /// <summary>All presets by the names that options files use.</summary>
+    /// <summary>All presets, by option value.</summary>
     public static IReadOnlyDictionary<string, LatentPerceptualOptions> ByName { get; } =
         new SortedDictionary<string, LatentPerceptualOptions>(StringComparer.Ordinal)
         {

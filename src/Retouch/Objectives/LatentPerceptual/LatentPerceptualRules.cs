@@ -1,14 +1,15 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Formatting;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>What the options of the latent perceptual loss may be.</summary>
+/// <summary>Validation of the latent perceptual loss options.</summary>
 internal static class LatentPerceptualRules
 {
-    /// <summary>Part of the statistics' gradient that is let through where none is given.</summary>
+    /// <summary>Default factor on the statistics' gradient.</summary>
     public const double DefaultThrough = 0;
 
-    /// <summary>Variance floor where none is given.</summary>
+    /// <summary>Default relative variance floor.</summary>
     public const double DefaultFloor = 0.05;
 
     public static IReadOnlyList<string> Check(LatentPerceptualOptions o, string path)
@@ -17,15 +18,15 @@ internal static class LatentPerceptualRules
         o.Weight.Check(problems, "weight");
         if (o.Taps is { } taps)
         {
-            problems.When(taps.Count == 0 && !o.Rgb, "taps", "name at least one tap, or set rgb; leave the objective out to do without it");
+            problems.When(taps.Count == 0 && !o.Rgb, "taps", "name at least one tap, or set rgb; remove the objective to disable it");
             problems.When(
                 taps.Any(static t => t < 0) || taps.Zip(taps.Skip(1)).Any(static p => p.First >= p.Second),
                 "taps",
-                "must ascend from 0 without repetition"
+                "must be strictly ascending, starting at 0 or above"
             );
         }
 
-        problems.When(o.Taps is not null && o.LastTap, "lastTap", "does nothing beside a list of taps");
+        problems.When(o.Taps is not null && o.LastTap, "lastTap", "has no effect with an explicit list of taps");
         Mask(problems, o);
         Statistics(problems, o);
         problems.When(o.StartStep < 0, "startStep", "must be at least 0");
@@ -33,7 +34,7 @@ internal static class LatentPerceptualRules
         problems.When(
             o.MinSnrGamma is not null && o.NoiseWeighting != NoiseWeighting.MinSnr,
             "minSnrGamma",
-            "does nothing unless noiseWeighting is min-snr"
+            "has no effect unless noiseWeighting is min-snr"
         );
         problems.When(
             o.MinSnrGamma is not (null or > 0) || o.MinSnrGamma == double.PositiveInfinity,
@@ -43,12 +44,12 @@ internal static class LatentPerceptualRules
         problems.When(
             o.DepthWeighting == DepthWeighting.Custom && o.DepthWeights is null,
             "depthWeights",
-            "custom depth weighting needs the list"
+            "is required with depthWeighting custom"
         );
         problems.When(
             o.DepthWeighting != DepthWeighting.Custom && o.DepthWeights is not null,
             "depthWeights",
-            "does nothing unless depthWeighting is custom"
+            "has no effect unless depthWeighting is custom"
         );
         if (o.DepthWeights is { } weights)
         {
@@ -60,7 +61,7 @@ internal static class LatentPerceptualRules
             problems.When(
                 o.Taps is not null && weights.Count != o.Taps.Count + (o.Rgb ? 1 : 0),
                 "depthWeights",
-                "needs one weight a tap, and one for the image where rgb is set"
+                "must have one weight per tap, and one for the image if rgb is set"
             );
         }
 
@@ -68,17 +69,17 @@ internal static class LatentPerceptualRules
         problems.When(
             o.PixelReduction == PixelReduction.Kept && !o.Mask,
             "pixelReduction",
-            "without the mask all pixels are kept, so that 'kept' does nothing"
+            "'kept' has no effect without the mask: all pixels are kept"
         );
         problems.When(
             o.SampleReduction == SampleReduction.Active && o.Gate == GateKind.None,
             "sampleReduction",
-            "without a gate all samples are active, so that 'active' does nothing"
+            "'active' has no effect without a gate: all samples are active"
         );
         return problems.List;
     }
 
-    /// <summary>What fits the decoder: problems that show only once it is known.</summary>
+    /// <summary>Problems of the options with a given decoder.</summary>
     public static IReadOnlyList<string> Check(LatentPerceptualOptions o, string path, IReadOnlyList<DecoderTap> taps)
     {
         var problems = new Problems(path);
@@ -88,11 +89,15 @@ internal static class LatentPerceptualRules
             $"this decoder has the taps 0 to {taps.Count - 1} ({string.Join(", ", taps.Select(static t => t.Name))})"
         );
         var layers = (o.Taps?.Count ?? DefaultTaps(taps.Count, o.LastTap).Length) + (o.Rgb ? 1 : 0);
-        problems.When(o.DepthWeights is { } weights && weights.Count != layers, "depthWeights", $"needs {layers} weights for this decoder");
+        problems.When(
+            o.DepthWeights is { } weights && weights.Count != layers,
+            "depthWeights",
+            $"must have {layers} weights for this decoder"
+        );
         return problems.List;
     }
 
-    /// <summary>All taps but the last, unless that is asked for.</summary>
+    /// <summary>Default taps: all but the last, or all.</summary>
     public static int[] DefaultTaps(int count, bool last) => [.. Enumerable.Range(0, Math.Max(last ? count : count - 1, 1))];
 
     private static void Statistics(Problems problems, LatentPerceptualOptions o)
@@ -100,12 +105,12 @@ internal static class LatentPerceptualRules
         problems.When(
             o.Normalisation == Normalisation.None && o.Statistics != StatisticsSource.Estimate,
             "statistics",
-            "does nothing with normalisation none"
+            "has no effect with normalisation none"
         );
         problems.When(
             o.StatisticsGradient is not null && (o.Normalisation == Normalisation.None || o.Statistics == StatisticsSource.Target),
             "statisticsGradient",
-            "does nothing: "
+            "has no effect: "
                 + (
                     o.Normalisation == Normalisation.None
                         ? "normalisation none has no statistics"
@@ -116,7 +121,7 @@ internal static class LatentPerceptualRules
         problems.When(
             o.VarianceFloor is not null && o.Normalisation != Normalisation.Standardise,
             "varianceFloor",
-            "does nothing unless normalisation is standardise"
+            "has no effect unless normalisation is standardise"
         );
         problems.When(
             o.VarianceFloor is not (null or >= 0) || o.VarianceFloor == double.PositiveInfinity,
@@ -145,19 +150,19 @@ internal static class LatentPerceptualRules
                 (o.Closing is not null, "closing"),
             }
         )
-            problems.When(given, member, "does nothing while the mask is off");
+            problems.When(given, member, "has no effect without the mask");
     }
 
     private static void Gate(Problems problems, LatentPerceptualOptions o)
     {
         problems.When(o.Threshold is not (null or > 0), "threshold", "must be above 0");
-        problems.When(o.Gate == GateKind.T && o.Threshold > 1, "threshold", "t lies in [0, 1]");
+        problems.When(o.Gate == GateKind.T && o.Threshold > 1, "threshold", "must be at most 1: t lies in [0, 1]");
         problems.When(
             o.Gate is GateKind.Snr or GateKind.Timestep or GateKind.T && o.Threshold is null,
             "threshold",
-            $"a gate by {o.Gate} needs one"
+            $"is required with gate {OptionValue.Of(o.Gate)}"
         );
-        problems.When(o.Gate == GateKind.None && o.Threshold is not null, "threshold", "does nothing without a gate");
+        problems.When(o.Gate == GateKind.None && o.Threshold is not null, "threshold", "has no effect without a gate");
         problems.When(
             o.ResolutionScale is not (null or > 0) || o.ResolutionScale == double.PositiveInfinity,
             "resolutionScale",
@@ -166,7 +171,7 @@ internal static class LatentPerceptualRules
         problems.When(
             o.ResolutionScale is not (null or 1) && !o.Mask && o.Gate is not (GateKind.Sigma or GateKind.Snr),
             "resolutionScale",
-            "does nothing without the mask and without a gate by sigma or SNR"
+            "has no effect without the mask and without gate sigma or snr"
         );
     }
 }

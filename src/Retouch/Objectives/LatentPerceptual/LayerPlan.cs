@@ -2,20 +2,20 @@ using Retouch.Autoencoders;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>One layer of the loss, with all that follows from its place in the decoder.</summary>
+/// <summary>One layer of the loss.</summary>
 /// <param name="Name"><c>tap0</c>, <c>tap1</c>, … or <c>rgb</c>.</param>
 /// <param name="Weight">ω_l.</param>
-/// <param name="Features">How its features are compared.</param>
+/// <param name="Features">Comparison settings.</param>
 internal sealed record Layer(string Name, double Weight, FeatureSettings Features);
 
-/// <summary>How the features of one layer are compared.</summary>
-/// <param name="Normalisation">How they are made comparable.</param>
-/// <param name="Statistics">By whose statistics or norms.</param>
-/// <param name="Through">Part of the statistics' gradient that is let through, in [0, 1].</param>
-/// <param name="Floor">Part of the target's variance that is added to a variance.</param>
-/// <param name="Difference">How the difference enters.</param>
-/// <param name="Mask">How outliers are found; null keeps all pixels.</param>
-/// <param name="Kept">The sum over pixels is divided by those kept, not by all.</param>
+/// <summary>Comparison settings of one layer.</summary>
+/// <param name="Normalisation">Feature normalisation.</param>
+/// <param name="Statistics">Source of statistics or norms.</param>
+/// <param name="Through">Factor on the statistics' gradient, in [0, 1].</param>
+/// <param name="Floor">Fraction of the target's variance added to a variance.</param>
+/// <param name="Difference">Squared or absolute difference.</param>
+/// <param name="Mask">Outlier mask settings; null for no mask.</param>
+/// <param name="Kept">Divide the sum over pixels by the number of unmasked pixels instead of all.</param>
 internal sealed record FeatureSettings(
     Normalisation Normalisation,
     StatisticsSource Statistics,
@@ -26,26 +26,26 @@ internal sealed record FeatureSettings(
     bool Kept
 );
 
-/// <summary>How outliers are found in a map.</summary>
-/// <param name="Source">Whose features decide.</param>
-/// <param name="Quantile">Part of the pixels outside either quantile.</param>
-/// <param name="Margin">Standard deviations beyond the quantiles.</param>
-/// <param name="Closing">Odd side of the max-pool window on what is kept.</param>
-/// <param name="Opening">Odd side of the min-pool window that follows.</param>
+/// <summary>Outlier mask settings of one layer.</summary>
+/// <param name="Source">Features that the mask is computed from.</param>
+/// <param name="Quantile">Fraction of the pixels outside either quantile.</param>
+/// <param name="Margin">Margin beyond the quantiles, in standard deviations.</param>
+/// <param name="Closing">Side of the max-pool window on the mask, odd.</param>
+/// <param name="Opening">Side of the min-pool window that follows, odd.</param>
 internal sealed record MaskSettings(MaskSource Source, double Quantile, double Margin, int Closing, int Opening);
 
 /// <summary>The layers of the loss for one decoder.</summary>
 internal sealed class LayerPlan
 {
     /// <param name="options">Validated options.</param>
-    /// <param name="autoencoder">Whose decoder is looked into.</param>
-    /// <param name="resolution">Scales the windows.</param>
+    /// <param name="autoencoder">Provides the decoder taps.</param>
+    /// <param name="resolution">Scale of the windows.</param>
     public LayerPlan(LatentPerceptualOptions options, IAutoencoder autoencoder, double resolution)
     {
         var all = autoencoder.Taps;
         Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count, options.LastTap)];
         Rgb = options.Rgb;
-        // Relative to the whole decoder, not to the taps that were asked for: a layer's loss must not depend on which others are on.
+        // Relative to the whole decoder, not to the requested taps: the loss of a layer must not depend on the other layers.
         double first = all[0].Scale,
             deepest = Math.Max(all.Max(static t => t.Scale), Rgb ? autoencoder.Downsampling : 0);
         List<(string Name, int Tap, double Scale)> places = [.. Taps.Select(t => ($"tap{t}", t, (double)all[t].Scale))];
@@ -65,19 +65,19 @@ internal sealed class LayerPlan
         ];
     }
 
-    /// <summary>Taps, ascending.</summary>
+    /// <summary>Tap indices, ascending.</summary>
     public int[] Taps { get; }
 
     /// <summary>Whether the image is the last layer.</summary>
     public bool Rgb { get; }
 
-    /// <summary>One a tap, then the image.</summary>
+    /// <summary>One layer per tap, then the image.</summary>
     public IReadOnlyList<Layer> Layers { get; }
 
     /// <summary>
-    /// The window for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be
-    /// odd to be
-    /// centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and other even sides go the same way here.
+    /// Window side for a map that is <paramref name="down"/> times smaller than the deepest: ceil(side/down), at least 1. Windows must be
+    /// odd to be centred; [LPL]'s code turns 2 into 3 for opening and into 1 for closing, and this function rounds other even sides the
+    /// same way.
     /// </summary>
     internal static int Window(double side, double down, bool opening)
     {

@@ -2,14 +2,12 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
-/// <summary>
-/// Finds the pixels of feature maps that are no outliers ([LPL], appendix on outliers, with the guards that its pseudo-code lacks).
-/// </summary>
+/// <summary>Outlier mask of feature maps ([LPL], appendix on outliers, with guards that its pseudo-code lacks).</summary>
 internal static class OutlierMask
 {
-    /// <summary>1 where a pixel is kept, 0 where it is an outlier, in the features' type; a constant for differentiation.</summary>
+    /// <summary>1 for kept pixels, 0 for outliers, in the features' type; without gradient.</summary>
     /// <param name="features">[batch, channels, height, width], float32 or float64.</param>
-    /// <param name="settings">How outliers are found.</param>
+    /// <param name="settings">Mask settings.</param>
     public static Tensor Compute(Tensor features, MaskSettings settings)
     {
         using var quiet = Autograd.NoGrad();
@@ -28,7 +26,7 @@ internal static class OutlierMask
         var n = shape[2] * shape[3];
         var flat = features.Reshape([shape[0], shape[1], n]);
         var (low, high) = Ranks(n, settings.Quantile);
-        // A map of one pixel has no unbiased deviation; it is its own quantiles, and nothing lies strictly between them.
+        // A single-pixel map has no unbiased deviation and equals its quantiles, so that no value lies strictly between them.
         var margin = n > 1 ? settings.Margin * flat.Std([2L], correction: 1, keepdim: true) : Ops.ZerosLike(flat);
         var q1 = flat.Kthvalue(low, 2, keepdim: true).Item1 - margin;
         var q2 = flat.Kthvalue(high, 2, keepdim: true).Item1 + margin;
@@ -36,12 +34,12 @@ internal static class OutlierMask
     }
 
     /// <summary>
-    /// The ranks of both quantiles among <paramref name="n"/> values, from 1; int(n·quantile) is 0 for small maps, hence the guard.
+    /// Ranks of both quantiles among <paramref name="n"/> values, from 1; the guard covers small maps, where int(n·quantile) is 0.
     /// </summary>
     public static (long Low, long High) Ranks(long n, double quantile) =>
         (Math.Max(1, (long)(n * quantile)), Math.Max(1, (long)(n * (1 - quantile))));
 
-    /// <summary>Fills small holes of what is kept (max-pool), then shrinks it (min-pool); the border counts as neither.</summary>
+    /// <summary>Closes small holes of the mask (max-pool), then erodes it (min-pool); the border has no effect on either.</summary>
     private static Tensor Morphology(Tensor mask, MaskSettings settings)
     {
         if (settings.Closing > 1)

@@ -6,9 +6,9 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>The denoiser itself with its adapters switched off: where only adapters are trained, the reference costs no memory.</summary>
-/// <param name="model">What is trained.</param>
-/// <param name="adapters">Its adapters; stay the caller's.</param>
+/// <summary>Reference model for adapter training: the denoiser with its adapters disabled, without additional memory.</summary>
+/// <param name="model">The trained model.</param>
+/// <param name="adapters">Its adapters; not disposed here.</param>
 public sealed class AdaptersOffReference(IDenoisedModel model, LowRankAdapters adapters) : IReferenceModel
 {
     /// <inheritdoc/>

@@ -5,9 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Preference on errors behind the decoder ([PIX] eq. 5 and 7), or in its layers: another objective's error of a sample, for winners and
-/// losers, and for the reference
-/// against the same decoded targets.
+/// Preference on errors after decoding ([PIX] eq. 5 and 7) or on decoder features: another objective's per-sample error, for winners,
+/// losers and the reference model, against the same decoded targets.
 /// </summary>
 public sealed class DecodedPreferenceObjective : IDecodedObjective
 {
@@ -39,7 +38,7 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     public SampleRole Role => SampleRole.Paired;
 
     /// <summary>Preference on decoded images.</summary>
-    /// <param name="options">Validated options, of space pixel or both.</param>
+    /// <param name="options">Validated options with space pixel or both.</param>
     public static DecodedPreferenceObjective Pixels(PreferenceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -55,9 +54,9 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     }
 
     /// <summary>Preference on decoder features.</summary>
-    /// <param name="options">Validated options, of space features.</param>
-    /// <param name="autoencoder">Whose decoder is looked into.</param>
-    /// <param name="resolution">Training size over the model's own.</param>
+    /// <param name="options">Validated options with space features.</param>
+    /// <param name="autoencoder">Provides the decoder features.</param>
+    /// <param name="resolution">Training size over the model's native size.</param>
     public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder, double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);

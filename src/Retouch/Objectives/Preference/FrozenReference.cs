@@ -5,9 +5,9 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>A copy of the denoiser that is not trained. Costs its memory once more.</summary>
-/// <param name="copy">Disposed with this.</param>
-/// <param name="formulation">How its output is read.</param>
+/// <summary>Reference model that is a frozen copy of the denoiser. Doubles its memory.</summary>
+/// <param name="copy">The copy; disposed with this object.</param>
+/// <param name="formulation">The diffusion formulation.</param>
 public sealed class FrozenReference(IDenoiser copy, Formulation formulation) : IReferenceModel
 {
     private readonly DenoiserModel _model = new(copy, formulation);

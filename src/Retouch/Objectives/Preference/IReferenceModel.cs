@@ -3,7 +3,7 @@ using Retouch.Denoisers;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// The denoiser as it was before training, which DPO compares with: a frozen copy, or the trained one with what training added switched
-/// off. Called with recording off.
+/// Reference model of DPO: the denoiser before training, as a frozen copy or as the trained one with adapters disabled. Called without
+/// autograd.
 /// </summary>
 public interface IReferenceModel : IDenoisedModel, IDisposable;

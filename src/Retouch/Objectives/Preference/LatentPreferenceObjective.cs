@@ -3,7 +3,7 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Preference on the errors of the network's output ([PIX] eq. 4 and 6), in its own parametrisation: ‖ε̂ − ε‖², ‖v̂ − v‖² and so on.
+/// Preference on the error of the network's output ([PIX] eq. 4 and 6), in its own parametrisation: ‖ε̂ − ε‖², ‖v̂ − v‖² and so on.
 /// </summary>
 /// <param name="options">Validated options.</param>
 public sealed class LatentPreferenceObjective(PreferenceOptions options) : ILatentObjective
@@ -29,7 +29,7 @@ public sealed class LatentPreferenceObjective(PreferenceOptions options) : ILate
         return scope.Keep(_loss.Evaluate(Errors(inputs.Residual), reference, null, pairs.Count, static active => active, health));
     }
 
-    /// <summary>The error of each sample, [batch].</summary>
+    /// <summary>Per-sample error, [batch].</summary>
     internal Tensor Errors(Tensor residual) =>
         options.Reduction == ErrorReduction.Sum ? residual.Square().Sum([1L, 2, 3]) : residual.Square().Mean([1L, 2, 3]);
 }

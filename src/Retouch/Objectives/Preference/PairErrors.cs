@@ -4,9 +4,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// The errors of winners and losers by themselves, without a loss: those of the network before training are what DPO's reference would have
-/// had, and can be given to
-/// <see cref="PairedSamples.ReferenceErrors"/> later on. They are computed as a reference's are in a step.
+/// Errors of winners and losers without a loss. Errors of the network before training equal those of DPO's reference model and can be
+/// passed to <see cref="PairedSamples.ReferenceErrors"/> later. They are computed as in a training step.
 /// </summary>
 internal sealed class PairErrors
 {
@@ -16,12 +15,12 @@ internal sealed class PairErrors
     private readonly DecodePlan? _plan;
 
     /// <param name="options">Validated options.</param>
-    /// <param name="autoencoder">Whose decoder is used, where errors are behind it.</param>
-    /// <param name="decodeBatch">Samples decoded at a time; 0 for all.</param>
-    /// <param name="resolution">Training size over the model's own.</param>
+    /// <param name="autoencoder">Provides the decoder, for errors after decoding.</param>
+    /// <param name="decodeBatch">Samples per decoder call; 0 for all.</param>
+    /// <param name="resolution">Training size over the model's native size.</param>
     public PairErrors(PreferenceOptions options, IAutoencoder autoencoder, int decodeBatch, double resolution = 1)
     {
-        // Of simpo nothing asks for a reference, which is what this stands in for.
+        // SimPO needs no reference model; this computation provides its errors.
         var alone = options with
         {
             Method = PreferenceMethod.Simpo,
@@ -38,14 +37,13 @@ internal sealed class PairErrors
         _plan = new DecodePlan(autoencoder, decodeBatch, checkpoint: false);
     }
 
-    /// <summary>The spaces whose errors <see cref="Of"/> gives.</summary>
-    /// <param name="space">Where the preference measures.</param>
+    /// <summary>Spaces of the errors that <see cref="Of"/> returns.</summary>
+    /// <param name="space">Space of the preference.</param>
     public static IReadOnlyList<PreferenceSpace> SpacesOf(PreferenceSpace space) =>
         space == PreferenceSpace.Both ? [PreferenceSpace.Latent, PreferenceSpace.Pixel] : [space];
 
-    /// <summary>For each space a tensor [2 · pairs], winners first, in the open scope. A pair that takes no part in a term has 0
-    /// there.</summary>
-    /// <param name="inputs">A step's, with pairs.</param>
+    /// <summary>For each space a tensor [2 · pairs], winners first, in the current scope. 0 for inactive pairs.</summary>
+    /// <param name="inputs">Inputs of a step with pairs.</param>
     public IReadOnlyDictionary<PreferenceSpace, Tensor> Of(ObjectiveInputs inputs)
     {
         using var scope = TensorScope.Enter();

@@ -3,28 +3,28 @@ using Retouch.Torch;
 
 namespace Retouch.Objectives.Preference;
 
-/// <summary>From the errors of winners and losers to a loss: [PIX] eq. 4–7, the same whatever the errors were measured on.</summary>
-/// <param name="name">The term's name, for figures.</param>
-/// <param name="space">The space of the errors.</param>
+/// <summary>Preference loss from errors of winners and losers: [PIX] eq. 4–7, independent of the space of the errors.</summary>
+/// <param name="name">Log name of the term.</param>
+/// <param name="space">Space of the errors.</param>
 /// <param name="options">Method, link and γ.</param>
-/// <param name="beta">β with its scaling.</param>
+/// <param name="beta">β, including its scaling.</param>
 internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOptions options, double beta)
 {
-    /// <summary>The pairs of a batch.</summary>
-    /// <exception cref="UsageException">There are none.</exception>
+    /// <summary>Pairs of a batch.</summary>
+    /// <exception cref="UsageException">The batch has no pairs.</exception>
     public static PairedSamples PairsOf(ObjectiveInputs inputs) =>
         inputs.Pairs ?? throw new UsageException("objective.preference needs pairs of a winner and a loser; name them with data.pairs.");
 
-    /// <summary>The reference's errors where they were computed beforehand, [2 · pairs].</summary>
+    /// <summary>Precomputed errors of the reference model, [2 · pairs], or null.</summary>
     public Tensor? Precomputed(PairedSamples pairs) => options.NeedsReference ? pairs.ReferenceErrors?.GetValueOrDefault(space) : null;
 
-    /// <summary>The loss: a scalar in the graph of <paramref name="errors"/>.</summary>
+    /// <summary>Loss: a scalar in the graph of <paramref name="errors"/>.</summary>
     /// <param name="errors">[2 · pairs or more], winners first, then losers.</param>
-    /// <param name="reference">The reference's, likewise; null for SimPO.</param>
-    /// <param name="active">One entry a sample; a pair takes part when both do.</param>
+    /// <param name="reference">Errors of the reference model, of the same shape; null for SimPO.</param>
+    /// <param name="active">One entry per sample; a pair is active if both its samples are.</param>
     /// <param name="pairs">Pairs of the batch.</param>
-    /// <param name="divisor">From the number of pairs that take part to what their sum is divided by.</param>
-    /// <param name="health">Takes accuracy, margin and errors.</param>
+    /// <param name="divisor">Maps the number of active pairs to the divisor of their sum.</param>
+    /// <param name="health">Receives accuracy, margin and errors.</param>
     public Tensor Evaluate(
         Tensor errors,
         Tensor? reference,
@@ -36,7 +36,7 @@ internal sealed class PairLoss(string name, PreferenceSpace space, PreferenceOpt
     {
         if (options.NeedsReference && reference is null)
             throw new ArgumentException(
-                "DPO compares with a reference; neither its prediction nor its errors were given.",
+                "DPO needs a reference model; neither its prediction nor its errors were given.",
                 nameof(reference)
             );
         using var scope = TensorScope.Enter();

@@ -4,30 +4,29 @@ using Retouch.Torch;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Says how a batch is made of pairs: the first <see cref="Count"/> samples are winners, the next as many their losers in the same order,
-/// and what follows are single samples to be imitated.
+/// Layout of a batch with pairs: the first <see cref="Count"/> samples are winners, the next <see cref="Count"/> their losers in the same
+/// order, the rest are single samples to imitate.
 /// </summary>
 /// <param name="Count">Pairs, at least 1.</param>
 public sealed record PairedSamples(int Count)
 {
     /// <summary>
-    /// The reference's prediction on the same noisy latents, read, without gradient; null where there is none (SimPO, or errors computed
-    /// beforehand).
+    /// Reference model's prediction on the same noisy latents, without gradient; null without one (SimPO, or precomputed errors).
     /// </summary>
     public Denoised? Reference { get; init; }
 
     /// <summary>
-    /// The reference's errors, computed beforehand for the same pictures, noise and times: for each space one of
+    /// Precomputed errors of the reference model for the same images, noise and timesteps: for each of the spaces
     /// <see cref="PreferenceSpace.Latent"/>, <see cref="PreferenceSpace.Pixel"/> and <see cref="PreferenceSpace.Features"/> a tensor [2 ·
-    /// pairs], winners first. Goes before <see cref="Reference"/>.
+    /// pairs], winners first. Takes precedence over <see cref="Reference"/>.
     /// </summary>
     public IReadOnlyDictionary<PreferenceSpace, Tensor>? ReferenceErrors { get; init; }
 }
 
-/// <summary>Which samples of a batch with pairs a term is about.</summary>
+/// <summary>Samples of a batch with pairs that a term applies to.</summary>
 public enum SampleRole
 {
-    /// <summary>Those that are to be imitated: all but losers.</summary>
+    /// <summary>Samples to imitate: all but losers.</summary>
     Imitated,
 
     /// <summary>Winners and losers.</summary>

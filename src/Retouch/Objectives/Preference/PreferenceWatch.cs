@@ -3,27 +3,29 @@ using System.Globalization;
 namespace Retouch.Objectives.Preference;
 
 /// <summary>
-/// Looks at a run on preferences step by step. A preference loss falls as long as losers get worse faster than winners, so that it says
-/// nothing about whether the model is still of use; this does: it compares both errors, smoothed, with the reference's or with their own
+/// Divergence check of a preference run, step by step. A preference loss falls as long as losers get worse faster than winners, so it does
+/// not measure whether the model is still usable. This check compares both smoothed errors with the reference model's, or with their own
 /// early average.
 /// </summary>
-/// <param name="options">When to stop and when to report.</param>
+/// <param name="options">Thresholds.</param>
 public sealed class PreferenceWatch(DivergenceOptions options)
 {
-    /// <summary>Weight of a step in the smoothed errors; that of the running mean and variance of the loss is a fifth of it.</summary>
+    /// <summary>EMA weight of a step in the smoothed errors; a fifth of it is used for the running mean and variance of the loss.</summary>
     private const double Smoothing = 0.1;
 
-    /// <summary>Steps until the running mean and variance of the loss mean something.</summary>
+    /// <summary>Minimum steps before the running mean and variance of the loss are used.</summary>
     private const int LeastSteps = 20;
 
-    /// <summary>What has to be saved for an exact resume.</summary>
+    /// <summary>State to save for an exact resume.</summary>
     public PreferenceWatchState State { get; set; } = new();
 
-    /// <summary>Whether winner and loser of some term are past the bound now: such a state should not push out a good checkpoint.</summary>
+    /// <summary>
+    /// Whether winner and loser of some term are currently beyond the bound: such a state should not replace a good checkpoint.
+    /// </summary>
     public bool IsPast => State.Terms.Values.Any(static t => t.Past > 0);
 
-    /// <summary>Takes note of a step.</summary>
-    /// <param name="figures">What is logged of it, by name; terms are known by <c>NAME/winner</c> and <c>NAME/loser</c>.</param>
+    /// <summary>Adds a step.</summary>
+    /// <param name="figures">Health metrics of the step, by name; terms are identified by <c>NAME/winner</c> and <c>NAME/loser</c>.</param>
     public PreferenceVerdict Observe(IReadOnlyDictionary<string, double> figures)
     {
         ArgumentNullException.ThrowIfNull(figures);
@@ -85,7 +87,7 @@ public sealed class PreferenceWatch(DivergenceOptions options)
             return (null, null);
         var (count, mean, variance) = (State.LossSteps, State.LossMean, State.LossVariance);
         double? deviations = count >= LeastSteps && variance > 0 ? (loss - mean) / Math.Sqrt(variance) : null;
-        // Averages over all steps at first, with a horizon later on (West 1979).
+        // Plain averages at first, exponential averages later (West 1979).
         var share = Math.Max(1.0 / (count + 1), Smoothing / 5);
         var step = share * (loss - mean);
         State = State with
@@ -108,33 +110,33 @@ public sealed class PreferenceWatch(DivergenceOptions options)
     private string Describe(string name, PreferenceTermState t, bool reference) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"Winners and losers have both got worse for {t.Past} steps in a row: {name} errors of {t.Winner:G4} (winner) and "
+            $"Winners and losers have both been worse for {t.Past} consecutive steps: {name} errors of {t.Winner:G4} (winner) and "
                 + $"{t.Loser:G4} (loser) against {t.BaseWinner:G4} and {t.BaseLoser:G4} "
-                + $"{(reference ? "of the reference" : "early in the run")}, "
+                + $"{(reference ? "of the reference model" : "early in the run")}, "
                 + $"that is {100 * t.WinnerExcess:0} % and {100 * t.LoserExcess:0} % more, where {100 * options.Bound:0} % are allowed."
         );
 }
 
-/// <summary>The memory of a <see cref="PreferenceWatch"/>.</summary>
+/// <summary>State of a <see cref="PreferenceWatch"/>.</summary>
 public sealed record PreferenceWatchState
 {
-    /// <summary>By the name of the term.</summary>
+    /// <summary>State of each term, by name.</summary>
     public SortedDictionary<string, PreferenceTermState> Terms { get; init; } = new(StringComparer.Ordinal);
 
-    /// <summary>Steps whose loss was seen.</summary>
+    /// <summary>Number of observed losses.</summary>
     public long LossSteps { get; init; }
 
-    /// <summary>The running mean of the loss.</summary>
+    /// <summary>Running mean of the loss.</summary>
     public double LossMean { get; init; }
 
-    /// <summary>Its running variance.</summary>
+    /// <summary>Running variance of the loss.</summary>
     public double LossVariance { get; init; }
 }
 
-/// <summary>What is remembered of one term; errors are smoothed.</summary>
+/// <summary>State of one term; errors are smoothed.</summary>
 public sealed record PreferenceTermState
 {
-    /// <summary>Steps that were seen.</summary>
+    /// <summary>Number of observed steps.</summary>
     public long Steps { get; init; }
 
     /// <summary>Error of winners.</summary>
@@ -143,13 +145,13 @@ public sealed record PreferenceTermState
     /// <summary>Error of losers.</summary>
     public double Loser { get; init; }
 
-    /// <summary>The error of winners that it is compared with.</summary>
+    /// <summary>Baseline error of winners.</summary>
     public double BaseWinner { get; init; }
 
-    /// <summary>The error of losers that it is compared with.</summary>
+    /// <summary>Baseline error of losers.</summary>
     public double BaseLoser { get; init; }
 
-    /// <summary>Steps in a row with both past the bound.</summary>
+    /// <summary>Consecutive steps with both errors beyond the bound.</summary>
     public int Past { get; init; }
 
     internal double WinnerExcess => (Winner / BaseWinner) - 1;
@@ -157,8 +159,8 @@ public sealed record PreferenceTermState
     internal double LoserExcess => (Loser / BaseLoser) - 1;
 }
 
-/// <summary>What a <see cref="PreferenceWatch"/> has to say of a step.</summary>
-/// <param name="Figures">To be logged.</param>
-/// <param name="Note">What a person should see now; null for nothing.</param>
-/// <param name="Stop">Why training should not go on; null while all is well.</param>
+/// <summary>Result of <see cref="PreferenceWatch"/> for one step.</summary>
+/// <param name="Figures">Metrics to log.</param>
+/// <param name="Note">User-facing note, or null.</param>
+/// <param name="Stop">Reason to stop training, or null.</param>
 public sealed record PreferenceVerdict(IReadOnlyList<KeyValuePair<string, double>> Figures, string? Note, string? Stop);

@@ -7,28 +7,24 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>
-/// A network with the <c>config.json</c> that it came with, so that it can be written back without losing what Retouch does not know.
-/// </summary>
-/// <param name="Network">The network; whoever holds the component disposes it.</param>
-/// <param name="Config">Its file, or a new one.</param>
+/// <summary>A network with its <c>config.json</c>, so that saving preserves members that Retouch does not know.</summary>
+/// <param name="Network">The network; disposed with the component.</param>
+/// <param name="Config">Its configuration file, loaded or new.</param>
 public sealed record Component(IDisposable Network, ConfigDocument Config) : IDisposable
 {
     private readonly JsonObject _known = ComponentRegistry.Of(Network).Describe(Network);
 
-    /// <summary>What is to be known of how it was read: weights that were left aside. Whole sentences.</summary>
+    /// <summary>Notes from loading, such as ignored weight files. Whole sentences.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
-    /// <summary>A network made here.</summary>
+    /// <summary>A component for a new network.</summary>
     public static Component Create(IDisposable network) =>
         new(network, ConfigDocument.Create(ComponentRegistry.Of(network).Describe(network)));
 
-    /// <summary>The class that the file names.</summary>
+    /// <summary>Class name in the configuration.</summary>
     public string ClassName => ComponentRegistry.ClassNameOf(Config.Json, ComponentFolder.ConfigName);
 
-    /// <summary>
-    /// The file as it has to be written: changed where the network's configuration differs from when this component was made.
-    /// </summary>
+    /// <summary>Configuration to write: updated where the network's configuration has changed since the component was created.</summary>
     public ConfigDocument CurrentConfig() => Config.Change(_known, ComponentRegistry.Of(Network).Describe(Network));
 
     /// <inheritdoc/>
@@ -40,13 +36,13 @@ public static class ComponentFolder
 {
     internal const string ConfigName = "config.json";
 
-    /// <summary>Reads the configuration and builds the network, without memory for its parameters.</summary>
-    /// <exception cref="InputException">No <c>config.json</c>, an unknown class, or a bad member.</exception>
+    /// <summary>Reads the configuration and builds the network without allocating parameters.</summary>
+    /// <exception cref="InputException">No <c>config.json</c>, an unknown class, or an invalid member.</exception>
     public static Component Describe(string folder)
     {
         AtomicFolder.Recover(folder);
         if (!Directory.Exists(folder))
-            throw new InputException($"There is no folder '{folder}'.");
+            throw new InputException($"The folder '{folder}' does not exist.");
         if (TaesdFolder.Is(folder))
         {
             using var halves = TaesdFolder.Open(folder);
@@ -56,20 +52,19 @@ public static class ComponentFolder
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, PipelineLayout.IndexName)))
             throw new InputException(
-                $"'{folder}' holds a whole pipeline. Give the folder of one of its components, for instance "
-                    + $"'{Path.Combine(folder, "vae")}'."
+                $"'{folder}' is a whole pipeline. Give the folder of one of its components, such as '{Path.Combine(folder, "vae")}'."
             );
         var config = ConfigDocument.Read(path);
         var json = config.Json;
         return new Component(ComponentRegistry.Find(json, path).Create(json, path), config);
     }
 
-    /// <summary>Reads a network with its weights.</summary>
+    /// <summary>Loads a network with its weights.</summary>
     /// <param name="folder">The component's folder.</param>
-    /// <param name="device">Where the weights go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
-    /// <exception cref="InputException">Files are missing or broken, or keys do not fit: all of them are named.</exception>
+    /// <param name="device">Device of the weights.</param>
+    /// <param name="dtype">Type of the weights; null for the stored type.</param>
+    /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">Files are missing or invalid, or keys do not match; the message lists all of them.</exception>
     public static Component Load(string folder, Device device, DType? dtype = DType.Float32, string? variant = null)
     {
         var component = Describe(folder);
@@ -87,15 +82,15 @@ public static class ComponentFolder
         }
     }
 
-    /// <summary>Writes a network: the folder is replaced as a whole or not at all.</summary>
+    /// <summary>Saves a network; the folder is replaced atomically.</summary>
     /// <param name="folder">The component's folder.</param>
     /// <param name="component">The network and its configuration.</param>
-    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
-    /// <param name="tensors">Stand in for the network's own under the same keys: an average of the weights.</param>
-    /// <param name="maxShardBytes">Weights beyond this are split into files of at most as many bytes (a larger tensor stands alone) under
-    /// an index, as diffusers does; null keeps one file.</param>
-    /// <exception cref="InputException">A weight is beyond the range of float16.</exception>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <param name="dtype">Type of the stored weights; null for no conversion.</param>
+    /// <param name="tensors">Replacement tensors under the same keys, such as a weight average; null for the network's own.</param>
+    /// <param name="maxShardBytes">Maximum bytes per weight file; larger weights are split into shards with an index, as in diffusers (a
+    /// larger tensor has its own file). Null for a single file.</param>
+    /// <exception cref="InputException">A weight exceeds the range of float16.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void Save(
         string folder,
         Component component,
@@ -104,11 +99,11 @@ public static class ComponentFolder
         long? maxShardBytes = null
     ) => AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
 
-    /// <summary>The weights of a folder under today's names of files.</summary>
+    /// <summary>Opens the weights of a folder under current file names.</summary>
     internal static IWeights OpenWeights(string folder, ComponentKind kind, string? variant) =>
         TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
 
-    /// <summary>Writes into a folder that nobody reads yet.</summary>
+    /// <summary>Writes into a new, unpublished folder.</summary>
     internal static void Fill(
         string folder,
         Component component,
@@ -124,7 +119,7 @@ public static class ComponentFolder
         var own = kind.Parameters(component.Network);
         var others = tensors?.ToDictionary(StringComparer.Ordinal) ?? [];
         if (others.Keys.FirstOrDefault(name => own.Find(name) is null) is { } stray)
-            throw new ArgumentException($"'{stray}' is no tensor of this network.", nameof(tensors));
+            throw new ArgumentException($"'{stray}' is not a tensor of this network.", nameof(tensors));
         var all = own.Tensors().Select(pair => Lazy(pair.Key, others.GetValueOrDefault(pair.Key, pair.Value), dtype));
         WeightShards.Write(folder, kind.WeightStem, [.. all], maxShardBytes);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), component.CurrentConfig().Text);

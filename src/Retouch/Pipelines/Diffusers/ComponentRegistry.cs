@@ -14,12 +14,12 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>A kind of network that a component folder can hold.</summary>
-/// <param name="ClassNames">Classes that stand for it.</param>
-/// <param name="NetworkType">The type in Retouch.</param>
-/// <param name="Create">From <c>config.json</c> and its path (for messages) to a network without memory for its parameters.</param>
-/// <param name="Describe">The members of <c>config.json</c> that Retouch knows.</param>
-/// <param name="Parameters">The network's tensors.</param>
+/// <summary>A supported network class.</summary>
+/// <param name="ClassNames">Class names in configurations.</param>
+/// <param name="NetworkType">Type in Retouch.</param>
+/// <param name="Create">Creates the network from <c>config.json</c> and its path (for messages), without allocating parameters.</param>
+/// <param name="Describe">Members of <c>config.json</c> that Retouch knows.</param>
+/// <param name="Parameters">Parameters of the network.</param>
 public sealed record ComponentKind(
     IReadOnlyList<string> ClassNames,
     Type NetworkType,
@@ -29,20 +29,18 @@ public sealed record ComponentKind(
 )
 {
     /// <summary>
-    /// Fills the network from a checkpoint (network, source, device, type, origin), for kinds that read older keys too; null where the
-    /// store does it.
+    /// Loads the network from a checkpoint (network, source, device, type, origin), for classes that support older keys; null for the
+    /// default loader.
     /// </summary>
     public Action<object, ITensorSource, Device, DType?, string>? Loader { get; init; }
 
-    /// <summary>Name of the files with weights, without extension.</summary>
+    /// <summary>Name of weight files, without extension.</summary>
     public string WeightStem { get; init; } = WeightFiles.Stem;
 
-    /// <summary>
-    /// Tells kinds apart that share a class name, by the other members of <c>config.json</c>; null where the name is enough.
-    /// </summary>
+    /// <summary>Distinguishes classes with the same name by other members of <c>config.json</c>; null if the name is sufficient.</summary>
     public Func<JsonObject, bool>? Matches { get; init; }
 
-    /// <summary>A kind, typed.</summary>
+    /// <summary>Creates a kind, typed.</summary>
     public static ComponentKind Of<T>(
         IReadOnlyList<string> classNames,
         Func<JsonObject, string, T> create,
@@ -56,8 +54,8 @@ public sealed record ComponentKind(
             Loader = loader is null ? null : (network, source, device, dtype, origin) => loader((T)network, source, device, dtype, origin),
         };
 
-    /// <summary>Fills a network of this kind.</summary>
-    /// <exception cref="InputException">Keys do not fit; all of them are named.</exception>
+    /// <summary>Loads a network of this kind.</summary>
+    /// <exception cref="InputException">Keys do not match; the message lists all of them.</exception>
     public void Load(object network, ITensorSource source, Device device, DType? dtype, string origin)
     {
         if (Loader is not null)
@@ -67,20 +65,20 @@ public sealed record ComponentKind(
     }
 }
 
-/// <summary>The kinds of networks that are supported.</summary>
+/// <summary>Registry of supported network classes.</summary>
 public static class ComponentRegistry
 {
-    /// <summary>All of them, those that were registered last.</summary>
+    /// <summary>All kinds, the last registered last.</summary>
     public static IReadOnlyList<ComponentKind> Kinds => _kinds;
 
-    /// <summary>Adds a kind of network of another assembly, for this process.</summary>
-    /// <exception cref="ArgumentException">A class of it is known already.</exception>
+    /// <summary>Registers a network class of another assembly, for this process.</summary>
+    /// <exception cref="ArgumentException">A class name is already registered.</exception>
     public static void Register(ComponentKind kind)
     {
         ArgumentNullException.ThrowIfNull(kind);
         var known = _kinds.SelectMany(static k => k.ClassNames).Intersect(kind.ClassNames, StringComparer.Ordinal).ToArray();
         if (known.Length > 0)
-            throw new ArgumentException($"{string.Join(", ", known)} is known already.", nameof(kind));
+            throw new ArgumentException($"{string.Join(", ", known)} is already registered.", nameof(kind));
         _kinds = [.. _kinds, kind];
     }
 
@@ -107,7 +105,7 @@ public static class ComponentRegistry
             static n => n.Parameters,
             static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
         ),
-        // Published DiT folders carry the older, broader class name.
+        // Published DiT folders use the older, broader class name.
         ComponentKind.Of(
             ["DiTTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new DiTTransformer2D(DiTConfig.FromJson(json, origin)),
@@ -117,7 +115,7 @@ public static class ComponentRegistry
         {
             Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || !HasSharedModulation(json),
         },
-        // So do the first folders of PixArt.
+        // Early PixArt folders do the same.
         ComponentKind.Of(
             ["PixArtTransformer2DModel", "Transformer2DModel"],
             static (json, origin) => new PixArtTransformer2D(PixArtConfig.FromJson(json, origin)),
@@ -177,26 +175,26 @@ public static class ComponentRegistry
         },
     ];
 
-    /// <summary>The kind that a <c>config.json</c> names.</summary>
-    /// <param name="config">Its members.</param>
-    /// <param name="origin">Its path, for messages.</param>
+    /// <summary>Kind of a <c>config.json</c>.</summary>
+    /// <param name="config">Members of the file.</param>
+    /// <param name="origin">Path for messages.</param>
     /// <exception cref="InputException">The class is missing or unknown.</exception>
     public static ComponentKind Find(JsonObject config, string origin)
     {
         var name = ClassNameOf(config, origin);
         return Kinds.FirstOrDefault(k => k.ClassNames.Contains(name, StringComparer.Ordinal) && k.Matches?.Invoke(config) != false)
             ?? throw new InputException(
-                $"'{origin}' names the class {name}, which is not supported. Supported are "
+                $"'{origin}' has the unsupported class {name}. Supported classes: "
                     + $"{string.Join(", ", Kinds.SelectMany(static k => k.ClassNames).Distinct().Order(StringComparer.Ordinal))}."
             );
     }
 
     /// <summary>
-    /// The class that a <c>config.json</c> names: diffusers writes <c>_class_name</c>, transformers a list of <c>architectures</c>.
+    /// Class name in a <c>config.json</c>: <c>_class_name</c> in diffusers, the first of <c>architectures</c> in transformers.
     /// </summary>
-    /// <param name="config">Its members.</param>
-    /// <param name="origin">Its path, for messages.</param>
-    /// <exception cref="InputException">It names none.</exception>
+    /// <param name="config">Members of the file.</param>
+    /// <param name="origin">Path for messages.</param>
+    /// <exception cref="InputException">The class name is missing.</exception>
     public static string ClassNameOf(JsonObject config, string origin)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -209,13 +207,13 @@ public static class ComponentRegistry
             : new JsonMembers(config, origin).Text("_class_name");
     }
 
-    /// <summary>The kind of a network.</summary>
+    /// <summary>Kind of a network.</summary>
     /// <exception cref="ArgumentException">No kind has this type.</exception>
     public static ComponentKind Of(object network)
     {
         ArgumentNullException.ThrowIfNull(network);
         return Kinds.FirstOrDefault(k => k.NetworkType == network.GetType())
-            ?? throw new ArgumentException($"{network.GetType()} is no network that component folders hold.", nameof(network));
+            ?? throw new ArgumentException($"{network.GetType()} is not a registered network class.", nameof(network));
     }
 
     private static bool HasSharedModulation(JsonObject config) => config["norm_type"]?.ToString() == "ada_norm_single";

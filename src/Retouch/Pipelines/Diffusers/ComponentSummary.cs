@@ -5,14 +5,14 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>What a component folder holds, found without memory for a single weight.</summary>
-/// <param name="ClassName">The class that its configuration names.</param>
-/// <param name="Network">The network without memory for its parameters; whoever holds the summary disposes it.</param>
-/// <param name="Files">The files of its weights.</param>
-/// <param name="Bytes">Their length on the disk.</param>
-/// <param name="Types">Stored elements by type.</param>
-/// <param name="Problems">Keys that are missing, unexpected or of another shape, or why the weights cannot be opened; the first twenty and
-/// how many more.</param>
+/// <summary>Contents of a component folder, determined without loading weights.</summary>
+/// <param name="ClassName">Class name in the configuration.</param>
+/// <param name="Network">Network without allocated parameters; disposed with the summary.</param>
+/// <param name="Files">Weight files.</param>
+/// <param name="Bytes">Total size of the weight files.</param>
+/// <param name="Types">Number of stored elements by type.</param>
+/// <param name="Problems">Missing, unexpected or misshapen keys, or the error on opening the weights; the first twenty and the number of
+/// others.</param>
 public sealed record ComponentSummary(
     string ClassName,
     IDisposable Network,
@@ -22,16 +22,16 @@ public sealed record ComponentSummary(
     IReadOnlyList<string> Problems
 ) : IDisposable
 {
-    /// <summary>Its tensors.</summary>
+    /// <summary>Parameters of the network.</summary>
     public ParameterStore Parameters => ComponentRegistry.Of(Network).Parameters(Network);
 
-    /// <summary>Places of a decoder where features can be taken; none for other networks.</summary>
+    /// <summary>Feature taps of a decoder; empty for other networks.</summary>
     public IReadOnlyList<DecoderTap> Taps => (Network as IAutoencoder)?.Taps ?? [];
 
-    /// <summary>Looks into a folder.</summary>
+    /// <summary>Summarises a folder.</summary>
     /// <param name="folder">The component's folder.</param>
-    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
-    /// <exception cref="InputException">The configuration is missing, broken, or of a class that is not supported.</exception>
+    /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">The configuration is missing, invalid, or of an unsupported class.</exception>
     public static ComponentSummary Of(string folder, string? variant = null)
     {
         var component = ComponentFolder.Describe(folder);
@@ -65,7 +65,7 @@ public sealed record ComponentSummary(
     /// <inheritdoc/>
     public void Dispose() => Network.Dispose();
 
-    /// <summary>Loads up to the first tensor: all keys are compared before it, older names included.</summary>
+    /// <summary>Compares all keys, older names included, by a load that stops before the first tensor.</summary>
     private static List<string> Compare(IDisposable network, ComponentKind kind, ITensorSource weights, string folder)
     {
         try
@@ -93,7 +93,7 @@ public sealed record ComponentSummary(
 
     private sealed class KeysFitException : Exception;
 
-    /// <summary>A checkpoint that has no numbers to give.</summary>
+    /// <summary>A checkpoint with keys only.</summary>
     private sealed class KeysOnly(ITensorSource source) : ITensorSource
     {
         public IEnumerable<string> Names => source.Names;

@@ -9,8 +9,8 @@ using Retouch.Core.Json;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// A JSON file whose top-level members are changed one by one: what nobody changes keeps its bytes and its place, whether Retouch knows it
-/// or not.
+/// A JSON file with in-place changes of top-level members: all other members keep their bytes and position, whether Retouch knows them or
+/// not.
 /// </summary>
 public sealed class ConfigDocument
 {
@@ -24,33 +24,33 @@ public sealed class ConfigDocument
 
     private ConfigDocument(string text, JsonObject json) => (Text, _json) = (text, json);
 
-    /// <summary>The file's content.</summary>
+    /// <summary>Content of the file.</summary>
     public string Text { get; }
 
-    /// <summary>A copy of the members.</summary>
+    /// <summary>Copy of the members.</summary>
     public JsonObject Json => _json.DeepClone().AsObject();
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="InputException">It is missing, no JSON object, or has a member twice.</exception>
+    /// <exception cref="InputException">The file is missing, is not a JSON object, or has a duplicate member.</exception>
     public static ConfigDocument Read(string path) => Parse(PlainText.Read(path), path);
 
-    /// <summary>Parses a file's content.</summary>
-    /// <exception cref="InputException">It is no JSON object, or has a member twice.</exception>
+    /// <summary>Parses the content of a file.</summary>
+    /// <exception cref="InputException">The text is not a JSON object, or has a duplicate member.</exception>
     public static ConfigDocument Parse(string text, string origin)
     {
         try
         {
             return JsonTexts.Parse(text) is JsonObject json
                 ? new ConfigDocument(text, json)
-                : throw new InputException($"'{origin}' is no JSON object.");
+                : throw new InputException($"'{origin}' is not a JSON object.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{origin}' is no valid JSON: {Reasons.Of(e)}.", e);
+            throw new InputException($"'{origin}' is not valid JSON: {Reasons.Of(e)}.", e);
         }
     }
 
-    /// <summary>A new document, in the layout that diffusers writes.</summary>
+    /// <summary>Creates a document in diffusers' layout.</summary>
     public static ConfigDocument Create(JsonObject json)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -58,10 +58,10 @@ public sealed class ConfigDocument
     }
 
     /// <summary>
-    /// Applies what differs between two states of the members: changed values, new members (at the end), removed members.
+    /// Applies the difference between two states of the members: changed values, new members (at the end), removed members.
     /// </summary>
-    /// <param name="before">The members as they were understood when this document was read.</param>
-    /// <param name="after">As they shall be.</param>
+    /// <param name="before">Members at the time of reading.</param>
+    /// <param name="after">New members.</param>
     public ConfigDocument Change(JsonObject before, JsonObject after)
     {
         ArgumentNullException.ThrowIfNull(before);
@@ -89,7 +89,7 @@ public sealed class ConfigDocument
 
     private static string Indent(JsonNode? value) => (value?.ToJsonString(Style) ?? "null").ReplaceLineEndings("\n  ");
 
-    /// <summary>The top-level members with the text of their keys and values.</summary>
+    /// <summary>Top-level members with the source text of their keys and values.</summary>
     private List<(string Name, string Key, string Value)> RawMembers()
     {
         var bytes = Encoding.UTF8.GetBytes(Text.TrimStart('\uFEFF'));

@@ -7,8 +7,8 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// A diffusers folder once more, with weights of another type or in files of another size. No network is built: any component of any
-/// library is converted.
+/// Copies a diffusers folder with weights of another type or another shard size. No network is built, so components of any library are
+/// supported.
 /// </summary>
 public static class FolderConversion
 {
@@ -34,21 +34,21 @@ public static class FolderConversion
         [DType.Float32] = "float32",
     };
 
-    /// <summary>What became of a component.</summary>
-    /// <param name="Name">Its folder; empty where the input is a single component.</param>
-    /// <param name="Tensors">Tensors written.</param>
-    /// <param name="Bytes">What they take.</param>
+    /// <summary>Result for one component.</summary>
+    /// <param name="Name">Folder of the component; empty if the input is a single component.</param>
+    /// <param name="Tensors">Number of tensors written.</param>
+    /// <param name="Bytes">Total size of the tensors.</param>
     /// <param name="Files">Files written.</param>
-    /// <param name="Note">What was left aside; null where there was nothing.</param>
+    /// <param name="Note">Note on ignored files, or null.</param>
     public sealed record Converted(string Name, int Tensors, long Bytes, IReadOnlyList<string> Files, string? Note = null);
 
     /// <summary>Converts a pipeline or a single component.</summary>
     /// <param name="source">A folder with <c>model_index.json</c> or <c>config.json</c>.</param>
-    /// <param name="folder">The folder to write; it appears as a whole or not at all.</param>
-    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
-    /// <param name="maxShardSize">Most bytes of a file; null writes one file a component.</param>
-    /// <param name="variant">Which variant of the weights is read; see <see cref="WeightFiles.Open"/>.</param>
-    /// <exception cref="InputException">It is no such folder, weights are missing or broken, or one is beyond the range of
+    /// <param name="folder">Output folder, created atomically.</param>
+    /// <param name="dtype">Type of the stored weights; null for no conversion.</param>
+    /// <param name="maxShardSize">Maximum bytes per file; null for one file per component.</param>
+    /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">The source is not such a folder, weights are missing or invalid, or one exceeds the range of
     /// float16.</exception>
     public static IReadOnlyList<Converted> Convert(string source, string folder, DType? dtype, long? maxShardSize, string? variant = null)
     {
@@ -56,7 +56,7 @@ public static class FolderConversion
         var isPipeline = File.Exists(Path.Combine(source, PipelineLayout.IndexName));
         if (!isPipeline && !File.Exists(Path.Combine(source, ComponentFolder.ConfigName)))
             throw new InputException(
-                $"'{source}' holds neither {PipelineLayout.IndexName} nor {ComponentFolder.ConfigName}: it is no diffusers folder."
+                $"'{source}' is not a diffusers folder: it has neither {PipelineLayout.IndexName} nor {ComponentFolder.ConfigName}."
             );
         List<string> parts = isPipeline
             ? [.. Directory.EnumerateDirectories(source).Select(static d => Path.GetFileName(d)).Order(StringComparer.Ordinal)]
@@ -112,7 +112,7 @@ public static class FolderConversion
         return new Converted(name, tensors.Count, tensors.Sum(static t => t.ByteCount), files, weights.Note);
     }
 
-    /// <summary>transformers notes the type in the configuration, and loads in it.</summary>
+    /// <summary>Updates the type in the configuration, which transformers loads the weights in.</summary>
     private static void Announce(string path, DType? dtype)
     {
         if (dtype is not { } type || !File.Exists(path) || !TypeNames.TryGetValue(type, out var name))

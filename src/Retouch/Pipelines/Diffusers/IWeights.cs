@@ -3,12 +3,12 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>The weights of a component, from however many files.</summary>
+/// <summary>Weights of a component, from one or more files.</summary>
 public interface IWeights : ITensorSource, IDisposable
 {
-    /// <summary>The files that are open.</summary>
+    /// <summary>Open files.</summary>
     IEnumerable<string> Files { get; }
 
-    /// <summary>The element type stored under a key.</summary>
+    /// <summary>Stored element type of a key.</summary>
     DType DTypeOf(string name);
 }

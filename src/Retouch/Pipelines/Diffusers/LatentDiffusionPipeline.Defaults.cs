@@ -9,16 +9,15 @@ namespace Retouch.Pipelines.Diffusers;
 
 public sealed partial class LatentDiffusionPipeline
 {
-    // Between 256 and 512 the nearer one, by the side of a square of as many pixels.
+    // Threshold between the defaults for 256 and 512 pixels, as the side of a square of equal area.
     private const double LargeSide = 384;
 
     /// <summary>
-    /// The scale of classifier-free guidance that pictures are drawn with where nobody gives one. Told prompts: what the family's
-    /// pipeline in
-    /// diffusers takes. Told classes: 1.5, and 2 for pictures nearer to 512 than to 256 pixels a side ([LPL], section 4). Told nothing: 1.
+    /// Default guidance scale. Text-conditional: the default of the family's pipeline in diffusers. Class-conditional: 1.5, and 2 for
+    /// pictures closer to 512 than to 256 pixels per side ([LPL], section 4). Unconditional: 1.
     /// </summary>
-    /// <param name="width">Of the pictures, in pixels.</param>
-    /// <param name="height">Of the pictures, in pixels.</param>
+    /// <param name="width">Width of the pictures in pixels.</param>
+    /// <param name="height">Height of the pictures in pixels.</param>
     public double DefaultGuidance(int width, int height) =>
         (Denoiser, Denoiser.TextWidth, Denoiser.ClassCount) switch
         {
@@ -31,18 +30,20 @@ public sealed partial class LatentDiffusionPipeline
         };
 
     /// <summary>
-    /// Where training looks where nobody says: at flows of MM-DiTs by mode sampling with heavy tails (Esser et al. 2024, section 3.1; how
-    /// [LPL] trains its flow), else uniformly.
+    /// Default density of training timesteps: mode sampling with heavy tails for flow MM-DiTs (Esser et al. 2024, section 3.1; used by
+    /// [LPL] for its flow), else uniform.
     /// </summary>
     public TimestepDensity DefaultDensity =>
         Denoiser is Sd3Transformer2D or MmDitTransformer2D && CreateFormulation() is FlowFormulation
             ? TimestepDensity.Mode()
             : TimestepDensity.Uniform;
 
-    /// <summary>Changes the noise schedule for pictures of another size: σ of every step times the factor (<see
-    /// cref="ScheduleScaling"/>).</summary>
-    /// <param name="factor">The side of the pictures over that of the pictures that the schedule was made for.</param>
-    /// <exception cref="UsageException">The schedule changes with the size by itself.</exception>
+    /// <summary>
+    /// Changes the noise schedule for another picture size: σ of every timestep is multiplied by the factor
+    /// (<see cref="ScheduleScaling"/>).
+    /// </summary>
+    /// <param name="factor">Picture side over the side that the schedule was made for.</param>
+    /// <exception cref="UsageException">The schedule already depends on the size.</exception>
     public void ScaleSchedule(double factor) =>
         SchedulerConfig = FormulationFactory.ToSchedulerConfig(ScheduleScaling.Scale(CreateFormulation(), factor), SchedulerConfig);
 }

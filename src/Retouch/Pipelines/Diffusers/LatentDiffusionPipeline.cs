@@ -13,23 +13,23 @@ using Retouch.Torch;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// A latent diffusion model: an autoencoder, a denoiser and a scheduler configuration, with the files that the model's folder holds
-/// besides. <see cref="PipelineReader"/> and <see cref="PipelineWriter"/> read and write the folder; Retouch does not read all of its
-/// components, the others are copied as files when the pipeline is saved (<see cref="Companions"/>).
+/// A latent diffusion model: autoencoder, denoiser and scheduler configuration, with the other files of the model's folder.
+/// <see cref="PipelineReader"/> and <see cref="PipelineWriter"/> read and write the folder; components that Retouch does not load are
+/// copied as files on saving (<see cref="Companions"/>).
 /// </summary>
 public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDisposable
 {
     private readonly List<TextAdapters> _textAdapters = [];
     private readonly List<string> _warnings = [];
 
-    /// <param name="autoencoder">Disposed with this.</param>
-    /// <param name="denoiser">Disposed with this.</param>
-    /// <param name="denoiserName">Its folder: <c>unet</c> or <c>transformer</c>.</param>
-    /// <param name="index">The pipeline's class and components.</param>
+    /// <param name="autoencoder">Autoencoder; disposed with this object.</param>
+    /// <param name="denoiser">Denoiser; disposed with this object.</param>
+    /// <param name="denoiserName">Folder of the denoiser: <c>unet</c> or <c>transformer</c>.</param>
+    /// <param name="index">Class and components of the pipeline.</param>
     /// <param name="scheduler"><c>scheduler_config.json</c>.</param>
-    /// <param name="source">The folder that all this was read from; null where it was made here.</param>
-    /// <param name="companionSource">The folder that the other components lie in; null where there are none.</param>
-    /// <exception cref="InputException">The latents' channels differ.</exception>
+    /// <param name="source">Folder that the pipeline was loaded from; null for a new one.</param>
+    /// <param name="companionSource">Folder of the other components, or null.</param>
+    /// <exception cref="InputException">Autoencoder and denoiser differ in latent channels.</exception>
     internal LatentDiffusionPipeline(
         Component autoencoder,
         Component denoiser,
@@ -50,68 +50,66 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
         Labels = index.Labels;
         if (Autoencoder.LatentChannels != Denoiser.LatentChannels)
             throw new InputException(
-                $"The autoencoder makes latents of {Autoencoder.LatentChannels} channels, the denoiser takes "
+                $"The autoencoder has {Autoencoder.LatentChannels} latent channels, the denoiser "
                     + $"{Denoiser.LatentChannels}: they do not belong together."
             );
     }
 
-    /// <summary>Images to latents and back.</summary>
+    /// <summary>Autoencoder of the latents.</summary>
     public IAutoencoder Autoencoder { get; }
 
-    /// <summary>The network that is post-trained.</summary>
+    /// <summary>The denoiser.</summary>
     public IDenoiser Denoiser { get; }
 
-    /// <summary>The denoiser's name in the pipeline: <c>unet</c> or <c>transformer</c>.</summary>
+    /// <summary>Name of the denoiser in the pipeline: <c>unet</c> or <c>transformer</c>.</summary>
     public string DenoiserName { get; }
 
-    /// <summary>Side of the pictures that the denoiser was made for, in pixels.</summary>
+    /// <summary>Native picture side of the denoiser, in pixels.</summary>
     public int NativeSize => Denoiser.SampleSize * Autoencoder.Downsampling;
 
-    /// <summary><c>scheduler_config.json</c>; what is changed here is changed in the file on saving.</summary>
+    /// <summary><c>scheduler_config.json</c>; changes are written on saving.</summary>
     public JsonObject SchedulerConfig { get; set; }
 
-    /// <summary>Names of the classes by label (<c>id2label</c>); empty where there are none.</summary>
+    /// <summary>Class names by label (<c>id2label</c>); empty without names.</summary>
     public IReadOnlyDictionary<int, string> Labels { get; set; }
 
-    /// <summary>
-    /// The pipeline folder whose text encoders read the prompts; null where the denoiser takes none, or there are no encoders.
-    /// </summary>
+    /// <summary>Pipeline folder with the text encoders; null for denoisers without prompts, and without encoders.</summary>
     public string? PromptFolder =>
         Denoiser.TextWidth is not null && CompanionSource is { } folder && PromptEncoders.FoldersOf(folder).Count > 0 ? folder : null;
 
-    /// <summary>Warnings about what was read: adapters that were trained on other weights.</summary>
+    /// <summary>Warnings from loading, such as adapters of a different base model.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Adds to <see cref="Warnings"/>.</summary>
     internal void Warn(IEnumerable<string> warnings) => _warnings.AddRange(warnings);
 
     /// <summary>
-    /// The adapters merged into the text encoders (<see cref="Merge"/>): what encoded prompts depend on besides the encoders' folders.
+    /// Adapters merged into text encoders (<see cref="Merge"/>): a dependency of encoded prompts besides the encoders' folders.
     /// </summary>
     public IReadOnlyList<TextAdapters> TextAdapters => _textAdapters;
 
     /// <inheritdoc/>
     public SamplerOptions Sampler => SamplerOptions.FromSchedulerConfig(SchedulerConfig);
 
-    /// <summary>The autoencoder with its file.</summary>
+    /// <summary>The autoencoder with its configuration file.</summary>
     internal Component AutoencoderComponent { get; }
 
-    /// <summary>The denoiser with its file.</summary>
+    /// <summary>The denoiser with its configuration file.</summary>
     internal Component DenoiserComponent { get; }
 
-    /// <summary><c>model_index.json</c>, as it was read.</summary>
+    /// <summary><c>model_index.json</c> as loaded.</summary>
     internal PipelineIndex Index { get; }
 
-    /// <summary><c>scheduler_config.json</c>, as it was read.</summary>
+    /// <summary><c>scheduler_config.json</c> as loaded.</summary>
     internal ConfigDocument Scheduler { get; }
 
-    /// <summary>The folder that this was read from; null where it was made here.</summary>
+    /// <summary>Folder that the pipeline was loaded from; null for a new one.</summary>
     internal string? Source { get; }
 
-    /// <summary>The folder that <see cref="Companions"/> lie in; null where there are none.</summary>
+    /// <summary>Folder of the <see cref="Companions"/>, or null.</summary>
     internal string? CompanionSource { get; }
 
-    /// <summary>Names of the components that are copied as files.</summary>
+    /// <summary>Names of components that are copied as files.</summary>
     internal IReadOnlyList<string> Companions { get; }
 
     /// <inheritdoc cref="PipelineReader.Load"/>
@@ -129,15 +127,14 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
     /// <inheritdoc cref="PipelineReader.NativeSizeOf"/>
     public static int NativeSizeOf(string folder) => PipelineReader.NativeSizeOf(folder);
 
-    /// <summary>Puts networks made here together. The pipeline disposes them.</summary>
-    /// <param name="autoencoder">A kind of <see cref="ComponentRegistry"/>.</param>
-    /// <param name="denoiser">A kind of <see cref="ComponentRegistry"/>.</param>
-    /// <param name="schedulerConfig">With <c>_class_name</c>.</param>
-    /// <param name="labels">Names of the classes by label.</param>
-    /// <param name="promptsFrom">A pipeline folder whose text encoders and tokenizers the new pipeline has; null for one without
-    /// prompts.</param>
-    /// <exception cref="InputException">The latents' channels differ, or the scheduler has no class, or the folder is no
-    /// pipeline.</exception>
+    /// <summary>Creates a pipeline from networks, which it owns.</summary>
+    /// <param name="autoencoder">Network of a class in <see cref="ComponentRegistry"/>.</param>
+    /// <param name="denoiser">Network of a class in <see cref="ComponentRegistry"/>.</param>
+    /// <param name="schedulerConfig">Scheduler configuration with <c>_class_name</c>.</param>
+    /// <param name="labels">Class names by label.</param>
+    /// <param name="promptsFrom">Pipeline folder whose text encoders and tokenizers are used; null for a pipeline without prompts.</param>
+    /// <exception cref="InputException">Autoencoder and denoiser differ in latent channels, the scheduler has no class, or the folder is
+    /// not a pipeline.</exception>
     public static LatentDiffusionPipeline Create(
         IAutoencoder autoencoder,
         IDenoiser denoiser,
@@ -148,7 +145,7 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
     {
         var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
         var folder = denoiser is UNet2DCondition ? "unet" : "transformer";
-        // diffusers has no pipeline for other networks with classes alone: its parts are loaded one by one.
+        // diffusers has no class-conditional pipeline for other networks; its components can be loaded one by one.
         var index = promptsFrom is null
             ? PipelineIndex.Create(denoiser is DiTTransformer2D ? "DiTPipeline" : "DiffusionPipeline")
             : PipelineIndex.ForPrompts(promptsFrom);
@@ -164,12 +161,12 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
     }
 
     /// <inheritdoc/>
-    /// <param name="density">Where training looks; uniform where null.</param>
+    /// <param name="density">Density of training timesteps; null for uniform.</param>
     public DenoiserModel CreateModel(TimestepDensity? density = null) => new(Denoiser, CreateFormulation(density));
 
-    /// <summary>How noise is mixed in and what the denoiser predicts, as <see cref="SchedulerConfig"/> says.</summary>
-    /// <param name="density">Where training looks; uniform where null.</param>
-    /// <exception cref="InputException">The scheduler is unknown, or its members make no formulation.</exception>
+    /// <summary>Diffusion formulation of <see cref="SchedulerConfig"/>.</summary>
+    /// <param name="density">Density of training timesteps; null for uniform.</param>
+    /// <exception cref="InputException">The scheduler is unknown, or its members are inconsistent.</exception>
     public Formulation CreateFormulation(TimestepDensity? density = null) =>
         FormulationFactory.FromSchedulerConfig(
             SchedulerConfig,
@@ -177,10 +174,10 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
             density
         );
 
-    /// <summary>Reads the text encoders; whoever asks disposes them.</summary>
-    /// <param name="device">Where the weights go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <exception cref="InputException">The denoiser takes no prompts, or encoders are missing, broken or do not fit it.</exception>
+    /// <summary>Loads the text encoders, owned by the caller.</summary>
+    /// <param name="device">Device of the weights.</param>
+    /// <param name="dtype">Type of the weights; null for the stored type.</param>
+    /// <exception cref="InputException">The denoiser takes no prompts, or encoders are missing, invalid or do not fit it.</exception>
     public PromptEncoders LoadPromptEncoders(Device device, DType? dtype = DType.Float32)
     {
         if (Denoiser.TextWidth is not { } width)
@@ -197,14 +194,14 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
     }
 
     /// <summary>
-    /// Adds low-rank adapters to the denoiser's weights, and those of text encoders to theirs whenever they are read or written.
+    /// Adds low-rank adapters to the weights of the denoiser, and to those of text encoders whenever these are loaded or saved.
     /// </summary>
-    /// <param name="path">The file, or a folder that holds <see cref="LoraFile.Name"/>.</param>
-    /// <param name="strength">What they are multiplied by besides their own scale; 1 is as trained.</param>
-    /// <exception cref="InputException">They do not fit: everything that does not is named.</exception>
+    /// <param name="path">File, or folder that contains <see cref="LoraFile.Name"/>.</param>
+    /// <param name="strength">Factor in addition to the adapters' own scale; 1 as trained.</param>
+    /// <exception cref="InputException">The adapters do not fit; the message lists all problems.</exception>
     public void Merge(string path, double strength = 1) => _textAdapters.AddRange(AdapterMerge.Into(this, path, strength));
 
-    /// <summary>A second denoiser with the same configuration and weights, in memory of its own; whoever asked disposes it.</summary>
+    /// <summary>A copy of the denoiser with its own memory, owned by the caller.</summary>
     public IDenoiser CopyDenoiser()
     {
         var config = DenoiserComponent.CurrentConfig().Json;

@@ -5,8 +5,7 @@ using Retouch.Core.Errors;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// <c>model_index.json</c>: the pipeline's class, each component's library and class, and the classes' names. What is not understood keeps
-/// its bytes.
+/// <c>model_index.json</c>: pipeline class, library and class of each component, and class names. Unknown members keep their bytes.
 /// </summary>
 internal sealed class PipelineIndex
 {
@@ -16,22 +15,22 @@ internal sealed class PipelineIndex
 
     private PipelineIndex(ConfigDocument document) => (_document, Labels) = (document, ReadLabels(document.Json));
 
-    /// <summary>Names of the classes by label; empty where there are none.</summary>
+    /// <summary>Class names by label; empty without names.</summary>
     public IReadOnlyDictionary<int, string> Labels { get; }
 
-    /// <summary>The file's content.</summary>
+    /// <summary>Content of the file.</summary>
     public string Text => _document.Text;
 
-    /// <summary>Reads a pipeline's.</summary>
-    /// <exception cref="InputException">The file is missing or broken.</exception>
+    /// <summary>Reads the index of a pipeline.</summary>
+    /// <exception cref="InputException">The file is missing or invalid.</exception>
     public static PipelineIndex Read(string folder) => new(ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)));
 
-    /// <summary>A new one, without components.</summary>
+    /// <summary>Creates an index without components.</summary>
     public static PipelineIndex Create(string pipelineClass) =>
         new(ConfigDocument.Create(new JsonObject { ["_class_name"] = pipelineClass }));
 
-    /// <summary>A new one with the class of another pipeline, and its members that say how prompts are read.</summary>
-    /// <exception cref="InputException">The other's file is missing or broken.</exception>
+    /// <summary>Creates an index with the class and the prompt-related members of another pipeline.</summary>
+    /// <exception cref="InputException">The other file is missing or invalid.</exception>
     public static PipelineIndex ForPrompts(string folder)
     {
         var given = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
@@ -46,11 +45,11 @@ internal sealed class PipelineIndex
         );
     }
 
-    /// <summary>With a component of diffusers'.</summary>
+    /// <summary>Adds a diffusers component.</summary>
     public PipelineIndex With(string component, string className) =>
         Change(index => index[component] = new JsonArray("diffusers", className));
 
-    /// <summary>With these names of the classes, and the scheduler's class.</summary>
+    /// <summary>Sets class names and the scheduler class.</summary>
     public PipelineIndex With(IReadOnlyDictionary<int, string> labels, JsonObject schedulerConfig) =>
         Change(index =>
         {
@@ -68,7 +67,7 @@ internal sealed class PipelineIndex
                 entry[1] = scheduler.DeepClone();
         });
 
-    /// <summary>Components that are named here, that exist as folders, and that are not written from memory.</summary>
+    /// <summary>Components of the index that exist as folders and are not written from memory.</summary>
     public List<string> Companions(string source, string denoiserFolder) =>
         [
             .. _document

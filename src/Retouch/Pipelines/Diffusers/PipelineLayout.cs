@@ -2,28 +2,28 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>Where a pipeline's files are, as diffusers puts them.</summary>
+/// <summary>File layout of a diffusers pipeline.</summary>
 public static class PipelineLayout
 {
-    /// <summary>The file that names the pipeline's class and its components'.</summary>
+    /// <summary>File with the classes of the pipeline and its components.</summary>
     public const string IndexName = "model_index.json";
 
-    /// <summary>The scheduler's file, in the folder <c>scheduler</c>.</summary>
+    /// <summary>Scheduler file, in the folder <c>scheduler</c>.</summary>
     public const string SchedulerName = "scheduler_config.json";
 
     private static readonly string[] DenoiserFolders = ["transformer", "unet"];
 
-    /// <summary>Looks whether everything is there that a pipeline is read from.</summary>
-    /// <param name="folder">The pipeline's folder.</param>
-    /// <returns>The denoiser's folder in it: <c>transformer</c> or <c>unet</c>.</returns>
-    /// <exception cref="InputException">The folder or parts of it are missing; all that is missing is named at once.</exception>
+    /// <summary>Checks that all files of a pipeline exist.</summary>
+    /// <param name="folder">Folder of the pipeline.</param>
+    /// <returns>Subfolder of the denoiser: <c>transformer</c> or <c>unet</c>.</returns>
+    /// <exception cref="InputException">The folder or parts of it are missing; the message lists all missing parts.</exception>
     public static string Check(string folder)
     {
         if (!Directory.Exists(folder))
-            throw new InputException($"There is no folder '{folder}'.");
+            throw new InputException($"The folder '{folder}' does not exist.");
         if (!File.Exists(Path.Combine(folder, IndexName)) && File.Exists(Path.Combine(folder, ComponentFolder.ConfigName)))
             throw new InputException(
-                $"'{folder}' holds a single component. Give the folder of the whole pipeline, the one with {IndexName}."
+                $"'{folder}' is a single component. Give the folder of the whole pipeline, which contains {IndexName}."
             );
         var denoiser = DenoiserFolders.FirstOrDefault(name => Directory.Exists(Path.Combine(folder, name)));
         List<string> missing =
@@ -46,7 +46,7 @@ public static class PipelineLayout
             .Order(StringComparer.Ordinal)
             .Take(20);
         throw new InputException(
-            $"'{folder}' is no complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It holds "
+            $"'{folder}' is not a complete diffusers pipeline: it lacks {string.Join(", ", missing)}. It contains "
                 + $"{string.Join(", ", present.DefaultIfEmpty("nothing"))}."
         );
     }

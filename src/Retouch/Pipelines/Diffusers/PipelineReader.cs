@@ -8,19 +8,19 @@ using Retouch.Torch;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// Reads model folders in the layout of diffusers: <c>model_index.json</c>, <c>vae/</c>, <c>transformer/</c> or <c>unet/</c>,
-/// <c>scheduler/</c>; and folders of adapters.
+/// Reads model folders in diffusers layout: <c>model_index.json</c>, <c>vae/</c>, <c>transformer/</c> or <c>unet/</c>, <c>scheduler/</c>;
+/// and adapter folders.
 /// </summary>
 internal static class PipelineReader
 {
-    /// <summary>Reads a pipeline; from a folder of adapters, the model that they belong to, with them merged.</summary>
-    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters (<see cref="AdapterFolder"/>).</param>
-    /// <param name="device">Where the weights go.</param>
-    /// <param name="dtype">Type of the denoiser's weights; null keeps the stored one.</param>
-    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
-    /// <param name="autoencoderType">Type of the autoencoder's weights; null keeps the stored one.</param>
-    /// <exception cref="InputException">Files are missing, broken or do not fit each other: all that is missing is named at
-    /// once.</exception>
+    /// <summary>Loads a pipeline; for an adapter folder, its base model with the adapters merged.</summary>
+    /// <param name="folder">Folder with <c>model_index.json</c>, or an adapter folder (<see cref="AdapterFolder"/>).</param>
+    /// <param name="device">Device of the weights.</param>
+    /// <param name="dtype">Type of the denoiser's weights; null for the stored type.</param>
+    /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="autoencoderType">Type of the autoencoder's weights; null for the stored type.</param>
+    /// <exception cref="InputException">Files are missing, invalid or do not fit each other; the message lists all missing
+    /// parts.</exception>
     public static LatentDiffusionPipeline Load(
         string folder,
         Device device,
@@ -65,12 +65,12 @@ internal static class PipelineReader
         }
     }
 
-    /// <summary>Whether a folder holds a pipeline, or adapters of one (<see cref="AdapterFolder"/>).</summary>
+    /// <summary>Whether a folder is a pipeline or an adapter folder (<see cref="AdapterFolder"/>).</summary>
     public static bool IsAt(string folder) => File.Exists(Path.Combine(folder, PipelineLayout.IndexName)) || AdapterFolder.IsAt(folder);
 
-    /// <summary>As <see cref="LatentDiffusionPipeline.NativeSize"/>, from the configurations alone.</summary>
-    /// <param name="folder">The folder with <c>model_index.json</c>, or adapters.</param>
-    /// <exception cref="InputException">Files are missing, or no pipeline's.</exception>
+    /// <summary><see cref="LatentDiffusionPipeline.NativeSize"/> from the configurations alone.</summary>
+    /// <param name="folder">Folder with <c>model_index.json</c>, or an adapter folder.</param>
+    /// <exception cref="InputException">Files are missing, or the folder is not a pipeline.</exception>
     public static int NativeSizeOf(string folder)
     {
         folder = AdapterFolder.RootOf(folder);
@@ -80,7 +80,7 @@ internal static class PipelineReader
         return vae.Network is IAutoencoder autoencoder && denoiser.Network is IDenoiser network
             ? network.SampleSize * autoencoder.Downsampling
             : throw new InputException(
-                $"'{folder}' has a {vae.ClassName} for its autoencoder and a {denoiser.ClassName} for its denoiser."
+                $"'{folder}' has a {vae.ClassName} as its autoencoder and a {denoiser.ClassName} as its denoiser, which is not supported."
             );
     }
 
@@ -99,8 +99,8 @@ internal static class PipelineReader
             {
                 if (adapters.Sample is { } sample && !BaseSample.Fits(sample, pipeline.Denoiser.Parameters))
                     pipeline.Warn(
-                        $"The adapters '{adapters.Folder}' were trained on other weights than '{adapters.Base}' holds now; what "
-                            + $"comes out may be poor."
+                        $"The adapters '{adapters.Folder}' were trained on weights other than the current ones of '{adapters.Base}'; "
+                            + $"results may be poor."
                     );
                 pipeline.Merge(adapters.Folder);
                 pipeline.SchedulerConfig = adapters.Scheduler ?? pipeline.SchedulerConfig;
@@ -123,7 +123,7 @@ internal static class PipelineReader
         var name = component.ClassName;
         component.Dispose();
         throw new InputException(
-            $"'{folder}' holds a {name}, where {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} belongs."
+            $"'{folder}' is a {name}, but {(typeof(T) == typeof(IDenoiser) ? "a denoiser" : "an autoencoder")} is needed there."
         );
     }
 }

@@ -4,18 +4,18 @@ using Retouch.Torch;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>Writes model folders in the layout of diffusers, which <see cref="PipelineReader"/> and diffusers read.</summary>
+/// <summary>Writes model folders in diffusers layout, readable by <see cref="PipelineReader"/> and diffusers.</summary>
 internal static class PipelineWriter
 {
-    /// <summary>Writes the pipeline: the folder is replaced as a whole or not at all. It may be the one that was read.</summary>
-    /// <param name="pipeline">What is written.</param>
-    /// <param name="folder">The folder.</param>
-    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
-    /// <param name="denoiserTensors">Stand in for the denoiser's own under the same keys: an average of the weights.</param>
-    /// <param name="maxShardBytes">Splits each component's weights; see <see cref="ComponentFolder.Save"/>.</param>
-    /// <exception cref="InputException">A weight is beyond the range of float16, or a component that has to travel along is
-    /// gone.</exception>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <summary>Saves a pipeline; the folder is replaced atomically and may be the source folder.</summary>
+    /// <param name="pipeline">Pipeline to save.</param>
+    /// <param name="folder">Output folder.</param>
+    /// <param name="dtype">Type of the stored weights; null for no conversion.</param>
+    /// <param name="denoiserTensors">Replacement tensors of the denoiser under the same keys, such as a weight average; null for its
+    /// own.</param>
+    /// <param name="maxShardBytes">Maximum bytes per weight file; see <see cref="ComponentFolder.Save"/>.</param>
+    /// <exception cref="InputException">A weight exceeds the range of float16, or a component to copy no longer exists.</exception>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void Save(
         LatentDiffusionPipeline pipeline,
         string folder,
@@ -60,7 +60,7 @@ internal static class PipelineWriter
         var from = Path.Combine(pipeline.CompanionSource!, name);
         if (!Directory.Exists(from))
             throw new InputException(
-                $"'{from}' was there when the pipeline was read and is gone now, so that it cannot be copied. Put it back and save again."
+                $"'{from}' has been removed since the pipeline was loaded and cannot be copied. Restore it and save again."
             );
         if (pipeline.TextAdapters.All(a => a.Encoder != name))
         {

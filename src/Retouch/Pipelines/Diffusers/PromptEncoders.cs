@@ -9,9 +9,7 @@ using Retouch.Torch;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>
-/// The text encoders and tokenizers of a pipeline, put together as its family does. They are only read: training leaves them as they are.
-/// </summary>
+/// <summary>Text encoders and tokenizers of a pipeline, combined as its family requires. Frozen in training.</summary>
 public sealed class PromptEncoders : IDisposable
 {
     private const string Sdxl = "StableDiffusionXL";
@@ -27,11 +25,11 @@ public sealed class PromptEncoders : IDisposable
     private PromptEncoders(IPromptEncoder encoder, Dictionary<string, Component> components) =>
         (Encoder, _components) = (encoder, components);
 
-    /// <summary>From prompts to what the denoiser is told.</summary>
+    /// <summary>Maps prompts to conditions of the denoiser.</summary>
     public IPromptEncoder Encoder { get; }
 
-    /// <summary>The folders of a pipeline that a prompt's encoding depends on; empty where it takes no prompts.</summary>
-    /// <param name="folder">The pipeline.</param>
+    /// <summary>Folders that prompt encoding depends on; empty for pipelines without prompts.</summary>
+    /// <param name="folder">Folder of the pipeline.</param>
     public static IReadOnlyList<string> FoldersOf(string folder) =>
         [
             .. Places
@@ -40,9 +38,9 @@ public sealed class PromptEncoders : IDisposable
                 .Where(Directory.Exists),
         ];
 
-    /// <summary>The class of a pipeline, which decides how its encoders are put together.</summary>
-    /// <param name="folder">The pipeline.</param>
-    /// <exception cref="InputException">It has no index, or the index names no class.</exception>
+    /// <summary>Class of a pipeline, which determines how encoders are combined.</summary>
+    /// <param name="folder">Folder of the pipeline.</param>
+    /// <exception cref="InputException">The index is missing or has no class.</exception>
     public static string FamilyOf(string folder)
     {
         var path = Path.Combine(folder, PipelineLayout.IndexName);
@@ -50,19 +48,19 @@ public sealed class PromptEncoders : IDisposable
     }
 
     /// <summary>
-    /// Whether the denoiser of a pipeline is told sizes and crops besides the prompt, as <see cref="IPromptEncoder.TakesTimeIds"/>, without
-    /// reading the encoders.
+    /// Whether the denoiser of a pipeline takes size and crop conditions besides the prompt, as <see cref="IPromptEncoder.TakesTimeIds"/>,
+    /// without loading the encoders.
     /// </summary>
-    /// <param name="folder">The pipeline.</param>
+    /// <param name="folder">Folder of the pipeline.</param>
     public static bool TakesTimeIds(string folder) => FamilyOf(folder).StartsWith(Sdxl, StringComparison.Ordinal);
 
-    /// <summary>Reads the text encoders of a pipeline.</summary>
-    /// <param name="folder">The pipeline.</param>
-    /// <param name="width">Channels of a token's embedding that the denoiser takes.</param>
-    /// <param name="device">Where the weights go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <param name="variant">Which variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
-    /// <exception cref="InputException">The family is unknown, folders are missing or broken, or they do not fit the denoiser.</exception>
+    /// <summary>Loads the text encoders of a pipeline.</summary>
+    /// <param name="folder">Folder of the pipeline.</param>
+    /// <param name="width">Channels of a token embedding of the denoiser.</param>
+    /// <param name="device">Device of the weights.</param>
+    /// <param name="dtype">Type of the weights; null for the stored type.</param>
+    /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <exception cref="InputException">The family is unknown, folders are missing or invalid, or they do not fit the denoiser.</exception>
     public static PromptEncoders Load(string folder, int width, Device device, DType? dtype = DType.Float32, string? variant = null)
     {
         var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
@@ -74,7 +72,7 @@ public sealed class PromptEncoders : IDisposable
             return encoder.Width == width
                 ? new PromptEncoders(encoder, components)
                 : throw new InputException(
-                    $"The text encoders of '{folder}' give {encoder.Width} channels a token, the denoiser takes {width}: they do "
+                    $"The text encoders of '{folder}' have {encoder.Width} channels per token, the denoiser takes {width}: they do "
                         + $"not belong together."
                 );
         }
@@ -86,13 +84,13 @@ public sealed class PromptEncoders : IDisposable
         }
     }
 
-    /// <summary>Lays adapters over one of them.</summary>
-    /// <exception cref="InputException">The family has no such encoder, or they do not fit it.</exception>
+    /// <summary>Merges adapters into an encoder.</summary>
+    /// <exception cref="InputException">The family has no such encoder, or the adapters do not fit it.</exception>
     public void Merge(TextAdapters adapters)
     {
         ArgumentNullException.ThrowIfNull(adapters);
         if (!_components.TryGetValue(adapters.Encoder, out var component))
-            throw new InputException($"'{adapters.File}' has adapters of {adapters.Encoder}, which this model does not have.");
+            throw new InputException($"'{adapters.File}' has adapters for {adapters.Encoder}, which this model does not have.");
         adapters.MergeInto(ComponentRegistry.Of(component.Network).Parameters(component.Network));
     }
 
@@ -136,7 +134,7 @@ public sealed class PromptEncoders : IDisposable
             );
             components.Add(Places[place].Encoder, component);
             return component.Network as T
-                ?? throw new InputException($"'{encoder}' holds a {component.ClassName}, which a {family} does not have there.");
+                ?? throw new InputException($"'{encoder}' is a {component.ClassName}, which a {family} does not support there.");
         }
 
         ITextTokenizer Tokenizer(int place) => TokenizerFolder.Read(Path.Combine(folder, Places[place].Tokenizer));
@@ -157,7 +155,7 @@ public sealed class PromptEncoders : IDisposable
         if (family.StartsWith("StableDiffusion", StringComparison.Ordinal))
             return new ClipPromptEncoder(Clip(0));
         throw new InputException(
-            $"'{folder}' is a {family}; prompts are known for StableDiffusion, StableDiffusionXL, StableDiffusion3, PixArtAlpha "
+            $"'{folder}' is a {family}; prompts are supported for StableDiffusion, StableDiffusionXL, StableDiffusion3, PixArtAlpha "
                 + $"and PixArtSigma pipelines."
         );
     }

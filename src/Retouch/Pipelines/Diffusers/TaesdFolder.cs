@@ -7,8 +7,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// A tiny autoencoder as its author publishes it: a file for each half (<c>taesd_encoder.safetensors</c>,
-/// <c>taesd_decoder.safetensors</c>), no configuration.
+/// A tiny autoencoder in its author's layout: one file per half (<c>taesd_encoder.safetensors</c>, <c>taesd_decoder.safetensors</c>),
+/// without configuration.
 /// </summary>
 internal sealed class TaesdFolder : IWeights
 {
@@ -36,14 +36,14 @@ internal sealed class TaesdFolder : IWeights
 
     public IEnumerable<string> Files => [_encoder.FilePath, _decoder.FilePath];
 
-    /// <summary>The shape that keys and sizes give.</summary>
+    /// <summary>Configuration derived from keys and shapes.</summary>
     public AutoencoderTinyConfig Config => _keys.Config;
 
-    /// <summary>Whether a folder is one: both halves, and no <c>config.json</c>.</summary>
+    /// <summary>Whether a folder has this layout: both halves, and no <c>config.json</c>.</summary>
     public static bool Is(string folder) => Find(folder) is not null;
 
-    /// <summary>Opens a folder that <see cref="Is"/> one.</summary>
-    /// <exception cref="InputException">The files are broken or hold something else.</exception>
+    /// <summary>Opens a folder of this layout.</summary>
+    /// <exception cref="InputException">The files are invalid or contain other tensors.</exception>
     public static TaesdFolder Open(string folder) =>
         new(folder, Find(folder) ?? throw new InputException($"'{folder}' has no files *_encoder and *_decoder."));
 

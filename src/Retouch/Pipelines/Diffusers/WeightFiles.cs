@@ -7,15 +7,15 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Diffusers;
 
 /// <summary>
-/// The weights of a component folder as one source: a single file, or shards under an index; of a variant (<c>fp16</c>) where asked. Which
-/// files, where there are several, <see cref="WeightChoice"/> decides.
+/// Weights of a component folder as one source: a single file, or shards with an index; optionally of a variant (<c>fp16</c>).
+/// <see cref="WeightChoice"/> selects among several files.
 /// </summary>
 public sealed class WeightFiles : IWeights
 {
-    /// <summary>Name that diffusers gives weights, without extension.</summary>
+    /// <summary>File name of weights in diffusers, without extension.</summary>
     public const string Stem = "diffusion_pytorch_model";
 
-    /// <summary>Name that transformers gives weights, without extension.</summary>
+    /// <summary>File name of weights in transformers, without extension.</summary>
     public const string TransformersStem = "model";
 
     private readonly List<ITensorFile> _files;
@@ -26,7 +26,7 @@ public sealed class WeightFiles : IWeights
     /// <inheritdoc/>
     public IEnumerable<string> Names => _byName.Keys;
 
-    /// <summary>What else the folder holds and was left aside, a whole sentence; null where there is nothing.</summary>
+    /// <summary>Sentence about ignored weight files, or null.</summary>
     public string? Note { get; private init; }
 
     /// <inheritdoc/>
@@ -34,10 +34,9 @@ public sealed class WeightFiles : IWeights
 
     /// <summary>Opens the weights of a folder.</summary>
     /// <param name="folder">The component's folder.</param>
-    /// <param name="variant">Which variant, <c>fp16</c> for instance; null takes the plain files, or the only variant where there are no
-    /// plain ones.</param>
-    /// <param name="stem">Name without extension; transformers' models are called <c>model</c>.</param>
-    /// <exception cref="InputException">There are none, several variants to choose from, or shards that do not fit their index.</exception>
+    /// <param name="variant">Variant, such as <c>fp16</c>; null for plain files, or the only variant if there are none.</param>
+    /// <param name="stem">File name without extension; <c>model</c> for transformers.</param>
+    /// <exception cref="InputException">There are no weights, several variants, or shards that do not match their index.</exception>
     public static WeightFiles Open(string folder, string? variant = null, string stem = Stem)
     {
         var found = WeightChoice.Find(folder, variant, stem);
@@ -74,10 +73,10 @@ public sealed class WeightFiles : IWeights
             throw new InputException($"'{index}' has no weight_map from tensors to files.");
         var places = map.ToDictionary(static p => p.Key, static p => p.Value!.GetValue<string>(), StringComparer.Ordinal);
         var names = places.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
-        // An index from a stranger may not reach outside its folder.
+        // An untrusted index must not reference files outside its folder.
         var extension = index.Contains(".bin.", StringComparison.Ordinal) ? ".bin" : ".safetensors";
         if (names.Find(n => Path.GetFileName(n) != n || !n.EndsWith(extension, StringComparison.Ordinal)) is { } odd)
-            throw new InputException($"'{index}' names the shard '{odd}', which is no {extension} file of its folder.");
+            throw new InputException($"'{index}' has the shard '{odd}', which is not a {extension} file of its folder.");
         var missing = names.Where(n => !File.Exists(Path.Combine(folder, n))).ToList();
         if (missing.Count > 0)
             throw new InputException(
@@ -96,7 +95,7 @@ public sealed class WeightFiles : IWeights
             var absent = places.Where(p => !held[p.Value].Contains(p.Key)).Select(static p => $"{p.Key} (in {p.Value})").ToList();
             if (absent.Count > 0)
                 throw new InputException(
-                    $"'{index}' promises {absent.Count} tensors that are not there: {string.Join(", ", absent.Take(20))}. "
+                    $"'{index}' lists {absent.Count} tensors that do not exist: {string.Join(", ", absent.Take(20))}. "
                         + $"Download the folder again."
                 );
         }

@@ -7,16 +7,16 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
 
-/// <summary>Writes weights as one file, or as several with an index, as diffusers and transformers name them.</summary>
+/// <summary>Writes weights as one file, or as shards with an index, with the file names of diffusers and transformers.</summary>
 public static class WeightShards
 {
     /// <summary>Writes weights, one tensor at a time.</summary>
     /// <param name="folder">The component's folder.</param>
-    /// <param name="stem">Name without extension; see <see cref="WeightFiles"/>.</param>
-    /// <param name="tensors">All tensors, in the order to be kept.</param>
-    /// <param name="maxSize">Most bytes of tensors in a file; null for no limit. A tensor larger than that gets a file of its own.</param>
-    /// <returns>The files written.</returns>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <param name="stem">File name without extension; see <see cref="WeightFiles"/>.</param>
+    /// <param name="tensors">All tensors, in file order.</param>
+    /// <param name="maxSize">Maximum bytes of tensors per file; null for no limit. A larger tensor has its own file.</param>
+    /// <returns>The written files.</returns>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static IReadOnlyList<string> Write(string folder, string stem, IReadOnlyList<LazyTensor> tensors, long? maxSize)
     {
         ArgumentNullException.ThrowIfNull(tensors);
@@ -65,14 +65,14 @@ public static class WeightShards
     }
 }
 
-/// <summary>Changes the type of weights on their way to a file.</summary>
+/// <summary>Type conversion of weights on saving.</summary>
 internal static class WeightTypes
 {
-    /// <summary>Floating-point numbers in another type; integers stay.</summary>
-    /// <param name="name">The tensor's key, for messages.</param>
+    /// <summary>Converts floating-point tensors; integers are unchanged.</summary>
+    /// <param name="name">Key of the tensor, for messages.</param>
     /// <param name="tensor">The tensor.</param>
-    /// <param name="dtype">The type; null keeps it.</param>
-    /// <exception cref="InputException">A finite weight is beyond the range of float16.</exception>
+    /// <param name="dtype">Target type; null for no conversion.</param>
+    /// <exception cref="InputException">A finite weight exceeds the range of float16.</exception>
     public static Tensor Convert(string name, Tensor tensor, DType? dtype)
     {
         if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
@@ -84,7 +84,7 @@ internal static class WeightTypes
             && !double.IsFinite(largest)
             && double.IsFinite(tensor.Abs().Max().Item())
         )
-            throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot hold. Save as bfloat16 or float32.");
+            throw new InputException($"'{name}' has weights beyond 65504, which float16 cannot represent. Save as bfloat16 or float32.");
         return converted;
     }
 }
@@ -92,10 +92,10 @@ internal static class WeightTypes
 /// <summary>Copies folders file by file.</summary>
 internal static class FolderCopy
 {
-    /// <summary>Copies what a folder holds.</summary>
-    /// <param name="from">The folder.</param>
-    /// <param name="target">Made where it does not exist.</param>
-    /// <param name="wanted">Which files, by their path inside the folder; all by default.</param>
+    /// <summary>Copies the contents of a folder.</summary>
+    /// <param name="from">Source folder.</param>
+    /// <param name="target">Target folder; created if missing.</param>
+    /// <param name="wanted">Filter on paths relative to the folder; all files by default.</param>
     public static void Copy(string from, string target, Func<string, bool>? wanted = null)
     {
         Directory.CreateDirectory(target);

@@ -8,35 +8,35 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// Low-rank adapters as a model of their own: <see cref="LoraFile.Name"/>, and beside it <see cref="ConfigName"/>, which says what model
-/// they change. Every verb that takes a pipeline takes such a folder; <see cref="LatentDiffusionPipeline.Load"/> reads both and merges
-/// them.
+/// A folder of low-rank adapters that is usable as a model: <see cref="LoraFile.Name"/> and <see cref="ConfigName"/>, which references the
+/// base model. All verbs that take a pipeline accept such a folder; <see cref="LatentDiffusionPipeline.Load"/> loads the base and merges
+/// the adapters.
 /// </summary>
-/// <param name="Folder">The adapters' folder.</param>
-/// <param name="Base">The folder of the model that they were trained on: a pipeline, or adapters once more. Absolute.</param>
-/// <param name="Scheduler">Stands in for the base's <c>scheduler_config.json</c>; null where they were trained with that.</param>
+/// <param name="Folder">Folder of the adapters.</param>
+/// <param name="Base">Absolute folder of the model that they were trained on: a pipeline or another adapter folder.</param>
+/// <param name="Scheduler">Replaces the base's <c>scheduler_config.json</c>; null if they were trained with that one.</param>
 public sealed record AdapterFolder(string Folder, string Base, JsonObject? Scheduler)
 {
-    /// <summary>The file that names the model.</summary>
+    /// <summary>File that references the base model.</summary>
     public const string ConfigName = "adapter.json";
 
     private const string BaseMember = "base_model";
     private const string SchedulerMember = "scheduler";
     private const string SampleMember = "base_sample";
 
-    /// <summary>Some of the model's weights when the adapters were trained; null where that is not known.</summary>
+    /// <summary>Fingerprint of the base model's weights in training, or null if unknown.</summary>
     internal IReadOnlyList<double>? Sample { get; private init; }
 
-    /// <summary>Whether a folder holds adapters and no whole pipeline.</summary>
+    /// <summary>Whether a folder has adapters and is not a whole pipeline.</summary>
     public static bool IsAt(string folder) =>
         File.Exists(Path.Combine(folder, LoraFile.Name)) && !File.Exists(Path.Combine(folder, PipelineLayout.IndexName));
 
-    /// <summary>The pipeline at the bottom: the folder itself, or the model beneath its adapters.</summary>
-    /// <exception cref="InputException">The adapters do not say what model they belong to, or it is not there.</exception>
+    /// <summary>The underlying pipeline: the folder itself, or the base model of its adapters.</summary>
+    /// <exception cref="InputException">The base model is not named or does not exist.</exception>
     public static string RootOf(string folder) => Stack(folder) is [.., var last] ? last.Base : folder;
 
-    /// <summary>Adapters upon adapters, the outermost first; empty for a whole pipeline.</summary>
-    /// <exception cref="InputException">The adapters do not say what model they belong to, or it is not there.</exception>
+    /// <summary>Chain of adapter folders, outermost first; empty for a whole pipeline.</summary>
+    /// <exception cref="InputException">The base model is not named or does not exist.</exception>
     public static IReadOnlyList<AdapterFolder> Stack(string folder)
     {
         const int Most = 16;
@@ -45,7 +45,7 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
         {
             if (stack.Count == Most)
                 throw new InputException(
-                    $"'{stack[0].Folder}' stands on more than {Most} adapters, one on the other; is one of them its own "
+                    $"'{stack[0].Folder}' has a chain of more than {Most} base adapters; is one of them its own "
                         + $"{BaseMember}? Merge them: retouch convert."
                 );
             stack.Add(Read(folder));
@@ -54,16 +54,15 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
         return stack;
     }
 
-    /// <summary>Writes adapters and what they belong to: the folder is replaced as a whole or not at all.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="adapters">With values.</param>
-    /// <param name="component">The network's name in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
-    /// <param name="model">The folder that the network came from.</param>
-    /// <param name="options">How the adapters were made.</param>
-    /// <param name="network">The network's own parameters, as they were in training; null leaves out what the model is known again
-    /// by.</param>
-    /// <param name="scheduler">As <see cref="Scheduler"/>.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <summary>Saves adapters and the reference to their base model; the folder is replaced atomically.</summary>
+    /// <param name="folder">Output folder.</param>
+    /// <param name="adapters">Adapters with values.</param>
+    /// <param name="component">Name of the network in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
+    /// <param name="model">Folder of the base model.</param>
+    /// <param name="options">Adapter options.</param>
+    /// <param name="network">Parameters of the network in training, for the fingerprint of the base model; null to omit it.</param>
+    /// <param name="scheduler">See <see cref="Scheduler"/>.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void Save(
         string folder,
         LowRankAdapters adapters,
@@ -102,22 +101,22 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path))
             throw new InputException(
-                $"'{folder}' holds adapters, but no {ConfigName} that names their model. Give the model, and the adapters beside "
-                    + $"it: --model MODEL --lora {folder}."
+                $"'{folder}' has adapters, but no {ConfigName} that names their base model. Give the model and the adapters separately: "
+                    + $"--model MODEL --lora {folder}."
             );
         var json = ConfigDocument.Read(path).Json;
         var model = Path.GetFullPath(new JsonMembers(json, path).Text(BaseMember), Path.GetFullPath(folder));
         if (!Directory.Exists(model))
             throw new InputException(
-                $"'{path}' names the model '{model}' ({BaseMember}), which is not there. Put it there, or change {BaseMember}; a "
-                    + $"relative path is taken from the adapters' folder."
+                $"'{path}' names the model '{model}' ({BaseMember}), which does not exist. Restore it, or change {BaseMember}; "
+                    + $"relative paths start at the adapters' folder."
             );
         var scheduler = json[SchedulerMember] switch
         {
             null => null,
             JsonObject given => given.DeepClone().AsObject(),
             var other => throw new InputException(
-                $"'{path}': {SchedulerMember} is {other.ToJsonString()}; it holds the members of a scheduler_config.json."
+                $"'{path}': {SchedulerMember} is {other.ToJsonString()}; it must be an object with the members of a scheduler_config.json."
             ),
         };
         return new AdapterFolder(folder, model, scheduler) { Sample = ReadSample(json, path) };
@@ -131,6 +130,6 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
             [
                 .. array.Select(static v => v!.GetValue<double>()),
             ],
-            _ => throw new InputException($"'{path}': {SampleMember} is no list of numbers."),
+            _ => throw new InputException($"'{path}': {SampleMember} is not a list of numbers."),
         };
 }

@@ -4,15 +4,15 @@ using Retouch.Torch;
 
 namespace Retouch.Pipelines.Lora;
 
-/// <summary>Merges files of low-rank adapters into a pipeline.</summary>
+/// <summary>Merges low-rank adapter files into a pipeline.</summary>
 internal static class AdapterMerge
 {
-    /// <summary>Adds the denoiser's part to its weights, and checks the text encoders' parts against their folders.</summary>
-    /// <param name="pipeline">With its weights.</param>
-    /// <param name="path">The file, or a folder that holds <see cref="LoraFile.Name"/>.</param>
-    /// <param name="strength">What the adapters are multiplied by besides their own scale.</param>
-    /// <returns>The text encoders' parts, to be merged whenever an encoder is read or written.</returns>
-    /// <exception cref="InputException">They do not fit: everything that does not is named.</exception>
+    /// <summary>Merges the denoiser's part, and checks the text encoders' parts against their folders.</summary>
+    /// <param name="pipeline">Pipeline with weights.</param>
+    /// <param name="path">File, or folder that contains <see cref="LoraFile.Name"/>.</param>
+    /// <param name="strength">Factor in addition to the adapters' own scale.</param>
+    /// <returns>Parts of text encoders, to be merged whenever an encoder is loaded or saved.</returns>
+    /// <exception cref="InputException">The adapters do not fit; the message lists all problems.</exception>
     public static IReadOnlyList<TextAdapters> Into(LatentDiffusionPipeline pipeline, string path, double strength)
     {
         var parts = LoraFile.PartsOf(path);
@@ -24,7 +24,7 @@ internal static class AdapterMerge
         {
             var folder = pipeline.Companions.Contains(text.Encoder)
                 ? Path.Combine(pipeline.CompanionSource!, text.Encoder)
-                : throw new InputException($"'{path}' has adapters of {text.Encoder}, which this model does not have.");
+                : throw new InputException($"'{path}' has adapters for {text.Encoder}, which this model does not have.");
             using var encoder = ComponentFolder.Describe(folder);
             var target = LoraTarget.TextEncoder(ComponentRegistry.Of(encoder.Network).Parameters(encoder.Network), text.Encoder);
             pipeline.Warn(LoraFile.Check(path, target));

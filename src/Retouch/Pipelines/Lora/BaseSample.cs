@@ -4,21 +4,21 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// Some numbers out of a network's weights, by which adapters know the model that they were trained on again: cheaper than a hash of
-/// gigabytes, and the same in every type that weights are stored in.
+/// Fingerprint of a base model: a few of its weights, by which adapters recognise the model that they were trained on. Cheaper than a hash
+/// of gigabytes, and independent of the stored type.
 /// </summary>
 internal static class BaseSample
 {
     private const int Most = 48;
 
-    // These took no adapters once; samples of then leave them out.
+    // Upsamplers had no adapters in earlier versions; fingerprints from then leave them out.
     private const string Upsamplers = ".upsamplers.";
 
-    // bfloat16 keeps eight bits.
+    // bfloat16 has eight significant bits.
     private const double Relative = 0.006;
     private const double Absolute = 1e-6;
 
-    /// <summary>One element, from the middle, of some weights that are spread over the network.</summary>
+    /// <summary>The middle element of several weights spread over the network.</summary>
     public static double[] Of(ParameterStore network)
     {
         using var scope = TensorScope.Enter();
@@ -34,7 +34,7 @@ internal static class BaseSample
         ];
     }
 
-    /// <summary>Whether the numbers may be those of this network.</summary>
+    /// <summary>Whether a fingerprint is consistent with a network.</summary>
     public static bool Fits(IReadOnlyList<double> sample, ParameterStore network)
     {
         var found = Of(network);

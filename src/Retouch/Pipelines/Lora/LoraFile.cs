@@ -7,39 +7,38 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// Files of low-rank adapters. Written as diffusers' <c>load_lora_weights</c> reads them (<c>transformer.PATH.lora_A.weight</c>,
-/// <c>unet.…</c>); read in that layout, in diffusers' older ones (<c>PATH.lora.down.weight</c>, <c>PATH.lora_linear_layer.down.weight</c>,
-/// and the attention processors' <c>….processor.to_q_lora.down.weight</c>), in peft's (<c>base_model.model.PATH.lora_A.weight</c>) and in
-/// kohya's, where modules have diffusers' names or a U-Net's those of the original code
-/// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Such files may have parts for text encoders, too (<c>text_encoder.…</c>,
+/// Low-rank adapter files. Written in the layout of diffusers' <c>load_lora_weights</c> (<c>transformer.PATH.lora_A.weight</c>,
+/// <c>unet.…</c>). Read in that layout, in older diffusers layouts (<c>PATH.lora.down.weight</c>,
+/// <c>PATH.lora_linear_layer.down.weight</c>, attention processors' <c>….processor.to_q_lora.down.weight</c>), in peft's
+/// (<c>base_model.model.PATH.lora_A.weight</c>) and in kohya's, with module names of diffusers or of the original U-Net code
+/// (<c>lora_unet_PATH_WITH_UNDERSCORES.lora_down.weight</c>). Files may include parts for text encoders (<c>text_encoder.…</c>,
 /// <c>lora_te_…</c>).
 /// </summary>
 public static class LoraFile
 {
-    /// <summary>The name that diffusers looks for in a folder.</summary>
+    /// <summary>File name that diffusers expects in a folder.</summary>
     public const string Name = "pytorch_lora_weights.safetensors";
 
-    // Beside diffusers' own: its older, pickled files, and what peft writes.
+    // Other accepted names: diffusers' older pickles, and peft's.
     private static readonly string[] Names = [Name, "adapter_model.safetensors", "pytorch_lora_weights.bin", "adapter_model.bin"];
 
-    /// <summary>
-    /// The file of adapters at a path: itself, or the one in a folder. Where there is none, the name that it should have.
-    /// </summary>
-    /// <param name="path">A file or a folder.</param>
+    /// <summary>Adapter file at a path: the file itself, or the one in a folder. If none exists, the default name in that folder.</summary>
+    /// <param name="path">File or folder.</param>
     public static string Locate(string path) =>
         Directory.Exists(path)
             ? Array.Find(Array.ConvertAll(Names, n => Path.Combine(path, n)), File.Exists) ?? Path.Combine(path, Name)
             : path;
 
     /// <summary>
-    /// Writes adapters. No alpha is stored, which every reader takes for alpha = rank, a scale of 1: another scale is multiplied into B.
+    /// Writes adapters. No alpha is stored, which all readers interpret as alpha = rank, a scale of 1; any other scale is multiplied into
+    /// B.
     /// </summary>
-    /// <param name="path">The file; replaced as a whole or not at all.</param>
-    /// <param name="adapters">The adapters, with values.</param>
-    /// <param name="component">The network's name in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
-    /// <param name="tensors">Stand in for the adapters' own under the same keys: an average of the weights.</param>
-    /// <param name="dtype">Type of the stored weights; null keeps theirs.</param>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <param name="path">Output file, replaced atomically.</param>
+    /// <param name="adapters">Adapters with values.</param>
+    /// <param name="component">Name of the network in its pipeline: <c>unet</c> or <c>transformer</c>.</param>
+    /// <param name="tensors">Replacement tensors under the same keys, such as a weight average; null for the adapters' own.</param>
+    /// <param name="dtype">Type of the stored weights; null for no conversion.</param>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public static void Write(
         string path,
         LowRankAdapters adapters,
@@ -60,25 +59,25 @@ public static class LoraFile
         SafetensorsWriter.Write(path, [.. written]);
     }
 
-    /// <summary>Reads a file and attaches its adapters to a network, which is frozen.</summary>
-    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
-    /// <param name="network">The network's own parameters, with memory.</param>
-    /// <param name="device">Where the adapters go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <exception cref="InputException">A key is in no layout that is read, or names no layer of this network; a part is missing or has
-    /// another shape. All keys are named at once.</exception>
-    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    /// <summary>Loads a file and attaches its adapters to a network, which is frozen.</summary>
+    /// <param name="path">File, or folder that contains <see cref="Name"/>.</param>
+    /// <param name="network">Allocated parameters of the network.</param>
+    /// <param name="device">Device of the adapters.</param>
+    /// <param name="dtype">Type of the adapters; null for the stored type.</param>
+    /// <exception cref="InputException">A key has an unknown layout or matches no layer of the network, or a part is missing or misshapen.
+    /// The message lists all keys.</exception>
+    /// <exception cref="InvalidOperationException">The network already has adapters.</exception>
     public static LowRankAdapters Attach(string path, ParameterStore network, Device device, DType? dtype = null) =>
         Attach(path, LoraTarget.Only(network), device, dtype);
 
-    /// <summary>Reads a file's part for a network and attaches its adapters to that, which is frozen.</summary>
-    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
-    /// <param name="target">The network, with memory, and which part is meant.</param>
-    /// <param name="device">Where the adapters go.</param>
-    /// <param name="dtype">Their type; null keeps the stored one.</param>
-    /// <exception cref="InputException">A key of that part is in no layout that is read, or names no layer of this network; a part is
-    /// missing or has another shape. All keys are named at once.</exception>
-    /// <exception cref="InvalidOperationException">The network has adapters already.</exception>
+    /// <summary>Loads a file's part for a network and attaches its adapters to the network, which is frozen.</summary>
+    /// <param name="path">File, or folder that contains <see cref="Name"/>.</param>
+    /// <param name="target">Network with allocated parameters, and its part of the file.</param>
+    /// <param name="device">Device of the adapters.</param>
+    /// <param name="dtype">Type of the adapters; null for the stored type.</param>
+    /// <exception cref="InputException">A key of that part has an unknown layout or matches no layer of the network, or a part is missing
+    /// or misshapen. The message lists all keys.</exception>
+    /// <exception cref="InvalidOperationException">The network already has adapters.</exception>
     public static LowRankAdapters Attach(string path, LoraTarget target, Device device, DType? dtype = null)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -98,11 +97,11 @@ public static class LoraFile
         }
     }
 
-    /// <summary>Compares a file with a network, which needs no memory for that.</summary>
-    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
-    /// <param name="target">The network, and which part of the file is meant.</param>
-    /// <returns>What the file says of itself that does not agree with its tensors, or decides more than they do; whole sentences.</returns>
-    /// <exception cref="InputException">It does not fit: everything that does not is named.</exception>
+    /// <summary>Checks a file against a network, which may be unallocated.</summary>
+    /// <param name="path">File, or folder that contains <see cref="Name"/>.</param>
+    /// <param name="target">Network, and its part of the file.</param>
+    /// <returns>Metadata that contradicts the tensors, or comes from a place that few programs read; whole sentences.</returns>
+    /// <exception cref="InputException">The file does not fit; the message lists all problems.</exception>
     public static IReadOnlyList<string> Check(string path, LoraTarget target)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -111,9 +110,9 @@ public static class LoraFile
         return LoraParts.Read(file, target).Notes();
     }
 
-    /// <summary>The parts of a file: folders of text encoders, and null for the denoiser's, which a file without keys has too.</summary>
-    /// <param name="path">The file, or a folder that holds <see cref="Name"/>.</param>
-    /// <exception cref="InputException">It cannot be read.</exception>
+    /// <summary>Parts of a file: folders of text encoders, and null for the denoiser. A file without keys counts as a denoiser's.</summary>
+    /// <param name="path">File, or folder that contains <see cref="Name"/>.</param>
+    /// <exception cref="InputException">The file is unreadable.</exception>
     public static IReadOnlyList<string?> PartsOf(string path)
     {
         using var file = TensorFile.Open(Locate(path));

@@ -5,7 +5,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Lora;
 
-/// <summary>The tensors of a file of adapters by the layers of a network that they stand beside, and the scale of each.</summary>
+/// <summary>Tensors of an adapter file by layer of the network, and the scale of each.</summary>
 internal sealed class LoraParts
 {
     private const int Shown = 20;
@@ -14,7 +14,7 @@ internal sealed class LoraParts
     [
         (".lora_A.weight", Part.Down),
         (".lora_B.weight", Part.Up),
-        // peft names the adapter where its state is saved as it is.
+        // peft includes the adapter name if its state is saved unchanged.
         (".lora_A.default.weight", Part.Down),
         (".lora_B.default.weight", Part.Up),
         (".lora.down.weight", Part.Down),
@@ -23,14 +23,14 @@ internal sealed class LoraParts
         (".lora_up.weight", Part.Up),
         (".lora_linear_layer.down.weight", Part.Down),
         (".lora_linear_layer.up.weight", Part.Up),
-        // The layers of attention processors: to_q_lora, to_out_lora.
+        // Layers of attention processors: to_q_lora, to_out_lora.
         ("_lora.down.weight", Part.Down),
         ("_lora.up.weight", Part.Up),
         ("_lora.alpha", Part.Alpha),
         (".alpha", Part.Alpha),
     ];
 
-    // Parts of adapters of other kinds, by what they are called.
+    // Key suffixes of other kinds of adapters, for messages.
     private static readonly (string Part, string Kind)[] OtherKinds =
     [
         (".hada_", "LoHa"),
@@ -61,9 +61,9 @@ internal sealed class LoraParts
         Alpha,
     }
 
-    /// <summary>Sorts a file's keys.</summary>
-    /// <exception cref="InputException">The file does not fit the network, or what it says of itself does not fit its tensors; everything
-    /// is named.</exception>
+    /// <summary>Assigns the keys of a file.</summary>
+    /// <exception cref="InputException">The file does not fit the network, or its metadata contradicts its tensors; the message lists all
+    /// problems.</exception>
     public static LoraParts Read(ITensorFile file, LoraTarget target)
     {
         var stated = StatedAdapters.Read(file, target.Components);
@@ -82,11 +82,11 @@ internal sealed class LoraParts
         {
             var (suffix, part) = Suffixes.FirstOrDefault(s => key.EndsWith(s.Suffix, StringComparison.Ordinal));
             if (suffix is null)
-                problems.Add($"of no layout that is read{KindOf(key)}: {key}");
+                problems.Add($"unknown layout{KindOf(key)}: {key}");
             else if (!names.TryGetValue(key[..^suffix.Length], out var path))
-                problems.Add($"no layer of this network: {key}");
+                problems.Add($"not a layer of this network: {key}");
             else if (!sorted[path].TryAdd(part, key))
-                problems.Add($"twice, in different layouts: {key}");
+                problems.Add($"duplicate in different layouts: {key}");
         }
 
         var parts = new LoraParts(
@@ -97,7 +97,7 @@ internal sealed class LoraParts
         );
         problems.AddRange(parts.Problems());
         if (problems.Count == 0 && parts._layers.Count == 0)
-            problems.Add("no adapter at all");
+            problems.Add("no adapters");
         if (problems.Count == 0)
             return parts;
         var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
@@ -107,13 +107,13 @@ internal sealed class LoraParts
         );
     }
 
-    /// <summary>The layers with rank and alpha: the tensor's, else what the file says, else the rank.</summary>
+    /// <summary>Layers with rank and alpha: the alpha tensor, else the metadata, else the rank.</summary>
     public IReadOnlyList<AdaptedLayer> Layers() => [.. _layers.Select(l => new AdaptedLayer(l.Key, Rank(l.Value), Alpha(l.Key, l.Value)))];
 
-    /// <summary>The tensors under the adapters' own keys.</summary>
+    /// <summary>Tensors under the adapters' keys.</summary>
     public ITensorSource Under(ParameterStore adapters) => new Renamed(_file, adapters, _layers);
 
-    /// <summary>What the file says of itself that its tensors contradict, or that was taken from a place where few programs look.</summary>
+    /// <summary>Metadata that contradicts the tensors, or was taken from a place that few programs read.</summary>
     public IReadOnlyList<string> Notes()
     {
         List<string> notes = [];
@@ -130,7 +130,7 @@ internal sealed class LoraParts
             notes.Add(
                 $"{_stated.Where} gives alpha {Stated(path, parts):0.####}, but the tensor '{parts[Part.Alpha]}' is "
                     + $"{Alpha(path, parts):0.####} "
-                    + $"({contradicted.Count} such layers); the tensors count."
+                    + $"({contradicted.Count} such layers); the tensors are used."
             );
         }
 
@@ -140,7 +140,7 @@ internal sealed class LoraParts
             var (path, parts) = ranks[0];
             notes.Add(
                 $"{_stated.Where} gives rank {_stated.RankOf(path)}, but {path} has {Rank(parts)} ({ranks.Count} such "
-                    + $"layers); the tensors count."
+                    + $"layers); the tensors are used."
             );
         }
 
@@ -155,7 +155,7 @@ internal sealed class LoraParts
     private static string KindOf(string key) =>
         Array.Find(OtherKinds, k => key.Contains(k.Part, StringComparison.Ordinal)) is { Kind: { } kind } ? $" ({kind})" : "";
 
-    // What a header says of the model that the adapters were made for helps whoever has the wrong one.
+    // The base model in the header helps users who have the wrong one.
     private static string Remedy(ITensorFile file)
     {
         var header = (file as SafetensorsFile)?.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal);
@@ -164,8 +164,8 @@ internal sealed class LoraParts
         var says =
             model is null && kind is null
                 ? ""
-                : $" Its header says: made for {model ?? "an unnamed model"}{(kind is null ? "" : $", by {kind}")}.";
-        return $"Use low-rank adapters of this very network.{says}";
+                : $" According to its header it was made for {model ?? "an unnamed model"}{(kind is null ? "" : $", by {kind}")}.";
+        return $"Use low-rank adapters for this network.{says}";
     }
 
     private IEnumerable<string> Problems()
@@ -174,14 +174,14 @@ internal sealed class LoraParts
         {
             if (!parts.ContainsKey(Part.Down) || !parts.ContainsKey(Part.Up))
             {
-                yield return $"only a part: {path}";
+                yield return $"incomplete: {path}";
                 continue;
             }
 
             foreach (var problem in Misshapen(_target.Network.Find($"{path}.weight")!.Shape, parts))
                 yield return problem;
             if (!parts.ContainsKey(Part.Alpha) && _stated?.RankOf(path) is { } rank && rank != Rank(parts))
-                yield return $"{_stated.Where} gives rank {rank} for {path}, its tensors have {Rank(parts)}: the scale is not known";
+                yield return $"{_stated.Where} gives rank {rank} for {path}, its tensors have {Rank(parts)}: the scale is unknown";
             if (Alpha(path, parts) is var alpha && !(alpha > 0 && double.IsFinite(alpha)))
                 yield return $"alpha is {alpha} for {path}; it must be positive";
         }
@@ -195,7 +195,7 @@ internal sealed class LoraParts
     private double? Stated(string path, Dictionary<Part, string> parts) =>
         _stated?.AlphaFor(path, Rank(parts), _target.Network.Find($"{path}.weight")!.Shape is [_, _, > 1, _]);
 
-    /// <summary>A is [rank, in, …], B is [out, rank]; ones at the end of a shape do not count.</summary>
+    /// <summary>A is [rank, in, …], B is [out, rank]; trailing dimensions of size 1 are ignored.</summary>
     private IEnumerable<string> Misshapen(long[] weight, Dictionary<Part, string> parts)
     {
         var rank = _file.ShapeOf(parts[Part.Down]) is [var first and > 0, ..] ? first : 1;
@@ -210,14 +210,14 @@ internal sealed class LoraParts
         {
             var stored = _file.ShapeOf(parts[part]);
             if (!Trim(stored).AsSpan().SequenceEqual(Trim(wanted)))
-                yield return $"wrong shape: {parts[part]} is [{string.Join(", ", stored)}], beside this network's layer it is "
+                yield return $"wrong shape: {parts[part]} is [{string.Join(", ", stored)}], this network's layer needs "
                     + $"[{string.Join(", ", wanted)}]";
         }
     }
 
     private static long[] Trim(long[] shape) => shape is [.. var matrix, 1, 1] && matrix.Length == 2 ? matrix : shape;
 
-    /// <summary>A file under the adapters' own keys. Linear layers may be stored as 1×1 convolutions, and the other way round.</summary>
+    /// <summary>A file under the adapters' keys. Linear layers may be stored as 1×1 convolutions and vice versa.</summary>
     private sealed class Renamed : ITensorSource
     {
         private readonly ITensorFile _file;

@@ -5,12 +5,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Lora;
 
-/// <summary>
-/// A network that adapters of a file may stand beside, which of the file's keys are about it, and what its layers are called there.
-/// </summary>
+/// <summary>A network for adapters, the keys of a file that belong to it, and the names of its layers in files.</summary>
 public sealed class LoraTarget
 {
-    // diffusers' name of the part, and kohya's.
+    // Prefixes of the part in diffusers and kohya files.
     private static readonly (string Prefix, string Encoder)[] Encoders =
     [
         ("text_encoder.", "text_encoder"),
@@ -22,7 +20,7 @@ public sealed class LoraTarget
         ("lora_te3_", "text_encoder_3"),
     ];
 
-    // The projections of attention that processors name in their own way.
+    // Attention projections with different names in attention processors.
     private static readonly Dictionary<string, string> Projections = new(StringComparer.Ordinal)
     {
         ["to_q"] = "to_q",
@@ -54,18 +52,16 @@ public sealed class LoraTarget
         (Network, _prefixes, _flatPrefixes, _concerns, _original) = (network, prefixes, flatPrefixes, concerns, original);
     }
 
-    /// <summary>The network's own parameters.</summary>
+    /// <summary>Parameters of the network.</summary>
     public ParameterStore Network { get; }
 
-    /// <summary>The network's names in pipelines, as headers put them before what they say: <c>unet</c>, <c>text_encoder_2</c>.</summary>
+    /// <summary>Names of the network in pipelines, which are prefixes in file headers: <c>unet</c>, <c>text_encoder_2</c>.</summary>
     internal IReadOnlyList<string> Components { get; private init; } = ["unet", "transformer"];
 
-    /// <summary>A file that is about this network alone.</summary>
+    /// <summary>For files with adapters for this network only.</summary>
     public static LoraTarget Only(ParameterStore network) => OfDenoiser(network, static _ => true, null);
 
-    /// <summary>
-    /// The denoiser's part of a file. Modules of a U-Net may have the names of the original code, as kohya's files of SDXL have them.
-    /// </summary>
+    /// <summary>Denoiser part of a file. U-Net modules may have the names of the original code, as in kohya's SDXL files.</summary>
     public static LoraTarget Denoiser(IDenoiser network)
     {
         ArgumentNullException.ThrowIfNull(network);
@@ -80,9 +76,9 @@ public sealed class LoraTarget
         );
     }
 
-    /// <summary>A text encoder's part of a file.</summary>
-    /// <param name="network">Its parameters.</param>
-    /// <param name="encoder">Its folder in the pipeline: <c>text_encoder</c>, <c>text_encoder_2</c> or <c>text_encoder_3</c>.</param>
+    /// <summary>Text encoder part of a file.</summary>
+    /// <param name="network">Parameters of the text encoder.</param>
+    /// <param name="encoder">Folder in the pipeline: <c>text_encoder</c>, <c>text_encoder_2</c> or <c>text_encoder_3</c>.</param>
     public static LoraTarget TextEncoder(ParameterStore network, string encoder)
     {
         string[] prefixes = [.. Encoders.Where(e => e.Encoder == encoder).Select(static e => e.Prefix)];
@@ -97,17 +93,17 @@ public sealed class LoraTarget
         };
     }
 
-    /// <summary>The folder of the text encoder that a key is about; null for the denoiser's.</summary>
+    /// <summary>Folder of the text encoder that a key belongs to; null for the denoiser.</summary>
     public static string? EncoderOf(string key)
     {
         ArgumentNullException.ThrowIfNull(key);
         return Array.Find(Encoders, e => key.StartsWith(e.Prefix, StringComparison.Ordinal)).Encoder;
     }
 
-    /// <summary>Whether a key is about this network.</summary>
+    /// <summary>Whether a key belongs to this network.</summary>
     internal bool Concerns(string key) => _concerns(key);
 
-    /// <summary>What a layer is called in files, without what follows it.</summary>
+    /// <summary>Names of a layer in files, without suffix.</summary>
     internal IEnumerable<string> NamesOf(string path)
     {
         foreach (var name in Aliases(path))
@@ -127,7 +123,7 @@ public sealed class LoraTarget
         }
     }
 
-    /// <summary>The path, what transformers since 5.6 calls it in a text encoder, and the names of attention processors.</summary>
+    /// <summary>The path, its name in text encoders since transformers 5.6, and its names in attention processors.</summary>
     private static IEnumerable<string> Aliases(string path)
     {
         const string Wrapper = "text_model.";

@@ -10,8 +10,8 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// What a file of adapters says of them outside its tensors: diffusers' <c>lora_adapter_metadata</c> in the header (since 0.34), peft's
-/// <c>adapter_config.json</c> beside the file, or single members of the header (<c>lora_alpha</c>, sd-scripts' <c>ss_network_alpha</c>).
+/// Adapter metadata of a file: diffusers' <c>lora_adapter_metadata</c> in the header (since 0.34), peft's <c>adapter_config.json</c> beside
+/// the file, or single header members (<c>lora_alpha</c>, sd-scripts' <c>ss_network_alpha</c>).
 /// </summary>
 internal sealed class StatedAdapters
 {
@@ -36,10 +36,10 @@ internal sealed class StatedAdapters
         Where = where;
         if (members.Boolean("use_dora", false))
             throw new InputException(
-                $"{where} says that the adapters are DoRA (use_dora), which is not read; merge them with the library that made them."
+                $"{where} declares DoRA adapters (use_dora), which are not supported; merge them with the library that created them."
             );
         if (json["peft_type"] is not null && members.Text("peft_type") is var type && type != "LORA")
-            throw new InputException($"{where} says that the adapters are {type} (peft_type); only LORA is read.");
+            throw new InputException($"{where} declares {type} adapters (peft_type); only LORA is supported.");
         (_alpha, _rank) = (
             json["lora_alpha"] is null ? null : members.Number("lora_alpha"),
             json["r"] is null ? null : members.Number("r")
@@ -48,16 +48,16 @@ internal sealed class StatedAdapters
         _rankStabilised = members.Boolean("use_rslora", false);
     }
 
-    /// <summary>Whether it is a single member of the header, which few programs look at.</summary>
+    /// <summary>Whether the source is a single header member, which few programs read.</summary>
     public bool IsSingle { get; private init; }
 
-    /// <summary>Where it is said, for messages.</summary>
+    /// <summary>Source of the metadata, for messages.</summary>
     public string Where { get; }
 
-    /// <summary>What a file says of the adapters of a network; null where it says nothing.</summary>
+    /// <summary>Reads the metadata for a network, or null.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="components">The network's names in pipelines, <c>unet</c> for instance.</param>
-    /// <exception cref="InputException">What it says cannot be read, or is of another kind of adapters.</exception>
+    /// <param name="components">Names of the network in pipelines, such as <c>unet</c>.</param>
+    /// <exception cref="InputException">The metadata is invalid, or for another kind of adapters.</exception>
     public static StatedAdapters? Read(ITensorFile file, IReadOnlyList<string> components)
     {
         var header = (file as SafetensorsFile)?.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal);
@@ -79,9 +79,9 @@ internal sealed class StatedAdapters
         return Single(header, file.FilePath);
     }
 
-    /// <summary>alpha such that alpha/rank is the scale that is stated; null where none is.</summary>
-    /// <param name="path">The layer.</param>
-    /// <param name="rank">Of its tensors.</param>
+    /// <summary>alpha such that alpha/rank is the stated scale, or null.</summary>
+    /// <param name="path">Path of the layer.</param>
+    /// <param name="rank">Rank of its tensors.</param>
     /// <param name="isConvolution">Whether its kernel is larger than 1.</param>
     public double? AlphaFor(string path, long rank, bool isConvolution)
     {
@@ -89,7 +89,7 @@ internal sealed class StatedAdapters
         return _rankStabilised ? alpha * Math.Sqrt(rank) : alpha;
     }
 
-    /// <summary>The rank that is stated for a layer; null where none is.</summary>
+    /// <summary>Stated rank of a layer, or null.</summary>
     public double? RankOf(string path) => Find(_ranks, path) ?? (_convolutionAlpha is null ? _rank : null);
 
     private static StatedAdapters? Single(IReadOnlyDictionary<string, string> header, string path)
@@ -122,7 +122,7 @@ internal sealed class StatedAdapters
     {
         try
         {
-            return JsonTexts.Parse(text) as JsonObject ?? throw new InputException($"{where} is no JSON object.");
+            return JsonTexts.Parse(text) as JsonObject ?? throw new InputException($"{where} is not a JSON object.");
         }
         catch (JsonException e)
         {
@@ -130,7 +130,7 @@ internal sealed class StatedAdapters
         }
     }
 
-    /// <summary>The members about one network: behind its name, or all where none stands behind a name.</summary>
+    /// <summary>Members for one network: those with its prefix, or all if no member has a prefix.</summary>
     private static JsonObject Part(JsonObject json, IReadOnlyList<string> components)
     {
         foreach (var component in components)
@@ -154,10 +154,10 @@ internal sealed class StatedAdapters
                     new JsonMembers(patterns, $"{members.Origin}: {name}").Number(p.Key)
                 )),
             ],
-            _ => throw members.Wrong(name, "an object of patterns and numbers"),
+            _ => throw members.Wrong(name, "an object from patterns to numbers"),
         };
 
-    // peft takes its keys for regular expressions that a layer's path ends with. Without backtracking none of them takes long.
+    // peft's keys are regular expressions on path suffixes. Without backtracking, untrusted patterns run in linear time.
     private static Regex Compile(string pattern, JsonMembers members, string name)
     {
         try
@@ -166,7 +166,7 @@ internal sealed class StatedAdapters
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
-            throw new InputException($"{members.Origin}: '{pattern}' in {name} is no pattern that can be read.", e);
+            throw new InputException($"{members.Origin}: '{pattern}' in {name} is not a supported regular expression.", e);
         }
     }
 

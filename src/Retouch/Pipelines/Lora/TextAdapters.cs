@@ -4,16 +4,16 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.Lora;
 
 /// <summary>
-/// A text encoder's part of a file of low-rank adapters. It is merged whenever that encoder is read: text encoders are in memory only while
-/// prompts are encoded.
+/// Text encoder part of an adapter file. Merged whenever the encoder is loaded, since text encoders are in memory only during prompt
+/// encoding.
 /// </summary>
-/// <param name="Encoder">The encoder's folder in its pipeline.</param>
-/// <param name="File">The adapters.</param>
-/// <param name="Strength">What they are multiplied by besides their own scale.</param>
+/// <param name="Encoder">Folder of the encoder in its pipeline.</param>
+/// <param name="File">Adapter file.</param>
+/// <param name="Strength">Factor in addition to the adapters' own scale.</param>
 public sealed record TextAdapters(string Encoder, string File, double Strength)
 {
-    /// <summary>Adds them to the encoder's weights.</summary>
-    /// <param name="encoder">The parameters of the encoder, with values.</param>
+    /// <summary>Adds the adapters to the encoder's weights.</summary>
+    /// <param name="encoder">Parameters of the encoder, with values.</param>
     public void MergeInto(ParameterStore encoder)
     {
         ArgumentNullException.ThrowIfNull(encoder);

@@ -1,23 +1,23 @@
 namespace Retouch.Pipelines.SingleFile;
 
-/// <summary>Modules of a diffusers component and where they stand in the original layout; the longest prefix of a key decides.</summary>
+/// <summary>Maps modules of a diffusers component to the original layout; the longest matching prefix of a key applies.</summary>
 internal sealed class KeyPrefixes
 {
     private readonly Dictionary<string, (string Original, Func<string, TensorOrigin> Rename)> _modules = new(StringComparer.Ordinal);
 
-    /// <summary>Names a module.</summary>
-    /// <param name="module">Its path in diffusers.</param>
-    /// <param name="original">Its path in the original layout.</param>
-    /// <param name="rest">What becomes of the rest of the key; nothing by default.</param>
+    /// <summary>Adds a module.</summary>
+    /// <param name="module">Path in diffusers.</param>
+    /// <param name="original">Path in the original layout.</param>
+    /// <param name="rest">Maps the rest of the key; unchanged by default.</param>
     public void Add(string module, string original, Func<string, TensorOrigin>? rest = null) =>
         _modules.Add(module, (original, rest ?? (static key => new TensorOrigin(key))));
 
-    /// <summary>The origin of a key.</summary>
-    /// <exception cref="ArgumentException">No module contains it.</exception>
+    /// <summary>Origin of a key.</summary>
+    /// <exception cref="ArgumentException">No module contains the key.</exception>
     public TensorOrigin Find(string key) =>
         TryFind(key) ?? throw new ArgumentException($"'{key}' has no counterpart in the original layout.", nameof(key));
 
-    /// <summary>The origin of a key, or null where no module contains it.</summary>
+    /// <summary>Origin of a key, or null if no module contains it.</summary>
     public TensorOrigin? TryFind(string key)
     {
         for (var end = key.Length; (end = key.LastIndexOf('.', end - 1)) > 0; )
@@ -31,7 +31,7 @@ internal sealed class KeyPrefixes
         return null;
     }
 
-    /// <summary>Replaces the first part of what is left of a key.</summary>
+    /// <summary>Renames the first part of the remaining key.</summary>
     public static Func<string, TensorOrigin> Renaming(params (string Diffusers, string Original)[] names) =>
         rest =>
         {

@@ -5,8 +5,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// The autoencoder as the original code names its parts: levels of the decoder are numbered from the highest resolution, its attention is
-/// made of 1×1 convolutions.
+/// Autoencoder keys of the original code: decoder levels are numbered from the highest resolution, attention consists of 1×1 convolutions.
 /// </summary>
 internal static class OriginalAutoencoder
 {
@@ -14,7 +13,7 @@ internal static class OriginalAutoencoder
 
     private static readonly Func<string, TensorOrigin> Residual = KeyPrefixes.Renaming(("conv_shortcut", "nin_shortcut"));
 
-    /// <summary>Where the modules of a network stand.</summary>
+    /// <summary>Key mapping of a network.</summary>
     public static KeyPrefixes Keys(AutoencoderKlConfig config)
     {
         var keys = new KeyPrefixes();
@@ -47,11 +46,11 @@ internal static class OriginalAutoencoder
         return keys;
     }
 
-    /// <summary>The network's shape, from the keys and shapes of a file.</summary>
+    /// <summary>Configuration of the network, from keys and shapes of a file.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="scalingFactor">What latents are multiplied with: the file does not say.</param>
-    /// <param name="origin">The file's name, for messages.</param>
-    /// <exception cref="InputException">The levels are not those of such a network.</exception>
+    /// <param name="scalingFactor">Latent scaling factor, which is not in the file.</param>
+    /// <param name="origin">File name for messages.</param>
+    /// <exception cref="InputException">The levels do not match such a network.</exception>
     public static AutoencoderKlConfig Read(ITensorSource source, double scalingFactor, string origin)
     {
         var names = source.Names.ToHashSet(StringComparer.Ordinal);

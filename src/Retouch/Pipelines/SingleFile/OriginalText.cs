@@ -6,29 +6,29 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// Text encoders as single files have them: CLIP under transformers' own names, or OpenCLIP (Cherti et al. 2023), which keeps query, key
-/// and value in one tensor. No network is built: keys and configuration follow from the tensors.
+/// Text encoders of single files: CLIP with transformers' names, or OpenCLIP (Cherti et al. 2023), which stores query, key and value in one
+/// tensor. No network is built: keys and configuration follow from the tensors.
 /// </summary>
 internal static class OriginalText
 {
     private const int HeadWidth = 64;
 
     /// <summary>A text encoder of a file.</summary>
-    /// <param name="Config">config.json, as transformers writes it.</param>
-    /// <param name="Keys">transformers' keys and where each comes from.</param>
+    /// <param name="Config">config.json in transformers format.</param>
+    /// <param name="Keys">transformers' keys and their origins.</param>
     public sealed record Encoder(JsonObject Config, IReadOnlyList<KeyValuePair<string, TensorOrigin>> Keys);
 
-    /// <summary>CLIP under transformers' names.</summary>
+    /// <summary>CLIP with transformers' names.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="prefix">What the names stand behind.</param>
-    /// <param name="origin">The file's name, for messages.</param>
+    /// <param name="prefix">Prefix of the names.</param>
+    /// <param name="origin">File name for messages.</param>
     public static Encoder Clip(ITensorSource source, string prefix, string origin)
     {
         // transformers 5.6 and later save it without the wrapper.
         var stored = source.Names.Any(n => n.StartsWith($"{prefix}.{ClipTextKeys.Wrapper}", StringComparison.Ordinal))
             ? $"{prefix}.{ClipTextKeys.Wrapper}"
             : prefix + ".";
-        // Position numbers were stored once; transformers computes them.
+        // Older files store position indices; transformers computes them.
         var keys = source
             .Names.Where(n => n.StartsWith(stored, StringComparison.Ordinal) && !n.EndsWith(".position_ids", StringComparison.Ordinal))
             .Select(n => KeyValuePair.Create(ClipTextKeys.Wrapper + n[stored.Length..], new TensorOrigin(n)))
@@ -41,10 +41,10 @@ internal static class OriginalText
 
     /// <summary>OpenCLIP.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="prefix">What the names stand behind.</param>
-    /// <param name="projects">Whether the pooled text is projected, as SDXL takes it; Stable Diffusion 2 takes the tokens before the last
-    /// layer, which is left out then.</param>
-    /// <param name="origin">The file's name, for messages.</param>
+    /// <param name="prefix">Prefix of the names.</param>
+    /// <param name="projects">Whether the pooled text embedding is projected, as in SDXL. Stable Diffusion 2 uses the tokens before the
+    /// last layer, which is then left out.</param>
+    /// <param name="origin">File name for messages.</param>
     public static Encoder OpenClip(ITensorSource source, string prefix, bool projects, string origin)
     {
         var names = source.Names.ToHashSet(StringComparer.Ordinal);
@@ -91,7 +91,7 @@ internal static class OriginalText
             keys.Add(new(key, new TensorOrigin($"{prefix}.{original}", form)));
     }
 
-    /// <summary>config.json; <paramref name="open"/> is null for CLIP itself, whose activation differs.</summary>
+    /// <summary>config.json; <paramref name="open"/> is null for CLIP, whose activation differs.</summary>
     private static JsonObject Config(
         ITensorSource source,
         string embeddings,
@@ -123,7 +123,7 @@ internal static class OriginalText
             ["num_attention_heads"] = Math.Max(1, width / HeadWidth),
             ["num_hidden_layers"] = layers,
             ["pad_token_id"] = 1,
-            // Without a projection the number says nothing; these are what published files have.
+            // Without a projection the value has no effect; these are the values of published files.
             ["projection_dim"] =
                 open is { Projection: { } projection } ? projection
                 : open is null ? 768

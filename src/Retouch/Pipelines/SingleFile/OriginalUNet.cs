@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// The U-Net as the original code names its parts: blocks of both paths are numbered through, whatever their level (Rombach et al. 2022;
-/// the names are those of the published checkpoints).
+/// U-Net keys of the original code: blocks of both paths are numbered consecutively over all levels (Rombach et al. 2022; names of the
+/// published checkpoints).
 /// </summary>
 internal static class OriginalUNet
 {
@@ -23,7 +23,7 @@ internal static class OriginalUNet
 
     private static readonly Func<string, TensorOrigin> TwoLayers = KeyPrefixes.Renaming(("linear_1", "0"), ("linear_2", "2"));
 
-    /// <summary>Where the modules of a network stand.</summary>
+    /// <summary>Key mapping of a network.</summary>
     public static KeyPrefixes Keys(UNet2DConditionConfig config)
     {
         var keys = new KeyPrefixes();
@@ -58,7 +58,7 @@ internal static class OriginalUNet
                 keys.Add($"up_blocks.{place}.attentions.{layer}", $"{Prefix}.output_blocks.{number}.1");
             }
 
-            // The doubling belongs to the level's last block, behind its attention where it has one.
+            // The upsampler belongs to the level's last block, after its attention, if any.
             if (place < config.Levels - 1)
                 keys.Add(
                     $"up_blocks.{place}.upsamplers.0.conv",
@@ -69,10 +69,10 @@ internal static class OriginalUNet
         return keys;
     }
 
-    /// <summary>The network's shape, from the keys and shapes of a file; heads are not among them.</summary>
+    /// <summary>Configuration of the network, from keys and shapes of a file, without the number of heads.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="origin">Its name, for messages.</param>
-    /// <exception cref="InputException">The blocks are not those of such a network.</exception>
+    /// <param name="origin">File name for messages.</param>
+    /// <exception cref="InputException">The blocks do not match such a network.</exception>
     public static UNet2DConditionConfig Read(ITensorSource source, string origin)
     {
         var names = source.Names.ToHashSet(StringComparer.Ordinal);
@@ -103,7 +103,7 @@ internal static class OriginalUNet
             n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith("attn2.to_k.weight", StringComparison.Ordinal)
         );
         var hasAddition = names.Contains($"{Prefix}.label_emb.0.0.weight");
-        // Depths of levels without transformers say nothing; the last one is the middle's.
+        // Depths of levels without transformers have no effect; the last one is the mid block's.
         List<IReadOnlyList<int>> counts = [.. depths.Select(static d => new[] { Math.Max(d, 1) })];
         counts[^1] = [Depth($"{Prefix}.middle_block.1")];
         return new UNet2DConditionConfig

@@ -8,48 +8,48 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.SingleFile;
 
-/// <summary>How a single file is converted.</summary>
+/// <summary>Options of a single-file conversion.</summary>
 public sealed record SingleFileOptions
 {
-    /// <summary>Type of the stored weights; null keeps theirs.</summary>
+    /// <summary>Type of the stored weights; null for no conversion.</summary>
     public DType? DType { get; init; }
 
-    /// <summary>Most bytes of a file; null writes one file a component.</summary>
+    /// <summary>Maximum bytes per file; null for one file per component.</summary>
     public long? MaxShardSize { get; init; }
 
     /// <summary>
-    /// Folder with <c>tokenizer/</c> (and <c>tokenizer_2/</c> for SDXL), or, for models with one text encoder, with the tokenizer's files
-    /// themselves. Null leaves tokenizers out: single files have none.
+    /// Folder with <c>tokenizer/</c> (and <c>tokenizer_2/</c> for SDXL) or, for models with one text encoder, with the tokenizer's files.
+    /// Null omits tokenizers, which single files do not contain.
     /// </summary>
     public string? Tokenizer { get; init; }
 
     /// <summary>
-    /// What the denoiser predicts: <c>epsilon</c> or <c>v_prediction</c>. Null goes by the file; where it does not say (Stable Diffusion
-    /// 2), v.
+    /// Prediction type of the denoiser: <c>epsilon</c> or <c>v_prediction</c>. Null for the file's own; without one (Stable Diffusion 2),
+    /// v.
     /// </summary>
     public string? Prediction { get; init; }
 
-    /// <summary>What is written for a model.</summary>
-    /// <exception cref="InputException">The file contradicts itself, and nothing else is said.</exception>
+    /// <summary>Resolved prediction type of a model.</summary>
+    /// <exception cref="InputException">The file contradicts itself, and no prediction type is given.</exception>
     public string PredictionOf(SingleFileModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (Prediction is null && model.Contradiction is { } contradiction)
-            throw new InputException($"{contradiction}. Say which is right with --prediction epsilon or --prediction v_prediction.");
+            throw new InputException($"{contradiction}. Give the correct one with --prediction epsilon or --prediction v_prediction.");
         return Prediction ?? (model.PredictsVelocity == false ? "epsilon" : "v_prediction");
     }
 }
 
-/// <summary>From a checkpoint in the original layout to a diffusers folder, a tensor at a time.</summary>
+/// <summary>Converts a checkpoint in the original layout to a diffusers folder, one tensor at a time.</summary>
 public static class SingleFileConversion
 {
     /// <summary>Converts a file.</summary>
-    /// <param name="path">A safetensors file.</param>
-    /// <param name="folder">The folder to write; it appears as a whole or not at all.</param>
-    /// <param name="options">How.</param>
-    /// <returns>What the file held.</returns>
-    /// <exception cref="InputException">The file is none of the supported models, or a weight is beyond the range of float16.</exception>
-    /// <exception cref="UsageException">The tokenizer's folder does not fit the model.</exception>
+    /// <param name="path">Safetensors file.</param>
+    /// <param name="folder">Output folder, created atomically.</param>
+    /// <param name="options">Conversion options.</param>
+    /// <returns>Contents of the file.</returns>
+    /// <exception cref="InputException">The file is not a supported model, or a weight exceeds the range of float16.</exception>
+    /// <exception cref="UsageException">The tokenizer folder does not fit the model.</exception>
     public static SingleFileModel Convert(string path, string folder, SingleFileOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -58,7 +58,7 @@ public static class SingleFileConversion
             model = SingleFileModel.Read(file, path);
         _ = options.PredictionOf(model);
         var tokenizers = Tokenizers(model, options.Tokenizer);
-        // The second generation's networks that predict ε are those for 512 pixels.
+        // Stable Diffusion 2 networks with epsilon prediction are the 512-pixel ones.
         if (model.Kind == SingleFileKind.StableDiffusion2 && options.PredictionOf(model) == "epsilon")
             model.Components[0].Config["sample_size"] = 64;
         AtomicFolder.Write(
@@ -82,7 +82,7 @@ public static class SingleFileConversion
 
     private static void Write(string path, SingleFileComponent component, string folder, SingleFileOptions options)
     {
-        // Opened for each component anew: what was read of others is given back.
+        // The file is reopened for each component, so that mapped pages of earlier ones are released.
         using var file = SafetensorsFile.Open(path);
         var tensors = component.Keys.Select(pair => new LazyTensor(
             pair.Key,
@@ -100,15 +100,15 @@ public static class SingleFileConversion
         if (given is null)
             return [.. names.Select(static n => (n, (string?)null))];
         if (!Directory.Exists(given))
-            throw new UsageException($"--tokenizer: there is no folder '{given}'.");
+            throw new UsageException($"--tokenizer: the folder '{given}' does not exist.");
         if (names.All(n => Directory.Exists(Path.Combine(given, n))))
             return [.. names.Select(n => (n, (string?)Path.Combine(given, n)))];
         if (names.Length == 1 && File.Exists(Path.Combine(given, "vocab.json")) && File.Exists(Path.Combine(given, "merges.txt")))
             return [(names[0], given)];
         throw new UsageException(
-            $"--tokenizer: '{given}' has not "
+            $"--tokenizer: '{given}' has no "
                 + $"{string.Join(" and ", names.Select(static n => n + "/"))}"
-                + $"{(names.Length == 1 ? " and is no tokenizer itself (vocab.json, merges.txt)" : "; the two differ in their padding")}"
+                + $"{(names.Length == 1 ? " and is not a tokenizer itself (vocab.json, merges.txt)" : "; the two differ in their padding")}"
                 + $"."
         );
     }
@@ -135,7 +135,7 @@ public static class SingleFileConversion
         json["num_train_timesteps"] = 1000;
         json["prediction_type"] = prediction;
         json["steps_offset"] = model.ZeroTerminalSnr ? 0 : 1;
-        // A schedule without a signal at its end is sampled from that end (Lin et al. 2024, section 3.3).
+        // With zero terminal SNR sampling must start at the last timestep (Lin et al. 2024, section 3.3).
         if (model.ZeroTerminalSnr)
             json["rescale_betas_zero_snr"] = true;
         json["timestep_spacing"] = model.ZeroTerminalSnr ? "trailing" : "leading";
@@ -160,7 +160,7 @@ public static class SingleFileConversion
             entries[component.Name] = new JsonArray(component.Library, component.ClassName);
         foreach (var (name, from) in tokenizers)
             entries[name] = from is null ? [null, null] : ["transformers", "CLIPTokenizer"];
-        // Optional parts of the pipelines, without which diffusers asks for them.
+        // Optional components that diffusers expects in the index.
         foreach (
             var absent in isXl ? (string[])["feature_extractor", "image_encoder"] : ["feature_extractor", "image_encoder", "safety_checker"]
         )

@@ -6,7 +6,7 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.SingleFile;
 
-/// <summary>What a single file holds.</summary>
+/// <summary>Model family of a single file.</summary>
 public enum SingleFileKind
 {
     /// <summary>Stable Diffusion 1.x.</summary>
@@ -19,12 +19,12 @@ public enum SingleFileKind
     StableDiffusionXl,
 }
 
-/// <summary>A component of a single file: what it becomes in a diffusers folder.</summary>
-/// <param name="Name">Its folder.</param>
-/// <param name="Library">The library that it is loaded with.</param>
-/// <param name="ClassName">Its class there.</param>
+/// <summary>A component of a single file and its diffusers form.</summary>
+/// <param name="Name">Folder of the component.</param>
+/// <param name="Library">Library that loads it.</param>
+/// <param name="ClassName">Class in that library.</param>
 /// <param name="Config">config.json.</param>
-/// <param name="Keys">Its keys and where each comes from.</param>
+/// <param name="Keys">Keys and their origins.</param>
 public sealed record SingleFileComponent(
     string Name,
     string Library,
@@ -34,13 +34,13 @@ public sealed record SingleFileComponent(
 );
 
 /// <summary>
-/// A checkpoint in the layout of the original code: denoiser, autoencoder and text encoders in one file. What it is, and the shape of each
-/// network, is read off keys and shapes.
+/// A checkpoint in the layout of the original code: denoiser, autoencoder and text encoders in one file. Family and network configurations
+/// are derived from keys and shapes.
 /// </summary>
-/// <param name="Kind">Which family.</param>
+/// <param name="Kind">Model family.</param>
 /// <param name="Components">Denoiser, autoencoder and text encoders.</param>
-/// <param name="LeftOut">Keys that no component takes: averages, schedules, the last layer of a text encoder that is not used.</param>
-/// <param name="PredictsVelocity">Whether the file says so itself; null where it cannot be seen.</param>
+/// <param name="LeftOut">Keys that belong to no component: weight averages, schedules, an unused last layer of a text encoder.</param>
+/// <param name="PredictsVelocity">Prediction type according to the file; null if unknown.</param>
 public sealed record SingleFileModel(
     SingleFileKind Kind,
     IReadOnlyList<SingleFileComponent> Components,
@@ -48,13 +48,13 @@ public sealed record SingleFileModel(
     bool? PredictsVelocity
 )
 {
-    /// <summary>Whether its noise schedule ends without any signal, as the file says.</summary>
+    /// <summary>Whether the noise schedule has zero terminal SNR, according to the file.</summary>
     public bool ZeroTerminalSnr { get; private init; }
 
-    /// <summary>Two statements of the file about what the denoiser predicts that exclude each other; null where there are none.</summary>
+    /// <summary>Contradictory statements of the file about the prediction type, or null.</summary>
     public string? Contradiction { get; private init; }
 
-    /// <summary>What the file says that does not agree with its tensors, whole sentences.</summary>
+    /// <summary>Metadata that contradicts the tensors; whole sentences.</summary>
     public IReadOnlyList<string> Notes { get; private init; } = [];
 
     private const string ClipInside = "cond_stage_model.transformer";
@@ -63,11 +63,11 @@ public sealed record SingleFileModel(
     private const string SecondEmbedder = "conditioner.embedders.1.model";
     private const string RefinerEmbedder = "conditioner.embedders.0.model";
 
-    /// <summary>Reads what a file holds.</summary>
+    /// <summary>Identifies the contents of a file.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="origin">Its name, for messages.</param>
-    /// <exception cref="InputException">It is none of the supported models, or lacks tensors; all that is missing or misshapen is
-    /// named.</exception>
+    /// <param name="origin">File name for messages.</param>
+    /// <exception cref="InputException">The file is not a supported model, or tensors are missing or misshapen; the message lists all of
+    /// them.</exception>
     public static SingleFileModel Read(ITensorSource source, string origin)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -75,11 +75,11 @@ public sealed record SingleFileModel(
         var kind = Detect(names, origin);
         var unet = OriginalUNet.Read(source, origin);
         var stated = SingleFileStatement.Read(source, kind, origin);
-        // Of the second generation there are both kinds; the others predict ε unless they say so.
+        // Stable Diffusion 2 exists with both prediction types; the others use epsilon by default.
         var velocity = stated.PredictsVelocity ?? (kind == SingleFileKind.StableDiffusion2 ? null : false);
         unet = unet with
         {
-            // Heads cannot be seen in shapes: the first generation has eight everywhere, later ones have heads of 64 channels.
+            // The number of heads is not visible in shapes: SD 1 has eight heads everywhere, later models have heads of 64 channels.
             AttentionHeadDim =
                 kind == SingleFileKind.StableDiffusion1 ? [8] : [.. unet.BlockOutChannels.Select(static c => Math.Max(1, c / 64))],
             SampleSize =
@@ -108,9 +108,9 @@ public sealed record SingleFileModel(
         if (!names.Contains($"{OriginalUNet.Prefix}.input_blocks.0.0.weight"))
         {
             throw new InputException(
-                $"'{origin}' is no checkpoint in the layout of Stable Diffusion 1.x, 2.x or SDXL: it has no "
+                $"'{origin}' is not a checkpoint in the layout of Stable Diffusion 1.x, 2.x or SDXL: it has no "
                     + $"{OriginalUNet.Prefix}.input_blocks. "
-                    + $"Its tensors are called {string.Join(", ", names.Order(StringComparer.Ordinal).Take(3))} …"
+                    + $"Its tensors are named {string.Join(", ", names.Order(StringComparer.Ordinal).Take(3))} …"
             );
         }
 
@@ -126,7 +126,7 @@ public sealed record SingleFileModel(
         )
             return SingleFileKind.StableDiffusion1;
         throw new InputException(
-            $"'{origin}' has a U-Net but no text encoder that is known: none of {ClipInside}.text_model, {OpenClipInside}, "
+            $"'{origin}' has a U-Net but no supported text encoder: none of {ClipInside}.text_model, {OpenClipInside}, "
                 + $"{SecondEmbedder}."
         );
     }
@@ -173,7 +173,7 @@ public sealed record SingleFileModel(
             new(name, "transformers", encoder.Config["architectures"]![0]!.GetValue<string>(), encoder.Config, encoder.Keys);
     }
 
-    /// <summary>Every origin must be there, in a shape that the network takes.</summary>
+    /// <summary>Checks that all origins exist in a shape that the network accepts.</summary>
     private static void Check(ITensorSource source, List<SingleFileComponent> components, string origin)
     {
         var names = source.Names.ToHashSet(StringComparer.Ordinal);

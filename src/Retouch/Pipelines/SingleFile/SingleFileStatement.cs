@@ -4,22 +4,22 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>
-/// What a single file says of itself: members of its header (Stability AI's ModelSpec, and what sd-scripts adds) and the empty tensors
-/// <c>v_pred</c> and <c>ztsnr</c> by which ComfyUI knows such models.
+/// Metadata of a single file: header members (Stability AI's ModelSpec, and those of sd-scripts), and the empty tensors <c>v_pred</c> and
+/// <c>ztsnr</c>, which ComfyUI uses as flags.
 /// </summary>
-/// <param name="PredictsVelocity">Whether the denoiser predicts v; null where nothing is said.</param>
-/// <param name="ZeroTerminalSnr">Whether the noise schedule ends without any signal.</param>
-/// <param name="Contradiction">Two statements about the prediction that exclude each other, in words; null where there are none.</param>
-/// <param name="Notes">What else does not agree, whole sentences.</param>
+/// <param name="PredictsVelocity">Whether the denoiser predicts v; null if unspecified.</param>
+/// <param name="ZeroTerminalSnr">Whether the noise schedule has zero terminal SNR.</param>
+/// <param name="Contradiction">Contradictory statements about the prediction type, or null.</param>
+/// <param name="Notes">Other contradictions, whole sentences.</param>
 internal sealed record SingleFileStatement(bool? PredictsVelocity, bool ZeroTerminalSnr, string? Contradiction, IReadOnlyList<string> Notes)
 {
     private const string Prediction = "modelspec.prediction_type";
     private const string Architecture = "modelspec.architecture";
 
-    /// <summary>Reads it.</summary>
+    /// <summary>Reads the metadata.</summary>
     /// <param name="source">The file.</param>
-    /// <param name="kind">What the tensors are.</param>
-    /// <param name="origin">The file's name, for messages.</param>
+    /// <param name="kind">Model family according to the tensors.</param>
+    /// <param name="origin">File name for messages.</param>
     public static SingleFileStatement Read(ITensorSource source, SingleFileKind kind, string origin)
     {
         var header = (source as SafetensorsFile)?.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal);
@@ -36,7 +36,7 @@ internal sealed record SingleFileStatement(bool? PredictsVelocity, bool ZeroTerm
         var contradiction = differ ? $"'{origin}': {string.Join(", but ", statements)}" : null;
         List<string> notes = [];
         if (architecture is not null && KindOf(architecture) is { } stated && stated != kind)
-            notes.Add($"'{origin}': {Architecture} is {architecture}, but its tensors are those of {kind}; the tensors count.");
+            notes.Add($"'{origin}': {Architecture} is {architecture}, but its tensors are those of {kind}; the tensors are used.");
         var zero = names.Contains("ztsnr") || header.GetValueOrDefault("ss_zero_terminal_snr") == "True";
         return new(said.Length == 0 ? null : said[0].Velocity, zero, contradiction, notes);
     }
@@ -49,7 +49,7 @@ internal sealed record SingleFileStatement(bool? PredictsVelocity, bool ZeroTerm
             _ => [],
         };
 
-    // sd-scripts names the second generation by its prediction.
+    // In sd-scripts the architecture of Stable Diffusion 2 includes the prediction type.
     private static IEnumerable<(string, bool)> OfArchitecture(string? architecture) =>
         architecture?.Split('/')[0] switch
         {

@@ -2,34 +2,34 @@ using Retouch.Torch;
 
 namespace Retouch.Pipelines.SingleFile;
 
-/// <summary>How a tensor of the original layout becomes one of diffusers'.</summary>
+/// <summary>Transformation of a tensor from the original layout to diffusers.</summary>
 public enum TensorForm
 {
-    /// <summary>As it is.</summary>
+    /// <summary>Unchanged.</summary>
     Same,
 
     /// <summary>A 1×1 convolution [out, in, 1, 1] becomes a linear layer [out, in].</summary>
     Linear,
 
-    /// <summary>Rows and columns change places.</summary>
+    /// <summary>Transposed matrix.</summary>
     Transposed,
 
-    /// <summary>The first third of the rows: queries, where they stand above keys and values.</summary>
+    /// <summary>First third of the rows: the query part of a fused query-key-value weight.</summary>
     Query,
 
-    /// <summary>The second third.</summary>
+    /// <summary>Second third: the key part.</summary>
     Key,
 
-    /// <summary>The last third.</summary>
+    /// <summary>Last third: the value part.</summary>
     Value,
 }
 
-/// <summary>Where a tensor of a diffusers component stands in a file of the original layout.</summary>
-/// <param name="Key">Its key there.</param>
-/// <param name="Form">What has to be done to it.</param>
+/// <summary>Origin of a diffusers tensor in a file of the original layout.</summary>
+/// <param name="Key">Original key.</param>
+/// <param name="Form">Transformation to apply.</param>
 public sealed record TensorOrigin(string Key, TensorForm Form = TensorForm.Same)
 {
-    /// <summary>The shape that results from a stored one, or null where the form does not fit it.</summary>
+    /// <summary>Resulting shape for a stored shape, or null if the transformation does not apply.</summary>
     public long[]? ShapeFrom(long[] stored)
     {
         ArgumentNullException.ThrowIfNull(stored);
@@ -44,7 +44,7 @@ public sealed record TensorOrigin(string Key, TensorForm Form = TensorForm.Same)
         };
     }
 
-    /// <summary>Makes the tensor from the stored one; it may share its memory.</summary>
+    /// <summary>Transforms the stored tensor; the result may share its memory.</summary>
     public Tensor Apply(Tensor stored)
     {
         ArgumentNullException.ThrowIfNull(stored);

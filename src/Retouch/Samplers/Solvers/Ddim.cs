@@ -6,16 +6,16 @@ namespace Retouch.Samplers.Solvers;
 /// <summary>DDIM (Song, Meng and Ermon, "Denoising Diffusion Implicit Models", ICLR 2021).</summary>
 public record Ddim : Solver
 {
-    // Classes whose default is true, as diffusers 0.40 has them.
+    // Classes whose set_alpha_to_one defaults to true in diffusers 0.40.
     private static readonly string[] EndsCleanByDefault = ["DDIMScheduler", "DDIMParallelScheduler", "LCMScheduler", "TCDScheduler"];
 
-    /// <summary>η: share of the posterior's deviation that is put back as noise, from 0 to 1.</summary>
+    /// <summary>η: fraction of the posterior's standard deviation added as noise, in [0, 1].</summary>
     public double Eta { get; init; }
 
-    /// <summary>Ends without any noise instead of at the schedule's first step.</summary>
+    /// <summary>End at zero noise instead of at the schedule's first timestep.</summary>
     public bool SetAlphaToOne { get; init; }
 
-    /// <summary>ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
+    /// <summary>Clamp ẑ0 to ± this value, or null. For pixel-space networks; latents are unbounded.</summary>
     public double? ClipRange { get; init; }
 
     /// <inheritdoc/>
@@ -42,7 +42,7 @@ public record Ddim : Solver
         if (!(Eta is >= 0 and <= 1))
             yield return ("eta", "must lie between 0 and 1");
         if (SetAlphaToOne && formulation is FlowFormulation)
-            yield return ("setAlphaToOne", "does nothing but on a DDPM schedule");
+            yield return ("setAlphaToOne", "has no effect except on a DDPM schedule");
         foreach (var problem in ClipProblems(ClipRange))
             yield return problem;
     }
@@ -69,14 +69,14 @@ public record Ddim : Solver
         new SingleStepRun(step => Rule(step.Transition, step.Denoised, Eta, Eta > 0 ? step.DrawNoise() : null));
 
     /// <summary>
-    /// a_s·ẑ0 + √(b_s² − d²)·ε̂ + d·noise with d = η·√(posterior variance): DDIM (Song et al. 2021, eq. 12 and 16). Without noise it is
-    /// also Euler's step of the probability-flow equation, in σ for DDPM networks (Karras et al. 2022, algorithm 1) and in t for flows: ẑ0
-    /// + s·v̂ = z_t + (s − t)·v̂.
+    /// a_s·ẑ0 + √(b_s² − d²)·ε̂ + d·noise with d = η·√(posterior variance): DDIM (Song et al. 2021, eq. 12 and 16). Without noise it equals
+    /// Euler's step of the probability-flow ODE, in σ for DDPM networks (Karras et al. 2022, algorithm 1) and in t for flows: ẑ0 + s·v̂ =
+    /// z_t + (s − t)·v̂.
     /// </summary>
     /// <param name="transition">From t to s.</param>
     /// <param name="denoised">ẑ0 and ε̂ at z_t.</param>
     /// <param name="eta">η, from 0 (deterministic) to 1 (ancestral).</param>
-    /// <param name="noise">Normal, needed where η is above 0.</param>
+    /// <param name="noise">Standard normal noise, required for η above 0.</param>
     public static Tensor Rule(Transition transition, Denoised denoised, double eta = 0, Tensor? noise = null)
     {
         ArgumentNullException.ThrowIfNull(denoised);

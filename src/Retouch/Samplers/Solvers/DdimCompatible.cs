@@ -1,8 +1,8 @@
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// DDIM on the steps of diffusers' DDIMScheduler, which counts back by a whole stride whatever the grid rounds to. The two differ where the
-/// steps do not divide the schedule: for comparisons with pictures that diffusers drew.
+/// DDIM on the timesteps of diffusers' DDIMScheduler, which steps back by a whole stride regardless of the grid's rounding. The result
+/// differs from DDIM if the number of steps does not divide the schedule; for comparison with pictures from diffusers.
 /// </summary>
 public sealed record DdimCompatible : Ddim
 {
@@ -10,7 +10,7 @@ public sealed record DdimCompatible : Ddim
     public override string Name => "ddim-compatible";
 
     /// <inheritdoc/>
-    public override string Title => "DDIM on diffusers' steps";
+    public override string Title => "DDIM on diffusers' timesteps";
 
     /// <inheritdoc/>
     public override bool KeepsStride => true;

@@ -5,15 +5,15 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// Ancestral sampling: a draw from the posterior at each step (Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", NeurIPS
+/// Ancestral sampling: a sample from the posterior in each step (Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", NeurIPS
 /// 2020, algorithm 2).
 /// </summary>
 public sealed record Ddpm : Solver
 {
-    /// <summary>The larger of the two variances of Ho et al. 2020, section 3.2.</summary>
+    /// <summary>Use the larger of the two variances of Ho et al. 2020, section 3.2.</summary>
     public bool LargeVariance { get; init; }
 
-    /// <summary>ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
+    /// <summary>Clamp ẑ0 to ± this value, or null. For pixel-space networks; latents are unbounded.</summary>
     public double? ClipRange { get; init; }
 
     /// <inheritdoc/>
@@ -68,12 +68,12 @@ public sealed record Ddpm : Solver
             Rule(step.Transition, step.Noisy, step.Denoised.Z0, step.Transition.From.Timestep > 0 ? step.DrawNoise() : null, LargeVariance)
         );
 
-    /// <summary>A draw from the posterior of z_s given z_t and ẑ0 (Ho et al. 2020, eq. 7).</summary>
+    /// <summary>Sample from the posterior of z_s given z_t and ẑ0 (Ho et al. 2020, eq. 7).</summary>
     /// <param name="transition">From t to s.</param>
     /// <param name="noisy">z_t.</param>
     /// <param name="z0">ẑ0.</param>
-    /// <param name="noise">Normal; null for the mean.</param>
-    /// <param name="largeVariance">With the forward variance instead of the posterior's (their σ_t² = β_t).</param>
+    /// <param name="noise">Standard normal noise; null for the mean.</param>
+    /// <param name="largeVariance">Use the forward variance instead of the posterior's (their σ_t² = β_t).</param>
     public static Tensor Rule(Transition transition, Tensor noisy, Latent z0, Tensor? noise, bool largeVariance = false)
     {
         ArgumentNullException.ThrowIfNull(noisy);

@@ -10,18 +10,19 @@ namespace Retouch.Samplers.Solvers;
 /// </summary>
 public sealed record DpmSolver2M : Solver
 {
-    // diffusers lowers the order of the last step of short trajectories only.
+    // diffusers lowers the order of the last step for short trajectories only.
     private const int FewSteps = 15;
 
-    /// <summary>1 or 2.</summary>
+    /// <summary>Order: 1 or 2.</summary>
     public int SolverOrder { get; init; } = 2;
 
     /// <summary>
-    /// Below 15 steps the last one is taken at first order, which is steadier. Without noise at the end it has order 1 anyway.
+    /// Use first order in the last step for fewer than 15 steps, for stability. If sampling ends at zero noise, the last step is always of
+    /// first order.
     /// </summary>
     public bool LowerOrderFinal { get; init; } = true;
 
-    /// <summary>Ends at the schedule's least noise instead of at none.</summary>
+    /// <summary>End at the schedule's minimum noise level instead of zero.</summary>
     public bool EndAtLeastNoise { get; init; }
 
     /// <inheritdoc/>
@@ -73,7 +74,7 @@ public sealed record DpmSolver2M : Solver
     {
         ArgumentNullException.ThrowIfNull(scheduler);
         var members = scheduler.Members;
-        // diffusers itself replaces the names of other solvers' types.
+        // diffusers itself replaces these names of other solvers.
         scheduler.OneOf("algorithm_type", "dpmsolver++", "dpmsolver++", "deis");
         scheduler.OneOf("solver_type", "midpoint", "midpoint", "logrho", "bh1", "bh2");
         if (members.Integer("solver_order", 2) > 2)
@@ -88,13 +89,13 @@ public sealed record DpmSolver2M : Solver
     public override ISolverRun Start(Formulation formulation) => new Trajectory(this);
 
     /// <summary>
-    /// (b_s/b_t)·z_t − a_s·(e^−h − 1)·D, h the growth of λ = ln(a/b), D = ẑ0 + h/(2·h')·(ẑ0 − ẑ0'), primes meaning the step before. Of
-    /// first order on the first step, and where no noise is left, since λ is infinite there.
+    /// (b_s/b_t)·z_t − a_s·(e^−h − 1)·D with h the increase of λ = ln(a/b), D = ẑ0 + h/(2·h')·(ẑ0 − ẑ0'), where primes denote the previous
+    /// step. First order in the first step, and at zero noise, where λ is infinite.
     /// </summary>
     /// <param name="transition">From t to s.</param>
     /// <param name="noisy">z_t.</param>
     /// <param name="z0">ẑ0.</param>
-    /// <param name="before">The step before and its ẑ0; null on the first.</param>
+    /// <param name="before">Previous step and its ẑ0; null for the first step.</param>
     public static Tensor Rule(Transition transition, Tensor noisy, Latent z0, (Transition Step, Latent Z0)? before)
     {
         ArgumentNullException.ThrowIfNull(noisy);
@@ -109,7 +110,7 @@ public sealed record DpmSolver2M : Solver
             data += (z0.Value - last.Z0.Value) * (0.5 / ratio);
         }
 
-        // e^−h − 1, without the difference of infinities at either end.
+        // e^−h − 1 in a form without differences of infinities.
         var decay = to.B * from.A / (from.B * to.A);
         return scope.Keep((noisy * (to.B / from.B)) + (data * (to.A * (1 - decay))));
     }

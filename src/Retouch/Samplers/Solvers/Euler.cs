@@ -4,11 +4,11 @@ namespace Retouch.Samplers.Solvers;
 
 /// <summary>
 /// Euler's method: in σ for DDPM networks (Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS
-/// 2022, algorithm 1 without churn and correction), in t for flows. Its step is that of DDIM without noise, on other levels.
+/// 2022, algorithm 1 without churn and correction), in t for flows. Its step equals DDIM without noise, on different levels.
 /// </summary>
 public sealed record Euler : Solver
 {
-    /// <summary>Ends at the schedule's least noise instead of at none.</summary>
+    /// <summary>End at the schedule's minimum noise level instead of zero.</summary>
     public bool EndAtLeastNoise { get; init; }
 
     /// <inheritdoc/>

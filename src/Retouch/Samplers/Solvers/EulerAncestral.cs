@@ -3,7 +3,7 @@ using Retouch.Diffusion;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// Euler's levels with as much noise put back at each step as the posterior has (k-diffusion's <c>sample_euler_ancestral</c> with η = 1).
+/// Euler's noise levels with noise of the posterior's variance added in each step (k-diffusion's <c>sample_euler_ancestral</c> with η = 1).
 /// </summary>
 public sealed record EulerAncestral : Solver
 {

@@ -4,13 +4,13 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// Heun's method of second order: Euler's step, the network again where it leads, and the mean of both directions; in σ for DDPM networks
-/// (Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022, algorithm 1 without churn), in t for
-/// flows. Two calls of the network a step, but for the last, which is Euler's.
+/// Heun's second-order method: an Euler step, a second network evaluation at its end, and the mean of both directions; in σ for DDPM
+/// networks (Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022, algorithm 1 without churn),
+/// in t for flows. Two network evaluations per step, except for the last, which is an Euler step.
 /// </summary>
 public sealed record Heun : Solver
 {
-    /// <summary>ẑ0 is clamped to plus and minus this. For networks on pixels; latents are not bounded.</summary>
+    /// <summary>Clamp ẑ0 to ± this value, or null. For pixel-space networks; latents are unbounded.</summary>
     public double? ClipRange { get; init; }
 
     /// <inheritdoc/>
@@ -40,7 +40,7 @@ public sealed record Heun : Solver
     }
 
     /// <inheritdoc/>
-    // As in diffusers, the direction is that from z to the clamped ẑ0.
+    // As in diffusers, the direction is from z to the clamped ẑ0.
     public override Denoised Limit(Denoised denoised, Tensor noisy, NoisePoint at)
     {
         if (ClipRange is not { } range)
@@ -64,14 +64,14 @@ public sealed record Heun : Solver
     }
 
     /// <summary>
-    /// The mean of two directions over the step. For variance-preserving schedules in σ, where z/a moves by ε̂; for flows in t, where z
-    /// moves by v̂ = ε̂ − ẑ0.
+    /// Mean of two directions over the step. For variance-preserving schedules in σ, where the derivative of z/a is ε̂; for flows in t,
+    /// where the derivative of z is v̂ = ε̂ − ẑ0.
     /// </summary>
     /// <param name="transition">From t to s.</param>
     /// <param name="noisy">z_t.</param>
-    /// <param name="here">The network's at z_t.</param>
-    /// <param name="there">The network's at Euler's step from there, at the smaller level.</param>
-    /// <param name="inTime">In t instead of σ.</param>
+    /// <param name="here">Network prediction at z_t.</param>
+    /// <param name="there">Network prediction after the Euler step, at the smaller level.</param>
+    /// <param name="inTime">Whether the step is in t instead of σ.</param>
     public static Tensor Rule(Transition transition, Tensor noisy, Denoised here, Denoised there, bool inTime)
     {
         ArgumentNullException.ThrowIfNull(noisy);

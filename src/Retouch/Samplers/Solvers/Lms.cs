@@ -4,9 +4,9 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// Linear multistep (Adams–Bashforth) in σ with uneven steps, of up to fourth order: the polynomial through the last ε̂, integrated over
-/// the step (Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", section III.5; k-diffusion's <c>sample_lms</c>). DDPM
-/// networks only.
+/// Linear multistep method (Adams–Bashforth) in σ with non-uniform steps, up to fourth order: the polynomial through the last values of ε̂,
+/// integrated over the step (Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", section III.5; k-diffusion's
+/// <c>sample_lms</c>). DDPM networks only.
 /// </summary>
 public sealed record Lms : Solver
 {
@@ -20,7 +20,7 @@ public sealed record Lms : Solver
     public override SolverLevels Levels => SolverLevels.Sigma;
 
     /// <inheritdoc/>
-    // Of fourth order but for its first steps, the first of which is Euler's: which error is larger depends on the number of steps.
+    // Fourth order except for the first steps, which start with Euler: the dominant error depends on the number of steps.
     public override int? Order => null;
 
     /// <inheritdoc/>
@@ -50,7 +50,7 @@ public sealed record Lms : Solver
             var width = transition.To.Sigma - transition.From.Sigma;
             if (width == 0)
                 return step.Noisy.Clone();
-            // Along() makes one step of the mean direction; its weights sum to 1.
+            // Along() takes one step in the mean direction; the weights sum to 1.
             return transition.Along(
                 step.Noisy,
                 _past.Sum([.. sigmas.Select((_, k) => Integral(sigmas, k, transition.From.Sigma, transition.To.Sigma) / width)])
@@ -59,7 +59,7 @@ public sealed record Lms : Solver
 
         public void Dispose() => _past.Dispose();
 
-        /// <summary>∫ of the k-th Lagrange polynomial; Gauss's rule of three points is exact up to degree 5.</summary>
+        /// <summary>Integral of the k-th Lagrange polynomial; three-point Gauss quadrature is exact up to degree 5.</summary>
         private static double Integral(double[] nodes, int k, double from, double to)
         {
             var (middle, half, outer) = ((from + to) / 2, (to - from) / 2, Math.Sqrt(0.6));

@@ -3,26 +3,26 @@ using Retouch.Torch;
 
 namespace Retouch.Samplers.Solvers;
 
-/// <summary>A value of a level that the sampler went through: ẑ0, ε̂ or v̂, as the method has it.</summary>
+/// <summary>A past prediction at a noise level: ẑ0, ε̂ or v̂, depending on the method.</summary>
 /// <param name="At">The level.</param>
-/// <param name="Value">The value there.</param>
+/// <param name="Value">The prediction.</param>
 internal readonly record struct PastValue(NoisePoint At, Tensor Value);
 
-/// <summary>What a multistep method remembers of the last steps; the tensors are its own.</summary>
-/// <param name="most">Steps that are remembered.</param>
+/// <summary>History of a multistep method; owns its tensors.</summary>
+/// <param name="most">Maximum number of values.</param>
 internal sealed class PastValues(int most) : IDisposable
 {
     private readonly List<PastValue> _values = [];
 
-    /// <summary>Newest first.</summary>
+    /// <summary>Values, newest first.</summary>
     public IReadOnlyList<PastValue> Values => _values;
 
-    /// <summary>Remembers the newest.</summary>
-    /// <param name="at">Its level.</param>
-    /// <param name="value">Stays the caller's.</param>
+    /// <summary>Adds the newest value.</summary>
+    /// <param name="at">Noise level.</param>
+    /// <param name="value">Value; not disposed here.</param>
     public void Add(NoisePoint at, Tensor value)
     {
-        // A network may hand out a tensor of its own: what is kept here is this object's to free.
+        // A network may return a tensor that it owns, so the history keeps an alias.
         _values.Insert(0, new PastValue(at, value.Alias().Escape()));
         if (_values.Count <= most)
             return;

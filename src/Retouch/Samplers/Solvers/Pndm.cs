@@ -4,13 +4,13 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// PNDM without its Runge-Kutta steps, "PLMS", the method that Stable Diffusion 1 was published with: DDIM's transfer with a mean of the
-/// last four ε̂ (Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", ICLR 2022, eq. 9 and 12). The first step calls
-/// the network twice, for a mean of ε̂ at both its ends. DDPM networks only.
+/// PNDM without its Runge-Kutta steps ("PLMS"), the original sampler of Stable Diffusion 1: DDIM's transfer with a linear combination of
+/// the last four ε̂ (Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", ICLR 2022, eq. 9 and 12). The first step
+/// evaluates the network twice and averages ε̂ at both ends. DDPM networks only.
 /// </summary>
 public sealed record Pndm : Solver
 {
-    /// <summary>Ends without any noise instead of at the schedule's first step.</summary>
+    /// <summary>End at zero noise instead of at the schedule's first timestep.</summary>
     public bool SetAlphaToOne { get; init; }
 
     /// <inheritdoc/>
@@ -23,7 +23,7 @@ public sealed record Pndm : Solver
     public override SolverLevels Levels => SolverLevels.Timesteps;
 
     /// <inheritdoc/>
-    // Its weights are those of steps that are even in the schedule's time.
+    // Its weights assume steps that are uniform in the schedule's timestep.
     public override int? Order => null;
 
     /// <inheritdoc/>
@@ -42,9 +42,9 @@ public sealed record Pndm : Solver
         if (formulation is FlowFormulation)
             yield return ("solver", "PNDM is for DDPM networks; sample a flow with euler, heun, dpmpp-2m or unipc");
         else if (options.Spacing != TimestepSpacing.Leading)
-            yield return ("spacing", "PNDM is defined on leading steps only");
+            yield return ("spacing", "PNDM is defined on leading spacing only");
         if (formulation is DdpmFormulation { Schedule.ZeroTerminalSnr: true })
-            yield return ("solver", "PNDM cannot start where nothing is left of the signal; with a zero terminal SNR use ddim or euler");
+            yield return ("solver", "PNDM does not support a zero terminal SNR; use ddim or euler");
     }
 
     /// <inheritdoc/>
@@ -63,7 +63,7 @@ public sealed record Pndm : Solver
     public override void Check(SchedulerMembers scheduler)
     {
         ArgumentNullException.ThrowIfNull(scheduler);
-        // diffusers' default is false, which nobody publishes for latents.
+        // diffusers' default is false, which no published latent model uses.
         if (!scheduler.Members.Boolean("skip_prk_steps", false))
             throw scheduler.Members.Wrong("skip_prk_steps", "true: PNDM's Runge-Kutta steps are not supported; choose another sampler");
         scheduler.OneOf("timestep_spacing", "leading", "leading");
@@ -73,7 +73,7 @@ public sealed record Pndm : Solver
     public override ISolverRun Start(Formulation formulation) =>
         new Trajectory((formulation as DdpmFormulation)?.Prediction == PredictionType.VPrediction);
 
-    /// <param name="asVelocity">The mean is one of v̂: then ẑ0 and ε̂ are read from it where the step starts.</param>
+    /// <param name="asVelocity">Whether v̂ is combined instead of ε̂; ẑ0 and ε̂ then follow from it at the start of the step.</param>
     private sealed class Trajectory(bool asVelocity) : ISolverRun
     {
         private static readonly double[][] Weights =

@@ -5,11 +5,11 @@ using Retouch.Torch;
 namespace Retouch.Samplers.Solvers;
 
 /// <summary>
-/// B(h) of UniPC (Zhao et al. 2023, section 3.1): any function of order h gives the order of accuracy; these two are published.
+/// B(h) of UniPC (Zhao et al. 2023, section 3.1): any function of order h preserves the order of accuracy; these two are published.
 /// </summary>
 public enum UniPcVariant
 {
-    /// <summary>B(h) = e^h − 1, better with many steps or guidance (the default of diffusers).</summary>
+    /// <summary>B(h) = e^h − 1, better with many steps or guidance (default of diffusers).</summary>
     Bh2,
 
     /// <summary>B(h) = h.</summary>
@@ -17,25 +17,25 @@ public enum UniPcVariant
 }
 
 /// <summary>
-/// UniPC: a multistep predictor with a corrector that costs no call of the network, since each call first corrects the step that led there
-/// and then serves the next one (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
-/// NeurIPS 2023, algorithms 1 and 2). In its data prediction, in λ = ln(a/b): z_t = (b_t/b_s)·z_s − a_t·(e^−h − 1)·m_s − a_t·B(−h)·Σ
-/// ρ_k·D_k, where D_k = (m_k − m_s)/r_k, r_k = (λ_k − λ_s)/h, and ρ solves Σ_k ρ_k·r_k^(i−1) = i!·φ_{i+1}(−h)·(−h)/B(−h) for every i.
+/// UniPC: a multistep predictor with a corrector without additional network evaluations, since each evaluation first corrects the previous
+/// step and then serves the next one (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
+/// NeurIPS 2023, algorithms 1 and 2). In data prediction, in λ = ln(a/b): z_t = (b_t/b_s)·z_s − a_t·(e^−h − 1)·m_s − a_t·B(−h)·Σ ρ_k·D_k,
+/// where D_k = (m_k − m_s)/r_k, r_k = (λ_k − λ_s)/h, and ρ solves Σ_k ρ_k·r_k^(i−1) = i!·φ_{i+1}(−h)·(−h)/B(−h) for every i.
 /// </summary>
 public sealed record UniPc : Solver
 {
-    /// <summary>1 to 3, without the corrector's one.</summary>
+    /// <summary>Order of the predictor, 1 to 3; the corrector adds one.</summary>
     public int SolverOrder { get; init; } = 2;
 
     /// <summary>
-    /// The last steps are taken at lower orders, which is steadier. Without noise at the end the last has order 1 anyway.
+    /// Lower the order of the last steps, for stability. If sampling ends at zero noise, the last step is always of first order.
     /// </summary>
     public bool LowerOrderFinal { get; init; } = true;
 
-    /// <summary>B(h).</summary>
+    /// <summary>The function B(h).</summary>
     public UniPcVariant Variant { get; init; }
 
-    /// <summary>Ends at the schedule's least noise instead of at none.</summary>
+    /// <summary>End at the schedule's minimum noise level instead of zero.</summary>
     public bool EndAtLeastNoise { get; init; }
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public sealed record UniPc : Solver
     public override SolverLevels Levels => SolverLevels.Lambda;
 
     /// <inheritdoc/>
-    // A last step of first order leaves an error of second order.
+    // A first-order last step leaves an error of second order.
     public override int? Order => LowerOrderFinal ? 2 : SolverOrder + 1;
 
     /// <inheritdoc/>
@@ -66,7 +66,7 @@ public sealed record UniPc : Solver
         if (SolverOrder is < 1 or > 3)
             yield return ("solverOrder", "must be 1 to 3");
         if (!Enum.IsDefined(Variant))
-            yield return ("variant", "is no B(h)");
+            yield return ("variant", "is not a variant of B(h)");
         if (EndAtLeastNoise && formulation is FlowFormulation)
             yield return ("endAtLeastNoise", "is for DDPM schedules");
     }
@@ -106,31 +106,28 @@ public sealed record UniPc : Solver
     /// <inheritdoc/>
     public override ISolverRun Start(Formulation formulation) => new Trajectory(this);
 
-    /// <summary>The predictor UniP: from the newest level of the past to a smaller one.</summary>
-    /// <param name="to">Where it goes.</param>
+    /// <summary>Predictor UniP: one step from the newest level of the history to a smaller one.</summary>
+    /// <param name="to">Target level.</param>
     /// <param name="noisy">z_s at the newest level.</param>
-    /// <param name="past">Newest first; as many as the order are looked at.</param>
-    /// <param name="order">From 1; the order of accuracy.</param>
-    /// <param name="variant">B(h).</param>
+    /// <param name="past">History, newest first; the first <paramref name="order"/> values are used.</param>
+    /// <param name="order">Order of accuracy, from 1.</param>
+    /// <param name="variant">The function B(h).</param>
     internal static Tensor Predict(NoisePoint to, Tensor noisy, IReadOnlyList<PastValue> past, int order, UniPcVariant variant)
     {
         var ratios = Ratios(to, past, order);
         var h = Growth(to, past);
-        // At order 2 the published predictor takes ½, which is the solution to within O(h).
+        // At order 2 the published predictor uses ½, the solution up to O(h).
         var weights = order == 2 ? [0.5] : Weights(ratios, h, variant);
         return Update(to, noisy, past, ratios, weights, null, variant);
     }
 
-    /// <summary>
-    /// The corrector UniC: the same step again, now that ẑ0 is known where it leads. Raises the order by one, without another call of the
-    /// network.
-    /// </summary>
-    /// <param name="to">Where it goes.</param>
-    /// <param name="arrived">ẑ0 there, at the predicted latent.</param>
-    /// <param name="noisy">z_s at the newest level of the past.</param>
-    /// <param name="past">Newest first; as many as the order are looked at.</param>
-    /// <param name="order">Of the predictor that went there.</param>
-    /// <param name="variant">B(h).</param>
+    /// <summary>Corrector UniC: repeats the step with ẑ0 at its end. Raises the order by one, without another network evaluation.</summary>
+    /// <param name="to">Target level.</param>
+    /// <param name="arrived">ẑ0 at the predicted latent.</param>
+    /// <param name="noisy">z_s at the newest level of the history.</param>
+    /// <param name="past">History, newest first; the first <paramref name="order"/> values are used.</param>
+    /// <param name="order">Order of the predictor step.</param>
+    /// <param name="variant">The function B(h).</param>
     internal static Tensor Correct(
         NoisePoint to,
         Tensor arrived,
@@ -153,13 +150,13 @@ public sealed record UniPc : Solver
         return [.. Enumerable.Range(1, order - 1).Select(k => (past[k].At.Lambda - past[0].At.Lambda) / h)];
     }
 
-    /// <summary>ρ, one a ratio.</summary>
+    /// <summary>Weights ρ, one per ratio.</summary>
     private static double[] Weights(double[] ratios, double h, UniPcVariant variant)
     {
         if (ratios.Length == 0)
             return [];
         var right = new double[ratios.Length];
-        // x·φ_1(x) = e^x − 1 and φ_{k+1}(x) = (φ_k(x) − 1/k!)/x; x is −h where data is predicted.
+        // x·φ_1(x) = e^x − 1 and φ_{k+1}(x) = (φ_k(x) − 1/k!)/x; x = −h in data prediction.
         var (phi, factorial) = (Expm1(-h) / -h, 1.0);
         for (var k = 0; k < right.Length; k++)
         {
@@ -184,7 +181,7 @@ public sealed record UniPc : Solver
     {
         var (from, newest) = (past[0].At, past[0].Value);
         using var scope = TensorScope.Enter();
-        // e^−h − 1 without the difference of infinities where no noise is left.
+        // e^−h − 1 in a form without differences of infinities at zero noise.
         var decay = (to.B * from.A / (from.B * to.A)) - 1;
         var result = (noisy * (to.B / from.B)) - (newest * (to.A * decay));
         for (var k = 0; k < weights.Length; k++)
@@ -198,7 +195,7 @@ public sealed record UniPc : Solver
 
     private static double B(double h, UniPcVariant variant) => variant == UniPcVariant.Bh1 ? -h : Expm1(-h);
 
-    /// <summary>e^x − 1 without loss near 0.</summary>
+    /// <summary>e^x − 1 without cancellation near 0.</summary>
     private static double Expm1(double x) => Math.Abs(x) > 0.5 ? Math.Exp(x) - 1 : 2 * Math.Exp(x / 2) * Math.Sinh(x / 2);
 
     private sealed class Trajectory(UniPc options) : ISolverRun
@@ -215,7 +212,7 @@ public sealed record UniPc : Solver
             _start?.Dispose();
             _start = noisy.Alias().Escape();
             _order = Math.Min(_past.Values.Count, options.LowerOrderFinal ? step.Plan.Steps.Count - step.Index : options.SolverOrder);
-            // Where no noise is left λ is infinite, and only the first order is defined.
+            // At zero noise λ is infinite and only first order is defined.
             return Predict(transition.To, noisy, _past.Values, transition.To.B > 0 ? _order : 1, options.Variant);
         }
 

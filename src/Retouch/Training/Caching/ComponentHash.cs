@@ -8,12 +8,12 @@ using Retouch.Torch;
 
 namespace Retouch.Training.Caching;
 
-/// <summary>The hash of a component: what is made with it depends on nothing else.</summary>
+/// <summary>Content hash of a model component, for cache keys.</summary>
 internal static class ComponentHash
 {
     private static readonly string[] Kinds = [".json", ".safetensors", ".bin", ".pth", ".txt", ".model"];
 
-    /// <summary>SHA-256 over names and contents of the folder's files, as hexadecimal digits.</summary>
+    /// <summary>SHA-256 over names and contents of the folder's files, in hexadecimal.</summary>
     public static string Of(string folder)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -32,7 +32,7 @@ internal static class ComponentHash
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>What is laid over a text encoder: where, how strongly, and SHA-256 over the file.</summary>
+    /// <summary>Hash of the adapters of a text encoder: target, scale, and SHA-256 of the file.</summary>
     public static string Of(TextAdapters adapters)
     {
         using var stream = File.OpenRead(LoraFile.Locate(adapters.File));
@@ -43,10 +43,10 @@ internal static class ComponentHash
     }
 
     /// <summary>
-    /// SHA-256 over a network's configuration and weights as they are in memory, as hexadecimal digits. A copy that was saved in another
-    /// order or type, as a trained model's autoencoder is, has the same.
+    /// SHA-256 over the configuration and weights of a network in memory, in hexadecimal. Independent of the file's order and type, so that
+    /// a re-saved copy, such as a trained model's autoencoder, has the same hash.
     /// </summary>
-    /// <param name="network">A kind of <see cref="ComponentRegistry"/>, with weights.</param>
+    /// <param name="network">A network of a class known to <see cref="ComponentRegistry"/>, with weights.</param>
     public static string OfNetwork(object network)
     {
         var kind = ComponentRegistry.Kinds.First(k => k.NetworkType == network.GetType());

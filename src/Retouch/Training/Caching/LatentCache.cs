@@ -8,28 +8,28 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Caching;
 
-/// <summary>How latents are encoded once.</summary>
-/// <param name="Loader">Reads pictures; its crops are fixed and nothing is mirrored.</param>
-/// <param name="Autoencoder">Encodes them.</param>
-/// <param name="Device">Where the autoencoder is, and where batches go.</param>
-/// <param name="Workers">Threads that read pictures.</param>
+/// <summary>Settings for encoding pictures into a latent cache.</summary>
+/// <param name="Loader">Reads pictures, with fixed crops and without flips.</param>
+/// <param name="Autoencoder">The encoder.</param>
+/// <param name="Device">Device of the autoencoder and of the batches.</param>
+/// <param name="Workers">Reader threads.</param>
 internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoencoder, Device Device, int Workers)
 {
-    /// <summary>Whether batches hold the pictures too, which are then read anew for every batch.</summary>
+    /// <summary>Whether batches include pixels, which are then read again for every batch.</summary>
     public bool WithPixels { get; init; }
 
-    /// <summary>Keeps the rows on the disk; null keeps them in memory.</summary>
+    /// <summary>On-disk store of the rows; null to keep them in memory.</summary>
     public RowStore? Store { get; init; }
 
-    /// <summary>Told how many pictures are encoded, and how many there are.</summary>
+    /// <summary>Receives the number of encoded pictures and the total.</summary>
     public Action<int, int>? Progress { get; init; }
 
-    // As that of prompts: for whoever changes how pictures are read, cut or encoded.
+    // Increment when reading, cropping or encoding of pictures changes.
     private const int Revision = 1;
 
-    /// <summary>What the rows of a store depend on beside the pictures.</summary>
-    /// <param name="encoderHash">Of the autoencoder's folder.</param>
-    /// <param name="framing">How pictures are cut.</param>
+    /// <summary>Cache key of a store: everything its rows depend on besides the pictures.</summary>
+    /// <param name="encoderHash">Hash of the autoencoder.</param>
+    /// <param name="framing">Crop settings.</param>
     public static JsonObject Key(string encoderHash, Framing framing) =>
         new()
         {
@@ -46,9 +46,8 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
 }
 
 /// <summary>
-/// The encoder's output for every picture of the data. It is the posterior that is kept, not a sample of it, so training still draws a
-/// fresh latent each time. A picture that cannot be used is replaced by another, which is decided anew each time and never kept on the
-/// disk.
+/// Encoder outputs of all pictures of a data set. The cache stores the posterior, not a sample of it: training draws a new latent every
+/// time. An unusable picture is replaced by another one; replacements are chosen anew in every run and never stored on disk.
 /// </summary>
 internal sealed class LatentCache : IBatchSource
 {
@@ -81,12 +80,12 @@ internal sealed class LatentCache : IBatchSource
     /// <inheritdoc/>
     public TimeSpan Waited => TimeSpan.Zero;
 
-    /// <summary>Encodes all pictures that are not there yet.</summary>
-    /// <param name="source">The pictures.</param>
-    /// <param name="plan">The order of training.</param>
-    /// <param name="encoding">How.</param>
-    /// <param name="start">Where training begins.</param>
-    /// <param name="cancellation">Stops between batches; what is on the disk by then stays.</param>
+    /// <summary>Encodes all pictures that are not cached.</summary>
+    /// <param name="source">Pictures.</param>
+    /// <param name="plan">Order of training.</param>
+    /// <param name="encoding">Encoding settings.</param>
+    /// <param name="start">Position of the first batch.</param>
+    /// <param name="cancellation">Stops between batches; rows written so far remain on disk.</param>
     public static LatentCache Encode(
         IPictureSource source,
         BatchPlan plan,
@@ -187,7 +186,7 @@ internal sealed class LatentCache : IBatchSource
         }
     }
 
-    // Crops are fixed and nothing is mirrored, so that the epoch of a planned sample makes no difference to its pixels.
+    // Crops are fixed and there are no flips, so the epoch of a planned sample does not affect its pixels.
     private static LoadedSample[] Read(LatentEncoding encoding, int[] chosen)
     {
         var loaded = new LoadedSample[chosen.Length];

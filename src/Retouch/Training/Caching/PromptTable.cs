@@ -5,7 +5,7 @@ using Retouch.Torch;
 
 namespace Retouch.Training.Caching;
 
-/// <summary>Prompts, each encoded once: the text encoders need not stay in memory while a denoiser is trained.</summary>
+/// <summary>Encoded prompts, so that text encoders need not stay in memory during denoiser training.</summary>
 internal sealed class PromptTable : IDisposable
 {
     private const string Text = "text";
@@ -14,8 +14,7 @@ internal sealed class PromptTable : IDisposable
     private const int Chunk = 16;
     private const int RowsPerFile = 256;
 
-    // Counts the ways in which prompts were read and encoded: whoever changes a tokenizer or an encoder so that other numbers come out
-    // raises it, and what was kept before is stale.
+    // Revision of prompt encoding: increment when a tokenizer or text encoder changes its output, to invalidate stored rows.
     private const int Revision = 1;
 
     private readonly Dictionary<string, Condition> _memory = new(StringComparer.Ordinal);
@@ -23,9 +22,9 @@ internal sealed class PromptTable : IDisposable
 
     private PromptTable(RowStore? store) => _store = store;
 
-    /// <summary>What the rows of a store depend on beside the prompts.</summary>
-    /// <param name="family">The pipeline's class, which decides how encoders are put together.</param>
-    /// <param name="encoderHashes">Of the folders of encoders and tokenizers.</param>
+    /// <summary>Cache key of a store: everything its rows depend on besides the prompts.</summary>
+    /// <param name="family">Class of the pipeline, which determines how encoders are combined.</param>
+    /// <param name="encoderHashes">Hashes of encoder and tokenizer folders.</param>
     public static JsonObject Key(string family, IEnumerable<string> encoderHashes) =>
         new()
         {
@@ -35,12 +34,12 @@ internal sealed class PromptTable : IDisposable
             ["encoders"] = new JsonArray([.. encoderHashes.Select(static h => (JsonNode?)h)]),
         };
 
-    /// <summary>Encodes the prompts that are not there yet.</summary>
-    /// <param name="prompts">Repeated ones are encoded once.</param>
-    /// <param name="encode">From some prompts to a condition on any device; asked for only where a prompt is missing.</param>
-    /// <param name="store">Keeps them on the disk; null keeps them in memory. This disposes it.</param>
-    /// <param name="progress">Told how many prompts are encoded, and how many there are.</param>
-    /// <param name="cancellation">Stops between batches; what is on the disk by then stays.</param>
+    /// <summary>Encodes all prompts that are not cached.</summary>
+    /// <param name="prompts">Prompts; duplicates are encoded once.</param>
+    /// <param name="encode">Maps prompts to a condition on any device; called only for missing prompts.</param>
+    /// <param name="store">On-disk store, or null to keep rows in memory. Disposed with this object.</param>
+    /// <param name="progress">Receives the number of encoded prompts and the total, or null.</param>
+    /// <param name="cancellation">Stops between batches; rows written so far remain on disk.</param>
     public static PromptTable Encode(
         IEnumerable<string> prompts,
         Func<IReadOnlyList<string>, EncodedPrompts> encode,
@@ -76,8 +75,8 @@ internal sealed class PromptTable : IDisposable
         }
     }
 
-    /// <summary>What a denoiser is told for prompts, on the CPU and in the open scope.</summary>
-    /// <param name="prompts">Encoded before.</param>
+    /// <summary>Condition of prompts, on the CPU and in the current scope.</summary>
+    /// <param name="prompts">Encoded prompts.</param>
     public Condition Of(IReadOnlyList<string> prompts)
     {
         if (_store is null)

@@ -7,11 +7,11 @@ using Retouch.Training.Tasks;
 namespace Retouch.Training.Caching;
 
 /// <summary>
-/// The errors that DPO's reference has in the steps of a run, two numbers for each pair, step and space. Times and noise follow from seed,
-/// step and micro-batch, so that they can be known before training; what else they depend on is the key of the store.
+/// Errors of DPO's reference model in the steps of a run: two numbers per pair, step and space. Timesteps and noise follow from seed, step
+/// and micro-batch, so that the errors can be computed before training; the other dependencies form the key of the store.
 /// </summary>
-/// <param name="spaces">Where errors are measured.</param>
-/// <param name="store">Keeps them on the disk; null keeps them in memory. Disposed with this.</param>
+/// <param name="spaces">Spaces of the errors.</param>
+/// <param name="store">On-disk store, or null to keep errors in memory. Disposed with this object.</param>
 internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, RowStore? store) : IDisposable
 {
     private const int RowsPerFile = 4096;
@@ -19,12 +19,12 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
     private readonly List<string> _names = [];
     private readonly Dictionary<string, float[]> _memory = new(StringComparer.Ordinal);
 
-    /// <summary>Pairs of steps that are there. They are added in the order of the steps.</summary>
+    /// <summary>Number of stored entries, one per pair and step, in the order of the steps.</summary>
     public int Count => (store?.Count ?? 0) + _memory.Count;
 
     /// <summary>Adds the pairs of a micro-batch.</summary>
     /// <param name="batch">The micro-batch.</param>
-    /// <param name="seeds">Its step.</param>
+    /// <param name="seeds">Seeds of the micro-batch, which identify its step.</param>
     /// <param name="errors">For each space [2 · pairs], winners first.</param>
     public void Add(TrainingBatch batch, StepSeeds seeds, IReadOnlyDictionary<PreferenceSpace, Tensor> errors)
     {
@@ -40,7 +40,7 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
             Flush();
     }
 
-    /// <summary>Writes what is in memory to the disk, where there is a store.</summary>
+    /// <summary>Writes pending errors to the store, if any.</summary>
     public void Flush()
     {
         if (store is null || _names.Count == 0)
@@ -57,8 +57,8 @@ internal sealed class ReferenceErrors(IReadOnlyList<PreferenceSpace> spaces, Row
         _memory.Clear();
     }
 
-    /// <summary>The errors of a micro-batch: for each space [2 · pairs], winners first, on the CPU and in the open scope.</summary>
-    /// <exception cref="Core.Errors.InputException">A pair of this step is missing: the pictures are others than when the errors were
+    /// <summary>Errors of a micro-batch: for each space [2 · pairs], winners first, on the CPU and in the current scope.</summary>
+    /// <exception cref="Core.Errors.InputException">A pair of this step is missing: the data has changed since the errors were
     /// computed.</exception>
     public IReadOnlyDictionary<PreferenceSpace, Tensor> Of(TrainingBatch batch, StepSeeds seeds)
     {

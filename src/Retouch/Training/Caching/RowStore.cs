@@ -8,9 +8,9 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Training.Caching;
 
 /// <summary>
-/// Rows of tensors on the disk, found by name: what an encoder made of a picture or of a prompt. A folder with <c>key.json</c>, which says
-/// what the rows were made with, and safetensors files of some hundred rows each, whose names stand in their metadata. Files appear whole,
-/// so that a store that was interrupted is a shorter store; rows are read from mapped memory.
+/// On-disk store of tensor rows by name, such as encoder outputs of pictures or prompts. A folder with <c>key.json</c>, the dependencies of
+/// the rows, and safetensors files of some hundred rows each, with row names in the metadata. Files are written atomically, so an
+/// interrupted store is valid but incomplete; rows are read through memory mapping.
 /// </summary>
 internal sealed class RowStore : IDisposable
 {
@@ -24,21 +24,21 @@ internal sealed class RowStore : IDisposable
 
     private RowStore(string folder) => _folder = folder;
 
-    /// <summary>Rows.</summary>
+    /// <summary>Number of rows.</summary>
     public int Count => _places.Count;
 
-    /// <summary>Opens a store, or begins one where there is none.</summary>
-    /// <param name="folder">Its folder.</param>
-    /// <param name="key">What the rows depend on beside their names.</param>
-    /// <exception cref="InputException">The store was made with something else; each difference is named.</exception>
-    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    /// <summary>Opens a store, or creates an empty one.</summary>
+    /// <param name="folder">Folder of the store.</param>
+    /// <param name="key">Dependencies of the rows besides their names.</param>
+    /// <exception cref="InputException">The store has a different key; the message lists each difference.</exception>
+    /// <exception cref="EnvironmentException">The folder is not writable.</exception>
     public static RowStore Open(string folder, JsonObject key)
     {
         var path = Path.Combine(folder, KeyFile);
         if (File.Exists(path))
             Compare(path, key);
         else if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-            throw new InputException($"'{folder}' is not empty and holds no {KeyFile}: it is no cache. Choose another folder.");
+            throw new InputException($"'{folder}' is not a cache: it is not empty and has no {KeyFile}. Choose another folder.");
         else
             AtomicFile.WriteText(path, key.ToJsonString(Indented));
         var store = new RowStore(folder);
@@ -55,15 +55,15 @@ internal sealed class RowStore : IDisposable
         }
     }
 
-    /// <summary>Whether its rows have a tensor of this name.</summary>
+    /// <summary>Whether rows have a tensor of this name.</summary>
     public bool Holds(string tensor) => _files.Count > 0 && _files[0].Entries.ContainsKey(tensor);
 
-    /// <summary>Whether there is a row of this name.</summary>
+    /// <summary>Whether a row of this name exists.</summary>
     public bool Has(string name) => _places.ContainsKey(name);
 
-    /// <summary>Adds rows as one more file.</summary>
-    /// <param name="names">One a row, not there yet.</param>
-    /// <param name="tensors">[rows, …] each.</param>
+    /// <summary>Appends rows as a new file.</summary>
+    /// <param name="names">One new name per row.</param>
+    /// <param name="tensors">Tensors [rows, …] by name.</param>
     public void Append(IReadOnlyList<string> names, IReadOnlyDictionary<string, Tensor> tensors)
     {
         var file = Path.Combine(_folder, $"rows-{_files.Count:D6}.safetensors");
@@ -75,11 +75,11 @@ internal sealed class RowStore : IDisposable
         Add(file);
     }
 
-    /// <summary>Copies of rows, in the order asked for, in the open scope.</summary>
-    /// <param name="names">Each is there.</param>
-    /// <param name="tensor">Which tensor of the rows.</param>
+    /// <summary>Copies rows in the requested order into the current scope.</summary>
+    /// <param name="names">Names of existing rows.</param>
+    /// <param name="tensor">Name of the tensor.</param>
     /// <returns>[names, …].</returns>
-    /// <exception cref="InputException">A row or the tensor is missing.</exception>
+    /// <exception cref="InputException">A row or the tensor does not exist.</exception>
     public Tensor Read(IReadOnlyList<string> names, string tensor)
     {
         using var scope = TensorScope.Enter();
@@ -88,7 +88,7 @@ internal sealed class RowStore : IDisposable
         for (var k = 0; k < rows.Length; k++)
         {
             if (!_places.TryGetValue(names[k], out var place))
-                throw new InputException($"The cache '{_folder}' has no row '{names[k]}'. Delete the folder, and it is made anew.");
+                throw new InputException($"The cache '{_folder}' has no row '{names[k]}'. Delete the folder to rebuild the cache.");
             if (!whole.TryGetValue(place.File, out var all))
                 whole[place.File] = all = _files[place.File].Read(tensor);
             rows[k] = all.Narrow(0, place.Row, 1);
@@ -109,11 +109,11 @@ internal sealed class RowStore : IDisposable
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete the folder of the cache, and it is made anew.", e);
+            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete the cache folder to rebuild it.", e);
         }
 
         string Text(JsonNode? node) => node?.ToJsonString() ?? "nothing";
-        // Stores from before revisions were counted are of the first.
+        // Stores without a revision predate revisions and count as the first.
         if (found is not null && key["revision"] is not null)
             found.TryAdd("revision", 1);
         var names = key.Select(static p => p.Key).Union(found?.Select(static p => p.Key) ?? [], StringComparer.Ordinal);
@@ -123,8 +123,8 @@ internal sealed class RowStore : IDisposable
             .ToList();
         if (differences.Count > 0)
             throw new InputException(
-                $"The cache '{Path.GetDirectoryName(path)}' is stale, it was made with something else: "
-                    + $"{string.Join("; ", differences)}. Give another folder, or delete this one, and it is made anew."
+                $"The cache '{Path.GetDirectoryName(path)}' is stale, it was made with different inputs: "
+                    + $"{string.Join("; ", differences)}. Give another folder, or delete this one to rebuild the cache."
             );
     }
 
@@ -143,7 +143,7 @@ internal sealed class RowStore : IDisposable
         }
 
         if (names is null || opened.Entries.Values.Any(e => e.Shape.Length == 0 || e.Shape[0] != names.Length))
-            throw new InputException($"'{file}' is no file of a cache. Delete the folder, and it is made anew.");
+            throw new InputException($"'{file}' is not a cache file. Delete the folder to rebuild the cache.");
         for (var row = 0; row < names.Length; row++)
             _places[names[row]] = (_files.Count - 1, row);
     }

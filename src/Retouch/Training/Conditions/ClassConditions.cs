@@ -6,11 +6,11 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;
 
-/// <summary>The classes of samples.</summary>
-/// <param name="classes">How many the denoiser knows; this number stands for "no class".</param>
-/// <param name="labels">Names of the model's classes by number; empty where it has none.</param>
-/// <param name="dropout">The chance that a label is replaced by "no class".</param>
-/// <param name="device">Where labels go.</param>
+/// <summary>Class conditions of samples.</summary>
+/// <param name="classes">Number of classes of the denoiser; also the index of the "no class" embedding.</param>
+/// <param name="labels">Class names of the model by index; empty without names.</param>
+/// <param name="dropout">Probability of replacing a label by "no class".</param>
+/// <param name="device">Device of the labels.</param>
 internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, string> labels, double dropout, Device device)
     : IConditionSource
 {

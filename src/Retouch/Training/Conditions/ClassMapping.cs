@@ -6,8 +6,8 @@ using Retouch.Data;
 namespace Retouch.Training.Conditions;
 
 /// <summary>
-/// From the classes of a data set to those of the denoiser: by the names that the model gives its classes (<c>id2label</c>), else by
-/// number where all names are numbers, else, for a model without names, in their order. What cannot be matched is refused with both lists.
+/// Maps classes of a data set to classes of the denoiser: by the model's class names (<c>id2label</c>), else by index if all names are
+/// numbers, else, for a model without names, in order. Unmatched classes are an error that shows both lists.
 /// </summary>
 internal sealed class ClassMapping
 {
@@ -19,14 +19,14 @@ internal sealed class ClassMapping
 
     private ClassMapping(IReadOnlyList<string> names, int[] classes, string how) => (_names, _classes, _how) = (names, classes, how);
 
-    /// <summary>The denoiser's class of each of the data's, by label.</summary>
+    /// <summary>Class of the denoiser for each label of the data.</summary>
     public IReadOnlyList<int> Classes => _classes;
 
-    /// <summary>Matches classes.</summary>
-    /// <param name="source">The data.</param>
-    /// <param name="labels">Names of the model's classes by number; empty where it has none.</param>
-    /// <param name="count">How many classes the denoiser knows.</param>
-    /// <exception cref="InputException">Classes cannot be matched, or two of them are one of the model's.</exception>
+    /// <summary>Matches the classes.</summary>
+    /// <param name="source">Data set.</param>
+    /// <param name="labels">Class names of the model by index; empty without names.</param>
+    /// <param name="count">Number of classes of the denoiser.</param>
+    /// <exception cref="InputException">A class has no match, or two classes match the same class of the model.</exception>
     public static ClassMapping Create(IPictureSource source, IReadOnlyDictionary<int, string> labels, int count)
     {
         var names = source.Classes;
@@ -45,27 +45,27 @@ internal sealed class ClassMapping
         if (labels.Count > 0)
         {
             throw new InputException(
-                $"{unknown.Length} of the data's {names.Count} classes are none of the model's: {List(unknown)}. "
-                    + $"The model knows {List([.. labels.OrderBy(static l => l.Key).Select(static l => l.Value)])}. "
-                    + "Name the folders (or labels) by the model's classes, or by their numbers."
+                $"{unknown.Length} of the data's {names.Count} classes are unknown to the model: {List(unknown)}. "
+                    + $"The model's classes are {List([.. labels.OrderBy(static l => l.Key).Select(static l => l.Value)])}. "
+                    + "Name the folders (or labels) after the model's classes or their indices."
             );
         }
 
         return names.Count <= count
             ? new(names, [.. Enumerable.Range(0, names.Count)], "in the order of their names, since the model's classes have none")
             : throw new InputException(
-                $"The data have {names.Count} classes, {List(names)}, the denoiser knows {count} (0 to {count - 1}) and has no "
-                    + $"names for them. "
-                    + "Take classes out, or name the folders by the numbers of the model's classes."
+                $"The data has {names.Count} classes, {List(names)}; the denoiser has {count} (0 to {count - 1}), without "
+                    + $"names. "
+                    + "Remove classes, or name the folders by the indices of the model's classes."
             );
     }
 
-    /// <summary>The data with the denoiser's classes for labels.</summary>
+    /// <summary>The data set with labels of the denoiser.</summary>
     public IPictureSource Apply(IPictureSource source) =>
         _classes.Select(static (c, k) => c == k).All(static same => same) ? source : RelabelledPictures.Of(source, _classes);
 
-    /// <summary>The mapping in words, once a run.</summary>
-    /// <param name="source">The data, as they were.</param>
+    /// <summary>Description of the mapping, logged once per run.</summary>
+    /// <param name="source">Data set with its own labels.</param>
     public string Describe(IPictureSource source)
     {
         var counts = new int[_names.Count];
@@ -82,7 +82,7 @@ internal sealed class ClassMapping
             + $"pictures: {string.Join(", ", shown)}{more}.";
     }
 
-    // A number is a class; a name beside it (a folder's) may not be that of another one.
+    // A number is a class index; its folder name must not be the name of a different class.
     private static ClassMapping OfNumbers(IPictureSource source, IReadOnlyDictionary<int, string> labels, int count)
     {
         var names = source.Classes;
@@ -92,8 +92,8 @@ internal sealed class ClassMapping
             if (known.Find(names[label]) is { } other && other != label && names[label] != label.ToString(CultureInfo.InvariantCulture))
             {
                 throw new InputException(
-                    $"The data call their class {label} '{names[label]}', which is class {other} of the model; its class {label} is "
-                        + $"'{labels.GetValueOrDefault(label, "without a name")}'. Correct the labels, or give names instead of numbers."
+                    $"Class {label} of the data is named '{names[label]}', which is class {other} of the model; the model's class {label} "
+                        + $"is '{labels.GetValueOrDefault(label, "without a name")}'. Correct the labels, or use names instead of indices."
                 );
             }
         }
@@ -102,7 +102,7 @@ internal sealed class ClassMapping
         {
             var beyond = Enumerable.Range(0, source.Count).Select(k => source[k]).Where(s => s.Label >= count).ToArray();
             throw new InputException(
-                $"{beyond.Length} of {source.Count} pictures have a class beyond the {count} that the denoiser knows (0 to {count - 1}). "
+                $"{beyond.Length} of {source.Count} pictures have a class outside the denoiser's {count} classes (0 to {count - 1}). "
                     + $"The first are {List([.. beyond.Select(static s => $"{s.Id} (class {s.Label})")], 3)}."
             );
         }
@@ -121,7 +121,7 @@ internal sealed class ClassMapping
         throw new InputException(
             $"The data's classes {string.Join(" and ", twice.Select(p => $"'{names[p.Index]}'"))} are both class {twice.Key} of "
                 + $"the model{named}. "
-                + "Put their pictures together, or rename one."
+                + "Merge their folders, or rename one."
         );
     }
 

@@ -3,15 +3,15 @@ using Retouch.Core.Errors;
 namespace Retouch.Training.Conditions;
 
 /// <summary>
-/// Finds classes by the names that a model gives them: as they are, else without regard to case and to blanks, hyphens and underscores,
-/// else by one of the synonyms that ImageNet's names list behind commas (<c>tench, Tinca tinca</c>), as diffusers' DiTPipeline does.
+/// Looks up classes by the model's class names: exact match, else ignoring case, spaces, hyphens and underscores, else by one of the
+/// comma-separated synonyms of ImageNet names (<c>tench, Tinca tinca</c>), as in diffusers' DiTPipeline.
 /// </summary>
 internal sealed class ClassNames
 {
     private readonly Dictionary<string, int>[] _stages;
     private readonly HashSet<string> _ambiguous;
 
-    /// <param name="labels">The model's names by number.</param>
+    /// <param name="labels">Class names of the model by index.</param>
     public ClassNames(IReadOnlyDictionary<int, string> labels)
     {
         _ambiguous = new(StringComparer.Ordinal);
@@ -20,8 +20,8 @@ internal sealed class ClassNames
         _stages = [Unique(whole), Unique([.. whole.Select(static p => (Tidy(p.Value), p.Key))]), Unique(parts)];
     }
 
-    /// <summary>The class of a name; null where the model has no such class.</summary>
-    /// <exception cref="InputException">Several classes have it.</exception>
+    /// <summary>Class index of a name, or null.</summary>
+    /// <exception cref="InputException">The name matches several classes.</exception>
     public int? Find(string name)
     {
         if (_stages[0].TryGetValue(name, out var exact))
@@ -35,7 +35,7 @@ internal sealed class ClassNames
 
         return _ambiguous.Contains(tidy)
             ? throw new InputException(
-                $"The data's class '{name}' may be several of the model's; name it by the number of the class, or by its whole name."
+                $"The data's class '{name}' matches several classes of the model; use the class index or the full name."
             )
             : null;
     }

@@ -5,31 +5,31 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;
 
-/// <summary>What the denoiser is told of each sample while it is trained.</summary>
+/// <summary>Conditions of training samples.</summary>
 public interface IConditionSource : IDisposable
 {
-    /// <summary>Looks through the data before the first step, so that nothing is found missing after hours.</summary>
-    /// <param name="source">The data.</param>
-    /// <param name="note">Told how the data are understood.</param>
-    /// <returns>The data with the denoiser's classes for labels.</returns>
-    /// <exception cref="InputException">Samples lack what the denoiser has to be told; the first ones are named.</exception>
+    /// <summary>Validates the data before the first step, so that missing labels or captions do not fail the run hours later.</summary>
+    /// <param name="source">Data set.</param>
+    /// <param name="note">Receives notes on how the data is interpreted.</param>
+    /// <returns>The data set with labels of the denoiser.</returns>
+    /// <exception cref="InputException">Samples lack a required condition; the message names the first ones.</exception>
     IPictureSource Accept(IPictureSource source, Action<string> note);
 
-    /// <summary>Does what takes its time, once, before the first step.</summary>
-    /// <param name="sources">All data that will be trained on.</param>
-    /// <param name="note">Told what is going on.</param>
-    /// <param name="progress">Told how much is done, and of how much; null where nobody looks.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <summary>One-time preparation before the first step, such as prompt encoding.</summary>
+    /// <param name="sources">All training data.</param>
+    /// <param name="note">Receives progress notes.</param>
+    /// <param name="progress">Receives completed and total items, or null.</param>
+    /// <param name="cancellation">Cancels the preparation.</param>
     void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation);
 
-    /// <summary>What the pictures of a sample grid are drawn with; null where classes take turns, or there is nothing to tell.</summary>
-    /// <param name="count">Pictures.</param>
-    /// <param name="height">Of each, in pixels.</param>
-    /// <param name="width">Of each, in pixels.</param>
+    /// <summary>Conditions of a sample grid; null for class grids, which cycle through the classes, and for unconditional models.</summary>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
     (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width);
 
-    /// <summary>The condition of a batch, some of it dropped for classifier-free guidance, in the open scope.</summary>
-    /// <param name="batch">The samples.</param>
-    /// <param name="seeds">Decides which are dropped.</param>
+    /// <summary>Condition of a batch, with dropout for classifier-free guidance, in the current scope.</summary>
+    /// <param name="batch">Samples.</param>
+    /// <param name="seeds">Seeds of the dropout.</param>
     Condition Of(TrainingBatch batch, StepSeeds seeds);
 }

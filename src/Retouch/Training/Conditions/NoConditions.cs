@@ -4,7 +4,7 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;
 
-/// <summary>For denoisers that are told nothing.</summary>
+/// <summary>For unconditional denoisers.</summary>
 internal sealed class NoConditions : IConditionSource
 {
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Conditions;
 
-/// <summary>The captions of samples, as the pipeline's text encoders read them.</summary>
+/// <summary>Captions of samples, encoded by the pipeline's text encoders.</summary>
 internal sealed class PromptConditions : IConditionSource
 {
     private const string None = "";
@@ -24,11 +24,11 @@ internal sealed class PromptConditions : IConditionSource
     private PromptTable? _table;
     private string[] _firstCaptions = [];
 
-    /// <param name="pipeline">Whose encoders are used; they are in memory only while prompts are encoded.</param>
-    /// <param name="dropout">The chance that a caption is replaced by the empty prompt.</param>
-    /// <param name="shown">Prompts of the sample grids; none takes the first captions.</param>
-    /// <param name="cache">A folder that encoded prompts are kept in; null keeps them in memory.</param>
-    /// <param name="device">Where conditions go.</param>
+    /// <param name="pipeline">Provides the text encoders, which are in memory only during encoding.</param>
+    /// <param name="dropout">Probability of replacing a caption by the empty prompt.</param>
+    /// <param name="shown">Prompts of sample grids; empty for the first captions.</param>
+    /// <param name="cache">Folder for encoded prompts; null to keep them in memory.</param>
+    /// <param name="device">Device of the conditions.</param>
     public PromptConditions(LatentDiffusionPipeline pipeline, double dropout, IReadOnlyList<string> shown, string? cache, Device device)
     {
         (_pipeline, _dropout, _shown, _cache, _device) = (pipeline, dropout, shown, cache, device);
@@ -99,7 +99,7 @@ internal sealed class PromptConditions : IConditionSource
         }
 
         if (cut.Count > 0)
-            note($"{cut.Count} captions are longer than an encoder takes and were cut; the first is read as {cut[0]}.");
+            note($"{cut.Count} captions exceed the maximum length of a text encoder and were truncated; the first is read as {cut[0]}.");
     }
 
     /// <inheritdoc/>

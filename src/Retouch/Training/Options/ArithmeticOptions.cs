@@ -2,16 +2,14 @@ using System.ComponentModel;
 
 namespace Retouch.Training.Options;
 
-/// <summary>How float32 is computed on a GPU: exact and in any order, unless something else is asked for.</summary>
+/// <summary>Float32 arithmetic on a GPU. Default: full precision, nondeterministic algorithms allowed.</summary>
 public sealed record ArithmeticOptions
 {
-    /// <summary>Whether products and convolutions of float32 may round their factors to TF32, which keeps 10 bits of each.</summary>
-    [Description("Let products and convolutions of float32 round their factors to TF32 (10 bits); faster.")]
+    /// <summary>Allow TF32 (10-bit mantissa) in float32 matrix products and convolutions; faster.</summary>
+    [Description("Allow TF32 (10-bit mantissa) in float32 matrix products and convolutions; faster.")]
     public bool Tf32 { get; init; }
 
-    /// <summary>
-    /// Whether only algorithms run whose result does not depend on the order of execution. An operator that has none ends the run.
-    /// </summary>
-    [Description("Only algorithms whose result does not depend on the order of execution; slower, and the same seed gives the same bytes.")]
+    /// <summary>Use only deterministic algorithms; slower, and the same seed gives the same bytes. Operators without one fail.</summary>
+    [Description("Use only deterministic algorithms; slower, and the same seed gives the same bytes. Operators without one fail.")]
     public bool Deterministic { get; init; }
 }

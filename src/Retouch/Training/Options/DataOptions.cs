@@ -5,163 +5,167 @@ using Retouch.Images;
 
 namespace Retouch.Training.Options;
 
-/// <summary>The pictures.</summary>
+/// <summary>Training data.</summary>
 public sealed record DataOptions
 {
     internal const int DefaultScenes = 4000;
 
-    /// <summary>A folder of pictures; null for the procedural scenes.</summary>
-    [Description("A folder of pictures (class subfolders, .txt sidecars, metadata.jsonl); leave it out for procedural scenes.")]
+    /// <summary>Folder of pictures (class subfolders, .txt sidecars, metadata.jsonl). Default: procedural scenes.</summary>
+    [Description("Folder of pictures (class subfolders, .txt sidecars, metadata.jsonl). Default: procedural scenes.")]
     public string? Folder { get; init; }
 
     /// <summary>
-    /// Tar files in webdataset's layout, folders of them, or names with a range in braces; instead of <see cref="Folder"/>.
+    /// Tar shards in webdataset layout: files, folders, or names such as shard-{000000..000007}.tar; instead of a folder.
     /// </summary>
-    [Description(
-        "Tar shards in webdataset's layout: files, folders of them, or names such as shard-{000000..000007}.tar; instead of a folder."
-    )]
+    [Description("Tar shards in webdataset layout: files, folders, or names such as shard-{000000..000007}.tar; instead of a folder.")]
     public IReadOnlyList<string>? Shards { get; init; }
 
-    /// <summary>Sizes of several shapes instead of the square; null for the square alone.</summary>
-    [Description("Sizes of several shapes and about the area of size x size; each batch is of one of them.")]
+    /// <summary>
+    /// Aspect-ratio buckets: sizes with about the area of size x size; each batch has one size. Default: the square only.
+    /// </summary>
+    [Description("Aspect-ratio buckets: sizes with about the area of size x size; each batch has one size. Default: the square only.")]
     public BucketOptions? Buckets { get; init; }
 
-    /// <summary>
-    /// Which split of <see cref="Folder"/> or <see cref="Shards"/> is trained on; null: train where they have it, else everything.
-    /// </summary>
-    [Description("Which split of a folder or shards is used, where they have folders for them: train, validation or test; default: train.")]
+    /// <summary>Split of a folder or shards, if they have split folders: train, validation or test. Default: train.</summary>
+    [Description("Split of a folder or shards, if they have split folders: train, validation or test. Default: train.")]
     public DataSplit? Split { get; init; }
 
     /// <summary>
-    /// A list of pairs of a winner and a loser, or the folder with its metadata.jsonl; for objective.preference. A folder beside it gives
-    /// single samples (batch.extra).
+    /// Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. An additional data.folder provides single
+    /// samples (batch.extra).
     /// </summary>
     [Description(
-        "Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. data.folder beside it gives "
+        "Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. An additional data.folder provides "
             + "single samples (batch.extra)."
     )]
     public string? Pairs { get; init; }
 
-    /// <summary>What becomes of ties and contradictions among the pairs.</summary>
-    [Description("What becomes of ties and contradictions among the pairs: skip (both), keep (contradictions stay) or refuse.")]
+    /// <summary>Handling of ties and contradictions among pairs: skip (drop both), keep (keep contradictions) or refuse.</summary>
+    [Description("Handling of ties and contradictions among pairs: skip (drop both), keep (keep contradictions) or refuse.")]
     public PairConflicts PairConflicts { get; init; }
 
-    /// <summary>How many procedural scenes there are; only without a folder.</summary>
-    [Description("Procedural scenes in an epoch; only without a folder.")]
+    /// <summary>Procedural scenes per epoch, at least 1; only without a folder.</summary>
+    [Description("Procedural scenes per epoch, at least 1; only without a folder.")]
     public int? SceneCount { get; init; }
 
-    /// <summary>The procedural scenes' seed; only without a folder.</summary>
+    /// <summary>Seed of the procedural scenes; only without a folder.</summary>
     [Description("Seed of the procedural scenes; only without a folder.")]
     public ulong? SceneSeed { get; init; }
 
-    /// <summary>Side of the square pictures, in pixels.</summary>
-    [Description("Side of the square pictures in pixels.")]
+    /// <summary>Side of the square pictures in pixels, from 8 to 8192.</summary>
+    [Description("Side of the square pictures in pixels, from 8 to 8192.")]
     public int Size { get; init; } = 64;
 
-    /// <summary>Where the crop is taken.</summary>
-    [Description("Where the crop is taken: center or random.")]
+    /// <summary>Crop position: center or random.</summary>
+    [Description("Crop position: center or random.")]
     public CropMode Crop { get; init; } = CropMode.Center;
 
-    /// <summary>The chance of a mirrored picture.</summary>
-    [Description("Chance that a picture is mirrored.")]
+    /// <summary>Probability of a horizontal flip, in [0, 1].</summary>
+    [Description("Probability of a horizontal flip, in [0, 1].")]
     public double Flip { get; init; }
 
-    /// <summary>Whether pictures smaller than the size are enlarged.</summary>
-    [Description("Enlarge pictures that do not cover the size.")]
+    /// <summary>Upscale pictures smaller than the size.</summary>
+    [Description("Upscale pictures smaller than the size.")]
     public bool AllowEnlarging { get; init; }
 
-    /// <summary>Share of pictures that may be unreadable.</summary>
-    [Description("Share of pictures that may be unreadable before the run stops.")]
+    /// <summary>Maximum fraction of unusable pictures before the run stops, in [0, 1].</summary>
+    [Description("Maximum fraction of unusable pictures before the run stops, in [0, 1].")]
     public double MaxBadShare { get; init; } = Quarantine.DefaultMaxShare;
 
-    /// <summary>Threads that read pictures.</summary>
-    [Description("Threads that read pictures.")]
+    /// <summary>Threads that read pictures, from 1 to 256.</summary>
+    [Description("Threads that read pictures, from 1 to 256.")]
     public int Workers { get; init; } = 1;
 
-    /// <summary>Encode every picture once before training and keep the latents in memory; needs fixed crops and no mirroring.</summary>
-    [Description("Encode every picture once and train on the latents kept in memory.")]
+    /// <summary>Encode every picture once before training and keep latents in memory; requires crop center and flip 0.</summary>
+    [Description("Encode every picture once before training and keep latents in memory; requires crop center and flip 0.")]
     public bool CacheLatents { get; init; }
 
     /// <summary>
-    /// A folder in which encoded pictures, prompts and a reference's precomputed errors are kept for later runs; null keeps them for this
-    /// run alone.
+    /// Folder that keeps latents (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default: this run
+    /// only.
     /// </summary>
     [Description(
-        "Folder in which latents (with cacheLatents), encoded prompts and a reference's precomputed errors are kept for later "
-            + "runs; without it they serve one run."
+        "Folder that keeps latents (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default: this run "
+            + "only."
     )]
     public string? Cache { get; init; }
 
     internal void Validate(Action<bool, string> require)
     {
-        require(Size is >= 8 and <= 8192, $"data.size is {Size}; it lies between 8 and 8192");
-        require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it lies between 0 and 1");
-        require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it lies between 0 and 1");
-        require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it lies between 1 and 256");
+        require(Size is >= 8 and <= 8192, $"data.size is {Size}; it must lie in [8, 8192]");
+        require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it must lie in [0, 1]");
+        require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it must lie in [0, 1]");
+        require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it must lie in [1, 256]");
         var isGiven = Folder is not null || Shards is not null || Pairs is not null;
-        require(Folder is null || Shards is null, "data.folder and data.shards name two sources; give one of them");
+        require(Folder is null || Shards is null, "data.folder and data.shards exclude each other; give one of them");
         require(
             Split is null || Folder is not null || Shards is not null,
-            "data.split is for data.folder and data.shards; it would do nothing"
+            "data.split has no effect without data.folder or data.shards; leave it out"
         );
         require(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
         require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
         require(
             !isGiven || (SceneCount is null && SceneSeed is null),
-            "data.sceneCount and data.sceneSeed are for procedural scenes; with data.folder, data.shards or data.pairs they would "
-                + "do nothing"
+            "data.sceneCount and data.sceneSeed are for procedural scenes; they have no effect with data.folder, data.shards or "
+                + "data.pairs"
         );
         require(
             isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare),
-            "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; scenes are "
-                + "drawn at data.size, so they would do nothing"
+            "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; they "
+                + "have no effect on procedural scenes, which are drawn at data.size"
         );
         require(
             Buckets is null || (isGiven && !CacheLatents),
-            "data.buckets is for data.folder, data.shards and data.pairs, without data.cacheLatents"
+            "data.buckets needs data.folder, data.shards or data.pairs, and does not support data.cacheLatents"
         );
-        require(Pairs is null || Shards is null, "data.pairs goes without data.shards; single samples beside pairs come from data.folder");
+        require(
+            Pairs is null || Shards is null,
+            "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
+        );
         Buckets?.Validate(Size, require);
-        require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it is at least 1");
-        require(Pairs is not null || PairConflicts == PairConflicts.Skip, "data.pairConflicts is for data.pairs; it would do nothing");
-        require(Pairs is null || !CacheLatents, "data.cacheLatents keeps one latent a sample; with data.pairs leave it out");
+        require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it must be at least 1");
+        require(
+            Pairs is not null || PairConflicts == PairConflicts.Skip,
+            "data.pairConflicts has no effect without data.pairs; leave it out"
+        );
+        require(Pairs is null || !CacheLatents, "data.cacheLatents keeps one latent per sample; it does not support data.pairs");
         require(
             !CacheLatents || (Flip == 0 && Crop == CropMode.Center),
-            "data.cacheLatents keeps one latent a picture: it needs data.crop center and data.flip 0"
+            "data.cacheLatents keeps one latent per picture: it needs data.crop center and data.flip 0"
         );
     }
 }
 
-/// <summary>Sizes of several shapes and about one area, that of the square of data.size.</summary>
+/// <summary>Aspect-ratio buckets with about the area of the square of data.size.</summary>
 public sealed record BucketOptions
 {
-    /// <summary>Sides are multiples of this.</summary>
-    [Description("Sides are multiples of this many pixels.")]
+    /// <summary>Step of the sides in pixels, from 8 to 1024.</summary>
+    [Description("Step of the sides in pixels, from 8 to 1024.")]
     public int Step { get; init; } = 64;
 
-    /// <summary>The shortest side; null: half of data.size.</summary>
-    [Description("Shortest side in pixels; default: half of data.size.")]
+    /// <summary>Shortest side in pixels, from 8 to data.size. Default: half of data.size.</summary>
+    [Description("Shortest side in pixels, from 8 to data.size. Default: half of data.size.")]
     public int? MinSide { get; init; }
 
-    /// <summary>The longest side; null: twice data.size.</summary>
-    [Description("Longest side in pixels; default: twice data.size.")]
+    /// <summary>Longest side in pixels, from data.size to 8192. Default: twice data.size.</summary>
+    [Description("Longest side in pixels, from data.size to 8192. Default: twice data.size.")]
     public int? MaxSide { get; init; }
 
-    /// <summary>The sizes.</summary>
+    /// <summary>Sizes of the buckets.</summary>
     /// <param name="side">data.size.</param>
     internal IReadOnlyList<BucketSize> Sizes(int side) =>
         Retouch.Data.Buckets.Sizes(side, Step, MinSide ?? Math.Max(side / 2, 1), MaxSide ?? 2 * side);
 
     internal void Validate(int side, Action<bool, string> require)
     {
-        require(Step is >= 8 and <= 1024, $"data.buckets.step is {Step}; it lies between 8 and 1024");
+        require(Step is >= 8 and <= 1024, $"data.buckets.step is {Step}; it must lie in [8, 1024]");
         require(
             MinSide is null || (MinSide >= 8 && MinSide <= side),
-            $"data.buckets.minSide is {MinSide}; it lies between 8 and data.size, {side}"
+            $"data.buckets.minSide is {MinSide}; it must lie between 8 and data.size, {side}"
         );
         require(
             MaxSide is null || (MaxSide >= side && MaxSide <= 8192),
-            $"data.buckets.maxSide is {MaxSide}; it lies between data.size, {side}, and 8192"
+            $"data.buckets.maxSide is {MaxSide}; it must lie between data.size, {side}, and 8192"
         );
         require(Step <= side, $"data.buckets.step is {Step}, more than data.size, {side}; no size would fit");
     }

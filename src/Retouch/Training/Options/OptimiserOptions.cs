@@ -3,40 +3,40 @@ using Retouch.Torch.Optim;
 
 namespace Retouch.Training.Options;
 
-/// <summary>The optimiser and its rate.</summary>
+/// <summary>Optimiser and learning rate.</summary>
 public sealed record OptimiserOptions
 {
-    /// <summary>The base learning rate.</summary>
-    [Description("Base learning rate.")]
+    /// <summary>Base learning rate, in (0, 10).</summary>
+    [Description("Base learning rate, in (0, 10).")]
     public double LearningRate { get; init; } = 1e-4;
 
-    /// <summary>AdamW's settings.</summary>
-    [Description("AdamW's settings.")]
+    /// <summary>AdamW settings.</summary>
+    [Description("AdamW settings.")]
     public AdamWOptions AdamW { get; init; } = new();
 
-    /// <summary>Bound of the gradient's global L2 norm; null for none.</summary>
-    [Description("Bound of the gradient's global L2 norm; null for none.")]
+    /// <summary>Gradient clipping: maximum global L2 norm, above 0; null disables it.</summary>
+    [Description("Gradient clipping: maximum global L2 norm, above 0; null disables it.")]
     public double? ClipNorm { get; init; } = 1;
 
-    /// <summary>How the rate changes.</summary>
-    [Description("How the rate changes.")]
+    /// <summary>Learning rate schedule.</summary>
+    [Description("Learning rate schedule.")]
     public LearningRateSchedule Schedule { get; init; } = new();
 
     internal void Validate(Action<bool, string> require)
     {
-        require(LearningRate is > 0 and < 10, $"optimiser.learningRate is {LearningRate}; it lies between 0 and 10");
-        require(AdamW.Beta1 is >= 0 and < 1 && AdamW.Beta2 is >= 0 and < 1, "optimiser.adamW: beta1 and beta2 lie in [0, 1)");
-        require(AdamW.Epsilon is > 0 and < double.PositiveInfinity, $"optimiser.adamW.epsilon is {AdamW.Epsilon}; it is above 0");
+        require(LearningRate is > 0 and < 10, $"optimiser.learningRate is {LearningRate}; it must lie in (0, 10)");
+        require(AdamW.Beta1 is >= 0 and < 1 && AdamW.Beta2 is >= 0 and < 1, "optimiser.adamW: beta1 and beta2 must lie in [0, 1)");
+        require(AdamW.Epsilon is > 0 and < double.PositiveInfinity, $"optimiser.adamW.epsilon is {AdamW.Epsilon}; it must be above 0");
         require(
             AdamW.WeightDecay is >= 0 and < double.PositiveInfinity,
-            $"optimiser.adamW.weightDecay is {AdamW.WeightDecay}; it is at least 0"
+            $"optimiser.adamW.weightDecay is {AdamW.WeightDecay}; it must be at least 0"
         );
-        require(ClipNorm is null or > 0, $"optimiser.clipNorm is {ClipNorm}; it is above 0, or null for none");
-        require(Schedule.WarmupSteps >= 0, $"optimiser.schedule.warmupSteps is {Schedule.WarmupSteps}; it is at least 0");
-        require(Schedule.Power is > 0 and < double.PositiveInfinity, $"optimiser.schedule.power is {Schedule.Power}; it is above 0");
+        require(ClipNorm is null or > 0, $"optimiser.clipNorm is {ClipNorm}; it must be above 0, or null to disable clipping");
+        require(Schedule.WarmupSteps >= 0, $"optimiser.schedule.warmupSteps is {Schedule.WarmupSteps}; it must be at least 0");
+        require(Schedule.Power is > 0 and < double.PositiveInfinity, $"optimiser.schedule.power is {Schedule.Power}; it must be above 0");
         require(
             Schedule.Shape == LearningRateShape.Polynomial || Schedule.Power == 1,
-            "optimiser.schedule.power is for the polynomial shape; it would do nothing"
+            "optimiser.schedule.power has no effect unless shape is polynomial; leave it out"
         );
     }
 }

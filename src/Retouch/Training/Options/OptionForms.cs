@@ -6,18 +6,17 @@ using Retouch.Objectives.LatentPerceptual;
 namespace Retouch.Training.Options;
 
 /// <summary>
-/// Brings options into the form that is bound: presets of the latent perceptual loss are written out, and names of earlier versions become
-/// today's.
+/// Normalises options before binding: expands presets of the latent perceptual loss and renames members of earlier versions.
 /// </summary>
 internal static class OptionForms
 {
     private const string Preset = "preset";
 
-    /// <summary>Rewrites the options in place, wherever a latent perceptual loss stands in them.</summary>
-    /// <param name="options">As read.</param>
-    /// <param name="write">Writes a preset as JSON.</param>
-    /// <returns>Old names that were found, one sentence each.</returns>
-    /// <exception cref="UsageException">A preset is not known.</exception>
+    /// <summary>Rewrites all latent perceptual losses of the options in place.</summary>
+    /// <param name="options">Parsed options.</param>
+    /// <param name="write">Serialises a preset.</param>
+    /// <returns>Deprecation notes, one sentence per old name.</returns>
+    /// <exception cref="UsageException">Unknown preset.</exception>
     public static IReadOnlyList<string> Renew(JsonObject options, Func<LatentPerceptualOptions, JsonObject> write)
     {
         List<string> old = [];
@@ -60,7 +59,7 @@ internal static class OptionForms
         parent[member] = whole;
     }
 
-    /// <summary><c>autoShare</c> and <c>autoWarmUp</c> are members of the weight itself now.</summary>
+    /// <summary>Replaces <c>autoShare</c> and <c>autoWarmUp</c> by members of the weight.</summary>
     private static void Weight(JsonObject term, string path, List<string> old)
     {
         foreach (var (before, now) in new[] { ("autoShare", "share"), ("autoWarmUp", "warmUp") })
@@ -72,14 +71,14 @@ internal static class OptionForms
                 term["weight"] = new JsonObject { ["share"] = TermWeight.DefaultShare, ["warmUp"] = TermWeight.AutoWarmUp };
             if (term["weight"] is not JsonObject weight)
                 throw new UsageException(
-                    $"{path}.{before} belongs to a weight that is measured; write it as {path}.weight: {{\"share\": 0.2, \"warmUp\": 100}}."
+                    $"{path}.{before} requires a measured weight; write it as {path}.weight: {{\"share\": 0.2, \"warmUp\": 100}}."
                 );
             weight[now] = value;
-            old.Add($"{path}.{before} is an old name; it is {path}.weight.{now} now");
+            old.Add($"{path}.{before} is an old name; it is now {path}.weight.{now}");
         }
     }
 
-    /// <summary>Normalisation and the statistics behind it were one option once.</summary>
+    /// <summary>Splits the former normalisation option into normalisation and statistics.</summary>
     private static void Statistics(JsonObject loss, string path, List<string> old)
     {
         if (loss["normalisation"] is JsonValue value && value.TryGetValue(out string? name))
@@ -94,15 +93,15 @@ internal static class OptionForms
             if (now is var (normalisation, statistics))
             {
                 (loss["normalisation"], loss["statistics"]) = (normalisation, statistics);
-                // There was no such floor then.
+                // Earlier versions had no variance floor.
                 if (normalisation == "standardise")
                     loss["varianceFloor"] ??= 0;
-                // And the gradient went through the statistics unless the file says otherwise.
+                // Earlier versions propagated the gradient through the statistics by default.
                 if (statistics != "target" && !loss.ContainsKey("detachStatistics"))
                     loss["statisticsGradient"] ??= 1;
                 old.Add(
                     $"{path}.normalisation \"{name}\" is an old name; "
-                        + $"it is normalisation \"{normalisation}\" with statistics \"{statistics}\" now"
+                        + $"it is now normalisation \"{normalisation}\" with statistics \"{statistics}\""
                 );
             }
         }
@@ -113,6 +112,6 @@ internal static class OptionForms
         var without = loss["normalisation"]?.ToString() is "none" || loss["statistics"]?.ToString() is "target";
         if (detach is JsonValue flag && flag.TryGetValue(out bool detached) && !without)
             loss["statisticsGradient"] = detached ? 0 : 1;
-        old.Add($"{path}.detachStatistics is an old name; it is {path}.statisticsGradient now, 0 or 1");
+        old.Add($"{path}.detachStatistics is an old name; it is now {path}.statisticsGradient, 0 or 1");
     }
 }

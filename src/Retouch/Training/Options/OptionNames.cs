@@ -4,13 +4,13 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Retouch.Training.Options;
 
-/// <summary>Finds the members of a JSON form that name no option, all of them, each with the option that was probably meant.</summary>
+/// <summary>Finds unknown members of an options file and suggests the closest option for each.</summary>
 internal static class OptionNames
 {
-    /// <summary>Problems by path, in the order of the file; empty where every name is known.</summary>
-    /// <param name="options">As read.</param>
-    /// <param name="type">What it will be bound to.</param>
-    /// <param name="json">How it will be bound.</param>
+    /// <summary>Unknown members by path, in the order of the file; empty if all are known.</summary>
+    /// <param name="options">Parsed options.</param>
+    /// <param name="type">Type to bind to.</param>
+    /// <param name="json">Serializer settings.</param>
     public static IReadOnlyList<string> Unknown(JsonObject options, Type type, JsonSerializerOptions json)
     {
         List<string> problems = [];
@@ -18,10 +18,10 @@ internal static class OptionNames
         return problems;
     }
 
-    /// <summary>What an option takes, in words.</summary>
-    /// <param name="path">Its path in the file, as in <c>averages[0].decay</c>.</param>
-    /// <param name="root">What the file is bound to.</param>
-    /// <param name="json">How it is bound.</param>
+    /// <summary>Description of an option's valid values.</summary>
+    /// <param name="path">Path in the file, such as <c>averages[0].decay</c>.</param>
+    /// <param name="root">Type that the file is bound to.</param>
+    /// <param name="json">Serializer settings.</param>
     public static string Taken(string path, Type root, JsonSerializerOptions json)
     {
         var type = json.GetTypeInfo(root);
@@ -45,10 +45,6 @@ internal static class OptionNames
             _ => type.Kind == JsonTypeInfoKind.Enumerable ? "a list: [ … ]" : "an object: { … }",
         };
     }
-
-    /// <summary>A choice as it stands in files.</summary>
-    public static string Written<T>(T choice)
-        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(choice.ToString());
 
     private static void Walk(JsonNode? node, JsonTypeInfo type, string path, List<string> problems)
     {
@@ -81,7 +77,7 @@ internal static class OptionNames
             : $" Known here: {string.Join(", ", known)}.";
     }
 
-    /// <summary>Single letters to insert, delete or replace (Levenshtein).</summary>
+    /// <summary>Levenshtein distance: insertions, deletions and substitutions of characters.</summary>
     private static int Distance(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

@@ -9,8 +9,8 @@ using Retouch.Core.Io;
 namespace Retouch.Training.Options;
 
 /// <summary>
-/// Reads options from JSON (comments and trailing commas allowed; unknown members are errors), lays single values over them, and writes the
-/// resolved form.
+/// Reads options from JSON (comments and trailing commas allowed; unknown members are errors), overrides single values, and writes resolved
+/// options.
 /// </summary>
 public static class OptionsFile
 {
@@ -29,9 +29,9 @@ public static class OptionsFile
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
-    /// <summary>Reads a file into its JSON form.</summary>
-    /// <exception cref="InputException">There is no such file.</exception>
-    /// <exception cref="UsageException">It is no JSON object.</exception>
+    /// <summary>Parses an options file.</summary>
+    /// <exception cref="InputException">The file does not exist or is unreadable.</exception>
+    /// <exception cref="UsageException">The file is not a JSON object.</exception>
     public static JsonObject Read(string path)
     {
         string text;
@@ -56,18 +56,18 @@ public static class OptionsFile
                         AllowDuplicateProperties = false,
                     }
                 ) as JsonObject
-                ?? throw new UsageException($"The options file '{path}' holds no JSON object.");
+                ?? throw new UsageException($"The options file '{path}' is not a JSON object.");
         }
         catch (JsonException e)
         {
-            throw new UsageException($"The options file '{path}' cannot be used: {Reasons.Of(e)}.", e);
+            throw new UsageException($"Invalid options file '{path}': {Reasons.Of(e)}.", e);
         }
     }
 
-    /// <summary>Sets one value, making the objects on its way: <c>objective.lpl.weight</c> and <c>2.5</c>.</summary>
-    /// <param name="options">Changed in place.</param>
-    /// <param name="path">Member names joined by dots, as in the file.</param>
-    /// <param name="value">JSON, or a text where it is no valid JSON.</param>
+    /// <summary>Sets one value, creating intermediate objects: <c>objective.perceptual.weight</c> and <c>2.5</c>.</summary>
+    /// <param name="options">Modified in place.</param>
+    /// <param name="path">Member names separated by dots, as in the file.</param>
+    /// <param name="value">JSON; anything else is a string.</param>
     public static void Set(JsonObject options, string path, string value)
     {
         JsonNode? node;
@@ -84,7 +84,7 @@ public static class OptionsFile
     }
 
     /// <inheritdoc cref="Set(JsonObject, string, string)"/>
-    /// <exception cref="UsageException">Something on the way is no object.</exception>
+    /// <exception cref="UsageException">An intermediate member is not an object.</exception>
     public static void Set(JsonObject options, string path, JsonNode? value)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -97,7 +97,7 @@ public static class OptionsFile
                 at[part] = new JsonObject();
             if (at[part] is not JsonObject inner)
                 throw new UsageException(
-                    $"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which has no members. Lists are set as a "
+                    $"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which is not an object. Set lists as a "
                         + $"whole, as in averages='[{{\"decay\":0.99}}]'."
                 );
             at = inner;
@@ -106,12 +106,12 @@ public static class OptionsFile
         at[parts[^1]] = value;
     }
 
-    /// <summary>Turns the JSON form into options.</summary>
-    /// <param name="options">As read, with everything laid over.</param>
-    /// <param name="origin">Names the source in messages.</param>
-    /// <param name="help">Ends the message about unknown members.</param>
-    /// <param name="note">Told which names are old; null where nobody listens.</param>
-    /// <exception cref="UsageException">A member is unknown, or a value has the wrong kind.</exception>
+    /// <summary>Binds parsed options.</summary>
+    /// <param name="options">Parsed options, including overrides.</param>
+    /// <param name="origin">Name of the source in messages.</param>
+    /// <param name="help">Last sentence of the message about unknown members.</param>
+    /// <param name="note">Receives deprecation notes on old names, or null.</param>
+    /// <exception cref="UsageException">A member is unknown, or a value has the wrong type.</exception>
     public static T Bind<T>(
         JsonObject options,
         string origin,
@@ -132,20 +132,20 @@ public static class OptionsFile
         catch (JsonException e)
         {
             var path = e.Path?.TrimStart('$', '.') ?? "";
-            // A converter of ours says in its message what it takes; the serializer's own speak of types.
+            // Converters of this project write complete messages; the serializer's own messages mention .NET types.
             var isOurs = e.InnerException is null && !e.Message.Contains(" | LineNumber: ", StringComparison.Ordinal);
-            var reason = isOurs ? e.Message : $"it takes {OptionNames.Taken(path, typeof(T), Strict)}.";
-            throw new UsageException($"{origin}: the value at {(path.Length == 0 ? "the top" : path)} cannot be used: {reason}", e);
+            var reason = isOurs ? e.Message : $"it must be {OptionNames.Taken(path, typeof(T), Strict)}.";
+            throw new UsageException($"{origin}: invalid value at {(path.Length == 0 ? "the top level" : path)}: {reason}", e);
         }
     }
 
-    /// <summary>The resolved form as JSON text, every member that has a value written out.</summary>
+    /// <summary>Resolved options as JSON text, including defaults.</summary>
     public static string Write<T>(T options) => JsonSerializer.Serialize(options, Strict) + "\n";
 
-    /// <summary>Writes the resolved form atomically.</summary>
+    /// <summary>Writes resolved options atomically.</summary>
     public static void Save<T>(T options, string path) => AtomicFile.WriteText(path, Write(options));
 
-    /// <summary>The JSON schema of the options, for editors.</summary>
+    /// <summary>JSON schema of the options, for editors.</summary>
     public static JsonNode Schema<T>() =>
         Strict.GetJsonSchemaAsNode(
             typeof(T),
@@ -164,7 +164,7 @@ public static class OptionsFile
                         ?.Description;
                     if (description is null)
                         return schema;
-                    // A member with a converter of its own may have any form, which the schema writes as true.
+                    // The schema of a member with its own converter is the literal true.
                     var target = schema as JsonObject ?? [];
                     target.Insert(0, "description", description);
                     return target;
@@ -172,7 +172,7 @@ public static class OptionsFile
             }
         );
 
-    /// <summary>Leaves out what is computed from other options: it can neither be given nor is it written.</summary>
+    /// <summary>Removes computed members, which are neither read nor written.</summary>
     private static void WithoutComputed(JsonTypeInfo type)
     {
         if (type.Kind != JsonTypeInfoKind.Object)

@@ -2,44 +2,50 @@ using System.ComponentModel;
 
 namespace Retouch.Training.Options;
 
-/// <summary>When and how samples are drawn while training; the seeds are the same every time.</summary>
+/// <summary>Sample grids during training; seeds are fixed.</summary>
 public sealed record SampleOptions
 {
-    /// <summary>Steps between sample grids; 0 draws none.</summary>
-    [Description("Steps between sample grids; 0 draws none.")]
+    /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
+    [Description("Steps between sample grids, at least 0; 0 disables them.")]
     public long Every { get; init; }
 
-    /// <summary>Pictures in the grid; classes take turns.</summary>
-    [Description("Pictures in a grid.")]
+    /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
+    [Description("Pictures per grid, from 1 to 1024; class grids cycle through the classes.")]
     public int Count { get; init; } = 16;
 
     /// <summary>
-    /// Prompts of the pictures, which take turns; only for denoisers that take prompts. Default: the first captions of the data.
+    /// Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data.
     /// </summary>
-    [Description("Prompts of the grid's pictures, which take turns; default: the first captions.")]
+    [Description(
+        "Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data."
+    )]
     public IReadOnlyList<string>? Prompts { get; init; }
 
-    /// <summary>Sampler steps.</summary>
-    [Description("Sampler steps.")]
+    /// <summary>Sampler steps, from 1 to 1000.</summary>
+    [Description("Sampler steps, from 1 to 1000.")]
     public int Steps { get; init; } = 50;
 
-    /// <summary>Scale of classifier-free guidance; 1 is none, null the model's own
-    /// (<c>LatentDiffusionPipeline.DefaultGuidance</c>).</summary>
+    /// <summary>
+    /// Scale of classifier-free guidance, at least 0; 1 disables it. Default: 1.5 for classes (2 at 512 pixels), for prompts the default
+    /// of the model family.
+    /// </summary>
+    /// <remarks>The default is <c>LatentDiffusionPipeline.DefaultGuidance</c>.</remarks>
     [Description(
-        "Scale of classifier-free guidance; 1 is none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's family."
+        "Scale of classifier-free guidance, at least 0; 1 disables it. Default: 1.5 for classes (2 at 512 pixels), for prompts the default "
+            + "of the model family."
     )]
     public double? Guidance { get; init; }
 
-    /// <summary>Seed of the first picture; the next ones count on.</summary>
-    [Description("Seed of the first picture.")]
+    /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
+    [Description("Seed of the first picture; later pictures use consecutive seeds.")]
     public ulong Seed { get; init; } = 1000;
 
     internal void Validate(Action<bool, string> require)
     {
         require(Prompts is null || Prompts.Count > 0, "samples.prompts is empty; leave it out, or give at least one prompt");
-        require(Every >= 0, $"samples.every is {Every}; it is at least 0");
-        require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it lies between 1 and 1024");
-        require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it lies between 1 and 1000");
-        require(Guidance is null or (>= 0 and < double.PositiveInfinity), $"samples.guidance is {Guidance}; it is at least 0");
+        require(Every >= 0, $"samples.every is {Every}; it must be at least 0");
+        require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it must lie in [1, 1024]");
+        require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it must lie in [1, 1000]");
+        require(Guidance is null or (>= 0 and < double.PositiveInfinity), $"samples.guidance is {Guidance}; it must be at least 0");
     }
 }

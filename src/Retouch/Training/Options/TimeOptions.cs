@@ -4,34 +4,37 @@ using Retouch.Diffusion;
 
 namespace Retouch.Training.Options;
 
-/// <summary>Where on the way from picture to noise training looks (Esser et al. 2024, section 3.1).</summary>
+/// <summary>Distribution of training timesteps (Esser et al. 2024, section 3.1).</summary>
 public sealed record TimeOptions
 {
-    /// <summary>The density's family; null is the model's own (<c>LatentDiffusionPipeline.DefaultDensity</c>).</summary>
-    [Description("uniform, logit-normal or mode; default: mode for flows of MM-DiTs, else uniform.")]
+    /// <summary>Timestep density: uniform, logit-normal or mode. Default: mode for flow MM-DiTs, else uniform.</summary>
+    [Description("Timestep density: uniform, logit-normal or mode. Default: mode for flow MM-DiTs, else uniform.")]
     public TimestepDensityKind? Density { get; init; }
 
-    /// <summary>m of the logit-normal density; null is 0.</summary>
-    [Description("Mean of the logit-normal density.")]
+    /// <summary>Mean m of the logit-normal density. Default 0.</summary>
+    [Description("Mean m of the logit-normal density. Default 0.")]
     public double? LogitMean { get; init; }
 
-    /// <summary>s of the logit-normal density, above 0; null is 1.</summary>
-    [Description("Deviation of the logit-normal density.")]
+    /// <summary>Standard deviation s of the logit-normal density, above 0. Default 1.</summary>
+    [Description("Standard deviation s of the logit-normal density, above 0. Default 1.")]
     public double? LogitDeviation { get; init; }
 
-    /// <summary>s of mode sampling with heavy tails; null is 1.29.</summary>
-    [Description("Scale of mode sampling.")]
+    /// <summary>Scale s of mode sampling with heavy tails. Default 1.29.</summary>
+    [Description("Scale s of mode sampling with heavy tails. Default 1.29.")]
     public double? ModeScale { get; init; }
 
     /// <summary>
-    /// Side of the pictures that the model's noise schedule was made for: σ of every step is multiplied by data.size over it, and the model
-    /// is written with that schedule. Null leaves it.
+    /// Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model is
+    /// saved with that schedule. Default: schedule unchanged.
     /// </summary>
-    [Description("Side of the pictures that the model's noise schedule was made for: every sigma is multiplied by data.size over it.")]
+    [Description(
+        "Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model "
+            + "is saved with that schedule. Default: schedule unchanged."
+    )]
     public int? ScheduleFrom { get; init; }
 
-    /// <summary>The density that these options name.</summary>
-    /// <param name="usual">Where they name none.</param>
+    /// <summary>Timestep density of these options.</summary>
+    /// <param name="usual">Default density.</param>
     public TimestepDensity ToDensity(TimestepDensity usual) =>
         Density switch
         {
@@ -45,10 +48,13 @@ public sealed record TimeOptions
     {
         require(
             Density == TimestepDensityKind.LogitNormal || (LogitMean is null && LogitDeviation is null),
-            "times.logitMean and times.logitDeviation are for the logit-normal density; they would do nothing"
+            "times.logitMean and times.logitDeviation have no effect unless density is logit-normal; leave them out"
         );
-        require(Density == TimestepDensityKind.Mode || ModeScale is null, "times.modeScale is for mode sampling; it would do nothing");
-        require(ScheduleFrom is null or >= 1, $"times.scheduleFrom is {ScheduleFrom}; it is a side in pixels, at least 1");
+        require(
+            Density == TimestepDensityKind.Mode || ModeScale is null,
+            "times.modeScale has no effect unless density is mode; leave it out"
+        );
+        require(ScheduleFrom is null or >= 1, $"times.scheduleFrom is {ScheduleFrom}; it must be at least 1, a side in pixels");
         try
         {
             _ = ToDensity(TimestepDensity.Uniform);

@@ -7,7 +7,7 @@ using Retouch.Torch.Optim;
 
 namespace Retouch.Training.Options;
 
-/// <summary>What is trained.</summary>
+/// <summary>Network to train.</summary>
 public enum TrainingTaskKind
 {
     /// <summary>The denoiser, with a frozen autoencoder.</summary>
@@ -17,99 +17,96 @@ public enum TrainingTaskKind
     Autoencoder,
 }
 
-/// <summary>Everything a run depends on. The resolved form stands in the run's folder as <c>options.json</c>.</summary>
+/// <summary>All options of a run. The run folder contains the resolved options as <c>options.json</c>.</summary>
 public sealed record TrainingOptions
 {
-    /// <summary>What is trained.</summary>
-    [Description("What is trained: denoiser or autoencoder.")]
+    /// <summary>Network to train: denoiser or autoencoder.</summary>
+    [Description("Network to train: denoiser or autoencoder.")]
     public TrainingTaskKind Task { get; init; }
 
-    /// <summary>Decides everything random: data order, crops, noise, times, dropout, initial weights.</summary>
-    [Description("Decides everything random.")]
+    /// <summary>Seed of everything random: data order, crops, noise, timesteps, dropout, initial weights.</summary>
+    [Description("Seed of everything random: data order, crops, noise, timesteps, dropout, initial weights.")]
     public ulong Seed { get; init; }
 
-    /// <summary>cpu, cuda or cuda:N.</summary>
-    [Description("cpu, cuda or cuda:N.")]
+    /// <summary>Device: cpu, cuda or cuda:N.</summary>
+    [Description("Device: cpu, cuda or cuda:N.")]
     public string Device { get; init; } = "cpu";
 
     /// <summary>
-    /// Type that matrix products and convolutions compute in: float32, bfloat16 or float16. Weights and statistics stay float32.
-    /// </summary>
-    [Description("float32, bfloat16 or float16 (mixed precision; weights and statistics stay float32).")]
-    public string Precision { get; init; } = "float32";
-
-    /// <summary>How float32 is computed on a GPU.</summary>
-    [Description("How float32 is computed on a GPU.")]
-    public ArithmeticOptions Arithmetic { get; init; } = new();
-
-    /// <summary>Optimiser steps in all.</summary>
-    [Description("Optimiser steps in all.")]
-    public long Steps { get; init; } = 1000;
-
-    /// <summary>Where the networks come from.</summary>
-    [Description("Where the networks come from.")]
-    public ModelOptions Model { get; init; } = new();
-
-    /// <summary>The pictures.</summary>
-    [Description("The pictures.")]
-    public DataOptions Data { get; init; } = new();
-
-    /// <summary>Samples a step.</summary>
-    [Description("Samples a step.")]
-    public BatchOptions Batch { get; init; } = new();
-
-    /// <summary>The optimiser and its rate.</summary>
-    [Description("The optimiser and its rate.")]
-    public OptimiserOptions Optimiser { get; init; } = new();
-
-    /// <summary>
-    /// Averages of the weights that run beside the training; samples are drawn from the first. Default: one that remembers a tenth of
-    /// the steps.
+    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32.
     /// </summary>
     [Description(
-        "Averages of the weights beside the training; samples are drawn from the first. Default: one that remembers a tenth of the steps."
+        "Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32."
     )]
+    public string Precision { get; init; } = "float32";
+
+    /// <summary>Float32 arithmetic on a GPU.</summary>
+    [Description("Float32 arithmetic on a GPU.")]
+    public ArithmeticOptions Arithmetic { get; init; } = new();
+
+    /// <summary>Total optimiser steps, at least 1.</summary>
+    [Description("Total optimiser steps, at least 1.")]
+    public long Steps { get; init; } = 1000;
+
+    /// <summary>Source of the networks.</summary>
+    [Description("Source of the networks.")]
+    public ModelOptions Model { get; init; } = new();
+
+    /// <summary>Training data.</summary>
+    [Description("Training data.")]
+    public DataOptions Data { get; init; } = new();
+
+    /// <summary>Batch size and gradient accumulation.</summary>
+    [Description("Batch size and gradient accumulation.")]
+    public BatchOptions Batch { get; init; } = new();
+
+    /// <summary>Optimiser and learning rate.</summary>
+    [Description("Optimiser and learning rate.")]
+    public OptimiserOptions Optimiser { get; init; } = new();
+
+    /// <summary>Weight averages (EMA); samples are drawn from the first. Default: one with a memory of a tenth of the steps.</summary>
+    [Description("Weight averages (EMA); samples are drawn from the first. Default: one with a memory of a tenth of the steps.")]
     public IReadOnlyList<WeightAverageOptions> Averages
     {
         get => field ?? [WeightAverageOptions.Fitting(Math.Max(Steps, 1))];
         init;
     }
 
-    /// <summary>The denoiser's losses; null for an autoencoder.</summary>
-    [Description("The denoiser's losses; null for an autoencoder.")]
+    /// <summary>Losses of the denoiser; null for an autoencoder.</summary>
+    [Description("Losses of the denoiser; null for an autoencoder.")]
     public ObjectiveOptions? Objective { get; init; }
 
-    /// <summary>The autoencoder's losses; null for a denoiser.</summary>
-    [Description("The autoencoder's losses; null for a denoiser.")]
+    /// <summary>Losses of the autoencoder; null for a denoiser.</summary>
+    [Description("Losses of the autoencoder; null for a denoiser.")]
     public AutoencoderLossOptions? AutoencoderLoss { get; init; }
 
-    /// <summary>Low-rank adapters that are trained instead of the denoiser's own weights; null trains those.</summary>
-    [Description("Train low-rank adapters instead of the denoiser's own weights.")]
+    /// <summary>Low-rank adapters, trained instead of the denoiser's weights; null disables them.</summary>
+    [Description("Low-rank adapters, trained instead of the denoiser's weights; null disables them.")]
     public LoraOptions? Lora { get; init; }
 
-    /// <summary>Where on the way from picture to noise training looks.</summary>
-    [Description("Where on the way from picture to noise training looks.")]
+    /// <summary>Distribution of training timesteps.</summary>
+    [Description("Distribution of training timesteps.")]
     public TimeOptions Times { get; init; } = new();
 
-    /// <summary>What the denoiser is told.</summary>
-    [Description("What the denoiser is told.")]
+    /// <summary>Conditioning of the denoiser.</summary>
+    [Description("Conditioning of the denoiser.")]
     public ConditioningOptions Conditioning { get; init; } = new();
 
-    /// <summary>When checkpoints are written.</summary>
-    [Description("When checkpoints are written.")]
+    /// <summary>Checkpoints.</summary>
+    [Description("Checkpoints.")]
     public CheckpointOptions Checkpoints { get; init; } = new();
 
-    /// <summary>When samples are drawn.</summary>
-    [Description("When samples are drawn.")]
+    /// <summary>Sample grids during training.</summary>
+    [Description("Sample grids during training.")]
     public SampleOptions Samples { get; init; } = new();
 
-    /// <summary>What is logged.</summary>
-    [Description("What is logged.")]
+    /// <summary>Logging.</summary>
+    [Description("Logging.")]
     public LogOptions Log { get; init; } = new();
 
     /// <summary>
-    /// The options with everything written out that a run depends on: paths absolute, defaults that stand for a number filled in. So a run
-    /// goes on the same from any folder and with a later program.
+    /// Resolved options: absolute paths, and numeric defaults filled in, so that a run can be resumed from any folder and with a later
+    /// version.
     /// </summary>
     public TrainingOptions Resolve() =>
         this with
@@ -144,7 +141,7 @@ public sealed record TrainingOptions
 
     private static string? FirstLine(string? text) => text?.Split('\n')[0].Trim();
 
-    /// <summary>What is valid and probably not meant, one sentence each.</summary>
+    /// <summary>Notes on options that are valid but probably not intended, one sentence each.</summary>
     public IReadOnlyList<string> Remarks() =>
         [
             .. Averages
@@ -160,8 +157,8 @@ public sealed record TrainingOptions
 
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 
-    /// <summary>Checks every option and reports all that is wrong at once.</summary>
-    /// <exception cref="UsageException">At least one option is out of range or contradicts another.</exception>
+    /// <summary>Validates all options and reports all problems at once.</summary>
+    /// <exception cref="UsageException">An option is out of range or contradicts another.</exception>
     public void Validate()
     {
         List<string> problems = [];
@@ -171,48 +168,48 @@ public sealed record TrainingOptions
                 problems.Add(problem);
         }
 
-        Require(Steps >= 1, $"steps is {Steps}; it is at least 1");
-        Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it is float32, bfloat16 or float16");
+        Require(Steps >= 1, $"steps is {Steps}; it must be at least 1");
+        Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
         Require(
             Data.Buckets is null || Task == TrainingTaskKind.Denoiser,
-            "data.buckets is for denoisers; an autoencoder is trained on squares"
+            "data.buckets is for denoisers; an autoencoder is trained on square pictures"
         );
-        Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it is at least 1");
-        Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it is at least 1");
-        Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it is at least 0");
-        Require(Checkpoints.Keep >= 1, $"checkpoints.keep is {Checkpoints.Keep}; it is at least 1");
-        Require(Log.Every >= 1, $"log.every is {Log.Every}; it is at least 1");
-        Require(Averages.All(static a => a is not null), "averages: one is null");
+        Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it must be at least 1");
+        Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it must be at least 1");
+        Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it must be at least 0");
+        Require(Checkpoints.Keep >= 1, $"checkpoints.keep is {Checkpoints.Keep}; it must be at least 1");
+        Require(Log.Every >= 1, $"log.every is {Log.Every}; it must be at least 1");
+        Require(Averages.All(static a => a is not null), "averages: an entry is null");
         var averages = Averages.OfType<WeightAverageOptions>().ToArray();
-        Require(averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay lies in [0, 1)");
+        Require(averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay must lie in [0, 1)");
         Require(averages.Select(static a => a.Decay).Distinct().Count() == averages.Length, "averages: two have the same decay");
         foreach (var average in averages)
         {
             var usual = new WeightAverageOptions();
             Require(
                 average.InverseGamma is > 0 and < double.PositiveInfinity && average.Power is > 0 and < double.PositiveInfinity,
-                "averages: inverseGamma and power are above 0"
+                "averages: inverseGamma and power must be above 0"
             );
             Require(
                 average.Warmup == AverageWarmup.Power || (average.InverseGamma == usual.InverseGamma && average.Power == usual.Power),
-                "averages: inverseGamma and power are for the warmup power; they would do nothing"
+                "averages: inverseGamma and power have no effect unless warmup is power; leave them out"
             );
         }
 
         try
         {
             var device = Torch.Device.Parse(Device);
-            // A device that is not there is told of elsewhere.
+            // The availability of the device is checked elsewhere.
             var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
             var missing = isThere ? MixedPrecision.Missing(device, MixedPrecision.Parse(Precision)) : null;
             Require(
                 missing is null,
-                $"precision {Precision} cannot be had on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); use "
-                    + $"{(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
+                $"precision {Precision} is not available on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); "
+                    + $"use {(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
             );
             Require(
                 Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,
-                "arithmetic is for a GPU; on the CPU it would do nothing"
+                "arithmetic has no effect on the CPU; leave it out"
             );
         }
         catch (UsageException e)
@@ -227,7 +224,7 @@ public sealed record TrainingOptions
         Pairs(Require);
         if (Task == TrainingTaskKind.Denoiser)
         {
-            Require(AutoencoderLoss is null, "autoencoderLoss is given, but task is denoiser; it would do nothing");
+            Require(AutoencoderLoss is null, "autoencoderLoss has no effect with task denoiser; leave it out");
             Require(Objective is not null, "objective is missing");
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
@@ -235,21 +232,20 @@ public sealed record TrainingOptions
             Lora?.Validate(Require);
             Require(
                 Lora is null || Model.Config is null,
-                "lora is for a denoiser that exists already (model.path); with model.config there is no model that its adapters "
-                    + "would belong to"
+                "lora needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
             );
         }
         else
         {
-            Require(Objective is null, "objective is given, but task is autoencoder; it would do nothing");
-            Require(Lora is null, "lora is given, but task is autoencoder; adapters are for denoisers");
-            Require(Times == new TimeOptions(), "times is given, but task is autoencoder; it would do nothing");
-            Require(Conditioning == new ConditioningOptions(), "conditioning is given, but task is autoencoder; it would do nothing");
+            Require(Objective is null, "objective has no effect with task autoencoder; leave it out");
+            Require(Lora is null, "lora has no effect with task autoencoder; leave it out");
+            Require(Times == new TimeOptions(), "times has no effect with task autoencoder; leave it out");
+            Require(Conditioning == new ConditioningOptions(), "conditioning has no effect with task autoencoder; leave it out");
             Require(
                 Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count },
-                "samples.steps, guidance and seed are for denoisers; an autoencoder's grid is of reconstructions, so they would do nothing"
+                "samples.steps, guidance and seed have no effect with task autoencoder, whose grid shows reconstructions; leave them out"
             );
-            Require(!Model.CheckpointActivations, "model.checkpointActivations is for denoisers; it would do nothing");
+            Require(!Model.CheckpointActivations, "model.checkpointActivations has no effect with task autoencoder; leave it out");
             Require(
                 !Data.CacheLatents && Data.Cache is null,
                 "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
@@ -259,81 +255,81 @@ public sealed record TrainingOptions
 
         if (problems.Count > 0)
             throw new UsageException(
-                $"The options cannot be used ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
+                $"Invalid options ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
                     + $"{string.Join("\n  ", problems)}"
             );
     }
 
     private void Pairs(Action<bool, string> require)
     {
-        require(Batch.Extra >= 0, $"batch.extra is {Batch.Extra}; it is at least 0");
+        require(Batch.Extra >= 0, $"batch.extra is {Batch.Extra}; it must be at least 0");
         require(
             Data.Pairs is null || Task == TrainingTaskKind.Denoiser,
             "data.pairs is for denoisers; an autoencoder trains on single pictures"
         );
         require(
             Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser,
-            "data.pairs is for objective.preference; without it losers would do nothing"
+            "data.pairs needs objective.preference; no other term uses losers"
         );
         require(
             Data.Pairs is not null || Objective?.Preference is null,
-            "objective.preference needs pairs of a winner and a loser: name them with data.pairs"
+            "objective.preference needs pairs of a winner and a loser: give them with data.pairs"
         );
         require(
             Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null),
-            "batch.extra counts single samples beside pairs: it needs data.pairs, and data.folder for their pictures"
+            "batch.extra is the number of single samples beside pairs: it needs data.pairs, and data.folder for their pictures"
         );
         require(
             Batch.Extra == 0 || Data.Buckets is null,
-            "batch.extra puts single samples into the batches of pairs, which are of one size; with data.buckets it cannot be known which"
+            "batch.extra does not support data.buckets: single samples must have the size of the batch's pairs"
         );
         require(
             Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null,
-            "data.folder beside data.pairs gives single samples; say how many a batch with batch.extra"
+            "data.folder beside data.pairs provides single samples; give their number per batch with batch.extra"
         );
         require(
             Batch.Extra <= 0 || Objective is not { Imitates: false },
-            "batch.extra: no term looks at single samples; give objective.latentWeight, or a perceptual or pixel loss"
+            "batch.extra: no term uses single samples; give objective.latentWeight, or a perceptual or pixel loss"
         );
     }
 }
 
-/// <summary>Samples a step.</summary>
+/// <summary>Batch size and gradient accumulation.</summary>
 public sealed record BatchOptions
 {
-    /// <summary>Samples that are computed at once.</summary>
-    [Description("Samples computed at once.")]
+    /// <summary>Samples per micro-batch, at least 1.</summary>
+    [Description("Samples per micro-batch, at least 1.")]
     public int Size { get; init; } = 8;
 
-    /// <summary>With pairs, of which <see cref="Size"/> are computed at once: single samples from data.folder beside them.</summary>
-    [Description("With data.pairs, of which size are computed at once: single samples from data.folder beside them.")]
+    /// <summary>With data.pairs, where size counts pairs: single samples per micro-batch from data.folder, at least 0.</summary>
+    [Description("With data.pairs, where size counts pairs: single samples per micro-batch from data.folder, at least 0.")]
     public int Extra { get; init; }
 
-    /// <summary>Batches whose gradients are averaged in one step.</summary>
-    [Description("Batches whose gradients are averaged in one step.")]
+    /// <summary>Gradient accumulation: micro-batches per step, at least 1.</summary>
+    [Description("Gradient accumulation: micro-batches per step, at least 1.")]
     public int Accumulate { get; init; } = 1;
 }
 
-/// <summary>When checkpoints are written.</summary>
+/// <summary>Checkpoint options.</summary>
 public sealed record CheckpointOptions
 {
-    /// <summary>Steps between checkpoints; 0 writes the last only.</summary>
-    [Description("Steps between checkpoints; 0 writes the last only.")]
+    /// <summary>Steps between checkpoints, at least 0; 0 writes only the last.</summary>
+    [Description("Steps between checkpoints, at least 0; 0 writes only the last.")]
     public long Every { get; init; } = 500;
 
-    /// <summary>Checkpoints that stay.</summary>
-    [Description("Checkpoints that stay.")]
+    /// <summary>Checkpoints to keep, at least 1.</summary>
+    [Description("Checkpoints to keep, at least 1.")]
     public int Keep { get; init; } = 2;
 }
 
-/// <summary>What is logged.</summary>
+/// <summary>Logging options.</summary>
 public sealed record LogOptions
 {
-    /// <summary>Steps between records of metrics.jsonl and TensorBoard.</summary>
-    [Description("Steps between records.")]
+    /// <summary>Steps between records of metrics.jsonl and TensorBoard, at least 1.</summary>
+    [Description("Steps between records of metrics.jsonl and TensorBoard, at least 1.")]
     public long Every { get; init; } = 1;
 
-    /// <summary>Whether TensorBoard events are written.</summary>
+    /// <summary>Write TensorBoard events.</summary>
     [Description("Write TensorBoard events.")]
     public bool TensorBoard { get; init; } = true;
 }

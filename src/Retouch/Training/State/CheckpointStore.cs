@@ -7,8 +7,9 @@ using Retouch.Core.Io;
 namespace Retouch.Training.State;
 
 /// <summary>
-/// The checkpoints of a run, one folder each: <c>checkpoints/step-00000500</c>. A checkpoint appears whole by one rename, its files' hashes
-/// in <c>state.json</c>; reading takes the newest one that is whole, so a kill at any byte costs at most the steps since the one before.
+/// Checkpoints of a run, one folder each: <c>checkpoints/step-00000500</c>. A checkpoint is written atomically by a rename, with the hashes
+/// of its files in <c>state.json</c>; reading takes the newest intact one, so a kill at any time costs at most the steps since the previous
+/// checkpoint.
 /// </summary>
 public sealed class CheckpointStore
 {
@@ -17,10 +18,10 @@ public sealed class CheckpointStore
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
     private readonly string _root;
 
-    /// <param name="runFolder">The run's folder; checkpoints stand in its subfolder <c>checkpoints</c>.</param>
+    /// <param name="runFolder">Folder of the run; checkpoints are in its subfolder <c>checkpoints</c>.</param>
     public CheckpointStore(string runFolder) => _root = Path.Combine(Path.GetFullPath(runFolder), "checkpoints");
 
-    /// <summary>Steps of which there is a checkpoint folder, ascending; whether each is whole is known on reading.</summary>
+    /// <summary>Steps with a checkpoint folder, ascending; integrity is checked on reading.</summary>
     public IReadOnlyList<long> Steps =>
         !Directory.Exists(_root)
             ? []
@@ -33,15 +34,14 @@ public sealed class CheckpointStore
                     .Order(),
             ];
 
-    /// <summary>The folder of a step's checkpoint.</summary>
+    /// <summary>Folder of a step's checkpoint.</summary>
     public string FolderOf(long step) => Path.Combine(_root, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D8}"));
 
-    /// <summary>Writes a checkpoint and then deletes the oldest beyond <paramref name="keep"/>.</summary>
-    /// <param name="state">Without <see cref="TrainingState.Files"/>, which are added here.</param>
-    /// <param name="keep">Checkpoints that stay, at least 1.</param>
-    /// <param name="writeFiles">Writes the tensors into the folder it is given.</param>
-    /// <exception cref="EnvironmentException">The disk is full or cannot be written to; the checkpoints before this one are
-    /// untouched.</exception>
+    /// <summary>Writes a checkpoint, then deletes the oldest beyond <paramref name="keep"/>.</summary>
+    /// <param name="state">State without <see cref="TrainingState.Files"/>, which are added here.</param>
+    /// <param name="keep">Checkpoints to keep, at least 1.</param>
+    /// <param name="writeFiles">Writes the tensors into the given folder.</param>
+    /// <exception cref="EnvironmentException">The disk is full or not writable; earlier checkpoints are untouched.</exception>
     public void Write(TrainingState state, int keep, Action<string> writeFiles)
     {
         ArgumentNullException.ThrowIfNull(state);
@@ -62,7 +62,7 @@ public sealed class CheckpointStore
                     AtomicFile.WriteText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
                 }
             );
-            // Later ones were broken when the run went back behind them; left alone they would push whole ones out.
+            // Checkpoints of later steps are corrupt, since the run resumed before them; counting them would displace intact ones.
             foreach (var step in Steps.Where(s => s <= state.Step).SkipLast(keep).Concat(Steps.Where(s => s > state.Step)))
                 Directory.Delete(FolderOf(step), recursive: true);
         }
@@ -70,13 +70,13 @@ public sealed class CheckpointStore
         {
             throw new EnvironmentException(
                 $"The checkpoint of step {state.Step} could not be written: {Reasons.Of(e)}. Earlier checkpoints are untouched; "
-                    + $"--resume goes on from the last.",
+                    + $"--resume continues from the last.",
                 e
             );
         }
     }
 
-    /// <summary>What the newest checkpoint says of itself, its files unread; null where none can be read.</summary>
+    /// <summary>State of the newest checkpoint without checking its files, or null.</summary>
     public TrainingState? Peek()
     {
         foreach (var step in Steps.Reverse())
@@ -87,17 +87,17 @@ public sealed class CheckpointStore
             }
             catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
             {
-                // A broken one is told of when it is to be used.
+                // A corrupt checkpoint is reported when it is read.
             }
         }
 
         return null;
     }
 
-    /// <summary>The newest checkpoint whose files are all there with the right hashes.</summary>
-    /// <param name="skipped">Called with a message for each newer one that is broken.</param>
-    /// <returns>State and folder, or null when there never was one.</returns>
-    /// <exception cref="InputException">There are checkpoints, but none is whole: starting over is for the user to decide.</exception>
+    /// <summary>Newest checkpoint with all files intact.</summary>
+    /// <param name="skipped">Receives a message for each newer, corrupt checkpoint.</param>
+    /// <returns>State and folder, or null without checkpoints.</returns>
+    /// <exception cref="InputException">All checkpoints are corrupt; starting over is left to the user.</exception>
     public (TrainingState State, string Folder)? ReadNewest(Action<string> skipped)
     {
         ArgumentNullException.ThrowIfNull(skipped);
@@ -112,14 +112,14 @@ public sealed class CheckpointStore
             catch (Exception e) when (e is IOException or JsonException or InputException or UnauthorizedAccessException)
             {
                 broken.Add($"{Path.GetFileName(folder)}: {Reasons.Of(e)}");
-                skipped($"The checkpoint '{folder}' is not whole ({Reasons.Of(e)}); trying the one before it.");
+                skipped($"The checkpoint '{folder}' is corrupt ({Reasons.Of(e)}); trying the previous one.");
             }
         }
 
         return broken.Count == 0
             ? null
             : throw new InputException(
-                $"No checkpoint in '{_root}' is whole:\n  {string.Join("\n  ", broken)}\nPut back a copy of one, or start a new "
+                $"No checkpoint in '{_root}' is intact:\n  {string.Join("\n  ", broken)}\nRestore a copy of one, or start a new "
                     + $"run in another folder."
             );
     }
@@ -132,9 +132,9 @@ public sealed class CheckpointStore
         if (state.Version != TrainingState.CurrentVersion)
             throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
         if (state.Step != step)
-            throw new InputException($"{StateFile} speaks of step {state.Step}");
+            throw new InputException($"{StateFile} is for step {state.Step}");
         if (state.Files is not { Count: > 0 } files)
-            throw new InputException($"{StateFile} names no files");
+            throw new InputException($"{StateFile} lists no files");
         foreach (var (name, hash) in files)
         {
             if (Hash(Path.Combine(folder, name)) != hash)

@@ -10,24 +10,24 @@ using Retouch.Data.Pairs;
 
 namespace Retouch.Training.State;
 
-/// <summary>What is other than when a run was last trained.</summary>
-/// <param name="Text">What, in words.</param>
-/// <param name="Matters">Whether going on would silently mean something else than it did.</param>
+/// <summary>A change since the run was last trained.</summary>
+/// <param name="Text">Description.</param>
+/// <param name="Matters">Whether resuming would silently change the meaning of the run.</param>
 public sealed record RunChange(string Text, bool Matters);
 
-/// <summary>What was known of a sample.</summary>
+/// <summary>Recorded metadata of a sample.</summary>
 /// <param name="Label">Its class.</param>
-/// <param name="Captions">A hash of its captions.</param>
-/// <param name="Stamp">Of its file.</param>
+/// <param name="Captions">Hash of its captions.</param>
+/// <param name="Stamp">Stamp of its file: length and time.</param>
 internal sealed record KnownSample(int? Label, string Captions, string Stamp);
 
 /// <summary>
-/// What a run depends on beside its options: libtorch, the files of its model, and what is known of every sample, from which the order of
-/// the samples follows. It stands in the run's folder, and a run that goes on is compared with it.
+/// Inputs of a run besides its options: libtorch version, files of the model, and metadata of every sample, which determine the order of
+/// samples. Stored in the run folder and compared on resume.
 /// </summary>
-/// <param name="Libtorch">The version.</param>
-/// <param name="Model">A hash of each part of the model, by name.</param>
-/// <param name="Samples">By a name that holds their source.</param>
+/// <param name="Libtorch">Version of libtorch.</param>
+/// <param name="Model">Hash of each part of the model, by name.</param>
+/// <param name="Samples">Samples, by source and name.</param>
 internal sealed record RunInputs(
     string Libtorch,
     IReadOnlyDictionary<string, string> Model,
@@ -36,10 +36,10 @@ internal sealed record RunInputs(
 {
     private const int Shown = 3;
 
-    /// <summary>Of a run that is about to train.</summary>
-    /// <param name="libtorch">The version.</param>
-    /// <param name="model">A hash of each part of the model, by name.</param>
-    /// <param name="sources">The data.</param>
+    /// <summary>Inputs of a run before training.</summary>
+    /// <param name="libtorch">Version of libtorch.</param>
+    /// <param name="model">Hash of each part of the model, by name.</param>
+    /// <param name="sources">Training data.</param>
     public static RunInputs Of(string libtorch, IReadOnlyDictionary<string, string> model, IReadOnlyList<IPictureSource> sources)
     {
         ArgumentNullException.ThrowIfNull(sources);
@@ -60,8 +60,8 @@ internal sealed record RunInputs(
         return new(libtorch, model, samples);
     }
 
-    /// <summary>Reads a run's; null where there are none, as of runs of earlier versions.</summary>
-    /// <exception cref="InputException">The file is broken.</exception>
+    /// <summary>Reads recorded inputs; null for runs of earlier versions without them.</summary>
+    /// <exception cref="InputException">The file is invalid.</exception>
     public static RunInputs? Read(string path)
     {
         if (!File.Exists(path))
@@ -73,26 +73,26 @@ internal sealed record RunInputs(
         catch (JsonException e)
         {
             throw new InputException(
-                $"'{path}' cannot be read: {Reasons.Of(e)}. Put back a copy of it, or delete it and go on unchecked.",
+                $"'{path}' cannot be read: {Reasons.Of(e)}. Restore a copy, or delete it to resume without this check.",
                 e
             );
         }
     }
 
-    /// <summary>Writes them, atomically.</summary>
+    /// <summary>Writes the inputs atomically.</summary>
     public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this) + "\n");
 
-    /// <summary>What is other now.</summary>
-    /// <param name="now">Of the run that is about to go on.</param>
+    /// <summary>Changes relative to these inputs.</summary>
+    /// <param name="now">Inputs of the resumed run.</param>
     public IEnumerable<RunChange> ChangesTo(RunInputs now)
     {
         ArgumentNullException.ThrowIfNull(now);
         if (now.Libtorch != Libtorch)
-            yield return new($"libtorch is {now.Libtorch}; it was {Libtorch}: numbers differ in their last places", Matters: false);
+            yield return new($"libtorch is {now.Libtorch}; it was {Libtorch}: results differ in the last digits", Matters: false);
         foreach (var part in Model.Keys.Union(now.Model.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal))
         {
             if (Model.GetValueOrDefault(part) != now.Model.GetValueOrDefault(part))
-                yield return new($"the model's {part} has other files", Matters: true);
+                yield return new($"the files of the model's {part} have changed", Matters: true);
         }
 
         var both = Samples.Keys.Where(now.Samples.ContainsKey).ToArray();
@@ -102,25 +102,31 @@ internal sealed record RunInputs(
         string[] captioned = [.. both.Where(k => Samples[k].Captions != now.Samples[k].Captions)];
         string[] touched = [.. both.Where(k => Samples[k].Stamp != now.Samples[k].Stamp)];
         if (added.Length > 0)
-            yield return new($"{List(added)} came to the data, which changes the order of all", Matters: true);
+            yield return new($"{List(added)} {Have(added)} been added to the data, which changes the order of all samples", Matters: true);
         if (removed.Length > 0)
-            yield return new($"{List(removed)} left the data, which changes the order of all", Matters: true);
+            yield return new(
+                $"{List(removed)} {Have(removed)} been removed from the data, which changes the order of all samples",
+                Matters: true
+            );
         if (relabelled.Length > 0)
-            yield return new($"{List(relabelled)} {Have(relabelled)} another class", Matters: true);
+            yield return new($"{List(relabelled)} {Have(relabelled)} a different class", Matters: true);
         if (captioned.Length > 0)
-            yield return new($"{List(captioned)} {Have(captioned)} other captions", Matters: true);
+            yield return new($"{List(captioned)} {Have(captioned)} different captions", Matters: true);
         if (touched.Length > 0)
-            yield return new($"{List(touched)} {Have(touched)} a file of another length or time", Matters: false);
+            yield return new($"{List(touched)} {Have(touched)} a file of different length or time", Matters: false);
     }
 
-    /// <summary>Whether the samples are as many, under the same names: a place in the data means the same then.</summary>
+    /// <summary>Whether both have the same sample names, so that a position in the data keeps its meaning.</summary>
     public bool HasSamplesOf(RunInputs other) => Samples.Count == other.Samples.Count && Samples.Keys.All(other.Samples.ContainsKey);
 
     private static string Have(string[] names) => names.Length == 1 ? "has" : "have";
 
-    private static string List(string[] names) =>
-        $"{Figures.Count(names.Length)} {(names.Length == 1 ? "sample" : "samples")} ({string.Join(", ", names.Order(StringComparer.Ordinal).Take(Shown).Select(static n => Excerpt.Of(n)))}"
-        + $"{(names.Length > Shown ? ", …" : "")})";
+    private static string List(string[] names)
+    {
+        var shown = names.Order(StringComparer.Ordinal).Take(Shown).Select(static n => Excerpt.Of(n));
+        return $"{Figures.Count(names.Length)} {(names.Length == 1 ? "sample" : "samples")} ({string.Join(", ", shown)}"
+            + $"{(names.Length > Shown ? ", …" : "")})";
+    }
 
     private static string Hash(IReadOnlyList<string> captions) =>
         captions.Count == 0 ? "" : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', captions))))[..16];

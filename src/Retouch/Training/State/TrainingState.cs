@@ -4,33 +4,33 @@ using Retouch.Torch.Optim;
 
 namespace Retouch.Training.State;
 
-/// <summary>What a run needs besides tensors to go on as if it had never stopped.</summary>
+/// <summary>State of a run besides tensors, for an exact resume.</summary>
 public sealed record TrainingState
 {
-    /// <summary>Version of this record's layout.</summary>
+    /// <summary>Current layout version.</summary>
     public const int CurrentVersion = 1;
 
-    /// <summary>Layout version it was written with.</summary>
+    /// <summary>Layout version of this record.</summary>
     public int Version { get; init; } = CurrentVersion;
 
-    /// <summary>Optimiser steps done.</summary>
+    /// <summary>Completed optimiser steps.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Where the data goes on; everything random follows from it, the step and the seed.</summary>
+    /// <summary>Position in the data; together with step and seed it determines everything random.</summary>
     public required DataCursor Cursor { get; init; }
 
-    /// <summary>Wall-clock seconds spent in training so far.</summary>
+    /// <summary>Wall-clock seconds of training so far.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>What the task keeps between steps, such as an automatic weight that was frozen; null when nothing.</summary>
+    /// <summary>State of the task, such as measured weights, or null.</summary>
     public JsonNode? Task { get; init; }
 
-    /// <summary>How the loss is scaled in float16; null in other types.</summary>
+    /// <summary>State of the loss scaler in float16; null in other types.</summary>
     public LossScalerState? Scaler { get; init; }
 
-    /// <summary>The run's options when it was written; null in checkpoints of earlier versions.</summary>
+    /// <summary>Options of the run at this checkpoint; null in checkpoints of earlier versions.</summary>
     public JsonObject? Options { get; init; }
 
-    /// <summary>SHA-256 of every other file of the checkpoint, by name.</summary>
+    /// <summary>SHA-256 of all other files of the checkpoint, by name.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

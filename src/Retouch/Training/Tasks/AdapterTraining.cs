@@ -7,7 +7,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>The adapters that a run trains beside a frozen denoiser.</summary>
+/// <summary>Trainable adapters of a frozen denoiser.</summary>
 internal sealed class AdapterTraining : IDisposable
 {
     private const ulong AdapterPurpose = 0x6c6f7261;
@@ -16,10 +16,10 @@ internal sealed class AdapterTraining : IDisposable
     private readonly TrainingOptions _options;
     private readonly LoraOptions _lora;
 
-    /// <param name="pipeline">Its denoiser is frozen; stays the caller's.</param>
+    /// <param name="pipeline">Pipeline whose denoiser is frozen; not disposed here.</param>
     /// <param name="options">Validated options, with <see cref="TrainingOptions.Lora"/>.</param>
-    /// <param name="device">Where the denoiser is.</param>
-    /// <exception cref="Core.Errors.UsageException">A target is no layer of this denoiser.</exception>
+    /// <param name="device">Device of the denoiser.</param>
+    /// <exception cref="Core.Errors.UsageException">A target matches no layer of the denoiser.</exception>
     public AdapterTraining(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device)
     {
         (_pipeline, _options, _lora) = (pipeline, options, options.Lora!);
@@ -31,11 +31,11 @@ internal sealed class AdapterTraining : IDisposable
     /// <summary>The adapters.</summary>
     public LowRankAdapters Adapters { get; }
 
-    /// <summary>What is trained, in words.</summary>
-    public string Summary => $"adapters of rank {_lora.Rank} beside {Adapters.Layers.Count()} layers";
+    /// <summary>User-facing description of the trained parameters.</summary>
+    public string Summary => $"adapters of rank {_lora.Rank} on {Adapters.Layers.Count()} layers";
 
-    /// <summary>Writes the adapters alone, and what they belong to.</summary>
-    /// <param name="folder">Replaced as a whole.</param>
+    /// <summary>Saves the adapters, with a reference to their model.</summary>
+    /// <param name="folder">Replaced atomically.</param>
     public void Save(string folder) =>
         AdapterFolder.Save(
             folder,

@@ -10,7 +10,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Trains a KL autoencoder: reconstruction, KL divergence, and a perceptual term where wanted.</summary>
+/// <summary>Training of a KL autoencoder: reconstruction, KL divergence, and an optional perceptual term.</summary>
 public sealed class AutoencoderTask : ITrainingTask
 {
     private readonly Component _component;
@@ -21,29 +21,29 @@ public sealed class AutoencoderTask : ITrainingTask
     private readonly Device _device;
     private readonly DType _precision;
 
-    /// <param name="component">A <see cref="KlAutoencoder"/>; disposed with this.</param>
+    /// <param name="component">A <see cref="KlAutoencoder"/>; disposed with this object.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="measured">Pictures [n, 3, height, width] in [−1, 1] that the latents' scale is measured on. This owns them.</param>
-    /// <param name="device">Where the network is.</param>
-    /// <param name="precision">What products compute in.</param>
+    /// <param name="measured">Pictures [n, 3, height, width] in [−1, 1] for measuring the scaling factor. Owned by this object.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <param name="precision">Compute type.</param>
     public AutoencoderTask(Component component, TrainingOptions options, Tensor measured, Device device, DType precision)
     {
         if (precision == DType.Float16 && ((KlAutoencoder)component.Network).ForceUpcast)
             throw new UsageException(
-                "This autoencoder overflows in float16 (force_upcast in its config.json; true where that says nothing). Train it in "
+                "This autoencoder overflows in float16 (force_upcast in its config.json; true by default). Train it in "
                     + "bfloat16 or float32 (--precision)."
             );
         _component = component;
         _autoencoder = (KlAutoencoder)component.Network;
         _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
         _measured = measured.Escape();
-        // Whoever gives a factor keeps it; a new latent space gets the factor that makes it unit variance, one that moves may ask for it.
+        // An explicit factor is kept; a new latent space is scaled to unit variance; for a finetuned one measuring is optional.
         _measureScaling = options.Model.MeasureScaling ?? (options.Model.Config is { } config && !config.ContainsKey("scaling_factor"));
         _device = device;
         _precision = precision;
     }
 
-    /// <summary>What is trained.</summary>
+    /// <summary>The trained autoencoder.</summary>
     internal KlAutoencoder Autoencoder => _autoencoder;
 
     /// <inheritdoc/>
@@ -92,7 +92,7 @@ public sealed class AutoencoderTask : ITrainingTask
     /// <inheritdoc/>
     public void LoadState(JsonNode? state)
     {
-        // An autoencoder's loss keeps nothing between steps.
+        // The loss has no state.
     }
 
     private double LatentDeviation()

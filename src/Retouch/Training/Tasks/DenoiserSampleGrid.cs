@@ -7,11 +7,11 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Pictures drawn from a pipeline, by class or prompt.</summary>
-/// <param name="pipeline">With the present weights; stays the caller's.</param>
-/// <param name="conditions">What the pictures are of; stays the caller's.</param>
-/// <param name="options">How many, how large, in how many steps.</param>
-/// <param name="device">Where the networks are.</param>
+/// <summary>Sample grid of a pipeline, by class or prompt.</summary>
+/// <param name="pipeline">Pipeline with the current weights; not disposed here.</param>
+/// <param name="conditions">Conditions of the pictures; not disposed here.</param>
+/// <param name="options">Number, size and sampler steps.</param>
+/// <param name="device">Device of the networks.</param>
 internal sealed class DenoiserSampleGrid(
     LatentDiffusionPipeline pipeline,
     IConditionSource conditions,
@@ -33,8 +33,8 @@ internal sealed class DenoiserSampleGrid(
             Height = options.Data.Size,
         };
         using var scope = TensorScope.Enter();
-        if (conditions.Shown(o.Count, request.Height, request.Width) is var (told, unconditional))
-            request = request with { Conditions = told, Unconditional = unconditional };
+        if (conditions.Shown(o.Count, request.Height, request.Width) is var (shown, unconditional))
+            request = request with { Conditions = shown, Unconditional = unconditional };
         return PictureGrid.Compose(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation));
     }
 }

@@ -17,19 +17,19 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Trains a denoiser on the latents of a frozen autoencoder: encode, add noise, denoise, weigh the objectives.</summary>
+/// <summary>Training of a denoiser on latents of a frozen autoencoder: encode, add noise, denoise, evaluate objectives.</summary>
 public sealed class DenoiserTask : ITrainingTask
 {
     private readonly ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
     private readonly int _accumulate;
 
-    /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this.</param>
+    /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this object.</param>
     /// <param name="options">Validated options.</param>
-    /// <param name="device">Where the networks are.</param>
-    /// <param name="precision">What products compute in.</param>
-    /// <param name="clock">Told the <see cref="StepPhases"/>; null where nobody asks.</param>
-    /// <exception cref="UsageException">The options do not go with the model.</exception>
+    /// <param name="device">Device of the networks.</param>
+    /// <param name="precision">Compute type.</param>
+    /// <param name="clock">Receives the <see cref="StepPhases"/>, or null.</param>
+    /// <exception cref="UsageException">The options do not fit the model.</exception>
     public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null)
     {
         ArgumentNullException.ThrowIfNull(pipeline);
@@ -50,43 +50,43 @@ public sealed class DenoiserTask : ITrainingTask
     /// <inheritdoc/>
     public ParameterStore Network => _adapters?.Adapters.Parameters ?? Pipeline.Denoiser.Parameters;
 
-    /// <summary>What is trained where it is not the denoiser itself, and how large that is.</summary>
+    /// <summary>Description of the trained adapters and number of frozen parameters; null without adapters.</summary>
     internal (string Summary, long Frozen)? Adapted => _adapters is null ? null : (_adapters.Summary, Pipeline.Denoiser.Parameters.Count);
 
-    /// <summary>The adapters that are trained; null where the denoiser itself is.</summary>
+    /// <summary>Trained adapters, or null.</summary>
     internal LowRankAdapters? Adapters => _adapters?.Adapters;
 
-    /// <summary>Numbers of the autoencoder, which stay as they are.</summary>
+    /// <summary>Number of frozen autoencoder parameters.</summary>
     internal long FrozenCount => Pipeline.Autoencoder.Parameters.Count;
 
     /// <summary>Autoencoder, denoiser and scheduler.</summary>
     internal LatentDiffusionPipeline Pipeline { get; }
 
-    /// <summary>The denoiser that is trained.</summary>
+    /// <summary>The trained denoiser.</summary>
     internal DenoiserModel Model { get; }
 
-    /// <summary>How noise is mixed in.</summary>
+    /// <summary>The diffusion formulation.</summary>
     internal Formulation Formulation => Model.Formulation;
 
-    /// <summary>What the denoiser is told; disposed with this.</summary>
+    /// <summary>Conditions of samples; disposed with this object.</summary>
     internal IConditionSource Conditions { get; }
 
-    /// <summary>The training size over the model's own.</summary>
+    /// <summary>Training size over the model's native size.</summary>
     internal double Resolution { get; }
 
-    /// <summary>Where the networks are.</summary>
+    /// <summary>Device of the networks.</summary>
     internal Device Device { get; }
 
-    /// <summary>What products compute in.</summary>
+    /// <summary>Compute type.</summary>
     internal DType Precision { get; }
 
-    /// <summary>What the decoder's products compute in.</summary>
+    /// <summary>Compute type of the decoder.</summary>
     internal DType DecoderPrecision { get; }
 
-    /// <summary>Told the phases of a step.</summary>
+    /// <summary>Receives the phases of a step, or null.</summary>
     internal PhaseClock? Clock { get; }
 
-    /// <summary>Whether the denoiser is told captions.</summary>
+    /// <summary>Whether the denoiser is text-conditional.</summary>
     internal bool TakesPrompts => Pipeline.Denoiser.TextWidth is not null;
 
     /// <inheritdoc/>
@@ -113,11 +113,11 @@ public sealed class DenoiserTask : ITrainingTask
         _objectives.TakeNotes() is { Count: > 0 } notes ? new StepReview([], string.Join("; ", notes), null) : null;
 
     /// <summary>
-    /// Where in the run a batch is, with the noise levels of all micro-batches of its step, which follow from their seeds.
+    /// Position of a batch in the run, with the noise levels of all micro-batches of its step, which follow from their seeds.
     /// </summary>
-    /// <param name="noisy">The batch.</param>
-    /// <param name="seeds">Its seeds.</param>
-    /// <param name="levels">The noise levels of another micro-batch, which is of the same size.</param>
+    /// <param name="noisy">Noisy latents of the batch.</param>
+    /// <param name="seeds">Seeds of the batch.</param>
+    /// <param name="levels">Noise levels of another micro-batch of the same size.</param>
     internal StepPlace PlaceOf(NoisedLatent noisy, StepSeeds seeds, Func<StepSeeds, NoiseLevel> levels) =>
         new(
             new StepPosition(seeds.Step, seeds.Micro, _accumulate),
@@ -126,12 +126,12 @@ public sealed class DenoiserTask : ITrainingTask
                 : [.. Enumerable.Range(0, _accumulate).Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m }))]
         );
 
-    /// <summary>The loss of samples to which noise was added already.</summary>
-    /// <param name="noisy">The samples.</param>
-    /// <param name="condition">What the denoiser is told.</param>
-    /// <param name="images">Their images, where an objective looks at images.</param>
-    /// <param name="place">Where in the run they are; null for a step of one batch.</param>
-    /// <param name="pairs">How they are made of pairs; null where all are single ones.</param>
+    /// <summary>Loss of noised samples.</summary>
+    /// <param name="noisy">Noised samples.</param>
+    /// <param name="condition">Their condition.</param>
+    /// <param name="images">Their images, if an objective needs them.</param>
+    /// <param name="place">Position in the run; null for a step of one batch.</param>
+    /// <param name="pairs">Pair layout; null without pairs.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
@@ -175,7 +175,7 @@ public sealed class DenoiserTask : ITrainingTask
         if (_objectives.State.Count > 0)
             _objectives.State =
                 state.Deserialize<Dictionary<string, AutoWeightState>>()
-                ?? throw new InputException("The checkpoint holds no automatic weights, but the objective has some.");
+                ?? throw new InputException("The checkpoint has no measured weights, but the objective needs them.");
     }
 
     /// <inheritdoc/>
@@ -228,7 +228,7 @@ public sealed class DenoiserTask : ITrainingTask
     }
 }
 
-/// <summary>Where in a run a batch is.</summary>
+/// <summary>Position of a batch in a run.</summary>
 /// <param name="Position">Step and micro-batch.</param>
-/// <param name="Levels">The noise levels of all micro-batches of the step; null where there is only one.</param>
+/// <param name="Levels">Noise levels of all micro-batches of the step; null for a single one.</param>
 internal sealed record StepPlace(StepPosition Position, IReadOnlyList<NoiseLevel>? Levels);

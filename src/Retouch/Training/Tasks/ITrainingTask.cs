@@ -6,60 +6,58 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>What is trained and how its loss is computed; the <see cref="Trainer"/> does the rest.</summary>
+/// <summary>A training task: a network and its loss. <see cref="Trainer"/> runs the loop.</summary>
 public interface ITrainingTask : IDisposable
 {
-    /// <summary>What is trained: a network's own tensors, or those of the adapters beside it.</summary>
+    /// <summary>Trained parameters: those of the network, or of its adapters.</summary>
     ParameterStore Network { get; }
 
-    /// <summary>Looks through the data before anything is written or trained.</summary>
-    /// <param name="source">The data.</param>
-    /// <param name="note">Told how the data are understood.</param>
-    /// <returns>The data as this task takes them: labels count as the denoiser counts its classes.</returns>
-    /// <exception cref="Core.Errors.InputException">Samples lack what this task needs of them.</exception>
+    /// <summary>Validates the data before anything is written or trained.</summary>
+    /// <param name="source">Data set.</param>
+    /// <param name="note">Receives notes on how the data is interpreted.</param>
+    /// <returns>The data set with labels of the denoiser.</returns>
+    /// <exception cref="Core.Errors.InputException">Samples lack a label or caption that the task needs.</exception>
     IPictureSource Accept(IPictureSource source, Action<string> note);
 
-    /// <summary>Does what takes its time, once, before the first step.</summary>
-    /// <param name="sources">All data that will be trained on.</param>
-    /// <param name="note">Told what is going on.</param>
-    /// <param name="progress">Told how much is done, and of how much; null where nobody looks.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <summary>One-time preparation before the first step, such as prompt encoding.</summary>
+    /// <param name="sources">All training data.</param>
+    /// <param name="note">Receives progress notes.</param>
+    /// <param name="progress">Receives completed and total items, or null.</param>
+    /// <param name="cancellation">Cancels the preparation.</param>
     void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation);
 
-    /// <summary>The loss of a batch, with its graph.</summary>
-    /// <param name="batch">Samples; freed by the caller.</param>
-    /// <param name="seeds">Everything random comes from here.</param>
+    /// <summary>Loss of a batch, with its graph.</summary>
+    /// <param name="batch">Samples; owned by the caller.</param>
+    /// <param name="seeds">Seeds of everything random.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
 
-    /// <summary>
-    /// Figures of <see cref="LossTerms.Figures"/> that the progress line shows: what they are called there, and in the log.
-    /// </summary>
+    /// <summary>Metrics of <see cref="LossTerms.Figures"/> shown in the progress line: display name and log name.</summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];
 
-    /// <summary>Whether the weights may be past saving, so that a checkpoint of them should not push out an earlier one.</summary>
+    /// <summary>Whether the weights may have diverged, so that a checkpoint should not replace an earlier one.</summary>
     bool IsSuspect => false;
 
-    /// <summary>Looks at a step that is done; null where there is nothing to say.</summary>
-    /// <param name="figures">All that is logged of it.</param>
+    /// <summary>Reviews a completed step, or null.</summary>
+    /// <param name="figures">All logged metrics of the step.</param>
     StepReview? Review(IReadOnlyDictionary<string, double> figures) => null;
 
-    /// <summary>Writes a folder that diffusers loads, with the present weights.</summary>
-    /// <param name="folder">Replaced as a whole.</param>
+    /// <summary>Saves the current weights as a diffusers folder.</summary>
+    /// <param name="folder">Replaced atomically.</param>
     void Save(string folder);
 
-    /// <summary>What must be kept to go on exactly, such as an automatic weight; null when there is nothing.</summary>
+    /// <summary>State for an exact resume, such as measured weights, or null.</summary>
     JsonNode? SaveState();
 
-    /// <summary>Takes back what <see cref="SaveState"/> gave.</summary>
+    /// <summary>Restores the result of <see cref="SaveState"/>.</summary>
     void LoadState(JsonNode? state);
 }
 
 /// <summary>Samples of one micro-batch.</summary>
-/// <param name="Images">[batch, 3, height, width] in [−1, 1]; null where moments are cached and no objective looks at pixels.</param>
-/// <param name="Moments">The encoder's output [batch, 2·channels, height, width], where it is cached.</param>
-/// <param name="Samples">Name, class and caption of each.</param>
-/// <param name="Frames">How each was cut out of its picture.</param>
-/// <param name="Next">Where the data goes on after this batch.</param>
+/// <param name="Images">[batch, 3, height, width] in [−1, 1]; null with cached moments, unless an objective needs pixels.</param>
+/// <param name="Moments">Cached encoder output [batch, 2·channels, height, width], or null.</param>
+/// <param name="Samples">Name, class and caption of each sample.</param>
+/// <param name="Frames">Crop of each sample.</param>
+/// <param name="Next">Data cursor after this batch.</param>
 public sealed record TrainingBatch(
     Tensor? Images,
     Tensor? Moments,
@@ -68,15 +66,16 @@ public sealed record TrainingBatch(
     DataCursor Next
 )
 {
-    /// <summary>Pairs: the first samples are their winners, the next as many their losers, and single samples follow. 0 where all are
-    /// single.</summary>
+    /// <summary>Number of pairs: the batch is [winners; losers; single samples]. 0 without pairs.</summary>
     public int Pairs { get; init; }
 
-    /// <summary>Samples.</summary>
+    /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>The batch without losers: what has to be known of it to tell the denoiser what it is told, each pair once. Its tensors stay
-    /// those of all, for their height and width.</summary>
+    /// <summary>
+    /// The batch without losers, to build conditions once per pair. Tensors are those of the full batch; only their height and width are
+    /// used.
+    /// </summary>
     internal TrainingBatch WithoutLosers() =>
         this with
         {
@@ -86,14 +85,14 @@ public sealed record TrainingBatch(
         };
 }
 
-/// <summary>The loss of a micro-batch.</summary>
-/// <param name="Loss">The scalar that is differentiated, its terms, and figures that are logged beside them.</param>
-/// <param name="PerSample">The first term per sample [batch], no gradient; finds the culprit when something is not finite.</param>
-/// <param name="Times">Timestep of each sample [batch], or null where there is none.</param>
+/// <summary>Loss of a micro-batch.</summary>
+/// <param name="Loss">Total loss to differentiate, its terms and health metrics.</param>
+/// <param name="PerSample">First term per sample [batch], without gradient; identifies samples with a non-finite loss.</param>
+/// <param name="Times">Timestep of each sample [batch], or null.</param>
 public sealed record StepLoss(LossTerms Loss, Tensor PerSample, Tensor? Times);
 
-/// <summary>What a task has to say of a finished step.</summary>
-/// <param name="Figures">To be logged with the step.</param>
-/// <param name="Note">What a person should see now; null for nothing.</param>
-/// <param name="Stop">Why training cannot go on, and what to do; null while it can.</param>
+/// <summary>A task's review of a completed step.</summary>
+/// <param name="Figures">Metrics to log with the step.</param>
+/// <param name="Note">User-facing note, or null.</param>
+/// <param name="Stop">Reason to stop training and advice, or null.</param>
 public sealed record StepReview(IReadOnlyList<KeyValuePair<string, double>> Figures, string? Note, string? Stop);

@@ -6,14 +6,14 @@ using Retouch.Torch;
 namespace Retouch.Training.Tasks;
 
 /// <summary>
-/// What the two samples of a pair share in a batch [winners; losers; single samples]: timestep and condition always, noise and the
-/// posterior's noise unless they are separate.
+/// Random draws shared by the two samples of a pair in a batch [winners; losers; single samples]: timestep and condition always, noise and
+/// posterior noise unless they are separate.
 /// </summary>
 /// <param name="noise">Whether noise is shared.</param>
 internal sealed class PairedDraws(PairNoise noise)
 {
     /// <summary>
-    /// A condition of [winners; single samples] as one of [winners; losers; single samples]: both of a pair are told the same.
+    /// Expands a condition of [winners; single samples] to [winners; losers; single samples]: both samples of a pair share it.
     /// </summary>
     public static Condition Spread(Condition condition, int pairs, int singles)
     {
@@ -22,13 +22,13 @@ internal sealed class PairedDraws(PairNoise noise)
         return singles == 0 ? both : both.Concat(condition.Narrow(pairs, singles));
     }
 
-    /// <summary>Times of [winners; single samples] as those of the whole batch: both of a pair have the same.</summary>
+    /// <summary>Expands timesteps of [winners; single samples] to the whole batch: both samples of a pair share one.</summary>
     public static double[] Spread(double[] times, int pairs) => [.. times[..pairs], .. times];
 
     /// <summary>Noise of the whole batch, [2 · pairs + singles, …], on the CPU.</summary>
-    /// <param name="shape">Of the batch.</param>
-    /// <param name="pairs">Pairs in it.</param>
-    /// <param name="generator">Draws it.</param>
+    /// <param name="shape">Shape of the batch.</param>
+    /// <param name="pairs">Number of pairs.</param>
+    /// <param name="generator">Random generator.</param>
     public Tensor Noise(IReadOnlyList<long> shape, int pairs, Generator generator)
     {
         if (noise == PairNoise.Separate)
@@ -38,12 +38,12 @@ internal sealed class PairedDraws(PairNoise noise)
         return scope.Keep(Ops.Cat([drawn.Narrow(0, 0, pairs), drawn], 0));
     }
 
-    /// <summary>Latents of the whole batch; with shared noise, the noise of the encoder's posterior is shared as well.</summary>
-    /// <param name="autoencoder">Draws them.</param>
-    /// <param name="moments">The encoder's output.</param>
-    /// <param name="pairs">Pairs in the batch.</param>
-    /// <param name="generator">Draws for winners and single samples.</param>
-    /// <param name="again">In the same state: draws for losers.</param>
+    /// <summary>Latents of the whole batch; with shared noise, posterior noise is shared as well.</summary>
+    /// <param name="autoencoder">Samples the posterior.</param>
+    /// <param name="moments">Encoder output.</param>
+    /// <param name="pairs">Number of pairs.</param>
+    /// <param name="generator">Generator for winners and single samples.</param>
+    /// <param name="again">Generator in the same state, for losers.</param>
     public Latent Draw(IAutoencoder autoencoder, Tensor moments, int pairs, Generator generator, Generator again)
     {
         if (noise == PairNoise.Separate)

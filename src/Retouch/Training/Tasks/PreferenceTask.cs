@@ -15,8 +15,8 @@ using Retouch.Training.Options;
 namespace Retouch.Training.Tasks;
 
 /// <summary>
-/// Trains a denoiser on pairs: a <see cref="DenoiserTask"/> whose batches are [winners; losers; single samples], with the reference that
-/// DPO compares with and the watch over the errors of winners and losers.
+/// Training of a denoiser on pairs: a <see cref="DenoiserTask"/> with batches [winners; losers; single samples], DPO's reference model, and
+/// the divergence check on errors of winners and losers.
 /// </summary>
 public sealed class PreferenceTask : ITrainingTask
 {
@@ -28,10 +28,10 @@ public sealed class PreferenceTask : ITrainingTask
     private readonly PairedDraws _draws;
     private readonly PreferenceWatch _watch;
 
-    /// <param name="inner">The denoiser's task; disposed with this.</param>
+    /// <param name="inner">The denoiser task; disposed with this object.</param>
     /// <param name="options">Validated options, with <see cref="ObjectiveOptions.Preference"/>.</param>
-    /// <param name="reference">What DPO compares with, disposed with this; where null, the denoiser with its adapters off, or a frozen copy
-    /// of it where there are none.</param>
+    /// <param name="reference">Reference model of DPO, disposed with this object; null for the denoiser with its adapters disabled or,
+    /// without adapters, a frozen copy.</param>
     public PreferenceTask(DenoiserTask inner, TrainingOptions options, IReferenceModel? reference = null)
     {
         ArgumentNullException.ThrowIfNull(inner);
@@ -54,13 +54,13 @@ public sealed class PreferenceTask : ITrainingTask
             _reference = reference ?? Live(inner);
     }
 
-    /// <summary>The denoiser's task.</summary>
+    /// <summary>The denoiser task.</summary>
     internal DenoiserTask Inner => _inner;
 
-    /// <summary>Whether the reference's errors have to be given to <see cref="Reference"/> before the first step.</summary>
+    /// <summary>Whether <see cref="Reference"/> must be set before the first step.</summary>
     internal bool PrecomputesReference => _errors is not null;
 
-    /// <summary>The reference's errors in all steps; disposed with this.</summary>
+    /// <summary>Precomputed errors of the reference model; disposed with this object.</summary>
     internal ReferenceErrors? Reference { get; set; }
 
     /// <inheritdoc/>
@@ -92,13 +92,13 @@ public sealed class PreferenceTask : ITrainingTask
         return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds), place);
     }
 
-    /// <summary>The loss of samples to which noise was added already.</summary>
+    /// <summary>Loss of noised samples.</summary>
     /// <param name="noisy">[winners; losers; single samples].</param>
-    /// <param name="condition">Of all of them.</param>
-    /// <param name="images">Of all of them, where an objective looks at images.</param>
-    /// <param name="pairs">Pairs.</param>
-    /// <param name="known">The reference's errors, where they were computed before training.</param>
-    /// <param name="place">Where in the run they are; null for a step of one batch.</param>
+    /// <param name="condition">Condition of all samples.</param>
+    /// <param name="images">Images of all samples, if an objective needs them.</param>
+    /// <param name="pairs">Number of pairs.</param>
+    /// <param name="known">Precomputed errors of the reference model, or null.</param>
+    /// <param name="place">Position in the run; null for a step of one batch.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
@@ -116,7 +116,7 @@ public sealed class PreferenceTask : ITrainingTask
     }
 
     /// <summary>
-    /// The errors of a batch's pairs as the network is now: called before training, those of its reference. In the open scope.
+    /// Errors of a batch's pairs with the current network; before training they equal the reference model's. In the current scope.
     /// </summary>
     internal IReadOnlyDictionary<PreferenceSpace, Tensor> ErrorsOf(TrainingBatch batch, StepSeeds seeds)
     {
@@ -161,7 +161,7 @@ public sealed class PreferenceTask : ITrainingTask
         _watch.State =
             state?[WatchState].Deserialize<PreferenceWatchState>()
             ?? throw new InputException(
-                "The checkpoint holds nothing of the watch over winners and losers; it was written by a run without preferences."
+                "The checkpoint has no divergence state for winners and losers; it was written by a run without preferences."
             );
         _inner.LoadState(state[WeightsState]);
     }
@@ -179,7 +179,7 @@ public sealed class PreferenceTask : ITrainingTask
             ? new AdaptersOffReference(inner.Model, adapters)
             : new FrozenReference(inner.Pipeline.CopyDenoiser(), inner.Formulation);
 
-    /// <summary>The pairs of a step, with what the reference makes of them.</summary>
+    /// <summary>Pairs of a step, with the reference model's prediction or errors.</summary>
     private PairedSamples Compare(NoisedLatent noisy, Condition condition, int pairs, IReadOnlyDictionary<PreferenceSpace, Tensor>? known)
     {
         if (_reference is null)
@@ -194,8 +194,8 @@ public sealed class PreferenceTask : ITrainingTask
     private (NoisedLatent Noisy, Condition Condition) Draw(TrainingBatch batch, StepSeeds seeds)
     {
         var noisy = AddNoise(Encode(batch, seeds), seeds, batch.Pairs);
-        var told = _inner.Conditions.Of(batch.WithoutLosers(), seeds);
-        return (noisy, PairedDraws.Spread(told, batch.Pairs, batch.Count - (2 * batch.Pairs)));
+        var condition = _inner.Conditions.Of(batch.WithoutLosers(), seeds);
+        return (noisy, PairedDraws.Spread(condition, batch.Pairs, batch.Count - (2 * batch.Pairs)));
     }
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds, int pairs)

@@ -4,11 +4,11 @@ using Retouch.Torch;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Pictures above their reconstructions by an autoencoder.</summary>
-/// <param name="autoencoder">Stays the caller's.</param>
-/// <param name="shown">[n, 3, height, width] in [−1, 1]; stays the caller's.</param>
-/// <param name="count">Most pictures.</param>
-/// <param name="device">Where the autoencoder is.</param>
+/// <summary>Grid of pictures above their reconstructions.</summary>
+/// <param name="autoencoder">The autoencoder; not disposed here.</param>
+/// <param name="shown">Pictures [n, 3, height, width] in [−1, 1]; not disposed here.</param>
+/// <param name="count">Maximum number of pictures.</param>
+/// <param name="device">Device of the autoencoder.</param>
 public sealed class ReconstructionGrid(IAutoencoder autoencoder, Tensor shown, int count, Device device) : ISampleGrid
 {
     /// <inheritdoc/>

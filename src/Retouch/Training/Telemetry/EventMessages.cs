@@ -4,19 +4,19 @@ using Retouch.Images;
 namespace Retouch.Training.Telemetry;
 
 /// <summary>
-/// The few protocol-buffer messages of TensorBoard that Retouch writes, by their field numbers (tensorflow: core/util/event.proto,
+/// Protocol-buffer messages of TensorBoard event files, by field number (tensorflow: core/util/event.proto,
 /// core/framework/{summary,tensor,tensor_shape}.proto).
 /// </summary>
 internal static class EventMessages
 {
-    // What the first record of an event file must say.
+    // Required content of the first record of an event file.
     private const string Version = "brain.Event:2";
     private const int DataTypeString = 7;
     private const int SessionStart = 1;
 
     public static byte[] FileVersion(double wallTime) => Event(wallTime, 0, message => WriteText(message, 3, Version));
 
-    /// <summary>Tells readers that earlier events at this step and past it are void: the run went on from before them.</summary>
+    /// <summary>Marks earlier events at or after this step as void, after a resume.</summary>
     public static byte[] Restart(double wallTime, long step) =>
         Event(wallTime, step, message => WriteMessage(message, 7, log => WriteVarint(log, 1, SessionStart)));
 

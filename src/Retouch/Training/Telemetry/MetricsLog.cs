@@ -6,37 +6,37 @@ using Retouch.Core.Io;
 namespace Retouch.Training.Telemetry;
 
 /// <summary>
-/// Appends to <c>metrics.jsonl</c>: one JSON object a line, <c>{"step":12,"time":1750000000.125,"loss/latent":0.41}</c>. Every line is
-/// handed to the operating system whole before <see cref="Append"/> returns, so that a killed process loses at most the line in hand.
-/// Numbers that JSON has no form for are the strings "NaN", "Infinity" and "-Infinity".
+/// Appends to <c>metrics.jsonl</c>: one JSON object per line, <c>{"step":12,"time":1750000000.125,"loss/latent":0.41}</c>. Each line is
+/// written to the operating system before <see cref="Append"/> returns, so that a killed process loses at most the current line. Non-finite
+/// numbers are the strings "NaN", "Infinity" and "-Infinity".
 /// </summary>
 public sealed class MetricsLog : IDisposable
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly FileStream stream;
-    private readonly TimeProvider time;
-    private readonly MemoryStream line = new();
-    private readonly HashSet<string> names = [];
-    private long lastStep;
+    private readonly FileStream _stream;
+    private readonly TimeProvider _time;
+    private readonly MemoryStream _line = new();
+    private readonly HashSet<string> _names = [];
+    private long _lastStep;
 
     private MetricsLog(FileStream stream, TimeProvider time, long lastStep)
     {
-        this.stream = stream;
-        this.time = time;
-        this.lastStep = lastStep;
+        _stream = stream;
+        _time = time;
+        _lastStep = lastStep;
     }
 
-    /// <summary>Starts an empty log; one that is there already is an error, a run's history is never overwritten silently.</summary>
-    /// <exception cref="EnvironmentException">The file exists or cannot be written.</exception>
+    /// <summary>Creates an empty log; an existing one is an error, so that no history is overwritten.</summary>
+    /// <exception cref="EnvironmentException">The file exists or is not writable.</exception>
     public static MetricsLog Create(string path, TimeProvider time) => Open(path, FileMode.CreateNew, time, lastStep: long.MinValue);
 
     /// <summary>
-    /// Goes on with the log of a run resumed after <paramref name="step"/>: records past that step were computed from weights that are
-    /// gone and are cut off, as is a line that a kill left incomplete. A missing file is started empty.
+    /// Continues the log of a run resumed after <paramref name="step"/>: later records and an incomplete last line are removed, since they
+    /// belong to weights that no longer exist. A missing file is created.
     /// </summary>
-    /// <exception cref="InputException">A whole line of the log is not a record.</exception>
-    /// <exception cref="EnvironmentException">The file cannot be written.</exception>
+    /// <exception cref="InputException">A complete line is not a record.</exception>
+    /// <exception cref="EnvironmentException">The file is not writable.</exception>
     public static MetricsLog Resume(string path, long step, TimeProvider time)
     {
         long keep = 0;
@@ -51,34 +51,31 @@ public sealed class MetricsLog : IDisposable
         }
 
         var log = Open(path, FileMode.OpenOrCreate, time, step);
-        log.stream.SetLength(keep);
-        log.stream.Position = keep;
+        log._stream.SetLength(keep);
+        log._stream.Position = keep;
         return log;
     }
 
     /// <summary>Appends one record and flushes it to the operating system.</summary>
-    /// <param name="step">Not below the step before it (several records may share one step).</param>
-    /// <param name="values">Named numbers; a name occurs once and is neither <c>step</c> nor <c>time</c>.</param>
-    /// <exception cref="ArgumentException">The step goes back, or a name is empty, reserved or doubled.</exception>
+    /// <param name="step">Optimiser step, not below the previous one (several records may share a step).</param>
+    /// <param name="values">Numbers by unique name, other than <c>step</c> and <c>time</c>.</param>
+    /// <exception cref="ArgumentException">The step decreases, or a name is empty, reserved or duplicated.</exception>
     /// <exception cref="EnvironmentException">The disk is full.</exception>
     public void Append(long step, IEnumerable<KeyValuePair<string, double>> values)
     {
         ArgumentNullException.ThrowIfNull(values);
-        if (step < lastStep)
-            throw new ArgumentException(
-                $"Step {step} comes after step {lastStep}; the log is kept in the order of the steps.",
-                nameof(step)
-            );
-        line.SetLength(0);
-        names.Clear();
-        using (var json = new Utf8JsonWriter(line, Options))
+        if (step < _lastStep)
+            throw new ArgumentException($"Step {step} comes after step {_lastStep}; steps must not decrease.", nameof(step));
+        _line.SetLength(0);
+        _names.Clear();
+        using (var json = new Utf8JsonWriter(_line, Options))
         {
             json.WriteStartObject();
             json.WriteNumber("step", step);
-            json.WriteNumber("time", time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0);
+            json.WriteNumber("time", _time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0);
             foreach (var (name, value) in values)
             {
-                if (name is "" or "step" or "time" || !names.Add(name))
+                if (name is "" or "step" or "time" || !_names.Add(name))
                     throw new ArgumentException($"'{name}' is empty, reserved or given twice.", nameof(values));
                 WriteNumber(json, name, value);
             }
@@ -86,21 +83,21 @@ public sealed class MetricsLog : IDisposable
             json.WriteEndObject();
         }
 
-        line.WriteByte((byte)'\n');
+        _line.WriteByte((byte)'\n');
         Guard(() =>
         {
-            stream.Write(line.GetBuffer(), 0, (int)line.Length);
-            stream.Flush();
+            _stream.Write(_line.GetBuffer(), 0, (int)_line.Length);
+            _stream.Flush();
         });
-        lastStep = step;
+        _lastStep = step;
     }
 
-    /// <summary>Brings what was appended down to the disk: call it with every checkpoint.</summary>
+    /// <summary>Flushes the log to disk; called with every checkpoint.</summary>
     /// <exception cref="EnvironmentException">The disk is full.</exception>
-    public void FlushToDisk() => Guard(() => stream.Flush(flushToDisk: true));
+    public void FlushToDisk() => Guard(() => _stream.Flush(flushToDisk: true));
 
     /// <inheritdoc/>
-    public void Dispose() => stream.Dispose();
+    public void Dispose() => _stream.Dispose();
 
     private static void WriteNumber(Utf8JsonWriter json, string name, double value)
     {
@@ -121,13 +118,13 @@ public sealed class MetricsLog : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            // No buffer of its own: each line is one write.
+            // Unbuffered: each line is one write.
             return new(new FileStream(path, mode, FileAccess.Write, FileShare.Read | FileShare.Delete, bufferSize: 0), time, lastStep);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot write the metrics '{path}': {Reasons.Of(e)}. Choose another folder, or resume the run that is there.",
+                $"Cannot write the metrics '{path}': {Reasons.Of(e)}. Choose another folder, or resume the existing run.",
                 e
             );
         }
@@ -142,7 +139,7 @@ public sealed class MetricsLog : IDisposable
         catch (IOException e)
         {
             throw new EnvironmentException(
-                $"Cannot write the metrics '{stream.Name}': {Reasons.Of(e)}. Free some space and resume the run.",
+                $"Cannot write the metrics '{_stream.Name}': {Reasons.Of(e)}. Free disk space and resume the run.",
                 e
             );
         }

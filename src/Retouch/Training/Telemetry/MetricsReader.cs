@@ -5,14 +5,11 @@ using Retouch.Core.Io;
 
 namespace Retouch.Training.Telemetry;
 
-/// <summary>Reads <c>metrics.jsonl</c>, also while a run is still writing it.</summary>
+/// <summary>Reads <c>metrics.jsonl</c>, also during a run.</summary>
 public static class MetricsReader
 {
-    /// <summary>
-    /// All records of the file, in its order. A last line without a line end was cut off by a kill or is being written right now: it is
-    /// left out.
-    /// </summary>
-    /// <exception cref="InputException">The file is missing, or a whole line is not a record.</exception>
+    /// <summary>All records, in file order. A last line without line end is incomplete and is skipped.</summary>
+    /// <exception cref="InputException">The file does not exist, or a complete line is not a record.</exception>
     public static IReadOnlyList<MetricsRecord> Read(string path)
     {
         List<MetricsRecord> records = [];
@@ -21,7 +18,7 @@ public static class MetricsReader
         return records;
     }
 
-    /// <summary>The records with the byte at which each line ends (one past its line feed).</summary>
+    /// <summary>Records, each with the byte offset after its line feed.</summary>
     internal static IEnumerable<(MetricsRecord Record, long End)> Lines(string path)
     {
         var bytes = ReadShared(path);
@@ -50,7 +47,7 @@ public static class MetricsReader
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"Cannot read the metrics '{path}': {Reasons.Of(e)}. Give the folder of a run that has logged at least one step.",
+                $"Cannot read the metrics '{path}': {Reasons.Of(e)}. Give the folder of a run with at least one logged step.",
                 e
             );
         }
@@ -98,7 +95,7 @@ public static class MetricsReader
                 "NaN" => double.NaN,
                 "Infinity" => double.PositiveInfinity,
                 "-Infinity" => double.NegativeInfinity,
-                var other => throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"\"{other}\" is no number.")),
+                var other => throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"\"{other}\" is not a number.")),
             },
             var kind => throw new FormatException($"A value is {kind}, not a number."),
         };

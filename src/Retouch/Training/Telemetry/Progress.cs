@@ -2,33 +2,33 @@ using Retouch.Objectives;
 
 namespace Retouch.Training.Telemetry;
 
-/// <summary>How far a run is.</summary>
-/// <param name="Step">Steps done.</param>
-/// <param name="TotalSteps">Steps in all, at least 1.</param>
+/// <summary>Progress of a run.</summary>
+/// <param name="Step">Completed steps.</param>
+/// <param name="TotalSteps">Total steps, at least 1.</param>
 public sealed record TrainingProgress(long Step, long TotalSteps)
 {
-    /// <summary>The total loss, if it was computed.</summary>
+    /// <summary>Total loss, or null.</summary>
     public double? Loss { get; init; }
 
-    /// <summary>The loss's weighted terms.</summary>
+    /// <summary>Weighted terms of the loss.</summary>
     public IReadOnlyList<LossTerm> Terms { get; init; } = [];
 
-    /// <summary>Other figures worth seeing, by name.</summary>
+    /// <summary>Other metrics to show, by name.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> Figures { get; init; } = [];
 
-    /// <summary>What is counted, in the singular.</summary>
+    /// <summary>Unit of the count, singular.</summary>
     public string Unit { get; init; } = "step";
 
-    /// <summary>Memory in use, in bytes: the device's where there is one, else the process's.</summary>
+    /// <summary>Resident memory of the process in bytes, or null.</summary>
     public long? MemoryBytes { get; init; }
 }
 
-/// <summary>Shows a person how a run goes on. Called from one thread, once a step; cheap enough for that.</summary>
+/// <summary>Progress display. Called from one thread, once per step; must be cheap.</summary>
 public interface IProgressLine : IDisposable
 {
-    /// <summary>Says where the run is now.</summary>
+    /// <summary>Updates the display.</summary>
     void Report(TrainingProgress progress);
 
-    /// <summary>Prints a message that stays: a checkpoint was written, a batch was skipped.</summary>
+    /// <summary>Prints a permanent message, such as a written checkpoint or a skipped step.</summary>
     void Note(string message);
 }

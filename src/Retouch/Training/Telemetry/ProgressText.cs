@@ -2,14 +2,14 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Training.Telemetry;
 
-/// <summary>The words that every progress display uses.</summary>
+/// <summary>Text of all progress displays.</summary>
 public static class ProgressText
 {
     /// <summary><c>step 120/1,000 (12 %)</c></summary>
     public static string Position(TrainingProgress progress) =>
         $"{progress.Unit} {Figures.Count(progress.Step)}/{Figures.Count(progress.TotalSteps)} ({Figures.Percent(Fraction(progress))})";
 
-    /// <summary>The part done, 0 to 1.</summary>
+    /// <summary>Completed fraction, in [0, 1].</summary>
     public static double Fraction(TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(progress);
@@ -27,14 +27,14 @@ public static class ProgressText
         return progress.Terms.Count == 0 ? total : total + " = " + string.Join(" + ", terms);
     }
 
-    /// <summary><c>accuracy 0.7500, margin 0.1200</c>; empty without figures.</summary>
+    /// <summary><c>accuracy 0.7500, margin 0.1200</c>; empty without metrics.</summary>
     public static string Highlights(TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(progress);
         return string.Join(", ", progress.Figures.Select(static f => $"{f.Key} {Figures.Significant(f.Value)}"));
     }
 
-    /// <summary><c>0.42 s/step</c>, <c>6 min 10 s left</c>, <c>2.1 GiB</c>: the parts that are known.</summary>
+    /// <summary>Available parts of <c>0.42 s/step</c>, <c>6 min 10 s left</c>, <c>2.1 GiB</c>.</summary>
     public static IReadOnlyList<string> Pace(TrainingProgress progress, StepClock clock)
     {
         ArgumentNullException.ThrowIfNull(progress);

@@ -5,14 +5,14 @@ using Retouch.Core.Errors;
 namespace Retouch.Training.Telemetry;
 
 /// <summary>
-/// The record framing of TFRecord files, which TensorBoard's event files use: length (uint64, little endian), masked CRC-32C of those
-/// eight bytes, the payload, masked CRC-32C of the payload.
+/// Record framing of TFRecord files, used by TensorBoard event files: length (uint64, little endian), masked CRC-32C of these eight bytes,
+/// payload, masked CRC-32C of the payload.
 /// </summary>
 public static class RecordFile
 {
     private const uint MaskDelta = 0xa282ead8;
 
-    /// <summary>CRC-32C (Castagnoli) rotated right by 15 bits plus a constant, as the format wants it.</summary>
+    /// <summary>CRC-32C (Castagnoli) rotated right by 15 bits plus a constant, as the format requires.</summary>
     public static uint MaskedCrc(ReadOnlySpan<byte> bytes)
     {
         var crc = Crc32C(bytes);
@@ -31,7 +31,7 @@ public static class RecordFile
         stream.Write(framed);
     }
 
-    /// <summary>The payloads of a file; a record that the end of the file cuts off is left out.</summary>
+    /// <summary>Payloads of a file; a truncated last record is skipped.</summary>
     /// <exception cref="InputException">A checksum is wrong.</exception>
     public static IReadOnlyList<byte[]> Read(string path)
     {
@@ -57,7 +57,7 @@ public static class RecordFile
         {
             if (BinaryPrimitives.ReadUInt32LittleEndian(stored) != MaskedCrc(covered))
                 throw new InputException(
-                    $"'{path}' is damaged at byte {at}: a record's checksum is wrong. Use a copy of the file that is whole."
+                    $"'{path}' is damaged at byte {at}: a record's checksum is wrong. Use an intact copy of the file."
                 );
         }
     }

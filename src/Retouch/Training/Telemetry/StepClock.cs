@@ -1,43 +1,43 @@
 namespace Retouch.Training.Telemetry;
 
 /// <summary>
-/// Measures seconds per step as an exponential average over about the last 20 steps, and from that the time left. The first report only
-/// sets the start: the step before it may hold loading and compiling.
+/// Exponential average of the seconds per step over about the last 20 steps, and the remaining time. The first report only sets the start,
+/// since the step before it may include loading and compilation.
 /// </summary>
 public sealed class StepClock(TimeProvider time)
 {
     private const double Keep = 0.95;
 
-    private long lastStep;
-    private long lastTimestamp;
-    private bool started;
-    private double sum;
-    private double weight;
+    private long _lastStep;
+    private long _lastTimestamp;
+    private bool _started;
+    private double _sum;
+    private double _weight;
 
-    /// <summary>The averaged duration of a step, or null before two steps were reported.</summary>
-    public double? SecondsPerStep => weight > 0 ? sum / weight : null;
+    /// <summary>Average seconds per step, or null before the second report.</summary>
+    public double? SecondsPerStep => _weight > 0 ? _sum / _weight : null;
 
-    /// <summary>Says that <paramref name="step"/> steps are done. A step not past the last one changes nothing.</summary>
+    /// <summary>Reports <paramref name="step"/> completed steps. A step that is not new has no effect.</summary>
     public void Advance(long step)
     {
         var now = time.GetTimestamp();
-        if (started)
+        if (_started)
         {
-            var steps = step - lastStep;
+            var steps = step - _lastStep;
             if (steps <= 0)
                 return;
-            // Reports may skip steps: one of k steps weighs as k.
+            // A report over k steps has the weight of k.
             var kept = Math.Pow(Keep, steps);
-            sum = (sum * kept) + (time.GetElapsedTime(lastTimestamp, now).TotalSeconds / steps * (1 - kept));
-            weight = (weight * kept) + (1 - kept);
+            _sum = (_sum * kept) + (time.GetElapsedTime(_lastTimestamp, now).TotalSeconds / steps * (1 - kept));
+            _weight = (_weight * kept) + (1 - kept);
         }
 
-        started = true;
-        lastStep = step;
-        lastTimestamp = now;
+        _started = true;
+        _lastStep = step;
+        _lastTimestamp = now;
     }
 
-    /// <summary>The time until <paramref name="totalSteps"/> are done at this pace, or null while the pace is not known.</summary>
+    /// <summary>Estimated time until <paramref name="totalSteps"/> are completed, or null.</summary>
     public TimeSpan? Remaining(long totalSteps) =>
-        SecondsPerStep is { } seconds ? TimeSpan.FromSeconds(Math.Min(1e9, seconds * Math.Max(0, totalSteps - lastStep))) : null;
+        SecondsPerStep is { } seconds ? TimeSpan.FromSeconds(Math.Min(1e9, seconds * Math.Max(0, totalSteps - _lastStep))) : null;
 }

@@ -6,30 +6,28 @@ using Retouch.Images;
 namespace Retouch.Training.Telemetry;
 
 /// <summary>
-/// Writes an event file that TensorBoard shows: scalars, pictures and texts over the steps. Each call hands whole records to the operating
-/// system before it returns.
+/// Writes a TensorBoard event file: scalars, images and texts over steps. Each call writes complete records to the operating system before
+/// it returns.
 /// </summary>
 public sealed class TensorBoardWriter : IDisposable
 {
-    private readonly FileStream stream;
-    private readonly TimeProvider time;
+    private readonly FileStream _stream;
+    private readonly TimeProvider _time;
 
     private TensorBoardWriter(FileStream stream, TimeProvider time)
     {
-        this.stream = stream;
-        this.time = time;
+        _stream = stream;
+        _time = time;
     }
 
-    /// <summary>The event file.</summary>
-    public string Path => stream.Name;
+    /// <summary>Path of the event file.</summary>
+    public string Path => _stream.Name;
 
-    /// <summary>Starts a new event file <c>events.out.tfevents.*</c> in <paramref name="folder"/>; earlier ones stay.</summary>
-    /// <param name="folder">Created where missing.</param>
-    /// <param name="time">The clock for the events' times and the file's name.</param>
-    /// <param name="resumedStep">
-    /// The step that a resumed run goes on from: what earlier files hold past it is then void, and TensorBoard drops it.
-    /// </param>
-    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    /// <summary>Creates a new event file <c>events.out.tfevents.*</c> in <paramref name="folder"/>; earlier ones remain.</summary>
+    /// <param name="folder">Created if missing.</param>
+    /// <param name="time">Clock for event times and the file name.</param>
+    /// <param name="resumedStep">Step of a resumed run: TensorBoard discards later records of earlier files.</param>
+    /// <exception cref="EnvironmentException">The folder is not writable.</exception>
     public static TensorBoardWriter Create(string folder, TimeProvider time, long? resumedStep = null)
     {
         ArgumentNullException.ThrowIfNull(time);
@@ -40,17 +38,17 @@ public sealed class TensorBoardWriter : IDisposable
         return writer;
     }
 
-    private double Now => time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0;
+    private double Now => _time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0;
 
-    /// <summary>Logs named numbers; a tag's part before <c>/</c> groups it. Kept as float32, NaN and infinities included.</summary>
+    /// <summary>Logs numbers by tag; the part before <c>/</c> is the group. Stored as float32, including NaN and infinities.</summary>
     public void Scalars(long step, IEnumerable<KeyValuePair<string, double>> values)
     {
         ArgumentNullException.ThrowIfNull(values);
         Write(EventMessages.Scalars(Now, step, values));
     }
 
-    /// <summary>Logs a picture.</summary>
-    /// <exception cref="ArgumentException"><paramref name="png"/> is not an encoded PNG picture.</exception>
+    /// <summary>Logs an image.</summary>
+    /// <exception cref="ArgumentException"><paramref name="png"/> is not a PNG image.</exception>
     public void Image(long step, string tag, byte[] png)
     {
         ArgumentNullException.ThrowIfNull(png);
@@ -61,18 +59,18 @@ public sealed class TensorBoardWriter : IDisposable
     public void Text(long step, string tag, string markdown) => Write(EventMessages.Text(Now, step, tag, markdown));
 
     /// <inheritdoc/>
-    public void Dispose() => stream.Dispose();
+    public void Dispose() => _stream.Dispose();
 
     private void Write(byte[] payload)
     {
         try
         {
-            RecordFile.Write(stream, payload);
-            stream.Flush();
+            RecordFile.Write(_stream, payload);
+            _stream.Flush();
         }
         catch (IOException e)
         {
-            throw new EnvironmentException($"Cannot write the events '{Path}': {Reasons.Of(e)}. Free some space and resume the run.", e);
+            throw new EnvironmentException($"Cannot write the events '{Path}': {Reasons.Of(e)}. Free disk space and resume the run.", e);
         }
     }
 
@@ -81,7 +79,7 @@ public sealed class TensorBoardWriter : IDisposable
         try
         {
             Directory.CreateDirectory(folder);
-            // TensorBoard reads the files of a folder by their names in order: seconds first, then a counter for starts within one second.
+            // TensorBoard reads the files of a folder in name order: seconds first, then a counter for starts within the same second.
             for (var attempt = 0; ; attempt++)
             {
                 var path = System.IO.Path.Combine(

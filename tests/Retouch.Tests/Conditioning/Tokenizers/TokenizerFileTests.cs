@@ -6,7 +6,7 @@ using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Conditioning.Tokenizers;
 
-/// <summary>Files of tokenizers from strangers: refused with a reason, never more than that.</summary>
+/// <summary>Untrusted tokenizer files: rejected with a reason, without side effects.</summary>
 public sealed class TokenizerFileTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

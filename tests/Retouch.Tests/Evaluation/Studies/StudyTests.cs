@@ -128,7 +128,7 @@ public sealed class StudyTests
             [Level(0.5, 0.1), Level(1, 0.2), Level(3, 0.3), Level(9, 0.9)]
         );
         var proposal = TapProposal.Of(study);
-        // The last is the dearest, the third has too many outliers.
+        // The last is the most expensive, the third has too many outliers.
         Assert.Equal([0, 1], proposal.Taps);
         Assert.Equal(3, proposal.Threshold);
         Assert.Equal([1, 0.25], proposal.Weights);

@@ -321,7 +321,7 @@ public sealed class PreferenceObjectiveTests
             },
         };
         new ObjectiveSet(options, decoder).Evaluate(new PairStep("flow", Times, single: [0.4]).Inputs());
-        // Winners are looked at by both, losers and the single sample by one each: every group's target once.
+        // Both terms use winners, one each losers and the single sample: every group's target is decoded once.
         Assert.Equal(5, decoder.Calls.Where(static c => c.Recorded).Sum(static c => c.Samples));
         Assert.Equal(5 + 4, decoder.Calls.Where(static c => !c.Recorded).Sum(static c => c.Samples));
         var clean = decoder.Seen;

@@ -138,7 +138,7 @@ public sealed class PreferenceOptionsTests
             }.Validate("objective")
         );
         Assert.Equal(
-            ["objective.latentWeight: is 0 and there is no other objective, so that nothing would be trained."],
+            ["objective.latentWeight: is 0 and there is no other objective: nothing to train."],
             new ObjectiveOptions { LatentWeight = 0 }.Validate("objective")
         );
     }

@@ -162,7 +162,7 @@ public sealed class LoraRunTests : IDisposable
         var error = Assert.Throws<UsageException>(() =>
             Options("""{ "lora": { "rank": 0, "alpha": -1, "targets": ["all", "to_q", "to_q"] } }""").Validate()
         );
-        foreach (var words in (string[])["lora.rank is 0", "lora.alpha is -1", "one is there twice", "beside all"])
+        foreach (var words in (string[])["lora.rank is 0", "lora.alpha is -1", "contains a target twice", "beside all"])
             Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Contains(
             "model.path",
@@ -181,12 +181,12 @@ public sealed class LoraRunTests : IDisposable
         // The block that is there has eight factors, seven of another width (B of no layer is [24, 2]); the one that is not has eight.
         Assert.Contains("16 problems", misfit, StringComparison.Ordinal);
         Assert.Contains(
-            "no layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
+            "not a layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
             misfit,
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], beside this network's layer it is [2, 24]",
+            "wrong shape: transformer.transformer_blocks.0.attn1.to_q.lora_A.weight is [2, 16], this network's layer needs [2, 24]",
             misfit,
             StringComparison.Ordinal
         );
@@ -215,12 +215,12 @@ public sealed class LoraRunTests : IDisposable
             pipeline.Save(_folder["tuned"]);
         }
 
-        Assert.Contains("other weights", Assert.Single(WarningsOn("tuned")), StringComparison.Ordinal);
+        Assert.Contains("weights other than", Assert.Single(WarningsOn("tuned")), StringComparison.Ordinal);
         written["base_sample"] = new JsonArray("one");
         File.WriteAllText(config, written.ToJsonString());
         Assert.Contains("base_sample", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "nowhere" }""");
-        Assert.Contains("which is not there", Refused(), StringComparison.Ordinal);
+        Assert.Contains("which does not exist", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "." }""");
         Assert.Contains("its own base_model", Refused(), StringComparison.Ordinal);
         File.WriteAllText(config, """{ "base_model": "../../base", "scheduler": 3 }""");

@@ -43,7 +43,7 @@ public sealed class OptionsFileTests : IDisposable
     [InlineData("""{ "data": { "crop": "middle" } }""", "data.crop")]
     [InlineData("""{ "model": null }""", "model")]
     public void A_value_of_another_kind_is_named_by_its_path(string json, string path) =>
-        Assert.Contains($"the value at {path} cannot be used", Problems(json));
+        Assert.Contains($"invalid value at {path}: ", Problems(json));
 
     [Fact]
     public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
@@ -54,7 +54,7 @@ public sealed class OptionsFileTests : IDisposable
         File.WriteAllText(folder["b.json"], """{ "steps": 7, "steps": 8 }""");
         Assert.Contains("steps", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["b.json"])).Message);
         File.WriteAllText(folder["c.json"], "[1]");
-        Assert.Contains("no JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
+        Assert.Contains("is not a JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
         Assert.Contains("d.json", Assert.Throws<InputException>(() => OptionsFile.Read(folder["d.json"])).Message);
     }
 
@@ -103,7 +103,10 @@ public sealed class OptionsFileTests : IDisposable
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
         for (var k = 0; k < pathsAndValues.Length; k += 2)
             OptionsFile.Set(json, pathsAndValues[k], JsonNode.Parse(pathsAndValues[k + 1]));
-        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+        Assert.Contains(
+            "no effect",
+            Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message
+        );
     }
 
     [Theory]
@@ -118,7 +121,10 @@ public sealed class OptionsFileTests : IDisposable
         var json = JsonNode.Parse("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""")!.AsObject();
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
         OptionsFile.Set(json, path, JsonNode.Parse(value));
-        Assert.Contains("nothing", Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message);
+        Assert.Contains(
+            "no effect",
+            Assert.Throws<UsageException>(() => OptionsFile.Bind<TrainingOptions>(json, "test").Validate()).Message
+        );
     }
 
     [Fact]
@@ -150,7 +156,7 @@ public sealed class OptionsFileTests : IDisposable
             (options.Data.Folder, options.Optimiser.ClipNorm, options.Objective!.Perceptual!.Weight.Fixed)
         );
         Assert.Contains(
-            "Lists are set as a whole",
+            "Set lists as a whole",
             Assert.Throws<UsageException>(() => OptionsFile.Set(json, "averages.0.decay", "0.9")).Message
         );
     }

@@ -137,7 +137,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
         );
         Assert.DoesNotContain(probe.Steps, static s => s.Unit == "reference step");
         var seed = Assert.Throws<InputException>(() => Train(Options(set: Cached("""{ "seed": 6 }""").ToJsonString()), "other-seed"));
-        Assert.Contains("stale, it was made with something else: seed was 5 and is 6", seed.Message, StringComparison.Ordinal);
+        Assert.Contains("stale, it was made with different inputs: seed was 5 and is 6", seed.Message, StringComparison.Ordinal);
         var space = Assert.Throws<InputException>(() =>
             Train(Options("""{ "space": "pixel" }""", set: Cached().ToJsonString()), "other-space")
         );
@@ -169,7 +169,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
         Train(TinyRun.Denoiser("{}", set: """{ "steps": 1, "optimiser.learningRate": 0.02, "averages": [] }"""), "other");
         Directory.Delete(_folder["first/model"], recursive: true);
         Directory.Move(_folder["other/model"], _folder["first/model"]);
-        Assert.Contains("the model's transformer has other files", Refused(acceptChanges: false), StringComparison.Ordinal);
+        Assert.Contains("the files of the model's transformer have changed", Refused(acceptChanges: false), StringComparison.Ordinal);
         Assert.Contains("denoiser was", Refused(acceptChanges: true), StringComparison.Ordinal);
 
         string Refused(bool acceptChanges)

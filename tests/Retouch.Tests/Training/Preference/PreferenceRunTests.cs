@@ -108,7 +108,7 @@ public sealed class PreferenceRunTests : IDisposable
         var probe = new ProgressProbe();
         using (var run = TrainingRun.Start(Options(DpoBoth, set: """{ "steps": 2 }"""), folder["run"], TimeProvider.System))
             run.Train(probe, CancellationToken.None);
-        Assert.Contains("10 pairs in 10 lines; 0 ties, 0 contradictions left out.", probe.Notes);
+        Assert.Contains("10 pairs in 10 lines; 0 ties, 0 contradictions (skipped).", probe.Notes);
         Assert.Equal(["accuracy", "margin", "winner", "loser"], probe.Steps[0].Figures.Select(static f => f.Key));
         Assert.StartsWith("accuracy 0.5000, margin 0, winner ", ProgressText.Highlights(probe.Steps[0]), StringComparison.Ordinal);
     }
@@ -132,7 +132,7 @@ public sealed class PreferenceRunTests : IDisposable
         var kept = Assert.Single(new CheckpointStore(folder["run"]).Steps);
         Assert.Equal(records[^1].Step - 3, kept);
         Assert.StartsWith(
-            $"Stopped after step {records[^1].Step}. Winners and losers have both got worse for 3 steps in a row",
+            $"Stopped after step {records[^1].Step}. Winners and losers have both been worse for 3 consecutive steps",
             stopped.Message,
             StringComparison.Ordinal
         );
@@ -175,17 +175,17 @@ public sealed class PreferenceRunTests : IDisposable
         new()
         {
             { """{ "preference": {} }""", """{ "data.pairs": null, "data.sceneCount": 9 }""", "needs pairs" },
-            { """{ "latentWeight": 1 }""", "{}", "data.pairs is for objective.preference" },
+            { """{ "latentWeight": 1 }""", "{}", "data.pairs needs objective.preference" },
             { """{ "preference": {} }""", """{ "data.cacheLatents": true, "data.flip": 0 }""", "data.cacheLatents" },
             { """{ "preference": {} }""", """{ "data.sceneSeed": 1 }""", "data.sceneCount and data.sceneSeed" },
-            { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra counts single samples" },
+            { """{ "preference": {} }""", """{ "batch.extra": 2 }""", "batch.extra is the number of single samples" },
             { """{ "preference": {}, "latentWeight": 1 }""", """{ "data.folder": "x" }""", "batch.extra" },
             {
                 """{ "preference": {}, "latentWeight": 1 }""",
                 """{ "data.folder": "x", "batch.extra": 1, "data.buckets": { "step": 8 } }""",
-                "which are of one size"
+                "batch.extra does not support data.buckets"
             },
-            { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term looks at single samples" },
+            { """{ "preference": {} }""", """{ "data.folder": "x", "batch.extra": 1 }""", "no term uses single samples" },
             { """{ "latentWeight": 1 }""", """{ "data.pairs": null, "data.pairConflicts": "keep" }""", "data.pairConflicts" },
         };
 

@@ -14,7 +14,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Tests.Training.Prompts;
 
-/// <summary>Denoisers that are told captions: trained, resumed, saved, and drawn from again.</summary>
+/// <summary>Text-conditional denoisers: trained, resumed, saved, and sampled from.</summary>
 public sealed class PromptTrainingTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

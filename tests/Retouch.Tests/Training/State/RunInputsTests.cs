@@ -26,14 +26,14 @@ public sealed class RunInputsTests : IDisposable
         );
         Assert.Equal(
             [
-                new("libtorch is 2.6.0; it was 1.13.1: numbers differ in their last places", Matters: false),
-                new("the model's text_encoder has other files", Matters: true),
-                new("the model's transformer has other files", Matters: true),
-                new("1 sample (4) came to the data, which changes the order of all", Matters: true),
-                new("1 sample (3) left the data, which changes the order of all", Matters: true),
-                new("1 sample (1) has another class", Matters: true),
-                new("1 sample (2) has other captions", Matters: true),
-                new("1 sample (2) has a file of another length or time", Matters: false),
+                new("libtorch is 2.6.0; it was 1.13.1: results differ in the last digits", Matters: false),
+                new("the files of the model's text_encoder have changed", Matters: true),
+                new("the files of the model's transformer have changed", Matters: true),
+                new("1 sample (4) has been added to the data, which changes the order of all samples", Matters: true),
+                new("1 sample (3) has been removed from the data, which changes the order of all samples", Matters: true),
+                new("1 sample (1) has a different class", Matters: true),
+                new("1 sample (2) has different captions", Matters: true),
+                new("1 sample (2) has a file of different length or time", Matters: false),
             ],
             before.ChangesTo(now)
         );
