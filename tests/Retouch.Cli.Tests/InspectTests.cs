@@ -82,7 +82,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--taps --batch 2", "--batch would do nothing with --taps")]
+    [InlineData("--taps --batch 2", "--batch has no effect with --taps")]
     [InlineData("--count 4", "--count is for --taps")]
     [InlineData("--taps", "--output is missing")]
     public void Options_that_would_do_nothing_are_refused(string given, string message)

@@ -64,7 +64,7 @@ internal static class ArenaCommand
     };
     private static readonly Option<string[]> Raters = new("--raters")
     {
-        Description = "Names of raters; each gets a personal link, nobody else can join. Default: anyone with access joins by name.",
+        Description = "Names of raters; each gets a personal link, others cannot join. Default: anyone with access joins by name.",
         AllowMultipleArgumentsPerToken = true,
     };
     private static readonly Option<string> Bind = new("--bind")

@@ -157,7 +157,7 @@ internal static class DemoCommand
             .Select(static option => option.Name)
             .ToArray();
         if (given.Length > 0)
-            throw new UsageException($"--resume goes on with the demo as it was; {string.Join(", ", given)} cannot be given with it.");
+            throw new UsageException($"--resume continues the demo as it was; {string.Join(", ", given)} cannot be given with it.");
         return DemoFolder.Open(path);
     }
 

@@ -49,7 +49,7 @@ internal static class InspectCommand
                     { } inert
                 )
                     throw new UsageException(
-                        taps ? $"{inert.Name} would do nothing with --taps." : $"{inert.Name} is for --taps; it would do nothing."
+                        taps ? $"{inert.Name} has no effect with --taps." : $"{inert.Name} is for --taps; it has no effect without."
                     );
                 if (taps)
                 {

@@ -38,10 +38,7 @@ internal sealed class LoraFlags
         {
             if (!double.IsFinite(scale) || scale == 0)
                 throw new UsageException(
-                    string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"--lora-scale is {scale}; it is a number other than 0, with which the adapters would do nothing."
-                    )
+                    string.Create(CultureInfo.InvariantCulture, $"--lora-scale is {scale}; it must be a finite number other than 0.")
                 );
         }
 

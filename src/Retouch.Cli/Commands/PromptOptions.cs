@@ -55,7 +55,7 @@ internal static class PromptOptions
     }
 
     /// <summary>Encodes the prompts of pictures; the encoders are in memory only during this call.</summary>
-    /// <param name="pipeline">Whose encoders.</param>
+    /// <param name="pipeline">Source of the text encoders.</param>
     /// <param name="prompts">From <see cref="Read"/>.</param>
     /// <param name="parsed">The command line.</param>
     /// <param name="height">Of the pictures, in pixels.</param>

@@ -82,7 +82,7 @@ internal static class StudyCommand
         )
         {
             if (name != study && parsed.GetResult(option) is { Implicit: false })
-                throw new UsageException($"{option.Name} is for the study {study}; it would do nothing.");
+                throw new UsageException($"{option.Name} is for the study {study}; it has no effect here.");
         }
 
         if (parsed.GetValue(Lpips) is null != parsed.GetValue(LpipsNetwork) is null)

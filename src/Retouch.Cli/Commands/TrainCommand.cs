@@ -117,7 +117,7 @@ internal static class TrainCommand
     private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note)
     {
         if (parsed.GetValue(AcceptChanges))
-            throw new UsageException("--accept-changes is for --resume; it would do nothing.");
+            throw new UsageException("--accept-changes has no effect without --resume.");
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
         var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
@@ -134,7 +134,7 @@ internal static class TrainCommand
                 .Select(static o => o.Name),
         ];
         if (never.Length > 0)
-            throw new UsageException($"--resume goes on with the run in its folder; {string.Join(", ", never)} cannot be given with it.");
+            throw new UsageException($"--resume continues the run in its folder; {string.Join(", ", never)} cannot be given with it.");
         var given = Flags
             .Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null)
             .Select(static f => f.Flag.Name)
@@ -144,7 +144,7 @@ internal static class TrainCommand
         var accepts = parsed.GetValue(AcceptChanges);
         if (given.Length > 0 && !accepts)
             throw new UsageException(
-                $"--resume goes on with the run as it was; {string.Join(", ", given)} would change it. Give --accept-changes as well, or "
+                $"--resume continues the run as it was; {string.Join(", ", given)} would change it. Give --accept-changes as well, or "
                     + "leave it out. --steps may always change."
             );
         return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json));

@@ -28,7 +28,7 @@ internal static class LibraryChecks
                 "RETOUCH_NATIVE is not set; looking beside the program, then in artifacts/native/current"
             );
         if (!Directory.Exists(folder))
-            return new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} is no folder", Unset);
+            return new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} is not a folder", Unset);
         var files = Directory.GetFiles(folder, "libretouch_*").Select(Path.GetFileName).Order(StringComparer.Ordinal).ToArray();
         return files.Length > 0
             ? new("Native folder", CheckState.Ok, $"{folder}: {string.Join(", ", files)}")

@@ -85,11 +85,11 @@ public sealed class ClipFeatures : IFeatureExtractor
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object.");
+            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is not a JSON object.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{file}' is no JSON: {Reasons.Of(e)}.", e);
+            throw new InputException($"'{file}' is not a JSON: {Reasons.Of(e)}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -72,7 +72,7 @@ public static class FeatureTraining
     /// <param name="source">Pictures with labels.</param>
     /// <param name="folder">Where it is saved.</param>
     /// <param name="options">The recipe.</param>
-    /// <param name="progress">Told after each epoch.</param>
+    /// <param name="progress">Receives the progress after each epoch.</param>
     /// <param name="cancellation">Ends it after a step; nothing is saved then.</param>
     /// <exception cref="UsageException">An option is out of range.</exception>
     /// <exception cref="InputException">There are fewer than two classes, a picture without label, or too few pictures.</exception>

@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are at hand.
+/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are available.
 /// Distances on them compare models with each other and say nothing beside numbers from elsewhere; they always carry the name
 /// <c>retouch-features</c>.
 /// </summary>
@@ -53,7 +53,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
         try
         {
             config = FeatureNetworkConfig.FromJson(
-                JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is no JSON object."),
+                JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is not a JSON object."),
                 file
             );
         }

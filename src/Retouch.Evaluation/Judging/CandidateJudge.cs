@@ -6,7 +6,7 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Judging;
 
 /// <summary>
-/// Judges candidates by a measure, where no people are at hand: scores, winners and losers, and a data set of pairs that says what it is.
+/// Judges candidates by a measure, without human raters: scores, winners and losers, and a data set of pairs that says what it is.
 /// </summary>
 public static class CandidateJudge
 {

@@ -104,7 +104,7 @@ public static class Bootstrap
         var place = share * (sorted.Length - 1);
         var below = (int)Math.Floor(place);
         var above = Math.Min(below + 1, sorted.Length - 1);
-        // Where both ends are the same infinity, their difference is no number.
+        // Where both ends are the same infinity, their difference is NaN.
         return sorted[below] == sorted[above] ? sorted[below] : sorted[below] + ((place - below) * (sorted[above] - sorted[below]));
     }
 }

@@ -12,7 +12,7 @@ public static class DecoderFeatures
     /// pixels, taps and samples. It has the form of LPIPS
     /// (Zhang et al. 2018, eq. 1) with all weights 1 and the autoencoder's own decoder as the network; its numbers are not LPIPS's.
     /// </summary>
-    /// <param name="autoencoder">Whose decoder; all taps are taken.</param>
+    /// <param name="autoencoder">Autoencoder; all taps of its decoder are used.</param>
     /// <param name="a">Latents.</param>
     /// <param name="b">As many, of the same shape.</param>
     public static double Distance(IAutoencoder autoencoder, Latent a, Latent b)

@@ -33,12 +33,14 @@ public sealed record TapProposal(
         ArgumentNullException.ThrowIfNull(study);
         List<string> reasons = [];
         var all = study.Taps;
-        // The last block is the dearest, and gives little.
+        // The last block is the most expensive, and gains little.
         int[] candidates = [.. all.Take(Math.Max(all.Count - 1, 1)).Select(static t => t.Tap)];
         int[] taps = [.. candidates.Where(t => all[t].Outliers <= MostOutliers)];
         if (taps.Length == 0)
             taps = [candidates.MinBy(t => all[t].Outliers)];
-        reasons.Add(all.Count > 1 ? $"The last tap ({all[^1].Tap}) is the dearest and gives little; it is left out." : "There is one tap.");
+        reasons.Add(
+            all.Count > 1 ? $"The last tap ({all[^1].Tap}) is the most expensive and gains little; it is left out." : "There is one tap."
+        );
         if (taps.Length < candidates.Length)
             reasons.Add($"Taps {string.Join(", ", candidates.Except(taps))} have more than {MostOutliers:P0} outliers and are left out.");
 

@@ -65,12 +65,12 @@ public static class TapStudy
 
     /// <summary>Measures.</summary>
     /// <param name="images">[pictures, 3, height, width] in [−1, 1].</param>
-    /// <param name="condition">What the denoiser is told of each.</param>
+    /// <param name="condition">Condition of each sample.</param>
     /// <param name="pipeline">With its weights on <paramref name="device"/>.</param>
     /// <param name="times">In [0, 1], ascending.</param>
     /// <param name="seed">Of the noise, which is the same at every time.</param>
     /// <param name="device">Where to compute.</param>
-    /// <param name="progress">Told times done and in all.</param>
+    /// <param name="progress">Receives the number of completed times and their total.</param>
     /// <param name="cancellation">Ends it between two times.</param>
     public static TapStudyResult Measure(
         Tensor images,

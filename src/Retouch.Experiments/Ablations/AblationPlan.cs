@@ -186,7 +186,7 @@ public sealed class AblationPlan
             );
         var options = Shared();
         AblationSpec.Lay(asked.Options, options);
-        // What is made anew does not start from the model that the arms share.
+        // A model trained from scratch does not start from the model that the arms share.
         if (options["model"] is JsonObject model && model["config"] is not null)
             model.Remove("path");
         return _pretrainings[name] = Training(name, options, asked.From, isArm: false);

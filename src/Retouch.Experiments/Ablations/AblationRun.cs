@@ -111,7 +111,7 @@ public static class AblationRun
         if (job.IsDone())
             return true;
         if (claim.TakenOver)
-            console.Say($"{job.Title}: another process was stopped in the middle; going on with it.");
+            console.Say($"{job.Title}: another process was interrupted; continuing its run.");
         using var either = CancellationTokenSource.CreateLinkedTokenSource(console.Cancellation, claim.Lost);
         try
         {

@@ -132,7 +132,7 @@ public sealed record AblationSpec
         Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
         Require(
             HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
-            "heldOut.every is for splitting data.folder; with heldOut.folder it would do nothing"
+            "heldOut.every is for splitting data.folder; it has no effect with heldOut.folder"
         );
         Evaluation.Validate(Require);
         if (problems.Count > 0)

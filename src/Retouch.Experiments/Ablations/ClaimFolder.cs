@@ -10,7 +10,7 @@ namespace Retouch.Experiments.Ablations;
 /// Lets processes share work in a folder without a server and without locks. A claim on a piece of work is a file <c>ID.N</c> that only one
 /// process can make (created exclusively); the highest N holds. The owner writes a beat into it that counts up. Where the owner let go, is
 /// dead (same machine), or its beat has stood still for long (any machine; measured by the observer's own clock, so that clocks need not
-/// agree), whoever makes <c>ID.N+1</c> takes over. A suspended owner finds that file at its next heartbeat and stops.
+/// agree), the process that creates <c>ID.N+1</c> takes over. A suspended owner finds that file at its next heartbeat and stops.
 /// </summary>
 /// <param name="folder">Shared by all.</param>
 /// <param name="time">The clock.</param>

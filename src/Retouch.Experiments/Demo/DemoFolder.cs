@@ -38,7 +38,7 @@ public sealed class DemoFolder
         var folder = new DemoFolder(path);
         if (File.Exists(folder.Path) || (Directory.Exists(folder.Path) && Directory.EnumerateFileSystemEntries(folder.Path).Any()))
             throw new UsageException(
-                $"'{path}' is not empty. Choose another folder with --output, or go on with the demo in it by --output {path} --resume."
+                $"'{path}' is not empty. Choose another folder with --output, or continue the demo in it by --output {path} --resume."
             );
         OptionsFile.Save(settings, folder.SettingsFile);
         return folder;

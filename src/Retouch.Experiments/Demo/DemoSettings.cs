@@ -12,7 +12,7 @@ public sealed record DemoSettings
     /// <summary>Side of the pictures in pixels.</summary>
     public int Size { get; init; } = 64;
 
-    /// <summary>Whether the networks are made anew by their recipes.</summary>
+    /// <summary>Whether the networks are trained from scratch by their recipes.</summary>
     public bool Retrain { get; init; }
 
     /// <summary>The pipeline to start from; null for the one that comes with the program.</summary>

@@ -59,7 +59,7 @@ public sealed record SamplingRecord(string Model, string ModelFiles, string? Neg
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
             throw new UsageException(
-                $"'{folder}' is not empty and has no {FileName}: it is no run of 'retouch sample' that can be continued. "
+                $"'{folder}' is not empty and has no {FileName}: it is not a run of 'retouch sample' that can be continued. "
                     + $"Choose another folder with --output."
             );
         SamplingRecord? before;

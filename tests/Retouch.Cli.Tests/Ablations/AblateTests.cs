@@ -178,7 +178,7 @@ public sealed class AblateTests : IDisposable
             ["latent only, seed 1", "latent only, seed 2", "with LPL, seed 1", "with LPL, seed 2"],
             ran.Order(StringComparer.Ordinal)
         );
-        Assert.Contains("latent only, seed 1: another process was stopped in the middle", errors);
+        Assert.Contains("latent only, seed 1: another process was interrupted", errors);
         Assert.All(outputs, output => Assert.Equal(4, JsonDocument.Parse(output).RootElement.GetProperty("done").GetInt32()));
     }
 

@@ -5,15 +5,11 @@ namespace Retouch.Tests.Architecture;
 /// <summary>The word list: idioms that have a plain term in the field.</summary>
 internal static partial class HouseRules
 {
-    /// <summary>Folders and files whose text is not checked yet, from the repository's root. The only such list.</summary>
+    /// <summary>Folders and files whose text is not checked, from the repository's root. The only such list.</summary>
     public static readonly string[] WordListExemptions =
     [
-        "docs/results",
-        "src/Retouch.Cli",
-        "src/Retouch.Evaluation",
-        "src/Retouch.Experiments",
-        // Tests of the messages of exempt folders.
-        "tests/Retouch.Cli.Tests",
+        // Transcripts of runs.
+        "docs/results/first-run.md",
         // Quotes the idioms.
         "tests/Retouch.Tests/Architecture",
     ];
