@@ -89,7 +89,7 @@ train --resume stopped --steps 1
 check "fewer steps than are done end with 2" exited 2
 train --resume stopped --steps $((taken + 3))
 check "--resume completes the run" exited 0
-check "from where it stopped" says err "Going on after step $taken."
+check "from where it stopped" says err "Resuming after step $taken."
 check "with one log line a step" test \
   "$(sed -E 's/.*"step":([0-9]+).*/\1/' stopped/metrics.jsonl | tr '\n' ' ')" = "$(seq -s ' ' $((taken + 3))) "
 train --resume stopped --seed 4
@@ -110,7 +110,7 @@ check "with the reason" grep -qE '"file":"text.jpg","reason":".+"' quarantine/qu
 check "nothing is deleted" test "$(ls pictures | wc -l)" = 20
 train --options autoencoder.json --set data.sceneCount=null --data pictures --output toomany
 check "more than the share ends with 3" exited 3
-check "and says how many" says err "2 of 20 pictures cannot be used"
+check "and says how many" says err "2 of 20 pictures are unusable"
 check "and which" grep -qF cut.png err
 check "all of them" grep -qF text.jpg err
 
@@ -121,7 +121,7 @@ if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=3m tmpfs disk 2>/d
   before=$(cd disk/run/checkpoints && find . -type f | sort | xargs sha256sum)
   train --resume disk/run --steps 60
   check "a full disk ends with 4" exited 4
-  check "and says so" says err "No space left"
+  check "and says so" says err "no space is left on the disk"
   check "the checkpoints are as they were" test "$before" = "$(cd disk/run/checkpoints && find . -type f | sort | xargs sha256sum)"
   rm disk/filler
   train --resume disk/run --steps 8
@@ -146,6 +146,9 @@ train --options denoiser.json --output overflows
 check "a small denoiser trains" exited 0
 sed -i 's/"latentWeight": 1/"latentWeight": 1e39/' overflows/options.json
 train --resume overflows --steps 4
+check "a changed option is refused on resume: 3" exited 3
+check "and is listed" says err "objective.latentWeight: 1"
+train --resume overflows --steps 4 --accept-changes
 check "a loss that is not finite ends with 5" exited 5
 check "and names the last good checkpoint" says err "The checkpoint of step 2 is kept ('$here/overflows/checkpoints/step-00000002')"
 check "which is still there" test -d overflows/checkpoints/step-00000002

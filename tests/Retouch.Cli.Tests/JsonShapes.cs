@@ -97,8 +97,13 @@ internal static class JsonShapes
         else if (contract.Kind == JsonTypeInfoKind.Object)
         {
             Line("object");
+            // Members that the contract does not know by name; each has its own entry where it is pinned.
+            if (contract.Properties.Any(static m => m.IsExtensionData))
+                lines.Add($"{path}.*: any".TrimStart('.'));
             foreach (
-                var member in contract.Properties.Where(static m => m.Get is not null).OrderBy(static m => m.Name, StringComparer.Ordinal)
+                var member in contract
+                    .Properties.Where(static m => m is { Get: not null, IsExtensionData: false })
+                    .OrderBy(static m => m.Name, StringComparer.Ordinal)
             )
                 Add(member.PropertyType, $"{path}.{member.Name}".TrimStart('.'), member.IsGetNullable, [.. outer, plain], options, lines);
         }
