@@ -95,8 +95,8 @@ public sealed record RecordedResult(
         {
             Note =
                 $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, "
-                + $"{Figures.Count(Samples)} pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of the "
-                + "difference, the wider of that and Student's interval over the seeds.",
+                + $"{Figures.Count(Samples)} pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of "
+                + "the difference, the wider of that and Student's interval over the seeds.",
         };
 
     /// <summary>Reads the recorded form: the output of <c>retouch ablate --json</c>, and the machine.</summary>
