@@ -59,7 +59,7 @@ public sealed class LoraTests : IDisposable
     [Theory]
     [InlineData(2, "give one for all", "--lora-scale", "2")]
     [InlineData(2, "give one for all", "--lora", "adapters", "--lora-scale", "2", "--lora-scale", "3")]
-    [InlineData(2, "do nothing", "--lora", "adapters", "--lora-scale", "0")]
+    [InlineData(2, "must be a finite number other than 0", "--lora", "adapters", "--lora-scale", "0")]
     [InlineData(3, "there is no file", "--lora", "nowhere")]
     [InlineData(3, "holds no pytorch_lora_weights.safetensors", "--lora", "model")]
     [InlineData(3, "does not fit the network", "--lora", "model/vae/diffusion_pytorch_model.safetensors")]
