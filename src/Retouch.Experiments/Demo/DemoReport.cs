@@ -61,7 +61,7 @@ public static class DemoReport
         )
         {
             Subtitle = Subtitle(settings, runs),
-            Verdict = DemoVerdict.Of(measured, shown),
+            Verdict = DemoVerdict.Of(measured),
             Highlights = [.. Highlights(runs, measured), .. shown.SelectMany(static r => r.Highlights())],
             Arms =
             [

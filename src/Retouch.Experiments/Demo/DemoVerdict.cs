@@ -18,17 +18,14 @@ public static class DemoVerdict
 
     /// <summary>The verdict on the arms beside the latent loss alone.</summary>
     /// <param name="measured">The figures of this run.</param>
-    /// <param name="recorded">Recorded results that belong beside it.</param>
-    public static Said Of(DemoMeasurement measured, IReadOnlyList<RecordedResult> recorded)
+    public static Said Of(DemoMeasurement measured)
     {
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, measured.Decisive)!).ToArray();
         var caution =
             $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
             + $"not that of another training, which may turn the verdict.";
-        var beside = string.Concat(recorded.Select(static r => " " + r.Sentence()));
-        var detail =
-            $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}{beside}";
+        var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
                 VerdictTone.Unclear,

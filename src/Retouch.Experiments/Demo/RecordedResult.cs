@@ -54,26 +54,13 @@ public sealed record RecordedResult(
     /// <summary>Whether a live run has the recorded recipe: procedural scenes, the program's own networks, as many steps.</summary>
     public bool IsOf(DemoSettings settings) => settings is { Data: null, Model: null, Retrain: false } && settings.Steps == Steps;
 
-    /// <summary>One sentence on the arms.</summary>
-    public string Sentence() =>
-        $"Recorded with {Figures.Count(Seeds)} training seeds, {Title}: "
-        + string.Join(
-            "; ",
-            Arms.Where(static a => a.Difference is not null)
-                .Select(a =>
-                    $"{a.Name}: {FigureNames.Header(Figure)} {Signed(a.Difference!.Value)} [{Signed(a.DifferenceLow!.Value)}, "
-                    + $"{Signed(a.DifferenceHigh!.Value)}]"
-                )
-        )
-        + ", against the latent loss alone.";
-
     /// <summary>The differences, for the head of the report.</summary>
     public IEnumerable<Highlight> Highlights() =>
         Arms.Where(static a => a.Difference is not null)
             .Select(a => new Highlight(
-                $"recorded, {Title}, {a.Name}: {FigureNames.Header(Figure)}",
+                $"recorded with {Figures.Count(Seeds)} seeds, {Title}: {a.Name}",
                 Signed(a.Difference!.Value),
-                $"{Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)} against the latent loss alone"
+                $"{FigureNames.Header(Figure)}, {Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)}, against latent only"
             ));
 
     /// <summary>The arms as a table.</summary>

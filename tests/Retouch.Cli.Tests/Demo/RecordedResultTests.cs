@@ -17,10 +17,11 @@ public sealed class RecordedResultTests
             (recorded.Machine, recorded.Seeds, recorded.Samples, recorded.Steps, recorded.Figure)
         );
         Assert.Equal([new("latent only", 200, 190, 210, null, null, null), new("+ LPL", 180, 170, 190, -0.1, -0.2, -0.02)], recorded.Arms);
-        Assert.Contains("Recorded with 3 training seeds, a recipe: + LPL: ", recorded.Sentence(), StringComparison.Ordinal);
-        Assert.Contains("−10 % [−20 %, −2.0 %]", recorded.Sentence(), StringComparison.Ordinal);
         Assert.Equal(2, recorded.Table().Rows.Count);
-        Assert.Single(recorded.Highlights());
+        var highlight = Assert.Single(recorded.Highlights());
+        Assert.Equal("recorded with 3 seeds, a recipe: + LPL", highlight.Label);
+        Assert.Equal("−10 %", highlight.Value);
+        Assert.Contains("−20 % to −2.0 %", highlight.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
