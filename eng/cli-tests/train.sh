@@ -156,3 +156,9 @@ train --options denoiser.json --precision float16 --output half
 check "float16 that the processor lacks ends with 2" exited 2
 check "and says what to use instead" says err "use bfloat16 or float32, or a GPU"
 check "and makes no run folder" test ! -e half
+
+# The README's recipe, small: training with defaults, then a comparison with the start.
+"$retouch" sample --model overflows/model --output drawn --count 8 --steps 2 --size 16 >out 2>err
+recipe() { RETOUCH=$retouch OUT=$here/recipe STEPS=3 SAMPLES=8 "$RETOUCH_ROOT/bench/readme.sh" overflows/model drawn drawn 16 >out 2>err; }
+check "the README's recipe runs from training to comparison" recipe
+check "and ends with the deciding figure of both models" grep -qE '^fwd +recipe|^fwd .*model-average' out
