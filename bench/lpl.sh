@@ -8,7 +8,7 @@
 # (default: FOLDER_test); AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, whose Fréchet
 # distance decides; LATENT, side and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64);
 # PRETRAINING and STEPS (default: 10000, 1000); BATCH of a post-training step (default: 8); SEEDS (default: "1 2 3"); SAMPLES drawn from
-# every model and compared with as many photographs (default: 1000); GUIDANCE (default: "[1.5]"); OUT, a folder for everything that is made
+# every model and compared with as many photographs (default: 1000); GUIDANCE (default: "[1.5]"), SAMPLER_STEPS (default: "[50]"); OUT, a folder for everything that is made
 # (default: artifacts/lpl); RETOUCH, the launcher. What is done is not done again; the same command in several shells shares the work.
 set -euo pipefail
 export LC_ALL=C
@@ -62,4 +62,4 @@ decisive=(--set-spec evaluation.decisive=fwd)
   --set "steps=${STEPS:-1000}" --set "batch.size=${BATCH:-8}" --set optimiser.schedule.warmupSteps=20 --set "data.size=$side" \
   --set 'averages=[{"decay":0.99,"warmup":"ratio"}]' --set "data.cache=$work/cache" --set-spec "heldOut.folder=$reference" \
   --set-spec "evaluation.samples=${SAMPLES:-1000}" --set-spec "evaluation.references=${SAMPLES:-1000}" \
-  --set-spec evaluation.samplerSteps=[50] --set-spec "evaluation.guidance=${GUIDANCE:-[1.5]}" "${decisive[@]}"
+  --set-spec "evaluation.samplerSteps=${SAMPLER_STEPS:-[50]}" --set-spec "evaluation.guidance=${GUIDANCE:-[1.5]}" "${decisive[@]}"
