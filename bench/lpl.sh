@@ -8,12 +8,13 @@
 # (default: FOLDER_test); AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, whose Fréchet
 # distance decides; LATENT, side and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64);
 # PRETRAINING and STEPS (default: 10000, 1000); BATCH of a post-training step (default: 8); SEEDS (default: "1 2 3"); SAMPLES drawn from
-# every model and compared with as many photographs (default: 1000); GUIDANCE (default: "[1.5]"), SAMPLER_STEPS (default: "[50]"); OUT, a folder for everything that is made
-# (default: artifacts/lpl); RETOUCH, the launcher. What is done is not done again; the same command in several shells shares the work.
+# every model and compared with as many photographs (default: 1000); GUIDANCE (default: "[1.5]"); SAMPLER_STEPS
+# (default: "[50]"); OUT, a folder for everything that is made (default: artifacts/lpl); RETOUCH, the launcher. What is done is not done
+# again; the same command in several shells shares the work.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-[ $# -eq 1 ] || { sed -n 2,15p "$0"; exit 2; }
+[ $# -eq 1 ] || { sed -n 2,16p "$0"; exit 2; }
 data=$(cd "$1" && pwd)
 reference=$(cd "${REFERENCE:-${data}_test}" && pwd)
 autoencoder=$(cd "${AUTOENCODER:-$root/demo/model/vae}" && pwd)
