@@ -18,8 +18,6 @@ namespace Retouch.Experiments.Probing;
 /// <param name="tensors">The inputs.</param>
 internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tensors)
 {
-    private const int TrainSteps = 1000;
-
     /// <summary>Evaluates a term with weight 1.</summary>
     /// <param name="options">One term, without the diffusion loss.</param>
     /// <returns>
@@ -77,7 +75,10 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
             throw new InputException($"in.noise is [{string.Join(", ", noise.Shape)}], in.z0 [{string.Join(", ", clean.Shape)}].");
         var noisy = formulation.AddNoise(new Latent(clean), noise, level);
         var images = tensors.Has("images") ? tensors.Input("images").To(DType.Float32) : null;
-        return new(formulation, noisy, Read(formulation, noisy, estimate), images) { Pairs = Pairs(options, formulation, noisy) };
+        return new(formulation, noisy, formulation.FromEstimate(noisy, new Latent(estimate)), images)
+        {
+            Pairs = Pairs(options, formulation, noisy),
+        };
     }
 
     private PairedSamples? Pairs(ObjectiveOptions options, Formulation formulation, NoisedLatent noisy)
@@ -92,14 +93,8 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
         if (!preference.NeedsReference)
             return pairs;
         using var quiet = Autograd.NoGrad();
-        return pairs with { Reference = Read(formulation, noisy, Scaled(tensors.Input("z0_hat_reference").To(DType.Float32))) };
-    }
-
-    /// <summary>The denoiser's output that would be read as this estimate: ε of a variance-preserving process, v of a flow.</summary>
-    private static Denoised Read(Formulation formulation, NoisedLatent noisy, Tensor estimate)
-    {
-        var noise = (noisy.Value - (Column(noisy.Level.A) * estimate)) / Column(noisy.Level.B);
-        return new(new Latent(estimate), noise, new Prediction(formulation is FlowFormulation ? noise - estimate : noise));
+        var reference = new Latent(Scaled(tensors.Input("z0_hat_reference").To(DType.Float32)));
+        return pairs with { Reference = formulation.FromEstimate(noisy, reference) };
     }
 
     private (Formulation, NoiseLevel) Level(Tensor clean, IEnumerable<GateKind> gates)
@@ -115,19 +110,15 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
                 $"{(isFlow ? "in.time" : "in.sigma")} is one number a sample ({clean.Shape[0]}), "
                     + $"{(isFlow ? "between 0 and 1" : "above 0")}; it is [{string.Join(", ", values.Take(8))}]."
             );
-        NoisePoint[] points =
-        [
-            .. values.Select(v =>
-                isFlow
-                    ? new NoisePoint(v * TrainSteps, 1 - v, v)
-                    : new NoisePoint(v, 1 / Math.Sqrt(1 + (v * v)), v / Math.Sqrt(1 + (v * v)))
-            ),
-        ];
-        Formulation formulation = isFlow ? new FlowFormulation() : new DdpmFormulation(NoiseSchedule.ScaledLinear());
-        return (formulation, NoiseLevel.Of(points, TrainSteps, clean.Device));
-    }
+        if (isFlow)
+        {
+            var flow = new FlowFormulation();
+            return (flow, flow.LevelsAt([.. values.Select(t => t * flow.TrainSteps)], clean.Device));
+        }
 
-    private static Tensor Column(Tensor perSample) => perSample.View([-1L, 1, 1, 1]);
+        var ddpm = new DdpmFormulation(NoiseSchedule.ScaledLinear());
+        return (ddpm, NoiseLevel.Of([.. values.Select(ddpm.PointOfSigma)], ddpm.TrainSteps, clean.Device));
+    }
 
     private Tensor Scaled(Tensor raw) =>
         autoencoder switch

@@ -77,6 +77,21 @@ public abstract class Formulation
         return new Denoised(new Latent(scope.Keep(z0)), scope.Keep(noise), prediction);
     }
 
+    /// <summary>The prediction whose estimate of z0 is given; the inverse of <see cref="Read(Tensor, NoiseLevel, Prediction)"/>.
+    /// Differentiable.</summary>
+    /// <param name="noisy">Network input; b_t above 0.</param>
+    /// <param name="z0">Estimate, same shape.</param>
+    public Denoised FromEstimate(NoisedLatent noisy, Latent z0)
+    {
+        ArgumentNullException.ThrowIfNull(noisy);
+        ArgumentNullException.ThrowIfNull(z0);
+        Tensor noise;
+        using (var scope = TensorScope.Enter())
+            noise = scope.Keep((noisy.Value - (Broadcast(noisy.Level.A) * z0.Value)) / Broadcast(noisy.Level.B));
+        // The target of a clean latent and a noise is the output that states them.
+        return new Denoised(z0, noise, new Prediction(Target(noisy with { Clean = z0, Noise = noise })));
+    }
+
     /// <summary>
     /// Network output minus training target, [batch, channels, height, width]; its mean square is the diffusion loss.
     /// Differentiable.

@@ -26,6 +26,22 @@ public sealed class FormulationTests
         Close(noisy.Value, formulation.Remix(noisy, estimate), 2e-3);
     }
 
+    [Theory]
+    [MemberData(nameof(All))]
+    public void The_prediction_of_an_estimate_is_read_as_that_estimate(string name)
+    {
+        using var scope = TensorScope.Enter();
+        var formulation = Create(name);
+        var noisy = Mixed(formulation, [100, 250, 777, 900], seed: 5);
+        using var generator = Generator.Create(Device.Cpu, 6);
+        var z0 = new Latent(Ops.Randn(noisy.Value.Shape, generator));
+        var implied = formulation.FromEstimate(noisy, z0);
+        var read = formulation.Read(noisy.Value, noisy.Level, implied.Raw);
+        Assert.Same(z0, implied.Z0);
+        Close(z0.Value, read.Z0.Value, 2e-3);
+        Close(implied.Noise, read.Noise, 2e-3);
+    }
+
     [Fact]
     public void Equivalent_outputs_give_the_same_estimates()
     {
