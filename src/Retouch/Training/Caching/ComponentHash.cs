@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -11,6 +12,7 @@ namespace Retouch.Training.Caching;
 /// <summary>Content hash of a model component, for cache keys.</summary>
 internal static class ComponentHash
 {
+    private static readonly ConcurrentDictionary<(string Path, long Length, DateTime Written), byte[]> Known = new();
     private static readonly string[] Kinds = [".json", ".safetensors", ".bin", ".pth", ".txt", ".model"];
 
     /// <summary>SHA-256 over names and contents of the folder's files, in hexadecimal.</summary>
@@ -24,21 +26,31 @@ internal static class ComponentHash
                 .Order(StringComparer.Ordinal)
         )
         {
-            using var stream = File.OpenRead(file);
             hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file)));
-            hash.AppendData(SHA256.HashData(stream));
+            hash.AppendData(OfFile(file));
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     /// <summary>Hash of the adapters of a text encoder: target, scale, and SHA-256 of the file.</summary>
-    public static string Of(TextAdapters adapters)
-    {
-        using var stream = File.OpenRead(LoraFile.Locate(adapters.File));
-        return string.Create(
+    public static string Of(TextAdapters adapters) =>
+        string.Create(
             CultureInfo.InvariantCulture,
-            $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(SHA256.HashData(stream))}"
+            $"{adapters.Encoder} {adapters.Strength:R} {Convert.ToHexStringLower(OfFile(LoraFile.Locate(adapters.File)))}"
+        );
+
+    // Text encoders of gigabytes are part of several hashes at the start of a run.
+    private static byte[] OfFile(string path)
+    {
+        var info = new FileInfo(path);
+        return Known.GetOrAdd(
+            (info.FullName, info.Length, info.LastWriteTimeUtc),
+            static key =>
+            {
+                using var stream = File.OpenRead(key.Path);
+                return SHA256.HashData(stream);
+            }
         );
     }
 
