@@ -33,14 +33,21 @@ public static class PixelScores
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
+        RequireEqualShapes(images, reference);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();
+    }
+
+    /// <summary>Checks that pictures and their references can be compared.</summary>
+    /// <exception cref="ArgumentException">The shapes differ.</exception>
+    internal static void RequireEqualShapes(Tensor images, Tensor reference)
+    {
         if (!images.Shape.SequenceEqual(reference.Shape))
             throw new ArgumentException(
                 $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
                 nameof(reference)
             );
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();
     }
 
     /// <summary>

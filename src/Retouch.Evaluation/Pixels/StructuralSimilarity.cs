@@ -27,11 +27,7 @@ public static class StructuralSimilarity
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
-        if (!images.Shape.SequenceEqual(reference.Shape))
-            throw new ArgumentException(
-                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
-                nameof(reference)
-            );
+        PixelScores.RequireEqualShapes(images, reference);
         if (images.Shape is not [_, 3, >= Window, >= Window])
             throw new UsageException(
                 $"ssim looks through a window of {Window} x {Window} pixels, larger than the pictures. Have them resized (--size) "

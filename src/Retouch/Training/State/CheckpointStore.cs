@@ -83,9 +83,9 @@ public sealed class CheckpointStore
         {
             try
             {
-                return JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(FolderOf(step), StateFile)), Json);
+                return ReadState(FolderOf(step));
             }
-            catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or JsonException or InputException or UnauthorizedAccessException)
             {
                 // A corrupt checkpoint is reported when it is read.
             }
@@ -124,11 +124,13 @@ public sealed class CheckpointStore
             );
     }
 
+    private static TrainingState ReadState(string folder) =>
+        JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json)
+        ?? throw new InputException($"{StateFile} is empty");
+
     private static TrainingState Check(string folder, long step)
     {
-        var state =
-            JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json)
-            ?? throw new InputException("state.json is empty");
+        var state = ReadState(folder);
         if (state.Version != TrainingState.CurrentVersion)
             throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
         if (state.Step != step)
