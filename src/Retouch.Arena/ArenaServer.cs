@@ -23,30 +23,29 @@ public sealed class ArenaServer : IAsyncDisposable
 {
     private const int LargestBody = 16 << 10;
 
-    private readonly WebApplication host;
-    private readonly ServedStudy served;
+    private readonly WebApplication _host;
+    private readonly ServedStudy _served;
 
-    private ArenaServer(WebApplication host, ServedStudy served, string address) =>
-        (this.host, this.served, Address) = (host, served, address);
+    private ArenaServer(WebApplication host, ServedStudy served, string address) => (_host, _served, Address) = (host, served, address);
 
     /// <summary>Base URL without a trailing slash.</summary>
     public string Address { get; }
 
     /// <summary>The models that are compared.</summary>
-    public IReadOnlyList<string> Models => served.Material.Models;
+    public IReadOnlyList<string> Models => _served.Material.Models;
 
     /// <summary>Number of comparisons and single pictures to judge.</summary>
-    public int Tasks => served.Plan.Tasks.Count;
+    public int Tasks => _served.Plan.Tasks.Count;
 
     /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
-    public bool MatchedBySeed => served.Material.MatchedBySeed;
+    public bool MatchedBySeed => _served.Material.MatchedBySeed;
 
     /// <summary>The file of votes.</summary>
-    public string VotesFile => served.Options.VotesFile;
+    public string VotesFile => _served.Options.VotesFile;
 
     /// <summary>Link for raters, with the access token if one is set; null in a study by invitation.</summary>
     public string? RaterLink =>
-        served.Options switch
+        _served.Options switch
         {
             { Raters.Count: > 0 } => null,
             { Token: { } token } => $"{Address}/join?token={Uri.EscapeDataString(token)}",
@@ -54,15 +53,15 @@ public sealed class ArenaServer : IAsyncDisposable
         };
 
     /// <summary>Link to the results page, which shows the models' names.</summary>
-    public string OwnerLink => $"{Address}/results?token={served.Secrets.OwnerToken}";
+    public string OwnerLink => $"{Address}/results?token={_served.Secrets.OwnerToken}";
 
     /// <summary>Personal links of the raters named in the options.</summary>
     public IReadOnlyList<Invitation> Invitations =>
         [
-            .. served
+            .. _served
                 .File.Raters.All()
-                .Where(r => served.Options.Raters.Contains(r.Name, StringComparer.OrdinalIgnoreCase))
-                .Select(r => new Invitation(r.Name, Address + served.LinkOf(r))),
+                .Where(r => _served.Options.Raters.Contains(r.Name, StringComparer.OrdinalIgnoreCase))
+                .Select(r => new Invitation(r.Name, Address + _served.LinkOf(r))),
         ];
 
     /// <summary>Reads the pictures, opens the votes and starts the server.</summary>
@@ -108,9 +107,9 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await host.StopAsync().ConfigureAwait(false);
-        await host.DisposeAsync().ConfigureAwait(false);
-        served.Dispose();
+        await _host.StopAsync().ConfigureAwait(false);
+        await _host.DisposeAsync().ConfigureAwait(false);
+        _served.Dispose();
     }
 
     private static string Shown(IPAddress address) =>

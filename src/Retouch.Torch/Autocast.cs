@@ -9,7 +9,7 @@ namespace Retouch.Torch;
 public sealed unsafe class Autocast : IDisposable
 {
     [ThreadStatic]
-    private static (Device Device, DType Type)? s_current;
+    private static (Device Device, DType Type)? _current;
 
     private readonly (Device Device, DType Type)? _outer;
     private Native.AutocastMode _outerMode;
@@ -21,12 +21,12 @@ public sealed unsafe class Autocast : IDisposable
         Native.AutocastMode outer;
         var narrow = dtype is DType.BFloat16 or DType.Float16;
         Native.Check(Native.AutocastEnter((int)device.Type, narrow ? 1 : 0, (int)(narrow ? dtype : DType.BFloat16), &outer), "autocast");
-        (_outer, _outerMode, _active) = (s_current, outer, true);
-        s_current = narrow ? (device, dtype) : null;
+        (_outer, _outerMode, _active) = (_current, outer, true);
+        _current = narrow ? (device, dtype) : null;
     }
 
     /// <summary>Active mode of this thread, or null.</summary>
-    internal static (Device Device, DType Type)? Current => s_current;
+    internal static (Device Device, DType Type)? Current => _current;
 
     /// <summary>
     /// Enables mixed precision in <paramref name="dtype"/> on <paramref name="device"/>; float32 disables it.
@@ -36,7 +36,7 @@ public sealed unsafe class Autocast : IDisposable
     /// <summary>
     /// Disables the active mode until disposed, for networks that compute in the dtype of their weights; null if none is active.
     /// </summary>
-    public static Autocast? Suspend() => s_current is { } mode ? Enter(mode.Device, DType.Float32) : null;
+    public static Autocast? Suspend() => _current is { } mode ? Enter(mode.Device, DType.Float32) : null;
 
     /// <summary>
     /// Activates a mode until disposed, for a computation that is repeated later, possibly on another thread; null if it is already
@@ -44,7 +44,7 @@ public sealed unsafe class Autocast : IDisposable
     /// </summary>
     internal static Autocast? Resume((Device Device, DType Type)? mode)
     {
-        if (s_current == mode)
+        if (_current == mode)
             return null;
         return mode is { } m ? Enter(m.Device, m.Type) : Suspend();
     }
@@ -55,7 +55,7 @@ public sealed unsafe class Autocast : IDisposable
     /// </summary>
     internal static void ForgetCopies()
     {
-        if (s_current is not null)
+        if (_current is not null)
             Native.AutocastClearCache();
     }
 
@@ -65,7 +65,7 @@ public sealed unsafe class Autocast : IDisposable
         if (!_active)
             return;
         _active = false;
-        s_current = _outer;
+        _current = _outer;
         fixed (Native.AutocastMode* outer = &_outerMode)
             Native.Check(Native.AutocastLeave(outer), "autocast");
     }

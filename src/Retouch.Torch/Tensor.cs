@@ -11,19 +11,19 @@ namespace Retouch.Torch;
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
 {
-    private static long s_live;
+    private static long _live;
     private nint _handle;
     private long[]? _shape;
 
     internal Tensor(nint handle)
     {
         _handle = handle;
-        Interlocked.Increment(ref s_live);
+        Interlocked.Increment(ref _live);
         TensorScope.Current?.Add(this);
     }
 
     /// <summary>Number of live tensors in the process.</summary>
-    public static long LiveCount => Interlocked.Read(ref s_live);
+    public static long LiveCount => Interlocked.Read(ref _live);
 
     /// <summary>Sizes of the dimensions.</summary>
     public long[] Shape
@@ -293,7 +293,7 @@ public sealed unsafe class Tensor : IDisposable
         Scope = null;
         _handle = 0;
         if (handle != 0)
-            Interlocked.Decrement(ref s_live);
+            Interlocked.Decrement(ref _live);
         return handle;
     }
 

@@ -7,7 +7,7 @@ namespace Retouch.Torch;
 public sealed class TensorScope : IDisposable
 {
     [ThreadStatic]
-    private static TensorScope? s_current;
+    private static TensorScope? _current;
 
     private readonly TensorScope? _outer;
     private readonly List<Tensor> _tensors = [];
@@ -16,13 +16,13 @@ public sealed class TensorScope : IDisposable
     private TensorScope(TensorScope? outer) => _outer = outer;
 
     /// <summary>Innermost open scope of this thread, or null.</summary>
-    internal static TensorScope? Current => s_current;
+    internal static TensorScope? Current => _current;
 
     /// <summary>Number of tensors owned by the scope.</summary>
     public int Count => _tensors.Count;
 
     /// <summary>Opens a scope; dispose it on the same thread, innermost first.</summary>
-    public static TensorScope Enter() => s_current = new TensorScope(s_current);
+    public static TensorScope Enter() => _current = new TensorScope(_current);
 
     /// <summary>
     /// Moves a tensor of this scope to the enclosing one (or, without one, to the caller). Tensors of other owners are unchanged.
@@ -63,10 +63,10 @@ public sealed class TensorScope : IDisposable
     {
         if (_ended)
             return;
-        if (!ReferenceEquals(s_current, this))
+        if (!ReferenceEquals(_current, this))
             throw new InvalidOperationException("Tensor scopes must end innermost first, on the thread that opened them.");
         _ended = true;
-        s_current = _outer;
+        _current = _outer;
         Free();
     }
 

@@ -8,12 +8,12 @@ namespace Retouch.Arena.Tests;
 /// <summary>A rater's browser as far as the server can tell: cookies, page token, JSON.</summary>
 internal sealed class RaterClient : IDisposable
 {
-    private readonly HttpClient http;
+    private readonly HttpClient _http;
 
     public RaterClient(string address)
     {
         Cookies = new CookieContainer();
-        http = new(
+        _http = new(
             new SocketsHttpHandler
             {
                 CookieContainer = Cookies,
@@ -34,7 +34,7 @@ internal sealed class RaterClient : IDisposable
     /// <summary>Opens a page and takes up its session.</summary>
     public async Task<JsonElement> Open(string path = "/", string session = "/api/session")
     {
-        using var page = await http.GetAsync(path);
+        using var page = await _http.GetAsync(path);
         Assert.Equal(HttpStatusCode.OK, page.StatusCode);
         var opened = await Json(await Get(session));
         Token = opened.GetProperty("token").GetString()!;
@@ -52,7 +52,7 @@ internal sealed class RaterClient : IDisposable
     {
         var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Add("X-Arena-Token", Token);
-        return http.SendAsync(request);
+        return _http.SendAsync(request);
     }
 
     public Task<HttpResponseMessage> Post(string path, object body) => PostText(path, JsonSerializer.Serialize(body));
@@ -69,7 +69,7 @@ internal sealed class RaterClient : IDisposable
             request.Headers.Add("X-Arena-Token", Token);
         foreach (var (name, value) in headers)
             request.Headers.TryAddWithoutValidation(name, value);
-        return http.SendAsync(request);
+        return _http.SendAsync(request);
     }
 
     public async Task<JsonElement> Task() => await Json(await Get("/api/task"));
@@ -102,5 +102,5 @@ internal sealed class RaterClient : IDisposable
         }
     }
 
-    public void Dispose() => http.Dispose();
+    public void Dispose() => _http.Dispose();
 }

@@ -18,7 +18,7 @@ public sealed partial class ArchitecturePageTests
     ];
 
     [Fact]
-    public void Flows_NameWhatExists()
+    public void Flows_name_what_exists()
     {
         var flows = FlowsOf(Page());
         Assert.Equal(5, flows.Count);
@@ -27,7 +27,7 @@ public sealed partial class ArchitecturePageTests
     }
 
     [Fact]
-    public void PlantedOffences_AreFound()
+    public void Planted_offences_are_found()
     {
         var flow = Assert.Single(
             FlowsOf(

@@ -36,14 +36,14 @@ public class CommandLineTests
 
     [Theory]
     [MemberData(nameof(Mendable))]
-    public async Task MendableErrors_AreShownAsTheyAreWithTheirCode(Exception thrown, int code)
+    public async Task Mendable_errors_are_shown_as_they_are_with_their_code(Exception thrown, int code)
     {
         Assert.Equal((code, "", $"error: {thrown.Message}\n"), await Throw(thrown));
         Assert.Equal((code, "", $"error: {thrown.Message}\n"), await Throw(new AggregateException(thrown)));
     }
 
     [Fact]
-    public async Task Verbose_ShowsWhereTheErrorComesFrom()
+    public async Task Verbose_shows_where_the_error_comes_from()
     {
         var (code, _, error) = await Throw(new InputException("Broken.", new IOException("deeper")), "--verbose");
         Assert.Equal(3, code);
@@ -52,7 +52,7 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task UnexpectedErrors_SayHowToReportThem()
+    public async Task Unexpected_errors_say_how_to_report_them()
     {
         var (code, _, error) = await Throw(new InvalidOperationException("Sequence contains no elements"));
         Assert.Equal(1, code);
@@ -62,10 +62,10 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Cancellation_WithoutASignal_IsADefect() => Assert.Equal(1, (await Throw(new OperationCanceledException())).Code);
+    public async Task Cancellation_without_a_signal_is_a_defect() => Assert.Equal(1, (await Throw(new OperationCanceledException())).Code);
 
     [Fact]
-    public async Task ReturnedCodes_AreKept() => Assert.Equal((0, "", ""), await Run(_ => { }, "paint", "--out", "x"));
+    public async Task Returned_codes_are_kept() => Assert.Equal((0, "", ""), await Run(_ => { }, "paint", "--out", "x"));
 
     [Theory]
     [InlineData("error: Unknown option '--widht'. Did you mean '--width'?", "paint", "--out", "x", "--widht", "3")]
@@ -89,7 +89,7 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Output_IsTextOrOneJsonDocument()
+    public async Task Output_is_text_or_one_json_document()
     {
         void Act(ParseResult parsed) =>
             Output

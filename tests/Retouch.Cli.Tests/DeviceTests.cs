@@ -5,7 +5,7 @@ namespace Retouch.Cli.Tests;
 /// <summary>A device that is asked for and absent ends every verb with exit code 4 and one sentence, never on the CPU instead.</summary>
 public sealed class DeviceTests : IDisposable
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-device-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-device-").FullName;
 
     public static TheoryData<string> Verbs =>
         [
@@ -26,17 +26,17 @@ public sealed class DeviceTests : IDisposable
             "ablate weight --output O",
         ];
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
     [MemberData(nameof(Verbs))]
-    public void ADeviceThatIsAbsent_EndsTheVerbWith4(string verb)
+    public void A_device_that_is_absent_ends_the_verb_with_4(string verb)
     {
-        var input = Directory.CreateDirectory(Path.Combine(folder, "in")).FullName;
+        var input = Directory.CreateDirectory(Path.Combine(_folder, "in")).FullName;
         var arguments = verb.Split(' ')
             .Select(word =>
                 word is "I" or "M" or "W" ? input
-                : word is "O" ? Path.Combine(folder, "out")
+                : word is "O" ? Path.Combine(_folder, "out")
                 : word
             );
         var absent = CudaStatus.Read().Devices;
@@ -45,11 +45,11 @@ public sealed class DeviceTests : IDisposable
         var line = Assert.Single(outcome.Error.TrimEnd('\n').Split('\n'));
         Assert.StartsWith($"error: There is no device cuda:{absent}: ", line, StringComparison.Ordinal);
         Assert.DoesNotContain("defect", line, StringComparison.Ordinal);
-        Assert.False(Path.Exists(Path.Combine(folder, "out")), "something was written");
+        Assert.False(Path.Exists(Path.Combine(_folder, "out")), "something was written");
     }
 
     [Fact]
-    public void WhatIsNoDevice_IsBadUsage()
+    public void What_is_no_device_is_bad_usage()
     {
         var outcome = RetouchProcess.Run(["bench", "step", "--device", "gpu"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));

@@ -7,9 +7,9 @@ public sealed class DoctorTests : IDisposable
 {
     private static readonly string[] Libraries = ["libretouch_torch.so", "libretouch_images.so"];
 
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-doctor-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-doctor-").FullName;
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private static (int Code, Dictionary<string, JsonElement> Checks, JsonElement Root) Examine(
         Dictionary<string, string?>? environment = null
@@ -38,7 +38,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void AMachineWithEverything_IsUsable()
+    public void A_machine_with_everything_is_usable()
     {
         var (code, checks, root) = Examine();
         Assert.Equal(0, code);
@@ -53,7 +53,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void Text_HasALineForEachCheckAndAVerdict()
+    public void Text_has_a_line_for_each_check_and_a_verdict()
     {
         var outcome = RetouchProcess.Run(["doctor"]);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Error));
@@ -63,26 +63,26 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void AnEmptyNativeFolder_IsNamed()
+    public void An_empty_native_folder_is_named()
     {
-        var found = Examine(new() { ["RETOUCH_NATIVE"] = folder });
+        var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder });
         AssertUnusable(found, "Native folder", "libtorch", "Pictures");
-        Assert.Contains(folder, Detail(found.Checks["Native folder"]));
+        Assert.Contains(_folder, Detail(found.Checks["Native folder"]));
     }
 
     [Fact]
-    public void ANativeFolderThatIsNone_IsNamed()
+    public void A_native_folder_that_is_none_is_named()
     {
-        var found = Examine(new() { ["RETOUCH_NATIVE"] = Path.Combine(folder, "none") });
+        var found = Examine(new() { ["RETOUCH_NATIVE"] = Path.Combine(_folder, "none") });
         AssertUnusable(found, "Native folder", "libtorch", "Pictures");
     }
 
     [Fact]
-    public void FilesThatAreNoLibraries_AreReported()
+    public void Files_that_are_no_libraries_are_reported()
     {
         foreach (var library in Libraries)
-            File.WriteAllText(Path.Combine(folder, library), "not a library");
-        var found = Examine(new() { ["RETOUCH_NATIVE"] = folder });
+            File.WriteAllText(Path.Combine(_folder, library), "not a library");
+        var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder });
         AssertUnusable(found, "libtorch", "Pictures");
         Assert.Contains("file too short", Detail(found.Checks["libtorch"]));
         Assert.Contains("RETOUCH_NATIVE", found.Checks["libtorch"].GetProperty("remedy").GetString());
@@ -90,21 +90,21 @@ public sealed class DoctorTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void LibrariesCutShort_KillTheProbeAndNotTheDoctor()
+    public void Libraries_cut_short_kill_the_probe_and_not_the_doctor()
     {
         var whole = Examine().Root;
         foreach (var (library, facts) in Libraries.Zip((string[])["torch", "pictures"]))
         {
             var bytes = File.ReadAllBytes(whole.GetProperty(facts).GetProperty("library").GetString()!);
-            File.WriteAllBytes(Path.Combine(folder, library), bytes[..(bytes.Length / 2)]);
+            File.WriteAllBytes(Path.Combine(_folder, library), bytes[..(bytes.Length / 2)]);
         }
 
-        AssertUnusable(Examine(new() { ["RETOUCH_NATIVE"] = folder }), "libtorch", "Pictures");
+        AssertUnusable(Examine(new() { ["RETOUCH_NATIVE"] = _folder }), "libtorch", "Pictures");
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public void ALibtorchThatShadowsTheRightOne_IsReportedWithTheVariableToUnset()
+    public void A_libtorch_that_shadows_the_right_one_is_reported_with_the_variable_to_unset()
     {
         var libtorch = Examine().Root.GetProperty("torch").GetProperty("libtorch").GetString()!;
         // What the loader asks for is the soname: the file's name with fewer numbers at its end.
@@ -113,42 +113,42 @@ public sealed class DoctorTests : IDisposable
             name.EndsWith(".so", StringComparison.Ordinal) || Path.HasExtension(name);
             name = Path.GetFileNameWithoutExtension(name)
         )
-            File.WriteAllText(Path.Combine(folder, name), "shadow");
-        var found = Examine(new() { ["LD_LIBRARY_PATH"] = folder });
+            File.WriteAllText(Path.Combine(_folder, name), "shadow");
+        var found = Examine(new() { ["LD_LIBRARY_PATH"] = _folder });
         AssertUnusable(found, "libtorch");
-        Assert.Contains($"unset LD_LIBRARY_PATH ({folder})", found.Checks["libtorch"].GetProperty("remedy").GetString());
+        Assert.Contains($"unset LD_LIBRARY_PATH ({_folder})", found.Checks["libtorch"].GetProperty("remedy").GetString());
     }
 
     [Fact]
-    public void ALibtorchThatIsAskedForAndAbsent_IsMissing()
+    public void A_libtorch_that_is_asked_for_and_absent_is_missing()
     {
-        var absent = Path.Combine(folder, "none");
+        var absent = Path.Combine(_folder, "none");
         var found = Examine(new() { ["RETOUCH_LIBTORCH"] = absent });
         AssertUnusable(found, "libtorch");
         Assert.Contains($"RETOUCH_LIBTORCH={absent}", Detail(found.Checks["libtorch"]));
     }
 
     [Fact]
-    public void ALibtorchThatIsAskedForWhileAnotherIsLoaded_IsMissing()
+    public void A_libtorch_that_is_asked_for_while_another_is_loaded_is_missing()
     {
-        Directory.CreateDirectory(Path.Combine(folder, "lib"));
-        File.WriteAllText(Path.Combine(folder, "lib", "libtorch_cpu.so"), "another");
-        var found = Examine(new() { ["RETOUCH_LIBTORCH"] = folder });
+        Directory.CreateDirectory(Path.Combine(_folder, "lib"));
+        File.WriteAllText(Path.Combine(_folder, "lib", "libtorch_cpu.so"), "another");
+        var found = Examine(new() { ["RETOUCH_LIBTORCH"] = _folder });
         AssertUnusable(found, "libtorch");
         Assert.Contains("was loaded", Detail(found.Checks["libtorch"]));
     }
 
     [Fact]
-    public void SpinningThreads_AreSlow()
+    public void Spinning_threads_are_slow()
     {
         var (code, checks, _) = Examine(new() { ["OMP_WAIT_POLICY"] = "ACTIVE" });
         Assert.Equal((0, "slow"), (code, State(checks["Threads"])));
     }
 
     [Fact]
-    public void ACacheThatCannotBeWrittenTo_IsMissing()
+    public void A_cache_that_cannot_be_written_to_is_missing()
     {
-        var file = Path.Combine(folder, "file");
+        var file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "");
         AssertUnusable(Examine(new() { ["RETOUCH_CACHE"] = file }), "Cache");
     }

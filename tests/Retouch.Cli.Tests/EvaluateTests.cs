@@ -9,7 +9,7 @@ public sealed class EvaluateTests : IDisposable
 {
     private const int Count = 60;
 
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-evaluate-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-evaluate-").FullName;
 
     public EvaluateTests()
     {
@@ -24,11 +24,11 @@ public sealed class EvaluateTests : IDisposable
         }
     }
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Evaluate_PrintsATableOfFiguresWithIntervals()
+    public void Evaluate_prints_a_table_of_figures_with_intervals()
     {
         var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "100"]);
         Assert.Equal(0, outcome.ExitCode);
@@ -43,7 +43,7 @@ public sealed class EvaluateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Compare_FindsTheBetterFolderAndTheSeedDecidesTheBytes()
+    public void Compare_finds_the_better_folder_and_the_seed_decides_the_bytes()
     {
         string[] arguments =
         [
@@ -86,7 +86,7 @@ public sealed class EvaluateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Compare_WritesAReportWithItsProtocol_AndForTensorBoard()
+    public void Compare_writes_a_report_with_its_protocol_and_for_TensorBoard()
     {
         var outcome = RetouchProcess.Run([
             "compare",
@@ -167,7 +167,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
-    public void TensorBoard_WithoutAFolder_IsRefused()
+    public void TensorBoard_without_a_folder_is_refused()
     {
         var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--tensorboard"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
@@ -176,7 +176,7 @@ public sealed class EvaluateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Evaluate_MeasuresAnAutoencodersReconstructions()
+    public void Evaluate_measures_an_autoencoders_reconstructions()
     {
         var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
         string[] arguments = ["evaluate", "--autoencoder", vae, "--reference", In("real"), "--count", "6", "--metrics", "psnr", "--json"];
@@ -199,7 +199,7 @@ public sealed class EvaluateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void WhatIsWrong_IsNamedWithItsExitCode()
+    public void What_is_wrong_is_named_with_its_exit_code()
     {
         void Fails(int code, string message, params string[] arguments)
         {
@@ -247,7 +247,7 @@ public sealed class EvaluateTests : IDisposable
         throw new DirectoryNotFoundException("tests/goldens");
     }
 
-    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
+    private string In(params string[] parts) => Path.Combine([_folder, .. parts]);
 
     private void Save(string name, int index, Picture picture)
     {

@@ -6,9 +6,9 @@ namespace Retouch.Cli.Tests;
 /// <summary>Ctrl-C ends a command in order, with the exit code that says so.</summary>
 public sealed class InterruptTests : IDisposable
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-interrupt-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-interrupt-").FullName;
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private static void Call(string program, params string[] arguments)
     {
@@ -21,12 +21,12 @@ public sealed class InterruptTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData("INT")]
     [InlineData("TERM")]
-    public void ASignal_EndsTheCommandWith130(string signal)
+    public void A_signal_ends_the_command_with_130(string signal)
     {
         // A pipe in place of the library: loading blocks as long as the pipe is held open.
-        var pipe = Path.Combine(folder, "libretouch_torch.so");
+        var pipe = Path.Combine(_folder, "libretouch_torch.so");
         Call("mkfifo", pipe);
-        using var process = RetouchProcess.Start(["doctor"], new() { ["RETOUCH_NATIVE"] = folder });
+        using var process = RetouchProcess.Start(["doctor"], new() { ["RETOUCH_NATIVE"] = _folder });
         using var writer = new FileStream(pipe, FileMode.Open, FileAccess.Write); // returns when the command is at it
         Call("kill", $"-{signal}", process.Id.ToString(CultureInfo.InvariantCulture));
         RetouchProcess.Finish(process);

@@ -31,7 +31,7 @@ public sealed class JsonShapeTests
     };
 
     [Fact]
-    public void EveryResult_HasThePinnedMembers()
+    public void Every_result_has_the_pinned_members()
     {
         var types = JsonShapes.Arguments(typeof(Output).Module, nameof(Output.Write)).ToDictionary(JsonShapes.NameOf);
         var pinned = Pinned().Where(static p => !IsEntry(p.Verb)).ToList();
@@ -52,7 +52,7 @@ public sealed class JsonShapeTests
 
     /// <summary>Members of a protocol come from the metrics, so the contract of a result does not know them.</summary>
     [Fact]
-    public void EveryProtocolEntry_HasThePinnedMembers()
+    public void Every_protocol_entry_has_the_pinned_members()
     {
         var pinned = Pinned().Where(static p => IsEntry(p.Verb)).ToList();
         AssertSame(Entries.Keys.Select(static name => $"evaluate (protocol.{name})"), pinned.Select(static p => p.Verb));
@@ -65,14 +65,14 @@ public sealed class JsonShapeTests
     }
 
     [Fact]
-    public void EveryVerb_IsListed()
+    public void Every_verb_is_listed()
     {
         var listed = Pinned().Select(static p => p.Verb.Split(" (")[0]).Distinct();
         AssertSame(Verbs(CommandLine.Create(), ""), listed);
     }
 
     [Fact]
-    public void AMembersNameKindAndAbsence_AreSeen()
+    public void A_members_name_kind_and_absence_are_seen()
     {
         string[] expected =
         [

@@ -23,14 +23,14 @@ public class LibraryChecksTests
     private static Check Of(TorchFacts facts, string name) => Assert.Single(LibraryChecks.Torch(facts, null), check => check.Name == name);
 
     [Fact]
-    public void GoodFacts_AreOk() =>
+    public void Good_facts_are_ok() =>
         Assert.All(
             LibraryChecks.Torch(Good, null).Where(check => check.Name != "GPU"),
             check => Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy))
         );
 
     [Fact]
-    public void ReferenceBlas_IsSlowHoweverFastItSeems()
+    public void Reference_blas_is_slow_however_fast_it_seems()
     {
         var check = Of(Good with { Blas = "reference BLAS" }, "BLAS");
         Assert.Equal(CheckState.Slow, check.State);
@@ -38,7 +38,7 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void AFastBlasThatIsSlow_IsSlow() => Assert.Equal(CheckState.Slow, Of(Good with { MatmulGflops = 1 }, "BLAS").State);
+    public void A_fast_blas_that_is_slow_is_slow() => Assert.Equal(CheckState.Slow, Of(Good with { MatmulGflops = 1 }, "BLAS").State);
 
     [Theory]
     [InlineData("/l/libtorch_cpu.so.1.13.0", true)]
@@ -46,13 +46,13 @@ public class LibraryChecksTests
     [InlineData("/l/libtorch_cpu.so.1.1", false)]
     [InlineData("/l/libtorch_cpu.so.2.0.1", false)]
     [InlineData("/l/libtorch_cpu.so", true)]
-    public void AnotherLibtorchThanBuiltFor_IsUnusable(string loaded, bool usable) =>
+    public void Another_libtorch_than_built_for_is_unusable(string loaded, bool usable) =>
         Assert.Equal(usable ? CheckState.Ok : CheckState.Missing, Of(Good with { Libtorch = loaded }, "libtorch").State);
 
     [Theory]
     [InlineData("1.13.0+cu117", true)]
     [InlineData("2.5.1+cu121", false)]
-    public void AFolderOfLibtorch_SaysItsVersionInAFile(string version, bool usable)
+    public void A_folder_of_libtorch_says_its_version_in_a_file(string version, bool usable)
     {
         var folder = Directory.CreateTempSubdirectory("retouch-libtorch-").FullName;
         try
@@ -73,11 +73,11 @@ public class LibraryChecksTests
     [Theory]
     [InlineData(1)]
     [InlineData(-1)]
-    public void MoreOrFewerThreadsThanCores_AreSlow(int difference) =>
+    public void More_or_fewer_threads_than_cores_are_slow(int difference) =>
         Assert.Equal(CheckState.Slow, Of(Good with { Threads = Environment.ProcessorCount + difference }, "Threads").State);
 
     [Fact]
-    public void AGpu_IsShownWithItsMemory()
+    public void A_gpu_is_shown_with_its_memory()
     {
         var facts = Good with { Cuda = new(true, 1, "", ""), CudaTotalBytes = 80L << 30, CudaFreeBytes = 79L << 30 };
         var check = Of(facts, "GPU");
@@ -85,7 +85,7 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void ABuildForCudaThatFindsNoCard_SaysWhy()
+    public void A_build_for_cuda_that_finds_no_card_says_why()
     {
         var check = Of(Good with { Cuda = new(true, 0, "CUDA build of libtorch 2.6.0, no driver", "Install it.") }, "GPU");
         Assert.Equal((CheckState.Slow, "Install it."), (check.State, check.Remedy));
@@ -93,7 +93,7 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void AVersionThatWasNotTested_IsSaid()
+    public void A_version_that_was_not_tested_is_said()
     {
         var check = Of(Good with { IsTested = false }, "libtorch");
         Assert.Equal(CheckState.Slow, check.State);
@@ -101,14 +101,14 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void NoLibtorch_IsOneMissingLineWithTheReason()
+    public void No_libtorch_is_one_missing_line_with_the_reason()
     {
         var check = Assert.Single(LibraryChecks.Torch(null, "libc10.so.1.13: cannot open"));
         Assert.Equal((CheckState.Missing, "libc10.so.1.13: cannot open"), (check.State, check.Detail));
     }
 
     [Fact]
-    public void AVipsWithoutALoader_IsNamed()
+    public void A_vips_without_a_loader_is_named()
     {
         var check = LibraryChecks.Pictures(new("8.14.1", "/n/l.so", null, ["JPEG", "PNG", "TIFF"], ["WebP"]), null);
         Assert.Equal(CheckState.Slow, check.State);

@@ -4,7 +4,7 @@ namespace Retouch.Cli.Tests;
 public class UsageTests
 {
     [Fact]
-    public void NoArguments_ShowTheHelpOnStderrAndFail()
+    public void No_arguments_show_the_help_on_stderr_and_fail()
     {
         var outcome = RetouchProcess.Run([]);
         Assert.Equal(2, outcome.ExitCode);
@@ -13,7 +13,7 @@ public class UsageTests
     }
 
     [Fact]
-    public void Help_GoesToStdoutAndNamesTheProgram()
+    public void Help_goes_to_stdout_and_names_the_program()
     {
         var outcome = RetouchProcess.Run(["--help"]);
         Assert.Equal(0, outcome.ExitCode);
@@ -22,7 +22,7 @@ public class UsageTests
     }
 
     [Fact]
-    public void Version_IsTheAssemblys()
+    public void Version_is_the_assemblys()
     {
         var outcome = RetouchProcess.Run(["--version"]);
         Assert.Equal(0, outcome.ExitCode);
@@ -30,7 +30,7 @@ public class UsageTests
     }
 
     [Fact]
-    public void UnknownOption_Fails()
+    public void Unknown_option_fails()
     {
         var outcome = RetouchProcess.Run(["--jsonn"]);
         Assert.Equal(2, outcome.ExitCode);
@@ -39,7 +39,7 @@ public class UsageTests
     }
 
     [Fact]
-    public void UnknownVerb_Fails()
+    public void Unknown_verb_fails()
     {
         var outcome = RetouchProcess.Run(["frobnicate"]);
         Assert.Equal(2, outcome.ExitCode);

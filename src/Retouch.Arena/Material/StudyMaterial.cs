@@ -11,8 +11,8 @@ namespace Retouch.Arena.Material;
 /// </summary>
 internal sealed class StudyMaterial
 {
-    private readonly Dictionary<(string Model, string Item), ModelPicture> pictures = [];
-    private readonly Dictionary<string, StudyItem> items = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Model, string Item), ModelPicture> _pictures = [];
+    private readonly Dictionary<string, StudyItem> _items = new(StringComparer.Ordinal);
 
     private StudyMaterial(string root) => Root = root;
 
@@ -26,13 +26,13 @@ internal sealed class StudyMaterial
     public IReadOnlyList<StudyItem> Items { get; private set; } = [];
 
     /// <summary>All pictures.</summary>
-    public IReadOnlyCollection<ModelPicture> Pictures => pictures.Values;
+    public IReadOnlyCollection<ModelPicture> Pictures => _pictures.Values;
 
     /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
     public bool MatchedBySeed { get; private set; }
 
     /// <summary>A model's picture of an item, or null.</summary>
-    public ModelPicture? Find(string model, string item) => pictures.GetValueOrDefault((model, item));
+    public ModelPicture? Find(string model, string item) => _pictures.GetValueOrDefault((model, item));
 
     /// <summary>Reads and hashes all pictures below a folder.</summary>
     /// <exception cref="InputException">There is no such folder, it holds no pictures, or a link leads out of it.</exception>
@@ -65,7 +65,7 @@ internal sealed class StudyMaterial
         }
 
         material.Models = [.. folders.Select(static f => f.Model)];
-        material.Items = [.. material.items.Values.OrderBy(static i => i.Key, StringComparer.Ordinal)];
+        material.Items = [.. material._items.Values.OrderBy(static i => i.Key, StringComparer.Ordinal)];
         return material;
     }
 
@@ -93,12 +93,12 @@ internal sealed class StudyMaterial
             Path.GetRelativePath(Root, full).Replace('\\', '/'),
             Convert.ToHexStringLower(SHA256.HashData(content))
         );
-        if (!pictures.TryAdd((model, key), picture))
-            throw new InputException($"'{full}' and '{pictures[(model, key)].Path}' differ only in the extension; rename one of them.");
-        if (!items.TryGetValue(key, out var item))
-            items[key] = new(key, metadata.Prompt);
+        if (!_pictures.TryAdd((model, key), picture))
+            throw new InputException($"'{full}' and '{_pictures[(model, key)].Path}' differ only in the extension; rename one of them.");
+        if (!_items.TryGetValue(key, out var item))
+            _items[key] = new(key, metadata.Prompt);
         else if (item.Prompt is null)
-            items[key] = item with { Prompt = metadata.Prompt };
+            _items[key] = item with { Prompt = metadata.Prompt };
         else if (metadata.Prompt is not null && metadata.Prompt != item.Prompt)
             throw new InputException(
                 $"'{full}' was drawn from \"{metadata.Prompt}\", another model's picture of that name from \"{item.Prompt}\"; "

@@ -10,21 +10,21 @@ namespace Retouch.Arena.Site;
 /// </summary>
 internal sealed class HostNames
 {
-    private readonly HashSet<string> names = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> _names = new(StringComparer.OrdinalIgnoreCase);
 
     public HostNames(IPAddress address, IEnumerable<string> others)
     {
         if (IPAddress.IsLoopback(address))
-            names.UnionWith(["localhost", "127.0.0.1", "::1", address.ToString()]);
+            _names.UnionWith(["localhost", "127.0.0.1", "::1", address.ToString()]);
         else if (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
-            names.UnionWith([.. OwnAddresses().Select(static a => a.ToString()), "localhost", Dns.GetHostName()]);
+            _names.UnionWith([.. OwnAddresses().Select(static a => a.ToString()), "localhost", Dns.GetHostName()]);
         else
-            names.UnionWith([address.ToString(), Dns.GetHostName()]);
-        names.UnionWith(others);
+            _names.UnionWith([address.ToString(), Dns.GetHostName()]);
+        _names.UnionWith(others);
     }
 
     /// <summary>Whether a Host header names this server.</summary>
-    public bool Allow(HostString host) => host.HasValue && names.Contains(host.Host.Trim('[', ']'));
+    public bool Allow(HostString host) => host.HasValue && _names.Contains(host.Host.Trim('[', ']'));
 
     private static IEnumerable<IPAddress> OwnAddresses() =>
         NetworkInterface

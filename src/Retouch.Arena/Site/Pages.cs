@@ -13,6 +13,8 @@ internal sealed class Pages(ServedStudy study, Sessions sessions, Secrets secret
         routes.MapGet("/", Rate);
         routes.MapGet("/join", Join);
         routes.MapGet("/results", Results);
+        // Browsers ask for it on pages without a link to an icon, such as a downloaded file's.
+        routes.MapGet("/favicon.ico", static context => Assets.Send(context, "icon.svg"));
         routes.MapGet("/assets/{name}", static context => Assets.Send(context, (string)context.Request.RouteValues["name"]!));
         routes.MapFallback(static context => Replies.Refuse(context, StatusCodes.Status404NotFound, "There is nothing here."));
     }

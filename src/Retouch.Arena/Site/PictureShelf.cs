@@ -27,36 +27,36 @@ internal sealed class PictureShelf
 {
     private const long CacheBytes = 256L << 20;
 
-    private readonly string root;
-    private readonly Secrets secrets;
-    private readonly Dictionary<string, (ModelPicture Picture, Showing Showing)> byName = new(StringComparer.Ordinal);
-    private readonly Lock gate = new();
-    private readonly Dictionary<string, byte[]> cache = new(StringComparer.Ordinal);
-    private readonly Queue<string> order = new();
-    private long cached;
+    private readonly string _root;
+    private readonly Secrets _secrets;
+    private readonly Dictionary<string, (ModelPicture Picture, Showing Showing)> _byName = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, byte[]> _cache = new(StringComparer.Ordinal);
+    private readonly Queue<string> _order = new();
+    private long _cached;
 
     public PictureShelf(StudyMaterial material, Secrets secrets)
     {
-        (root, this.secrets) = (material.Root, secrets);
+        (_root, _secrets) = (material.Root, secrets);
         foreach (var picture in material.Pictures)
         {
             foreach (var showing in Enum.GetValues<Showing>())
-                byName.Add(NameOf(picture.Model, picture.Item, showing), (picture, showing));
+                _byName.Add(NameOf(picture.Model, picture.Item, showing), (picture, showing));
         }
     }
 
     /// <summary>Opaque name of a picture.</summary>
-    public string NameOf(string model, string item, Showing showing) => secrets.Derive("picture", showing.ToString(), model, item)[..22];
+    public string NameOf(string model, string item, Showing showing) => _secrets.Derive("picture", showing.ToString(), model, item)[..22];
 
     /// <summary>The PNG with a name; null if unknown.</summary>
     /// <exception cref="InputException">The file has changed since the server started.</exception>
     public byte[]? Find(string name)
     {
-        if (!byName.TryGetValue(name, out var found))
+        if (!_byName.TryGetValue(name, out var found))
             return null;
-        lock (gate)
+        lock (_gate)
         {
-            if (cache.TryGetValue(name, out var ready))
+            if (_cache.TryGetValue(name, out var ready))
                 return ready;
         }
 
@@ -68,9 +68,9 @@ internal sealed class PictureShelf
 
     private byte[] ReadUnchanged(ModelPicture picture)
     {
-        var path = Path.Combine(root, picture.Path);
+        var path = Path.Combine(_root, picture.Path);
         // Checked by content: a replaced file is not shown.
-        if (!RealPath.Of(path).StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
+        if (!RealPath.Of(path).StartsWith(_root + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
             throw new InputException($"'{path}' is missing, or leads out of the folder now; restore it.");
         var content = File.ReadAllBytes(path);
         return Convert.ToHexStringLower(SHA256.HashData(content)) == picture.Sha256
@@ -80,14 +80,14 @@ internal sealed class PictureShelf
 
     private void Keep(string name, byte[] png)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!cache.TryAdd(name, png))
+            if (!_cache.TryAdd(name, png))
                 return;
-            order.Enqueue(name);
-            cached += png.Length;
-            while (cached > CacheBytes && order.TryDequeue(out var oldest) && cache.Remove(oldest, out var dropped))
-                cached -= dropped.Length;
+            _order.Enqueue(name);
+            _cached += png.Length;
+            while (_cached > CacheBytes && _order.TryDequeue(out var oldest) && _cache.Remove(oldest, out var dropped))
+                _cached -= dropped.Length;
         }
     }
 }

@@ -8,7 +8,7 @@ namespace Retouch.Arena.Site;
 /// <summary>A study that is open for judging.</summary>
 internal sealed class ServedStudy : IDisposable
 {
-    private readonly Dictionary<string, string?> prompts;
+    private readonly Dictionary<string, string?> _prompts;
 
     private ServedStudy(ArenaOptions options, StudyMaterial material, StudyFile file, StudyPlan plan, ulong seed)
     {
@@ -16,7 +16,7 @@ internal sealed class ServedStudy : IDisposable
         Secrets = new(file.Secret());
         Shelf = new(material, Secrets);
         Scheduler = new(file, plan, options, seed);
-        prompts = material.Items.ToDictionary(static i => i.Key, static i => i.Prompt);
+        _prompts = material.Items.ToDictionary(static i => i.Key, static i => i.Prompt);
     }
 
     public ArenaOptions Options { get; }
@@ -82,7 +82,7 @@ internal sealed class ServedStudy : IDisposable
     }
 
     /// <summary>An item's prompt.</summary>
-    public string? PromptOf(string item) => prompts.GetValueOrDefault(item);
+    public string? PromptOf(string item) => _prompts.GetValueOrDefault(item);
 
     /// <summary>Key of a rater's personal link.</summary>
     public string KeyOf(Rater rater) => Secrets.Derive("rater", rater.Id.ToString());

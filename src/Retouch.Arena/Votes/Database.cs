@@ -12,14 +12,14 @@ internal sealed class Database : IDisposable
 {
     private const int BusyMilliseconds = 10_000;
 
-    private readonly string path;
-    private readonly sqlite3 handle;
-    private readonly Lock gate = new();
-    private bool inTransaction;
+    private readonly string _path;
+    private readonly sqlite3 _handle;
+    private readonly Lock _gate = new();
+    private bool _inTransaction;
 
     static Database() => SqliteLibrary.EnsureLoaded();
 
-    private Database(string path, sqlite3 handle) => (this.path, this.handle) = (path, handle);
+    private Database(string path, sqlite3 handle) => (_path, _handle) = (path, handle);
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">The file.</param>
@@ -60,30 +60,30 @@ internal sealed class Database : IDisposable
     /// <summary>Runs a statement for its effect; returns the number of rows it changed.</summary>
     public int Execute(string sql, params ReadOnlySpan<object?> arguments)
     {
-        lock (gate)
+        lock (_gate)
         {
             using var statement = Prepare(sql, arguments);
             int rc;
             do rc = raw.sqlite3_step(statement);
             while (rc == raw.SQLITE_ROW);
-            return rc == raw.SQLITE_DONE ? raw.sqlite3_changes(handle) : throw Failure(rc);
+            return rc == raw.SQLITE_DONE ? raw.sqlite3_changes(_handle) : throw Failure(rc);
         }
     }
 
     /// <summary>Inserts a row and returns its id.</summary>
     public long Insert(string sql, params ReadOnlySpan<object?> arguments)
     {
-        lock (gate)
+        lock (_gate)
         {
             Execute(sql, arguments);
-            return raw.sqlite3_last_insert_rowid(handle);
+            return raw.sqlite3_last_insert_rowid(_handle);
         }
     }
 
     /// <summary>All rows of a query.</summary>
     public List<T> Query<T>(string sql, Func<Row, T> read, params ReadOnlySpan<object?> arguments)
     {
-        lock (gate)
+        lock (_gate)
         {
             using var statement = Prepare(sql, arguments);
             var rows = new List<T>();
@@ -104,12 +104,12 @@ internal sealed class Database : IDisposable
     /// </summary>
     public T Transaction<T>(Func<T> work)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (inTransaction)
+            if (_inTransaction)
                 return work();
             Execute("BEGIN IMMEDIATE");
-            inTransaction = true;
+            _inTransaction = true;
             try
             {
                 var result = work();
@@ -119,18 +119,18 @@ internal sealed class Database : IDisposable
             catch
             {
                 // Fails if SQLite has already rolled back by itself; nothing is kept either way.
-                _ = raw.sqlite3_exec(handle, "ROLLBACK");
+                _ = raw.sqlite3_exec(_handle, "ROLLBACK");
                 throw;
             }
             finally
             {
-                inTransaction = false;
+                _inTransaction = false;
             }
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => handle.Dispose();
+    public void Dispose() => _handle.Dispose();
 
     private static void CreatePrivate(string path)
     {
@@ -153,7 +153,7 @@ internal sealed class Database : IDisposable
 
     private sqlite3_stmt Prepare(string sql, ReadOnlySpan<object?> arguments)
     {
-        var rc = raw.sqlite3_prepare_v2(handle, sql, out var statement);
+        var rc = raw.sqlite3_prepare_v2(_handle, sql, out var statement);
         if (rc != raw.SQLITE_OK)
             throw Failure(rc);
         for (var i = 0; i < arguments.Length; i++)
@@ -176,7 +176,7 @@ internal sealed class Database : IDisposable
 
     private Exception Failure(int rc)
     {
-        var message = $"'{path}': {raw.sqlite3_errmsg(handle).utf8_to_string()} (SQLite {rc}).";
+        var message = $"'{_path}': {raw.sqlite3_errmsg(_handle).utf8_to_string()} (SQLite {rc}).";
         return (rc & 0xff) switch
         {
             raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException(

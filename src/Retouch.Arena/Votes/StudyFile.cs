@@ -35,11 +35,11 @@ internal sealed class StudyFile : IDisposable
             UNIQUE (rater, question, task));
         """;
 
-    private readonly FileStream? serving;
+    private readonly FileStream? _serving;
 
     private StudyFile(Database database, FileStream? serving, TimeProvider time)
     {
-        (Database, this.serving) = (database, serving);
+        (Database, _serving) = (database, serving);
         Raters = new(database, time);
         Assignments = new(database, time);
         Votes = new(database, Assignments, time);
@@ -161,7 +161,7 @@ internal sealed class StudyFile : IDisposable
     public void Dispose()
     {
         Database.Dispose();
-        serving?.Dispose();
+        _serving?.Dispose();
     }
 
     private static StudyFile Checked(StudyFile file, string path) =>

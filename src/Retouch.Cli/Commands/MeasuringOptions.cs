@@ -14,68 +14,68 @@ namespace Retouch.Cli.Commands;
 /// <summary>Shared options of <c>evaluate</c> and <c>compare</c>: metrics, pictures, and confidence intervals.</summary>
 internal sealed class MeasuringOptions
 {
-    private readonly Option<string?> reference = new("--reference")
+    private readonly Option<string?> _reference = new("--reference")
     {
         Description = "Folder of real pictures; for psnr, of the originals. Not needed for fid with --statistics.",
     };
-    private readonly Option<string> metrics = new("--metrics")
+    private readonly Option<string> _metrics = new("--metrics")
     {
         Description = $"Any of {string.Join("; ", MetricCatalog.All.Select(static m => $"{m.Name} ({m.Title})"))}.",
         DefaultValueFactory = _ => string.Join(',', MetricCatalog.Usual),
     };
-    private readonly Option<int?> level = new("--level")
+    private readonly Option<int?> _level = new("--level")
     {
         Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones.",
     };
-    private readonly Option<int?> neighbours = new("--neighbours")
+    private readonly Option<int?> _neighbours = new("--neighbours")
     {
         Description = $"For prdc: k of the neighbour that sets the radius of a ball. Default {new PrecisionRecallOptions().Neighbours}.",
     };
-    private readonly Option<BallRule?> rule = new("--ball")
+    private readonly Option<BallRule?> _rule = new("--ball")
     {
         Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open.",
     };
-    private readonly Option<int?> subsets = new("--kid-subsets")
+    private readonly Option<int?> _subsets = new("--kid-subsets")
     {
         Description = $"For kid: number of subsets. Default {new KernelDistanceOptions().Subsets}.",
     };
-    private readonly Option<int?> subsetSize = new("--kid-subset-size")
+    private readonly Option<int?> _subsetSize = new("--kid-subset-size")
     {
         Description = $"For kid: pictures per subset. Default {new KernelDistanceOptions().SubsetSize}, less for smaller sets.",
     };
-    private readonly Option<int?> directions = new("--directions")
+    private readonly Option<int?> _directions = new("--directions")
     {
         Description = $"For swd: random directions. Default {new SlicedWassersteinOptions().Directions}.",
     };
-    private readonly Option<string?> maps = new("--maps")
+    private readonly Option<string?> _maps = new("--maps")
     {
         Description =
             "For spectrum: folder for the difference of each set's two-dimensional spectrum to the reference's, and to the first set's, as "
             + ".npy and .png.",
     };
-    private readonly Option<int> resamples = new("--resamples")
+    private readonly Option<int> _resamples = new("--resamples")
     {
         Description = "Bootstrap resamples.",
         DefaultValueFactory = _ => new BootstrapOptions().Resamples,
     };
-    private readonly Option<double> confidence = new("--confidence")
+    private readonly Option<double> _confidence = new("--confidence")
     {
         Description = "Confidence of the intervals.",
         DefaultValueFactory = _ => new BootstrapOptions().Confidence,
     };
-    private readonly Option<double> smallest = new("--smallest-difference")
+    private readonly Option<double> _smallest = new("--smallest-difference")
     {
         Description = "With several sets: smallest difference with a verdict (better or worse), as a fraction of the first set's figure.",
         DefaultValueFactory = _ => VerdictRule.Smallest,
     };
-    private readonly Option<int> batch = new("--batch-size")
+    private readonly Option<int> _batch = new("--batch-size")
     {
         Description = "Batch size.",
         DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
     };
 
-    private readonly PreparationOptions preparing = new();
-    private readonly NetworkOptions networks = new();
+    private readonly PreparationOptions _preparing = new();
+    private readonly NetworkOptions _networks = new();
 
     /// <summary>The report.</summary>
     public ReportOptions Report { get; } = new();
@@ -85,36 +85,36 @@ internal sealed class MeasuringOptions
     public void AddTo(Command command, bool compares = false)
     {
         if (compares)
-            command.Add(smallest);
+            command.Add(_smallest);
         foreach (
             Option option in (Option[])
                 [
-                    reference,
-                    metrics,
-                    level,
-                    neighbours,
-                    rule,
-                    subsets,
-                    subsetSize,
-                    directions,
-                    maps,
-                    resamples,
-                    confidence,
-                    batch,
+                    _reference,
+                    _metrics,
+                    _level,
+                    _neighbours,
+                    _rule,
+                    _subsets,
+                    _subsetSize,
+                    _directions,
+                    _maps,
+                    _resamples,
+                    _confidence,
+                    _batch,
                     SharedOptions.Device,
                 ]
         )
             command.Add(option);
-        preparing.AddTo(command);
-        networks.AddTo(command);
+        _preparing.AddTo(command);
+        _networks.AddTo(command);
         Report.AddTo(command);
     }
 
     /// <summary>The reference's pictures, or null where none are given.</summary>
     public ImageSet? Reference(ParseResult parsed) =>
-        parsed.GetValue(reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
+        parsed.GetValue(_reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
 
-    public SetPreparation Preparation(ParseResult parsed) => preparing.Read(parsed);
+    public SetPreparation Preparation(ParseResult parsed) => _preparing.Read(parsed);
 
     /// <summary>The options, with the networks that they name opened.</summary>
     /// <param name="parsed">The command line.</param>
@@ -123,29 +123,31 @@ internal sealed class MeasuringOptions
     public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
         var asked = MetricCatalog.Of(
-            parsed.GetValue(metrics)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            parsed.GetValue(_metrics)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
         );
         Report.Check(parsed);
-        Refuse<WaveletDistanceMetric>(parsed, asked, level);
-        Refuse<PrecisionRecallMetric>(parsed, asked, neighbours, rule);
-        Refuse<KernelDistanceMetric>(parsed, asked, subsets, subsetSize);
-        Refuse<SlicedWassersteinMetric>(parsed, asked, directions);
-        Refuse<SpectrumMetric>(parsed, asked, maps);
-        networks.Check(parsed, asked);
+        Refuse<WaveletDistanceMetric>(parsed, asked, _level);
+        Refuse<PrecisionRecallMetric>(parsed, asked, _neighbours, _rule);
+        Refuse<KernelDistanceMetric>(parsed, asked, _subsets, _subsetSize);
+        Refuse<SlicedWassersteinMetric>(parsed, asked, _directions);
+        Refuse<SpectrumMetric>(parsed, asked, _maps);
+        _networks.Check(parsed, asked);
         var where = parsed.GetDevice();
         var options = new EvaluationOptions
         {
-            Metrics = [.. asked.Select(metric => networks.Configure(parsed, Configure(parsed, metric), where, opened))],
-            Networks = networks.Networks(parsed, where, opened, asked),
+            Metrics = [.. asked.Select(metric => _networks.Configure(parsed, Configure(parsed, metric), where, opened))],
+            Networks = _networks.Networks(parsed, where, opened, asked),
             Bootstrap = new BootstrapOptions
             {
-                Resamples = parsed.GetValue(resamples),
-                Confidence = parsed.GetValue(confidence),
-                Seed = preparing.Seed(parsed),
+                Resamples = parsed.GetValue(_resamples),
+                Confidence = parsed.GetValue(_confidence),
+                Seed = _preparing.Seed(parsed),
             },
             // Not among the options of a verb that compares nothing.
-            SmallestDifference = parsed.CommandResult.Command.Options.Contains(smallest) ? parsed.GetValue(smallest) : VerdictRule.Smallest,
-            BatchSize = parsed.GetValue(batch),
+            SmallestDifference = parsed.CommandResult.Command.Options.Contains(_smallest)
+                ? parsed.GetValue(_smallest)
+                : VerdictRule.Smallest,
+            BatchSize = parsed.GetValue(_batch),
             Device = where,
         };
         options.Validate();
@@ -155,7 +157,7 @@ internal sealed class MeasuringOptions
     /// <summary>Writes the maps of spectra if requested.</summary>
     public void SaveMaps(ParseResult parsed, EvaluationResult result)
     {
-        if (parsed.GetValue(maps) is not { } folder)
+        if (parsed.GetValue(_maps) is not { } folder)
             return;
         for (var k = 0; k < result.Sets.Count; k++)
         {
@@ -178,26 +180,26 @@ internal sealed class MeasuringOptions
     private IMetric Configure(ParseResult parsed, IMetric metric) =>
         metric switch
         {
-            WaveletDistanceMetric fwd => fwd with { Level = parsed.GetValue(level) },
+            WaveletDistanceMetric fwd => fwd with { Level = parsed.GetValue(_level) },
             PrecisionRecallMetric { Options: var prdc } => new PrecisionRecallMetric
             {
                 Options = prdc with
                 {
-                    Neighbours = parsed.GetValue(neighbours) ?? prdc.Neighbours,
-                    Rule = parsed.GetValue(rule) ?? prdc.Rule,
+                    Neighbours = parsed.GetValue(_neighbours) ?? prdc.Neighbours,
+                    Rule = parsed.GetValue(_rule) ?? prdc.Rule,
                 },
             },
             SlicedWassersteinMetric { Options: var swd } => new SlicedWassersteinMetric
             {
-                Options = swd with { Directions = parsed.GetValue(directions) ?? swd.Directions, Seed = preparing.Seed(parsed) },
+                Options = swd with { Directions = parsed.GetValue(_directions) ?? swd.Directions, Seed = _preparing.Seed(parsed) },
             },
             KernelDistanceMetric { Options: var kid } => new KernelDistanceMetric
             {
                 Options = kid with
                 {
-                    Subsets = parsed.GetValue(subsets) ?? kid.Subsets,
-                    SubsetSize = parsed.GetValue(subsetSize) ?? kid.SubsetSize,
-                    Seed = preparing.Seed(parsed),
+                    Subsets = parsed.GetValue(_subsets) ?? kid.Subsets,
+                    SubsetSize = parsed.GetValue(_subsetSize) ?? kid.SubsetSize,
+                    Seed = _preparing.Seed(parsed),
                 },
             },
             _ => metric,

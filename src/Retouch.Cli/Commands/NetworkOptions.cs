@@ -9,34 +9,34 @@ namespace Retouch.Cli.Commands;
 /// <summary>Options for feature networks and saved statistics.</summary>
 internal sealed class NetworkOptions
 {
-    private readonly Option<string?> inception = new("--inception")
+    private readonly Option<string?> _inception = new("--inception")
     {
         Description = "For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout (.safetensors or .pth).",
     };
-    private readonly Option<string?> squeezenet = new("--squeezenet")
+    private readonly Option<string?> _squeezenet = new("--squeezenet")
     {
         Description = "For fd, kid, prdc: SqueezeNet 1.0 weights (.safetensors or .pth).",
     };
-    private readonly Option<string?> clip = new("--clip")
+    private readonly Option<string?> _clip = new("--clip")
     {
         Description =
             "For fd, kid, prdc, clipscore: folder of a CLIP model (transformers' CLIPModel; without clipscore, also "
             + "CLIPVisionModelWithProjection).",
     };
-    private readonly Option<string?> own = new("--retouch-features")
+    private readonly Option<string?> _own = new("--retouch-features")
     {
         Description = "For fd, kid, prdc: folder of a feature network that 'retouch features' trained.",
     };
-    private readonly Option<string?> lpips = new("--lpips")
+    private readonly Option<string?> _lpips = new("--lpips")
     {
         Description = "For lpips: the lpips package's linear weights (.safetensors or .pth).",
     };
-    private readonly Option<string?> lpipsNetwork = new("--lpips-network")
+    private readonly Option<string?> _lpipsNetwork = new("--lpips-network")
     {
         Description =
             "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout.",
     };
-    private readonly Option<string?> statistics = new("--statistics")
+    private readonly Option<string?> _statistics = new("--statistics")
     {
         Description = "For fid: saved statistics (.npz with mu and sigma) to compare with instead of --reference.",
     };
@@ -44,18 +44,18 @@ internal sealed class NetworkOptions
     public void AddTo(Command command)
     {
         AddNetworksTo(command);
-        command.Add(lpips);
-        command.Add(lpipsNetwork);
-        command.Add(statistics);
+        command.Add(_lpips);
+        command.Add(_lpipsNetwork);
+        command.Add(_statistics);
     }
 
     /// <summary>Without the statistics.</summary>
     public void AddNetworksTo(Command command)
     {
-        command.Add(inception);
-        command.Add(squeezenet);
-        command.Add(clip);
-        command.Add(own);
+        command.Add(_inception);
+        command.Add(_squeezenet);
+        command.Add(_clip);
+        command.Add(_own);
     }
 
     /// <summary>The feature networks that are named, opened.</summary>
@@ -79,12 +79,12 @@ internal sealed class NetworkOptions
             opened.Add(networks[^1]);
         }
 
-        Add(inception, InceptionFeatures.Open);
-        Add(squeezenet, SqueezeNetFeatures.Open);
+        Add(_inception, InceptionFeatures.Open);
+        Add(_squeezenet, SqueezeNetFeatures.Open);
         // A model that clipscore uses need not give features too.
         if (asked is null || !asked.OfType<ClipScoreMetric>().Any() || asked.Any(static m => m.Uses(ClipFeatures.Key)))
-            Add(clip, ClipFeatures.Open);
-        Add(own, RetouchFeatures.Open);
+            Add(_clip, ClipFeatures.Open);
+        Add(_own, RetouchFeatures.Open);
         return networks;
     }
 
@@ -92,14 +92,14 @@ internal sealed class NetworkOptions
     /// <exception cref="UsageException">There is one.</exception>
     public void Check(ParseResult parsed, IReadOnlyList<IMetric> asked)
     {
-        var (linear, trunk) = (parsed.GetValue(lpips), parsed.GetValue(lpipsNetwork));
+        var (linear, trunk) = (parsed.GetValue(_lpips), parsed.GetValue(_lpipsNetwork));
         if (linear is null != trunk is null)
             throw new UsageException(
                 "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
             );
         if (linear is not null && !asked.OfType<LpipsMetric>().Any())
             throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
-        if (parsed.GetValue(statistics) is not null && !asked.OfType<FrechetInceptionMetric>().Any())
+        if (parsed.GetValue(_statistics) is not null && !asked.OfType<FrechetInceptionMetric>().Any())
             throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
     }
 
@@ -115,15 +115,15 @@ internal sealed class NetworkOptions
 
         return metric switch
         {
-            LpipsMetric when parsed.GetValue(lpips) is { } linear => new LpipsMetric
+            LpipsMetric when parsed.GetValue(_lpips) is { } linear => new LpipsMetric
             {
-                Network = Opened(PerceptualSimilarity.Open(parsed.GetValue(lpipsNetwork)!, linear, device)),
+                Network = Opened(PerceptualSimilarity.Open(parsed.GetValue(_lpipsNetwork)!, linear, device)),
             },
-            ClipScoreMetric when parsed.GetValue(clip) is { } folder => new ClipScoreMetric
+            ClipScoreMetric when parsed.GetValue(_clip) is { } folder => new ClipScoreMetric
             {
                 Model = Opened(ClipScore.Open(folder, device)),
             },
-            FrechetInceptionMetric when parsed.GetValue(statistics) is { } file => new FrechetInceptionMetric
+            FrechetInceptionMetric when parsed.GetValue(_statistics) is { } file => new FrechetInceptionMetric
             {
                 Statistics = FrechetStatistics.Load(file),
                 StatisticsName = file,

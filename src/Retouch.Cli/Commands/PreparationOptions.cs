@@ -7,37 +7,37 @@ namespace Retouch.Cli.Commands;
 /// <summary>Selection and resizing of the measured pictures.</summary>
 internal sealed class PreparationOptions
 {
-    private readonly Option<int?> size = new("--size")
+    private readonly Option<int?> _size = new("--size")
     {
         Description = "Resize the shorter side to this and cut a square from the middle. Without it, all pictures must have one size.",
     };
-    private readonly Option<ResizeFilter> filter = new("--filter")
+    private readonly Option<ResizeFilter> _filter = new("--filter")
     {
         Description = "Filter of the resize, as in Pillow.",
         DefaultValueFactory = _ => ResizeFilter.Lanczos,
     };
-    private readonly Option<bool> enlarge = new("--allow-enlarging")
+    private readonly Option<bool> _enlarge = new("--allow-enlarging")
     {
         Description = "Enlarge pictures that are smaller than --size instead of refusing them.",
     };
-    private readonly Option<int?> count = new("--count") { Description = "Pictures per folder, selected with --seed." };
-    private readonly Option<ulong> seed = new("--seed") { Description = "Seed of all random choices." };
+    private readonly Option<int?> _count = new("--count") { Description = "Pictures per folder, selected with --seed." };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of all random choices." };
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[size, filter, enlarge, count, seed])
+        foreach (Option option in (Option[])[_size, _filter, _enlarge, _count, _seed])
             command.Add(option);
     }
 
     public SetPreparation Read(ParseResult parsed) =>
         new()
         {
-            Size = parsed.GetValue(size),
-            Filter = parsed.GetValue(filter),
-            AllowEnlarging = parsed.GetValue(enlarge),
-            Take = parsed.GetValue(count),
+            Size = parsed.GetValue(_size),
+            Filter = parsed.GetValue(_filter),
+            AllowEnlarging = parsed.GetValue(_enlarge),
+            Take = parsed.GetValue(_count),
             Seed = Seed(parsed),
         };
 
-    public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
+    public ulong Seed(ParseResult parsed) => parsed.GetValue(_seed);
 }

@@ -15,24 +15,24 @@ internal sealed class ReportOptions
     /// <summary>Description of <c>--tensorboard</c>, here and in other verbs.</summary>
     public const string TensorBoardDescription = "Write the figures for TensorBoard too, into the folder tensorboard of --output.";
 
-    private readonly Option<string?> output = new("--output")
+    private readonly Option<string?> _output = new("--output")
     {
         Description =
             "Folder for a report: one page with figures, spectra, pictures and the protocol, and the same numbers as JSON and CSV.",
     };
-    private readonly Option<bool> tensorBoard = new("--tensorboard") { Description = TensorBoardDescription };
+    private readonly Option<bool> _tensorBoard = new("--tensorboard") { Description = TensorBoardDescription };
 
     public void AddTo(Command command)
     {
-        command.Add(output);
-        command.Add(tensorBoard);
+        command.Add(_output);
+        command.Add(_tensorBoard);
     }
 
     /// <summary>Rejects options without effect.</summary>
     /// <exception cref="UsageException"><c>--output</c> is missing.</exception>
     public void Check(ParseResult parsed)
     {
-        if (parsed.GetValue(tensorBoard) && parsed.GetValue(output) is null)
+        if (parsed.GetValue(_tensorBoard) && parsed.GetValue(_output) is null)
             throw new UsageException("--tensorboard writes into the folder of --output; add --output.");
     }
 
@@ -51,14 +51,14 @@ internal sealed class ReportOptions
         string load
     )
     {
-        if (parsed.GetValue(output) is not { } folder)
+        if (parsed.GetValue(_output) is not { } folder)
             return [];
         var files = ReportWriter.Write(
             EvaluationReport.Build(result, reference, sets, ReportOrigin.Of(CommandText.Of(parsed), load)),
             folder
         );
         List<(string, string)> written = [("report", files.Html)];
-        if (parsed.GetValue(tensorBoard))
+        if (parsed.GetValue(_tensorBoard))
             written.Add(("tensorboard", FigureEvents.Write(EvaluationReport.Runs(result), folder, TimeProvider.System)));
         return written;
     }

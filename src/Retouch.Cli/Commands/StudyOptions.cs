@@ -8,18 +8,18 @@ namespace Retouch.Cli.Commands;
 /// <param name="prefix">Prefix of every description; empty for <c>study</c>.</param>
 internal sealed class StudyOptions(string prefix)
 {
-    private readonly Option<string?> data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
-    private readonly Option<int> size = new("--size")
+    private readonly Option<string?> _data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
+    private readonly Option<int> _size = new("--size")
     {
         Description = $"{prefix}Side of the pictures in pixels.",
         DefaultValueFactory = static _ => 64,
     };
-    private readonly Option<int> count = new("--count")
+    private readonly Option<int> _count = new("--count")
     {
         Description = $"{prefix}Number of pictures.",
         DefaultValueFactory = static _ => 16,
     };
-    private readonly Option<ulong> seed = new("--seed")
+    private readonly Option<ulong> _seed = new("--seed")
     {
         Description = $"{prefix}Seed of the noise and of the selection of pictures.",
         DefaultValueFactory = static _ => 1,
@@ -38,10 +38,10 @@ internal sealed class StudyOptions(string prefix)
         };
 
     /// <summary>All options.</summary>
-    public IReadOnlyList<Option> All => [data, OutputPath, size, count, Levels, seed, SharedOptions.Device];
+    public IReadOnlyList<Option> All => [_data, OutputPath, _size, _count, Levels, _seed, SharedOptions.Device];
 
     /// <summary>Seed of the noise.</summary>
-    public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
+    public ulong Seed(ParseResult parsed) => parsed.GetValue(_seed);
 
     /// <summary>Folder of the report.</summary>
     /// <exception cref="UsageException">It is missing.</exception>
@@ -52,14 +52,14 @@ internal sealed class StudyOptions(string prefix)
     /// <exception cref="UsageException">A number is out of range.</exception>
     public StudyMaterial Open(ParseResult parsed, string? model, bool needsDenoiser)
     {
-        if (parsed.GetValue(count) is < 1 or > 4096 || parsed.GetValue(Levels) is < 2 or > 1000)
+        if (parsed.GetValue(_count) is < 1 or > 4096 || parsed.GetValue(Levels) is < 2 or > 1000)
             throw new UsageException("--count lies between 1 and 4096, --levels between 2 and 1000.");
         return StudyMaterial.Open(
             model,
-            parsed.GetValue(data),
-            parsed.GetValue(size),
-            parsed.GetValue(count),
-            parsed.GetValue(seed),
+            parsed.GetValue(_data),
+            parsed.GetValue(_size),
+            parsed.GetValue(_count),
+            parsed.GetValue(_seed),
             parsed.GetDevice(),
             needsDenoiser
         );

@@ -9,60 +9,60 @@ internal sealed class LiveProgressLine : IProgressLine
 {
     private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(200);
 
-    private readonly IAnsiConsole console;
-    private readonly TimeProvider time;
-    private readonly StepClock clock;
-    private readonly TaskCompletionSource finished = new();
-    private readonly Task display;
-    private LiveDisplayContext? context;
-    private TrainingProgress? latest;
-    private long? drawnAt;
+    private readonly IAnsiConsole _console;
+    private readonly TimeProvider _time;
+    private readonly StepClock _clock;
+    private readonly TaskCompletionSource _finished = new();
+    private readonly Task _display;
+    private LiveDisplayContext? _context;
+    private TrainingProgress? _latest;
+    private long? _drawnAt;
 
     public LiveProgressLine(IAnsiConsole console, TimeProvider time)
     {
-        this.console = console;
-        this.time = time;
-        clock = new(time);
+        _console = console;
+        _time = time;
+        _clock = new(time);
         // Report draws on the caller's thread; this task only waits for Dispose and then restores the cursor.
-        display = console
+        _display = console
             .Live(Text.Empty)
             .StartAsync(live =>
             {
-                context = live;
-                return finished.Task;
+                _context = live;
+                return _finished.Task;
             });
     }
 
     public void Report(TrainingProgress progress)
     {
-        clock.Advance(progress.Step);
-        latest = progress;
-        if (drawnAt is not { } since || time.GetElapsedTime(since) >= RedrawInterval || progress.Step >= progress.TotalSteps)
+        _clock.Advance(progress.Step);
+        _latest = progress;
+        if (_drawnAt is not { } since || _time.GetElapsedTime(since) >= RedrawInterval || progress.Step >= progress.TotalSteps)
             Draw();
     }
 
-    public void Note(string message) => console.WriteLine(message);
+    public void Note(string message) => _console.WriteLine(message);
 
     public void Dispose()
     {
-        if (finished.Task.IsCompleted)
+        if (_finished.Task.IsCompleted)
             return;
         Draw();
-        finished.SetResult();
-        display.GetAwaiter().GetResult();
+        _finished.SetResult();
+        _display.GetAwaiter().GetResult();
     }
 
     private void Draw()
     {
-        if (latest is not { } progress)
+        if (_latest is not { } progress)
             return;
-        context?.UpdateTarget(Render(progress));
-        drawnAt = time.GetTimestamp();
+        _context?.UpdateTarget(Render(progress));
+        _drawnAt = _time.GetTimestamp();
     }
 
     private Rows Render(TrainingProgress progress)
     {
-        var pace = string.Join("  ", ProgressText.Pace(progress, clock));
+        var pace = string.Join("  ", ProgressText.Pace(progress, _clock));
         // On a narrow terminal the bar shrinks, not the text.
         var row = new Grid()
             .AddColumn(new GridColumn().NoWrap())

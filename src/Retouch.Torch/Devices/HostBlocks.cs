@@ -10,7 +10,7 @@ public static class HostBlocks
 {
     private const string Switch = "RETOUCH_HOST_CACHE";
 
-    private static volatile bool s_wanted;
+    private static volatile bool _wanted;
 
     /// <summary>
     /// Enables or disables block reuse for tensors of at least 1 MiB, process-wide, now or when libtorch is loaded. Since it replaces
@@ -18,15 +18,15 @@ public static class HostBlocks
     /// </summary>
     public static void Reuse(bool enabled)
     {
-        s_wanted = enabled && Environment.GetEnvironmentVariable(Switch) != "0";
+        _wanted = enabled && Environment.GetEnvironmentVariable(Switch) != "0";
         if (NativeLoader.LoadedFrom is not null)
-            Apply(s_wanted);
+            Apply(_wanted);
     }
 
     /// <summary>Applies a setting made before libtorch was loaded.</summary>
     internal static void OnLoad()
     {
-        if (s_wanted)
+        if (_wanted)
             Apply(true);
     }
 

@@ -11,20 +11,20 @@ internal static class HostTransfer
     private const long MostPinned = 64L << 20;
 
     [ThreadStatic]
-    private static Action<Tensor, Device>? s_watch;
+    private static Action<Tensor, Device>? _watch;
 
     /// <summary>Calls <paramref name="watch"/> before every transfer of this thread until the result is disposed.</summary>
     public static IDisposable Watch(Action<Tensor, Device> watch)
     {
-        var outer = s_watch;
-        s_watch = watch;
+        var outer = _watch;
+        _watch = watch;
         return new Watching(outer);
     }
 
     /// <summary>Copies a tensor to another device.</summary>
     public static Tensor Move(Tensor tensor, Device device)
     {
-        s_watch?.Invoke(tensor, device);
+        _watch?.Invoke(tensor, device);
         var bytes = tensor.Count * tensor.DType.Size();
         var pinned = device.Type == DeviceType.Cuda && tensor.Device.Type == DeviceType.Cpu && bytes <= MostPinned && !tensor.RequiresGrad;
         if (!pinned)
@@ -35,6 +35,6 @@ internal static class HostTransfer
 
     private sealed class Watching(Action<Tensor, Device>? outer) : IDisposable
     {
-        public void Dispose() => s_watch = outer;
+        public void Dispose() => _watch = outer;
     }
 }

@@ -9,32 +9,32 @@ internal static unsafe partial class NativeLoader
 {
     private const string Name = "retouch_torch";
     private static readonly Lock Gate = new();
-    private static nint s_library;
-    private static EnvironmentException? s_failure;
+    private static nint _library;
+    private static EnvironmentException? _failure;
 
     /// <summary>Path of the loaded shim, or null.</summary>
     public static string? LoadedFrom { get; private set; }
 
     public static void EnsureLoaded()
     {
-        if (s_library != 0)
+        if (_library != 0)
             return;
         lock (Gate)
         {
-            if (s_library != 0)
+            if (_library != 0)
                 return;
             try
             {
-                if (s_failure is null)
+                if (_failure is null)
                     Load();
             }
             catch (EnvironmentException e)
             {
-                s_failure = e;
+                _failure = e;
             }
 
-            if (s_failure is not null)
-                throw new EnvironmentException(s_failure.Message, s_failure.InnerException);
+            if (_failure is not null)
+                throw new EnvironmentException(_failure.Message, _failure.InnerException);
         }
     }
 
@@ -59,7 +59,7 @@ internal static unsafe partial class NativeLoader
         Native.Check(Native.ArithmeticSet(0, 0), "arithmetic");
         HostBlocks.OnLoad();
         LoadedFrom = path;
-        s_library = library;
+        _library = library;
     }
 
     /// <summary>

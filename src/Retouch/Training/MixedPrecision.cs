@@ -6,7 +6,7 @@ namespace Retouch.Training;
 /// <summary>Compute types of training, and their availability on a device.</summary>
 public static class MixedPrecision
 {
-    private static readonly ConcurrentDictionary<(DeviceType, DType), string?> s_missing = new();
+    private static readonly ConcurrentDictionary<(DeviceType, DType), string?> Unavailable = new();
 
     /// <summary>Type of an option value.</summary>
     /// <param name="precision">float32, bfloat16 or float16.</param>
@@ -34,7 +34,7 @@ public static class MixedPrecision
     public static string? Missing(Device device, DType type) =>
         type == DType.Float32
             ? null
-            : s_missing.GetOrAdd((device.Type, type), static (_, asked) => Try(asked.device, asked.type), (device, type));
+            : Unavailable.GetOrAdd((device.Type, type), static (_, asked) => Try(asked.device, asked.type), (device, type));
 
     private static string? Try(Device device, DType type)
     {

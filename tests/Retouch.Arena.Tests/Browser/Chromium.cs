@@ -30,13 +30,13 @@ internal sealed class Chromium : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(45);
 
-    private readonly Process process;
-    private readonly string profile;
-    private readonly ClientWebSocket socket = new();
-    private readonly byte[] buffer = new byte[1 << 16];
-    private int calls;
+    private readonly Process _process;
+    private readonly string _profile;
+    private readonly ClientWebSocket _socket = new();
+    private readonly byte[] _buffer = new byte[1 << 16];
+    private int _calls;
 
-    private Chromium(Process process, string profile) => (this.process, this.profile) = (process, profile);
+    private Chromium(Process process, string profile) => (_process, _profile) = (process, profile);
 
     /// <summary>The browser, or null where there is none.</summary>
     public static string? Program { get; } =
@@ -303,15 +303,15 @@ internal sealed class Chromium : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        socket.Dispose();
-        process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
-        process.Dispose();
-        for (var attempt = 0; attempt < 20 && Directory.Exists(profile); attempt++)
+        _socket.Dispose();
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        for (var attempt = 0; attempt < 20 && Directory.Exists(_profile); attempt++)
         {
             try
             {
-                Directory.Delete(profile, recursive: true);
+                Directory.Delete(_profile, recursive: true);
             }
             catch (IOException)
             {
@@ -334,16 +334,16 @@ internal sealed class Chromium : IAsyncDisposable
 
     private async Task Connect()
     {
-        var file = Path.Combine(profile, "DevToolsActivePort");
+        var file = Path.Combine(_profile, "DevToolsActivePort");
         for (var clock = Stopwatch.StartNew(); !(File.Exists(file) && File.ReadAllLines(file).Length >= 2); await Task.Delay(30))
         {
-            if (clock.Elapsed > Patience || process.HasExited)
+            if (clock.Elapsed > Patience || _process.HasExited)
                 throw new InvalidOperationException("Chromium did not start.");
         }
 
         using var http = new HttpClient();
         var pages = JsonNode.Parse(await http.GetStringAsync($"http://127.0.0.1:{File.ReadAllLines(file)[0]}/json/list"))!.AsArray();
-        await socket.ConnectAsync(
+        await _socket.ConnectAsync(
             new(pages.First(static p => (string?)p!["type"] == "page")!["webSocketDebuggerUrl"]!.ToString()),
             CancellationToken.None
         );
@@ -353,7 +353,7 @@ internal sealed class Chromium : IAsyncDisposable
 
     private async Task<JsonNode> Call(string method, JsonObject? arguments = null)
     {
-        var id = ++calls;
+        var id = ++_calls;
         using var patience = new CancellationTokenSource(Patience);
         var message = new JsonObject
         {
@@ -361,7 +361,7 @@ internal sealed class Chromium : IAsyncDisposable
             ["method"] = method,
             ["params"] = arguments ?? [],
         };
-        await socket.SendAsync(Encoding.UTF8.GetBytes(message.ToJsonString()), WebSocketMessageType.Text, true, patience.Token);
+        await _socket.SendAsync(Encoding.UTF8.GetBytes(message.ToJsonString()), WebSocketMessageType.Text, true, patience.Token);
         while (true)
         {
             var reply = await Receive(patience.Token);
@@ -379,8 +379,8 @@ internal sealed class Chromium : IAsyncDisposable
         WebSocketReceiveResult part;
         do
         {
-            part = await socket.ReceiveAsync(buffer, cancellation);
-            message.Write(buffer, 0, part.Count);
+            part = await _socket.ReceiveAsync(_buffer, cancellation);
+            message.Write(_buffer, 0, part.Count);
         } while (!part.EndOfMessage);
         return JsonNode.Parse(message.ToArray())!;
     }

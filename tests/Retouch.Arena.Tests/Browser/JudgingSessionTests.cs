@@ -38,7 +38,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task AWholeSession_WithTheKeyboardAlone()
+    public async Task A_whole_session_with_the_keyboard_alone()
     {
         using var study = new TestStudy(items: 3);
         await using var server = await Serve(study);
@@ -100,7 +100,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task Zoom_MovesBothPicturesTogether()
+    public async Task Zoom_moves_both_pictures_together()
     {
         using var study = new TestStudy(items: 2);
         await using var server = await Serve(study);
@@ -138,7 +138,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task APhone_JudgesWithFingers()
+    public async Task A_phone_judges_with_fingers()
     {
         using var study = new TestStudy(items: 2);
         await using var server = await Serve(study);
@@ -171,7 +171,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task AnAnswerGivenWhileTheServerIsAway_ArrivesWhenItIsBack()
+    public async Task An_answer_given_while_the_server_is_away_arrives_when_it_is_back()
     {
         using var study = new TestStudy(items: 2);
         var server = await Serve(study);
@@ -189,7 +189,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task AnInvitation_OpensOnceAndLeavesNoTokenInTheAddress()
+    public async Task An_invitation_opens_once_and_leaves_no_token_in_the_address()
     {
         using var study = new TestStudy(items: 2);
         await using var server = await Serve(
@@ -206,7 +206,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task TheOwner_SeesResultsAndLeavesARaterOut()
+    public async Task The_owner_sees_results_and_leaves_a_rater_out()
     {
         using var study = new TestStudy(items: 6, "first", "second", "third");
         await using var server = await Serve(study, static o => o with { Ratings = 3 });

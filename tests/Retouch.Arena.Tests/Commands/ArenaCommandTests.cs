@@ -6,17 +6,17 @@ namespace Retouch.Arena.Tests.Commands;
 /// <summary>The verb as users call it.</summary>
 public sealed class ArenaCommandTests : IDisposable
 {
-    private readonly TestStudy study = new(items: 3);
+    private readonly TestStudy _study = new(items: 3);
 
-    public void Dispose() => study.Dispose();
+    public void Dispose() => _study.Dispose();
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task AStudy_FromTheCommandLine_ServedJudgedReadAndExported()
+    public async Task A_study_from_the_command_line_served_judged_read_and_exported()
     {
         using var process = ArenaProcess.Start(
             "arena",
-            study.Folder,
+            _study.Folder,
             "--port",
             "0",
             "--raters",
@@ -57,10 +57,13 @@ public sealed class ArenaCommandTests : IDisposable
             }
 
             // The server still runs.
-            var results = JsonDocument.Parse(Done("arena", "results", study.Folder, "--json")).RootElement;
+            var results = JsonDocument.Parse(Done("arena", "results", _study.Folder, "--json")).RootElement;
             Assert.Equal((6, 2), (results.GetProperty("votes").GetInt32(), results.GetProperty("ratingsNeeded").GetInt32()));
-            Assert.Contains("secret-alpha against secret-beta", Done("arena", "results", study.Folder));
-            Assert.Equal("6 votes written\n", Done("arena", "export", study.Folder, "--jsonl", Path.Combine(study.Folder, "votes.jsonl")));
+            Assert.Contains("secret-alpha against secret-beta", Done("arena", "results", _study.Folder));
+            Assert.Equal(
+                "6 votes written\n",
+                Done("arena", "export", _study.Folder, "--jsonl", Path.Combine(_study.Folder, "votes.jsonl"))
+            );
             using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()]))
                 await kill.WaitForExitAsync();
             await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
@@ -76,15 +79,15 @@ public sealed class ArenaCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Mistakes_AreRefusedWithWhatToDo()
+    public void Mistakes_are_refused_with_what_to_do()
     {
-        Refused(2, "--token", "arena", study.Folder, "--bind", "0.0.0.0");
+        Refused(2, "--token", "arena", _study.Folder, "--bind", "0.0.0.0");
         Refused(2, "retouch arena FOLDER", "arena");
-        Refused(2, "no question", "arena", study.Folder, "--questions", "beauty");
-        Refused(3, "no folder", "arena", Path.Combine(study.Folder, "nowhere"));
-        Refused(3, "no votes", "arena", "results", study.Folder);
-        Refused(2, "--output", "arena", "export", study.Folder);
-        Refused(2, "--ties", "arena", "export", study.Folder, "--jsonl", "x", "--ties");
+        Refused(2, "no question", "arena", _study.Folder, "--questions", "beauty");
+        Refused(3, "no folder", "arena", Path.Combine(_study.Folder, "nowhere"));
+        Refused(3, "no votes", "arena", "results", _study.Folder);
+        Refused(2, "--output", "arena", "export", _study.Folder);
+        Refused(2, "--ties", "arena", "export", _study.Folder, "--jsonl", "x", "--ties");
     }
 
     private static void Refused(int code, string words, params string[] arguments)

@@ -8,16 +8,16 @@ namespace Retouch.Arena.Tests.Material;
 /// <summary>Pictures are found, matched, and kept inside their folder.</summary>
 public sealed class StudyMaterialTests : IDisposable
 {
-    private readonly TestStudy study = new(items: 3);
+    private readonly TestStudy _study = new(items: 3);
 
-    public void Dispose() => study.Dispose();
+    public void Dispose() => _study.Dispose();
 
-    private StudyMaterial Read() => StudyMaterial.Read(study.Folder);
+    private StudyMaterial Read() => StudyMaterial.Read(_study.Folder);
 
-    private string In(params string[] parts) => Path.Combine([study.Folder, .. parts]);
+    private string In(params string[] parts) => Path.Combine([_study.Folder, .. parts]);
 
     [Fact]
-    public void Pictures_AreMatchedByPromptAndSeedWhateverTheirNames()
+    public void Pictures_are_matched_by_prompt_and_seed_whatever_their_names()
     {
         File.Move(In("secret-beta", "000.png"), In("secret-beta", "zzz.png"));
         File.WriteAllText(
@@ -31,9 +31,9 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void Pictures_WithoutSeedsAreMatchedByNameWhateverTheirEnding()
+    public void Pictures_without_seeds_are_matched_by_name_whatever_their_ending()
     {
-        foreach (var model in study.Models)
+        foreach (var model in _study.Models)
             File.Delete(In(model, "metadata.jsonl"));
         PictureFile.Save(PictureFile.Load(In("secret-beta", "001.png")), In("secret-beta", "001.jpg"));
         File.Delete(In("secret-beta", "001.png"));
@@ -45,7 +45,7 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void ASeedUsedTwice_MakesNamesDecide()
+    public void A_seed_used_twice_makes_names_decide()
     {
         File.WriteAllText(
             In("secret-beta", "metadata.jsonl"),
@@ -62,7 +62,7 @@ public sealed class StudyMaterialTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Links_ThatLeadOut_AreRefused(bool folder)
+    public void Links_that_lead_out_are_refused(bool folder)
     {
         using var outside = new TestStudy(items: 1);
         if (folder)
@@ -73,7 +73,7 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void AModelThatIsALinkOut_IsRefused()
+    public void A_model_that_is_a_link_out_is_refused()
     {
         using var outside = new TestStudy(items: 1);
         Directory.CreateSymbolicLink(In("gamma"), Path.Combine(outside.Folder, "secret-beta"));
@@ -81,16 +81,16 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void AStudyFolderThatIsReachedByALink_IsFine()
+    public void A_study_folder_that_is_reached_by_a_link_is_fine()
     {
-        var link = study.Folder + "-link";
-        Directory.CreateSymbolicLink(link, study.Folder);
-        Assert.Equal(study.Models, StudyMaterial.Read(link).Models);
+        var link = _study.Folder + "-link";
+        Directory.CreateSymbolicLink(link, _study.Folder);
+        Assert.Equal(_study.Models, StudyMaterial.Read(link).Models);
         Directory.Delete(link);
     }
 
     [Fact]
-    public void ABrokenPicture_IsNamedAtTheStart()
+    public void A_broken_picture_is_named_at_the_start()
     {
         File.WriteAllText(In("secret-alpha", "002.png"), "no picture");
         Assert.Contains("002.png", Assert.Throws<InputException>(Read).Message);
@@ -101,29 +101,29 @@ public sealed class StudyMaterialTests : IDisposable
     [InlineData("{\"text\": \"x\"}")]
     [InlineData("[1]")]
     [InlineData("{")]
-    public void BrokenMetadata_AreRefusedWithTheLine(string line)
+    public void Broken_metadata_are_refused_with_the_line(string line)
     {
         File.AppendAllText(In("secret-alpha", "metadata.jsonl"), line + "\n");
         Assert.Contains("line 4", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void NothingToJudge_SaysWhatIsMissing()
+    public void Nothing_to_judge_says_what_is_missing()
     {
         Directory.Delete(In("secret-beta"), recursive: true);
         var material = Read();
         Assert.Contains(
             "no two models",
-            Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Questions = [Question.Appeal] })).Message
+            Assert.Throws<UsageException>(() => StudyPlan.For(material, _study.Options with { Questions = [Question.Appeal] })).Message
         );
         // One model's pictures can still be asked about their prompts.
-        Assert.Equal([Question.Alignment], StudyPlan.For(material, study.Options).Questions);
+        Assert.Equal([Question.Alignment], StudyPlan.For(material, _study.Options).Questions);
         Directory.Delete(In("secret-alpha"), recursive: true);
         Assert.Contains("No subfolder", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void ASpoiledPicture_KeepsItsSizeAndItsCoarseColours()
+    public void A_spoiled_picture_keeps_its_size_and_its_coarse_colours()
     {
         var picture = TestStudy.Paint(0, 1, side: 60);
         var spoiled = DegradedPicture.Of(picture);

@@ -11,7 +11,7 @@ public class PreferencesTests
     private static string Own(string model, string item) => model + item;
 
     [Fact]
-    public void LosersOfOneWinner_AreMerged()
+    public void Losers_of_one_winner_are_merged()
     {
         var (kept, contradictions) = Preferences.Of(
             [Verdict("a", "c", "first"), Verdict("a", "b", "first"), Verdict("b", "c", "tie"), Verdict("b", "d", "short")],
@@ -24,7 +24,7 @@ public class PreferencesTests
     }
 
     [Fact]
-    public void ACircle_IsLeftOutAndReported_AndWhatHangsOnItStays()
+    public void A_circle_is_left_out_and_reported_and_what_hangs_on_it_stays()
     {
         var (kept, contradictions) = Preferences.Of(
             [
@@ -41,7 +41,7 @@ public class PreferencesTests
     }
 
     [Fact]
-    public void APreferenceBetweenEqualFiles_IsReported()
+    public void A_preference_between_equal_files_is_reported()
     {
         var (kept, contradictions) = Preferences.Of([Verdict("a", "b", "first")], static (_, _) => "same");
         Assert.Empty(kept);
@@ -57,6 +57,6 @@ public class PreferencesTests
     [InlineData(4, 0, 0, "short")]
     [InlineData(3, 0, 3, "tie")]
     [InlineData(4, 0, 3, "first")]
-    public void AVerdict_IsWhatMoreThanHalfSay(int forFirst, int ties, int forSecond, string verdict) =>
+    public void A_verdict_is_what_more_than_half_say(int forFirst, int ties, int forSecond, string verdict) =>
         Assert.Equal(verdict, ItemResult.Decide(forFirst, ties, forSecond, needed: 5));
 }

@@ -17,23 +17,23 @@ public sealed class StudyReportsTests : IDisposable
         "prompt number 3 #1003",
     ];
 
-    private readonly TestStudy study = new(4, "a", "b", "c");
-    private readonly StudyFile file;
-    private readonly List<Rater> raters;
-    private int sent;
+    private readonly TestStudy _study = new(4, "a", "b", "c");
+    private readonly StudyFile _file;
+    private readonly List<Rater> _raters;
+    private int _sent;
 
     public StudyReportsTests()
     {
-        file = StudyFile.Serve(study.Options.VotesFile, TimeProvider.System);
-        file.Register(Retouch.Arena.Material.StudyMaterial.Read(study.Folder));
-        file.SetFact("ratings", "3");
-        raters = [.. Enumerable.Range(0, 5).Select(k => file.Raters.Add($"rater {k}")!)];
+        _file = StudyFile.Serve(_study.Options.VotesFile, TimeProvider.System);
+        _file.Register(Retouch.Arena.Material.StudyMaterial.Read(_study.Folder));
+        _file.SetFact("ratings", "3");
+        _raters = [.. Enumerable.Range(0, 5).Select(k => _file.Raters.Add($"rater {k}")!)];
     }
 
     public void Dispose()
     {
-        file.Dispose();
-        study.Dispose();
+        _file.Dispose();
+        _study.Dispose();
     }
 
     /// <summary>
@@ -44,11 +44,11 @@ public sealed class StudyReportsTests : IDisposable
     {
         for (var k = 0; k < ratings.Length; k++)
         {
-            var swapped = (sent++ & 1) == 1;
-            var rater = raters[k].Id;
-            var given = file.Assignments.Add(
+            var swapped = (_sent++ & 1) == 1;
+            var rater = _raters[k].Id;
+            var given = _file.Assignments.Add(
                 rater,
-                file.Assignments.Of(rater).Count,
+                _file.Assignments.Of(rater).Count,
                 new(question, kind, Items[item], first, second),
                 swapped
             );
@@ -62,15 +62,15 @@ public sealed class StudyReportsTests : IDisposable
             };
             Assert.Equal(
                 ReceiptKind.Kept,
-                file.Votes.Cast(rater, new(given.Id, $"key-{sent:D6}", answer, Milliseconds: 1000 * (k + 1))).Kind
+                _file.Votes.Cast(rater, new(given.Id, $"key-{_sent:D6}", answer, Milliseconds: 1000 * (k + 1))).Kind
             );
         }
     }
 
-    private StudyResults Results(int? ratings = null) => StudyReports.Results(study.Options.VotesFile, TimeProvider.System, ratings);
+    private StudyResults Results(int? ratings = null) => StudyReports.Results(_study.Options.VotesFile, TimeProvider.System, ratings);
 
     [Fact]
-    public void Pairs_AreCountedByMajority()
+    public void Pairs_are_counted_by_majority()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>=");
         Rate(Question.Appeal, 1, "a", "b", ">><");
@@ -92,16 +92,16 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Baseline_TurnsThePairsAround()
+    public void Baseline_turns_the_pairs_around()
     {
-        file.SetFact("baseline", "a");
+        _file.SetFact("baseline", "a");
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         var pair = Assert.Single(Results().Questions[0].Pairs);
         Assert.Equal(("b", "a", 0, 1), (pair.Model, pair.Against, pair.Wins, pair.Losses));
     }
 
     [Fact]
-    public void Alignment_IsCountedForEachModelAndBetweenThem()
+    public void Alignment_is_counted_for_each_model_and_between_them()
     {
         Rate(Question.Alignment, 0, "a", null, "yyn");
         Rate(Question.Alignment, 0, "b", null, "nny");
@@ -116,7 +116,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void RatersWhoFailChecks_AreListed_AndCanBeLeftOut()
+    public void Raters_who_fail_checks_are_listed_and_can_be_left_out()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         Rate(Question.Appeal, 1, "a", "a", "=>", TaskKind.Identical);
@@ -126,18 +126,18 @@ public sealed class StudyReportsTests : IDisposable
         Assert.Equal([(2, 0), (0, 2), (0, 1), (0, 0), (0, 0)], results.Raters.Select(static r => (r.ChecksPassed, r.ChecksFailed.Count)));
         Assert.Contains("identical", results.Raters[1].ChecksFailed[0]);
         Assert.Equal(2, results.Raters[1].MedianSeconds);
-        file.Raters.SetExcluded(raters[1].Id, true);
+        _file.Raters.SetExcluded(_raters[1].Id, true);
         Assert.Equal(2, Results().Votes);
         Assert.Equal(1, Results().Questions[0].Pairs[0].Short);
     }
 
     [Fact]
-    public void Votes_AreWrittenOneALine()
+    public void Votes_are_written_one_a_line()
     {
         Rate(Question.Appeal, 0, "a", "b", "<<<");
         Rate(Question.Alignment, 0, "a", null, "y");
-        var path = Path.Combine(study.Folder, "votes.jsonl");
-        Assert.Equal(4, StudyReports.WriteVotes(study.Options.VotesFile, path, TimeProvider.System));
+        var path = Path.Combine(_study.Folder, "votes.jsonl");
+        Assert.Equal(4, StudyReports.WriteVotes(_study.Options.VotesFile, path, TimeProvider.System));
         var lines = File.ReadLines(path).Select(static l => JsonDocument.Parse(l).RootElement).ToList();
         Assert.All(
             lines.Take(3),
@@ -153,17 +153,17 @@ public sealed class StudyReportsTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Preferences_BecomeADataSet(bool link)
+    public void Preferences_become_a_data_set(bool link)
     {
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         Rate(Question.Appeal, 0, "a", "c", ">>=");
         Rate(Question.Appeal, 1, "b", "c", "<<<");
         Rate(Question.Appeal, 2, "a", "b", "===");
         Rate(Question.Appeal, 3, "a", "b", ">>");
-        var output = Path.Combine(study.Folder, "out", "set");
+        var output = Path.Combine(_study.Folder, "out", "set");
         var made = StudyReports.WritePreferences(
-            study.Options.VotesFile,
-            study.Folder,
+            _study.Options.VotesFile,
+            _study.Folder,
             output,
             new() { Ties = true, Link = link },
             TimeProvider.System
@@ -182,54 +182,54 @@ public sealed class StudyReportsTests : IDisposable
         );
         Assert.Equal(7, Directory.GetFiles(output, "*.png", SearchOption.AllDirectories).Length);
         Assert.Equal(
-            File.ReadAllBytes(Path.Combine(study.Folder, "c", "001.png")),
+            File.ReadAllBytes(Path.Combine(_study.Folder, "c", "001.png")),
             File.ReadAllBytes(Path.Combine(output, "images", "c", "001.png"))
         );
         Assert.Contains(
             "not empty",
             Assert
                 .Throws<UsageException>(() =>
-                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                    StudyReports.WritePreferences(_study.Options.VotesFile, _study.Folder, output, new(), TimeProvider.System)
                 )
                 .Message
         );
     }
 
     [Fact]
-    public void Preferences_OfAPictureThatChanged_AreRefusedAndLeaveNothing()
+    public void Preferences_of_a_picture_that_changed_are_refused_and_leave_nothing()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>>");
-        study.Add("b", "000.png", TestStudy.Paint(7, 7));
-        var output = Path.Combine(study.Folder, "set");
+        _study.Add("b", "000.png", TestStudy.Paint(7, 7));
+        var output = Path.Combine(_study.Folder, "set");
         Assert.Contains(
             "has changed",
             Assert
                 .Throws<InputException>(() =>
-                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                    StudyReports.WritePreferences(_study.Options.VotesFile, _study.Folder, output, new(), TimeProvider.System)
                 )
                 .Message
         );
-        Assert.Empty(Directory.GetDirectories(study.Folder, "set*"));
+        Assert.Empty(Directory.GetDirectories(_study.Folder, "set*"));
     }
 
     [Fact]
-    public void Preferences_WithoutAWinner_SayWhatIsMissing()
+    public void Preferences_without_a_winner_say_what_is_missing()
     {
         Rate(Question.Appeal, 0, "a", "b", "===");
         Rate(Question.Appeal, 1, "a", "b", ">");
-        var output = Path.Combine(study.Folder, "set");
+        var output = Path.Combine(_study.Folder, "set");
         Assert.Contains(
             "1 lack ratings, 1 are ties",
             Assert
                 .Throws<InputException>(() =>
-                    StudyReports.WritePreferences(study.Options.VotesFile, study.Folder, output, new(), TimeProvider.System)
+                    StudyReports.WritePreferences(_study.Options.VotesFile, _study.Folder, output, new(), TimeProvider.System)
                 )
                 .Message
         );
         Assert.Throws<UsageException>(() =>
             StudyReports.WritePreferences(
-                study.Options.VotesFile,
-                study.Folder,
+                _study.Options.VotesFile,
+                _study.Folder,
                 output,
                 new() { Question = Question.Alignment },
                 TimeProvider.System

@@ -9,7 +9,7 @@ public class BlindnessTests
 {
     [Fact]
     [Trait("speed", "slow")]
-    public async Task NoReply_NamesAModelOrAFile()
+    public async Task No_reply_names_a_model_or_a_file()
     {
         using var study = new TestStudy(items: 6);
         // Metadata inside a file: a text chunk between header and pixels, as generators write it.
@@ -57,7 +57,7 @@ public class BlindnessTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Sides_AreDrawnAndKept()
+    public async Task Sides_are_drawn_and_kept()
     {
         using var study = new TestStudy(items: 60);
         var options = study.Options with { Questions = [Question.Appeal], CheckEvery = 0 };

@@ -9,14 +9,14 @@ namespace Retouch.Arena.Tests.Site;
 /// <summary>The preference data set that the results page hands out.</summary>
 public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
 {
-    private readonly TestStudy study = new(items: 6, "first", "second", "third");
-    private ArenaServer server = null!;
-    private RaterClient owner = null!;
+    private readonly TestStudy _study = new(items: 6, "first", "second", "third");
+    private ArenaServer _server = null!;
+    private RaterClient _owner = null!;
 
     public async Task InitializeAsync()
     {
-        server = await ArenaServer.StartAsync(
-            study.Options with
+        _server = await ArenaServer.StartAsync(
+            _study.Options with
             {
                 CheckEvery = 0,
                 Ratings = 1,
@@ -25,21 +25,21 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
             TimeProvider.System,
             static _ => { }
         );
-        owner = new RaterClient(server.Address);
-        await owner.Open(new Uri(server.OwnerLink).PathAndQuery, "/api/owner/session");
+        _owner = new RaterClient(_server.Address);
+        await _owner.Open(new Uri(_server.OwnerLink).PathAndQuery, "/api/owner/session");
     }
 
-    public async Task DisposeAsync() => await server.DisposeAsync();
+    public async Task DisposeAsync() => await _server.DisposeAsync();
 
     public void Dispose()
     {
-        owner.Dispose();
-        study.Dispose();
+        _owner.Dispose();
+        _study.Dispose();
     }
 
     private async Task Judge()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("Ann");
         for (var more = true; more; )
             more = await rater.Vote(t =>
@@ -51,11 +51,11 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     {
         foreach (var path in (string[])["/api/owner/preferences", "/results/preferences.zip"])
         {
-            using var reply = await owner.Get(path + query);
+            using var reply = await _owner.Get(path + query);
             Assert.Equal(status, reply.StatusCode);
         }
 
-        using var again = await owner.Get("/results/preferences.zip" + query);
+        using var again = await _owner.Get("/results/preferences.zip" + query);
         return JsonDocument.Parse(await again.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetString()!;
     }
 
@@ -63,15 +63,15 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     [Trait("speed", "slow")]
     [InlineData("appeal", false)]
     [InlineData("flaws", true)]
-    public async Task TheArchive_HoldsWhatTheCommandWrites(string question, bool ties)
+    public async Task The_archive_holds_what_the_command_writes(string question, bool ties)
     {
         await Judge();
         var query = $"?question={question}&ratings=1&ties={(ties ? 1 : 0)}";
-        var told = await RaterClient.Json(await owner.Get("/api/owner/preferences" + query));
-        var output = Path.Combine(study.Folder, "set");
+        var told = await RaterClient.Json(await _owner.Get("/api/owner/preferences" + query));
+        var output = Path.Combine(_study.Folder, "set");
         var written = StudyReports.WritePreferences(
-            server.VotesFile,
-            study.Folder,
+            _server.VotesFile,
+            _study.Folder,
             output,
             new PreferenceOptions
             {
@@ -86,8 +86,8 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
             (written.Preferences, written.Pairs, written.Ties),
             (told.GetProperty("preferences").GetInt32(), told.GetProperty("pairs").GetInt32(), told.GetProperty("ties").GetInt32())
         );
-        var bytes = await (await owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync();
-        Assert.Equal(bytes, await (await owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync());
+        var bytes = await (await _owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync();
+        Assert.Equal(bytes, await (await _owner.Get("/results/preferences.zip" + query)).Content.ReadAsByteArrayAsync());
         using var archive = new ZipArchive(new MemoryStream(bytes));
         var expected = Directory
             .GetFiles(output, "*", SearchOption.AllDirectories)
@@ -107,7 +107,7 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task WhatCannotBeHad_IsSaidBeforeAnythingIsSent()
+    public async Task What_cannot_be_had_is_said_before_anything_is_sent()
     {
         Assert.Contains("has a winner yet", await Refused("?question=appeal", HttpStatusCode.Conflict));
         await Judge();
@@ -115,10 +115,10 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
         Assert.Contains("question is", await Refused("", HttpStatusCode.BadRequest));
         Assert.Contains("ratings lies", await Refused("?question=appeal&ratings=0", HttpStatusCode.BadRequest));
         Assert.Contains("lack ratings", await Refused("?question=appeal&ratings=2", HttpStatusCode.Conflict));
-        foreach (var model in study.Models)
+        foreach (var model in _study.Models)
         {
             for (var k = 0; k < 6; k++)
-                study.Add(model, $"{k:D3}.png", TestStudy.Paint(5, k));
+                _study.Add(model, $"{k:D3}.png", TestStudy.Paint(5, k));
         }
 
         Assert.Contains("has changed since it was judged", await Refused("?question=appeal", HttpStatusCode.Conflict));

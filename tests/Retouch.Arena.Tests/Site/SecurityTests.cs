@@ -11,28 +11,28 @@ namespace Retouch.Arena.Tests.Site;
 public sealed class SecurityTests : IAsyncLifetime, IDisposable
 {
     private const string AccessToken = "a-token-of-enough-characters";
-    private readonly TestStudy study = new();
-    private readonly List<string> log = [];
-    private ArenaServer server = null!;
+    private readonly TestStudy _study = new();
+    private readonly List<string> _log = [];
+    private ArenaServer _server = null!;
 
     public async Task InitializeAsync() =>
-        server = await ArenaServer.StartAsync(study.Options with { CheckEvery = 0 }, TimeProvider.System, log.Add);
+        _server = await ArenaServer.StartAsync(_study.Options with { CheckEvery = 0 }, TimeProvider.System, _log.Add);
 
     public async Task DisposeAsync()
     {
-        await server.DisposeAsync();
-        Assert.Empty(log);
+        await _server.DisposeAsync();
+        Assert.Empty(_log);
     }
 
-    public void Dispose() => study.Dispose();
+    public void Dispose() => _study.Dispose();
 
-    private int Votes() => StudyReports.Results(server.VotesFile, TimeProvider.System).Votes;
+    private int Votes() => StudyReports.Results(_server.VotesFile, TimeProvider.System).Votes;
 
     /// <summary>Sends bytes as they are: HttpClient tidies paths and headers.</summary>
     private async Task<string> Raw(string request)
     {
         using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, new Uri(server.Address).Port);
+        await client.ConnectAsync(IPAddress.Loopback, new Uri(_server.Address).Port);
         var stream = client.GetStream();
         await stream.WriteAsync(Encoding.ASCII.GetBytes(request));
         using var reader = new StreamReader(stream);
@@ -56,11 +56,11 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("/assets/%00")]
     [InlineData("/arena.sqlite")]
     [InlineData("/secret-alpha/000.png")]
-    public async Task Paths_LeadNowhere(string path)
+    public async Task Paths_lead_nowhere(string path)
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
-        var cookie = rater.Cookies.GetCookieHeader(new(server.Address));
+        var cookie = rater.Cookies.GetCookieHeader(new(_server.Address));
         var reply = await RawGet(path, more: $"Cookie: {cookie}\r\n");
         Assert.Matches("^HTTP/1.1 (400|404) ", reply);
         Assert.DoesNotContain("PNG", reply);
@@ -68,22 +68,33 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Theory]
+    [InlineData("/assets/icon.svg")]
+    [InlineData("/favicon.ico")] // asked for by browsers on pages without a link to an icon
+    public async Task The_icon_is_served(string path)
+    {
+        var reply = await RawGet(path);
+        Assert.StartsWith("HTTP/1.1 200 ", reply);
+        Assert.Contains("Content-Type: image/svg+xml", reply);
+        Assert.Contains("<svg", reply);
+    }
+
+    [Theory]
     [InlineData("evil.example")]
     [InlineData("127.0.0.1.evil.example")]
     [InlineData("192.168.1.1")]
     [InlineData("")]
-    public async Task OtherNamesForThisServer_AreRefused(string host) => Assert.StartsWith("HTTP/1.1 400 ", await RawGet("/", host));
+    public async Task Other_names_for_this_server_are_refused(string host) => Assert.StartsWith("HTTP/1.1 400 ", await RawGet("/", host));
 
     [Theory]
     [InlineData("localhost")]
     [InlineData("127.0.0.1:9999")] // behind a tunnel
     [InlineData("[::1]:8137")]
-    public async Task OwnNames_AreAnswered(string host) => Assert.StartsWith("HTTP/1.1 200 ", await RawGet("/", host));
+    public async Task Own_names_are_answered(string host) => Assert.StartsWith("HTTP/1.1 200 ", await RawGet("/", host));
 
     [Fact]
-    public async Task VotesFromOtherSites_AreRefused()
+    public async Task Votes_from_other_sites_are_refused()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         var ballot = System.Text.Json.JsonSerializer.Serialize(RaterClient.Ballot(await rater.Task(), "left"));
         (string, string)[][] forgeries =
@@ -110,16 +121,20 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         }
 
         Assert.Equal(0, Votes());
-        using var own = await rater.PostText("/api/vote", ballot, headers: [("Origin", server.Address), ("Sec-Fetch-Site", "same-origin")]);
+        using var own = await rater.PostText(
+            "/api/vote",
+            ballot,
+            headers: [("Origin", _server.Address), ("Sec-Fetch-Site", "same-origin")]
+        );
         Assert.Equal(HttpStatusCode.OK, own.StatusCode);
         Assert.Equal(1, Votes());
     }
 
     [Fact]
-    public async Task VotesForOthers_AreRefused()
+    public async Task Votes_for_others_are_refused()
     {
-        using var rater = new RaterClient(server.Address);
-        using var thief = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
+        using var thief = new RaterClient(_server.Address);
         await rater.Join("A");
         await thief.Join("B");
         var task = await rater.Task();
@@ -135,10 +150,10 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task AName_IsTakenOnce()
+    public async Task A_name_is_taken_once()
     {
-        using var rater = new RaterClient(server.Address);
-        using var other = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
+        using var other = new RaterClient(_server.Address);
         await rater.Join("Ann");
         await other.Open();
         using var reply = await other.Post("/api/join", new { name = " ANN " });
@@ -169,9 +184,9 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("""{"assignment":99999999999999999999,"key":"12345678","answer":"left"}""")]
     [InlineData("""{"assignment":7,"key":"12345678","answer":"left"}""")]
     [InlineData("""{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}}}}""")]
-    public async Task MalformedVotes_AreRefusedAndChangeNothing(string body)
+    public async Task Malformed_votes_are_refused_and_change_nothing(string body)
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         var task = await rater.Task();
         Assert.Equal(1, task.GetProperty("assignment").GetInt64());
@@ -182,9 +197,9 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task OversizedRequests_AreRefused()
+    public async Task Oversized_requests_are_refused()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         using (var reply = await rater.PostText("/api/vote", "{\"key\":\"" + new string('x', 20_000) + "\"}"))
             Assert.Equal(HttpStatusCode.RequestEntityTooLarge, reply.StatusCode);
@@ -193,7 +208,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         // Without a length in front.
         var chunk = new string('x', 5000);
         var chunks = string.Concat(Enumerable.Repeat($"1388\r\n{chunk}\r\n", 4)) + "0\r\n\r\n";
-        var cookie = rater.Cookies.GetCookieHeader(new(server.Address));
+        var cookie = rater.Cookies.GetCookieHeader(new(_server.Address));
         Assert.StartsWith(
             "HTTP/1.1 413 ",
             await Raw(
@@ -205,20 +220,20 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Pictures_NeedASession()
+    public async Task Pictures_need_a_session()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         var name = (await rater.Task()).GetProperty("left").GetString();
-        using var stranger = new RaterClient(server.Address);
+        using var stranger = new RaterClient(_server.Address);
         using var reply = await stranger.Get($"/pictures/{name}");
         Assert.Equal(HttpStatusCode.Unauthorized, reply.StatusCode);
     }
 
     [Fact]
-    public async Task Results_AreForTheOwnerAlone()
+    public async Task Results_are_for_the_owner_alone()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         foreach (
             var path in (string[])
@@ -238,8 +253,8 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
 
         using (var reply = await rater.Post("/api/owner/exclude", new { rater = 1, excluded = true }))
             Assert.Equal(HttpStatusCode.Forbidden, reply.StatusCode);
-        using var owner = new RaterClient(server.Address);
-        await owner.Open(new Uri(server.OwnerLink).PathAndQuery, "/api/owner/session");
+        using var owner = new RaterClient(_server.Address);
+        await owner.Open(new Uri(_server.OwnerLink).PathAndQuery, "/api/owner/session");
         Assert.Contains("\"votes\":0", await (await owner.Get("/api/owner/results")).Content.ReadAsStringAsync());
         using (var reply = await owner.Post("/api/owner/exclude", new { rater = 1, excluded = true }))
             Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
@@ -251,19 +266,19 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("0.0.0.0")]
     [InlineData("192.0.2.1")]
     [InlineData("::")]
-    public void OtherAddresses_NeedAToken(string address)
+    public void Other_addresses_need_a_token(string address)
     {
-        var open = study.Options with { Address = IPAddress.Parse(address) };
+        var open = _study.Options with { Address = IPAddress.Parse(address) };
         Assert.Contains("--token", Assert.Throws<UsageException>(open.Validate).Message);
         Assert.Throws<UsageException>((open with { Token = "short" }).Validate);
         (open with { Token = AccessToken }).Validate();
     }
 
     [Fact]
-    public async Task Token_OpensOnceAndACookieFromThenOn()
+    public async Task Token_opens_once_and_a_cookie_from_then_on()
     {
         using var other = new TestStudy();
-        await using var guarded = await ArenaServer.StartAsync(other.Options with { Token = AccessToken }, TimeProvider.System, log.Add);
+        await using var guarded = await ArenaServer.StartAsync(other.Options with { Token = AccessToken }, TimeProvider.System, _log.Add);
         using var rater = new RaterClient(guarded.Address);
         foreach (
             var path in (string[])
@@ -297,11 +312,11 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task ForgedCookies_AreRefused()
+    public async Task Forged_cookies_are_refused()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
-        var cookie = rater.Cookies.GetCookieHeader(new(server.Address));
+        var cookie = rater.Cookies.GetCookieHeader(new(_server.Address));
         Assert.StartsWith("HTTP/1.1 200 ", await RawGet("/api/session", more: $"Cookie: {cookie}\r\n"));
         Assert.StartsWith("HTTP/1.1 401 ", await RawGet("/api/session", more: $"Cookie: {cookie[..^3]}AAA\r\n"));
         // A rater's cookie under the owner's name.
@@ -309,9 +324,9 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task EveryReply_ForbidsScriptsAndFrames()
+    public async Task Every_reply_forbids_scripts_and_frames()
     {
-        using var rater = new RaterClient(server.Address);
+        using var rater = new RaterClient(_server.Address);
         foreach (var path in (string[])["/", "/api/session", "/nothing", "/assets/rate.js", "/results"])
         {
             using var reply = await rater.Get(path);

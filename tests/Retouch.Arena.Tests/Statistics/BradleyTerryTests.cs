@@ -14,7 +14,7 @@ public class BradleyTerryTests
     };
 
     [Fact]
-    public void TwoModels_DifferByTheLogOfTheirWins()
+    public void Two_models_differ_by_the_log_of_their_wins()
     {
         var strengths = BradleyTerry.Fit(
             new double[,]
@@ -29,7 +29,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Prior_IsTiesAddedToEveryPair()
+    public void Prior_is_ties_added_to_every_pair()
     {
         var strengths = BradleyTerry.Fit(
             new double[,]
@@ -43,14 +43,14 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Strengths_AreWhereTheLikelihoodIsHighest()
+    public void Strengths_are_where_the_likelihood_is_highest()
     {
         var fitted = BradleyTerry.Fit(Four, prior: 0)!;
         Assert.Equal(Climb(Four), fitted, (a, b) => Math.Abs(a - b) < 1e-6);
     }
 
     [Fact]
-    public void Strengths_MakeExpectedWinsEqualToObservedOnes()
+    public void Strengths_make_expected_wins_equal_to_observed_ones()
     {
         // The score equations of the model: Σ_j n_ij P(i beats j) = wins of i.
         var s = BradleyTerry.Fit(Four, prior: 0)!;
@@ -70,7 +70,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Strengths_WithoutAMaximum_AreNull()
+    public void Strengths_without_a_maximum_are_null()
     {
         Assert.Null(
             BradleyTerry.Fit(
@@ -108,7 +108,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Ranking_PutsTheStrongestFirstWithAnIntervalThatHoldsIt()
+    public void Ranking_puts_the_strongest_first_with_an_interval_that_holds_it()
     {
         var items = Enumerable
             .Range(0, 40)
@@ -129,7 +129,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Ranking_IntervalShrinksWithTheRootOfTheItems()
+    public void Ranking_interval_shrinks_with_the_root_of_the_items()
     {
         double Width(int items)
         {

@@ -9,19 +9,19 @@ public class KrippendorffAlphaTests
         Enumerable.Range(0, raters[0].Length).Select(u => raters.Select(r => r[u]).Where(c => c != '.').Select(c => (int)c).ToList());
 
     [Fact]
-    public void ExampleA_TwoRatersTwoCategories() =>
+    public void Example_a_two_raters_two_categories() =>
         Assert.Equal(0.095, KrippendorffAlpha.Nominal(Units("0100000010", "1110010000"))!.Value, 3);
 
     [Fact]
-    public void ExampleB_TwoRatersFiveCategories() =>
+    public void Example_b_two_raters_five_categories() =>
         Assert.Equal(0.692, KrippendorffAlpha.Nominal(Units("aabbdcccedda", "babbbcccedd" + "d"))!.Value, 3);
 
     [Fact]
-    public void ExampleC_FourRatersWithGaps() =>
+    public void Example_c_four_raters_with_gaps() =>
         Assert.Equal(0.743, KrippendorffAlpha.Nominal(Units("123321412...", "1233224125.3", ".3332342251.", "12332441251."))!.Value, 3);
 
     [Fact]
-    public void FullAgreement_IsOne() =>
+    public void Full_agreement_is_one() =>
         Assert.Equal(
             1,
             KrippendorffAlpha.Nominal([
@@ -32,7 +32,7 @@ public class KrippendorffAlphaTests
         );
 
     [Fact]
-    public void SystematicDisagreement_IsBelowZero() =>
+    public void Systematic_disagreement_is_below_zero() =>
         Assert.Equal(
             -0.5,
             KrippendorffAlpha
@@ -45,7 +45,7 @@ public class KrippendorffAlphaTests
         );
 
     [Fact]
-    public void NothingToCompare_IsUnknown()
+    public void Nothing_to_compare_is_unknown()
     {
         Assert.Null(KrippendorffAlpha.Nominal([]));
         Assert.Null(

@@ -11,7 +11,7 @@ public class ShareTests
     [InlineData(15, 148, 0.0624, 0.1605)]
     [InlineData(0, 20, 0.0000, 0.1611)]
     [InlineData(1, 29, 0.0061, 0.1718)]
-    public void Wilson_OfPublishedCases(int successes, int trials, double low, double high)
+    public void Wilson_of_published_cases(int successes, int trials, double low, double high)
     {
         var share = Share.Wilson(successes, trials);
         Assert.Equal(low, share.Low, 4);
@@ -19,7 +19,7 @@ public class ShareTests
     }
 
     [Fact]
-    public void Wilson_LimitsAreWhereTheScoreTestIsAtItsBound()
+    public void Wilson_limits_are_where_the_score_test_is_at_its_bound()
     {
         for (var successes = 1; successes < 17; successes++)
         {
@@ -30,10 +30,10 @@ public class ShareTests
     }
 
     [Fact]
-    public void Wilson_OfNothing_IsEverything() => Assert.Equal(new Share(0, 0, 1), Share.Wilson(0, 0));
+    public void Wilson_of_nothing_is_everything() => Assert.Equal(new Share(0, 0, 1), Share.Wilson(0, 0));
 
     [Fact]
-    public void Improvement_WithoutTies_IsTwiceWilsonsShareLessOne()
+    public void Improvement_without_ties_is_twice_wilsons_share_less_one()
     {
         // Without ties, wins less losses is 2p − 1, and the combined limits must be those of p.
         var (wilson, improvement) = (Share.Wilson(13, 20), Share.Improvement(13, 0, 7));
@@ -43,7 +43,7 @@ public class ShareTests
     }
 
     [Fact]
-    public void Improvement_SwapsSignWithTheModels()
+    public void Improvement_swaps_sign_with_the_models()
     {
         var (forward, back) = (Share.Improvement(12, 5, 3), Share.Improvement(3, 5, 12));
         Assert.Equal(-forward.Low, back.High, 12);
@@ -57,7 +57,7 @@ public class ShareTests
     [InlineData(0.6, 0.05)]
     [InlineData(0.1, 0.1)]
     [InlineData(0.34, 0.56)]
-    public void Improvement_CoversTheTruthAsOftenAsItSays(double win, double loss)
+    public void Improvement_covers_the_truth_as_often_as_it_says(double win, double loss)
     {
         // Every outcome of 30 comparisons with its multinomial probability: no simulation, no chance.
         const int n = 30;

@@ -6,7 +6,7 @@ namespace Retouch.Arena.Tests.Statistics;
 public class SignTestTests
 {
     [Fact]
-    public void PValue_IsTheShareOfAllOutcomesAtLeastAsUneven()
+    public void P_value_is_the_share_of_all_outcomes_at_least_as_uneven()
     {
         for (var n = 0; n <= 14; n++)
         {
@@ -24,10 +24,11 @@ public class SignTestTests
     [InlineData(15, 5, 0.04138946533203125)] // 2 · 21700 / 2^20
     [InlineData(0, 0, 1)]
     [InlineData(7, 7, 1)]
-    public void PValue_OfKnownCases(int wins, int losses, double expected) => Assert.Equal(expected, SignTest.TwoSided(wins, losses), 12);
+    public void P_value_of_known_cases(int wins, int losses, double expected) =>
+        Assert.Equal(expected, SignTest.TwoSided(wins, losses), 12);
 
     [Fact]
-    public void PValue_OfThousands_NeitherUnderflowsNorLosesDigits()
+    public void P_value_of_thousands_neither_underflows_nor_loses_digits()
     {
         Assert.Equal(SignTest.TwoSided(5100, 4900), SignTest.TwoSided(4900, 5100), 15);
         // The normal approximation with continuity correction: z = 199 / 100.

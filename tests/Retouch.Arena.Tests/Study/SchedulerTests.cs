@@ -8,24 +8,24 @@ namespace Retouch.Arena.Tests.Study;
 /// <summary>Who gets what: everything evenly, nothing twice, checks in between, limits kept.</summary>
 public sealed class SchedulerTests : IDisposable
 {
-    private readonly TestStudy study = new(5, "a", "b", "c");
-    private readonly StudyFile file;
-    private readonly StudyMaterial material;
-    private int keys;
+    private readonly TestStudy _study = new(5, "a", "b", "c");
+    private readonly StudyFile _file;
+    private readonly StudyMaterial _material;
+    private int _keys;
 
     public SchedulerTests()
     {
-        file = StudyFile.Serve(Path.Combine(study.Folder, "arena.sqlite"), TimeProvider.System);
-        material = StudyMaterial.Read(study.Folder);
+        _file = StudyFile.Serve(Path.Combine(_study.Folder, "arena.sqlite"), TimeProvider.System);
+        _material = StudyMaterial.Read(_study.Folder);
     }
 
     public void Dispose()
     {
-        file.Dispose();
-        study.Dispose();
+        _file.Dispose();
+        _study.Dispose();
     }
 
-    private Scheduler With(ArenaOptions options) => new(file, StudyPlan.For(material, options), options, seed: 3);
+    private Scheduler With(ArenaOptions options) => new(_file, StudyPlan.For(_material, options), options, seed: 3);
 
     private List<StudyTask> JudgeAll(Scheduler scheduler, Rater rater, int most = int.MaxValue)
     {
@@ -33,20 +33,20 @@ public sealed class SchedulerTests : IDisposable
         while (tasks.Count < most && scheduler.Next(rater.Id).Current is { } given)
         {
             tasks.Add(given.Task);
-            file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Left : Answer.Yes));
+            _file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Left : Answer.Yes));
         }
 
         return tasks;
     }
 
-    private string Key() => $"key-{keys++:D5}";
+    private string Key() => $"key-{_keys++:D5}";
 
     [Fact]
-    public void ARater_GetsEverythingOnce_QuestionByQuestion()
+    public void A_rater_gets_everything_once_question_by_question()
     {
-        var options = study.Options with { CheckEvery = 0 };
-        var tasks = JudgeAll(With(options), file.Raters.Add("Ann")!);
-        var plan = StudyPlan.For(material, options);
+        var options = _study.Options with { CheckEvery = 0 };
+        var tasks = JudgeAll(With(options), _file.Raters.Add("Ann")!);
+        var plan = StudyPlan.For(_material, options);
         // 5 items, 3 pairs of models, 2 questions; 15 single pictures.
         Assert.Equal(45, tasks.Count);
         Assert.Equal(plan.Tasks.ToHashSet(), tasks.ToHashSet());
@@ -55,49 +55,49 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void ATask_StaysGivenUntilItIsJudged()
+    public void A_task_stays_given_until_it_is_judged()
     {
-        var scheduler = With(study.Options);
-        var rater = file.Raters.Add("Ann")!;
+        var scheduler = With(_study.Options);
+        var rater = _file.Raters.Add("Ann")!;
         var first = scheduler.Next(rater.Id).Current;
         Assert.Equal(first, scheduler.Next(rater.Id).Current);
-        Assert.Equal(first, With(study.Options).Next(rater.Id).Current);
+        Assert.Equal(first, With(_study.Options).Next(rater.Id).Current);
     }
 
     [Fact]
-    public void Ratings_AreSpreadEvenlyAndEndAtTheNumberAsked()
+    public void Ratings_are_spread_evenly_and_end_at_the_number_asked()
     {
-        var scheduler = With(study.Options with { Questions = [Question.Appeal], Ratings = 2, CheckEvery = 0 });
-        var raters = Enumerable.Range(0, 4).Select(k => file.Raters.Add($"rater {k}")!).ToList();
+        var scheduler = With(_study.Options with { Questions = [Question.Appeal], Ratings = 2, CheckEvery = 0 });
+        var raters = Enumerable.Range(0, 4).Select(k => _file.Raters.Add($"rater {k}")!).ToList();
         JudgeAll(scheduler, raters[0], most: 8);
         // The second rater begins with what the first has not seen.
         Assert.Equal(
             7,
             JudgeAll(scheduler, raters[1], most: 7)
-                .Except(file.Votes.Standing().Where(v => v.Given.Rater == raters[0].Id).Select(v => v.Given.Task))
+                .Except(_file.Votes.Standing().Where(v => v.Given.Rater == raters[0].Id).Select(v => v.Given.Task))
                 .Count()
         );
         foreach (var rater in raters)
             JudgeAll(scheduler, rater);
-        Assert.All(file.Votes.Tally(), t => Assert.Equal(2, t.Ratings));
-        Assert.Equal(15, file.Votes.Tally().Count);
+        Assert.All(_file.Votes.Tally(), t => Assert.Equal(2, t.Ratings));
+        Assert.Equal(15, _file.Votes.Tally().Count);
         // Leaving a rater out gives what that one judged out again.
         var left = JudgedBy(raters[0]).Except(JudgedBy(raters[3])).Order(StringComparer.Ordinal).ToList();
-        file.Raters.SetExcluded(raters[0].Id, true);
+        _file.Raters.SetExcluded(raters[0].Id, true);
         Assert.Equal(left, JudgeAll(scheduler, raters[3]).Select(static t => t.Key).Order(StringComparer.Ordinal));
 
         List<string> JudgedBy(Rater rater) =>
-            [.. file.Votes.Standing().Where(v => v.Given.Rater == rater.Id).Select(static v => v.Given.Task.Key)];
+            [.. _file.Votes.Standing().Where(v => v.Given.Rater == rater.Id).Select(static v => v.Given.Task.Key)];
     }
 
     [Fact]
-    public void Checks_ComeOnceInEveryStretchAndAreNeverFirst()
+    public void Checks_come_once_in_every_stretch_and_are_never_first()
     {
-        var options = study.Options with { Questions = [Question.Flaws, Question.Appeal], CheckEvery = 5 };
+        var options = _study.Options with { Questions = [Question.Flaws, Question.Appeal], CheckEvery = 5 };
         var kinds = new HashSet<TaskKind>();
         for (var r = 0; r < 6; r++)
         {
-            var tasks = JudgeAll(With(options with { Ratings = 100 }), file.Raters.Add($"rater {r}")!);
+            var tasks = JudgeAll(With(options with { Ratings = 100 }), _file.Raters.Add($"rater {r}")!);
             Assert.Equal(TaskKind.Judge, tasks[0].Kind);
             Assert.Equal(30, tasks.Count(t => t.Kind == TaskKind.Judge));
             for (var stretch = 0; stretch + 5 <= tasks.Count; stretch += 5)
@@ -106,17 +106,17 @@ public sealed class SchedulerTests : IDisposable
         }
 
         Assert.Equal(3, kinds.Count);
-        Assert.Equal(6, file.Raters.All().Count);
-        Assert.DoesNotContain(file.Votes.Tally(), t => t.Ratings > 6);
+        Assert.Equal(6, _file.Raters.All().Count);
+        Assert.DoesNotContain(_file.Votes.Tally(), t => t.Ratings > 6);
     }
 
     [Theory]
     [InlineData(9, 3, 3, 3)]
     [InlineData(10, 4, 4, 2)]
     [InlineData(2, 1, 1, 0)]
-    public void ALimit_IsSharedAmongTheQuestions(int limit, int flaws, int appeal, int alignment)
+    public void A_limit_is_shared_among_the_questions(int limit, int flaws, int appeal, int alignment)
     {
-        var tasks = JudgeAll(With(study.Options with { PerRater = limit, CheckEvery = 0 }), file.Raters.Add("Ann")!);
+        var tasks = JudgeAll(With(_study.Options with { PerRater = limit, CheckEvery = 0 }), _file.Raters.Add("Ann")!);
         Assert.Equal(
             (flaws, appeal, alignment),
             (
@@ -128,37 +128,37 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void ABaseline_IsInEveryPair()
+    public void A_baseline_is_in_every_pair()
     {
-        var plan = StudyPlan.For(material, study.Options with { Baseline = "b", Questions = [Question.Appeal] });
+        var plan = StudyPlan.For(_material, _study.Options with { Baseline = "b", Questions = [Question.Appeal] });
         Assert.Equal(10, plan.Tasks.Count);
         Assert.All(plan.Tasks, t => Assert.Contains("b", new[] { t.First, t.Second }));
         Assert.Contains(
             "none of the models",
-            Assert.Throws<UsageException>(() => StudyPlan.For(material, study.Options with { Baseline = "x" })).Message
+            Assert.Throws<UsageException>(() => StudyPlan.For(_material, _study.Options with { Baseline = "x" })).Message
         );
     }
 
     [Fact]
-    public void Progress_CountsDownToNothing()
+    public void Progress_counts_down_to_nothing()
     {
-        var scheduler = With(study.Options with { CheckEvery = 0 });
-        var rater = file.Raters.Add("Ann")!;
+        var scheduler = With(_study.Options with { CheckEvery = 0 });
+        var rater = _file.Raters.Add("Ann")!;
         for (var done = 0; ; done++)
         {
             var (given, progress) = scheduler.Next(rater.Id);
             Assert.Equal(new Progress(done, 45), progress);
             if (given is null)
                 break;
-            file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Tie : Answer.No));
+            _file.Votes.Cast(rater.Id, new(given.Id, Key(), given.Task.Question.IsPaired() ? Answer.Tie : Answer.No));
         }
     }
 
     [Fact]
-    public void APictureThatChanged_EndsTheStudy()
+    public void A_picture_that_changed_ends_the_study()
     {
-        file.Register(material);
-        study.Add("a", "000.png", TestStudy.Paint(9, 9));
-        Assert.Contains("has changed", Assert.Throws<InputException>(() => file.Register(StudyMaterial.Read(study.Folder))).Message);
+        _file.Register(_material);
+        _study.Add("a", "000.png", TestStudy.Paint(9, 9));
+        Assert.Contains("has changed", Assert.Throws<InputException>(() => _file.Register(StudyMaterial.Read(_study.Folder))).Message);
     }
 }

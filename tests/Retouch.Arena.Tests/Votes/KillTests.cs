@@ -14,7 +14,7 @@ public class KillTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Votes_SurviveTheServersDeath_NoneLostNoneDoubled()
+    public async Task Votes_survive_the_servers_death_none_lost_none_doubled()
     {
         using var study = new TestStudy(items: 10);
         var port = FreePort();

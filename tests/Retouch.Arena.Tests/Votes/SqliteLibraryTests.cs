@@ -7,7 +7,7 @@ namespace Retouch.Arena.Tests.Votes;
 public class SqliteLibraryTests
 {
     [Fact]
-    public void Sqlite_WorksAfterLibvipsHasLoadedItsPlugins()
+    public void Sqlite_works_after_libvips_has_loaded_its_plugins()
     {
         Assert.Equal(48, PictureFile.Decode(PictureFile.Encode(TestStudy.Paint(0, 0), PictureFormat.Png), "a.png").Picture.Width);
         var folder = Directory.CreateTempSubdirectory("retouch-sqlite-");
@@ -28,7 +28,7 @@ public class SqliteLibraryTests
     }
 
     [Fact]
-    public void ATransactionThatFails_LeavesNothing()
+    public void A_transaction_that_fails_leaves_nothing()
     {
         var folder = Directory.CreateTempSubdirectory("retouch-sqlite-");
         try

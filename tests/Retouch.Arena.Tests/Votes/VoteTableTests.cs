@@ -9,87 +9,87 @@ public sealed class VoteTableTests : IDisposable
 {
     private static readonly StudyTask Pair = new(Question.Flaws, TaskKind.Judge, "item", "a", "b");
 
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-votes-").FullName;
-    private readonly StudyFile file;
-    private readonly Rater rater;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-votes-").FullName;
+    private readonly StudyFile _file;
+    private readonly Rater _rater;
 
     public VoteTableTests()
     {
-        file = StudyFile.Serve(Path.Combine(folder, "arena.sqlite"), TimeProvider.System);
-        rater = file.Raters.Add("Ann")!;
+        _file = StudyFile.Serve(Path.Combine(_folder, "arena.sqlite"), TimeProvider.System);
+        _rater = _file.Raters.Add("Ann")!;
     }
 
     public void Dispose()
     {
-        file.Dispose();
-        Directory.Delete(folder, recursive: true);
+        _file.Dispose();
+        Directory.Delete(_folder, recursive: true);
     }
 
     private Ballot Given(string key, Answer answer = Answer.Left, bool swapped = false, StudyTask? task = null) =>
-        new(file.Assignments.Add(rater.Id, file.Assignments.Of(rater.Id).Count, task ?? Pair, swapped).Id, key, answer);
+        new(_file.Assignments.Add(_rater.Id, _file.Assignments.Of(_rater.Id).Count, task ?? Pair, swapped).Id, key, answer);
 
     [Fact]
-    public void SendingAgain_GivesTheSameReplyAndOneVote()
+    public void Sending_again_gives_the_same_reply_and_one_vote()
     {
         var ballot = Given("key-1") with { LeftFlaws = FlawMark.Major, Milliseconds = 1234 };
-        var first = file.Votes.Cast(rater.Id, ballot);
+        var first = _file.Votes.Cast(_rater.Id, ballot);
         Assert.Equal(ReceiptKind.Kept, first.Kind);
-        Assert.Equal(first, file.Votes.Cast(rater.Id, ballot));
-        var vote = Assert.Single(file.Votes.Standing());
+        Assert.Equal(first, _file.Votes.Cast(_rater.Id, ballot));
+        var vote = Assert.Single(_file.Votes.Standing());
         Assert.Equal((Answer.Left, FlawMark.Major, null, 1234), (vote.Answer, vote.LeftFlaws, vote.RightFlaws, vote.Milliseconds));
     }
 
     [Fact]
-    public void AKeyUsedForSomethingElse_IsRefused()
+    public void A_key_used_for_something_else_is_refused()
     {
         var ballot = Given("key-1");
-        file.Votes.Cast(rater.Id, ballot);
-        Assert.Equal(ReceiptKind.KeyReused, file.Votes.Cast(rater.Id, ballot with { Answer = Answer.Right }).Kind);
-        Assert.Equal(ReceiptKind.KeyReused, file.Votes.Undo(rater.Id, "key-1").Kind);
-        Assert.Equal(Answer.Left, Assert.Single(file.Votes.Standing()).Answer);
+        _file.Votes.Cast(_rater.Id, ballot);
+        Assert.Equal(ReceiptKind.KeyReused, _file.Votes.Cast(_rater.Id, ballot with { Answer = Answer.Right }).Kind);
+        Assert.Equal(ReceiptKind.KeyReused, _file.Votes.Undo(_rater.Id, "key-1").Kind);
+        Assert.Equal(Answer.Left, Assert.Single(_file.Votes.Standing()).Answer);
     }
 
     [Fact]
-    public void ASecondVoteOnATask_IsRefused()
+    public void A_second_vote_on_a_task_is_refused()
     {
         var ballot = Given("key-1");
-        file.Votes.Cast(rater.Id, ballot);
-        Assert.Equal(ReceiptKind.AlreadyJudged, file.Votes.Cast(rater.Id, ballot with { Key = "key-2", Answer = Answer.Right }).Kind);
-        Assert.Single(file.Votes.Standing());
+        _file.Votes.Cast(_rater.Id, ballot);
+        Assert.Equal(ReceiptKind.AlreadyJudged, _file.Votes.Cast(_rater.Id, ballot with { Key = "key-2", Answer = Answer.Right }).Kind);
+        Assert.Single(_file.Votes.Standing());
     }
 
     [Fact]
-    public void AnswersThatDoNotFit_AreRefused()
+    public void Answers_that_do_not_fit_are_refused()
     {
         var single = new StudyTask(Question.Alignment, TaskKind.Judge, "item", "a", null);
-        Assert.Equal(ReceiptKind.NotGiven, file.Votes.Cast(rater.Id, Given("key-1", Answer.Yes)).Kind);
-        Assert.Equal(ReceiptKind.NotGiven, file.Votes.Cast(rater.Id, Given("key-2", Answer.Left, task: single)).Kind);
-        Assert.Equal(ReceiptKind.NotGiven, file.Votes.Cast(rater.Id, new(99, "key-3", Answer.Left)).Kind);
+        Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_rater.Id, Given("key-1", Answer.Yes)).Kind);
+        Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_rater.Id, Given("key-2", Answer.Left, task: single)).Kind);
+        Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_rater.Id, new(99, "key-3", Answer.Left)).Kind);
         var appeal = Given("key-4", Answer.Left, task: Pair with { Question = Question.Appeal }) with { LeftFlaws = FlawMark.Minor };
-        Assert.Equal(ReceiptKind.NotGiven, file.Votes.Cast(rater.Id, appeal).Kind);
-        Assert.Equal(ReceiptKind.NotGiven, file.Votes.Cast(file.Raters.Add("Ben")!.Id, Given("key-5")).Kind);
-        Assert.Empty(file.Votes.Standing());
+        Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_rater.Id, appeal).Kind);
+        Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_file.Raters.Add("Ben")!.Id, Given("key-5")).Kind);
+        Assert.Empty(_file.Votes.Standing());
     }
 
     [Fact]
-    public void Undo_GivesTheTaskBackWithWhatWasSaid_AndRepeatsItsReply()
+    public void Undo_gives_the_task_back_with_what_was_said_and_repeats_its_reply()
     {
         var (first, second) = (Given("key-1"), Given("key-2", Answer.Tie, task: Pair with { Item = "other" }));
-        file.Votes.Cast(rater.Id, first);
-        file.Votes.Cast(rater.Id, second);
-        var undone = file.Votes.Undo(rater.Id, "undo-1");
-        Assert.Equal(undone, file.Votes.Undo(rater.Id, "undo-1"));
-        Assert.Equal(first.Assignment, Assert.Single(file.Votes.Standing()).Given.Id);
-        var open = file.Assignments.Outstanding(rater.Id)!;
+        _file.Votes.Cast(_rater.Id, first);
+        _file.Votes.Cast(_rater.Id, second);
+        var undone = _file.Votes.Undo(_rater.Id, "undo-1");
+        Assert.Equal(undone, _file.Votes.Undo(_rater.Id, "undo-1"));
+        Assert.Equal(first.Assignment, Assert.Single(_file.Votes.Standing()).Given.Id);
+        var open = _file.Assignments.Outstanding(_rater.Id)!;
         Assert.Equal(second.Assignment, open.Id);
-        Assert.Equal(second, file.Votes.Previous(open));
+        Assert.Equal(second, _file.Votes.Previous(open));
         // The vote that was taken back does not come back when its submission arrives again, late.
-        Assert.Equal(ReceiptKind.Kept, file.Votes.Cast(rater.Id, second).Kind);
-        Assert.Single(file.Votes.Standing());
-        Assert.Equal(ReceiptKind.Kept, file.Votes.Cast(rater.Id, second with { Key = "key-3", Answer = Answer.Right }).Kind);
-        Assert.Equal(ReceiptKind.Kept, file.Votes.Undo(rater.Id, "undo-2").Kind);
-        Assert.Equal(ReceiptKind.Kept, file.Votes.Undo(rater.Id, "undo-3").Kind);
-        Assert.Equal(ReceiptKind.NothingToUndo, file.Votes.Undo(rater.Id, "undo-4").Kind);
+        Assert.Equal(ReceiptKind.Kept, _file.Votes.Cast(_rater.Id, second).Kind);
+        Assert.Single(_file.Votes.Standing());
+        Assert.Equal(ReceiptKind.Kept, _file.Votes.Cast(_rater.Id, second with { Key = "key-3", Answer = Answer.Right }).Kind);
+        Assert.Equal(ReceiptKind.Kept, _file.Votes.Undo(_rater.Id, "undo-2").Kind);
+        Assert.Equal(ReceiptKind.Kept, _file.Votes.Undo(_rater.Id, "undo-3").Kind);
+        Assert.Equal(ReceiptKind.NothingToUndo, _file.Votes.Undo(_rater.Id, "undo-4").Kind);
     }
 
     [Theory]
@@ -98,10 +98,10 @@ public sealed class VoteTableTests : IDisposable
     [InlineData(Answer.Right, false, -1)]
     [InlineData(Answer.Right, true, 1)]
     [InlineData(Answer.Tie, true, 0)]
-    public void Outcome_IsForTheModelWhicheverSideItWasOn(object answer, bool swapped, int outcome)
+    public void Outcome_is_for_the_model_whichever_side_it_was_on(object answer, bool swapped, int outcome)
     {
-        file.Votes.Cast(rater.Id, Given("key-1", (Answer)answer, swapped) with { LeftFlaws = FlawMark.Major });
-        var vote = Assert.Single(file.Votes.Standing());
+        _file.Votes.Cast(_rater.Id, Given("key-1", (Answer)answer, swapped) with { LeftFlaws = FlawMark.Major });
+        var vote = Assert.Single(_file.Votes.Standing());
         Assert.Equal(outcome, vote.Outcome);
         Assert.Equal(swapped ? null : FlawMark.Major, vote.FirstFlaws);
         Assert.Equal(swapped ? FlawMark.Major : null, vote.SecondFlaws);
@@ -113,26 +113,26 @@ public sealed class VoteTableTests : IDisposable
     [InlineData(TaskKind.Degraded, Answer.Left, true)] // the first is the real one
     [InlineData(TaskKind.Degraded, Answer.Right, false)]
     [InlineData(TaskKind.Degraded, Answer.Tie, false)]
-    public void Checks_ArePassedByWhoLooks(object kind, object answer, bool passed)
+    public void Checks_are_passed_by_who_looks(object kind, object answer, bool passed)
     {
-        file.Votes.Cast(rater.Id, Given("key-1", (Answer)answer, task: Pair with { Kind = (TaskKind)kind }));
-        Assert.Equal(passed, Assert.Single(file.Votes.Standing()).PassedCheck);
+        _file.Votes.Cast(_rater.Id, Given("key-1", (Answer)answer, task: Pair with { Kind = (TaskKind)kind }));
+        Assert.Equal(passed, Assert.Single(_file.Votes.Standing()).PassedCheck);
     }
 
     [Fact]
-    public void TheDatabaseItself_RefusesASecondVoteOfARaterOnATask()
+    public void The_database_itself_refuses_a_second_vote_of_a_rater_on_a_task()
     {
         var (first, second) = (Given("key-1"), Given("key-2"));
-        file.Votes.Cast(rater.Id, first);
-        Assert.Contains("UNIQUE", Assert.Throws<InvalidOperationException>(() => file.Votes.Cast(rater.Id, second)).Message);
+        _file.Votes.Cast(_rater.Id, first);
+        Assert.Contains("UNIQUE", Assert.Throws<InvalidOperationException>(() => _file.Votes.Cast(_rater.Id, second)).Message);
         // And the event of the refused one is not kept either.
-        Assert.Equal(1, file.Database.Query("SELECT COUNT(*) FROM events", static row => row.Number(0))[0]);
+        Assert.Equal(1, _file.Database.Query("SELECT COUNT(*) FROM events", static row => row.Number(0))[0]);
     }
 
     [Fact]
-    public void ASecondServer_IsRefused_AndReadersAreNot()
+    public void A_second_server_is_refused_and_readers_are_not()
     {
-        var path = Path.Combine(folder, "arena.sqlite");
+        var path = Path.Combine(_folder, "arena.sqlite");
         Assert.Contains(
             "serves this study (",
             Assert.Throws<EnvironmentException>(() => StudyFile.Serve(path, TimeProvider.System)).Message
@@ -142,9 +142,9 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void AFileThatIsNoStudy_IsRefused()
+    public void A_file_that_is_no_study_is_refused()
     {
-        var path = Path.Combine(folder, "other.sqlite");
+        var path = Path.Combine(_folder, "other.sqlite");
         Assert.Throws<InputException>(() => StudyFile.Read(path, TimeProvider.System));
         File.WriteAllText(path, new string('x', 5000));
         Assert.Throws<InputException>(() => StudyFile.Read(path, TimeProvider.System));
@@ -152,9 +152,9 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void TheFile_IsItsOwnersAlone()
+    public void The_file_is_its_owners_alone()
     {
         if (!OperatingSystem.IsWindows())
-            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(folder, "arena.sqlite")));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_folder, "arena.sqlite")));
     }
 }

@@ -25,7 +25,7 @@ public sealed class AblateTests : IDisposable
         }
         """;
 
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-ablate-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-ablate-").FullName;
 
     public AblateTests()
     {
@@ -33,11 +33,11 @@ public sealed class AblateTests : IDisposable
         File.WriteAllText(In("spec.json"), Spec);
     }
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Ablate_TrainsMeasuresAndReports_AndDoesNothingTwice()
+    public void Ablate_trains_measures_and_reports_and_does_nothing_twice()
     {
         var first = Run("out", "--arms", "1");
         Assert.True(first.ExitCode == 0, first.Error);
@@ -127,7 +127,7 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task TwoProcesses_ShareTheArms_AndAKilledOnesArmIsTakenOver()
+    public async Task Two_processes_share_the_arms_and_a_killed_ones_arm_is_taken_over()
     {
         string[] arguments =
         [
@@ -193,7 +193,7 @@ public sealed class AblateTests : IDisposable
     [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3; it is a list")]
     [InlineData("--set-spec pretraining.start.from=start", "which is no other pre-training")]
     [InlineData("--set steps=0", "steps is 0")]
-    public void WhatCannotBeRun_IsSaidBeforeAnythingIsWritten(string given, string message)
+    public void What_cannot_be_run_is_said_before_anything_is_written(string given, string message)
     {
         var space = given.IndexOf(' ', StringComparison.Ordinal);
         var outcome = Run("none", given[..space], given[(space + 1)..]);
@@ -215,7 +215,7 @@ public sealed class AblateTests : IDisposable
 
     [Theory]
     [MemberData(nameof(ReadySpecs))]
-    public void EveryReadySpec_CanBeRun_AndComparesEachArmWithALatentLossAlone(string name)
+    public void Every_ready_spec_can_be_run_and_compares_each_arm_with_a_latent_loss_alone(string name)
     {
         var spec = AblationSpec.Read(Path.Combine(AppContext.BaseDirectory, "ablations", name + ".json"), []);
         var plan = new AblationPlan(spec, In("tiny"));
@@ -233,7 +233,7 @@ public sealed class AblateTests : IDisposable
     }
 
     [Fact]
-    public void TheReadySpecs_AreThoseOfThePaper_AndTheDemos() =>
+    public void The_ready_specs_are_those_of_the_paper_and_the_demos() =>
         Assert.Equal(
             [
                 "average-decay",
@@ -254,7 +254,7 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void AReadySpec_RunsReducedOnAFolder()
+    public void A_ready_spec_runs_reduced_on_a_folder()
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
@@ -303,7 +303,7 @@ public sealed class AblateTests : IDisposable
     }
 
     [Fact]
-    public void ArmsOfOtherScenes_AreLeftOutWithAFolder()
+    public void Arms_of_other_scenes_are_left_out_with_a_folder()
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
@@ -335,7 +335,7 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void ArmsOnPairs_ShowWhatTheySayOfThemselves()
+    public void Arms_on_pairs_show_what_they_say_of_themselves()
     {
         DegradedPairs.Write(
             new ProceduralScenes(1, 32, 8),
@@ -381,7 +381,7 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void DryRun_MeasuresWithoutWriting()
+    public void Dry_run_measures_without_writing()
     {
         var outcome = Run("none", "--dry-run", "--json");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -409,5 +409,5 @@ public sealed class AblateTests : IDisposable
         }
     }
 
-    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
+    private string In(params string[] parts) => Path.Combine([_folder, .. parts]);
 }

@@ -7,13 +7,13 @@ namespace Retouch.Cli.Tests.Ablations;
 public sealed class ClaimTests : IDisposable
 {
     private static readonly TimeSpan Stale = TimeSpan.FromSeconds(80);
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-claims-").FullName;
-    private readonly SteppedTime time = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-claims-").FullName;
+    private readonly SteppedTime _time = new();
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void AClaim_HoldsUntilItIsLetGo()
+    public void A_claim_holds_until_it_is_let_go()
     {
         var (one, two) = (New(), New());
         using (var claim = one.TryTake("a"))
@@ -31,7 +31,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void OfManyWhoTryAtOnce_OneGetsIt()
+    public void Of_many_who_try_at_once_one_gets_it()
     {
         for (var round = 0; round < 20; round++)
         {
@@ -50,7 +50,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void ADeadProcess_IsTakenOverAtOnce_ALivingOneNot()
+    public void A_dead_process_is_taken_over_at_once_a_living_one_not()
     {
         using (var sleeping = Process.Start("sleep", "600"))
         {
@@ -70,7 +70,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void OnAnotherMachine_OnlyABeatThatStandsStillFrees()
+    public void On_another_machine_only_a_beat_that_stands_still_frees()
     {
         var elsewhere = new ClaimOwner
         {
@@ -81,19 +81,19 @@ public sealed class ClaimTests : IDisposable
         Leave("a", 1, elsewhere);
         var claims = New();
         Assert.Null(claims.TryTake("a"));
-        time.Step(Stale - TimeSpan.FromSeconds(1));
+        _time.Step(Stale - TimeSpan.FromSeconds(1));
         Assert.Null(claims.TryTake("a"));
         Leave("a", 1, elsewhere with { Beat = 1 });
-        time.Step(Stale);
+        _time.Step(Stale);
         // The new beat is seen now for the first time: from here on it counts.
         Assert.Null(claims.TryTake("a"));
-        time.Step(Stale);
+        _time.Step(Stale);
         using var claim = claims.TryTake("a");
         Assert.True(claim!.TakenOver);
     }
 
     [Fact]
-    public void WhoSleptForTooLong_LearnsThatAnotherTookOver()
+    public void Who_slept_for_too_long_learns_that_another_took_over()
     {
         using var claim = New().TryTake("a");
         claim!.Beat();
@@ -104,26 +104,26 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void AFileThatIsBeingWritten_IsNobodysYet()
+    public void A_file_that_is_being_written_is_nobodys_yet()
     {
-        File.WriteAllText(Path.Combine(folder, "a.1"), "");
+        File.WriteAllText(Path.Combine(_folder, "a.1"), "");
         Assert.Null(New().TryTake("a"));
     }
 
-    private ClaimFolder New() => new(folder, time, Stale);
+    private ClaimFolder New() => new(_folder, _time, Stale);
 
-    private void Leave(string id, int generation, ClaimOwner owner) => OptionsFile.Save(owner, ClaimFolder.FileOf(folder, id, generation));
+    private void Leave(string id, int generation, ClaimOwner owner) => OptionsFile.Save(owner, ClaimFolder.FileOf(_folder, id, generation));
 
     /// <summary>A clock that goes on when it is told to; its timers never fire.</summary>
     private sealed class SteppedTime : TimeProvider
     {
-        private long now;
+        private long _now;
 
-        public void Step(TimeSpan by) => now += by.Ticks;
+        public void Step(TimeSpan by) => _now += by.Ticks;
 
         public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-        public override long GetTimestamp() => now;
+        public override long GetTimestamp() => _now;
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new Still();
 

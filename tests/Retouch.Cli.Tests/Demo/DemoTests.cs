@@ -8,15 +8,15 @@ namespace Retouch.Cli.Tests.Demo;
 public sealed class DemoTests : IDisposable
 {
     private static readonly string[] Short = ["--size", "32", "--steps", "3", "--batch", "4", "--samples", "6", "--sampler-steps", "2"];
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-demo-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-demo-").FullName;
 
     public DemoTests() => TinyPipeline.Save(In("tiny"));
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Demo_ComparesTheArmsAndGoesOnWhereItWasStopped()
+    public void Demo_compares_the_arms_and_goes_on_where_it_was_stopped()
     {
         var output = In("demo");
         var outcome = RetouchProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short, "--json"]);
@@ -91,7 +91,7 @@ public sealed class DemoTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Demo_TrainsItsNetworksOnTheUsersPictures()
+    public void Demo_trains_its_networks_on_the_users_pictures()
     {
         var scenes = new ProceduralScenes(5, 40, 48);
         for (var k = 0; k < scenes.Count; k++)
@@ -146,7 +146,7 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
-    public void WhatCannotBeCombined_IsSaidBeforeAnythingIsWritten()
+    public void What_cannot_be_combined_is_said_before_anything_is_written()
     {
         void Fails(int code, string message, params string[] arguments)
         {
@@ -163,5 +163,5 @@ public sealed class DemoTests : IDisposable
         Fails(3, "holds no demo", "--resume");
     }
 
-    private string In(string name) => Path.Combine(folder, name);
+    private string In(string name) => Path.Combine(_folder, name);
 }

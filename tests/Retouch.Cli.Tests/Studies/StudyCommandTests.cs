@@ -8,15 +8,15 @@ namespace Retouch.Cli.Tests.Studies;
 /// <summary><c>retouch study</c> from the outside, on a model of random weights.</summary>
 public sealed class StudyCommandTests : IDisposable
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("retouch-study-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-study-").FullName;
 
     public StudyCommandTests() => TinyPipeline.Save(In("tiny"));
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Taps_ProposesOptionsThatTrainTakes()
+    public void Taps_proposes_options_that_train_takes()
     {
         var outcome = Run("taps", "--model", In("tiny"), "--levels", "4");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -58,7 +58,7 @@ public sealed class StudyCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void LatentsAndFeatures_NeedTheAutoencoderAlone()
+    public void Latents_and_features_need_the_autoencoder_alone()
     {
         var latents = Run("latents", "--model", In("tiny", "vae"));
         Assert.True(latents.ExitCode == 0, latents.Error);
@@ -79,7 +79,7 @@ public sealed class StudyCommandTests : IDisposable
     [InlineData("other", "--count 4", "There is no study 'other'")]
     [InlineData("latents", "--factors 1", "cannot be shrunk 1 times")]
     [InlineData("taps", "--count 0", "--count lies between")]
-    public void WhatDoesNotFit_IsRefused(string name, string given, string message)
+    public void What_does_not_fit_is_refused(string name, string given, string message)
     {
         var outcome = Run(name, ["--model", In("tiny"), .. given.Split(' ')]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
@@ -91,7 +91,7 @@ public sealed class StudyCommandTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData(1, "at least one picture has none")]
     [InlineData(11, "knows 10 classes, and a picture is of class 10, counted from 0")]
-    public void Taps_OfPicturesThatTheDenoiserDoesNotKnow_SaysWhatIsWrong(int folders, string message)
+    public void Taps_of_pictures_that_the_denoiser_does_not_know_says_what_is_wrong(int folders, string message)
     {
         var scenes = new ProceduralScenes(1, 32, 11);
         for (var k = 0; k < scenes.Count; k++)
@@ -119,5 +119,5 @@ public sealed class StudyCommandTests : IDisposable
             .. more,
         ]);
 
-    private string In(params string[] parts) => Path.Combine([folder, .. parts]);
+    private string In(params string[] parts) => Path.Combine([_folder, .. parts]);
 }

@@ -6,18 +6,18 @@ namespace Retouch.Cli.Tests.Terminal;
 
 public sealed partial class LiveProgressLineTests : IDisposable
 {
-    private readonly StringWriter output = new();
-    private readonly ManualTime time = new();
+    private readonly StringWriter _output = new();
+    private readonly ManualTime _time = new();
 
-    public void Dispose() => output.Dispose();
+    public void Dispose() => _output.Dispose();
 
     [Fact]
-    public void ALiveRun_ShowsPositionPaceAndLosses_AndGivesTheCursorBack()
+    public void A_live_run_shows_position_pace_and_losses_and_gives_the_cursor_back()
     {
-        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: true), output, time))
+        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: true), _output, _time))
         {
             line.Report(new(1, 100));
-            time.Advance(2);
+            _time.Advance(2);
             line.Report(
                 new(2, 100)
                 {
@@ -28,7 +28,7 @@ public sealed partial class LiveProgressLineTests : IDisposable
             );
         }
 
-        var text = output.ToString();
+        var text = _output.ToString();
         Assert.Contains("step 2/100 (2.0 %)", text, StringComparison.Ordinal);
         Assert.Contains("2.0 s/step  3 min 16 s left  2.0 GiB", text, StringComparison.Ordinal);
         Assert.Contains("loss 0.5000 = latent 0.4000 (80 %) + lpl 0.1000 (20 %)", text, StringComparison.Ordinal);
@@ -36,71 +36,71 @@ public sealed partial class LiveProgressLineTests : IDisposable
     }
 
     [Fact]
-    public void ALiveRun_IsRedrawnAtMostFiveTimesASecond_AndAlwaysAtItsLastStep()
+    public void A_live_run_is_redrawn_at_most_five_times_a_second_and_always_at_its_last_step()
     {
-        using var line = ProgressLines.Create(new(IsTerminal: true, Color: false), output, time);
+        using var line = ProgressLines.Create(new(IsTerminal: true, Color: false), _output, _time);
         for (var step = 1; step <= 1000; step++)
         {
             line.Report(new(step, 1000));
-            time.Advance(0.001);
+            _time.Advance(0.001);
         }
 
-        Assert.InRange(Position().Count(output.ToString()), 5, 7);
-        Assert.Contains("step 1,000/1,000 (100 %)", output.ToString(), StringComparison.Ordinal);
+        Assert.InRange(Position().Count(_output.ToString()), 5, 7);
+        Assert.Contains("step 1,000/1,000 (100 %)", _output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void WithoutColor_NoColorCodesAreWritten()
+    public void Without_color_no_color_codes_are_written()
     {
         Run(new(IsTerminal: true, Color: false));
-        Assert.Contains("step 5/10", output.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotMatch(ColorCode(), output.ToString());
+        Assert.Contains("step 5/10", _output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotMatch(ColorCode(), _output.ToString());
     }
 
     [Fact]
-    public void Redirected_NoEscapeCodesAreWritten()
+    public void Redirected_no_escape_codes_are_written()
     {
         Run(new(IsTerminal: false, Color: true));
-        Assert.StartsWith("step 5/10 (50 %)", output.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain('\e', output.ToString());
+        Assert.StartsWith("step 5/10 (50 %)", _output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain('\e', _output.ToString());
     }
 
     [Fact]
-    public void Colors_AreWrittenWhereTheConsoleHasThem()
+    public void Colors_are_written_where_the_console_has_them()
     {
         // The counterpart of the test without colours: the same drawing on a console of 256 colours does use them.
         var console = AnsiConsole.Create(
             new AnsiConsoleSettings
             {
-                Out = new AnsiConsoleOutput(output),
+                Out = new AnsiConsoleOutput(_output),
                 Ansi = AnsiSupport.Yes,
                 ColorSystem = ColorSystemSupport.EightBit,
             }
         );
-        using (var line = new LiveProgressLine(console, time))
+        using (var line = new LiveProgressLine(console, _time))
             line.Report(new(5, 10));
-        Assert.Matches(ColorCode(), output.ToString());
+        Assert.Matches(ColorCode(), _output.ToString());
     }
 
     [Fact]
-    public void ANote_StaysAboveTheLiveLines()
+    public void A_note_stays_above_the_live_lines()
     {
-        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: false), output, time))
+        using (var line = ProgressLines.Create(new(IsTerminal: true, Color: false), _output, _time))
         {
             line.Report(new(1, 10));
             line.Note("checkpoint [1] written");
-            time.Advance(1);
+            _time.Advance(1);
             line.Report(new(2, 10));
         }
 
-        var text = output.ToString();
+        var text = _output.ToString();
         var note = text.IndexOf("checkpoint [1] written", StringComparison.Ordinal);
         Assert.InRange(note, 0, text.IndexOf("step 2/10", StringComparison.Ordinal));
     }
 
     private void Run(TerminalFacts facts)
     {
-        using var line = ProgressLines.Create(facts, output, time);
+        using var line = ProgressLines.Create(facts, _output, _time);
         line.Report(new(5, 10) { Loss = 1 });
     }
 
@@ -112,12 +112,12 @@ public sealed partial class LiveProgressLineTests : IDisposable
 
     private sealed class ManualTime : TimeProvider
     {
-        private TimeSpan elapsed;
+        private TimeSpan _elapsed;
 
         public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-        public override long GetTimestamp() => elapsed.Ticks;
+        public override long GetTimestamp() => _elapsed.Ticks;
 
-        public void Advance(double seconds) => elapsed += TimeSpan.FromSeconds(seconds);
+        public void Advance(double seconds) => _elapsed += TimeSpan.FromSeconds(seconds);
     }
 }

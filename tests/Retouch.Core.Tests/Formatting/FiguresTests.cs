@@ -15,7 +15,7 @@ public sealed class FiguresTests
     [InlineData(86399, "1 d 0 h")]
     [InlineData(273600, "3 d 4 h")]
     [InlineData(-4.24, "-4.2 s")]
-    public void Duration_NeverCarriesIntoAUnitThatIsFull(double seconds, string expected) =>
+    public void Duration_never_carries_into_a_unit_that_is_full(double seconds, string expected) =>
         Assert.Equal(expected, Figures.Duration(TimeSpan.FromSeconds(seconds)));
 
     [Theory]
@@ -24,7 +24,7 @@ public sealed class FiguresTests
     [InlineData(2048, "2.0 KiB")]
     [InlineData(1048575, "1.0 MiB")]
     [InlineData(2254857830, "2.1 GiB")]
-    public void Bytes_AreBinary(long bytes, string expected) => Assert.Equal(expected, Figures.Bytes(bytes));
+    public void Bytes_are_binary(long bytes, string expected) => Assert.Equal(expected, Figures.Bytes(bytes));
 
     [Theory]
     [InlineData(0, 4, "0")]
@@ -38,7 +38,7 @@ public sealed class FiguresTests
     [InlineData(12345678, 3, "1.23e7")]
     [InlineData(double.NaN, 3, "NaN")]
     [InlineData(double.NegativeInfinity, 3, "-∞")]
-    public void Significant_KeepsTheDigitsAskedFor(double value, int digits, string expected) =>
+    public void Significant_keeps_the_digits_asked_for(double value, int digits, string expected) =>
         Assert.Equal(expected, Figures.Significant(value, digits));
 
     [Theory]
@@ -47,8 +47,8 @@ public sealed class FiguresTests
     [InlineData(0.0997, "10 %")]
     [InlineData(0, "0 %")]
     [InlineData(double.NaN, "NaN %")]
-    public void Percent_OfAFraction(double fraction, string expected) => Assert.Equal(expected, Figures.Percent(fraction));
+    public void Percent_of_a_fraction(double fraction, string expected) => Assert.Equal(expected, Figures.Percent(fraction));
 
     [Fact]
-    public void Count_SetsThousandsApart() => Assert.Equal("12,500", Figures.Count(12500));
+    public void Count_sets_thousands_apart() => Assert.Equal("12,500", Figures.Count(12500));
 }

@@ -25,28 +25,28 @@ internal static class CSharpText
 
     private sealed class Scanner(string text)
     {
-        private int at;
+        private int _at;
 
         public StringBuilder Output { get; } = new(text.Length);
 
         public void Code(bool insideHole)
         {
             var depth = 0;
-            while (at < text.Length)
+            while (_at < text.Length)
             {
-                if (insideHole && text[at] == '}' && depth == 0)
+                if (insideHole && text[_at] == '}' && depth == 0)
                     return;
                 if (Sees("//"))
                     BlankUntil("\n", including: false);
                 else if (Sees("/*"))
                     BlankUntil("*/", including: true);
-                else if (text[at] == '\'')
+                else if (text[_at] == '\'')
                     Character();
                 else if (StringStart() is { } start)
                     String(start);
                 else
                 {
-                    depth += text[at] switch
+                    depth += text[_at] switch
                     {
                         '{' => 1,
                         '}' => -1,
@@ -60,7 +60,7 @@ internal static class CSharpText
         /// <summary>The prefix of the string literal that begins here: its dollars, whether it is verbatim, its quotes.</summary>
         private (int Dollars, bool Verbatim, int Quotes)? StringStart()
         {
-            var (i, dollars, verbatim) = (at, 0, false);
+            var (i, dollars, verbatim) = (_at, 0, false);
             for (; i < text.Length && text[i] is '$' or '@'; i++)
             {
                 dollars += text[i] == '$' ? 1 : 0;
@@ -78,14 +78,14 @@ internal static class CSharpText
 
         private void String((int Dollars, bool Verbatim, int Quotes) start)
         {
-            while (text[at] != '"')
+            while (text[_at] != '"')
                 Keep();
             for (var i = 0; i < start.Quotes; i++)
                 Keep();
             var end = new string('"', start.Quotes);
             var raw = start.Quotes >= 3;
             var hole = new string('{', raw ? Math.Max(1, start.Dollars) : 1);
-            while (at < text.Length)
+            while (_at < text.Length)
             {
                 if (Sees(end) && !(start.Verbatim && Sees("\"\"")))
                 {
@@ -94,7 +94,7 @@ internal static class CSharpText
                     return;
                 }
 
-                if (start.Verbatim && Sees("\"\"") || !raw && !start.Verbatim && text[at] == '\\')
+                if (start.Verbatim && Sees("\"\"") || !raw && !start.Verbatim && text[_at] == '\\')
                 {
                     Blank();
                     Blank();
@@ -123,22 +123,22 @@ internal static class CSharpText
         private void Character()
         {
             Keep();
-            while (at < text.Length && text[at] is not ('\'' or '\n'))
+            while (_at < text.Length && text[_at] is not ('\'' or '\n'))
             {
-                if (text[at] == '\\')
+                if (text[_at] == '\\')
                     Blank();
                 Blank();
             }
 
-            if (at < text.Length)
+            if (_at < text.Length)
                 Keep();
         }
 
-        private bool Sees(string token) => string.CompareOrdinal(text, at, token, 0, token.Length) == 0;
+        private bool Sees(string token) => string.CompareOrdinal(text, _at, token, 0, token.Length) == 0;
 
         private void BlankUntil(string token, bool including)
         {
-            while (at < text.Length && !Sees(token))
+            while (_at < text.Length && !Sees(token))
                 Blank();
             for (var i = 0; including && i < token.Length; i++)
                 Blank();
@@ -146,14 +146,14 @@ internal static class CSharpText
 
         private void Keep()
         {
-            if (at < text.Length)
-                Output.Append(text[at++]);
+            if (_at < text.Length)
+                Output.Append(text[_at++]);
         }
 
         private void Blank()
         {
-            if (at < text.Length)
-                Output.Append(text[at++] is '\n' ? '\n' : ' ');
+            if (_at < text.Length)
+                Output.Append(text[_at++] is '\n' ? '\n' : ' ');
         }
     }
 }

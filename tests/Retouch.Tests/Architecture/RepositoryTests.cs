@@ -32,7 +32,7 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Sources_KeepTheRules()
+    public void Sources_keep_the_rules()
     {
         var files = Files("*.cs").ToList();
         Assert.NotEmpty(files);
@@ -40,7 +40,7 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Lines_FitTheirColumns()
+    public void Lines_fit_their_columns()
     {
         var files = new[] { "src", "tests", "bench" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
         files.AddRange(new[] { "bench", "eng" }.SelectMany(static folder => Files("*.sh", folder)));
@@ -51,7 +51,15 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Words_ArePlain()
+    public void Names_have_one_style()
+    {
+        var files = new[] { "src", "tests" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
+        Assert.NotEmpty(files);
+        AssertNone(files.SelectMany(static file => HouseRules.CheckNames(file.Path, file.Text)));
+    }
+
+    [Fact]
+    public void Words_are_plain()
     {
         var folders = Directory.GetDirectories(Root).Select(static folder => Path.GetFileName(folder)!);
         var files = folders
@@ -71,7 +79,7 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Projects_KeepTheWalls()
+    public void Projects_keep_the_walls()
     {
         var files = Files("*.csproj").ToList();
         Assert.NotEmpty(files);
@@ -79,7 +87,7 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Folders_OfAnAssemblyWithRooms_AreItsRooms()
+    public void Folders_of_an_assembly_with_rooms_are_its_rooms()
     {
         foreach (var (assembly, rooms) in HouseRules.Rooms)
         {
@@ -93,17 +101,17 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Folders_OfSources_AreTheKnownAssemblies()
+    public void Folders_of_sources_are_the_known_assemblies()
     {
         var folders = Directory.GetDirectories(Path.Combine(Root, "src")).Select(static folder => Path.GetFileName(folder)!);
         Assert.Equal(HouseRules.Assemblies.Keys.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void Core_ReferencesNoOtherAssemblyOfRetouch() => Assert.Empty(ReferencedBy(typeof(AtomicFile)));
+    public void Core_references_no_other_assembly_of_retouch() => Assert.Empty(ReferencedBy(typeof(AtomicFile)));
 
     [Fact]
-    public void Engine_ReferencesOnlyTheCore() => Assert.Equal(["Retouch.Core"], ReferencedBy(typeof(Retouch.Torch.Tensor)));
+    public void Engine_references_only_the_core() => Assert.Equal(["Retouch.Core"], ReferencedBy(typeof(Retouch.Torch.Tensor)));
 
     private static IEnumerable<string> ReferencedBy(Type type) =>
         type
@@ -112,7 +120,7 @@ public class RepositoryTests
             .Where(static name => name.StartsWith("Retouch", StringComparison.Ordinal));
 
     [Fact]
-    public void Solution_BuildsEveryProject()
+    public void Solution_builds_every_project()
     {
         var solution = File.ReadAllText(Path.Combine(Root, "Retouch.slnx"));
         foreach (var folder in (string[])["src", "tests"])

@@ -7,11 +7,11 @@ namespace Retouch.Tests.Data;
 /// <summary>Pictures of one colour each, some of them unreadable, with a gate that can hold the readers.</summary>
 internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int width = 8, int height = 8) : IPictureSource
 {
-    private int loads;
+    private int _loads;
 
     public ManualResetEventSlim Gate { get; } = new(initialState: true);
 
-    public int Loads => Volatile.Read(ref loads);
+    public int Loads => Volatile.Read(ref _loads);
 
     public int Count => count;
 
@@ -26,7 +26,7 @@ internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int 
 
     public SourcePicture Load(int index, int minSide = 0)
     {
-        Interlocked.Increment(ref loads);
+        Interlocked.Increment(ref _loads);
         Gate.Wait();
         if (broken?.Invoke(index) == true)
             throw new InputException($"'{index}.png' is broken.");

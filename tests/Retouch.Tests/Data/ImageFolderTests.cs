@@ -9,15 +9,15 @@ public sealed class ImageFolderTests : IDisposable
 {
     private static readonly byte[] Png = PictureFile.Encode(PictureTestFiles.Gradient(12, 10), PictureFormat.Png);
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void The_folders_that_pictures_lie_in_are_classes_in_natural_order()
     {
         AddPictures("b/2.png", "b/10.png", "B/1.PNG", "a10/a.png", "a9/a.png", "b/notes.md", "b/.hidden.png");
-        var source = ImageFolder.Open(folder.Path);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["B/1.PNG", "a10/a.png", "a9/a.png", "b/10.png", "b/2.png"], Samples(source).Select(s => s.Id));
         Assert.Equal(["B", "a9", "a10", "b"], source.Classes);
         Assert.Equal([0, 2, 1, 3, 3], Samples(source).Select(s => s.Label));
@@ -36,19 +36,19 @@ public sealed class ImageFolderTests : IDisposable
     public void Splits_are_no_classes(string[] names, string[] classes)
     {
         AddPictures(names);
-        Assert.Equal(classes, ImageFolder.Open(folder.Path).Classes.Where(static c => c != "extra"));
+        Assert.Equal(classes, ImageFolder.Open(_folder.Path).Classes.Where(static c => c != "extra"));
     }
 
     [Fact]
     public void One_split_is_used_where_there_are_some()
     {
         AddPictures("train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "other/fox/4.png");
-        var train = ImageFolder.OpenSplit(folder.Path, split: null);
+        var train = ImageFolder.OpenSplit(_folder.Path, split: null);
         Assert.Equal(["train/cat/1.png", "train/dog/2.png"], Samples(train).Select(static s => s.Id));
         Assert.Contains("test (1 pictures, not used)", Assert.Single(train.Notes), StringComparison.Ordinal);
-        Assert.Equal(["test/dog/3.png"], Samples(ImageFolder.OpenSplit(folder.Path, DataSplit.Test)).Select(static s => s.Id));
-        Assert.Equal(train.Classes, ImageFolder.Open(folder.Path).Classes);
-        var message = Assert.Throws<InputException>(() => ImageFolder.OpenSplit(folder.Path, DataSplit.Validation)).Message;
+        Assert.Equal(["test/dog/3.png"], Samples(ImageFolder.OpenSplit(_folder.Path, DataSplit.Test)).Select(static s => s.Id));
+        Assert.Equal(train.Classes, ImageFolder.Open(_folder.Path).Classes);
+        var message = Assert.Throws<InputException>(() => ImageFolder.OpenSplit(_folder.Path, DataSplit.Validation)).Message;
         Assert.Contains("its splits are train, test", message, StringComparison.Ordinal);
     }
 
@@ -63,7 +63,7 @@ public sealed class ImageFolderTests : IDisposable
             "System Volume Information/x.png"
         );
         AddPictures("__MACOSX/cat/._1.png", "cat/._1.png", ".hidden/3.png", "cat/@eaDir/1.png");
-        var source = ImageFolder.Open(folder.Path);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["cat/1.png", "dog/2.png"], Samples(source).Select(static s => s.Id));
         Assert.Equal(["cat", "dog"], source.Classes);
         Assert.Empty(source.Notes);
@@ -73,14 +73,14 @@ public sealed class ImageFolderTests : IDisposable
     public void What_is_left_out_is_counted_and_named_once()
     {
         AddPictures("a.png", "a-masklabel.png", "b.jpg", "b_mask.png", "b_thumb.jpg", "c_mask.png", "d.JPE", "e.jfif", "d-mask.png");
-        folder.Add("f.jxl", "x");
-        folder.Add("g.CR2", "x");
-        folder.Add("h.jxl", "x");
-        folder.Add("i.heic", "\0\0\0\u0018ftypheic\0\0\0\0mif1heic");
-        folder.Add("j.avif", "\0\0\0\u001cftypavif\0\0\0\0\0\0\0\0\0\0\0\0");
-        folder.Add("metadata.csv", "file_name,text");
-        folder.Add("metadata.jsonl", """{"file_name": "d-mask.png", "text": "a mask that somebody wants"}""");
-        var source = ImageFolder.Open(folder.Path);
+        _folder.Add("f.jxl", "x");
+        _folder.Add("g.CR2", "x");
+        _folder.Add("h.jxl", "x");
+        _folder.Add("i.heic", "\0\0\0\u0018ftypheic\0\0\0\0mif1heic");
+        _folder.Add("j.avif", "\0\0\0\u001cftypavif\0\0\0\0\0\0\0\0\0\0\0\0");
+        _folder.Add("metadata.csv", "file_name,text");
+        _folder.Add("metadata.jsonl", """{"file_name": "d-mask.png", "text": "a mask that somebody wants"}""");
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["a.png", "b.jpg", "c_mask.png", "d-mask.png", "d.JPE", "e.jfif"], Samples(source).Select(static s => s.Id));
         Assert.Collection(
             source.Notes,
@@ -110,7 +110,7 @@ public sealed class ImageFolderTests : IDisposable
     public void Several_captions_are_all_kept_and_one_is_drawn_by_seed()
     {
         AddPictures("1.png", "2.png", "3.png");
-        folder.Add(
+        _folder.Add(
             "metadata.jsonl",
             """
             {"file_name": "1.png", "text": "one"}
@@ -119,8 +119,8 @@ public sealed class ImageFolderTests : IDisposable
             {"file_name": "2.png", "text": ["first", "second\n line", "third"]}
             """
         );
-        folder.Add("3.CAPTION", "beside");
-        var source = ImageFolder.Open(folder.Path);
+        _folder.Add("3.CAPTION", "beside");
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["one", "two"], source[0].AllCaptions);
         Assert.Equal(["first", "second line", "third"], source[1].AllCaptions);
         Assert.Equal(["beside"], source[2].AllCaptions);
@@ -135,11 +135,11 @@ public sealed class ImageFolderTests : IDisposable
     public void Texts_of_another_encoding_are_refused_by_name()
     {
         AddPictures("1.png", "2.png");
-        folder.Add("1.txt", [(byte)'c', (byte)'a', (byte)'f', 0xE9]);
-        var source = ImageFolder.Open(folder.Path);
+        _folder.Add("1.txt", [(byte)'c', (byte)'a', (byte)'f', 0xE9]);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Contains("1.txt' is not UTF-8 text", Assert.Throws<InputException>(() => source[0]).Message, StringComparison.Ordinal);
-        folder.Add("metadata.jsonl", [.. "{}\n{\"a\": \""u8, 0xE9, .. "\"}"u8]);
-        var message = Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message;
+        _folder.Add("metadata.jsonl", [.. "{}\n{\"a\": \""u8, 0xE9, .. "\"}"u8]);
+        var message = Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path)).Message;
         Assert.Contains("metadata.jsonl' is not UTF-8 text: byte 11, in line 2", message, StringComparison.Ordinal);
     }
 
@@ -147,18 +147,18 @@ public sealed class ImageFolderTests : IDisposable
     public void Numbers_that_JSON_does_not_know_spoil_no_list()
     {
         AddPictures("1.png", "2.png");
-        folder.Add(
+        _folder.Add(
             "metadata.jsonl",
             """
             {"file_name": "1.png", "text": "NaN", "score": NaN}
             {"file_name": "2.png", "text": null, "label": NaN, "other": [-Infinity]}
             """
         );
-        Assert.Equal(["NaN", null], Samples(ImageFolder.Open(folder.Path)).Select(static s => s.Caption));
-        folder.Add("metadata.jsonl", """{"file_name": "1.png", "label": Infinity}""");
+        Assert.Equal(["NaN", null], Samples(ImageFolder.Open(_folder.Path)).Select(static s => s.Caption));
+        _folder.Add("metadata.jsonl", """{"file_name": "1.png", "label": Infinity}""");
         Assert.Contains(
             "'label' is Infinity in line 1",
-            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message,
+            Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path)).Message,
             StringComparison.Ordinal
         );
     }
@@ -167,7 +167,7 @@ public sealed class ImageFolderTests : IDisposable
     public void Without_a_folder_for_each_picture_there_are_no_labels()
     {
         AddPictures("a/1.png", "b/2.png", "3.png");
-        var source = ImageFolder.Open(folder.Path);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Empty(source.Classes);
         Assert.All(Samples(source), s => Assert.Null(s.Label));
     }
@@ -176,10 +176,10 @@ public sealed class ImageFolderTests : IDisposable
     public void Captions_come_from_metadata_and_else_from_text_files()
     {
         AddPictures("1.png", "2.png", "3.png", "4.png", "5.png");
-        folder.Add("1.txt", "a cat\n on  a mat\n");
-        folder.Add("2.txt", "not this");
-        folder.Add("5.txt", " \n");
-        folder.Add(
+        _folder.Add("1.txt", "a cat\n on  a mat\n");
+        _folder.Add("2.txt", "not this");
+        _folder.Add("5.txt", " \n");
+        _folder.Add(
             "metadata.jsonl",
             """
             {"file_name": "2.png", "text": "a dog", "mine": [1, 2]}
@@ -187,21 +187,21 @@ public sealed class ImageFolderTests : IDisposable
             {"file_name": "./3.png", "caption": "ein Bär"}
             """
         );
-        Assert.Equal(["a cat on a mat", "a dog", "ein Bär", null, null], Samples(ImageFolder.Open(folder.Path)).Select(s => s.Caption));
+        Assert.Equal(["a cat on a mat", "a dog", "ein Bär", null, null], Samples(ImageFolder.Open(_folder.Path)).Select(s => s.Caption));
     }
 
     [Fact]
     public void Metadata_may_stand_in_subfolders_and_name_labels()
     {
         AddPictures("train/x/1.png", "train/2.png", "3.png");
-        folder.Add(
+        _folder.Add(
             "train/metadata.jsonl",
             """
             {"file_name": "x/1.png", "label": "dog"}
             {"file_name": "2.png", "label": "cat"}
             """
         );
-        var source = ImageFolder.Open(folder.Path);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["cat", "dog"], source.Classes);
         Assert.Equal([null, 0, 1], Samples(source).Select(s => s.Label));
     }
@@ -210,14 +210,14 @@ public sealed class ImageFolderTests : IDisposable
     public void Numbered_labels_borrow_the_names_of_their_folders()
     {
         AddPictures("pear/1.png", "apple/1.png");
-        folder.Add(
+        _folder.Add(
             "metadata.jsonl",
             """
             {"file_name": "pear/1.png", "label": 0}
             {"file_name": "apple/1.png", "label": 2}
             """
         );
-        var source = ImageFolder.Open(folder.Path);
+        var source = ImageFolder.Open(_folder.Path);
         Assert.Equal(["pear", "1", "apple"], source.Classes);
         Assert.Equal([2, 0], Samples(source).Select(s => s.Label));
     }
@@ -237,19 +237,19 @@ public sealed class ImageFolderTests : IDisposable
     public void Broken_metadata_are_refused_by_line(string content, string word)
     {
         AddPictures("1.png", "2.png");
-        folder.Add("metadata.jsonl", content);
-        Assert.Contains(word, Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        _folder.Add("metadata.jsonl", content);
+        Assert.Contains(word, Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Loops_of_links_end_and_folders_are_listed_once()
     {
         AddPictures("a/1.png", "a/b/2.png");
-        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "a/b/up"), folder.Path);
-        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "self"), Path.Combine(folder.Path, "self2"));
-        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "self2"), Path.Combine(folder.Path, "self"));
-        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "z"), Path.Combine(folder.Path, "a"));
-        Assert.Equal(["a/1.png", "a/b/2.png"], Samples(ImageFolder.Open(folder.Path)).Select(s => s.Id));
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "a/b/up"), _folder.Path);
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "self"), Path.Combine(_folder.Path, "self2"));
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "self2"), Path.Combine(_folder.Path, "self"));
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "z"), Path.Combine(_folder.Path, "a"));
+        Assert.Equal(["a/1.png", "a/b/2.png"], Samples(ImageFolder.Open(_folder.Path)).Select(s => s.Id));
     }
 
     [Fact]
@@ -257,27 +257,27 @@ public sealed class ImageFolderTests : IDisposable
     {
         using var other = new TemporaryFolder();
         other.Add("1.png", Png);
-        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "there"), other.Path);
-        Assert.Equal(["there/1.png"], Samples(ImageFolder.Open(folder.Path)).Select(s => s.Id));
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "there"), other.Path);
+        Assert.Equal(["there/1.png"], Samples(ImageFolder.Open(_folder.Path)).Select(s => s.Id));
     }
 
     [Fact]
     public void Nothing_to_read_is_told_with_what_was_looked_for()
     {
-        folder.Add("sub/readme.md", "x");
-        folder.Add("a.txt", "x");
-        var message = Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path)).Message;
+        _folder.Add("sub/readme.md", "x");
+        _folder.Add("a.txt", "x");
+        var message = Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path)).Message;
         Assert.Contains(".webp", message, StringComparison.Ordinal);
         Assert.Contains("1 subfolders", message, StringComparison.Ordinal);
         Assert.Contains("2 other files", message, StringComparison.Ordinal);
         Assert.Contains(
             "no folder",
-            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/none")).Message,
+            Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path + "/none")).Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "is a file",
-            Assert.Throws<InputException>(() => ImageFolder.Open(folder.Path + "/a.txt")).Message,
+            Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path + "/a.txt")).Message,
             StringComparison.Ordinal
         );
     }
@@ -296,6 +296,6 @@ public sealed class ImageFolderTests : IDisposable
     private void AddPictures(params string[] names)
     {
         foreach (var name in names)
-            folder.Add(name, Png);
+            _folder.Add(name, Png);
     }
 }

@@ -207,10 +207,10 @@ public sealed class PrefetcherTests
     /// <summary>A clock that advances by a second on every read.</summary>
     private sealed class SteppingTime : TimeProvider
     {
-        private long seconds;
+        private long _seconds;
 
         public override long TimestampFrequency => 1;
 
-        public override long GetTimestamp() => seconds++;
+        public override long GetTimestamp() => _seconds++;
     }
 }

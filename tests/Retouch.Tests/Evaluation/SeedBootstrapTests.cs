@@ -7,7 +7,7 @@ public sealed class SeedBootstrapTests
     private static readonly BootstrapOptions Options = new() { Resamples = 4000 };
 
     [Fact]
-    public void StudentsInterval_IsTheTextbooks()
+    public void Students_interval_is_the_textbooks()
     {
         // Three values with mean 2 and deviation 1; t(0.975; 2) = 4.302653 in any table.
         var estimate = SeedBootstrap.Mean([1, 2, 3], Still(1, 2, 3), Options);
@@ -17,7 +17,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void WithOneSeed_TheIntervalIsThatOfThePictures()
+    public void With_one_seed_the_interval_is_that_of_the_pictures()
     {
         double[] replicates = [.. Enumerable.Range(0, 101).Select(static k => (double)k)];
         var estimate = SeedBootstrap.Mean([50], [replicates], Options);
@@ -27,7 +27,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void SeedsAndPictures_BothWiden()
+    public void Seeds_and_pictures_both_widen()
     {
         // Two seeds that differ by 10 and pictures that do not: the mean of two draws is 0, 5 or 10.
         var seeds = SeedBootstrap.Mean([0, 10], Still(0, 10), Options);
@@ -41,7 +41,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void ADifference_KeepsOnlyWhatIsNotShared()
+    public void A_difference_keeps_only_what_is_not_shared()
     {
         var random = new Random(2);
         double[][] noise =
@@ -58,7 +58,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void WhatDoesNotBelongTogether_IsRefused()
+    public void What_does_not_belong_together_is_refused()
     {
         Assert.Throws<ArgumentException>(() => SeedBootstrap.Mean([1, 2], Still(1), Options));
         Assert.Throws<ArgumentException>(() => SeedBootstrap.Difference([1], Still(1), [1, 2], Still(1, 2), Options));

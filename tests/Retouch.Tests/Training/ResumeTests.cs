@@ -18,9 +18,9 @@ public sealed class ResumeTests : IDisposable
         }
         """;
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [Trait("speed", "slow")]
@@ -33,7 +33,7 @@ public sealed class ResumeTests : IDisposable
         var options = TinyRun.Denoiser(objective, cacheLatents);
         Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", stopAfter));
-        Assert.Equal(stopAfter, new CheckpointStore(folder["parts"]).Steps[^1]);
+        Assert.Equal(stopAfter, new CheckpointStore(_folder["parts"]).Steps[^1]);
         var notes = Resume("parts", null);
         Assert.Contains($"Resuming after step {stopAfter}.", notes);
         SameRun("whole", "parts", withCheckpointsOf: [9]);
@@ -54,7 +54,7 @@ public sealed class ResumeTests : IDisposable
                 1 => (36, 12),
                 _ => (14, 30),
             };
-            var place = Directory.CreateDirectory(folder[$"data/{(k % 2 == 0 ? "even" : "odd")}"]).FullName;
+            var place = Directory.CreateDirectory(_folder[$"data/{(k % 2 == 0 ? "even" : "odd")}"]).FullName;
             File.WriteAllBytes(
                 Path.Combine(place, $"{k}.png"),
                 PictureFile.Encode(Picture.Filled(width, height, new Rgb((byte)(20 * k), (byte)(255 - k), 90)), PictureFormat.Png)
@@ -65,7 +65,7 @@ public sealed class ResumeTests : IDisposable
             """{ "perceptual": {}, "decodeBatch": 2 }""",
             set: $$"""
             {
-              "data": { "folder": "{{folder[
+              "data": { "folder": "{{_folder[
                 "data"
             ]}}", "size": 16, "workers": 2, "flip": 0.5, "buckets": { "step": 8, "minSide": 8, "maxSide": 32 }, "allowEnlarging": true },
               "model.config": { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4,
@@ -87,7 +87,7 @@ public sealed class ResumeTests : IDisposable
     {
         var options = TinyRun.Denoiser(set: """{ "optimiser.learningRate": 0.01, "optimiser.schedule": { "shape": "cosine" } }""");
         Train(options, "run", null);
-        using var run = TrainingRun.Resume(folder["run"], 18, TimeProvider.System);
+        using var run = TrainingRun.Resume(_folder["run"], 18, TimeProvider.System);
         var progress = new ProgressProbe();
         run.Train(progress, CancellationToken.None);
         Assert.Contains("Since the checkpoint of step 9 these have changed:\n  steps: 9 → 18", progress.Notes);
@@ -105,24 +105,24 @@ public sealed class ResumeTests : IDisposable
     {
         for (var k = 0; k < 6; k++)
             Add($"{(k % 2 == 0 ? "even" : "odd")}/{k}.png", k);
-        var data = $$"""{ "data": { "folder": "{{folder["data"]}}", "size": 16, "workers": 2 } }""";
+        var data = $$"""{ "data": { "folder": "{{_folder["data"]}}", "size": 16, "workers": 2 } }""";
         Assert.Throws<OperationCanceledException>(() => Train(TinyRun.Denoiser("{}", set: data), "run", 2));
         Add("odd/9.png", 9);
-        File.Move(folder["data/even/0.png"], folder["data/odd/0.png"]);
+        File.Move(_folder["data/even/0.png"], _folder["data/odd/0.png"]);
         Refused("2 samples (odd/0.png, odd/9.png) have been added to the data", "1 sample (even/0.png) has been removed from the data");
-        File.Delete(folder["data/odd/9.png"]);
-        File.Move(folder["data/odd/0.png"], folder["data/even/0.png"]);
+        File.Delete(_folder["data/odd/9.png"]);
+        File.Move(_folder["data/odd/0.png"], _folder["data/even/0.png"]);
         Assert.Throws<OperationCanceledException>(() => Resume("run", 3));
-        var file = Path.Combine(folder["run"], "options.json");
+        var file = Path.Combine(_folder["run"], "options.json");
         var before = File.ReadAllText(file);
         File.WriteAllText(file, before.Replace("\"seed\": 5", "\"seed\": 6", StringComparison.Ordinal));
         Refused("seed: 5 → 6");
         File.WriteAllText(file, before);
-        File.WriteAllText(folder["data/even/2.txt"], "a caption");
+        File.WriteAllText(_folder["data/even/2.txt"], "a caption");
         Refused("1 sample (even/2.png) has different captions");
-        File.Delete(folder["data/even/2.txt"]);
+        File.Delete(_folder["data/even/2.txt"]);
         Add("odd/9.png", 9);
-        using var run = TrainingRun.Resume(folder["run"], null, TimeProvider.System, acceptChanges: true);
+        using var run = TrainingRun.Resume(_folder["run"], null, TimeProvider.System, acceptChanges: true);
         var progress = new ProgressProbe();
         run.Train(progress, CancellationToken.None);
         Assert.Contains(progress.Notes, static n => n.Contains("odd/9.png", StringComparison.Ordinal));
@@ -130,7 +130,7 @@ public sealed class ResumeTests : IDisposable
 
         void Refused(params string[] words)
         {
-            using var refused = TrainingRun.Resume(folder["run"], null, TimeProvider.System);
+            using var refused = TrainingRun.Resume(_folder["run"], null, TimeProvider.System);
             var message = Assert.Throws<InputException>(() => refused.Train(new ProgressProbe(), CancellationToken.None)).Message;
             Assert.All(words, word => Assert.Contains(word, message, StringComparison.Ordinal));
             Assert.Contains("--accept-changes", message, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class ResumeTests : IDisposable
 
         void Add(string name, int value)
         {
-            var path = Path.Combine(folder["data"], name);
+            var path = Path.Combine(_folder["data"], name);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             PictureFile.Save(Picture.Filled(16, 16, new Rgb((byte)(20 * value), (byte)(255 - value), 90)), path);
         }
@@ -165,12 +165,12 @@ public sealed class ResumeTests : IDisposable
         Train(options, "whole", null);
         Train(options, "killed", null);
         // As a kill after step 6 leaves it: no checkpoint past 4, no models, a log that is ahead, its last line cut.
-        Directory.Delete(new CheckpointStore(folder["killed"]).FolderOf(9), recursive: true);
-        Directory.Delete(new CheckpointStore(folder["killed"]).FolderOf(8), recursive: true);
-        Copy(new CheckpointStore(Whole4()).FolderOf(4), new CheckpointStore(folder["killed"]).FolderOf(4));
-        foreach (var model in Directory.EnumerateDirectories(folder["killed"], "model*"))
+        Directory.Delete(new CheckpointStore(_folder["killed"]).FolderOf(9), recursive: true);
+        Directory.Delete(new CheckpointStore(_folder["killed"]).FolderOf(8), recursive: true);
+        Copy(new CheckpointStore(Whole4()).FolderOf(4), new CheckpointStore(_folder["killed"]).FolderOf(4));
+        foreach (var model in Directory.EnumerateDirectories(_folder["killed"], "model*"))
             Directory.Delete(model, recursive: true);
-        var log = Path.Combine(folder["killed"], "metrics.jsonl");
+        var log = Path.Combine(_folder["killed"], "metrics.jsonl");
         var lines = File.ReadAllLines(log);
         File.WriteAllText(log, string.Join('\n', lines[..6]) + "\n" + lines[6][..20]);
         Assert.Contains("Resuming after step 4.", Resume("killed", null));
@@ -181,17 +181,23 @@ public sealed class ResumeTests : IDisposable
     public void A_finished_run_can_be_given_more_steps()
     {
         Train(TinyRun.Denoiser(), "longer", null);
-        using (var run = TrainingRun.Resume(folder["longer"], 11, TimeProvider.System))
+        using (var run = TrainingRun.Resume(_folder["longer"], 11, TimeProvider.System))
             Assert.Equal(11, run.Train(new ProgressProbe(), CancellationToken.None).Steps);
         Train(TinyRun.Denoiser(set: """{ "steps": 11 }"""), "whole", null);
         SameRun("whole", "longer", withCheckpointsOf: [11]);
-        Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
-        using var fewer = TrainingRun.Resume(folder["longer"], 3, TimeProvider.System);
+        Assert.Equal(
+            11,
+            OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(_folder["longer"], "options.json")), "test").Steps
+        );
+        using var fewer = TrainingRun.Resume(_folder["longer"], 3, TimeProvider.System);
         Assert.Contains(
             "already completed 11 steps",
             Assert.Throws<UsageException>(() => fewer.Train(new ProgressProbe(), CancellationToken.None)).Message
         );
-        Assert.Equal(11, OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(folder["longer"], "options.json")), "test").Steps);
+        Assert.Equal(
+            11,
+            OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(Path.Combine(_folder["longer"], "options.json")), "test").Steps
+        );
     }
 
     [Fact]
@@ -200,7 +206,7 @@ public sealed class ResumeTests : IDisposable
         var options = TinyRun.Denoiser(set: """{ "steps": 3, "checkpoints.every": 0 }""");
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        using (var run = TrainingRun.Start(options, folder["run"], TimeProvider.System))
+        using (var run = TrainingRun.Start(options, _folder["run"], TimeProvider.System))
             Assert.Throws<OperationCanceledException>(() => run.Train(new ProgressProbe(), cancelled.Token));
         Assert.Contains("The run has no checkpoint yet; starting at step 0.", Resume("run", null));
         Train(options, "whole", null);
@@ -211,7 +217,7 @@ public sealed class ResumeTests : IDisposable
     public void Two_processes_do_not_train_in_one_folder()
     {
         Train(TinyRun.Denoiser(set: """{ "steps": 1 }"""), "run", null);
-        using var locked = RunFolder.Open(folder["run"]).Lock();
+        using var locked = RunFolder.Open(_folder["run"]).Lock();
         Assert.Contains("Another process", Assert.Throws<UsageException>(() => Resume("run", null)).Message);
     }
 
@@ -227,7 +233,7 @@ public sealed class ResumeTests : IDisposable
     private string Whole4()
     {
         Train(TinyRun.Denoiser(set: """{ "checkpoints.keep": 9 }"""), "all", null);
-        return folder["all"];
+        return _folder["all"];
     }
 
     private static void Copy(string from, string to)
@@ -240,14 +246,14 @@ public sealed class ResumeTests : IDisposable
     private void Train(TrainingOptions options, string name, int? stopAfter)
     {
         using var source = new CancellationTokenSource();
-        using var run = TrainingRun.Start(options, folder[name], TimeProvider.System);
+        using var run = TrainingRun.Start(options, _folder[name], TimeProvider.System);
         run.Train(Stopper(source, stopAfter), source.Token);
     }
 
     private List<string> Resume(string name, int? stopAfter)
     {
         using var source = new CancellationTokenSource();
-        using var run = TrainingRun.Resume(folder[name], null, TimeProvider.System);
+        using var run = TrainingRun.Resume(_folder[name], null, TimeProvider.System);
         var progress = Stopper(source, stopAfter);
         run.Train(progress, source.Token);
         return progress.Notes;
@@ -262,7 +268,7 @@ public sealed class ResumeTests : IDisposable
 
     private void SameRun(string expected, string actual, int[] withCheckpointsOf, string network = "transformer")
     {
-        var (a, b) = (TinyRun.WeightFiles(folder[expected]), TinyRun.WeightFiles(folder[actual]));
+        var (a, b) = (TinyRun.WeightFiles(_folder[expected]), TinyRun.WeightFiles(_folder[actual]));
         string[] wanted =
         [
             .. new[] { "model", "model-average-0.9", "model-average-0.99" }.Select(m =>
@@ -276,6 +282,6 @@ public sealed class ResumeTests : IDisposable
         ];
         foreach (var file in wanted)
             Assert.True(a[file].AsSpan().SequenceEqual(b[file]), $"{file} differs");
-        Assert.Equal(TinyRun.Metrics(folder[expected]), TinyRun.Metrics(folder[actual]));
+        Assert.Equal(TinyRun.Metrics(_folder[expected]), TinyRun.Metrics(_folder[actual]));
     }
 }

@@ -23,10 +23,10 @@ public sealed class TrainerTests : IDisposable
     ];
     private static readonly float[] Start = [0.5f, -0.25f];
 
-    private readonly TemporaryFolder folder = new();
-    private int runs;
+    private readonly TemporaryFolder _folder = new();
+    private int _runs;
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     private static TrainingOptions Options(
         long steps = 5,
@@ -366,7 +366,7 @@ public sealed class TrainerTests : IDisposable
                     cacheLatents: cacheLatents,
                     set: """{ "steps": 50, "samples": { "every": 20, "count": 2, "steps": 2 } }"""
                 ),
-                folder["run"],
+                _folder["run"],
                 TimeProvider.System
             )
         )
@@ -414,7 +414,7 @@ public sealed class TrainerTests : IDisposable
 
     private RunFolder Folder()
     {
-        var run = RunFolder.Plan(folder[$"run{runs++}"]);
+        var run = RunFolder.Plan(_folder[$"run{_runs++}"]);
         run.Create();
         return run;
     }

@@ -9,9 +9,9 @@ namespace Retouch.Tests.Data.Pairs;
 
 public sealed class DegradedPairsTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void A_blurred_point_is_the_normal_density()
@@ -58,7 +58,7 @@ public sealed class DegradedPairsTests : IDisposable
     [Fact]
     public void What_is_written_is_read_again()
     {
-        var output = Path.Combine(folder.Path, "pairs");
+        var output = Path.Combine(_folder.Path, "pairs");
         var scenes = new ProceduralScenes(3, 16, 7);
         var result = DegradedPairs.Write(
             scenes,

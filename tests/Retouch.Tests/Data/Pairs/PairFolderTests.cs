@@ -17,7 +17,7 @@ public sealed class PairFolderTests : IDisposable
         ShrinkOnLoad = false,
     };
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public PairFolderTests()
     {
@@ -25,7 +25,7 @@ public sealed class PairFolderTests : IDisposable
             Picture($"p{k}.png", 20, 14, k);
     }
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Both_conventions_are_read()
@@ -112,10 +112,10 @@ public sealed class PairFolderTests : IDisposable
         Assert.StartsWith("2 pictures of the pairs do not exist", message, StringComparison.Ordinal);
         Assert.Contains("'no.png' (line 1", message);
         Assert.Contains("'never.png' (line 2", message);
-        Assert.Contains("no list of pairs", Assert.Throws<InputException>(() => PairFolder.Open(folder.Path + "/none.jsonl")).Message);
+        Assert.Contains("no list of pairs", Assert.Throws<InputException>(() => PairFolder.Open(_folder.Path + "/none.jsonl")).Message);
         Assert.Contains(
             "no metadata.jsonl",
-            Assert.Throws<InputException>(() => PairFolder.Open(Directory.CreateDirectory(folder.Path + "/empty").FullName)).Message
+            Assert.Throws<InputException>(() => PairFolder.Open(Directory.CreateDirectory(_folder.Path + "/empty").FullName)).Message
         );
     }
 
@@ -217,8 +217,8 @@ public sealed class PairFolderTests : IDisposable
 
     private PairFolder Open(PairConflicts conflicts, params string[] lines)
     {
-        folder.Add("metadata.jsonl", string.Join('\n', lines));
-        return PairFolder.Open(folder.Path, conflicts);
+        _folder.Add("metadata.jsonl", string.Join('\n', lines));
+        return PairFolder.Open(_folder.Path, conflicts);
     }
 
     private void Picture(string name, int width, int height, int seed)
@@ -227,6 +227,6 @@ public sealed class PairFolderTests : IDisposable
         var picture = new Picture(width, height);
         for (var k = 0; k < picture.Pixels.Length; k++)
             picture.Pixels[k] = (byte)random.Next();
-        PictureFile.Save(picture, Path.Combine(folder.Path, name));
+        PictureFile.Save(picture, Path.Combine(_folder.Path, name));
     }
 }

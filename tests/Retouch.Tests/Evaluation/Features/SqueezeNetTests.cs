@@ -201,20 +201,20 @@ public sealed class SqueezeNetTests
     /// <summary>Means of 2 x 2 pixels, a different mixture for each feature.</summary>
     private sealed class TinyFeatures : IFeatureExtractor
     {
-        private readonly Tensor mixture;
+        private readonly Tensor _mixture;
 
         public TinyFeatures(string key = "tiny")
         {
             using var generator = Generator.Create(Device.Cpu, 4);
             using var scope = TensorScope.Enter();
-            mixture = Ops.Randn([192, 12], generator).Escape();
+            _mixture = Ops.Randn([192, 12], generator).Escape();
             Protocol = new(key, "test", 12, "as they are", "none", "0");
         }
 
         public FeatureProtocol Protocol { get; }
 
-        public Tensor Extract(Tensor images) => images.AvgPool2d([2, 2]).Flatten(1).Matmul(mixture).Relu();
+        public Tensor Extract(Tensor images) => images.AvgPool2d([2, 2]).Flatten(1).Matmul(_mixture).Relu();
 
-        public void Dispose() => mixture.Dispose();
+        public void Dispose() => _mixture.Dispose();
     }
 }

@@ -21,11 +21,11 @@ public sealed class CandidateJudgeTests : IDisposable
     /// <summary>The pipeline of the demo: its autoencoder is trained.</summary>
     private static readonly string Model = Path.Combine(GoldenCase.Root(), "..", "..", "demo", "model");
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
-    private readonly ProceduralScenes scenes = new(5, 32, 3);
+    private readonly ProceduralScenes _scenes = new(5, 32, 3);
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Blurred_copies_lose_by_sharpness_the_more_the_worse()
@@ -33,7 +33,7 @@ public sealed class CandidateJudgeTests : IDisposable
         Blurred();
         var result = Judge(new() { Pairs = JudgedPairing.All }, "study/one", "study/two");
         Assert.Equal((9, 3, 0, 9, 0), (result.Candidates, result.Prompts, result.Alone, result.Pairs, result.Ties));
-        var pairs = PairFolder.Open(folder["out"]);
+        var pairs = PairFolder.Open(_folder["out"]);
         Assert.Equal(new PairReport(9, 9, 0, 0), pairs.Report);
         for (var k = 0; k < 3; k++)
         {
@@ -46,8 +46,8 @@ public sealed class CandidateJudgeTests : IDisposable
                 ],
                 Enumerable.Range(3 * k, 3).Select(i => (pairs[i].Id, pairs.Loser(i).Id, pairs[i].Caption))
             );
-            Assert.True(pairs.Load(3 * k).Picture.SameAs(scenes.Load(k).Picture));
-            Assert.True(pairs.LoadLoser((3 * k) + 2).Picture.SameAs(Blur(Blur(scenes.Load(k).Picture, k), k)));
+            Assert.True(pairs.Load(3 * k).Picture.SameAs(_scenes.Load(k).Picture));
+            Assert.True(pairs.LoadLoser((3 * k) + 2).Picture.SameAs(Blur(Blur(_scenes.Load(k).Picture, k), k)));
         }
     }
 
@@ -57,7 +57,7 @@ public sealed class CandidateJudgeTests : IDisposable
         Blurred();
         var result = Judge(new(), "study");
         Assert.Equal((3, 0), (result.Pairs, result.Ties));
-        var lines = File.ReadAllLines(folder["out/metadata.jsonl"]).Select(static l => JsonNode.Parse(l)!).ToArray();
+        var lines = File.ReadAllLines(_folder["out/metadata.jsonl"]).Select(static l => JsonNode.Parse(l)!).ToArray();
         Assert.Equal(
             ["images/study/one/b0.png", "images/study/one/b1.png", "images/study/one/b2.png"],
             lines.Select(static l => (string?)l["winner"])
@@ -67,7 +67,7 @@ public sealed class CandidateJudgeTests : IDisposable
             lines.Select(static l => (string?)l["loser"])
         );
         Assert.All(lines, static l => Assert.Equal((true, "sharpness"), ((bool)l["automatic"]!, (string?)l["judge"])));
-        var scores = File.ReadAllLines(folder["out/scores.jsonl"])
+        var scores = File.ReadAllLines(_folder["out/scores.jsonl"])
             .Select(static l => JsonNode.Parse(l)!)
             .ToDictionary(static l => "images/" + (string)l["picture"]!, static l => (double)l["score"]!);
         Assert.Equal(9, scores.Count);
@@ -80,17 +80,17 @@ public sealed class CandidateJudgeTests : IDisposable
                 )
         );
         // Pixels reach the measure as float32: the 24 binary digits of k / 255.
-        Assert.Equal(1, scores["images/study/one/b1.png"] / Laplacian(scenes.Load(1).Picture), 1e-6);
+        Assert.Equal(1, scores["images/study/one/b1.png"] / Laplacian(_scenes.Load(1).Picture), 1e-6);
         Assert.Equal(
             (scores.Values.Min(), scores.Values.Max(), scores.Values.Order().ElementAt(4)),
             (result.Scores.Lowest, result.Scores.Highest, result.Scores.Median)
         );
-        Assert.Contains("no person", File.ReadAllText(folder["out/README.md"]), StringComparison.Ordinal);
-        Assert.Equal("sharpness", (string?)JsonNode.Parse(File.ReadAllText(folder["out/judge.json"]))!["protocol"]!["judge"]);
-        Assert.Equal(6, Directory.EnumerateFiles(folder["out/images"], "*", SearchOption.AllDirectories).Count());
+        Assert.Contains("no person", File.ReadAllText(_folder["out/README.md"]), StringComparison.Ordinal);
+        Assert.Equal("sharpness", (string?)JsonNode.Parse(File.ReadAllText(_folder["out/judge.json"]))!["protocol"]!["judge"]);
+        Assert.Equal(6, Directory.EnumerateFiles(_folder["out/images"], "*", SearchOption.AllDirectories).Count());
         JudgeTo("again", new() { Link = true }, "study");
         foreach (var file in new[] { "metadata.jsonl", "scores.jsonl" })
-            Assert.Equal(File.ReadAllBytes(folder[$"out/{file}"]), File.ReadAllBytes(folder[$"again/{file}"]));
+            Assert.Equal(File.ReadAllBytes(_folder[$"out/{file}"]), File.ReadAllBytes(_folder[$"again/{file}"]));
     }
 
     [Fact]
@@ -98,28 +98,28 @@ public sealed class CandidateJudgeTests : IDisposable
     {
         for (var k = 0; k < 3; k++)
         {
-            Put($"a{k}", Noisy(scenes.Load(k).Picture, 90, k), Prompts[k]);
-            Put($"b{k}", scenes.Load(k).Picture, Prompts[k]);
-            Put($"c{k}", Noisy(scenes.Load(k).Picture, 30, k), Prompts[k]);
+            Put($"a{k}", Noisy(_scenes.Load(k).Picture, 90, k), Prompts[k]);
+            Put($"b{k}", _scenes.Load(k).Picture, Prompts[k]);
+            Put($"c{k}", Noisy(_scenes.Load(k).Picture, 30, k), Prompts[k]);
         }
 
         using var measure = ReconstructionMeasure.Open(Model, Device.Cpu);
-        var result = CandidateJudge.Judge([folder["study"]], measure, new() { Pairs = JudgedPairing.All, BatchSize = 4 }, folder["out"]);
+        var result = CandidateJudge.Judge([_folder["study"]], measure, new() { Pairs = JudgedPairing.All, BatchSize = 4 }, _folder["out"]);
         Assert.Equal(9, result.Pairs);
-        var pairs = PairFolder.Open(folder["out"]);
+        var pairs = PairFolder.Open(_folder["out"]);
         Assert.Equal(
             ["b0 c0", "b0 a0", "c0 a0", "b1 c1", "b1 a1", "c1 a1", "b2 c2", "b2 a2", "c2 a2"],
             Enumerable
                 .Range(0, 9)
                 .Select(k => $"{Path.GetFileNameWithoutExtension(pairs[k].Id)} {Path.GetFileNameWithoutExtension(pairs.Loser(k).Id)}")
         );
-        var line = JsonNode.Parse(File.ReadAllLines(folder["out/metadata.jsonl"])[0])!;
+        var line = JsonNode.Parse(File.ReadAllLines(_folder["out/metadata.jsonl"])[0])!;
         Assert.Equal(64, ((string)line["judge_sha256"]!).Length);
         Assert.Equal("model", result.Judge.Model);
 
         using var scope = TensorScope.Enter();
         using var vae = (IAutoencoder)ComponentFolder.Load(Path.Combine(Model, "vae"), Device.Cpu).Network;
-        var picture = scenes.Load(0).Picture;
+        var picture = _scenes.Load(0).Picture;
         var back = vae.Decode(vae.Encode(PictureTensors.ToTensor([picture]), null)).Detach().Clamp(-1, 1).ToArray<float>();
         var error = 0.0;
         for (var i = 0; i < back.Length; i++)
@@ -166,11 +166,11 @@ public sealed class CandidateJudgeTests : IDisposable
     [Fact]
     public void Ties_and_prompts_with_one_candidate_are_counted_and_classes_stand_for_prompts()
     {
-        var picture = scenes.Load(0).Picture;
+        var picture = _scenes.Load(0).Picture;
         foreach (var name in new[] { "a", "b", "c", "d", "e", "f" })
-            PictureFile.Save(name == "b" ? Blur(picture, 0) : picture, folder[$"study/{name}.png"]);
+            PictureFile.Save(name == "b" ? Blur(picture, 0) : picture, _folder[$"study/{name}.png"]);
         File.WriteAllLines(
-            folder["study/metadata.jsonl"],
+            _folder["study/metadata.jsonl"],
             [
                 """{"file_name": "a.png", "label": 7}""",
                 """{"file_name": "b.png", "label": 7}""",
@@ -183,7 +183,7 @@ public sealed class CandidateJudgeTests : IDisposable
         var result = Judge(new(), "study");
         // c and d are the same picture; e is of another prompt, f of another class.
         Assert.Equal((6, 4, 2, 1, 1), (result.Candidates, result.Prompts, result.Alone, result.Pairs, result.Ties));
-        var pair = PairFolder.Open(folder["out"]);
+        var pair = PairFolder.Open(_folder["out"]);
         Assert.Equal(("images/study/a.png", 7, null), (pair[0].Id, pair[0].Label, pair[0].Caption));
     }
 
@@ -195,7 +195,7 @@ public sealed class CandidateJudgeTests : IDisposable
             where T : Exception
         {
             Assert.Contains(words, Assert.Throws<T>(() => Judge(options, folders)).Message, StringComparison.Ordinal);
-            Assert.False(Directory.Exists(folder["out"]));
+            Assert.False(Directory.Exists(_folder["out"]));
         }
 
         Refused<UsageException>("margin is -1", new() { Margin = -1 }, "study");
@@ -204,23 +204,23 @@ public sealed class CandidateJudgeTests : IDisposable
         Refused<InputException>("All 3 comparisons are ties", new() { Margin = 1e9 }, "study");
         Refused<InputException>("a single candidate", new(), "study/two");
         Refused<InputException>("no folder", new(), "nowhere");
-        PictureFile.Save(Picture.Filled(20, 32, Rgb.White), folder["study/two/c1.png"]);
+        PictureFile.Save(Picture.Filled(20, 32, Rgb.White), _folder["study/two/c1.png"]);
         Refused<InputException>("20 x 32 pixels, another candidate of \"two boats\" 32 x 32", new(), "study");
-        File.WriteAllText(folder["study/two/c1.png"], "no picture");
+        File.WriteAllText(_folder["study/two/c1.png"], "no picture");
         Refused<InputException>("c1.png", new(), "study");
-        File.Delete(folder["study/two/metadata.jsonl"]);
+        File.Delete(_folder["study/two/metadata.jsonl"]);
         Refused<InputException>("neither a prompt nor a class", new(), "study");
-        Directory.CreateDirectory(folder["full/of"]);
+        Directory.CreateDirectory(_folder["full/of"]);
         using var measure = new SharpnessMeasure();
         Assert.Contains(
             "is not empty",
-            Assert.Throws<UsageException>(() => CandidateJudge.Judge([folder["study"]], measure, new(), folder["full"])).Message,
+            Assert.Throws<UsageException>(() => CandidateJudge.Judge([_folder["study"]], measure, new(), _folder["full"])).Message,
             StringComparison.Ordinal
         );
         using var stop = new CancellationTokenSource();
         stop.Cancel();
         Assert.Throws<OperationCanceledException>(() =>
-            CandidateJudge.Judge([folder["study/one"]], measure, new(), folder["out"], null, stop.Token)
+            CandidateJudge.Judge([_folder["study/one"]], measure, new(), _folder["out"], null, stop.Token)
         );
     }
 
@@ -256,7 +256,7 @@ public sealed class CandidateJudgeTests : IDisposable
     {
         for (var k = 0; k < 3; k++)
         {
-            var picture = scenes.Load(k).Picture;
+            var picture = _scenes.Load(k).Picture;
             Put($"one/a{k}", Blur(picture, k), Prompts[k]);
             Put($"one/b{k}", picture, Prompts[k]);
             Put($"two/c{k}", Blur(Blur(picture, k), k), Prompts[k]);
@@ -265,7 +265,7 @@ public sealed class CandidateJudgeTests : IDisposable
 
     private void Put(string name, Picture picture, string prompt)
     {
-        var path = folder[$"study/{name}.png"];
+        var path = _folder[$"study/{name}.png"];
         PictureFile.Save(picture, path);
         File.AppendAllText(
             Path.Combine(Path.GetDirectoryName(path)!, "metadata.jsonl"),
@@ -278,6 +278,6 @@ public sealed class CandidateJudgeTests : IDisposable
     private Judgement JudgeTo(string output, JudgeOptions options, params string[] folders)
     {
         using var measure = new SharpnessMeasure();
-        return CandidateJudge.Judge([.. folders.Select(f => folder[f])], measure, options, folder[output]);
+        return CandidateJudge.Judge([.. folders.Select(f => _folder[f])], measure, options, _folder[output]);
     }
 }

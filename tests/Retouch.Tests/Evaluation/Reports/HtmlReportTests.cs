@@ -14,10 +14,10 @@ public sealed class HtmlReportTests
     private static readonly XDocument Page = Parse(Html);
 
     [Fact]
-    public void Render_IsTheSameTextEveryTime() => Assert.Equal(Html, HtmlReport.Render(SampleReport.Create()));
+    public void Render_is_the_same_text_every_time() => Assert.Equal(Html, HtmlReport.Render(SampleReport.Create()));
 
     [Fact]
-    public void ThePage_LoadsNothing()
+    public void The_page_loads_nothing()
     {
         var references = Page.Descendants()
             .Attributes()
@@ -30,7 +30,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void ThePolicy_AllowsTheScriptsOfThePageAndNothingElse()
+    public void The_policy_allows_the_scripts_of_the_page_and_nothing_else()
     {
         var policy = Page.Descendants("meta")
             .Single(meta => (string?)meta.Attribute("http-equiv") == "Content-Security-Policy")
@@ -47,7 +47,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void WhateverTheContent_ItStaysText()
+    public void Whatever_the_content_it_stays_text()
     {
         const string Hostile = SampleReport.Hostile;
         KeyValuePair<string, string> pair = new(Hostile, Hostile);
@@ -96,14 +96,14 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void ControlCharacters_AreReplaced_SoThatThePageStaysWellFormed()
+    public void Control_characters_are_replaced_so_that_the_page_stays_well_formed()
     {
         var html = HtmlReport.Render(new("a\0b\u0008\uD800c", []));
         Assert.Contains("<h1>a\uFFFDb\uFFFD\uFFFDc</h1>", html, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void EveryLineChart_CarriesItsPoints()
+    public void Every_line_chart_carries_its_points()
     {
         var charts = ReportChecks.Blocks(Document).OfType<LineChart>().ToArray();
         var data = Page.Descendants("script")
@@ -129,7 +129,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void WhatCannotBeDrawn_IsAGap_AndSaid()
+    public void What_cannot_be_drawn_is_a_gap_and_said()
     {
         var chart = new LineChart("c", new("x"), new("y", Log: true), [new("a", [1, 2, 3, 4], [1, 0, double.NaN, 2])]);
         var html = HtmlReport.Render(new("t", [new("s", chart)]));
@@ -142,7 +142,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void EveryPicture_IsInThePage_WithATextInItsPlace()
+    public void Every_picture_is_in_the_page_with_a_text_in_its_place()
     {
         var grid = ReportChecks.Blocks(Document).OfType<PictureGrid>().Single();
         var images = Page.Descendants("img").ToArray();
@@ -156,7 +156,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Tables_NameTheirHeaders_AndMarkTheBestBySign()
+    public void Tables_name_their_headers_and_mark_the_best_by_sign()
     {
         var table = Page.Descendants("table").Single();
         Assert.Equal("What was measured on 512 pictures of each arm", table.Element("caption")!.Value);
@@ -167,7 +167,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void AnArm_WearsOneColorThroughoutTheReport()
+    public void An_arm_wears_one_color_throughout_the_report()
     {
         var colors = Page.Descendants("i")
             .Where(mark =>
@@ -181,7 +181,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void ColorsOfTextAndLines_StandOutFromThePaper_InLightAndDark()
+    public void Colors_of_text_and_lines_stand_out_from_the_paper_in_light_and_dark()
     {
         // WCAG 2.2: 4.5 for text (1.4.3), 3 for graphics (1.4.11).
         var themes = Regex
@@ -199,7 +199,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Blocks_ThatDoNotFitTogether_AreNamed()
+    public void Blocks_that_do_not_fit_together_are_named()
     {
         ReportBlock[] faulty =
         [

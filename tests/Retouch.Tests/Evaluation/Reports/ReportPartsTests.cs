@@ -7,7 +7,7 @@ namespace Retouch.Tests.Evaluation.Reports;
 public sealed class ReportPartsTests
 {
     [Fact]
-    public void Marks_GoToTheBest_OnlyWhereIntervalsAreApart()
+    public void Marks_go_to_the_best_only_where_intervals_are_apart()
     {
         Assert.Equal("-●--", Marks(Better.Lower, (1.4, 0.1), (1.0, 0.1), (1.3, 0.1), (9, 0.1)));
         Assert.Equal("-○○-", Marks(Better.Lower, (1.4, 0.1), (1.0, 0.1), (1.15, 0.1), (9, 0.1)));
@@ -15,7 +15,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Marks_AreLeftOut_WhereNothingIsToBeWon()
+    public void Marks_are_left_out_where_nothing_is_to_be_won()
     {
         Assert.Equal("--", Marks(Better.Neither, (1, null), (2, null)));
         Assert.Equal("-", Marks(Better.Lower, (1, null)));
@@ -26,7 +26,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Marks_NeverGoToAReference()
+    public void Marks_never_go_to_a_reference()
     {
         var table = new ReportTable(
             "t",
@@ -45,14 +45,14 @@ public sealed class ReportPartsTests
     [InlineData(new[] { 0.5, 0.25 }, new double[0], 4)]
     [InlineData(new[] { 0.0, 0 }, new double[0], 0)]
     [InlineData(new[] { 2e-5, 1e-6 }, new double[0], null)]
-    public void Decimals_FollowTheSmallestInterval_OrFourDigits(double[] values, double[] halves, int? expected)
+    public void Decimals_follow_the_smallest_interval_or_four_digits(double[] values, double[] halves, int? expected)
     {
         var rows = values.Select((value, i) => new TableRow("r", TableCell.Of(value, i < halves.Length ? halves[i] : null))).ToArray();
         Assert.Equal(expected, TableMarks.Decimals(new("t", "r", [new("a")], rows), 0));
     }
 
     [Fact]
-    public void Smooth_IsTheWeightedMeanOfThePast_AndStepsOverGaps()
+    public void Smooth_is_the_weighted_mean_of_the_past_and_steps_over_gaps()
     {
         var smoothed = ChartCurves.Smooth([4, 2, double.NaN, 8], 0.5);
         Assert.Equal(4, smoothed[0], 12);
@@ -63,7 +63,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Thin_KeepsEndsPeaksAndGaps()
+    public void Thin_keeps_ends_peaks_and_gaps()
     {
         var values = Enumerable.Range(0, 50_000).Select(i => Math.Sin(i / 900.0)).ToArray();
         values[31_234] = 50;
@@ -77,7 +77,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Stack_IsTheRunningSum() =>
+    public void Stack_is_the_running_sum() =>
         Assert.Equal(
             [
                 [1, 2],
@@ -87,7 +87,7 @@ public sealed class ReportPartsTests
         );
 
     [Fact]
-    public void Write_PutsTheSameNumbersBesideThePage()
+    public void Write_puts_the_same_numbers_beside_the_page()
     {
         using var folder = new TemporaryFolder();
         var files = ReportWriter.Write(SampleReport.Create(), folder.Path);
@@ -123,14 +123,14 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Sample_IsLeftBesideTheTests_ToBeLookedAt()
+    public void Sample_is_left_beside_the_tests_to_be_looked_at()
     {
         var files = ReportWriter.Write(SampleReport.Create(), Path.Combine(AppContext.BaseDirectory, "sample-report"));
         Assert.StartsWith("<!DOCTYPE html>", File.ReadAllText(files.Html), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Json_NamesWhatIsNotFinite()
+    public void Json_names_what_is_not_finite()
     {
         var json = ReportJson.Of(
             new("t", [new("s", new BarChart("b", "u", ["c", "d"], [new("x", [double.NaN, double.NegativeInfinity])]))]),
@@ -145,7 +145,7 @@ public sealed class ReportPartsTests
     [InlineData("Fréchet distance ↓ (all)", "fr-chet-distance-all")]
     [InlineData("../../etc/passwd", "etc-passwd")]
     [InlineData("→", "untitled")]
-    public void Slug_IsASafeFileName(string title, string expected) => Assert.Equal(expected, ReportWriter.Slug(title));
+    public void Slug_is_a_safe_file_name(string title, string expected) => Assert.Equal(expected, ReportWriter.Slug(title));
 
     [Theory]
     [InlineData("a `b < c` d", "a <code>b &lt; c</code> d")]
@@ -154,7 +154,7 @@ public sealed class ReportPartsTests
     [InlineData("2 * 3 * 4", "2 * 3 * 4")]
     [InlineData("", "")]
     [InlineData("````", "````")]
-    public void Marked_UnderstandsCodeAndStrong_AndLeavesTheRest(string text, string expected) =>
+    public void Marked_understands_code_and_strong_and_leaves_the_rest(string text, string expected) =>
         Assert.Equal(expected, new HtmlWriter().Marked(text).ToString());
 
     private static string Marks(Better better, params (double Value, double? Half)[] cells)

@@ -249,14 +249,14 @@ internal static class SampleReport
     /// <summary>Numbers in [-1, 1] that are the same on every machine.</summary>
     private sealed class Wobble(int seed)
     {
-        private uint state = unchecked((uint)seed * 2654435761u) | 1;
+        private uint _state = unchecked((uint)seed * 2654435761u) | 1;
 
         public double Next()
         {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            return (state / (double)uint.MaxValue * 2) - 1;
+            _state ^= _state << 13;
+            _state ^= _state >> 17;
+            _state ^= _state << 5;
+            return (_state / (double)uint.MaxValue * 2) - 1;
         }
     }
 }

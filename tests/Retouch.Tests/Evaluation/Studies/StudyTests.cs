@@ -14,7 +14,7 @@ public sealed class StudyTests
     [InlineData(Interpolation.Nearest)]
     [InlineData(Interpolation.Bilinear)]
     [InlineData(Interpolation.Bicubic)]
-    public void AnAutoencoderThatChangesNothing_MakesPixelsAndLatentsAlike(Interpolation how)
+    public void An_autoencoder_that_changes_nothing_makes_pixels_and_latents_alike(Interpolation how)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 1);
@@ -34,7 +34,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void AFactorThatIsNoWholeNumber_RoundsTheSmallSide_AndErrorsInLatentsAreTheirOwn()
+    public void A_factor_that_is_no_whole_number_rounds_the_small_side_and_errors_in_latents_are_their_own()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -60,7 +60,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void NearestInterpolation_HasTheErrorThatOneCanCount()
+    public void Nearest_interpolation_has_the_error_that_one_can_count()
     {
         using var scope = TensorScope.Enter();
         // Columns 0, 1, 0, 1, …: shrinking takes the first of each two, so that every second column is off by 1.
@@ -73,7 +73,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void PlantedOutliers_AreCounted()
+    public void Planted_outliers_are_counted()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 2);
@@ -100,7 +100,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void AMapWhosePixelsAreAlike_IsGreyWithoutOutliers()
+    public void A_map_whose_pixels_are_alike_is_grey_without_outliers()
     {
         using var scope = TensorScope.Enter();
         using var identity = new Identity();
@@ -117,7 +117,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void AProposal_OpensTheGateWhereEstimatesAreGood_AndLetsTapsContributeAlike()
+    public void A_proposal_opens_the_gate_where_estimates_are_good_and_lets_taps_contribute_alike()
     {
         TapFacts Tap(int k, double outliers) => new(k, new DecoderTap($"tap{k}", 4, 1 << k), 1, 1, 3, outliers, 0, 0);
         LevelFacts Level(double sigma, double error) =>

@@ -8,9 +8,9 @@ namespace Retouch.Tests.Training.Options;
 
 public sealed class OptionsFileTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     private static TrainingOptions Bind(string json) => OptionsFile.Bind<TrainingOptions>(JsonNode.Parse(json)!.AsObject(), "test.json");
 
@@ -48,14 +48,14 @@ public sealed class OptionsFileTests : IDisposable
     [Fact]
     public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
     {
-        File.WriteAllText(folder["a.json"], "{ // one\n \"steps\": 7, /* two */ \"seed\": 3, }");
-        var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(folder["a.json"]), "a.json");
+        File.WriteAllText(_folder["a.json"], "{ // one\n \"steps\": 7, /* two */ \"seed\": 3, }");
+        var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(_folder["a.json"]), "a.json");
         Assert.Equal((7, 3UL), (options.Steps, options.Seed));
-        File.WriteAllText(folder["b.json"], """{ "steps": 7, "steps": 8 }""");
-        Assert.Contains("steps", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["b.json"])).Message);
-        File.WriteAllText(folder["c.json"], "[1]");
-        Assert.Contains("is not a JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(folder["c.json"])).Message);
-        Assert.Contains("d.json", Assert.Throws<InputException>(() => OptionsFile.Read(folder["d.json"])).Message);
+        File.WriteAllText(_folder["b.json"], """{ "steps": 7, "steps": 8 }""");
+        Assert.Contains("steps", Assert.Throws<UsageException>(() => OptionsFile.Read(_folder["b.json"])).Message);
+        File.WriteAllText(_folder["c.json"], "[1]");
+        Assert.Contains("is not a JSON object", Assert.Throws<UsageException>(() => OptionsFile.Read(_folder["c.json"])).Message);
+        Assert.Contains("d.json", Assert.Throws<InputException>(() => OptionsFile.Read(_folder["d.json"])).Message);
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class PreferenceRunTests : IDisposable
         }
         """;
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public PreferenceRunTests() =>
         DegradedPairs.Write(
@@ -34,11 +34,11 @@ public sealed class PreferenceRunTests : IDisposable
                 Size = 16,
                 HoldOut = 4,
             },
-            folder["pairs"],
+            _folder["pairs"],
             CancellationToken.None
         );
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [Trait("speed", "slow")]
@@ -50,9 +50,9 @@ public sealed class PreferenceRunTests : IDisposable
         var options = Options(objective, extra);
         Train(options, "whole", null);
         Assert.Throws<OperationCanceledException>(() => Train(options, "parts", 6));
-        using (var run = TrainingRun.Resume(folder["parts"], null, TimeProvider.System))
+        using (var run = TrainingRun.Resume(_folder["parts"], null, TimeProvider.System))
             run.Train(new ProgressProbe(), CancellationToken.None);
-        var (a, b) = (TinyRun.WeightFiles(folder["whole"]), TinyRun.WeightFiles(folder["parts"]));
+        var (a, b) = (TinyRun.WeightFiles(_folder["whole"]), TinyRun.WeightFiles(_folder["parts"]));
         foreach (
             var name in a.Keys.Where(static k =>
                 k.StartsWith("model", StringComparison.Ordinal) || k.Contains("00000009", StringComparison.Ordinal)
@@ -60,7 +60,7 @@ public sealed class PreferenceRunTests : IDisposable
         )
             Assert.True(a[name].AsSpan().SequenceEqual(b[name]), $"{name} differs");
         // The figures hold the reference's errors and the drift from it: the reference was built anew as it was.
-        Assert.Equal(TinyRun.Metrics(folder["whole"]), TinyRun.Metrics(folder["parts"]));
+        Assert.Equal(TinyRun.Metrics(_folder["whole"]), TinyRun.Metrics(_folder["parts"]));
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class PreferenceRunTests : IDisposable
             "run",
             null
         );
-        var records = MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl"));
+        var records = MetricsReader.Read(Path.Combine(_folder["run"], "metrics.jsonl"));
         Assert.Equal(Math.Log(2), records[0].Find("loss/preference_latent/raw")!.Value, 1e-6);
         Assert.Equal(0.5, records[0].Find("preference_latent/accuracy"));
         Assert.Equal(0, records[0].Find("preference/drift"));
@@ -84,7 +84,7 @@ public sealed class PreferenceRunTests : IDisposable
     [InlineData("separate", false)]
     public void With_shared_noise_two_equal_pictures_are_even(string noise, bool even)
     {
-        foreach (var file in Directory.EnumerateFiles(folder["pairs/winners"], "*.png", SearchOption.AllDirectories))
+        foreach (var file in Directory.EnumerateFiles(_folder["pairs/winners"], "*.png", SearchOption.AllDirectories))
             File.Copy(file, file.Replace("winners", "losers", StringComparison.Ordinal), overwrite: true);
         Train(
             Options(
@@ -94,7 +94,7 @@ public sealed class PreferenceRunTests : IDisposable
             "run",
             null
         );
-        foreach (var record in MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl")))
+        foreach (var record in MetricsReader.Read(Path.Combine(_folder["run"], "metrics.jsonl")))
         {
             var difference = Math.Abs(record.Find("preference_latent/winner")!.Value - record.Find("preference_latent/loser")!.Value);
             Assert.Equal(even, difference < 1e-7);
@@ -106,7 +106,7 @@ public sealed class PreferenceRunTests : IDisposable
     public void Figures_reach_the_progress_line_and_pairs_are_counted()
     {
         var probe = new ProgressProbe();
-        using (var run = TrainingRun.Start(Options(DpoBoth, set: """{ "steps": 2 }"""), folder["run"], TimeProvider.System))
+        using (var run = TrainingRun.Start(Options(DpoBoth, set: """{ "steps": 2 }"""), _folder["run"], TimeProvider.System))
             run.Train(probe, CancellationToken.None);
         Assert.Contains("10 pairs in 10 lines; 0 ties, 0 contradictions (skipped).", probe.Notes);
         Assert.Equal(["accuracy", "margin", "winner", "loser"], probe.Steps[0].Figures.Select(static f => f.Key));
@@ -121,15 +121,15 @@ public sealed class PreferenceRunTests : IDisposable
             objective,
             set: """{ "steps": 60, "optimiser.learningRate": 0.3, "optimiser.clipNorm": null, "checkpoints": { "every": 1, "keep": 1 } }"""
         );
-        using var run = TrainingRun.Start(options, folder["run"], TimeProvider.System);
+        using var run = TrainingRun.Start(options, _folder["run"], TimeProvider.System);
         var stopped = Assert.Throws<DivergedException>(() => run.Train(new ProgressProbe(), CancellationToken.None));
         Assert.Equal(5, stopped.ExitCode);
-        var records = MetricsReader.Read(Path.Combine(folder["run"], "metrics.jsonl"));
+        var records = MetricsReader.Read(Path.Combine(_folder["run"], "metrics.jsonl"));
         Assert.All(
             records.TakeLast(3),
             static r => Assert.True(r.Find("preference_latent/winner_excess") > 0.5 && r.Find("preference_latent/loser_excess") > 0.5)
         );
-        var kept = Assert.Single(new CheckpointStore(folder["run"]).Steps);
+        var kept = Assert.Single(new CheckpointStore(_folder["run"]).Steps);
         Assert.Equal(records[^1].Step - 3, kept);
         Assert.StartsWith(
             $"Stopped after step {records[^1].Step}. Winners and losers have both been worse for 3 consecutive steps",
@@ -137,7 +137,7 @@ public sealed class PreferenceRunTests : IDisposable
             StringComparison.Ordinal
         );
         Assert.Contains($"--steps {kept}", stopped.Message);
-        using var again = TrainingRun.Resume(folder["run"], kept, TimeProvider.System);
+        using var again = TrainingRun.Resume(_folder["run"], kept, TimeProvider.System);
         Assert.True(Directory.Exists(again.Train(new ProgressProbe(), CancellationToken.None).Models[0]));
     }
 
@@ -149,13 +149,13 @@ public sealed class PreferenceRunTests : IDisposable
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "steps": 1, "optimiser.learningRate": 1e-12 }"""), "start", null);
         // Other pictures, of classes that the model knows.
         var options = new DegradedPairsOptions { Degradation = Degradation.Blur, Size = 16 };
-        DegradedPairs.Write(new ProceduralScenes(3, 16, 3), options, folder["held"], CancellationToken.None);
+        DegradedPairs.Write(new ProceduralScenes(3, 16, 3), options, _folder["held"], CancellationToken.None);
         using var scope = TensorScope.Enter();
         PairMeasurement Of(string model) =>
             PairMeasurement.Measure(
-                Path.Combine(folder[model], "model"),
-                Path.Combine(folder["start"], "model"),
-                PairFolder.Open(folder["held"]),
+                Path.Combine(_folder[model], "model"),
+                Path.Combine(_folder["start"], "model"),
+                PairFolder.Open(_folder["held"]),
                 16,
                 3,
                 1,
@@ -201,14 +201,14 @@ public sealed class PreferenceRunTests : IDisposable
         if (!json.ContainsKey("data.sceneCount"))
             json.Insert(0, "data.sceneCount", null);
         if (!json.ContainsKey("data.pairs"))
-            json.Insert(0, "data.pairs", folder["pairs"]);
+            json.Insert(0, "data.pairs", _folder["pairs"]);
         if (extra > 0)
         {
             json["batch.extra"] = extra;
-            json["data.folder"] = folder["singles"];
+            json["data.folder"] = _folder["singles"];
             var scenes = new ProceduralScenes(4, 16, 5);
             for (var k = 0; k < scenes.Count; k++)
-                PictureFile.Save(scenes.Load(k).Picture, Path.Combine(folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
+                PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
         }
 
         return TinyRun.Denoiser(objective, set: json.ToJsonString());
@@ -217,7 +217,7 @@ public sealed class PreferenceRunTests : IDisposable
     private void Train(TrainingOptions options, string name, int? stopAfter)
     {
         using var source = new CancellationTokenSource();
-        using var run = TrainingRun.Start(options, folder[name], TimeProvider.System);
+        using var run = TrainingRun.Start(options, _folder[name], TimeProvider.System);
         run.Train(
             new ProgressProbe(p =>
             {

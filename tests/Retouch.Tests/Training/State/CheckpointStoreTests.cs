@@ -7,25 +7,25 @@ namespace Retouch.Tests.Training.State;
 
 public sealed class CheckpointStoreTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
-    private readonly CheckpointStore store;
-    private readonly List<string> skipped = [];
+    private readonly TemporaryFolder _folder = new();
+    private readonly CheckpointStore _store;
+    private readonly List<string> _skipped = [];
 
-    public CheckpointStoreTests() => store = new CheckpointStore(folder.Path);
+    public CheckpointStoreTests() => _store = new CheckpointStore(_folder.Path);
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void What_was_written_is_read()
     {
-        Assert.Null(store.ReadNewest(skipped.Add));
+        Assert.Null(_store.ReadNewest(_skipped.Add));
         Write(12, 2);
-        var (state, path) = store.ReadNewest(skipped.Add)!.Value;
+        var (state, path) = _store.ReadNewest(_skipped.Add)!.Value;
         Assert.Equal((12, new DataCursor(3, 12), 1.5), (state.Step, state.Cursor, state.Seconds));
         Assert.Equal(7, (int)state.Task!["evaluations"]!);
         Assert.Equal(["a.bin", "b.bin"], state.Files.Keys.Order());
-        Assert.Equal(store.FolderOf(12), path);
-        Assert.Empty(skipped);
+        Assert.Equal(_store.FolderOf(12), path);
+        Assert.Empty(_skipped);
     }
 
     [Fact]
@@ -33,9 +33,9 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         foreach (var step in new long[] { 2, 4, 6, 8 })
             Write(step, 2);
-        Assert.Equal([6, 8], store.Steps);
+        Assert.Equal([6, 8], _store.Steps);
         Write(10, 1);
-        Assert.Equal([10], store.Steps);
+        Assert.Equal([10], _store.Steps);
     }
 
     [Theory]
@@ -51,10 +51,10 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         Write(2, 3);
         Write(4, 3);
-        Damage(store.FolderOf(4), damage);
-        var (state, _) = store.ReadNewest(skipped.Add)!.Value;
+        Damage(_store.FolderOf(4), damage);
+        var (state, _) = _store.ReadNewest(_skipped.Add)!.Value;
         Assert.Equal(2, state.Step);
-        Assert.Contains("step-00000004", Assert.Single(skipped));
+        Assert.Contains("step-00000004", Assert.Single(_skipped));
     }
 
     [Fact]
@@ -62,9 +62,9 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         Write(2, 3);
         Write(4, 3);
-        Damage(store.FolderOf(2), "byte");
-        Damage(store.FolderOf(4), "state");
-        var message = Assert.Throws<InputException>(() => store.ReadNewest(skipped.Add)).Message;
+        Damage(_store.FolderOf(2), "byte");
+        Damage(_store.FolderOf(4), "state");
+        var message = Assert.Throws<InputException>(() => _store.ReadNewest(_skipped.Add)).Message;
         Assert.Contains("step-00000002: a.bin does not have the hash", message);
         Assert.Contains("step-00000004", message);
     }
@@ -74,31 +74,31 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         foreach (var step in new long[] { 2, 4, 6 })
             Write(step, 3);
-        Damage(store.FolderOf(4), "byte");
-        Damage(store.FolderOf(6), "byte");
+        Damage(_store.FolderOf(4), "byte");
+        Damage(_store.FolderOf(6), "byte");
         Write(3, 2); // the run went back to step 2 and was interrupted at 3
-        Assert.Equal([2, 3], store.Steps);
+        Assert.Equal([2, 3], _store.Steps);
     }
 
     [Fact]
     public void A_step_that_is_written_again_replaces_the_broken_one()
     {
         Write(4, 2);
-        Damage(store.FolderOf(4), "byte");
+        Damage(_store.FolderOf(4), "byte");
         Write(4, 2);
-        Assert.Equal(4, store.ReadNewest(skipped.Add)!.Value.State.Step);
-        Assert.Empty(skipped);
+        Assert.Equal(4, _store.ReadNewest(_skipped.Add)!.Value.State.Step);
+        Assert.Empty(_skipped);
     }
 
     [Fact]
     public void Unfinished_folders_are_neither_read_nor_kept()
     {
         Write(2, 2);
-        var stray = store.FolderOf(4) + ".1234abcd.tmp";
+        var stray = _store.FolderOf(4) + ".1234abcd.tmp";
         Directory.CreateDirectory(stray);
         File.WriteAllText(Path.Combine(stray, "a.bin"), "half");
-        Assert.Equal([2], store.Steps);
-        Assert.Equal(2, store.ReadNewest(skipped.Add)!.Value.State.Step);
+        Assert.Equal([2], _store.Steps);
+        Assert.Equal(2, _store.ReadNewest(_skipped.Add)!.Value.State.Step);
         Write(6, 2);
         Assert.False(Directory.Exists(stray));
     }
@@ -117,7 +117,7 @@ public sealed class CheckpointStoreTests : IDisposable
         {
             var message = Assert
                 .Throws<EnvironmentException>(() =>
-                    store.Write(
+                    _store.Write(
                         State(4),
                         1,
                         path =>
@@ -133,8 +133,8 @@ public sealed class CheckpointStoreTests : IDisposable
             Assert.Contains("--resume", message);
         }
 
-        Assert.Equal([store.FolderOf(2)], Directory.EnumerateFileSystemEntries(Path.Combine(folder.Path, "checkpoints")));
-        Assert.Equal(2, store.ReadNewest(skipped.Add)!.Value.State.Step);
+        Assert.Equal([_store.FolderOf(2)], Directory.EnumerateFileSystemEntries(Path.Combine(_folder.Path, "checkpoints")));
+        Assert.Equal(2, _store.ReadNewest(_skipped.Add)!.Value.State.Step);
     }
 
     private static TrainingState State(long step) =>
@@ -188,7 +188,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     private void Write(long step, int keep) =>
-        store.Write(
+        _store.Write(
             State(step),
             keep,
             path =>

@@ -5,19 +5,19 @@ namespace Retouch.Tests.Training.Telemetry;
 
 public sealed class MetricsLogTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
-    private readonly ManualTime time = new();
+    private readonly TemporaryFolder _folder = new();
+    private readonly ManualTime _time = new();
 
-    private string FilePath => folder["metrics.jsonl"];
+    private string FilePath => _folder["metrics.jsonl"];
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Append_WritesOneJsonObjectALine_VisibleBeforeTheLogIsClosed()
+    public void Append_writes_one_json_object_a_line_visible_before_the_log_is_closed()
     {
-        using var log = MetricsLog.Create(FilePath, time);
+        using var log = MetricsLog.Create(FilePath, _time);
         log.Append(1, [new("loss/latent", 0.5), new("grad \"norm\"", -2e-9)]);
-        time.Advance(1.5);
+        _time.Advance(1.5);
         log.Append(2, []);
 
         Assert.Equal(
@@ -27,9 +27,9 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Append_WritesNonFiniteNumbersAsStrings_AndTheReaderReadsThemBack()
+    public void Append_writes_non_finite_numbers_as_strings_and_the_reader_reads_them_back()
     {
-        using (var log = MetricsLog.Create(FilePath, time))
+        using (var log = MetricsLog.Create(FilePath, _time))
             log.Append(1, [new("a", double.NaN), new("b", double.PositiveInfinity), new("c", double.NegativeInfinity), new("d", 0.1)]);
 
         Assert.Contains("\"a\":\"NaN\",\"b\":\"Infinity\",\"c\":\"-Infinity\",\"d\":0.1", ReadText(), StringComparison.Ordinal);
@@ -40,16 +40,16 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resume_CutsOffRecordsPastTheStepAndATornLine_ThenAppends()
+    public void Resume_cuts_off_records_past_the_step_and_a_torn_line_then_appends()
     {
-        using (var log = MetricsLog.Create(FilePath, time))
+        using (var log = MetricsLog.Create(FilePath, _time))
         {
             for (var step = 1; step <= 5; step++)
                 log.Append(step, [new("loss", step)]);
         }
 
         File.AppendAllText(FilePath, "{\"step\":6,\"ti");
-        using (var log = MetricsLog.Resume(FilePath, 3, time))
+        using (var log = MetricsLog.Resume(FilePath, 3, _time))
             log.Append(4, [new("loss", 40)]);
 
         var records = MetricsReader.Read(FilePath);
@@ -58,27 +58,27 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resume_WithEveryRecordKept_CutsOnlyTheTornLine()
+    public void Resume_with_every_record_kept_cuts_only_the_torn_line()
     {
         File.WriteAllText(FilePath, "{\"step\":1,\"time\":1}\n{\"step\":2,\"time\":");
-        using (var log = MetricsLog.Resume(FilePath, 9, time)) { }
+        using (var log = MetricsLog.Resume(FilePath, 9, _time)) { }
 
         Assert.Equal("{\"step\":1,\"time\":1}\n", ReadText());
     }
 
     [Fact]
-    public void Resume_WithoutAFile_StartsOne()
+    public void Resume_without_a_file_starts_one()
     {
-        using (var log = MetricsLog.Resume(FilePath, 3, time))
+        using (var log = MetricsLog.Resume(FilePath, 3, _time))
             log.Append(4, [new("loss", 1)]);
         Assert.Equal(4, Assert.Single(MetricsReader.Read(FilePath)).Step);
     }
 
     [Fact]
-    public void Create_NeverOverwritesARun()
+    public void Create_never_overwrites_a_run()
     {
         File.WriteAllText(FilePath, "history");
-        Assert.Throws<EnvironmentException>(() => MetricsLog.Create(FilePath, time));
+        Assert.Throws<EnvironmentException>(() => MetricsLog.Create(FilePath, _time));
         Assert.Equal("history", File.ReadAllText(FilePath));
     }
 
@@ -86,18 +86,18 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData("step")]
     [InlineData("time")]
     [InlineData("")]
-    public void Append_RefusesReservedNames_AndWritesNothing(string name)
+    public void Append_refuses_reserved_names_and_writes_nothing(string name)
     {
-        using var log = MetricsLog.Create(FilePath, time);
+        using var log = MetricsLog.Create(FilePath, _time);
         Assert.Throws<ArgumentException>(() => log.Append(1, [new(name, 1)]));
         Assert.Throws<ArgumentException>(() => log.Append(1, [new("a", 1), new("a", 2)]));
         Assert.Empty(ReadText());
     }
 
     [Fact]
-    public void Append_RefusesAStepBeforeTheLast()
+    public void Append_refuses_a_step_before_the_last()
     {
-        using var log = MetricsLog.Create(FilePath, time);
+        using var log = MetricsLog.Create(FilePath, _time);
         log.Append(5, []);
         log.Append(5, []);
         Assert.Throws<ArgumentException>(() => log.Append(4, []));
@@ -111,7 +111,7 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData("{\"step\":1.5,\"time\":1}")]
     [InlineData("{\"step\":1,\"time\":1,\"loss\":\"low\"}")]
     [InlineData("{\"step\":1,\"time\":1,\"loss\":null}")]
-    public void Read_NamesFileAndLineOfWhatIsNoRecord(string line)
+    public void Read_names_file_and_line_of_what_is_no_record(string line)
     {
         File.WriteAllText(FilePath, "{\"step\":0,\"time\":1}\n" + line + "\n{\"step\":3,\"time\":1}\n");
         var error = Assert.Throws<InputException>(() => MetricsReader.Read(FilePath));
@@ -120,7 +120,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Read_OfAMissingFile_IsBadInput() => Assert.Throws<InputException>(() => MetricsReader.Read(folder["none.jsonl"]));
+    public void Read_of_a_missing_file_is_bad_input() => Assert.Throws<InputException>(() => MetricsReader.Read(_folder["none.jsonl"]));
 
     private string ReadText()
     {

@@ -4,21 +4,21 @@ namespace Retouch.Tests.Training.Telemetry;
 
 public sealed class ProgressTests : IDisposable
 {
-    private readonly ManualTime time = new();
-    private readonly StringWriter writer = new() { NewLine = "\n" };
+    private readonly ManualTime _time = new();
+    private readonly StringWriter _writer = new() { NewLine = "\n" };
 
-    public void Dispose() => writer.Dispose();
+    public void Dispose() => _writer.Dispose();
 
-    private string[] Lines => writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    private string[] Lines => _writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     [Fact]
-    public void PlainLines_ShowFirstStep_OnePerInterval_AndTheLast()
+    public void Plain_lines_show_first_step_one_per_interval_and_the_last()
     {
-        using var line = new PlainProgressLine(writer, time, TimeSpan.FromSeconds(5));
+        using var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(5));
         for (var step = 1; step <= 20; step++)
         {
             line.Report(new(step, 20));
-            time.Advance(1);
+            _time.Advance(1);
         }
 
         Assert.Equal(
@@ -34,9 +34,9 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void PlainLines_ShowLossesWithSharesAndMemory_WithoutEscapeCodes()
+    public void Plain_lines_show_losses_with_shares_and_memory_without_escape_codes()
     {
-        using var line = new PlainProgressLine(writer, time, TimeSpan.FromSeconds(5));
+        using var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(5));
         line.Report(
             new(1200, 10000)
             {
@@ -51,13 +51,13 @@ public sealed class ProgressTests : IDisposable
             ["step 1,200/10,000 (12 %)  loss 0.4123 = latent 0.3300 (80 %) + lpl 0.08234 (20 %)  3.0 GiB", "checkpoint written"],
             Lines
         );
-        Assert.DoesNotContain('\e', writer.ToString());
+        Assert.DoesNotContain('\e', _writer.ToString());
     }
 
     [Fact]
-    public void PlainLines_ShowWhereAnInterruptedRunStopped()
+    public void Plain_lines_show_where_an_interrupted_run_stopped()
     {
-        using (var line = new PlainProgressLine(writer, time, TimeSpan.FromSeconds(60)))
+        using (var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(60)))
         {
             line.Report(new(1, 9));
             line.Report(new(2, 9));
@@ -69,15 +69,15 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void StepClock_KnowsNothingFromOneReport_AndLeavesOutWhatCameBeforeIt()
+    public void Step_clock_knows_nothing_from_one_report_and_leaves_out_what_came_before_it()
     {
-        var clock = new StepClock(time);
-        time.Advance(100);
+        var clock = new StepClock(_time);
+        _time.Advance(100);
         clock.Advance(500);
         Assert.Null(clock.SecondsPerStep);
         Assert.Null(clock.Remaining(1000));
 
-        time.Advance(4);
+        _time.Advance(4);
         clock.Advance(502);
         Assert.Equal(2, clock.SecondsPerStep!.Value, 12);
         Assert.Equal(996, clock.Remaining(1000)!.Value.TotalSeconds, 6);
@@ -85,15 +85,15 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void StepClock_WeighsOneReportOfManySteps_AsManyReports()
+    public void Step_clock_weighs_one_report_of_many_steps_as_many_reports()
     {
-        var single = new StepClock(time);
-        var jumping = new StepClock(time);
+        var single = new StepClock(_time);
+        var jumping = new StepClock(_time);
         single.Advance(0);
         jumping.Advance(0);
         for (var step = 1; step <= 12; step++)
         {
-            time.Advance(step <= 6 ? 1 : 3);
+            _time.Advance(step <= 6 ? 1 : 3);
             single.Advance(step);
             if (step % 6 == 0)
                 jumping.Advance(step);

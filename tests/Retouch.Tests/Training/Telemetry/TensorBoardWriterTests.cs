@@ -7,13 +7,13 @@ namespace Retouch.Tests.Training.Telemetry;
 
 public sealed class TensorBoardWriterTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
-    private readonly ManualTime time = new();
+    private readonly TemporaryFolder _folder = new();
+    private readonly ManualTime _time = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void MaskedCrc_AgreesWithPublishedCastagnoliValues()
+    public void Masked_crc_agrees_with_published_castagnoli_values()
     {
         // CRC-32C check value, and the vectors of RFC 3720, B.4.
         Assert.Equal(Mask(0xE3069283), RecordFile.MaskedCrc("123456789"u8));
@@ -23,15 +23,15 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void Records_CarryChecksumsThatABitwiseCrcConfirms()
+    public void Records_carry_checksums_that_a_bitwise_crc_confirms()
     {
-        using (var writer = TensorBoardWriter.Create(folder.Path, time))
+        using (var writer = TensorBoardWriter.Create(_folder.Path, _time))
         {
             for (var step = 0; step < 20; step++)
                 writer.Scalars(step, [new(new string('x', step), step)]);
         }
 
-        var bytes = File.ReadAllBytes(Assert.Single(Directory.GetFiles(folder.Path)));
+        var bytes = File.ReadAllBytes(Assert.Single(Directory.GetFiles(_folder.Path)));
         var records = 0;
         for (var at = 0; at < bytes.Length; records++)
         {
@@ -45,14 +45,14 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void Events_ComeBackWithTheirTimesStepsAndValues()
+    public void Events_come_back_with_their_times_steps_and_values()
     {
         var png = TestPng.Encode(2, 3, (x, y) => ((byte)x, (byte)y, 7));
         string path;
-        using (var writer = TensorBoardWriter.Create(folder.Path, time))
+        using (var writer = TensorBoardWriter.Create(_folder.Path, _time))
         {
             path = writer.Path;
-            time.Advance(2);
+            _time.Advance(2);
             writer.Scalars(7, [new("loss/latent", 0.25), new("loss/lpl", double.NaN)]);
             writer.Image(8, "samples", png);
             writer.Text(9, "options", "**w** = 3");
@@ -81,31 +81,31 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void AResumedRun_WritesAFileOfItsOwn_ThatVoidsWhatCameAfterItsStep()
+    public void A_resumed_run_writes_a_file_of_its_own_that_voids_what_came_after_its_step()
     {
-        using (TensorBoardWriter.Create(folder.Path, time)) { }
+        using (TensorBoardWriter.Create(_folder.Path, _time)) { }
 
         string path;
-        using (var writer = TensorBoardWriter.Create(folder.Path, time, resumedStep: 40))
+        using (var writer = TensorBoardWriter.Create(_folder.Path, _time, resumedStep: 40))
             path = writer.Path;
 
-        Assert.Equal(path, Directory.GetFiles(folder.Path).Order(StringComparer.Ordinal).Last());
+        Assert.Equal(path, Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal).Last());
         var restart = Message.Parse(RecordFile.Read(path)[1]);
         Assert.Equal((41L, 1L), (restart.Number(2), restart.Child(7).Number(1)));
     }
 
     [Fact]
-    public void Image_RefusesWhatIsNoPng()
+    public void Image_refuses_what_is_no_png()
     {
-        using var writer = TensorBoardWriter.Create(folder.Path, time);
+        using var writer = TensorBoardWriter.Create(_folder.Path, _time);
         Assert.Throws<ArgumentException>(() => writer.Image(1, "a", Encoding.ASCII.GetBytes(new string('J', 64))));
     }
 
     [Fact]
-    public void Read_FindsADamagedByte_AndLeavesOutACutOffRecord()
+    public void Read_finds_a_damaged_byte_and_leaves_out_a_cut_off_record()
     {
         string path;
-        using (var writer = TensorBoardWriter.Create(folder.Path, time))
+        using (var writer = TensorBoardWriter.Create(_folder.Path, _time))
         {
             path = writer.Path;
             writer.Scalars(1, [new("a", 1)]);
@@ -137,7 +137,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     /// <summary>A protocol-buffer message read by field number.</summary>
     private sealed class Message
     {
-        private readonly List<(int Field, object Value)> fields = [];
+        private readonly List<(int Field, object Value)> _fields = [];
 
         public static Message Parse(byte[] bytes)
         {
@@ -145,7 +145,7 @@ public sealed class TensorBoardWriterTests : IDisposable
             using var input = new CodedInputStream(bytes);
             while (input.ReadTag() is var tag and not 0)
             {
-                message.fields.Add(
+                message._fields.Add(
                     (
                         WireFormat.GetTagFieldNumber(tag),
                         WireFormat.GetTagWireType(tag) switch
@@ -164,7 +164,7 @@ public sealed class TensorBoardWriterTests : IDisposable
         }
 
         public IEnumerable<Message> Children(int field) =>
-            fields.Where(item => item.Field == field).Select(item => Parse((byte[])item.Value));
+            _fields.Where(item => item.Field == field).Select(item => Parse((byte[])item.Value));
 
         public Message Child(int field) => Assert.Single(Children(field));
 
@@ -178,6 +178,6 @@ public sealed class TensorBoardWriterTests : IDisposable
 
         public float Float(int field) => (float)Only(field);
 
-        private object Only(int field) => Assert.Single(fields, item => item.Field == field).Value;
+        private object Only(int field) => Assert.Single(_fields, item => item.Field == field).Value;
     }
 }
