@@ -13,8 +13,8 @@ public sealed class ConfigMembersTests
         Assert.Equal(plain, shape with { Widths = plain.Widths, Others = plain.Others });
         Assert.Equal([4, 8], shape.Widths);
         Assert.Equal(
-            """{"_class_name":"Net","act":"relu","dropout":0,"eps":1E-05,"kind":"plain","layers":2,"limit":7,"note":null,"""
-                + """"types":["Block","Block"],"widths":[4,8]}""",
+            """{"_class_name":"Net","act":"relu","dropout":0,"eps":1E-05,"kind":"plain","layers":2,"limit":7,"note":null"""
+                + ""","types":["Block","Block"],"widths":[4,8]}""",
             ConfigMembers.Write(shape, Map).ToJsonString()
         );
     }
