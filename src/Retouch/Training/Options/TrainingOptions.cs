@@ -206,7 +206,7 @@ public sealed record TrainingOptions
         if (Task == TrainingTaskKind.Denoiser)
         {
             Require(AutoencoderLoss is null, "autoencoderLoss has no effect with task denoiser; leave it out");
-            Require(Objective is not null, "objective is missing");
+            Require(Objective is not null, "objective is missing; give one with --objective, such as latent or lpl");
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
             Times.Validate(Require);
