@@ -93,6 +93,7 @@ internal static class BenchCommand
             Description = "float32, bfloat16 or float16.",
             DefaultValueFactory = static _ => "float32",
         };
+        precision.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
         {
