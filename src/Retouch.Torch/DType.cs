@@ -84,7 +84,7 @@ public static class DTypes
                 || StringComparer.OrdinalIgnoreCase.Equals(text, t.Value.Abbreviation())
             );
 
-    /// <summary>Type of a stored tensor after a conversion of floating-point tensors; integers are indices or counts and keep theirs.</summary>
+    /// <summary>Type of a stored tensor after a conversion of floating-point tensors; integers, such as indices, keep theirs.</summary>
     /// <param name="stored">Stored type.</param>
     /// <param name="wanted">Type of floating-point tensors; null for no conversion.</param>
     public static DType ConvertedTo(this DType stored, DType? wanted) => stored.IsFloatingPoint() ? wanted ?? stored : stored;

@@ -131,8 +131,9 @@ internal static class BenchCommand
                     Device = parsed.GetDevice().ToString(),
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
-                    // The source of the networks is irrelevant here, but options are validated as a whole.
+                    // The source of networks and pictures is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "made up" },
+                    Data = new() { Size = 64 },
                     Objective = new ObjectiveOptions
                     {
                         Perceptual = name == "lpl" ? new() : null,
