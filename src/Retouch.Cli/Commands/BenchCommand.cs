@@ -93,6 +93,7 @@ internal static class BenchCommand
             Description = "float32, bfloat16 or float16.",
             DefaultValueFactory = static _ => "float32",
         };
+        precision.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
         {
@@ -130,8 +131,9 @@ internal static class BenchCommand
                     Device = parsed.GetDevice().ToString(),
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
-                    // The source of the networks is irrelevant here, but options are validated as a whole.
+                    // The source of networks and pictures is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "made up" },
+                    Data = new() { Size = 64 },
                     Objective = new ObjectiveOptions
                     {
                         Perceptual = name == "lpl" ? new() : null,
