@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 using Retouch.Experiments.Ablations;
 using Retouch.Experiments.Measuring;
 using Retouch.Training.Options;
@@ -92,9 +93,7 @@ internal static class AblateCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(
-                OptionsFile.Schema<AblationSpec>().ToJsonString(new() { WriteIndented = true })
-            );
+            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<AblationSpec>().ToJsonString(JsonStyles.DatasetDocument));
             return 0;
         }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Training;
 using Retouch.Training.Options;
 
@@ -86,9 +87,7 @@ internal static class TrainCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(
-                OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true })
-            );
+            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<TrainingOptions>().ToJsonString(JsonStyles.DatasetDocument));
             return;
         }
 
@@ -120,7 +119,12 @@ internal static class TrainCommand
             throw new UsageException("--accept-changes has no effect without --resume.");
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
-        var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
+        var options = OptionsFile.Bind<TrainingOptions>(
+            json,
+            parsed.GetValue(OptionsPath)?.FullName ?? "command line",
+            note: note,
+            names: Flags.Where(f => parsed.GetValue(f.Flag) is not null).ToDictionary(static f => f.Path, static f => f.Flag.Name)
+        );
         var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
         return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
     }

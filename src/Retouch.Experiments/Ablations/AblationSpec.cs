@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
@@ -68,8 +69,14 @@ public sealed record AblationSpec
         // Networks that the file names lie relative to it, as its base does; those given beside it, to the current folder.
         foreach (var network in Networks)
         {
-            if ((string?)json["evaluation"]?[network] is { } given && !Path.IsPathRooted(given) && Path.Exists(Path.Combine(folder, given)))
-                json["evaluation"]![network] = Path.GetFullPath(Path.Combine(folder, given));
+            if (
+                json["evaluation"] is JsonObject evaluation
+                && evaluation[network] is JsonValue value
+                && value.TryGetValue(out string? given)
+                && !Path.IsPathRooted(given)
+                && Path.Exists(Path.Combine(folder, given))
+            )
+                evaluation[network] = Path.GetFullPath(Path.Combine(folder, given));
         }
 
         foreach (var pair in set)
@@ -122,7 +129,7 @@ public sealed record AblationSpec
         Require(Seeds.Count > 0, "seeds is empty; give at least one");
         Require(Seeds.Distinct().Count() == Seeds.Count, "seeds has one twice; it would be the same run");
         foreach (var (path, values) in Axes)
-            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {values?.ToJsonString() ?? "null"}; it is a list of values");
+            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {JsonTexts.Shown(values)}; it is a list of values");
         foreach (var (name, pretraining) in Pretraining)
             Require(
                 pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Retouch.Core.Json;
 
 namespace Retouch.Objectives;
 
@@ -11,6 +12,7 @@ namespace Retouch.Objectives;
 /// with a warm-up of 200 steps.
 /// </summary>
 [JsonConverter(typeof(TermWeightConverter))]
+[JsonForm("a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, the last two with an optional \"warmUp\": steps,")]
 public readonly record struct TermWeight
 {
     /// <summary>Share of <c>auto</c>: about a fifth, as [LPL] reports for w = 3.</summary>
@@ -83,10 +85,6 @@ public readonly record struct TermWeight
 /// <summary>Reads and writes a <see cref="TermWeight"/>.</summary>
 public sealed class TermWeightConverter : JsonConverter<TermWeight>
 {
-    private const string Forms =
-        "A weight is a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, "
-        + "the last two with an optional \"warmUp\": steps.";
-
     /// <inheritdoc/>
     public override TermWeight Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
@@ -95,7 +93,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
         if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("auto"u8))
             return TermWeight.Auto;
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw new JsonException(Forms);
+            throw new JsonException();
         double? share = null,
             ratio = null;
         int? warmUp = null;
@@ -103,7 +101,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
         {
             var name = reader.GetString();
             if (!reader.Read() || reader.TokenType != JsonTokenType.Number)
-                throw new JsonException($"'{name}' of a weight must be a number. {Forms}");
+                throw new JsonException();
             switch (name)
             {
                 case "share":
@@ -116,12 +114,12 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
                     warmUp = steps;
                     break;
                 default:
-                    throw new JsonException($"'{name}' is not a member of a weight. {Forms}");
+                    throw new JsonException();
             }
         }
 
         if (share.HasValue == ratio.HasValue)
-            throw new JsonException(Forms);
+            throw new JsonException();
         return share is { } s ? TermWeight.OfShare(s, warmUp) : TermWeight.OfGradientRatio(ratio!.Value, warmUp);
     }
 

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Retouch.Core.Json;
 
 namespace Retouch.Objectives.LatentPerceptual;
 
@@ -131,6 +132,7 @@ public enum SampleReduction
 /// <summary>
 /// Options of the latent perceptual loss. A null member takes the default named in its comment; it must be null if it has no effect.
 /// </summary>
+[JsonForm("an object { … }, or the name of a preset, \"default\", \"paper\" or \"reference\",")]
 public sealed record LatentPerceptualOptions
 {
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
