@@ -125,10 +125,9 @@ public sealed class JsonShape(JsonSerializerOptions style, string noun = "member
     {
         try
         {
-            var value = node.Deserialize(type, style);
-            // The library's converter also accepts numbers and combinations, such as "left, right".
-            return (Nullable.GetUnderlyingType(type) ?? type) is not { IsEnum: true } names
-                || NamesOf(names).Contains(JsonSerializer.Serialize(node, style), StringComparer.OrdinalIgnoreCase);
+            _ = node.Deserialize(type, style);
+            // The library's converter also accepts combinations, such as "left, right".
+            return (Nullable.GetUnderlyingType(type) ?? type) is not { IsEnum: true } || !node.GetValue<string>().Contains(',');
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {

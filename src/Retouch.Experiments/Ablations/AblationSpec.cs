@@ -118,35 +118,25 @@ public sealed record AblationSpec
     /// <exception cref="UsageException">All that is wrong.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
-
-        Require(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
-        Require(Seeds.Count > 0, "seeds is empty; give at least one");
-        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds has one twice; it would be the same run");
+        var check = Requirements.OfFile();
+        check.That(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
+        check.That(Seeds.Count > 0, nameof(Seeds), "is empty; give at least one");
+        check.That(Seeds.Distinct().Count() == Seeds.Count, nameof(Seeds), "has one twice; it would be the same run");
         foreach (var (path, values) in Axes)
-            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {JsonTexts.Shown(values)}; it is a list of values");
+            check.That(values is JsonArray { Count: > 0 }, $"axes.{path} is {JsonTexts.Shown(values)}; it is a list of values");
         foreach (var (name, pretraining) in Pretraining)
-            Require(
+            check.That(
                 pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),
                 $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training"
             );
-        Require(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
-        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
-        Require(
+        check.That(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
+        check.Under(nameof(HeldOut)).Members(HeldOut);
+        check.That(
             HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
             "heldOut.every is for splitting data.folder; it has no effect with heldOut.folder"
         );
-        Evaluation.Validate(Require);
-        if (problems.Count > 0)
-            throw new UsageException(
-                $"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
-                    + $"{string.Join("\n  ", problems)}"
-            );
+        Evaluation.Validate(check.Under(nameof(Evaluation)));
+        check.Throw("The ablation cannot be run");
     }
 
     private bool Circles(string name)
@@ -201,5 +191,6 @@ public sealed record HeldOutSpec
 
     /// <summary>One of this many pictures of <c>data.folder</c> is held out.</summary>
     [Description("One of this many pictures of data.folder is held out.")]
+    [Bounds(AtLeast = 2, AtMost = 1000)]
     public int Every { get; init; } = 10;
 }

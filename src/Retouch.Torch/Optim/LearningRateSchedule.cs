@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Optim;
 
@@ -27,10 +28,12 @@ public sealed record LearningRateSchedule
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
     [Description("Number of steps of linear warm-up from zero.")]
+    [Bounds(AtLeast = 0)]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
     [Description("Exponent of polynomial.")]
+    [Bounds(Above = 0)]
     public double Power { get; init; } = 1;
 
     /// <summary>Multiplier at <paramref name="step"/> (0-based) of <paramref name="totalSteps"/>.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
 using Retouch.Core.Json;
 
 namespace Retouch.Objectives;
@@ -28,14 +29,17 @@ public readonly record struct TermWeight
     public double? Fixed { get; private init; }
 
     /// <summary>Target share of the total loss, in (0, 1), or null.</summary>
+    [Bounds(Above = 0, Below = 1)]
     public double? Share { get; private init; }
 
     /// <summary>
     /// Target norm of the term's gradient at the network's output relative to that of the diffusion loss, above 0, or null.
     /// </summary>
+    [Bounds(Above = 0)]
     public double? GradientRatio { get; private init; }
 
     /// <summary>Warm-up of a measured weight in optimiser steps; null for <see cref="DefaultWarmUp"/>.</summary>
+    [Bounds(AtLeast = 1)]
     public int? WarmUp { get; private init; }
 
     /// <summary>A share of a fifth, with a warm-up of 200 steps.</summary>
@@ -65,20 +69,16 @@ public readonly record struct TermWeight
     }
 
     /// <summary>Validates the weight.</summary>
-    internal void Check(Problems problems, string member)
+    /// <param name="check">Receives the problems.</param>
+    /// <param name="member">Name of the member.</param>
+    internal void Validate(Requirements check, string member)
     {
-        problems.When(
-            Fixed is { } value && (!double.IsFinite(value) || value <= 0),
+        check.That(
+            Fixed is not { } value || (double.IsFinite(value) && value > 0),
             member,
             "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; remove the objective to disable it"
         );
-        problems.When(Share is not (null or (> 0 and < 1)), member + ".share", "must lie in (0, 1)");
-        problems.When(
-            GradientRatio is { } ratio && (!double.IsFinite(ratio) || ratio <= 0),
-            member + ".gradientRatio",
-            "must be a number above 0"
-        );
-        problems.When(WarmUp is < 1, member + ".warmUp", "must be at least 1");
+        check.Under(member).Members(this);
     }
 }
 

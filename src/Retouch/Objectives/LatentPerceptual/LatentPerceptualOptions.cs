@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Retouch.Core.Errors;
 using Retouch.Core.Json;
 
 namespace Retouch.Objectives.LatentPerceptual;
@@ -133,7 +134,7 @@ public enum SampleReduction
 /// Options of the latent perceptual loss. A null member takes the default named in its comment; it must be null if it has no effect.
 /// </summary>
 [JsonForm("an object { … }, or the name of a preset, \"default\", \"paper\" or \"reference\",")]
-public sealed record LatentPerceptualOptions
+public sealed partial record LatentPerceptualOptions
 {
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
     public const double DefaultGradientRatio = 0.3;
@@ -148,6 +149,7 @@ public sealed record LatentPerceptualOptions
     [Description(
         "Decoder taps to compare, ascending from 0 (the mid block). Default: all but the last, which is the most expensive and adds little."
     )]
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<int>? Taps { get; init; }
 
     /// <summary>Without taps: include the last tap, at image resolution.</summary>
@@ -174,6 +176,7 @@ public sealed record LatentPerceptualOptions
         "With statistics of the estimate or own: factor on their gradient, in [0, 1]. With 1 the loss favours an estimate of higher "
             + "variance than the target, with 0 it does not (docs/results/lpl.md). Default 0."
     )]
+    [Bounds(AtLeast = 0, AtMost = 1)]
     public double? StatisticsGradient { get; init; }
 
     /// <summary>
@@ -184,6 +187,7 @@ public sealed record LatentPerceptualOptions
         "With standardise: fraction of the target map's variance added to a variance, at least 0, so that a map in which the estimate is "
             + "almost constant does not dominate the loss. Default 0.05."
     )]
+    [Bounds(AtLeast = 0)]
     public double? VarianceFloor { get; init; }
 
     /// <summary>Difference of normalised features: squared or absolute.</summary>
@@ -196,6 +200,7 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>With mask: index of the first masked tap; 0 masks all. The diffusers implementation uses 2. Default 0.</summary>
     [Description("With mask: index of the first masked tap; 0 masks all. The diffusers implementation uses 2. Default 0.")]
+    [Bounds(AtLeast = 0)]
     public int? MaskFromTap { get; init; }
 
     /// <summary>With mask: features that the mask is computed from, estimate or target. Default estimate.</summary>
@@ -204,18 +209,22 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>With mask: fraction of a map's pixels outside either quantile, in (0, 0.5). Default 0.02.</summary>
     [Description("With mask: fraction of a map's pixels outside either quantile, in (0, 0.5). Default 0.02.")]
+    [Bounds(Above = 0, Below = 0.5)]
     public double? Quantile { get; init; }
 
     /// <summary>With mask: margin beyond the quantiles in standard deviations, at least 0. Default 2.</summary>
     [Description("With mask: margin beyond the quantiles in standard deviations, at least 0. Default 2.")]
+    [Bounds(AtLeast = 0)]
     public double? Margin { get; init; }
 
     /// <summary>With mask: side of the min-pool window (opening), in pixels of the deepest tap, at least 1. Default 5.</summary>
     [Description("With mask: side of the min-pool window (opening), in pixels of the deepest tap, at least 1. Default 5.")]
+    [Bounds(AtLeast = 1)]
     public int? Opening { get; init; }
 
     /// <summary>With mask: side of the max-pool window (closing), in pixels of the deepest tap, at least 1. Default 3.</summary>
     [Description("With mask: side of the max-pool window (closing), in pixels of the deepest tap, at least 1. Default 3.")]
+    [Bounds(AtLeast = 1)]
     public int? Closing { get; init; }
 
     /// <summary>Layer weights: inverse, exponential, uniform or custom.</summary>
@@ -224,6 +233,7 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>With depthWeighting custom: one weight per tap, then one for the image if rgb is set.</summary>
     [Description("With depthWeighting custom: one weight per tap, then one for the image if rgb is set.")]
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<double>? DepthWeights { get; init; }
 
     /// <summary>Quantity that the noise gate compares with its threshold: sigma, snr, timestep, t or none.</summary>
@@ -232,6 +242,7 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>Threshold of the gate, above 0. Default 3 for sigma; required for other gates.</summary>
     [Description("Threshold of the gate, above 0. Default 3 for sigma; required for other gates.")]
+    [Bounds(Above = 0, Infinite = true)]
     public double? Threshold { get; init; }
 
     /// <summary>
@@ -243,6 +254,7 @@ public sealed record LatentPerceptualOptions
         "Scale of threshold and windows: image side over the side that they were chosen for. A σ threshold is multiplied by it, an SNR "
             + "threshold divided by its square, and windows are multiplied by it. Default: training size over the model's native size."
     )]
+    [Bounds(Above = 0)]
     public double? ResolutionScale { get; init; }
 
     /// <summary>Weight of the loss as a function of the noise level: none, min-snr or inverse-variance.</summary>
@@ -251,14 +263,17 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>With noiseWeighting min-snr: γ, above 0. Default 5.</summary>
     [Description("With noiseWeighting min-snr: γ, above 0. Default 5.")]
+    [Bounds(Above = 0)]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>Optimiser steps before the loss is enabled, at least 0.</summary>
     [Description("Optimiser steps before the loss is enabled, at least 0.")]
+    [Bounds(AtLeast = 0)]
     public long StartStep { get; init; }
 
     /// <summary>Optimiser steps of the linear weight warm-up after startStep, at least 0.</summary>
     [Description("Optimiser steps of the linear weight warm-up after startStep, at least 0.")]
+    [Bounds(AtLeast = 0)]
     public long RampSteps { get; init; }
 
     /// <summary>Reduction over layers: sum or mean.</summary>
@@ -272,10 +287,6 @@ public sealed record LatentPerceptualOptions
     /// <summary>Divisor of the sum over samples: batch or active (samples that pass the gate).</summary>
     [Description("Divisor of the sum over samples: batch or active (samples that pass the gate).")]
     public SampleReduction SampleReduction { get; init; } = SampleReduction.Batch;
-
-    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
-    /// <param name="path">Path of the options in messages, such as <c>objectives.perceptual</c>.</param>
-    public IReadOnlyList<string> Validate(string path) => LatentPerceptualRules.Check(this, path);
 
     /// <summary>Warm-up factor of the weight at a step, in [0, 1].</summary>
     /// <param name="step">Optimiser steps completed before this one.</param>

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
 
@@ -7,10 +8,12 @@ public sealed record SampleOptions
 {
     /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
     [Description("Steps between sample grids, at least 0; 0 disables them.")]
+    [Bounds(AtLeast = 0)]
     public long Every { get; init; }
 
     /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
     [Description("Pictures per grid, from 1 to 1024; class grids cycle through the classes.")]
+    [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Count { get; init; } = 16;
 
     /// <summary>
@@ -23,6 +26,7 @@ public sealed record SampleOptions
 
     /// <summary>Sampler steps, from 1 to 1000.</summary>
     [Description("Sampler steps, from 1 to 1000.")]
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public int Steps { get; init; } = 50;
 
     /// <summary>
@@ -34,18 +38,16 @@ public sealed record SampleOptions
         "Scale of classifier-free guidance, at least 0; 1 disables it. Default: 1.5 for classes (2 at 512 pixels), for prompts the default "
             + "of the model family."
     )]
+    [Bounds(AtLeast = 0)]
     public double? Guidance { get; init; }
 
     /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
     [Description("Seed of the first picture; later pictures use consecutive seeds.")]
     public ulong Seed { get; init; } = 1000;
 
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(Prompts is null || Prompts.Count > 0, "samples.prompts is empty; leave it out, or give at least one prompt");
-        require(Every >= 0, $"samples.every is {Every}; it must be at least 0");
-        require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it must lie in [1, 1024]");
-        require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it must lie in [1, 1000]");
-        require(Guidance is null or (>= 0 and < double.PositiveInfinity), $"samples.guidance is {Guidance}; it must be at least 0");
+        check.Members(this);
+        check.That(Prompts is null || Prompts.Count > 0, nameof(Prompts), "is empty; leave it out, or give at least one prompt");
     }
 }
