@@ -47,7 +47,7 @@ internal static class TrainCommand
         ),
         (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
         (new("--steps") { Description = "Total optimiser steps." }, "steps"),
-        (new("--batch") { Description = "Samples per step." }, "batch.size"),
+        (new(SharedOptions.BatchSizeName) { Description = SharedOptions.SamplesPerStep }, "batch.size"),
         (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
         (new("--seed") { Description = "Seed of all random choices." }, "seed"),
         (SharedOptions.Device, "device"),
