@@ -9,6 +9,7 @@ using Retouch.Core.Json;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
@@ -57,7 +58,7 @@ public sealed class ClipFeatures : IFeatureExtractor
         var network = new ClipVisionModel(config);
         try
         {
-            network.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
+            network.Parameters.Load(PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
             network.Parameters.RequireGrad(false);
             return new ClipFeatures(network, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
         }
@@ -83,6 +84,13 @@ public sealed class ClipFeatures : IFeatureExtractor
 
     /// <exception cref="InputException">The file is missing or no JSON object.</exception>
     internal static JsonObject ReadConfig(string file) => JsonFile.Object(file, "Give a folder of transformers' CLIPModel.");
+
+    /// <summary>Tensors of one encoder of a whole model, by the prefixes of its keys.</summary>
+    internal static RenamedTensors PartOf(ITensorSource whole, string encoder, string projection) =>
+        new(
+            whole,
+            key => key.StartsWith(encoder, StringComparison.Ordinal) || key.StartsWith(projection, StringComparison.Ordinal) ? key : null
+        );
 
     private static JsonObject VisionMembers(string file)
     {

@@ -23,6 +23,10 @@ public sealed class CudaStatusTests
     }
 
     [Fact]
+    public void Auto_is_the_first_card_or_the_processor() =>
+        Assert.Equal(CudaStatus.Read().Devices > 0 ? Device.Cuda() : Device.Cpu, Device.Parse(Device.Auto));
+
+    [Fact]
     public void A_device_that_is_absent_is_an_error_of_the_environment_with_reason_and_remedy()
     {
         Assert.Equal(Device.Cpu, Device.Cpu.Require());

@@ -54,10 +54,13 @@ public sealed record DataOptions
     [Description("Seed of the procedural scenes; only without a folder.")]
     public ulong? SceneSeed { get; init; }
 
-    /// <summary>Side of the square pictures in pixels, from 8 to 8192.</summary>
-    [Description("Side of the square pictures in pixels, from 8 to 8192.")]
+    /// <summary>Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.</summary>
+    [Description("Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.")]
     [Bounds(AtLeast = 8, AtMost = 8192)]
-    public int Size { get; init; } = 64;
+    public int? Size { get; init; }
+
+    /// <summary><see cref="Size"/> of resolved options (<see cref="TrainingOptions.Resolve"/>).</summary>
+    public int Side => Size ?? throw new InvalidOperationException("The options are not resolved.");
 
     /// <summary>Crop position: center or random.</summary>
     [Description("Crop position: center or random.")]
@@ -125,7 +128,8 @@ public sealed record DataOptions
             Pairs is null || Shards is null,
             "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
         );
-        Buckets?.Validate(Size, check.Under(nameof(Buckets)));
+        if (Size is { } side)
+            Buckets?.Validate(side, check.Under(nameof(Buckets)));
         check.That(
             Pairs is not null || PairConflicts == PairConflicts.Skip,
             "data.pairConflicts has no effect without data.pairs; leave it out"
