@@ -50,10 +50,12 @@ internal static class SharedOptions
         option.Validators.Add(result =>
         {
             // Values of another kind are reported by the parser.
-            if (result.Errors.Any() || result.Tokens.Count == 0)
-                return;
-            if (result.GetValueOrDefault<T>() is IConvertible value && !bounds.Contains(value.ToDouble(CultureInfo.InvariantCulture)))
-                result.AddError($"{option.Name} is {value.ToString(CultureInfo.InvariantCulture)}; it must {bounds}.");
+            if (
+                result.Tokens is [.., var token]
+                && double.TryParse(token.Value, CultureInfo.InvariantCulture, out var value)
+                && !bounds.Contains(value)
+            )
+                result.AddError($"{option.Name} is {token.Value}; it must {bounds}.");
         });
         return option;
     }

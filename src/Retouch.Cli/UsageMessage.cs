@@ -1,12 +1,16 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
 using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 
 namespace Retouch.Cli;
 
 /// <summary>Messages for command lines that do not parse: the error, the closest name, and how to get help.</summary>
 internal static class UsageMessage
 {
+    private static readonly JsonShape Kinds = new(JsonStyles.Options);
+
     /// <summary>The message for a parse result with errors; several lines.</summary>
     public static string Of(ParseResult parsed)
     {
@@ -24,7 +28,7 @@ internal static class UsageMessage
                 : token.StartsWith('-') ? "option"
                 : command is RootCommand ? "verb"
                 : "argument";
-            text.Append("error: ").Append(token is null ? error.Message : $"Unknown {kind} '{token}'.");
+            text.Append("error: ").Append(token is null ? Words(error) : $"Unknown {kind} '{token}'.");
             if (token is not null && Nearest(token, known) is { } suggestion)
                 text.Append($" Did you mean '{suggestion}'?");
             text.AppendLine();
@@ -34,9 +38,16 @@ internal static class UsageMessage
         return text.ToString();
     }
 
+    /// <summary>The parser's message, without the types of .NET.</summary>
+    private static string Words(ParseError error) =>
+        error.SymbolResult is OptionResult { Option: var option, Tokens: [.., var token] }
+        && error.Message.Contains(" as expected type ", StringComparison.Ordinal)
+            ? $"{option.Name} is '{token.Value}'; {Kinds.Expected(option.ValueType.GetElementType() ?? option.ValueType)} is expected."
+            : error.Message;
+
     private static IEnumerable<string> Names(ParseResult parsed)
     {
-        for (var result = parsed.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parsed.CommandResult; result is not null; result = result.Parent as CommandResult)
         {
             var inner = result == parsed.CommandResult;
             var options = result

@@ -72,7 +72,7 @@ public class CommandLineTests
     [InlineData("error: Unknown verb 'piant'. Did you mean 'paint'?", "piant")]
     [InlineData("error: Option '--out' is required.", "paint")]
     [InlineData(
-        "error: Cannot parse argument 'wide' for option '--width' as expected type 'System.Int32'.",
+        "error: --width is 'wide'; a whole number is expected.",
         "paint",
         "--out",
         "x",

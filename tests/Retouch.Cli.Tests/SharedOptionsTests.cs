@@ -46,7 +46,12 @@ public sealed class SharedOptionsTests
     }
 
     [Fact]
-    public async Task Value_of_another_kind_is_bad_usage() => Assert.Equal(2, (await Run("paint", "--batch-size", "eight")).Code);
+    public async Task Value_of_another_kind_is_bad_usage()
+    {
+        var (code, output, error) = await Run("paint", "--batch-size", "eight");
+        Assert.Equal((2, ""), (code, output));
+        Assert.Equal("error: --batch-size is 'eight'; a whole number is expected.\nRun 'retouch paint --help' for what it takes.\n", error);
+    }
 
     [Fact]
     public void Every_verb_with_batches_has_them_under_one_name()
