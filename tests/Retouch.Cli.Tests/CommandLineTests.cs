@@ -71,14 +71,7 @@ public class CommandLineTests
     [InlineData("error: Unknown option '--widht'. Did you mean '--width'?", "paint", "--out", "x", "--widht", "3")]
     [InlineData("error: Unknown verb 'piant'. Did you mean 'paint'?", "piant")]
     [InlineData("error: Option '--out' is required.", "paint")]
-    [InlineData(
-        "error: --width is 'wide'; a whole number is expected.",
-        "paint",
-        "--out",
-        "x",
-        "--width",
-        "wide"
-    )]
+    [InlineData("error: --width is 'wide'; a whole number is expected.", "paint", "--out", "x", "--width", "wide")]
     [InlineData("error: Unknown argument 'stray'.", "paint", "--out", "x", "stray")]
     public async Task BadUsage_NamesTheMistakeAndTheNearestName(string first, params string[] args)
     {

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
@@ -12,83 +11,64 @@ namespace Retouch.Experiments.Ablations;
 /// <summary>How arms are measured. Lists are axes that need no training again.</summary>
 public sealed record AblationEvaluation
 {
-    /// <summary>What is measured.</summary>
-    [Description("Names of 'retouch evaluate --metrics', but for those that need originals or captions.")]
+    /// <summary>Names of 'retouch evaluate --metrics', but for those that need originals or captions.</summary>
     public IReadOnlyList<string> Metrics { get; init; } = MetricCatalog.Usual;
 
-    /// <summary>The figure that decides; chosen before the result is known.</summary>
-    [Description("The figure that decides, chosen before the result is known: fwd, spectrum, fid, ….")]
+    /// <summary>The figure that decides, chosen before the result is known: fwd, spectrum, fid, ….</summary>
     public string Decisive { get; init; } = "fwd";
 
     /// <summary>Pictures drawn from every model.</summary>
-    [Description("Pictures drawn from every model.")]
     [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
-    /// <summary>Real pictures measured against, at most; null is as many as are drawn.</summary>
-    [Description("Real pictures measured against, at most; default as many as are drawn.")]
+    /// <summary>Real pictures measured against, at most; default as many as are drawn.</summary>
     [Bounds(AtLeast = 2, AtMost = 1_000_000)]
     public int? References { get; init; }
 
-    /// <summary>Sampler steps of a picture.</summary>
-    [Description("Sampler steps of a picture; several are an axis.")]
+    /// <summary>Sampler steps of a picture; several are an axis.</summary>
     [Bounds(AtLeast = 1, AtMost = 1000)]
     public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
 
-    /// <summary>Scales of classifier-free guidance.</summary>
-    [Description("Scales of classifier-free guidance; several are an axis.")]
+    /// <summary>Scales of classifier-free guidance; several are an axis.</summary>
     [Bounds(AtLeast = 0)]
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
     /// <summary>
-    /// Decays of the weights' averages that are drawn from; 0 is the weights themselves, null the first average of the options.
+    /// Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the options'
+    /// first average.
     /// </summary>
-    [Description(
-        "Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the "
-            + "options' first average."
-    )]
     [Bounds(AtLeast = 0, Below = 1)]
     public IReadOnlyList<double>? Decays { get; init; }
 
-    /// <summary>The seed of the first picture.</summary>
-    [Description("The seed of the first picture; all arms draw the same seeds.")]
+    /// <summary>The seed of the first picture; all arms draw the same seeds.</summary>
     public ulong FirstSeed { get; init; } = 1000;
 
-    /// <summary>Whether the model that arms start from is measured too.</summary>
-    [Description("Measure the model that arms start from, too.")]
+    /// <summary>Measure the model that arms start from, too.</summary>
     public bool Before { get; init; } = true;
 
-    /// <summary>Resamples of the bootstrap.</summary>
-    [Description("Bootstrap resamples.")]
+    /// <summary>Bootstrap resamples.</summary>
     [Bounds(AtLeast = BootstrapOptions.FewestResamples, AtMost = BootstrapOptions.MostResamples)]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Confidence of the intervals.</summary>
-    [Description("Confidence of the intervals.")]
     [Bounds(AtLeast = 0.5, Below = 1)]
     public double Confidence { get; init; } = 0.95;
 
-    /// <summary>The smallest difference worth naming, as a share of the other's figure; null is <see
-    /// cref="VerdictRule.Smallest"/>.</summary>
-    [Description("Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.")]
+    /// <summary>Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     [Bounds(AtLeast = 0, Below = 1)]
     public double? SmallestDifference { get; init; }
 
-    /// <summary>Inception weights, for fid, kid and prdc.</summary>
-    [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
+    /// <summary>For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.</summary>
     public string? Inception { get; init; }
 
-    /// <summary>SqueezeNet weights, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: SqueezeNet 1.0 weights.")]
+    /// <summary>For fd, kid, prdc: SqueezeNet 1.0 weights.</summary>
     public string? SqueezeNet { get; init; }
 
-    /// <summary>A folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: folder of a feature network that 'retouch features' trained.")]
+    /// <summary>For fd, kid, prdc: folder of a feature network that 'retouch features' trained.</summary>
     public string? RetouchFeatures { get; init; }
 
-    /// <summary>A CLIP folder, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: folder of a CLIP model.")]
+    /// <summary>For fd, kid, prdc: folder of a CLIP model.</summary>
     public string? Clip { get; init; }
 
     /// <summary>What decides the figures, as the evaluator takes it; networks are opened.</summary>

@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Demo;
-using Retouch.Torch.Optim;
 using Retouch.Torch;
+using Retouch.Torch.Optim;
 using Retouch.Training;
 using Retouch.Training.Options;
 

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Json;
@@ -10,49 +9,38 @@ namespace Retouch.Experiments.Ablations;
 public sealed record AblationSpec
 {
     /// <summary>The report's title.</summary>
-    [Description("The report's title.")]
     public string Title { get; init; } = "Ablation";
 
-    /// <summary>What the ablation asks, and what others found; paragraphs of the report.</summary>
-    [Description("Paragraphs of the report: what is asked, what others found.")]
+    /// <summary>Paragraphs of the report: what is asked, what others found.</summary>
     public IReadOnlyList<string> About { get; init; } = [];
 
     /// <summary>A file of training options that all arms share, relative to this file.</summary>
-    [Description("A file of training options that all arms share, relative to this file.")]
     public string? Base { get; init; }
 
-    /// <summary>Shared training options of all arms, which override <see cref="Base"/>.</summary>
-    [Description("Shared training options of all arms, which override base.")]
+    /// <summary>Shared training options of all arms, which override base.</summary>
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Arms by name.</summary>
-    [Description("Arms by name.")]
     public IReadOnlyList<ArmSpec> Arms { get; init; } = [];
 
-    /// <summary>Option paths, each with its values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
-    [Description(
-        "Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training."
-    )]
+    /// <summary>
+    /// Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training.
+    /// </summary>
     public JsonObject Axes { get; init; } = [];
 
-    /// <summary>The arm that others are compared with where they name none; null is the first.</summary>
-    [Description("The arm that the others are compared with; default the first.")]
+    /// <summary>The arm that the others are compared with; default the first.</summary>
     public string? Baseline { get; init; }
 
-    /// <summary>Seeds: every arm is trained once with each.</summary>
-    [Description("Every arm is trained once with each of these seeds.")]
+    /// <summary>Every arm is trained once with each of these seeds.</summary>
     public IReadOnlyList<ulong> Seeds { get; init; } = [1, 2, 3];
 
-    /// <summary>Trainings that arms start from, by name; each is done once.</summary>
-    [Description("Trainings that arms start from, by name; each is done once. Where there is one, all arms start from it.")]
+    /// <summary>Trainings that arms start from, by name; each is done once. Where there is one, all arms start from it.</summary>
     public IReadOnlyDictionary<string, PretrainingSpec> Pretraining { get; init; } = new Dictionary<string, PretrainingSpec>();
 
     /// <summary>The real pictures to measure against.</summary>
-    [Description("The real pictures to measure against.")]
     public HeldOutSpec HeldOut { get; init; } = new();
 
-    /// <summary>How arms are measured.</summary>
-    [Description("How arms are measured; nothing here needs training again.")]
+    /// <summary>How arms are measured; nothing here needs training again.</summary>
     public AblationEvaluation Evaluation { get; init; } = new();
 
     private static readonly string[] Networks = ["inception", "squeezeNet", "retouchFeatures", "clip"];
@@ -152,19 +140,15 @@ public sealed record AblationSpec
 public sealed record ArmSpec
 {
     /// <summary>Its name in tables.</summary>
-    [Description("Its name in tables.")]
     public string Name { get; init; } = "";
 
-    /// <summary>Option paths and their values, which override the shared options.</summary>
-    [Description("Option paths and their values, as in \"objective.perceptual.threshold\": 6.")]
+    /// <summary>Option paths and their values, as in "objective.perceptual.threshold": 6.</summary>
     public JsonObject Set { get; init; } = [];
 
-    /// <summary>The pre-training it starts from.</summary>
-    [Description("The pre-training it starts from; default the only one.")]
+    /// <summary>The pre-training it starts from; default the only one.</summary>
     public string? From { get; init; }
 
-    /// <summary>The arm it is compared with; null is the baseline.</summary>
-    [Description("The arm it is compared with; default the baseline.")]
+    /// <summary>The arm it is compared with; default the baseline.</summary>
     public string? Against { get; init; }
 }
 
@@ -172,25 +156,21 @@ public sealed record ArmSpec
 public sealed record PretrainingSpec
 {
     /// <summary>Training options, which override the shared options.</summary>
-    [Description("Training options, which override the shared options.")]
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Another pre-training that this one continues.</summary>
-    [Description("Another pre-training that this one continues.")]
     public string? From { get; init; }
 }
 
 /// <summary>The real pictures to measure against.</summary>
 public sealed record HeldOutSpec
 {
-    /// <summary>A folder of pictures that nothing is trained on; null splits <c>data.folder</c>, or draws test scenes.</summary>
-    [Description(
-        "A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn."
-    )]
+    /// <summary>
+    /// A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn.
+    /// </summary>
     public string? Folder { get; init; }
 
     /// <summary>One of this many pictures of <c>data.folder</c> is held out.</summary>
-    [Description("One of this many pictures of data.folder is held out.")]
     [Bounds(AtLeast = 2, AtMost = 1000)]
     public int Every { get; init; } = 10;
 }

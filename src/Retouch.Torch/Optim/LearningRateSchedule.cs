@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Errors;
 
 namespace Retouch.Torch.Optim;
@@ -23,16 +22,13 @@ public enum LearningRateShape
 public sealed record LearningRateSchedule
 {
     /// <summary>Schedule after warm-up.</summary>
-    [Description("Schedule after warm-up.")]
     public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
-    [Description("Number of steps of linear warm-up from zero.")]
     [Bounds(AtLeast = 0)]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
-    [Description("Exponent of polynomial.")]
     [Bounds(Above = 0)]
     public double Power { get; init; } = 1;
 

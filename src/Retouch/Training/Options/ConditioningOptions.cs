@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
@@ -7,7 +6,6 @@ namespace Retouch.Training.Options;
 public sealed record ConditioningOptions
 {
     /// <summary>Probability of dropping a sample's condition, in [0, 1], for classifier-free guidance (Ho and Salimans 2022).</summary>
-    [Description("Probability of dropping a sample's condition, in [0, 1], for classifier-free guidance (Ho and Salimans 2022).")]
     [Bounds(AtLeast = 0, AtMost = 1)]
     public double Dropout { get; init; } = 0.1;
 }

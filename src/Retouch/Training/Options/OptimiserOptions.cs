@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Errors;
 using Retouch.Torch.Optim;
 
@@ -8,21 +7,17 @@ namespace Retouch.Training.Options;
 public sealed record OptimiserOptions
 {
     /// <summary>Base learning rate, in (0, 10).</summary>
-    [Description("Base learning rate, in (0, 10).")]
     [Bounds(Above = 0, Below = 10)]
     public double LearningRate { get; init; } = 1e-4;
 
     /// <summary>AdamW settings.</summary>
-    [Description("AdamW settings.")]
     public AdamWOptions AdamW { get; init; } = new();
 
     /// <summary>Gradient clipping: maximum global L2 norm, above 0; null disables it.</summary>
-    [Description("Gradient clipping: maximum global L2 norm, above 0; null disables it.")]
     [Bounds(Above = 0, Infinite = true)]
     public double? ClipNorm { get; init; } = 1;
 
     /// <summary>Learning rate schedule.</summary>
-    [Description("Learning rate schedule.")]
     public LearningRateSchedule Schedule { get; init; } = new();
 
     internal void Validate(Requirements check)

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
@@ -7,25 +6,19 @@ namespace Retouch.Training.Options;
 public sealed record SampleOptions
 {
     /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
-    [Description("Steps between sample grids, at least 0; 0 disables them.")]
     [Bounds(AtLeast = 0)]
     public long Every { get; init; }
 
     /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
-    [Description("Pictures per grid, from 1 to 1024; class grids cycle through the classes.")]
     [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Count { get; init; } = 16;
 
     /// <summary>
     /// Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data.
     /// </summary>
-    [Description(
-        "Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data."
-    )]
     public IReadOnlyList<string>? Prompts { get; init; }
 
     /// <summary>Sampler steps, from 1 to 1000.</summary>
-    [Description("Sampler steps, from 1 to 1000.")]
     [Bounds(AtLeast = 1, AtMost = 1000)]
     public int Steps { get; init; } = 50;
 
@@ -34,15 +27,10 @@ public sealed record SampleOptions
     /// of the model family.
     /// </summary>
     /// <remarks>The default is <c>LatentDiffusionPipeline.DefaultGuidance</c>.</remarks>
-    [Description(
-        "Scale of classifier-free guidance, at least 0; 1 disables it. Default: 1.5 for classes (2 at 512 pixels), for prompts the default "
-            + "of the model family."
-    )]
     [Bounds(AtLeast = 0)]
     public double? Guidance { get; init; }
 
     /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
-    [Description("Seed of the first picture; later pictures use consecutive seeds.")]
     public ulong Seed { get; init; } = 1000;
 
     internal void Validate(Requirements check)
