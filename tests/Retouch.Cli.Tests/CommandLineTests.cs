@@ -73,7 +73,7 @@ public class CommandLineTests
     [InlineData("error: Option '--out' is required.", "paint")]
     [InlineData("error: --width is 'wide'; a whole number is expected.", "paint", "--out", "x", "--width", "wide")]
     [InlineData("error: Unknown argument 'stray'.", "paint", "--out", "x", "stray")]
-    public async Task BadUsage_NamesTheMistakeAndTheNearestName(string first, params string[] args)
+    public async Task Bad_usage_names_the_mistake_and_the_nearest_name(string first, params string[] args)
     {
         var (code, output, error) = await Run(_ => throw new InvalidOperationException("ran"), args);
         Assert.Equal((2, ""), (code, output));
