@@ -18,7 +18,7 @@ public sealed class InspectTests : IDisposable
     public void A_pipeline_is_told_by_component_with_what_training_takes()
     {
         TinyPipeline.Save(_folder);
-        var report = Inspect(_folder, "--batch", "3");
+        var report = Inspect(_folder, "--batch-size", "3");
         Assert.Equal("pipeline", report.Kind);
         Assert.Equal(["transformer", "vae"], report.Components.Select(static c => c.Name));
         Assert.Equal(["DiTTransformer2DModel", "AutoencoderKL"], report.Components.Select(static c => c.Class));
@@ -82,7 +82,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--taps --batch 2", "--batch has no effect with --taps")]
+    [InlineData("--taps --batch-size 2", "--batch-size has no effect with --taps")]
     [InlineData("--count 4", "--count is for --taps")]
     [InlineData("--taps", "--output is missing")]
     public void Options_that_would_do_nothing_are_refused(string given, string message)
@@ -199,7 +199,7 @@ public sealed class InspectTests : IDisposable
             Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
         }
 
-        Assert.Equal(2, RetouchProcess.Run(["inspect", _folder, "--batch", "0"]).ExitCode);
+        Assert.Equal(2, RetouchProcess.Run(["inspect", _folder, "--batch-size", "0"]).ExitCode);
     }
 
     private static InspectReport Inspect(params string[] arguments)

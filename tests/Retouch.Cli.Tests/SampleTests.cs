@@ -24,7 +24,7 @@ public sealed class SampleTests : IDisposable
             "one",
             "--count",
             "5",
-            "--batch",
+            "--batch-size",
             "2",
             "--size",
             "48x32",
@@ -133,7 +133,7 @@ public sealed class SampleTests : IDisposable
     [Fact]
     public async Task An_interrupted_run_goes_on_and_ends_with_the_same_bytes()
     {
-        string[] options = ["--count", "5", "--batch", "2", "--seed", "9", "--steps", "2"];
+        string[] options = ["--count", "5", "--batch-size", "2", "--seed", "9", "--steps", "2"];
         await Run("whole", options);
         Assert.Equal(0, (await Run("parts", [.. options, "--resume"])).Code);
         // As a kill leaves it: a picture that is not noted yet, and others that were never drawn.

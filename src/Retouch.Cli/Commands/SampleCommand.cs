@@ -31,10 +31,10 @@ internal static class SampleCommand
         Description = "Folder for the pictures; new or empty.",
         Required = true,
     };
-    private static readonly Option<int?> Count = new("--count")
+    private static readonly Option<int?> Count = new Option<int?>("--count")
     {
         Description = "Number of pictures, 16 by default; with prompts it follows from them.",
-    };
+    }.Within(new() { AtLeast = 1 });
     private static readonly Option<ulong> Seed = new("--seed")
     {
         Description = "Seed of the first picture, incremented for each further one. The noise of a picture depends only on its seed.",
@@ -45,7 +45,11 @@ internal static class SampleCommand
         Description =
             $"One of {string.Join(", ", SamplerNames.All)}; -karras after a name: noise levels of Karras et al. Default: the model's.",
     };
-    private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
+    private static readonly Option<int> Steps = new Option<int>("--steps")
+    {
+        Description = "Sampler steps.",
+        DefaultValueFactory = static _ => 50,
+    }.Within(new() { AtLeast = 1 });
     private static readonly Option<double?> Guidance = new("--guidance")
     {
         Description =
@@ -78,11 +82,7 @@ internal static class SampleCommand
     {
         Description = "Continue an interrupted run with the same options in --output; more pictures are allowed. Existing ones stay.",
     };
-    private static readonly Option<int> Batch = new("--batch")
-    {
-        Description = "Batch size; does not change the pictures.",
-        DefaultValueFactory = static _ => 16,
-    };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(16);
 
     private static readonly LoraFlags Lora = new();
 
@@ -146,8 +146,6 @@ internal static class SampleCommand
                 "--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many."
             );
         var count = prompts?.Count ?? parsed.GetValue(Count) ?? 16;
-        if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
-            throw new UsageException("--count, --batch and --steps must be at least 1.");
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);

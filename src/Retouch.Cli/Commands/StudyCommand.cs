@@ -23,11 +23,11 @@ internal static class StudyCommand
     {
         Description = "A pipeline (diffusers layout); default: the small bundled one. latents and features need only its vae/.",
     };
-    private static readonly Option<int> Channels = new("--channels")
+    private static readonly Option<int> Channels = new Option<int>("--channels")
     {
         Description = "For features: number of channels per tap, those with the most outliers.",
         DefaultValueFactory = static _ => 8,
-    };
+    }.Within(new() { AtLeast = 1, AtMost = 64 });
     private static readonly Option<double[]> Factors = new("--factors")
     {
         Description = "For latents: downscaling factors, above 1.",
@@ -89,8 +89,6 @@ internal static class StudyCommand
             throw new UsageException(
                 "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
             );
-        if (parsed.GetValue(Channels) is < 1 or > 64)
-            throw new UsageException("--channels lies between 1 and 64.");
         var folder = Looks.Folder(parsed);
         if (name == "taps")
         {

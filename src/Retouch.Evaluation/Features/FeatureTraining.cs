@@ -10,15 +10,19 @@ namespace Retouch.Evaluation.Features;
 public sealed record FeatureTrainingOptions
 {
     /// <summary>Passes over the pictures.</summary>
+    [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Epochs { get; init; } = 12;
 
     /// <summary>Pictures a step.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 64;
 
     /// <summary>The highest learning rate of AdamW; it falls along a half cosine to zero after a tenth of the steps of warm-up.</summary>
+    [Bounds(Above = 0, AtMost = 1)]
     public double LearningRate { get; init; } = 2e-3;
 
     /// <summary>One picture in this many is kept from training and measures the accuracy.</summary>
+    [Bounds(AtLeast = 2)]
     public int KeptOneIn { get; init; } = 10;
 
     /// <summary>Side of the pictures that the network sees.</summary>
@@ -37,18 +41,15 @@ public sealed record FeatureTrainingOptions
     /// <exception cref="UsageException">One is out of range.</exception>
     public void Validate()
     {
-        if (Epochs is < 1 or > 10_000)
-            throw new UsageException($"{Epochs} epochs are asked for; 1 to 10000 are possible.");
-        if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
-        if (!(LearningRate is > 0 and <= 1))
-            throw new UsageException($"The learning rate is {LearningRate}; it lies above 0 and at most at 1.");
-        if (KeptOneIn < 2)
-            throw new UsageException($"One picture in {KeptOneIn} is to be kept from training; at most one in 2 can be.");
-        if (Size is < 16 or > 1024 || Size % 16 != 0)
-            throw new UsageException($"The size is {Size}; it is a multiple of 16 up to 1024.");
-        if (Channels is < 4 or > 1024 || Channels % 4 != 0)
-            throw new UsageException($"{Channels} channels are asked for; it is a multiple of 4 up to 1024.");
+        var check = Requirements.OfFlags((nameof(KeptOneIn), "the period of pictures kept from training"));
+        check.Members(this);
+        check.That(Size is >= 16 and <= 1024 && Size % 16 == 0, nameof(Size), $"is {Size}; it must be a multiple of 16 up to 1024");
+        check.That(
+            Channels is >= 4 and <= 1024 && Channels % 4 == 0,
+            nameof(Channels),
+            $"is {Channels}; it must be a multiple of 4 up to 1024"
+        );
+        check.Throw();
     }
 }
 

@@ -8,9 +8,11 @@ namespace Retouch.Evaluation.Features;
 public sealed record KernelDistanceOptions
 {
     /// <summary>Number of subsets to average over, 1 to 10,000.</summary>
+    [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Subsets { get; init; } = 100;
 
     /// <summary>Pictures of each set in a subset, at least 2; fewer for smaller sets.</summary>
+    [Bounds(AtLeast = 2)]
     public int SubsetSize { get; init; } = 1000;
 
     /// <summary>Seed of the subsets.</summary>
@@ -19,14 +21,12 @@ public sealed record KernelDistanceOptions
     /// <summary>Kernel of d features x and y.</summary>
     public string Kernel { get; } = "(x·y/d + 1)^3";
 
-    /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range.</exception>
-    public void Validate()
+    /// <summary>Validates the options.</summary>
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        if (Subsets is < 1 or > 10_000)
-            throw new UsageException($"{Subsets} subsets are asked for; 1 to 10000 are possible.");
-        if (SubsetSize < 2)
-            throw new UsageException($"Subsets of {SubsetSize} are asked for; at least 2 pictures are needed.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
     }
 }
 
@@ -49,7 +49,6 @@ public static class KernelDistance
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
         var size = SubsetSize(images, reference, options);
         var (imageOrder, referenceOrder) = (Sorted(images), Sorted(reference));
         var sum = 0.0;

@@ -21,20 +21,22 @@ public sealed record JudgeOptions
     /// <summary>
     /// How much better a winner is at least, in the unit of the score, 0 or more; what is nearer is a tie. Equal scores always are.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public double Margin { get; init; }
 
     /// <summary>Pictures scored together, 1 to 4096.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 16;
 
     /// <summary>Hard links instead of copies, where the file system can.</summary>
     public bool Link { get; init; }
 
-    /// <exception cref="UsageException">Something is out of range.</exception>
+    /// <summary>Validates the options.</summary>
+    /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
-        if (!(Margin >= 0 && double.IsFinite(Margin)))
-            throw new UsageException($"The margin is {Margin}; it is 0 or more, in the unit of the score.");
-        if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
+        var check = Requirements.OfFlags();
+        check.Members(this);
+        check.Throw();
     }
 }

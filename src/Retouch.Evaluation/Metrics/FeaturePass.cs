@@ -45,14 +45,11 @@ public sealed class FeaturePass : MetricPass<FeaturePass>
         return scores;
     }
 
-    /// <summary>Refuses an evaluation without a network for a metric.</summary>
+    /// <summary>Requires a network for a metric.</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="networks">Networks of the evaluation.</param>
-    /// <param name="message">Error message.</param>
-    /// <exception cref="UsageException">None of the networks is used by the metric.</exception>
-    internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, string message)
-    {
-        if (!networks.Any(n => metric.Uses(n.Protocol.Key)))
-            throw new UsageException(message);
-    }
+    /// <param name="check">Receives the problem: none of the networks is used by the metric.</param>
+    /// <param name="problem">The problem, without a full stop.</param>
+    internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, Requirements check, string problem) =>
+        check.That(networks.Any(n => metric.Uses(n.Protocol.Key)), problem);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Metrics;
@@ -17,21 +18,26 @@ public sealed record AblationEvaluation
     public string Decisive { get; init; } = "fwd";
 
     /// <summary>Pictures drawn from every model.</summary>
+    [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
     /// <summary>Real pictures measured against, at most; default as many as are drawn.</summary>
+    [Bounds(AtLeast = 2, AtMost = 1_000_000)]
     public int? References { get; init; }
 
     /// <summary>Sampler steps of a picture; several are an axis.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
 
     /// <summary>Scales of classifier-free guidance; several are an axis.</summary>
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
     /// <summary>
     /// Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the options'
     /// first average.
     /// </summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public IReadOnlyList<double>? Decays { get; init; }
 
     /// <summary>The seed of the first picture; all arms draw the same seeds.</summary>
@@ -41,13 +47,16 @@ public sealed record AblationEvaluation
     public bool Before { get; init; } = true;
 
     /// <summary>Bootstrap resamples.</summary>
+    [Bounds(AtLeast = BootstrapOptions.FewestResamples, AtMost = BootstrapOptions.MostResamples)]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Confidence of the intervals.</summary>
+    [Bounds(AtLeast = 0.5, Below = 1)]
     public double Confidence { get; init; } = 0.95;
 
     /// <summary>Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Bounds(AtLeast = 0, Below = 1)]
     public double? SmallestDifference { get; init; }
 
     /// <summary>For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.</summary>
@@ -92,41 +101,30 @@ public sealed record AblationEvaluation
     /// <summary>How intervals are made.</summary>
     public BootstrapOptions Bootstrap => new() { Resamples = Resamples, Confidence = Confidence };
 
-    /// <summary>Checks the options.</summary>
-    /// <param name="require">Takes whether a rule holds, and the message if not.</param>
-    public void Validate(Action<bool, string> require)
+    /// <summary>Validates the options.</summary>
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
         foreach (var metric in Metrics.Where(static name => !MetricCatalog.All.Any(m => m.Name == name && IsOfDrawn(m))))
-            require(false, $"evaluation.metrics: '{metric}' is none of {MetricCatalog.Listed(IsOfDrawn)}");
-        require(Metrics.Count > 0, "evaluation.metrics is empty");
-        require(
+            check.That(false, $"{check.Name(nameof(Metrics))}: '{metric}' is none of {MetricCatalog.Listed(IsOfDrawn)}");
+        check.That(Metrics.Count > 0, nameof(Metrics), "is empty");
+        check.That(SamplerSteps.Count > 0, nameof(SamplerSteps), "is empty; give at least one number of steps");
+        check.That(Guidance.Count > 0, nameof(Guidance), "is empty; give at least one scale");
+        check.That(Decays is null or { Count: > 0 }, nameof(Decays), "is empty; leave it out, or give at least one decay");
+        check.That(
             Metrics.Contains(Decisive.Split('.', '@')[0]),
-            $"evaluation.decisive is '{Decisive}', which evaluation.metrics does not measure"
+            nameof(Decisive),
+            $"is '{Decisive}', which evaluation.metrics does not measure"
         );
-        require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}; it lies between 4 and 100000");
-        require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}; it is at least 2");
-        require(
-            SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000),
-            "evaluation.samplerSteps: each lies between 1 and 1000"
-        );
-        require(Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)), "evaluation.guidance: each is at least 0");
-        require(
-            Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)),
-            "evaluation.decays: each lies in [0, 1)"
-        );
-        require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
-        require(
-            SmallestDifference is null or (>= 0 and < 1),
-            $"evaluation.smallestDifference is {SmallestDifference}; it is a share of the figure, from 0 up to 1"
-        );
-        require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
         var needs = MetricCatalog.All.Any(m => m.Needs.HasFlag(MetricNeeds.Network) && Metrics.Contains(m.Name));
         var has = (Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip) is not null;
-        require(
+        check.That(
             !needs || has,
-            $"evaluation.metrics: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
+            $"{check.Name(nameof(Metrics))}: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
         );
-        require(!has || needs, $"evaluation names a feature network that no metric uses; ask for {OfNetworks("or")}");
+        check.That(!has || needs, $"evaluation names a feature network that no metric uses; ask for {OfNetworks("or")}");
     }
 
     private IReadOnlyList<IMetric> Asked => [.. MetricCatalog.All.Where(m => Metrics.Contains(m.Name) && IsOfDrawn(m))];

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
@@ -56,8 +57,14 @@ public sealed record AblationSpec
         // Networks that the file names lie relative to it, as its base does; those given beside it, to the current folder.
         foreach (var network in Networks)
         {
-            if ((string?)json["evaluation"]?[network] is { } given && !Path.IsPathRooted(given) && Path.Exists(Path.Combine(folder, given)))
-                json["evaluation"]![network] = Path.GetFullPath(Path.Combine(folder, given));
+            if (
+                json["evaluation"] is JsonObject evaluation
+                && evaluation[network] is JsonValue value
+                && value.TryGetValue(out string? given)
+                && !Path.IsPathRooted(given)
+                && Path.Exists(Path.Combine(folder, given))
+            )
+                evaluation[network] = Path.GetFullPath(Path.Combine(folder, given));
         }
 
         foreach (var pair in set)
@@ -99,35 +106,25 @@ public sealed record AblationSpec
     /// <exception cref="UsageException">All that is wrong.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
-
-        Require(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
-        Require(Seeds.Count > 0, "seeds is empty; give at least one");
-        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds has one twice; it would be the same run");
+        var check = Requirements.OfFile();
+        check.That(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
+        check.That(Seeds.Count > 0, nameof(Seeds), "is empty; give at least one");
+        check.That(Seeds.Distinct().Count() == Seeds.Count, nameof(Seeds), "has one twice; it would be the same run");
         foreach (var (path, values) in Axes)
-            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {values?.ToJsonString() ?? "null"}; it is a list of values");
+            check.That(values is JsonArray { Count: > 0 }, $"axes.{path} is {JsonTexts.Shown(values)}; it is a list of values");
         foreach (var (name, pretraining) in Pretraining)
-            Require(
+            check.That(
                 pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),
                 $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training"
             );
-        Require(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
-        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
-        Require(
+        check.That(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
+        check.Under(nameof(HeldOut)).Members(HeldOut);
+        check.That(
             HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
             "heldOut.every is for splitting data.folder; it has no effect with heldOut.folder"
         );
-        Evaluation.Validate(Require);
-        if (problems.Count > 0)
-            throw new UsageException(
-                $"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
-                    + $"{string.Join("\n  ", problems)}"
-            );
+        Evaluation.Validate(check.Under(nameof(Evaluation)));
+        check.Throw("The ablation cannot be run");
     }
 
     private bool Circles(string name)
@@ -174,5 +171,6 @@ public sealed record HeldOutSpec
     public string? Folder { get; init; }
 
     /// <summary>One of this many pictures of <c>data.folder</c> is held out.</summary>
+    [Bounds(AtLeast = 2, AtMost = 1000)]
     public int Every { get; init; } = 10;
 }

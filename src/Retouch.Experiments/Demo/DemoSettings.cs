@@ -21,21 +21,27 @@ public sealed record DemoSettings
     /// <summary>
     /// Minutes that training the networks may take, where they are trained at all; null follows the recipes to their end.
     /// </summary>
+    [Bounds(Above = 0, AtMost = 10_000)]
     public double? Minutes { get; init; }
 
     /// <summary>Post-training steps of every arm.</summary>
+    [Bounds(AtLeast = 1)]
     public long Steps { get; init; } = 150;
 
     /// <summary>Samples a step.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Batch { get; init; } = 16;
 
     /// <summary>Pictures drawn from every model, and real ones held out.</summary>
+    [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
     /// <summary>Sampler steps of a picture.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public int SamplerSteps { get; init; } = 50;
 
     /// <summary>Scale of classifier-free guidance.</summary>
+    [Bounds(AtLeast = 0)]
     public double Guidance { get; init; } = 1.5;
 
     /// <summary>Decides everything random.</summary>
@@ -55,31 +61,19 @@ public sealed record DemoSettings
     /// <exception cref="UsageException">Some are out of range or contradict each other.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
-
-        Require(Size is >= 16 and <= 512 && Size % 8 == 0, $"--size is {Size}; it lies between 16 and 512 and is divisible by 8");
-        Require(
+        var check = Requirements.OfFlags((nameof(Batch), "--batch-size"));
+        check.Members(this);
+        check.That(Size is >= 16 and <= 512 && Size % 8 == 0, nameof(Size), $"is {Size}; it must lie in [16, 512] and be divisible by 8");
+        check.That(
             Data is not null || Retrain || Model is not null || Size == 64,
             "--size: the pretrained networks are for 64 pixels; other sizes need --data, --retrain or --model"
         );
-        Require(
+        check.That(
             !(Retrain && Data is not null),
             "--retrain makes the networks on the procedural scenes; --data trains them on your pictures: give one of them"
         );
-        Require(Minutes is null || Pretrains, "--minutes bounds the training of the networks, which only --data and --retrain do");
-        Require(Minutes is null or > 0 and <= 10_000, $"--minutes is {Minutes}; it is above 0, at most 10000");
-        Require(Model is null || !Retrain, "--model is the pipeline to start from; with --retrain there is none");
-        Require(Steps >= 1, $"--steps is {Steps}; it is at least 1");
-        Require(Batch is >= 1 and <= 1024, $"--batch is {Batch}; it lies between 1 and 1024");
-        Require(Samples is >= 4 and <= 100_000, $"--samples is {Samples}; it lies between 4 and 100000");
-        Require(SamplerSteps is >= 1 and <= 1000, $"--sampler-steps is {SamplerSteps}; it lies between 1 and 1000");
-        Require(double.IsFinite(Guidance) && Guidance >= 0, $"--guidance is {Guidance}; it is at least 0");
-        if (problems.Count > 0)
-            throw new UsageException(string.Join('\n', problems));
+        check.That(Minutes is null || Pretrains, "--minutes bounds the training of the networks, which only --data and --retrain do");
+        check.That(Model is null || !Retrain, "--model is the pipeline to start from; with --retrain there is none");
+        check.Throw();
     }
 }

@@ -2,8 +2,10 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Pipelines.Lora;
 using Retouch.Samplers;
 
@@ -18,16 +20,16 @@ namespace Retouch.Experiments.Sampling;
 /// <param name="Negative">The negative prompt, or null.</param>
 /// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
 /// <param name="GuideTo">End of guidance.</param>
-public sealed record SamplingRecord(string Model, string ModelFiles, string? Negative, double GuideFrom, double GuideTo)
+public sealed record SamplingRecord(
+    string Model,
+    [property: JsonPropertyName("model_files")] string ModelFiles,
+    string? Negative,
+    [property: JsonPropertyName("guide_from")] double GuideFrom,
+    [property: JsonPropertyName("guide_to")] double GuideTo
+)
 {
     /// <summary>Name of the file.</summary>
     public const string FileName = "sampling.json";
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-    };
 
     /// <summary>The record of a new run.</summary>
     /// <param name="model">The model's folder; for adapters, their base model is included.</param>
@@ -49,7 +51,8 @@ public sealed record SamplingRecord(string Model, string ModelFiles, string? Neg
 
     /// <summary>Writes the record.</summary>
     /// <param name="folder">Folder of the pictures.</param>
-    public void Write(string folder) => AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json) + "\n");
+    public void Write(string folder) =>
+        AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonStyles.State) + "\n");
 
     /// <summary>Checks that the run in a folder is this one.</summary>
     /// <exception cref="UsageException">It is another run, or none.</exception>
@@ -62,19 +65,10 @@ public sealed record SamplingRecord(string Model, string ModelFiles, string? Neg
                 $"'{folder}' is not empty and has no {FileName}: it is not a run of 'retouch sample' that can be continued. "
                     + $"Choose another folder with --output."
             );
-        SamplingRecord? before;
-        try
-        {
-            before = JsonSerializer.Deserialize<SamplingRecord>(File.ReadAllText(path), Json);
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Choose another folder with --output.", e);
-        }
-
-        if (before is null || before.ModelFiles != ModelFiles)
+        var before = JsonFile.Read<SamplingRecord>(path, JsonStyles.State, "Choose another folder with --output.");
+        if (before.ModelFiles != ModelFiles)
             throw new UsageException(
-                $"'{folder}' was drawn from '{before?.Model}', and the files of '{Model}' are not those (names, lengths or times "
+                $"'{folder}' was drawn from '{before.Model}', and the files of '{Model}' are not those (names, lengths or times "
                     + $"differ). Give that model, or choose another folder."
             );
         if (before with { Model = Model } != this)

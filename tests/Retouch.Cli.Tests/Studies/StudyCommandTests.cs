@@ -45,7 +45,7 @@ public sealed class StudyCommandTests : IDisposable
             "32",
             "--steps",
             "2",
-            "--batch",
+            "--batch-size",
             "2",
             "--set",
             "data.sceneCount=4",
@@ -78,7 +78,7 @@ public sealed class StudyCommandTests : IDisposable
     [InlineData("taps", "--factors 2", "--factors is for the study latents")]
     [InlineData("other", "--count 4", "There is no study 'other'")]
     [InlineData("latents", "--factors 1", "cannot be shrunk 1 times")]
-    [InlineData("taps", "--count 0", "--count lies between")]
+    [InlineData("taps", "--count 0", "--count is 0; it must lie in [1, 4096]")]
     public void What_does_not_fit_is_refused(string name, string given, string message)
     {
         var outcome = Run(name, ["--model", In("tiny"), .. given.Split(' ')]);

@@ -59,7 +59,11 @@ public sealed class TrainingGoldenTests
             SampleReduction = SampleReduction.Active,
             Taps = [.. Enumerable.Range(0, autoencoder.Taps.Count)],
         };
-        var options = new TrainingOptions { Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null } };
+        var options = new TrainingOptions
+        {
+            Data = new() { Size = 64 },
+            Objective = new() { Perceptual = weight > 0 ? perceptual : null },
+        };
         using var task = new DenoiserTask(
             LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler),
             options,
