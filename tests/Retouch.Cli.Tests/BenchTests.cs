@@ -91,7 +91,7 @@ public sealed class BenchTests
     [InlineData("ops", "--calls", "0")]
     public void Sizes_that_make_no_sense_are_bad_usage(string verb, string option, string value)
     {
-        var outcome = RetouchProcess.Run(["bench", verb, option, value]);
+        var outcome = RetouchInProcess.Run(["bench", verb, option, value]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Contains(value, outcome.Error, StringComparison.Ordinal);
         Assert.Empty(outcome.Out);
