@@ -10,7 +10,7 @@ namespace Retouch.Cli;
 /// </summary>
 internal sealed class Output(TextWriter writer, bool json)
 {
-    /// <summary>How every result is serialised.</summary>
+    /// <summary>Serialisation of all results.</summary>
     internal static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
@@ -23,13 +23,13 @@ internal sealed class Output(TextWriter writer, bool json)
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
 
-    /// <summary>The output of a parsed command.</summary>
+    /// <summary>Output of a parsed command.</summary>
     public static Output For(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.GetValue(SharedOptions.Json));
 
     /// <summary>Whether the result is written as JSON.</summary>
     public bool IsJson => json;
 
-    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or the text by <paramref name="text"/>.</summary>
+    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or as text by <paramref name="text"/>.</summary>
     public void Write<T>(T value, Action<TextWriter> text)
     {
         if (json)
@@ -40,7 +40,7 @@ internal sealed class Output(TextWriter writer, bool json)
     }
 
     /// <summary>Reads a result written by <see cref="Write"/> with <c>--json</c>.</summary>
-    /// <exception cref="JsonException">The text is no such document.</exception>
+    /// <exception cref="JsonException">The text is not such a document.</exception>
     public static T Read<T>(string document) =>
         JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");
 }

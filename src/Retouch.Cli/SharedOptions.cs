@@ -16,8 +16,8 @@ internal static class SharedOptions
     /// <summary>Compute device, for every verb that computes.</summary>
     public static Option<string?> Device { get; } = new("--device") { Description = "Compute device: cpu (default), cuda or cuda:N." };
 
-    /// <summary>The device that <see cref="Device"/> names.</summary>
-    /// <exception cref="UsageException">It names none.</exception>
+    /// <summary>Device given by <see cref="Device"/>.</summary>
+    /// <exception cref="UsageException">The name is invalid.</exception>
     /// <exception cref="EnvironmentException">The device is not available.</exception>
     public static Device GetDevice(this ParseResult parsed) => Torch.Device.Parse(parsed.GetValue(Device) ?? "cpu").Require();
 }

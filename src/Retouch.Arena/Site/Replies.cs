@@ -40,7 +40,7 @@ internal static class Replies
         return Send(context, new { error });
     }
 
-    /// <summary>The body of a request; null after an error reply if it is invalid.</summary>
+    /// <summary>Parsed body of a request; null after an error reply if it is invalid.</summary>
     public static async Task<T?> Read<T>(HttpContext context)
         where T : class
     {
@@ -60,7 +60,7 @@ internal static class Replies
         }
         catch (JsonException)
         {
-            // Refused below, like the literal null.
+            // Rejected below, like the literal null.
         }
 
         await Refuse(context, StatusCodes.Status400BadRequest, "The body is not the expected JSON.").ConfigureAwait(false);

@@ -9,10 +9,10 @@ public sealed record ArenaOptions
     /// <summary>Minimum length of an access token, against guessing.</summary>
     public const int ShortestToken = 16;
 
-    /// <summary>The folder with one subfolder of pictures for each model.</summary>
+    /// <summary>Folder with one subfolder of pictures per model.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>The file of votes; null for <c>arena.sqlite</c> in <see cref="Folder"/>.</summary>
+    /// <summary>File of votes; null for <c>arena.sqlite</c> in <see cref="Folder"/>.</summary>
     public string? Votes { get; init; }
 
     /// <summary>Title for raters; null for a generic one.</summary>
@@ -39,10 +39,10 @@ public sealed record ArenaOptions
     /// <summary>Raters with personal links; empty: anyone with access can join under a name.</summary>
     public IReadOnlyList<string> Raters { get; init; } = [];
 
-    /// <summary>The address to listen on.</summary>
+    /// <summary>Address to listen on.</summary>
     public IPAddress Address { get; init; } = IPAddress.Loopback;
 
-    /// <summary>The port; 0 picks a free one.</summary>
+    /// <summary>Port; 0 picks a free one.</summary>
     public int Port { get; init; } = 8137;
 
     /// <summary>Access token for raters; null is allowed only on a loopback address.</summary>
@@ -51,23 +51,20 @@ public sealed record ArenaOptions
     /// <summary>Host names of the server besides its addresses and the machine's name.</summary>
     public IReadOnlyList<string> HostNames { get; init; } = [];
 
-    /// <summary>The file of votes, as an absolute path.</summary>
+    /// <summary>Absolute path of the file of votes.</summary>
     public string VotesFile => Path.GetFullPath(Votes ?? Path.Combine(Folder, "arena.sqlite"));
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range, or a non-loopback address has no token.</exception>
+    /// <exception cref="UsageException">An option is out of range, or a non-loopback address has no token.</exception>
     public void Validate()
     {
-        Require(Ratings is >= 1 and <= 1000, $"--ratings is {Ratings}; it lies between 1 and 1000.");
-        Require(PerRater >= 0, $"--per-rater is {PerRater}; it is at least 1, or 0 for no limit.");
-        Require(
-            CheckEvery is 0 or >= 2 and <= 1000,
-            $"--check-every is {CheckEvery}; it lies between 2 and 1000, or is 0 for no attention checks."
-        );
-        Require(Port is >= 0 and <= 65535, $"--port is {Port}; it lies between 0 and 65535.");
-        Require(Questions is not { Count: 0 }, "--questions names none; there are flaws, appeal and alignment.");
-        Require(Questions is null || Questions.Distinct().Count() == Questions.Count, "--questions names one of them twice.");
-        Require(Title is null or { Length: >= 1 and <= 120 }, "--title has 1 to 120 characters.");
+        Require(Ratings is >= 1 and <= 1000, $"--ratings {Ratings}: must be 1 to 1000.");
+        Require(PerRater >= 0, $"--per-rater {PerRater}: must be at least 1, or 0 for no limit.");
+        Require(CheckEvery is 0 or >= 2 and <= 1000, $"--check-every {CheckEvery}: must be 2 to 1000, or 0 for no attention checks.");
+        Require(Port is >= 0 and <= 65535, $"--port {Port}: must be 0 to 65535.");
+        Require(Questions is not { Count: 0 }, "--questions is empty; known: flaws, appeal and alignment.");
+        Require(Questions is null || Questions.Distinct().Count() == Questions.Count, "--questions contains a question twice.");
+        Require(Title is null or { Length: >= 1 and <= 120 }, "--title must have 1 to 120 characters.");
         Require(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, "--raters contains a name twice.");
         foreach (var rater in Raters)
             Require(

@@ -17,7 +17,7 @@ internal static class BenchCommand
     private static readonly Option<int> Threads = Number("--threads", 0, 0, "CPU threads of operators; 0: one per core.");
 
     public static Command Create() =>
-        new("bench", "Measures the cost of calls into libtorch and of training steps.")
+        new("bench", "Measure the cost of calls into libtorch and of training steps.")
         {
             CreateOps(),
             CreateStep(),
@@ -29,9 +29,9 @@ internal static class BenchCommand
 
     private static Command CreateOps()
     {
-        var calls = Number("--calls", 20_000, 1, "Calls per round.");
-        var rounds = Number("--rounds", 15, 1, "Rounds of each side; they alternate.");
-        var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.")
+        var calls = Number("--calls", 20_000, 1, "Number of calls per round.");
+        var rounds = Number("--rounds", 15, 1, "Number of rounds per side, in alternation.");
+        var command = new Command("ops", "Measure operator calls from C#, compared with the same boxed calls in a C++ loop.")
         {
             calls,
             rounds,
@@ -66,12 +66,12 @@ internal static class BenchCommand
     {
         var objective = new Option<string>("--objective")
         {
-            Description = "latent, lpl or pixel (the last two besides the latent loss).",
+            Description = "latent, lpl or pixel (the last two in addition to the diffusion loss).",
             DefaultValueFactory = static _ => "latent",
         };
         objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
         var steps = Number("--steps", 20, 1, "Timed steps.");
-        var warmUp = Number("--warmup", 3, 0, "Untimed steps before them.");
+        var warmUp = Number("--warmup", 3, 0, "Untimed warm-up steps.");
         var hidden = Number("--hidden", 256, 4, "Width of the denoiser's tokens.");
         var heads = Number("--heads", 4, 1, "Attention heads of the denoiser.");
         var blocks = Number("--blocks", 6, 1, "Blocks of the denoiser.");
@@ -94,7 +94,7 @@ internal static class BenchCommand
             DefaultValueFactory = static _ => "float32",
         };
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
-        var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
+        var command = new Command("step", "Measure a training step with random weights: time, memory, and time by part.")
         {
             objective,
             steps,
@@ -121,7 +121,7 @@ internal static class BenchCommand
             {
                 UseThreads(parsed);
                 if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
-                    throw new UsageException($"--hidden {parsed.GetValue(hidden)} cannot be split into --heads {parsed.GetValue(heads)}.");
+                    throw new UsageException($"--hidden {parsed.GetValue(hidden)} is not divisible by --heads {parsed.GetValue(heads)}.");
                 var name = parsed.GetValue(objective)!;
                 var options = new TrainingOptions
                 {
@@ -188,7 +188,7 @@ internal static class BenchCommand
         for (var k = 0; k < parts.Length; k++)
         {
             if (!int.TryParse(parts[k], NumberStyles.None, CultureInfo.InvariantCulture, out widths[k]) || widths[k] < 1)
-                throw new UsageException($"--ae-channels takes whole numbers joined by commas, as in 32,64,64,64; '{text}' is none.");
+                throw new UsageException($"--ae-channels '{text}': expected integers separated by commas, as in 32,64,64,64.");
         }
 
         return widths;
@@ -202,7 +202,7 @@ internal static class BenchCommand
             if (result.Errors.Any() || result.Tokens.Count == 0)
                 return;
             if (result.GetValueOrDefault<int>() is var given && given < least)
-                result.AddError($"{name} is {given}; it is at least {least}.");
+                result.AddError($"{name} {given}: must be at least {least}.");
         });
         return option;
     }

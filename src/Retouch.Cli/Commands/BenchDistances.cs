@@ -8,10 +8,10 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch bench distances</c>: what precision, recall, density and coverage of large tables cost.</summary>
+/// <summary><c>retouch bench distances</c>: cost of precision, recall, density and coverage of large tables.</summary>
 internal static class BenchDistances
 {
-    /// <summary>What was measured.</summary>
+    /// <summary>Result of the measurement.</summary>
     private sealed record Cost(
         int Images,
         int Reference,
@@ -30,12 +30,12 @@ internal static class BenchDistances
     {
         var file = new Option<string?>("--features")
         {
-            Description = "Tables to compare, instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
+            Description = "Tables to compare instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
         };
         var rows = new Option<int>("--rows") { Description = "Rows of each random table.", DefaultValueFactory = static _ => 10_000 };
-        var width = new Option<int>("--width") { Description = "Features of a row.", DefaultValueFactory = static _ => 2048 };
+        var width = new Option<int>("--width") { Description = "Width of the features.", DefaultValueFactory = static _ => 2048 };
         var neighbours = new Option<int>("--neighbours") { Description = "k.", DefaultValueFactory = static _ => 5 };
-        var command = new Command("distances", "Precision, recall, density and coverage of two tables of features: seconds and memory.")
+        var command = new Command("distances", "Measure time and memory of precision, recall, density and coverage of two feature tables.")
         {
             file,
             rows,
@@ -47,7 +47,7 @@ internal static class BenchDistances
             (parsed, cancellation) =>
             {
                 if (parsed.GetValue(rows) < 2 || parsed.GetValue(width) < 1)
-                    throw new UsageException("--rows is at least 2 and --width at least 1.");
+                    throw new UsageException("--rows must be at least 2 and --width at least 1.");
                 using var scope = TensorScope.Enter();
                 var (images, reference) = parsed.GetValue(file) is { } path
                     ? Read(path)
@@ -85,7 +85,7 @@ internal static class BenchDistances
                                     string.Create(
                                         CultureInfo.InvariantCulture,
                                         $"{cost.Images} x {cost.Reference} rows of {cost.Width}, k {cost.Neighbours}: "
-                                            + $"{cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, of which the tables "
+                                            + $"{cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, including tables of "
                                             + $"{cost.TableBytes >> 20} MiB"
                                     )
                                 );
@@ -112,11 +112,11 @@ internal static class BenchDistances
         FeatureRows Table(string name) =>
             source.ShapeOf(name) is [>= 1 and <= int.MaxValue, >= 1 and <= int.MaxValue]
                 ? FeatureRows.Of(source.Read(name))
-                : throw new InputException($"'{name}' in '{path}' is no table of features [rows, width].");
+                : throw new InputException($"'{name}' in '{path}' is not a table of features [rows, width].");
         return (Table("fake"), Table("real"));
     }
 
-    // Features as of a network that ends in a ReLU: not negative, with a common mean, and correlated through a few directions.
+    // Similar to the features of a network that ends in a ReLU: non-negative, with a common mean, correlated in a few directions.
     private static (FeatureRows Images, FeatureRows Reference) Random(int rows, int width)
     {
         using var generator = Generator.Create(Device.Cpu, 1);

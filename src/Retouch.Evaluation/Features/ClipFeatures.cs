@@ -13,8 +13,8 @@ namespace Retouch.Evaluation.Features;
 
 /// <summary>
 /// CLIP's projected embeddings of pictures (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021),
-/// not normalised. A Fréchet distance on them is called <c>fd.clip</c>. The model is the user's: a folder of transformers' <c>CLIPModel</c>
-/// or <c>CLIPVisionModelWithProjection</c>.
+/// unnormalised. The Fréchet distance of these embeddings is named <c>fd.clip</c>. The user provides the model: a folder of transformers'
+/// <c>CLIPModel</c> or <c>CLIPVisionModelWithProjection</c>.
 /// </summary>
 public sealed class ClipFeatures : IFeatureExtractor
 {
@@ -44,9 +44,9 @@ public sealed class ClipFeatures : IFeatureExtractor
     public FeatureProtocol Protocol { get; }
 
     /// <summary>Opens the image encoder of a folder.</summary>
-    /// <param name="folder">Holds <c>config.json</c> and <c>model.safetensors</c> (or shards with an index).</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">A file is missing, broken, or of another model.</exception>
+    /// <param name="folder">Folder with <c>config.json</c> and <c>model.safetensors</c> (or shards with an index).</param>
+    /// <param name="device">Device of the encoder.</param>
+    /// <exception cref="InputException">A file is missing or damaged, or belongs to another architecture.</exception>
     public static ClipFeatures Open(string folder, Device device)
     {
         var file = Path.Combine(folder, "config.json");
@@ -80,7 +80,7 @@ public sealed class ClipFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public void Dispose() => _model.Dispose();
 
-    /// <exception cref="InputException">The file is missing or no JSON object.</exception>
+    /// <exception cref="InputException">The file is missing or not a JSON object.</exception>
     internal static JsonObject ReadConfig(string file)
     {
         try
@@ -89,7 +89,7 @@ public sealed class ClipFeatures : IFeatureExtractor
         }
         catch (JsonException e)
         {
-            throw new InputException($"'{file}' is not a JSON: {Reasons.Of(e)}.", e);
+            throw new InputException($"'{file}' is not valid JSON: {Reasons.Of(e)}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -102,7 +102,7 @@ public sealed class ClipFeatures : IFeatureExtractor
         var json = ReadConfig(file);
         if (json["vision_config"] is not JsonObject vision)
             return json;
-        // The whole model says how wide embeddings are; its parts need not.
+        // The configuration of the whole model contains the embedding's width; those of its parts may not.
         var members = (JsonObject)vision.DeepClone();
         if (json["projection_dim"] is { } width)
             members["projection_dim"] = width.DeepClone();

@@ -18,26 +18,26 @@ public sealed record EvaluationOptions
     /// <summary>Bootstrap of the intervals.</summary>
     public BootstrapOptions Bootstrap { get; init; } = new();
 
-    /// <summary>The smallest difference worth naming, as a share of the baseline's figure, in [0, 1).</summary>
+    /// <summary>Smallest relevant difference, as a share of the baseline's figure, in [0, 1).</summary>
     public double SmallestDifference { get; init; } = VerdictRule.Smallest;
 
-    /// <summary>Pictures of a batch, 1 to 4096; decides memory and time, not results.</summary>
+    /// <summary>Pictures per batch, 1 to 4096; affects memory and time, not results.</summary>
     public int BatchSize { get; init; } = 64;
 
-    /// <summary>Where to compute.</summary>
+    /// <summary>Device of the computation.</summary>
     public Device Device { get; init; } = Device.Cpu;
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range, a network is missing or unused.</exception>
-    /// <exception cref="InputException">A file named by an option does not fit.</exception>
+    /// <exception cref="UsageException">An option is out of range, or a network is missing or unused.</exception>
+    /// <exception cref="InputException">A file named by an option is unsuitable.</exception>
     public void Validate()
     {
         if (Metrics.Count == 0)
-            throw new UsageException($"No metric is asked for; choose from {MetricCatalog.Listed(static _ => true, "and")}.");
+            throw new UsageException($"No metric is given; choose from {MetricCatalog.Listed(static _ => true, "and")}.");
         if (Metrics.GroupBy(static m => m.Name).FirstOrDefault(static group => group.Count() > 1) is { } twice)
-            throw new UsageException($"The metric {twice.Key} is asked for {twice.Count()} times.");
+            throw new UsageException($"The metric {twice.Key} is given {twice.Count()} times.");
         if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"The batch size is {BatchSize}; it lies between 1 and 4096.");
+            throw new UsageException($"Batch size {BatchSize}: must be 1 to 4096.");
         Bootstrap.Validate();
         VerdictRule.Validate(SmallestDifference);
         foreach (var metric in Metrics)
@@ -45,8 +45,8 @@ public sealed record EvaluationOptions
         foreach (var key in Networks.Select(static n => n.Protocol.Key).Where(key => !Metrics.Any(m => m.Uses(key))))
         {
             throw new UsageException(
-                $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; ask for "
-                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or leave it out."
+                $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; add "
+                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or omit it."
             );
         }
     }

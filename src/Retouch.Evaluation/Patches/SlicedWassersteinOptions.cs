@@ -5,19 +5,19 @@ namespace Retouch.Evaluation.Patches;
 /// <summary>Options of the sliced Wasserstein distance.</summary>
 public sealed record SlicedWassersteinOptions
 {
-    /// <summary>Upper bound of a set's descriptors on a level; at least one for each picture.</summary>
+    /// <summary>Upper bound of a set's descriptors per level; at least one per picture.</summary>
     public const int MaxDescriptors = 1 << 16;
 
-    /// <summary>Side of a patch in pixels; a descriptor is a patch with its three channels.</summary>
+    /// <summary>Side of a patch in pixels; a descriptor contains all three channels.</summary>
     public int Patch { get; } = 7;
 
-    /// <summary>Patches of a picture and level, 1 to 4096; fewer beyond <see cref="MaxDescriptors"/>.</summary>
+    /// <summary>Patches per picture and level, 1 to 4096; fewer beyond <see cref="MaxDescriptors"/>.</summary>
     public int Patches { get; init; } = 128;
 
     /// <summary>Number of random projection directions, 1 to 65,536.</summary>
     public int Directions { get; init; } = 512;
 
-    /// <summary>Lower bound of the shorter side of the coarsest level, in pixels.</summary>
+    /// <summary>Smallest shorter side of the coarsest level, in pixels.</summary>
     public int SmallestLevel { get; } = 16;
 
     /// <summary>Seed of patches and directions.</summary>
@@ -28,15 +28,15 @@ public sealed record SlicedWassersteinOptions
         "7 x 7 patches of a Laplacian pyramid (5 x 5 binomial filter), each channel less its mean over its deviation, by set and level";
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range.</exception>
+    /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
         if (Patches is < 1 or > 4096)
-            throw new UsageException($"{Patches} patches of a picture are asked for; 1 to 4096 are possible.");
+            throw new UsageException($"{Patches} patches per picture: must be 1 to 4096.");
         if (Directions is < 1 or > 65536)
-            throw new UsageException($"{Directions} directions are asked for; 1 to 65536 are possible.");
+            throw new UsageException($"{Directions} directions: must be 1 to 65536.");
     }
 
-    /// <summary>Patches of each picture of a set.</summary>
+    /// <summary>Number of patches per picture of a set.</summary>
     internal int PatchesOf(int count) => Math.Clamp(MaxDescriptors / count, 1, Patches);
 }

@@ -8,83 +8,81 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>How arms are measured. Lists are axes that need no training again.</summary>
+/// <summary>Evaluation of the arms. Lists are axes that require no additional training.</summary>
 public sealed record AblationEvaluation
 {
-    /// <summary>What is measured.</summary>
-    [Description("Names of 'retouch evaluate --metrics', but for those that need originals or captions.")]
+    /// <summary>Names of the metrics.</summary>
+    [Description("Names as in 'retouch evaluate --metrics', except metrics that need originals or captions.")]
     public IReadOnlyList<string> Metrics { get; init; } = MetricCatalog.Usual;
 
-    /// <summary>The figure that decides; chosen before the result is known.</summary>
-    [Description("The figure that decides, chosen before the result is known: fwd, spectrum, fid, ….")]
+    /// <summary>Decisive figure, chosen in advance.</summary>
+    [Description("Decisive figure, chosen in advance: fwd, spectrum, fid, ….")]
     public string Decisive { get; init; } = "fwd";
 
-    /// <summary>Pictures drawn from every model.</summary>
-    [Description("Pictures drawn from every model.")]
+    /// <summary>Sampled pictures per model.</summary>
+    [Description("Sampled pictures per model.")]
     public int Samples { get; init; } = 128;
 
-    /// <summary>Real pictures measured against, at most; null is as many as are drawn.</summary>
-    [Description("Real pictures measured against, at most; default as many as are drawn.")]
+    /// <summary>Maximum number of reference pictures; null for as many as are sampled.</summary>
+    [Description("Maximum number of reference pictures; default: as many as are sampled.")]
     public int? References { get; init; }
 
-    /// <summary>Sampler steps of a picture.</summary>
-    [Description("Sampler steps of a picture; several are an axis.")]
+    /// <summary>Sampler steps.</summary>
+    [Description("Sampler steps; several values form an axis.")]
     public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
 
     /// <summary>Scales of classifier-free guidance.</summary>
-    [Description("Scales of classifier-free guidance; several are an axis.")]
+    [Description("Scales of classifier-free guidance; several values form an axis.")]
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
     /// <summary>
-    /// Decays of the weights' averages that are drawn from; 0 is the weights themselves, null the first average of the options.
+    /// Decays of the evaluated weight averages; 0 for the weights themselves, null for the first average of the options.
     /// </summary>
     [Description(
-        "Decays of the weights' averages that are drawn from, all kept by one run; 0 is the weights themselves. Default: the "
-            + "options' first average."
+        "Decays of the evaluated weight averages, all from one run; 0 for the weights themselves. Default: the " + "options' first average."
     )]
     public IReadOnlyList<double>? Decays { get; init; }
 
-    /// <summary>The seed of the first picture.</summary>
-    [Description("The seed of the first picture; all arms draw the same seeds.")]
+    /// <summary>Seed of the first picture.</summary>
+    [Description("Seed of the first picture; all arms use the same seeds.")]
     public ulong FirstSeed { get; init; } = 1000;
 
-    /// <summary>Whether the model that arms start from is measured too.</summary>
-    [Description("Measure the model that arms start from, too.")]
+    /// <summary>Whether the initial model of the arms is evaluated too.</summary>
+    [Description("Evaluate the initial model of the arms, too.")]
     public bool Before { get; init; } = true;
 
-    /// <summary>Resamples of the bootstrap.</summary>
-    [Description("Bootstrap resamples.")]
+    /// <summary>Number of bootstrap resamples.</summary>
+    [Description("Number of bootstrap resamples.")]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Confidence of the intervals.</summary>
     [Description("Confidence of the intervals.")]
     public double Confidence { get; init; } = 0.95;
 
-    /// <summary>The smallest difference worth naming, as a share of the other's figure; null is <see
-    /// cref="VerdictRule.Smallest"/>.</summary>
-    [Description("Smallest difference worth naming, as a share of the figure; default 0.01. 0 names all that the intervals show.")]
+    /// <summary>Smallest relevant difference, as a share of the other arm's figure; null for <see cref="VerdictRule.Smallest"/>.</summary>
+    [Description("Smallest relevant difference, as a share of the figure; default 0.01. 0 accepts every significant difference.")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? SmallestDifference { get; init; }
 
-    /// <summary>Inception weights, for fid, kid and prdc.</summary>
+    /// <summary>File of Inception weights, for fid, kid and prdc.</summary>
     [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
     public string? Inception { get; init; }
 
-    /// <summary>SqueezeNet weights, for fd, kid and prdc.</summary>
+    /// <summary>File of SqueezeNet weights, for fd, kid and prdc.</summary>
     [Description("For fd, kid, prdc: SqueezeNet 1.0 weights.")]
     public string? SqueezeNet { get; init; }
 
-    /// <summary>A folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: folder of a feature network that 'retouch features' trained.")]
+    /// <summary>Folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
+    [Description("For fd, kid, prdc: folder of a feature network trained by 'retouch features'.")]
     public string? RetouchFeatures { get; init; }
 
-    /// <summary>A CLIP folder, for fd, kid and prdc.</summary>
+    /// <summary>Folder of a CLIP model, for fd, kid and prdc.</summary>
     [Description("For fd, kid, prdc: folder of a CLIP model.")]
     public string? Clip { get; init; }
 
-    /// <summary>What decides the figures, as the evaluator takes it; networks are opened.</summary>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="opened">Takes what is to be disposed of.</param>
+    /// <summary>Options of the evaluator, with opened networks.</summary>
+    /// <param name="device">Device of the computation.</param>
+    /// <param name="opened">Receives the objects to dispose of.</param>
     public EvaluationOptions Open(Device device, List<IDisposable> opened)
     {
         List<IFeatureExtractor> networks = [];
@@ -109,49 +107,52 @@ public sealed record AblationEvaluation
         };
     }
 
-    /// <summary>How intervals are made.</summary>
+    /// <summary>Options of the intervals.</summary>
     public BootstrapOptions Bootstrap => new() { Resamples = Resamples, Confidence = Confidence };
 
     /// <summary>Checks the options.</summary>
-    /// <param name="require">Takes whether a rule holds, and the message if not.</param>
+    /// <param name="require">Receives the outcome of a check, and its error message.</param>
     public void Validate(Action<bool, string> require)
     {
         foreach (var metric in Metrics.Where(static name => !MetricCatalog.All.Any(m => m.Name == name && IsOfDrawn(m))))
-            require(false, $"evaluation.metrics: '{metric}' is none of {MetricCatalog.Listed(IsOfDrawn)}");
+            require(false, $"evaluation.metrics: '{metric}' is not one of {MetricCatalog.Listed(IsOfDrawn)}");
         require(Metrics.Count > 0, "evaluation.metrics is empty");
         require(
             Metrics.Contains(Decisive.Split('.', '@')[0]),
-            $"evaluation.decisive is '{Decisive}', which evaluation.metrics does not measure"
+            $"evaluation.decisive is '{Decisive}', which is not a figure of evaluation.metrics"
         );
-        require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}; it lies between 4 and 100000");
-        require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}; it is at least 2");
+        require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}: must be 4 to 100000");
+        require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}: must be 2 to 1000000");
         require(
             SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000),
-            "evaluation.samplerSteps: each lies between 1 and 1000"
+            "evaluation.samplerSteps: values must be 1 to 1000"
         );
-        require(Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)), "evaluation.guidance: each is at least 0");
+        require(
+            Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)),
+            "evaluation.guidance: values must be at least 0"
+        );
         require(
             Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)),
-            "evaluation.decays: each lies in [0, 1)"
+            "evaluation.decays: values must lie in [0, 1)"
         );
-        require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}; 100 to 100000 are possible");
+        require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}: must be 100 to 100000");
         require(
             SmallestDifference is null or (>= 0 and < 1),
-            $"evaluation.smallestDifference is {SmallestDifference}; it is a share of the figure, from 0 up to 1"
+            $"evaluation.smallestDifference is {SmallestDifference}: must lie in [0, 1), as a share of the figure"
         );
-        require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}; it lies between 0.5 and 1");
+        require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}: must lie in [0.5, 1)");
         var needs = MetricCatalog.All.Any(m => m.Needs.HasFlag(MetricNeeds.Network) && Metrics.Contains(m.Name));
         var has = (Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip) is not null;
         require(
             !needs || has,
             $"evaluation.metrics: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
         );
-        require(!has || needs, $"evaluation names a feature network that no metric uses; ask for {OfNetworks("or")}");
+        require(!has || needs, $"evaluation names a feature network that no metric uses; add {OfNetworks("or")}");
     }
 
     private IReadOnlyList<IMetric> Asked => [.. MetricCatalog.All.Where(m => Metrics.Contains(m.Name) && IsOfDrawn(m))];
 
-    // A drawn picture has no original and, drawn from a class, no caption.
+    // Sampled pictures have no originals and, if class-conditional, no captions.
     private static bool IsOfDrawn(IMetric metric) => (metric.Needs & (MetricNeeds.Pairs | MetricNeeds.Captions)) == MetricNeeds.None;
 
     private static string OfNetworks(string conjunction) =>

@@ -5,67 +5,65 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>What is to be compared: a JSON file (comments allowed, unknown members refused).</summary>
+/// <summary>Specification of an ablation: a JSON file (comments are allowed, unknown members are errors).</summary>
 public sealed record AblationSpec
 {
-    /// <summary>The report's title.</summary>
-    [Description("The report's title.")]
+    /// <summary>Title of the report.</summary>
+    [Description("Title of the report.")]
     public string Title { get; init; } = "Ablation";
 
-    /// <summary>What the ablation asks, and what others found; paragraphs of the report.</summary>
-    [Description("Paragraphs of the report: what is asked, what others found.")]
+    /// <summary>Question and prior results, as paragraphs of the report.</summary>
+    [Description("Introduction of the report: question and prior results.")]
     public IReadOnlyList<string> About { get; init; } = [];
 
-    /// <summary>A file of training options that all arms share, relative to this file.</summary>
-    [Description("A file of training options that all arms share, relative to this file.")]
+    /// <summary>File of training options shared by all arms, relative to this file.</summary>
+    [Description("File of training options shared by all arms, relative to this file.")]
     public string? Base { get; init; }
 
-    /// <summary>Shared training options of all arms, which override <see cref="Base"/>.</summary>
-    [Description("Shared training options of all arms, which override base.")]
+    /// <summary>Training options shared by all arms; override <see cref="Base"/>.</summary>
+    [Description("Training options shared by all arms; override base.")]
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Arms by name.</summary>
     [Description("Arms by name.")]
     public IReadOnlyList<ArmSpec> Arms { get; init; } = [];
 
-    /// <summary>Option paths, each with its values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
-    [Description(
-        "Option paths, each with a list of values: every combination is one more arm. The path 'from' stands for the pre-training."
-    )]
+    /// <summary>Option paths with lists of values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
+    [Description("Option paths with lists of values: every combination is an arm. The path 'from' selects the pre-training.")]
     public JsonObject Axes { get; init; } = [];
 
-    /// <summary>The arm that others are compared with where they name none; null is the first.</summary>
-    [Description("The arm that the others are compared with; default the first.")]
+    /// <summary>Default comparison arm; null for the first arm.</summary>
+    [Description("Default comparison arm; default: the first.")]
     public string? Baseline { get; init; }
 
-    /// <summary>Seeds: every arm is trained once with each.</summary>
-    [Description("Every arm is trained once with each of these seeds.")]
+    /// <summary>Training seeds: each arm is trained once per seed.</summary>
+    [Description("Training seeds; each arm is trained once per seed.")]
     public IReadOnlyList<ulong> Seeds { get; init; } = [1, 2, 3];
 
-    /// <summary>Trainings that arms start from, by name; each is done once.</summary>
-    [Description("Trainings that arms start from, by name; each is done once. Where there is one, all arms start from it.")]
+    /// <summary>Pre-trainings by name; each is done once.</summary>
+    [Description("Pre-trainings by name; each is done once. A single one is the start of all arms.")]
     public IReadOnlyDictionary<string, PretrainingSpec> Pretraining { get; init; } = new Dictionary<string, PretrainingSpec>();
 
-    /// <summary>The real pictures to measure against.</summary>
-    [Description("The real pictures to measure against.")]
+    /// <summary>Reference pictures.</summary>
+    [Description("Reference pictures.")]
     public HeldOutSpec HeldOut { get; init; } = new();
 
-    /// <summary>How arms are measured.</summary>
-    [Description("How arms are measured; nothing here needs training again.")]
+    /// <summary>Evaluation of the arms.</summary>
+    [Description("Evaluation of the arms; changes require no new training.")]
     public AblationEvaluation Evaluation { get; init; } = new();
 
     private static readonly string[] Networks = ["inception", "squeezeNet", "retouchFeatures", "clip"];
 
-    /// <summary>Reads a file and what was given beside it.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="set">PATH=VALUE of the spec itself.</param>
-    /// <exception cref="UsageException">A member is unknown or has the wrong kind.</exception>
+    /// <summary>Reads a file and merges the options of the command line.</summary>
+    /// <param name="path">Path of the file.</param>
+    /// <param name="set">PATH=VALUE pairs that override members of the specification.</param>
+    /// <exception cref="UsageException">A member is unknown or has the wrong type.</exception>
     public static AblationSpec Read(string path, IEnumerable<string> set)
     {
         var json = OptionsFile.Read(path);
         json.Remove("$schema");
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        // Networks that the file names lie relative to it, as its base does; those given beside it, to the current folder.
+        // Paths of networks in the file are relative to the file, like its base; those of the command line to the current folder.
         foreach (var network in Networks)
         {
             if ((string?)json["evaluation"]?[network] is { } given && !Path.IsPathRooted(given) && Path.Exists(Path.Combine(folder, given)))
@@ -85,17 +83,17 @@ public sealed record AblationSpec
         return spec;
     }
 
-    /// <summary>Sets PATH=VALUE.</summary>
-    /// <exception cref="UsageException">It has no '='.</exception>
+    /// <summary>Parses PATH=VALUE and sets the member.</summary>
+    /// <exception cref="UsageException">The '=' is missing.</exception>
     public static void SetPair(JsonObject json, string pair, string option)
     {
         var equals = pair.IndexOf('=', StringComparison.Ordinal);
         if (equals <= 0)
-            throw new UsageException($"{option} takes PATH=VALUE; '{pair}' is none.");
+            throw new UsageException($"{option} '{pair}' is not of the form PATH=VALUE.");
         OptionsFile.Set(json, pair[..equals], pair[(equals + 1)..]);
     }
 
-    /// <summary>Lays options over others: objects member by member, all else as a whole.</summary>
+    /// <summary>Merges options into others: objects by member, other values as a whole.</summary>
     public static void Lay(JsonObject over, JsonObject under)
     {
         foreach (var (name, value) in over)
@@ -107,8 +105,8 @@ public sealed record AblationSpec
         }
     }
 
-    /// <summary>Checks what does not depend on the training options.</summary>
-    /// <exception cref="UsageException">All that is wrong.</exception>
+    /// <summary>Checks that do not depend on the training options.</summary>
+    /// <exception cref="UsageException">Lists all problems.</exception>
     public void Validate()
     {
         List<string> problems = [];
@@ -118,26 +116,29 @@ public sealed record AblationSpec
                 problems.Add(problem);
         }
 
-        Require(Arms.Count > 0 || Axes.Count > 0, "there are neither arms nor axes: nothing would be compared");
+        Require(Arms.Count > 0 || Axes.Count > 0, "arms and axes are empty; give at least one");
         Require(Seeds.Count > 0, "seeds is empty; give at least one");
-        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds has one twice; it would be the same run");
+        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds must be unique");
         foreach (var (path, values) in Axes)
-            Require(values is JsonArray { Count: > 0 }, $"axes.{path} is {values?.ToJsonString() ?? "null"}; it is a list of values");
+            Require(
+                values is JsonArray { Count: > 0 },
+                $"axes.{path} is {values?.ToJsonString() ?? "null"}: must be a non-empty list of values"
+            );
         foreach (var (name, pretraining) in Pretraining)
             Require(
                 pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),
-                $"pretraining.{name}.from is '{pretraining.From}', which is no other pre-training"
+                $"pretraining.{name}.from is '{pretraining.From}', which is not another pre-training"
             );
-        Require(!Pretraining.Keys.Any(Circles), "pretraining: from leads in a circle");
-        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}; it lies between 2 and 1000");
+        Require(!Pretraining.Keys.Any(Circles), "pretraining: circular from");
+        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}: must be 2 to 1000");
         Require(
             HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
-            "heldOut.every is for splitting data.folder; it has no effect with heldOut.folder"
+            "heldOut.every splits data.folder and has no effect with heldOut.folder"
         );
         Evaluation.Validate(Require);
         if (problems.Count > 0)
             throw new UsageException(
-                $"The ablation cannot be run ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
+                $"Invalid ablation ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
                     + $"{string.Join("\n  ", problems)}"
             );
     }
@@ -151,48 +152,46 @@ public sealed record AblationSpec
     }
 }
 
-/// <summary>One arm.</summary>
+/// <summary>Arm.</summary>
 public sealed record ArmSpec
 {
-    /// <summary>Its name in tables.</summary>
-    [Description("Its name in tables.")]
+    /// <summary>Name in tables.</summary>
+    [Description("Name in tables.")]
     public string Name { get; init; } = "";
 
-    /// <summary>Option paths and their values, which override the shared options.</summary>
+    /// <summary>Option paths and values; override the shared options.</summary>
     [Description("Option paths and their values, as in \"objective.perceptual.threshold\": 6.")]
     public JsonObject Set { get; init; } = [];
 
-    /// <summary>The pre-training it starts from.</summary>
-    [Description("The pre-training it starts from; default the only one.")]
+    /// <summary>Pre-training of the initial model.</summary>
+    [Description("Pre-training of the initial model; default: the only one.")]
     public string? From { get; init; }
 
-    /// <summary>The arm it is compared with; null is the baseline.</summary>
-    [Description("The arm it is compared with; default the baseline.")]
+    /// <summary>Comparison arm; null for the baseline.</summary>
+    [Description("Comparison arm; default: the baseline.")]
     public string? Against { get; init; }
 }
 
-/// <summary>A training that arms start from.</summary>
+/// <summary>Pre-training.</summary>
 public sealed record PretrainingSpec
 {
-    /// <summary>Training options, which override the shared options.</summary>
-    [Description("Training options, which override the shared options.")]
+    /// <summary>Training options; override the shared options.</summary>
+    [Description("Training options; override the shared options.")]
     public JsonObject Options { get; init; } = [];
 
-    /// <summary>Another pre-training that this one continues.</summary>
-    [Description("Another pre-training that this one continues.")]
+    /// <summary>Pre-training of the initial model.</summary>
+    [Description("Pre-training of the initial model.")]
     public string? From { get; init; }
 }
 
-/// <summary>The real pictures to measure against.</summary>
+/// <summary>Reference pictures.</summary>
 public sealed record HeldOutSpec
 {
-    /// <summary>A folder of pictures that nothing is trained on; null splits <c>data.folder</c>, or draws test scenes.</summary>
-    [Description(
-        "A folder of pictures that nothing is trained on; without it data.folder is split, and for procedural scenes others are drawn."
-    )]
+    /// <summary>Folder of pictures not used in training; null splits <c>data.folder</c>, or renders test scenes.</summary>
+    [Description("Folder of pictures not used in training; by default data.folder is split, or test scenes are rendered.")]
     public string? Folder { get; init; }
 
-    /// <summary>One of this many pictures of <c>data.folder</c> is held out.</summary>
-    [Description("One of this many pictures of data.folder is held out.")]
+    /// <summary>One in this many pictures of <c>data.folder</c> is held out.</summary>
+    [Description("One in this many pictures of data.folder is held out.")]
     public int Every { get; init; } = 10;
 }

@@ -7,13 +7,13 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>Draws the same seeds and classes from every model.</summary>
+/// <summary>Samples all models with the same seeds and classes.</summary>
 public static class DemoSampling
 {
-    /// <summary>The seed of the first picture.</summary>
+    /// <summary>Seed of the first picture.</summary>
     public const ulong FirstSeed = 1000;
 
-    /// <summary>Draws the pictures of one model, where they are not there yet.</summary>
+    /// <summary>Samples one model, unless its pictures exist.</summary>
     public static void Draw(string title, string model, string target, DemoSettings settings, PhaseConsole console)
     {
         console.Heading(title);
@@ -42,7 +42,7 @@ public static class DemoSampling
             (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
             console.Cancellation
         );
-        // All at once: metadata of a part would pass for a folder that is whole.
+        // Written at once: partial metadata would look complete.
         new SampledFolder(target, pipeline, request).Add(pictures);
     }
 }

@@ -3,56 +3,56 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>All settings of a demo, saved in its folder as <c>demo.json</c> so that it can be continued.</summary>
+/// <summary>Settings of a demo, saved in its folder as <c>demo.json</c> for <c>--resume</c>.</summary>
 public sealed record DemoSettings
 {
-    /// <summary>A folder of pictures; null for the procedural scenes.</summary>
+    /// <summary>Folder of pictures; null for procedural scenes.</summary>
     public string? Data { get; init; }
 
-    /// <summary>Side of the pictures in pixels.</summary>
+    /// <summary>Side of the pictures in pixels, 16 to 512, divisible by 8.</summary>
     public int Size { get; init; } = 64;
 
-    /// <summary>Whether the networks are trained from scratch by their recipes.</summary>
+    /// <summary>Whether the networks are trained from scratch.</summary>
     public bool Retrain { get; init; }
 
-    /// <summary>The pipeline to start from; null for the one that comes with the program.</summary>
+    /// <summary>Initial pipeline; null for the pretrained one of the program.</summary>
     public string? Model { get; init; }
 
     /// <summary>
-    /// Minutes that training the networks may take, where they are trained at all; null follows the recipes to their end.
+    /// Time limit of the training of the networks in minutes; null for the steps of the recipes.
     /// </summary>
     public double? Minutes { get; init; }
 
-    /// <summary>Post-training steps of every arm.</summary>
+    /// <summary>Post-training steps of each arm.</summary>
     public long Steps { get; init; } = 150;
 
-    /// <summary>Samples a step.</summary>
+    /// <summary>Samples per step.</summary>
     public int Batch { get; init; } = 16;
 
-    /// <summary>Pictures drawn from every model, and real ones held out.</summary>
+    /// <summary>Sampled pictures per model, and number of held-out pictures.</summary>
     public int Samples { get; init; } = 128;
 
-    /// <summary>Sampler steps of a picture.</summary>
+    /// <summary>Sampler steps.</summary>
     public int SamplerSteps { get; init; } = 50;
 
-    /// <summary>Scale of classifier-free guidance.</summary>
+    /// <summary>Guidance scale.</summary>
     public double Guidance { get; init; } = 1.5;
 
-    /// <summary>Decides everything random.</summary>
+    /// <summary>Seed of all random numbers.</summary>
     public ulong Seed { get; init; } = 3;
 
-    /// <summary>Where everything computes, as <see cref="Torch.Device.Parse"/> reads it.</summary>
+    /// <summary>Device, in the syntax of <see cref="Torch.Device.Parse"/>.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>The device, which must be there.</summary>
-    /// <exception cref="EnvironmentException">It is not.</exception>
+    /// <summary>The device.</summary>
+    /// <exception cref="EnvironmentException">The device is not available.</exception>
     public Device Where() => Torch.Device.Parse(Device).Require();
 
     /// <summary>Whether the networks are trained before the comparison.</summary>
     public bool Pretrains => Retrain || Data is not null;
 
     /// <summary>Checks the settings.</summary>
-    /// <exception cref="UsageException">Some are out of range or contradict each other.</exception>
+    /// <exception cref="UsageException">Options are out of range or contradictory.</exception>
     public void Validate()
     {
         List<string> problems = [];
@@ -62,23 +62,26 @@ public sealed record DemoSettings
                 problems.Add(problem);
         }
 
-        Require(Size is >= 16 and <= 512 && Size % 8 == 0, $"--size is {Size}; it lies between 16 and 512 and is divisible by 8");
+        Require(Size is >= 16 and <= 512 && Size % 8 == 0, $"--size {Size}: must be 16 to 512 and divisible by 8");
         Require(
             Data is not null || Retrain || Model is not null || Size == 64,
-            "--size: the pretrained networks are for 64 pixels; other sizes need --data, --retrain or --model"
+            "--size: the pretrained networks have a native size of 64 pixels; other sizes need --data, --retrain or --model"
         );
         Require(
             !(Retrain && Data is not null),
-            "--retrain makes the networks on the procedural scenes; --data trains them on your pictures: give one of them"
+            "--retrain trains the networks on procedural scenes, --data on your pictures: give one of them"
         );
-        Require(Minutes is null || Pretrains, "--minutes bounds the training of the networks, which only --data and --retrain do");
-        Require(Minutes is null or > 0 and <= 10_000, $"--minutes is {Minutes}; it is above 0, at most 10000");
-        Require(Model is null || !Retrain, "--model is the pipeline to start from; with --retrain there is none");
-        Require(Steps >= 1, $"--steps is {Steps}; it is at least 1");
-        Require(Batch is >= 1 and <= 1024, $"--batch is {Batch}; it lies between 1 and 1024");
-        Require(Samples is >= 4 and <= 100_000, $"--samples is {Samples}; it lies between 4 and 100000");
-        Require(SamplerSteps is >= 1 and <= 1000, $"--sampler-steps is {SamplerSteps}; it lies between 1 and 1000");
-        Require(double.IsFinite(Guidance) && Guidance >= 0, $"--guidance is {Guidance}; it is at least 0");
+        Require(
+            Minutes is null || Pretrains,
+            "--minutes limits the training of the networks, which only takes place with --data or --retrain"
+        );
+        Require(Minutes is null or > 0 and <= 10_000, $"--minutes {Minutes}: must be above 0, at most 10000");
+        Require(Model is null || !Retrain, "--model is the initial pipeline and excludes --retrain");
+        Require(Steps >= 1, $"--steps {Steps}: must be at least 1");
+        Require(Batch is >= 1 and <= 1024, $"--batch {Batch}: must be 1 to 1024");
+        Require(Samples is >= 4 and <= 100_000, $"--samples {Samples}: must be 4 to 100000");
+        Require(SamplerSteps is >= 1 and <= 1000, $"--sampler-steps {SamplerSteps}: must be 1 to 1000");
+        Require(double.IsFinite(Guidance) && Guidance >= 0, $"--guidance {Guidance}: must be at least 0");
         if (problems.Count > 0)
             throw new UsageException(string.Join('\n', problems));
     }

@@ -206,7 +206,7 @@ public sealed class ObjectiveOptionsTests
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void What_is_wrong_or_does_nothing_is_named(string member, LatentPerceptualOptions options)
+    public void Invalid_and_ineffective_options_are_named(string member, LatentPerceptualOptions options)
     {
         var problem = Assert.Single(options.Validate("objectives.perceptual"));
         Assert.StartsWith($"objectives.perceptual.{member}: ", problem, StringComparison.Ordinal);
@@ -216,7 +216,7 @@ public sealed class ObjectiveOptionsTests
     public void The_defaults_are_valid() => Assert.Empty(new ObjectiveOptions { Perceptual = new(), Pixel = new() }.Validate("objectives"));
 
     [Fact]
-    public void All_problems_are_told_at_once()
+    public void All_problems_are_reported_together()
     {
         var options = new ObjectiveOptions
         {
@@ -230,7 +230,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void A_decoder_that_nobody_looks_at_needs_no_options()
+    public void An_unused_decoder_needs_no_options()
     {
         Assert.Equal(
             2,
@@ -281,7 +281,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void What_does_not_fit_the_decoder_is_refused()
+    public void Options_that_do_not_match_the_decoder_are_rejected()
     {
         using var decoder = new ScriptedDecoder();
         Assert.Contains(
@@ -312,7 +312,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void Images_are_asked_for_by_whom_needs_them()
+    public void Images_are_requested_by_the_terms_that_need_them()
     {
         Assert.False(new ObjectiveOptions { Pixel = new() }.NeedsImages);
         Assert.True(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0 } }.NeedsImages);

@@ -134,6 +134,5 @@ internal sealed class UNetEmbeddings
             throw new InputException($"The U-Net takes {what} as [{batch}, {width}], not [{string.Join(", ", x.Shape)}].");
     }
 
-    private static ArgumentException Missing(string member, string what) =>
-        new($"This U-Net needs {what}: the condition has no {member}.");
+    private static ArgumentException Missing(string member, string what) => new($"This U-Net needs {what}: the condition has no {member}.");
 }
