@@ -14,10 +14,14 @@ internal static class SharedOptions
     public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Print stack traces of errors.", Recursive = true };
 
     /// <summary>Compute device, for every verb that computes.</summary>
-    public static Option<string?> Device { get; } = new("--device") { Description = "Compute device: cpu (default), cuda or cuda:N." };
+    public static Option<string?> Device { get; } =
+        new("--device")
+        {
+            Description = "Compute device: cpu, cuda, cuda:N, or auto (default): the first GPU that libtorch can use, else the CPU.",
+        };
 
     /// <summary>Device given by <see cref="Device"/>.</summary>
     /// <exception cref="UsageException">The name is invalid.</exception>
     /// <exception cref="EnvironmentException">The device is not available.</exception>
-    public static Device GetDevice(this ParseResult parsed) => Torch.Device.Parse(parsed.GetValue(Device) ?? "cpu").Require();
+    public static Device GetDevice(this ParseResult parsed) => Torch.Device.Parse(parsed.GetValue(Device) ?? Torch.Device.Auto).Require();
 }

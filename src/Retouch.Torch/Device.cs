@@ -34,16 +34,21 @@ public readonly record struct Device(DeviceType Type, int Index)
     /// <summary>A GPU by index.</summary>
     public static Device Cuda(int index = 0) => new(DeviceType.Cuda, index);
 
-    /// <summary>Parses <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</summary>
+    /// <summary>Text for the first GPU that libtorch can use, or the CPU without one.</summary>
+    public const string Auto = "auto";
+
+    /// <summary>Parses <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c> or <c>auto</c>.</summary>
     /// <exception cref="UsageException">The text is not a device.</exception>
     public static Device Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
+        if (text == Auto)
+            return CudaStatus.Read().Devices > 0 ? Cuda() : Cpu;
         var parts = text.Split(':');
         var index = 0;
         var known = parts[0] is "cpu" or "cuda" && parts.Length <= 2 && !(parts[0] == "cpu" && parts.Length == 2);
         if (!known || (parts.Length == 2 && !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index)))
-            throw new UsageException($"'{text}' is not a device. Use cpu, cuda or cuda:1.");
+            throw new UsageException($"'{text}' is not a device. Use auto, cpu, cuda or cuda:1.");
         return parts[0] == "cpu" ? Cpu : Cuda(index);
     }
 

@@ -1,11 +1,18 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Retouch.Cli.Diagnosis;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
+using Retouch.Core.Io;
 using Retouch.Training;
 using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
+
+/// <summary>Result of <c>retouch train --init</c>.</summary>
+/// <param name="Options">The options file.</param>
+/// <param name="Schema">Its JSON schema.</param>
+internal sealed record OptionsFileWritten(string Options, string Schema);
 
 /// <summary><c>retouch train</c>: trains a denoiser or an autoencoder, from a checkpoint or from scratch.</summary>
 internal static class TrainCommand
@@ -32,6 +39,16 @@ internal static class TrainCommand
     {
         Description = "Print the plan (parameters, memory, time per step) and exit.",
     };
+    private static readonly Option<bool> PrintOptions = new("--print-options")
+    {
+        Description = "Print the options of the run, with all defaults, and exit.",
+    };
+    private static readonly Option<string?> Init = new("--init")
+    {
+        Description =
+            $"Write an options file with all options, their descriptions and defaults, and its schema, and exit: "
+            + $"{string.Join(", ", OptionsTemplate.Names)}. --output names the file.",
+    };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
     // Options with a short form.
@@ -44,7 +61,7 @@ internal static class TrainCommand
             new("--pairs") { Description = "Pairs of a winner and a loser: a metadata.jsonl or its folder. For --objective dpo or simpo." },
             "data.pairs"
         ),
-        (new("--size") { Description = "Side of the pictures in pixels." }, "data.size"),
+        (new("--size") { Description = "Side of the pictures in pixels. Default: the model's native size." }, "data.size"),
         (new("--steps") { Description = "Total optimiser steps." }, "steps"),
         (new("--batch") { Description = "Samples per step." }, "batch.size"),
         (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
@@ -66,6 +83,8 @@ internal static class TrainCommand
             Resume,
             AcceptChanges,
             DryRun,
+            Init,
+            PrintOptions,
             Schema,
             ObjectiveFlags.Objective,
         };
@@ -92,6 +111,20 @@ internal static class TrainCommand
             return;
         }
 
+        if (parsed.GetValue(Init) is { } template)
+        {
+            WriteTemplate(template, parsed.GetValue(OutputPath) ?? $"{template}.json", output);
+            return;
+        }
+
+        if (parsed.GetValue(PrintOptions))
+        {
+            var options = Bind(parsed, static _ => { });
+            options.Validate();
+            parsed.InvocationConfiguration.Output.Write(OptionsFile.Write(options.Resolve()));
+            return;
+        }
+
         var time = TimeProvider.System;
         using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), Console.Error, time);
         using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time, progress.Note);
@@ -110,19 +143,61 @@ internal static class TrainCommand
                 writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; final loss {outcome.LastLoss:G4}.");
                 foreach (var model in outcome.Models)
                     writer.WriteLine($"model: {model}");
+                if (Next(run, outcome) is { } next)
+                    writer.WriteLine($"next: {next}");
             }
         );
+    }
+
+    /// <summary>The command that shows or measures the result; null for an autoencoder.</summary>
+    private static string? Next(TrainingRun run, TrainingOutcome outcome)
+    {
+        var options = run.Options;
+        // An average, if there is one, samples better than the last weights.
+        var model = Shown(outcome.Models[^1]);
+        if (options.Task == TrainingTaskKind.Autoencoder)
+            return null;
+        if (run.TakesPrompts)
+            return $"retouch sample --model {model} --prompt \"…\" --output samples";
+        return options is { Model.Path: { } start, Data.Folder: { } pictures }
+            ? $"retouch compare {Shown(start)} {model} --reference {Shown(pictures)} --size {options.Data.Side}"
+            : $"retouch sample --model {model} --output samples";
+    }
+
+    private static string Shown(string path)
+    {
+        var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
+        return CommandText.Quoted(relative.StartsWith("..", StringComparison.Ordinal) ? path : relative);
     }
 
     private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note)
     {
         if (parsed.GetValue(AcceptChanges))
             throw new UsageException("--accept-changes has no effect without --resume.");
-        var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
-        Override(parsed, json);
-        var options = OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
+        var options = Bind(parsed, note);
         var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
         return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
+    }
+
+    private static TrainingOptions Bind(ParseResult parsed, Action<string> note)
+    {
+        var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
+        Override(parsed, json);
+        return OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
+    }
+
+    private static void WriteTemplate(string name, string path, Output output)
+    {
+        var text = OptionsTemplate.Text(name);
+        if (Path.Exists(path))
+            throw new UsageException($"'{path}' exists; name another file with --output.");
+        var schema = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, OptionsTemplate.SchemaName);
+        AtomicFile.WriteText(schema, OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true }) + "\n");
+        AtomicFile.WriteText(path, text);
+        output.Write(
+            new OptionsFileWritten(Path.GetFullPath(path), schema),
+            writer => writer.WriteLine($"options: {path}\nTrain with: retouch train --options {path} --output RUN")
+        );
     }
 
     private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time)

@@ -8,7 +8,8 @@ internal static class CommandText
     /// <summary>Complete command.</summary>
     public static string Of(ParseResult parsed) => "retouch " + string.Join(' ', parsed.Tokens.Select(static token => Quoted(token.Value)));
 
-    private static string Quoted(string word) =>
+    /// <summary>A word as a shell reads it, in quotes where necessary.</summary>
+    public static string Quoted(string word) =>
         word.Length > 0 && word.All(static c => char.IsLetterOrDigit(c) || "-_./,:=@+%".Contains(c, StringComparison.Ordinal))
             ? word
             : "'" + word.Replace("'", "'\\''", StringComparison.Ordinal) + "'";

@@ -11,7 +11,7 @@ internal sealed class LiveProgressLine : IProgressLine
 
     private readonly IAnsiConsole _console;
     private readonly TimeProvider _time;
-    private readonly StepClock _clock;
+    private StepClock _clock;
     private readonly TaskCompletionSource _finished = new();
     private readonly Task _display;
     private LiveDisplayContext? _context;
@@ -35,6 +35,9 @@ internal sealed class LiveProgressLine : IProgressLine
 
     public void Report(TrainingProgress progress)
     {
+        // Another activity, such as encoding before the first step, has its own pace.
+        if (_latest is { } before && before.Unit != progress.Unit)
+            _clock = new(_time);
         _clock.Advance(progress.Step);
         _latest = progress;
         if (_drawnAt is not { } since || _time.GetElapsedTime(since) >= RedrawInterval || progress.Step >= progress.TotalSteps)

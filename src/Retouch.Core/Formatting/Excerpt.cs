@@ -1,6 +1,6 @@
 namespace Retouch.Core.Formatting;
 
-/// <summary>Truncates untrusted texts for messages: a caption can have megabytes.</summary>
+/// <summary>Truncates texts and lists for messages: an untrusted caption can have megabytes.</summary>
 public static class Excerpt
 {
     /// <summary>Default length in UTF-16 units.</summary>
@@ -22,5 +22,14 @@ public static class Excerpt
             : most;
         var line = string.Concat(text.AsSpan(0, end).ToString().Select(static c => char.IsControl(c) ? ' ' : c));
         return end < text.Length ? line + "…" : line;
+    }
+
+    /// <summary>The first items of a list and, as the last, the number of others.</summary>
+    /// <param name="items">Any items.</param>
+    /// <param name="shown">Number of items shown, at least 1.</param>
+    public static IEnumerable<string> First(IReadOnlyCollection<string> items, int shown = 20)
+    {
+        ArgumentNullException.ThrowIfNull(items);
+        return items.Count <= shown ? items : items.Take(shown).Append($"… and {items.Count - shown} more");
     }
 }

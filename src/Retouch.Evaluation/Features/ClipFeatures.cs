@@ -8,6 +8,7 @@ using Retouch.Core.Io;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
@@ -56,7 +57,7 @@ public sealed class ClipFeatures : IFeatureExtractor
         var network = new ClipVisionModel(config);
         try
         {
-            network.Load(new PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
+            network.Parameters.Load(PartOf(weights, "vision_model.", "visual_projection."), device, DType.Float32, folder);
             network.Parameters.RequireGrad(false);
             return new ClipFeatures(network, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash, device);
         }
@@ -96,6 +97,13 @@ public sealed class ClipFeatures : IFeatureExtractor
             throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}. Give a folder of transformers' CLIPModel.", e);
         }
     }
+
+    /// <summary>Tensors of one encoder of a whole model, by the prefixes of its keys.</summary>
+    internal static RenamedTensors PartOf(ITensorSource whole, string encoder, string projection) =>
+        new(
+            whole,
+            key => key.StartsWith(encoder, StringComparison.Ordinal) || key.StartsWith(projection, StringComparison.Ordinal) ? key : null
+        );
 
     private static JsonObject VisionMembers(string file)
     {

@@ -4,7 +4,6 @@ using Retouch.Conditioning.Tokenizers;
 using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
-using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
@@ -68,7 +67,7 @@ public sealed class ClipScore : IDisposable
             members["architectures"] = new JsonArray(ClipTextConfig.ProjectionClass);
             model = new ClipTextModel(ClipTextConfig.FromJson(members, file));
             using var weights = WeightFiles.Open(folder, stem: WeightFiles.TransformersStem);
-            model.Load(new PartOf(weights, "text_model.", "text_projection."), device, DType.Float32, folder);
+            model.Parameters.Load(ClipFeatures.PartOf(weights, "text_model.", "text_projection."), device, DType.Float32, folder);
             model.Parameters.RequireGrad(false);
             var words = TokenizerFolder.Read(folder);
             if (words.VocabularySize > model.Config.VocabSize)
@@ -115,16 +114,4 @@ public sealed class ClipScore : IDisposable
         var x = rows.To(DType.Float64);
         return x / x.Square().Sum([1L], keepdim: true).Sqrt();
     }
-}
-
-/// <summary>Tensors of a source, restricted to keys with one of the given prefixes.</summary>
-internal sealed class PartOf(ITensorSource whole, params string[] beginnings) : ITensorSource
-{
-    public IEnumerable<string> Names => whole.Names.Where(name => beginnings.Any(b => name.StartsWith(b, StringComparison.Ordinal)));
-
-    public long[] ShapeOf(string name) => whole.ShapeOf(name);
-
-    public Tensor Read(string name) => whole.Read(name);
-
-    public Tensor ReadOwned(string name) => whole.ReadOwned(name);
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Torch;
 using Retouch.Torch.Io;
@@ -24,8 +25,11 @@ public static class FeatureWeights
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(ignored);
         using var weights = TensorFile.Open(file);
-        var source = new Part(weights, [.. weights.Names.Where(name => !ignored(name))]);
-        Check(store, source, file, network);
+        var source = new RenamedTensors(weights, name => ignored(name) ? null : name);
+        if (store.Compare(source) is { Count: > 0 } problems)
+            throw new InputException(
+                $"'{file}' does not contain the weights of {network}: {string.Join("; ", Excerpt.First(problems, Shown))}."
+            );
         store.Load(source, device, DType.Float32, file);
         store.RequireGrad(false);
     }
@@ -65,38 +69,5 @@ public static class FeatureWeights
         {
             throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}.", e);
         }
-    }
-
-    private static void Check(ParameterStore store, Part source, string file, string network)
-    {
-        var stored = source.Names.ToHashSet(StringComparer.Ordinal);
-        List<string> problems = [];
-        foreach (var parameter in store.All)
-        {
-            if (!stored.Remove(parameter.Name))
-                problems.Add($"{parameter.Name} is missing");
-            else if (!source.ShapeOf(parameter.Name).AsSpan().SequenceEqual(parameter.Shape))
-                problems.Add(
-                    $"{parameter.Name} is [{string.Join(", ", source.ShapeOf(parameter.Name))}] instead of "
-                        + $"[{string.Join(", ", parameter.Shape)}]"
-                );
-        }
-
-        problems.AddRange(stored.Order(StringComparer.Ordinal).Select(static name => $"{name} is unexpected"));
-        if (problems.Count == 0)
-            return;
-        var more = problems.Count > Shown ? $"; and {problems.Count - Shown} more" : "";
-        throw new InputException($"'{file}' does not contain the weights of {network}: {string.Join("; ", problems.Take(Shown))}{more}.");
-    }
-
-    private sealed class Part(ITensorSource whole, string[] names) : ITensorSource
-    {
-        public IEnumerable<string> Names => names;
-
-        public long[] ShapeOf(string name) => whole.ShapeOf(name);
-
-        public Tensor Read(string name) => whole.Read(name);
-
-        public Tensor ReadOwned(string name) => whole.ReadOwned(name);
     }
 }

@@ -108,7 +108,7 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
 
         double PassSeconds(string model, TrainingOptions options)
         {
-            var key = $"{model} {options.Data.Size}";
+            var key = $"{model} {options.Data.Side}";
             if (steps.TryGetValue(key, out var known))
                 return known;
             const int Pictures = 8,
@@ -121,8 +121,8 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
                 new PipelineSampling
                 {
                     Seeds = PipelineSampling.SeedsFrom(0, Pictures),
-                    Width = options.Data.Size,
-                    Height = options.Data.Size,
+                    Width = options.Data.Side,
+                    Height = options.Data.Side,
                     Steps = Steps,
                     Guidance = new(1),
                     BatchSize = Pictures,

@@ -5,7 +5,9 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Demo;
+using Retouch.Torch;
 using Retouch.Torch.Optim;
+using Retouch.Training;
 using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
@@ -227,6 +229,9 @@ public sealed class AblationPlan
         try
         {
             bound.Validate();
+            bound = bound with { Device = Device.Parse(bound.Device).ToString() };
+            if (bound.Data.Size is null)
+                bound = bound with { Data = bound.Data with { Size = parent?.Options.Data.Size ?? NativeSize.Of(bound) } };
         }
         catch (UsageException e)
         {
@@ -253,6 +258,6 @@ public sealed class AblationPlan
         var held = Spec.HeldOut.Folder is { } h ? Path.GetFullPath(h) : null;
         var count = Spec.Evaluation.References ?? Spec.Evaluation.Samples;
         var said = string.Create(CultureInfo.InvariantCulture, $"{folder}|{held}|{Spec.HeldOut.Every}|{data.SceneSeed ?? 0}|{count}");
-        return new PlannedData($"{data.Size}-{Hash(said)}", folder, held, Spec.HeldOut.Every, data.SceneSeed ?? 0, data.Size, count);
+        return new PlannedData($"{data.Side}-{Hash(said)}", folder, held, Spec.HeldOut.Every, data.SceneSeed ?? 0, data.Side, count);
     }
 }

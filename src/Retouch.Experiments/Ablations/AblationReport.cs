@@ -151,7 +151,7 @@ public static class AblationReport
             plan.Spec.Seeds.Count == 1
                 ? "One seed: the intervals cover the variation between pictures, not between trainings. A verdict requires at least "
                     + "two seeds."
-                : $"Verdicts require that both intervals agree: over pictures and seeds, and over {plan.Spec.Seeds.Count} seeds alone."
+                : "Verdicts require that both intervals agree: over pictures and seeds, and over the seeds alone."
         );
     }
 

@@ -146,7 +146,7 @@ internal static class AblationWork
         console.Heading($"{title}; {plan.Spec.Evaluation.Samples} pictures, {variant.Steps} sampler steps");
         var device = Device.Parse(training.Options.Device).Require();
         using var pipeline = LatentDiffusionPipeline.Load(model, device);
-        var size = training.Options.Data.Size;
+        var size = training.Options.Data.Side;
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(plan.Spec.Evaluation.FirstSeed, plan.Spec.Evaluation.Samples),

@@ -9,6 +9,9 @@ public interface ITensorSource
     /// <summary>Stored shape of a tensor.</summary>
     long[] ShapeOf(string name);
 
+    /// <summary>Stored element type of a tensor.</summary>
+    DType DTypeOf(string name) => Read(name).DType;
+
     /// <summary>Reads a tensor to the CPU; it can share the source's memory.</summary>
     Tensor Read(string name);
 
@@ -24,7 +27,4 @@ public interface ITensorFile : ITensorSource, IDisposable
 {
     /// <summary>File path.</summary>
     string FilePath { get; }
-
-    /// <summary>Stored element type of a tensor.</summary>
-    DType DTypeOf(string name);
 }

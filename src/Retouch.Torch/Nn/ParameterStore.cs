@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 
 namespace Retouch.Torch.Nn;
 
@@ -22,6 +23,17 @@ public sealed class ParameterStore : IDisposable
 
     /// <summary>Receives path and output of every observed module, for probing; or null.</summary>
     public Action<string, Tensor>? Observer { get; set; }
+
+    /// <summary>
+    /// Maps a key of a checkpoint of another library version to the network's; other keys are unchanged. See <see cref="RenamedTensors"/>.
+    /// </summary>
+    public Func<string, string>? OtherKeys { get; init; }
+
+    /// <summary>
+    /// Keys of unused tensors of older checkpoints: position ids, a second copy of a shared embedding. Those that a checkpoint has become
+    /// buffers, so that loading and saving preserves its tensors.
+    /// </summary>
+    public IReadOnlyList<string> UnusedKeys { get; init; } = [];
 
     /// <summary>Parameter by key, or null.</summary>
     public Parameter? Find(string name) => _byName.GetValueOrDefault(name);
@@ -52,17 +64,13 @@ public sealed class ParameterStore : IDisposable
     /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ; all problems are listed.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
-        var problems = Compare(source);
+        source = Keyed(source);
+        var problems = Differences(source);
         if (problems.Count > 0)
-        {
-            const int Shown = 20;
-            var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
             throw new InputException(
                 $"'{origin}' does not match the network that its config.json describes ({problems.Count} keys):\n  "
-                    + $"{string.Join("\n  ", problems.Take(Shown))}{more}\nUse the config.json that belongs to these weights."
+                    + $"{string.Join("\n  ", Excerpt.First(problems))}\nUse the config.json that belongs to these weights."
             );
-        }
-
         using var quiet = Autograd.NoGrad();
         foreach (var parameter in _all)
         {
@@ -73,6 +81,12 @@ public sealed class ParameterStore : IDisposable
             parameter.Set((stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device));
         }
     }
+
+    /// <summary>
+    /// Missing and unexpected keys of a checkpoint and differences of shape, one line each. No tensor is read;
+    /// <see cref="UnusedKeys"/> of the checkpoint become buffers.
+    /// </summary>
+    public IReadOnlyList<string> Compare(ITensorSource source) => Differences(Keyed(source));
 
     /// <summary>Copies the values of a store with the same keys. The copies do not require gradients.</summary>
     public void CopyFrom(ParameterStore other)
@@ -118,7 +132,16 @@ public sealed class ParameterStore : IDisposable
         return parameter;
     }
 
-    private List<string> Compare(ITensorSource source)
+    /// <summary>A checkpoint under the network's keys; its unused tensors become buffers.</summary>
+    private ITensorSource Keyed(ITensorSource source)
+    {
+        var keyed = OtherKeys is null ? source : new RenamedTensors(source, OtherKeys);
+        foreach (var name in UnusedKeys.Where(name => Find(name) is null).Intersect(keyed.Names))
+            Root.Buffer(name, keyed.ShapeOf(name), Inits.Zeros);
+        return keyed;
+    }
+
+    private List<string> Differences(ITensorSource source)
     {
         var stored = source.Names.ToHashSet(StringComparer.Ordinal);
         var problems = new List<string>();

@@ -10,6 +10,15 @@ namespace Retouch.Autoencoders;
 /// </summary>
 public abstract class KlAutoencoder : IAutoencoder
 {
+    // Names of attention layers before diffusers 0.15.
+    private static readonly (string Old, string New)[] OtherNames =
+    [
+        (".attentions.0.query.", ".attentions.0.to_q."),
+        (".attentions.0.key.", ".attentions.0.to_k."),
+        (".attentions.0.value.", ".attentions.0.to_v."),
+        (".attentions.0.proj_attn.", ".attentions.0.to_out.0."),
+    ];
+
     private readonly AutoencoderKlConfig _encoderShape;
     private readonly KlEncoder _encoder;
     private readonly Conv2d? _quant;
@@ -51,7 +60,12 @@ public abstract class KlAutoencoder : IAutoencoder
     public bool ForceUpcast => Scaling.ForceUpcast;
 
     /// <inheritdoc/>
-    public ParameterStore Parameters { get; } = new();
+    public ParameterStore Parameters { get; } =
+        new()
+        {
+            OtherKeys = static key =>
+                OtherNames.Aggregate(key, static (k, pair) => k.Replace(pair.Old, pair.New, StringComparison.Ordinal)),
+        };
 
     /// <summary>Configuration of the latent scale and shift.</summary>
     private protected abstract AutoencoderKlConfig Scaling { get; }
@@ -75,7 +89,7 @@ public abstract class KlAutoencoder : IAutoencoder
             throw new InputException(
                 $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
             );
-        Parameters.Load(LegacyAttentionKeys.Of(source), device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
+        Parameters.Load(source, device, dtype ?? (Scaling.ForceUpcast ? DType.Float32 : null), origin);
     }
 
     /// <summary>Moments of the posterior: means, then log-variances, not clamped.</summary>

@@ -1,47 +1,49 @@
 using System.Globalization;
 using Retouch.Core.Errors;
-using Retouch.Torch;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Autoencoders;
 
 /// <summary>
-/// Maps the encoder and decoder files of a tiny autoencoder from the author's keys to diffusers' keys. In the author's files each half
-/// is a list of layers numbered from 0; the decoder's list starts with the latent clamp, which diffusers does not number.
+/// Keys of a tiny autoencoder in its author's layout. Each half is a file with a list of layers numbered from 0; the decoder's list starts
+/// with the latent clamp, which diffusers does not number.
 /// </summary>
-internal sealed class TaesdKeys : ITensorSource
+internal static class TaesdKeys
 {
-    private readonly Dictionary<string, (ITensorFile Half, string Key)> _stored = new(StringComparer.Ordinal);
-
-    /// <exception cref="InputException">The files are not those of a tiny autoencoder.</exception>
-    public TaesdKeys(ITensorFile encoder, ITensorFile decoder, string origin)
+    /// <summary>diffusers' keys and their origins in the two files.</summary>
+    /// <exception cref="InputException">A key does not start with a layer number.</exception>
+    public static IEnumerable<(string Key, ITensorSource Source, TensorOrigin Origin)> Of(
+        ITensorSource encoder,
+        ITensorSource decoder,
+        string origin
+    )
     {
         foreach (var (half, name, shift) in new[] { (encoder, "encoder", 0), (decoder, "decoder", 1) })
         {
             foreach (var key in half.Names)
             {
                 var (layer, rest) = Split(key, origin);
-                _stored[string.Create(CultureInfo.InvariantCulture, $"{name}.layers.{layer - shift}.{rest}")] = (half, key);
+                yield return (
+                    string.Create(CultureInfo.InvariantCulture, $"{name}.layers.{layer - shift}.{rest}"),
+                    half,
+                    new TensorOrigin(key)
+                );
             }
         }
+    }
 
-        var (first, last) = (
-            Shape("encoder", Layers("encoder").FirstOrDefault(), origin),
-            Shape("encoder", Layers("encoder").LastOrDefault(), origin)
-        );
-        var (start, image) = (
-            Shape("decoder", Layers("decoder").FirstOrDefault(), origin),
-            Shape("decoder", Layers("decoder").LastOrDefault(), origin)
-        );
-        var (down, up) = (Blocks("encoder"), Blocks("decoder"));
-        if (
-            first[1] > int.MaxValue
-            || last[0] > int.MaxValue
-            || down.Exists(static b => b is < 1 or > 64)
-            || up.Exists(static b => b is < 1 or > 64)
-        )
+    /// <summary>Configuration of the network, from keys and shapes.</summary>
+    /// <param name="source">Tensors under diffusers' keys.</param>
+    /// <param name="origin">Folder for messages.</param>
+    /// <exception cref="InputException">The files are not those of a tiny autoencoder.</exception>
+    public static AutoencoderTinyConfig Config(ITensorSource source, string origin)
+    {
+        var (first, last) = Ends(source, "encoder", origin);
+        var (start, image) = Ends(source, "decoder", origin);
+        var (down, up) = (Blocks(source, "encoder"), Blocks(source, "decoder"));
+        if (first[1] > int.MaxValue || last[0] > int.MaxValue || down.Concat(up).Any(static b => b is < 1 or > 64))
             throw new InputException($"'{origin}' is not a tiny autoencoder: its layers do not alternate between convolutions and blocks.");
-        Config = new AutoencoderTinyConfig
+        var config = new AutoencoderTinyConfig
         {
             InChannels = (int)first[1],
             OutChannels = (int)image[0],
@@ -50,58 +52,51 @@ internal sealed class TaesdKeys : ITensorSource
             DecoderChannels = (int)start[0],
             NumEncoderBlocks = down,
             NumDecoderBlocks = up,
-            UseMidblockGroupNorm = _stored.Keys.Any(static k => k.Contains(".pool.", StringComparison.Ordinal)),
+            UseMidblockGroupNorm = source.Names.Any(static k => k.Contains(".pool.", StringComparison.Ordinal)),
         };
-        Config.Validate(origin);
+        config.Validate(origin);
+        return config;
     }
-
-    /// <summary>Configuration inferred from keys and shapes.</summary>
-    public AutoencoderTinyConfig Config { get; }
-
-    public IEnumerable<string> Names => _stored.Keys;
-
-    public long[] ShapeOf(string name) => _stored[name].Half.ShapeOf(_stored[name].Key);
-
-    public DType DTypeOf(string name) => _stored[name].Half.DTypeOf(_stored[name].Key);
-
-    public Tensor Read(string name) => _stored[name].Half.Read(_stored[name].Key);
-
-    public Tensor ReadOwned(string name) => _stored[name].Half.ReadOwned(_stored[name].Key);
 
     private static (int Layer, string Inner) Split(string key, string origin)
     {
         var dot = key.IndexOf('.', StringComparison.Ordinal);
-        if (dot < 1 || !int.TryParse(key.AsSpan(0, dot), NumberStyles.None, CultureInfo.InvariantCulture, out var layer))
+        // Leading zeros are excluded, so that no two keys have the same number.
+        if (
+            dot < 1
+            || key[0] == '0' && dot > 1
+            || !int.TryParse(key.AsSpan(0, dot), NumberStyles.None, CultureInfo.InvariantCulture, out var layer)
+        )
             throw new InputException($"'{origin}' is not a tiny autoencoder: it has a tensor '{key}', but its layers must be numbered.");
         return (layer, key[(dot + 1)..]);
     }
 
-    /// <summary>Layer numbers of the single convolutions in a half.</summary>
-    private List<int> Layers(string half) => Numbers(half, "weight");
-
     /// <summary>Number of blocks between consecutive single convolutions.</summary>
-    private List<int> Blocks(string half)
+    private static List<int> Blocks(ITensorSource source, string half)
     {
-        var (convs, blocks) = (Layers(half), Numbers(half, "conv.0.weight"));
+        var (convs, blocks) = (Numbers(source, half, "weight"), Numbers(source, half, "conv.0.weight"));
         return [.. convs.Zip(convs.Skip(1), (a, b) => blocks.Count(k => k > a && k < b))];
     }
 
-    private List<int> Numbers(string half, string rest)
+    private static List<int> Numbers(ITensorSource source, string half, string rest)
     {
         var prefix = $"{half}.layers.";
         return
         [
-            .. _stored
-                .Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && k.EndsWith("." + rest, StringComparison.Ordinal))
-                .Select(k => k[prefix.Length..^(rest.Length + 1)])
-                .Where(static k => int.TryParse(k, CultureInfo.InvariantCulture, out _))
-                .Select(static k => int.Parse(k, CultureInfo.InvariantCulture))
+            .. source
+                .Names.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && k.EndsWith("." + rest, StringComparison.Ordinal))
+                .Select(k => int.TryParse(k.AsSpan()[prefix.Length..^(rest.Length + 1)], CultureInfo.InvariantCulture, out var n) ? n : -2)
+                .Where(static n => n > -2)
                 .Order(),
         ];
     }
 
-    private long[] Shape(string half, int layer, string origin) =>
-        _stored.ContainsKey($"{half}.layers.{layer}.weight") && ShapeOf($"{half}.layers.{layer}.weight") is { Length: 4 } shape
-            ? shape
+    /// <summary>Shapes of the first and last single convolutions of a half.</summary>
+    private static (long[] First, long[] Last) Ends(ITensorSource source, string half, string origin)
+    {
+        long[][] shapes = [.. Numbers(source, half, "weight").Select(k => source.ShapeOf($"{half}.layers.{k}.weight"))];
+        return shapes is [{ Length: 4 } first, ..] && shapes[^1] is { Length: 4 } last
+            ? (first, last)
             : throw new InputException($"'{origin}' is not a tiny autoencoder: its {half} does not start and end with convolutions.");
+    }
 }

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 
 namespace Retouch.Data;
@@ -66,15 +67,11 @@ public sealed class Quarantine
         {
             _pictures.TryAdd(picture.Index, picture);
             if (_pictures.Count > _maxShare * _count)
-            {
-                const int Shown = 20;
-                var more = _pictures.Count > Shown ? $"\n  … and {_pictures.Count - Shown} more" : "";
                 throw new InputException(
                     $"{_pictures.Count} of {_count} pictures are unusable, more than the {_maxShare * 100:0.##} % allowed:\n  "
-                        + $"{string.Join("\n  ", _pictures.Values.Take(Shown).Select(static p => p.Reason))}{more}\nClean the data "
+                        + $"{string.Join("\n  ", Excerpt.First([.. _pictures.Values.Select(static p => p.Reason)]))}\nClean the data "
                         + $"or raise the allowed fraction."
                 );
-            }
         }
     }
 

@@ -34,7 +34,7 @@ public readonly record struct TermWeight
     public double? GradientRatio { get; private init; }
 
     /// <summary>Warm-up of a measured weight in optimiser steps; null for <see cref="DefaultWarmUp"/>.</summary>
-    public int? WarmUp { get; private init; }
+    public int? WarmUp { get; internal init; }
 
     /// <summary>A share of a fifth, with a warm-up of 200 steps.</summary>
     public static TermWeight Auto => OfShare(DefaultShare, AutoWarmUp);

@@ -24,7 +24,7 @@ internal sealed class TrainingData
             Seed = SplitMix64.Derive(options.Seed, DataPurpose),
             End = source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest,
         };
-        var sizes = options.Data.Buckets?.Sizes(options.Data.Size);
+        var sizes = options.Data.Buckets?.Sizes(options.Data.Side);
         Plan = sizes is null
             ? new BatchPlan(source.Count, batches)
             : new BatchPlan(Group(source, sizes, options), batches with { End = EpochEnd.DropRest });
@@ -90,8 +90,8 @@ internal sealed class TrainingData
     private static Framing FramingOf(TrainingOptions options) =>
         new()
         {
-            Width = options.Data.Size,
-            Height = options.Data.Size,
+            Width = options.Data.Side,
+            Height = options.Data.Side,
             Crop = options.Data.Crop,
             FlipProbability = options.Data.Flip,
             AllowEnlarging = options.Data.AllowEnlarging,
@@ -112,7 +112,7 @@ internal sealed class TrainingData
             return TarShards.OpenSplit(shards, data.Split);
         // Drawing a scene is slower than a small training step, so each scene is drawn once.
         return new CachedPictures(
-            new ProceduralScenes(data.SceneSeed!.Value, data.Size, data.SceneCount!.Value),
+            new ProceduralScenes(data.SceneSeed!.Value, data.Side, data.SceneCount!.Value),
             framing.MinSide,
             CacheBytes
         );
@@ -134,7 +134,7 @@ internal sealed class TrainingData
                 }
                 catch (InputException)
                 {
-                    pictures[k] = (options.Data.Size, options.Data.Size);
+                    pictures[k] = (options.Data.Side, options.Data.Side);
                 }
             }
         );

@@ -49,7 +49,7 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
     {
         var pipeline = ReadOrMake(classes);
         if (options.Times.ScheduleFrom is { } made)
-            pipeline.ScaleSchedule((double)options.Data.Size / made);
+            pipeline.ScaleSchedule((double)options.Data.Side / made);
         return pipeline;
     }
 

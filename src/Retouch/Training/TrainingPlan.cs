@@ -38,6 +38,11 @@ public sealed record TrainingPlan(
     /// <summary>Parameters of the frozen denoiser in adapter training, or null.</summary>
     public long? FrozenParameters { get; init; }
 
+    /// <summary>
+    /// Seconds for encoding all pictures to latents before the first step, if none of them is cached; null without cached latents.
+    /// </summary>
+    public double? EncodingSeconds { get; init; }
+
     /// <summary>Seconds for precomputed reference errors, before the first step, or null.</summary>
     public double? ReferenceSeconds { get; init; }
 
@@ -58,6 +63,8 @@ public sealed record TrainingPlan(
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps, without sampling)");
         Line("disk", $"{Figures.Bytes(DiskBytes)} at most (one checkpoint:  {Figures.Bytes(CheckpointBytes)})");
+        if (EncodingSeconds is { } encoding)
+            Line("encoding", $"{Figures.Duration(TimeSpan.FromSeconds(encoding))} before the first step (measured; less with a cache)");
         if (ReferenceSeconds is { } reference)
             Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");

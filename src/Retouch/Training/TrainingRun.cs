@@ -96,7 +96,10 @@ public sealed class TrainingRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return new TrainingRun(options.Resolve(), output is null ? null : RunFolder.Plan(output), time, resumed: false);
+        var resolved = options.Resolve();
+        // Ranges that depend on the size.
+        resolved.Validate();
+        return new TrainingRun(resolved, output is null ? null : RunFolder.Plan(output), time, resumed: false);
     }
 
     /// <summary>Resumes a run.</summary>
@@ -120,9 +123,17 @@ public sealed class TrainingRun : IDisposable
         var options = OptionsFile.Bind<TrainingOptions>(given, folder.OptionsFile);
         if (steps is { } more)
             options = options with { Steps = more };
+        if (options.Data.Size is null)
+            options = options with { Data = options.Data with { Size = NativeSize.Of(options) } };
         options.Validate();
         return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
     }
+
+    /// <summary>Resolved options.</summary>
+    public TrainingOptions Options => _options;
+
+    /// <summary>Whether the trained denoiser is text-conditional.</summary>
+    public bool TakesPrompts => _denoiser is { TakesPrompts: true };
 
     /// <summary>Trains up to the last step and writes the result.</summary>
     /// <exception cref="OperationCanceledException">Interrupted after a checkpoint.</exception>
@@ -132,14 +143,23 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
+        foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _device, folder))
+            progress.Note(line);
         _notes.ForEach(progress.Note);
         var inputs = ResumeCheck.Inputs(_options, _data);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
-        _task.Prepare(_data.Sources, progress.Note, null, cancellation);
+        _task.Prepare(_data.Sources, progress.Note, Counted(progress, "caption"), cancellation);
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
-        using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenData(cursor, progress, cancellation), _time);
+        using var trainer = new Trainer(
+            _task,
+            _samples,
+            _options,
+            folder,
+            cursor => OpenData(_data, cursor, Store(), cancellation, Counted(progress, "picture")),
+            _time
+        );
         if (_resumed)
             progress.Note(
                 trainer.TryResume(progress.Note)
@@ -156,8 +176,6 @@ public sealed class TrainingRun : IDisposable
             progress.Note(remark);
         if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
             progress.Note(scaled);
-        if (_denoiser is { Adapted: var (summary, frozen) })
-            progress.Note($"Training {Figures.Count(_task.Network.Count)} parameters: {summary}, of {Figures.Count(frozen)}.");
         OptionsFile.Save(_options, folder.OptionsFile);
         inputs.Save(folder.InputsFile);
         trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
@@ -183,9 +201,9 @@ public sealed class TrainingRun : IDisposable
     public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        Action<int, int> Show(string unit) => (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
+        Action<int, int> Show(string unit) => Counted(progress, unit);
         _task.Prepare(_data.Sources, progress.Note, Show("caption"), cancellation);
-        using var data = OpenData(default, null, cancellation, Show("picture"));
+        using var data = OpenData(_data, default, Store(), cancellation, Show("picture"));
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
@@ -194,7 +212,15 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
-        _task.Prepare(_data.Sources, static _ => { }, null, cancellation);
+        // The first samples are sufficient, and encoding all of them could take longer than a short run.
+        var part = _options.Data.Pairs is null
+            ? TrainingData.Of(
+                _options,
+                new FirstPictures(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
+                null
+            )
+            : _data;
+        _task.Prepare(part.Sources, static _ => { }, null, cancellation);
         var start = _time.GetTimestamp();
         if (PrecomputesReference)
             Reference(cancellation).Run(_data.Source, null, TrainingPlan.StepsTaken, null, cancellation);
@@ -202,8 +228,12 @@ public sealed class TrainingRun : IDisposable
         var reference = PrecomputesReference
             ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps
             : (double?)null;
-        return TrainingPlan.Measure(_task, _options, _data.Source, done, OpenData(default, null, cancellation), _time, cancellation) with
+        start = _time.GetTimestamp();
+        var batches = OpenData(part, default, null, cancellation);
+        var encoding = _time.GetElapsedTime(start).TotalSeconds / part.Source.Count * _data.Source.Count;
+        return TrainingPlan.Measure(_task, _options, _data.Source, done, batches, _time, cancellation) with
         {
+            EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
             ReferenceSeconds = reference,
             FrozenParameters = _denoiser?.Adapted?.Frozen,
         };
@@ -213,8 +243,9 @@ public sealed class TrainingRun : IDisposable
     public void Dispose() => _task.Dispose();
 
     private IBatchSource OpenData(
+        TrainingData data,
         DataCursor cursor,
-        IProgressLine? progress,
+        RowStore? store,
         CancellationToken cancellation,
         Action<int, int>? encoded = null
     )
@@ -222,33 +253,37 @@ public sealed class TrainingRun : IDisposable
         if (!_options.Data.CacheLatents)
         {
             var pictures = new Prefetcher(
-                _data.Plan,
-                _data.Loader,
+                data.Plan,
+                data.Loader,
                 new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor },
                 _time
             );
-            return _data.Singles is null
+            return data.Singles is null
                 ? new PictureBatches(pictures, _device)
-                : new MixedBatches(pictures, _data.Singles.After(_data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
+                : new MixedBatches(pictures, data.Singles.After(data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
         }
 
-        progress?.Note($"Encoding {_data.Source.Count} pictures …");
-        var store = _options.Data.Cache is { } cache
-            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
-            : null;
-        var encoding = new LatentEncoding(_data.Loader, _encoder!, _device, _options.Data.Workers)
+        var encoding = new LatentEncoding(data.Loader, _encoder!, _device, _options.Data.Workers)
         {
             WithPixels = _options.Objective is { NeedsImages: true },
             Store = store,
             Progress = encoded,
         };
-        return LatentCache.Encode(_data.Source, _data.Plan, encoding, cursor, cancellation);
+        return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
     }
+
+    private RowStore? Store() =>
+        _options.Data is { CacheLatents: true, Cache: { } cache }
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
+            : null;
+
+    private static Action<int, int> Counted(IProgressLine progress, string unit) =>
+        (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });
 
     private bool PrecomputesReference => _preference is { PrecomputesReference: true };
 
     private ReferencePass Reference(CancellationToken cancellation) =>
-        new(_preference!, _options, _data.Plan, cursor => OpenData(cursor, null, cancellation));
+        new(_preference!, _options, _data.Plan, cursor => OpenData(_data, cursor, Store(), cancellation));
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {

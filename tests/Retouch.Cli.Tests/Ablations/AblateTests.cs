@@ -3,6 +3,7 @@ using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Experiments.Ablations;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Ablations;
 

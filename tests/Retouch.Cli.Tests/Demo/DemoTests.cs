@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Data.Scenes;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Demo;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Scenes;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Studies;
 

@@ -7,6 +7,7 @@ using Retouch.Pipelines.SingleFile;
 using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Pipelines;

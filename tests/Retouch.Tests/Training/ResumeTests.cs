@@ -95,7 +95,7 @@ public sealed class ResumeTests : IDisposable
         var last = 0.01 * 0.5 * (1 + Math.Cos(Math.PI * 8 / 9));
         Assert.Contains(
             $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To continue at the current rate: ",
-            Assert.Single(progress.Notes, static n => n.Contains("cosine", StringComparison.Ordinal)),
+            Assert.Single(progress.Notes, static n => n.Contains("schedule (cosine)", StringComparison.Ordinal)),
             StringComparison.Ordinal
         );
     }

@@ -57,7 +57,11 @@ public sealed class TrainingGoldenTests
             SampleReduction = SampleReduction.Active,
             Taps = [.. Enumerable.Range(0, pipeline.Autoencoder.Taps.Count)],
         };
-        var options = new TrainingOptions { Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null } };
+        var options = new TrainingOptions
+        {
+            Data = new DataOptions { Size = 64 },
+            Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null },
+        };
         using var task = new DenoiserTask(pipeline, options, Device.Cpu, DType.Float32);
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, new AdamWOptions { DecayOn = DecayedParameters.All });

@@ -23,6 +23,10 @@ public sealed class CudaStatusTests
     }
 
     [Fact]
+    public void Auto_is_the_first_GPU_or_the_CPU() =>
+        Assert.Equal(CudaStatus.Read().Devices > 0 ? Device.Cuda() : Device.Cpu, Device.Parse(Device.Auto));
+
+    [Fact]
     public void An_unavailable_device_is_an_environment_error_with_a_remedy()
     {
         Assert.Equal(Device.Cpu, Device.Cpu.Require());

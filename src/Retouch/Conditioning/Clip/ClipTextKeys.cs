@@ -1,5 +1,3 @@
-using Retouch.Torch.Nn;
-
 namespace Retouch.Conditioning.Clip;
 
 /// <summary>
@@ -13,10 +11,7 @@ internal static class ClipTextKeys
 
     private static readonly string[] Modules = ["embeddings.", "encoder.", "final_layer_norm."];
 
-    /// <summary>Whether an encoder key lacks the prefix.</summary>
-    public static bool IsBare(string key) => Array.Exists(Modules, m => key.StartsWith(m, StringComparison.Ordinal));
-
-    /// <summary>Checkpoint with the prefix on all encoder keys.</summary>
-    public static ITensorSource Of(ITensorSource source) =>
-        source.Names.Any(IsBare) ? new RenamedTensors(source, static key => IsBare(key) ? Wrapper + key : key) : source;
+    /// <summary>A key with the prefix, if it is the encoder's.</summary>
+    public static string Wrapped(string key) =>
+        Array.Exists(Modules, m => key.StartsWith(m, StringComparison.Ordinal)) ? Wrapper + key : key;
 }

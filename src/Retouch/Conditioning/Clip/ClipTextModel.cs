@@ -19,8 +19,6 @@ public sealed record ClipTextOutput(Tensor LastHiddenState, Tensor? HiddenState,
 /// </summary>
 public sealed class ClipTextModel : IDisposable
 {
-    private const string PositionIds = "text_model.embeddings.position_ids";
-
     private readonly Embedding _tokens;
     private readonly Parameter _positions;
     private readonly ClipEncoder _encoder;
@@ -66,26 +64,11 @@ public sealed class ClipTextModel : IDisposable
     public ClipTextConfig Config { get; }
 
     /// <summary>All parameters, by checkpoint key.</summary>
-    public ParameterStore Parameters { get; } = new();
+    public ParameterStore Parameters { get; } =
+        new() { OtherKeys = ClipTextKeys.Wrapped, UnusedKeys = [ClipTextKeys.Wrapper + "embeddings.position_ids"] };
 
     /// <summary>Device of the parameters.</summary>
     public Device Device => _positions.Value.Device;
-
-    /// <summary>
-    /// Loads a checkpoint. The position id buffer of older files is unused; it is kept for saving.
-    /// </summary>
-    /// <param name="source">Checkpoint tensors.</param>
-    /// <param name="device">Device of the parameters.</param>
-    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype.</param>
-    /// <param name="origin">File name for error messages.</param>
-    /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ.</exception>
-    public void Load(ITensorSource source, Device device, DType? dtype, string origin)
-    {
-        ArgumentNullException.ThrowIfNull(source);
-        var keyed = ClipTextKeys.Of(source);
-        StoredBuffers.Adopt(Parameters, keyed, PositionIds);
-        Parameters.Load(keyed, device, dtype, origin);
-    }
 
     /// <summary>Encodes token ids. Differentiable with respect to weights that require gradients.</summary>
     /// <param name="ids">int64 [batch, tokens], at most <see cref="ClipTextConfig.MaxPositionEmbeddings"/> tokens.</param>

@@ -15,8 +15,6 @@ public sealed record ClipVisionOutput(Tensor ImageEmbeds, Tensor LastHiddenState
 /// </summary>
 public sealed class ClipVisionModel : IDisposable
 {
-    private const string PositionIds = "vision_model.embeddings.position_ids";
-
     private readonly Parameter _classToken;
     private readonly Conv2d _patches;
     private readonly Parameter _positions;
@@ -66,22 +64,7 @@ public sealed class ClipVisionModel : IDisposable
     public ClipVisionConfig Config { get; }
 
     /// <summary>All parameters, by checkpoint key.</summary>
-    public ParameterStore Parameters { get; } = new();
-
-    /// <summary>
-    /// Loads a checkpoint. The position id buffer of older files is unused; it is kept for saving.
-    /// </summary>
-    /// <param name="source">Checkpoint tensors.</param>
-    /// <param name="device">Device of the parameters.</param>
-    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype.</param>
-    /// <param name="origin">File name for error messages.</param>
-    /// <exception cref="InputException">Keys are missing or unexpected, or shapes differ.</exception>
-    public void Load(ITensorSource source, Device device, DType? dtype, string origin)
-    {
-        ArgumentNullException.ThrowIfNull(source);
-        StoredBuffers.Adopt(Parameters, source, PositionIds);
-        Parameters.Load(source, device, dtype, origin);
-    }
+    public ParameterStore Parameters { get; } = new() { UnusedKeys = ["vision_model.embeddings.position_ids"] };
 
     /// <summary>Embeds images. Differentiable with respect to images and weights that require gradients.</summary>
     /// <param name="pixels">[batch, channels, side, side], normalised as by <see cref="ClipImageProcessor"/>; the side is

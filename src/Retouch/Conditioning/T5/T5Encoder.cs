@@ -44,7 +44,8 @@ public sealed class T5Encoder : IDisposable
     public T5Config Config { get; }
 
     /// <summary>All parameters, by checkpoint key.</summary>
-    public ParameterStore Parameters { get; } = new();
+    public ParameterStore Parameters { get; } =
+        new() { OtherKeys = static key => key == SecondTable ? Table : key, UnusedKeys = [SecondTable] };
 
     /// <summary>Device of the parameters.</summary>
     public Device Device => Parameters.All[0].Value.Device;
@@ -58,14 +59,8 @@ public sealed class T5Encoder : IDisposable
     /// T5 overflows.</exception>
     public void Load(ITensorSource source, Device device, DType? dtype, string origin)
     {
-        ArgumentNullException.ThrowIfNull(source);
         if (dtype == DType.Float16)
             throw new InputException($"'{origin}': T5's activations overflow in float16. Use bfloat16 or float32.");
-        var names = source.Names.ToHashSet(StringComparer.Ordinal);
-        if (!names.Contains(Table) && names.Contains(SecondTable))
-            source = new Renamed(source, SecondTable, Table);
-        else
-            StoredBuffers.Adopt(Parameters, source, SecondTable);
         Parameters.Load(source, device, dtype, origin);
         if (dtype is null && Parameters.All.Any(static p => p.Value.DType == DType.Float16))
             Parameters.Load(source, device, DType.Float32, origin);
@@ -128,16 +123,5 @@ public sealed class T5Encoder : IDisposable
         // The bias matrix is Toeplitz: its rows are sliding windows over the list of distances.
         var buckets = Tensor.From(rows).Unfold(0, n, 1).Flip([0]).To(device);
         return (Parameters.Root / "position_bias").Observe(_distances.Forward(buckets).Permute([2, 0, 1]).Unsqueeze(0));
-    }
-
-    private sealed class Renamed(ITensorSource source, string from, string to) : ITensorSource
-    {
-        public IEnumerable<string> Names => source.Names.Select(name => name == from ? to : name);
-
-        public long[] ShapeOf(string name) => source.ShapeOf(name == to ? from : name);
-
-        public Tensor Read(string name) => source.Read(name == to ? from : name);
-
-        public Tensor ReadOwned(string name) => source.ReadOwned(name == to ? from : name);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Images;
 
 namespace Retouch.Data.Pairs;
@@ -28,13 +29,10 @@ public sealed class PairFolder : IPairSource
                 .Where(f => !File.Exists(FullPath(f.File)))
                 .Select(static f => $"'{f.File}' ({f.Where})"),
         ];
-        const int Shown = 20;
         if (missing.Length > 0)
             throw new InputException(
                 $"{missing.Length} pictures of the pairs do not exist:\n  "
-                    + $"{string.Join("\n  ", missing.Take(Shown))}"
-                    + $"{(missing.Length > Shown ? $"\n  … and {missing.Length - Shown} more" : "")}\nAdd "
-                    + $"the files, or remove the lines."
+                    + $"{string.Join("\n  ", Excerpt.First(missing))}\nAdd the files, or remove the lines."
             );
         // Folders of pairs name the source of the pictures, not classes.
         _labels = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);

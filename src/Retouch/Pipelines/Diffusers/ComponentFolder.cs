@@ -46,7 +46,7 @@ public static class ComponentFolder
         if (TaesdFolder.Is(folder))
         {
             using var halves = TaesdFolder.Open(folder);
-            return Component.Create(new AutoencoderTiny(halves.Config));
+            return Component.Create(new AutoencoderTiny(TaesdKeys.Config(halves, folder)));
         }
 
         var path = Path.Combine(folder, ConfigName);
@@ -73,7 +73,7 @@ public static class ComponentFolder
             var kind = ComponentRegistry.Of(component.Network);
             using var weights = OpenWeights(folder, kind, variant);
             kind.Load(component.Network, weights, device, dtype, folder);
-            return weights is WeightFiles { Note: { } note } ? component with { Notes = [note] } : component;
+            return weights.Note is { } note ? component with { Notes = [note] } : component;
         }
         catch
         {
@@ -100,7 +100,7 @@ public static class ComponentFolder
     ) => AtomicFolder.Write(folder, temporary => Fill(temporary, component, dtype, tensors, maxShardBytes));
 
     /// <summary>Opens the weights of a folder under current file names.</summary>
-    internal static IWeights OpenWeights(string folder, ComponentKind kind, string? variant) =>
+    internal static WeightFiles OpenWeights(string folder, ComponentKind kind, string? variant) =>
         TaesdFolder.Is(folder) ? TaesdFolder.Open(folder) : WeightFiles.Open(folder, variant, kind.WeightStem);
 
     /// <summary>Writes into a new, unpublished folder.</summary>

@@ -29,8 +29,8 @@ public sealed record ComponentKind(
 )
 {
     /// <summary>
-    /// Loads the network from a checkpoint (network, source, device, type, origin), for classes that support older keys; null for the
-    /// default loader.
+    /// Loads the network from a checkpoint (network, source, device, type, origin), for classes that restrict types; null for the default
+    /// loader. Keys of other library versions are declared in <see cref="ParameterStore.OtherKeys"/>.
     /// </summary>
     public Action<object, ITensorSource, Device, DType?, string>? Loader { get; init; }
 
@@ -147,8 +147,7 @@ public static class ComponentRegistry
             [ClipTextConfig.PlainClass, ClipTextConfig.ProjectionClass],
             static (json, origin) => new ClipTextModel(ClipTextConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+            static n => n.Parameters
         ) with
         {
             WeightStem = WeightFiles.TransformersStem,
@@ -157,8 +156,7 @@ public static class ComponentRegistry
             [ClipVisionConfig.ClassName],
             static (json, origin) => new ClipVisionModel(ClipVisionConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
-            static n => n.Parameters,
-            static (n, source, device, dtype, origin) => n.Load(source, device, dtype, origin)
+            static n => n.Parameters
         ) with
         {
             WeightStem = WeightFiles.TransformersStem,

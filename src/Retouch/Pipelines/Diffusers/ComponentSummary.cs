@@ -1,5 +1,6 @@
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -48,7 +49,7 @@ public sealed record ComponentSummary(
                 [.. weights.Files],
                 weights.Files.Sum(static f => new FileInfo(f).Length),
                 types,
-                Compare(component.Network, kind, weights, folder)
+                [.. Excerpt.First(kind.Parameters(component.Network).Compare(weights))]
             );
         }
         catch (InputException e)
@@ -64,44 +65,4 @@ public sealed record ComponentSummary(
 
     /// <inheritdoc/>
     public void Dispose() => Network.Dispose();
-
-    /// <summary>Compares all keys, older names included, by a load that stops before the first tensor.</summary>
-    private static List<string> Compare(IDisposable network, ComponentKind kind, ITensorSource weights, string folder)
-    {
-        try
-        {
-            kind.Load(network, new KeysOnly(weights), Device.Cpu, null, folder);
-        }
-        catch (KeysFitException)
-        {
-            return [];
-        }
-        catch (InputException e)
-        {
-            return
-            [
-                .. e
-                    .Message.Split('\n')
-                    .Where(static line => line.StartsWith("  ", StringComparison.Ordinal))
-                    .Select(static line => line.Trim())
-                    .DefaultIfEmpty(e.Message),
-            ];
-        }
-
-        return [];
-    }
-
-    private sealed class KeysFitException : Exception;
-
-    /// <summary>A checkpoint with keys only.</summary>
-    private sealed class KeysOnly(ITensorSource source) : ITensorSource
-    {
-        public IEnumerable<string> Names => source.Names;
-
-        public long[] ShapeOf(string name) => source.ShapeOf(name);
-
-        public Tensor Read(string name) => throw new KeysFitException();
-
-        public Tensor ReadOwned(string name) => throw new KeysFitException();
-    }
 }

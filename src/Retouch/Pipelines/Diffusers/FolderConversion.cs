@@ -93,20 +93,7 @@ public static class FolderConversion
                 Directory.EnumerateFiles(from, s + ".*safetensors*").Any() || Directory.EnumerateFiles(from, s + "-*.safetensors").Any()
             ) ?? Stems[0];
         using var weights = WeightFiles.Open(from, name.Length > 0 ? WeightChoice.OrPlain(from, variant, stem) : variant, stem);
-        List<LazyTensor> tensors = [];
-        foreach (var key in weights.Names)
-        {
-            var stored = weights.DTypeOf(key);
-            tensors.Add(
-                new LazyTensor(
-                    key,
-                    dtype is { } type && stored.IsFloatingPoint() ? type : stored,
-                    weights.ShapeOf(key),
-                    () => WeightTypes.Convert(key, weights.Read(key), dtype)
-                )
-            );
-        }
-
+        var tensors = WeightTypes.Lazily(weights, dtype);
         var files = WeightShards.Write(target, stem, tensors, maxShardSize);
         Announce(Path.Combine(target, ComponentFolder.ConfigName), dtype);
         return new Converted(name, tensors.Count, tensors.Sum(static t => t.ByteCount), files, weights.Note);

@@ -10,7 +10,7 @@ namespace Retouch.Pipelines.Diffusers;
 /// Weights of a component folder as one source: a single file, or shards with an index; optionally of a variant (<c>fp16</c>).
 /// <see cref="WeightChoice"/> selects among several files.
 /// </summary>
-public sealed class WeightFiles : IWeights
+public sealed class WeightFiles : RenamedTensors, IDisposable
 {
     /// <summary>File name of weights in diffusers, without extension.</summary>
     public const string Stem = "diffusion_pytorch_model";
@@ -18,18 +18,15 @@ public sealed class WeightFiles : IWeights
     /// <summary>File name of weights in transformers, without extension.</summary>
     public const string TransformersStem = "model";
 
-    private readonly List<ITensorFile> _files;
-    private readonly Dictionary<string, ITensorFile> _byName;
+    private readonly IReadOnlyList<ITensorFile> _files;
 
-    private WeightFiles(List<ITensorFile> files, Dictionary<string, ITensorFile> byName) => (_files, _byName) = (files, byName);
-
-    /// <inheritdoc/>
-    public IEnumerable<string> Names => _byName.Keys;
+    private WeightFiles(IReadOnlyList<ITensorFile> files, IEnumerable<(string Key, ITensorSource Source, TensorOrigin Origin)> tensors)
+        : base(tensors) => _files = files;
 
     /// <summary>Sentence about ignored weight files, or null.</summary>
-    public string? Note { get; private init; }
+    public string? Note { get; private set; }
 
-    /// <inheritdoc/>
+    /// <summary>Open files.</summary>
     public IEnumerable<string> Files => _files.Select(static f => f.FilePath);
 
     /// <summary>Opens the weights of a folder.</summary>
@@ -40,31 +37,43 @@ public sealed class WeightFiles : IWeights
     public static WeightFiles Open(string folder, string? variant = null, string stem = Stem)
     {
         var found = WeightChoice.Find(folder, variant, stem);
-        if (found.IsIndex)
-            return OpenShards(folder, found.Path, found.Note);
-        var file = TensorFile.Open(found.Path);
-        return new WeightFiles([file], file.Names.ToDictionary(static name => name, _ => file, StringComparer.Ordinal))
-        {
-            Note = found.Note,
-        };
+        var weights = found.IsIndex
+            ? OpenShards(folder, found.Path)
+            : OfFiles([found.Path], static files => files[0].Names.Select(name => (name, (ITensorSource)files[0], new TensorOrigin(name))));
+        weights.Note = found.Note;
+        return weights;
     }
 
     /// <inheritdoc/>
-    public long[] ShapeOf(string name) => FileOf(name).ShapeOf(name);
+    public void Dispose()
+    {
+        foreach (var file in _files)
+            file.Dispose();
+    }
 
-    /// <inheritdoc/>
-    public Tensor Read(string name) => FileOf(name).Read(name);
+    /// <summary>Opens files as one source.</summary>
+    /// <param name="paths">The files.</param>
+    /// <param name="tensors">Keys of the source and their origins in the opened files, which are in the given order.</param>
+    /// <exception cref="InputException">A file is invalid.</exception>
+    internal static WeightFiles OfFiles(
+        IReadOnlyList<string> paths,
+        Func<IReadOnlyList<ITensorFile>, IEnumerable<(string Key, ITensorSource Source, TensorOrigin Origin)>> tensors
+    )
+    {
+        List<ITensorFile> files = [];
+        try
+        {
+            files.AddRange(paths.Select(TensorFile.Open));
+            return new WeightFiles(files, tensors(files));
+        }
+        catch
+        {
+            files.ForEach(static f => f.Dispose());
+            throw;
+        }
+    }
 
-    /// <inheritdoc/>
-    public Tensor ReadOwned(string name) => FileOf(name).ReadOwned(name);
-
-    /// <inheritdoc/>
-    public DType DTypeOf(string name) => FileOf(name).DTypeOf(name);
-
-    /// <inheritdoc/>
-    public void Dispose() => _files.ForEach(static f => f.Dispose());
-
-    private static WeightFiles OpenShards(string folder, string index, string? note)
+    private static WeightFiles OpenShards(string folder, string index)
     {
         if (
             ConfigDocument.Read(index).Json["weight_map"] is not JsonObject map
@@ -82,38 +91,16 @@ public sealed class WeightFiles : IWeights
             throw new InputException(
                 $"'{folder}' lacks {missing.Count} of {names.Count} shards: {string.Join(", ", missing)}. Download them again."
             );
-        var files = new Dictionary<string, ITensorFile>(StringComparer.Ordinal);
-        try
-        {
-            foreach (var name in names)
-                files[name] = TensorFile.Open(Path.Combine(folder, name));
-            var held = files.ToDictionary(
-                static f => f.Key,
-                static f => f.Value.Names.ToHashSet(StringComparer.Ordinal),
-                StringComparer.Ordinal
-            );
-            var absent = places.Where(p => !held[p.Value].Contains(p.Key)).Select(static p => $"{p.Key} (in {p.Value})").ToList();
-            if (absent.Count > 0)
-                throw new InputException(
-                    $"'{index}' lists {absent.Count} tensors that do not exist: {string.Join(", ", absent.Take(20))}. "
-                        + $"Download the folder again."
-                );
-        }
-        catch (InputException)
-        {
-            foreach (var file in files.Values)
-                file.Dispose();
-            throw;
-        }
-
-        return new WeightFiles([.. files.Values], places.ToDictionary(static p => p.Key, p => files[p.Value], StringComparer.Ordinal))
-        {
-            Note = note,
-        };
+        var weights = OfFiles(
+            [.. names.Select(n => Path.Combine(folder, n))],
+            files => places.Select(p => (p.Key, (ITensorSource)files[names.IndexOf(p.Value)], new TensorOrigin(p.Key)))
+        );
+        if (weights.Missing.Count == 0)
+            return weights;
+        weights.Dispose();
+        throw new InputException(
+            $"'{index}' lists {weights.Missing.Count} tensors that do not exist: "
+                + $"{string.Join(", ", weights.Missing.Take(20).Select(key => $"{key} (in {places[key]})"))}. Download the folder again."
+        );
     }
-
-    private ITensorFile FileOf(string name) =>
-        _byName.TryGetValue(name, out var file)
-            ? file
-            : throw new InputException($"'{Path.GetDirectoryName(_files.FirstOrDefault()?.FilePath)}' has no tensor '{name}'.");
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
@@ -68,6 +69,19 @@ public static class WeightShards
 /// <summary>Type conversion of weights on saving.</summary>
 internal static class WeightTypes
 {
+    /// <summary>All tensors of a source, read and converted when they are written.</summary>
+    /// <param name="source">The tensors.</param>
+    /// <param name="dtype">Target type; null for no conversion.</param>
+    public static List<LazyTensor> Lazily(ITensorSource source, DType? dtype) =>
+        [
+            .. source.Names.Select(name => new LazyTensor(
+                name,
+                source.DTypeOf(name) is var stored && stored.IsFloatingPoint() ? dtype ?? stored : stored,
+                source.ShapeOf(name),
+                () => Convert(name, source.Read(name), dtype)
+            )),
+        ];
+
     /// <summary>Converts floating-point tensors; integers are unchanged.</summary>
     /// <param name="name">Key of the tensor, for messages.</param>
     /// <param name="tensor">The tensor.</param>

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
@@ -8,8 +9,6 @@ namespace Retouch.Pipelines.Lora;
 /// <summary>Tensors of an adapter file by layer of the network, and the scale of each.</summary>
 internal sealed class LoraParts
 {
-    private const int Shown = 20;
-
     private static readonly (string Suffix, Part Part)[] Suffixes =
     [
         (".lora_A.weight", Part.Down),
@@ -100,18 +99,28 @@ internal sealed class LoraParts
             problems.Add("no adapters");
         if (problems.Count == 0)
             return parts;
-        var more = problems.Count > Shown ? $"\n  … and {problems.Count - Shown} more" : "";
         throw new InputException(
             $"'{file.FilePath}' does not fit the network ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
-                + $"{string.Join("\n  ", problems.Take(Shown))}{more}\n{Remedy(file)}"
+                + $"{string.Join("\n  ", Excerpt.First(problems))}\n{Remedy(file)}"
         );
     }
 
     /// <summary>Layers with rank and alpha: the alpha tensor, else the metadata, else the rank.</summary>
     public IReadOnlyList<AdaptedLayer> Layers() => [.. _layers.Select(l => new AdaptedLayer(l.Key, Rank(l.Value), Alpha(l.Key, l.Value)))];
 
-    /// <summary>Tensors under the adapters' keys.</summary>
-    public ITensorSource Under(ParameterStore adapters) => new Renamed(_file, adapters, _layers);
+    /// <summary>Tensors under the adapters' keys. Linear layers may be stored as 1×1 convolutions and vice versa.</summary>
+    public ITensorSource Under(ParameterStore adapters)
+    {
+        return new RenamedTensors(
+            _file,
+            _layers.SelectMany(l =>
+                new[] { Origin($"{l.Key}.lora_A.weight", l.Value[Part.Down]), Origin($"{l.Key}.lora_B.weight", l.Value[Part.Up]) }
+            )
+        );
+
+        KeyValuePair<string, TensorOrigin> Origin(string key, string stored) =>
+            new(key, new TensorOrigin(stored, adapters.Find(key)!.Shape.Length == 4 ? TensorForm.Convolution : TensorForm.Linear));
+    }
 
     /// <summary>Metadata that contradicts the tensors, or was taken from a place that few programs read.</summary>
     public IReadOnlyList<string> Notes()
@@ -216,31 +225,4 @@ internal sealed class LoraParts
     }
 
     private static long[] Trim(long[] shape) => shape is [.. var matrix, 1, 1] && matrix.Length == 2 ? matrix : shape;
-
-    /// <summary>A file under the adapters' keys. Linear layers may be stored as 1×1 convolutions and vice versa.</summary>
-    private sealed class Renamed : ITensorSource
-    {
-        private readonly ITensorFile _file;
-        private readonly ParameterStore _adapters;
-        private readonly Dictionary<string, string> _keys = new(StringComparer.Ordinal);
-
-        public Renamed(ITensorFile file, ParameterStore adapters, List<KeyValuePair<string, Dictionary<Part, string>>> layers)
-        {
-            (_file, _adapters) = (file, adapters);
-            foreach (var (path, parts) in layers)
-                (_keys[$"{path}.lora_A.weight"], _keys[$"{path}.lora_B.weight"]) = (parts[Part.Down], parts[Part.Up]);
-        }
-
-        public IEnumerable<string> Names => _keys.Keys;
-
-        public long[] ShapeOf(string name)
-        {
-            var (stored, wanted) = (_file.ShapeOf(_keys[name]), _adapters.Find(name)!.Shape);
-            return Trim(stored).AsSpan().SequenceEqual(Trim(wanted)) ? wanted : stored;
-        }
-
-        public Tensor Read(string name) => _file.Read(_keys[name]).Reshape(ShapeOf(name));
-
-        public Tensor ReadOwned(string name) => _file.ReadOwned(_keys[name]).Reshape(ShapeOf(name));
-    }
 }

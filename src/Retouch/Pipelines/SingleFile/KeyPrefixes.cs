@@ -1,3 +1,5 @@
+using Retouch.Torch.Nn;
+
 namespace Retouch.Pipelines.SingleFile;
 
 /// <summary>Maps modules of a diffusers component to the original layout; the longest matching prefix of a key applies.</summary>

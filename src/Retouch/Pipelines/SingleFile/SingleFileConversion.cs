@@ -4,6 +4,7 @@ using Retouch.Core.Io;
 using Retouch.Diffusion;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.SingleFile;
@@ -84,13 +85,12 @@ public static class SingleFileConversion
     {
         // The file is reopened for each component, so that mapped pages of earlier ones are released.
         using var file = SafetensorsFile.Open(path);
-        var tensors = component.Keys.Select(pair => new LazyTensor(
-            pair.Key,
-            options.DType is { } type && file.Entries[pair.Value.Key].DType.IsFloatingPoint() ? type : file.Entries[pair.Value.Key].DType,
-            pair.Value.ShapeFrom(file.ShapeOf(pair.Value.Key))!,
-            () => WeightTypes.Convert(pair.Key, pair.Value.Apply(file.Read(pair.Value.Key)), options.DType)
-        ));
-        WeightShards.Write(folder, component.Library == "diffusers" ? WeightFiles.Stem : "model", [.. tensors], options.MaxShardSize);
+        WeightShards.Write(
+            folder,
+            component.Library == "diffusers" ? WeightFiles.Stem : WeightFiles.TransformersStem,
+            WeightTypes.Lazily(new RenamedTensors(file, component.Keys), options.DType),
+            options.MaxShardSize
+        );
         AtomicFile.WriteText(Path.Combine(folder, ComponentFolder.ConfigName), ConfigDocument.Create(component.Config).Text);
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Denoisers.UNet;
 using Retouch.Torch.Nn;
 
@@ -93,9 +94,12 @@ public sealed record SingleFileModel(
             ForceUpcast = kind == SingleFileKind.StableDiffusionXl,
         };
         List<SingleFileComponent> components = [Denoiser(unet), Autoencoder(autoencoder), .. Encoders(source, kind, origin)];
-        Check(source, components, origin);
-        var used = components.SelectMany(static c => c.Keys).Select(static k => k.Value.Key).ToHashSet(StringComparer.Ordinal);
-        return new SingleFileModel(kind, components, [.. names.Where(n => !used.Contains(n)).Order(StringComparer.Ordinal)], velocity)
+        var tensors = new RenamedTensors(
+            source,
+            components.SelectMany(static c => c.Keys.Select(k => KeyValuePair.Create($"{c.Name}/{k.Key}", k.Value)))
+        );
+        Check(source, components, tensors.Missing, origin);
+        return new SingleFileModel(kind, components, [.. tensors.LeftOver], velocity)
         {
             ZeroTerminalSnr = stated.ZeroTerminalSnr,
             Contradiction = stated.Contradiction,
@@ -174,10 +178,9 @@ public sealed record SingleFileModel(
     }
 
     /// <summary>Checks that all origins exist in a shape that the network accepts.</summary>
-    private static void Check(ITensorSource source, List<SingleFileComponent> components, string origin)
+    private static void Check(ITensorSource source, List<SingleFileComponent> components, IReadOnlyList<string> missing, string origin)
     {
-        var names = source.Names.ToHashSet(StringComparer.Ordinal);
-        var problems = new List<string>();
+        var problems = missing.Select(static key => $"missing: {key}").ToList();
         foreach (var component in components)
         {
             using var network =
@@ -185,11 +188,9 @@ public sealed record SingleFileModel(
                     ? Diffusers.ComponentRegistry.Find(component.Config, origin).Create(component.Config, origin)
                     : null;
             var store = network is null ? null : Diffusers.ComponentRegistry.Of(network).Parameters(network);
-            foreach (var (key, from) in component.Keys)
+            foreach (var (key, from) in component.Keys.Where(k => !missing.Contains(k.Value.Key)))
             {
-                if (!names.Contains(from.Key))
-                    problems.Add($"missing: {from.Key}");
-                else if (
+                if (
                     from.ShapeFrom(source.ShapeOf(from.Key)) is not { } shape
                     || (store?.Find(key)?.Shape is { } wanted && !shape.AsSpan().SequenceEqual(wanted))
                 )
@@ -202,8 +203,7 @@ public sealed record SingleFileModel(
 
         if (problems.Count > 0)
             throw new InputException(
-                $"'{origin}' cannot be converted ({problems.Count} tensors):\n  "
-                    + $"{string.Join("\n  ", problems.Take(20))}{(problems.Count > 20 ? "\n  …" : "")}"
+                $"'{origin}' cannot be converted ({problems.Count} tensors):\n  " + string.Join("\n  ", Excerpt.First(problems))
             );
     }
 }

@@ -52,9 +52,12 @@ public sealed record DataOptions
     [Description("Seed of the procedural scenes; only without a folder.")]
     public ulong? SceneSeed { get; init; }
 
-    /// <summary>Side of the square pictures in pixels, from 8 to 8192.</summary>
-    [Description("Side of the square pictures in pixels, from 8 to 8192.")]
-    public int Size { get; init; } = 64;
+    /// <summary>Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.</summary>
+    [Description("Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.")]
+    public int? Size { get; init; }
+
+    /// <summary><see cref="Size"/> of resolved options (<see cref="TrainingOptions.Resolve"/>).</summary>
+    public int Side => Size ?? throw new InvalidOperationException("The options are not resolved.");
 
     /// <summary>Crop position: center or random.</summary>
     [Description("Crop position: center or random.")]
@@ -92,7 +95,7 @@ public sealed record DataOptions
 
     internal void Validate(Action<bool, string> require)
     {
-        require(Size is >= 8 and <= 8192, $"data.size is {Size}; it must lie in [8, 8192]");
+        require(Size is null or (>= 8 and <= 8192), $"data.size is {Size}; it must lie in [8, 8192]");
         require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it must lie in [0, 1]");
         require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it must lie in [0, 1]");
         require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it must lie in [1, 256]");
@@ -122,7 +125,8 @@ public sealed record DataOptions
             Pairs is null || Shards is null,
             "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
         );
-        Buckets?.Validate(Size, require);
+        if (Size is { } side)
+            Buckets?.Validate(side, require);
         require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it must be at least 1");
         require(
             Pairs is not null || PairConflicts == PairConflicts.Skip,

@@ -44,6 +44,15 @@ public static class OptionsFile
             throw new InputException($"Cannot read the options file '{path}': {Reasons.Of(e)}.", e);
         }
 
+        return Parse(text, path);
+    }
+
+    /// <summary>Parses the text of an options file.</summary>
+    /// <param name="text">JSON; comments and trailing commas are allowed.</param>
+    /// <param name="path">Name of the file in messages.</param>
+    /// <exception cref="UsageException">The text is not a JSON object.</exception>
+    public static JsonObject Parse(string text, string path)
+    {
         try
         {
             return JsonNode.Parse(
@@ -121,6 +130,8 @@ public static class OptionsFile
     {
         ArgumentNullException.ThrowIfNull(options);
         options = (JsonObject)options.DeepClone();
+        // The schema's place, for editors.
+        options.Remove("$schema");
         foreach (var old in OptionForms.Renew(options, static preset => (JsonObject)JsonSerializer.SerializeToNode(preset, Strict)!))
             note?.Invoke($"{origin}: {old}.");
         if (OptionNames.Unknown(options, typeof(T), Strict) is { Count: > 0 } unknown)
@@ -154,6 +165,10 @@ public static class OptionsFile
                 TreatNullObliviousAsNonNullable = true,
                 TransformSchemaNode = static (context, schema) =>
                 {
+                    if (context.TypeInfo.Type == typeof(T) && context.PropertyInfo is null && schema is JsonObject root)
+                        root["properties"]!["$schema"] = JsonNode.Parse(
+                            """{ "description": "Path of this schema, for editors.", "type": "string" }"""
+                        );
                     var description = context
                         .PropertyInfo?.AttributeProvider?.GetCustomAttributes(
                             typeof(System.ComponentModel.DescriptionAttribute),
@@ -167,10 +182,30 @@ public static class OptionsFile
                     // The schema of a member with its own converter is the literal true.
                     var target = schema as JsonObject ?? [];
                     target.Insert(0, "description", description);
+                    if (DefaultOf(context.PropertyInfo!) is { } value)
+                        target["default"] = value;
                     return target;
                 },
             }
         );
+
+    /// <summary>Contract of a type, with its members in JSON.</summary>
+    internal static JsonTypeInfo TypeOf<T>() => Strict.GetTypeInfo(typeof(T));
+
+    /// <summary>
+    /// Default of a member: a value or a list. Null for members without one, and for objects, whose members have defaults.
+    /// </summary>
+    private static JsonNode? DefaultOf(JsonPropertyInfo property)
+    {
+        if (property.Get is null || property.DeclaringType.GetConstructor(Type.EmptyTypes) is null)
+            return null;
+        var value = property.Get(Activator.CreateInstance(property.DeclaringType)!);
+        return
+            JsonSerializer.SerializeToNode(value, property.PropertyType, Strict) is { } node
+            && (node is not JsonObject || property.PropertyType == typeof(Objectives.TermWeight))
+            ? node
+            : null;
+    }
 
     /// <summary>Removes computed members, which are neither read nor written.</summary>
     private static void WithoutComputed(JsonTypeInfo type)

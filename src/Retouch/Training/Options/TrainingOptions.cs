@@ -28,9 +28,9 @@ public sealed record TrainingOptions
     [Description("Seed of everything random: data order, crops, noise, timesteps, dropout, initial weights.")]
     public ulong Seed { get; init; }
 
-    /// <summary>Device: cpu, cuda or cuda:N.</summary>
-    [Description("Device: cpu, cuda or cuda:N.")]
-    public string Device { get; init; } = "cpu";
+    /// <summary>Device: cpu, cuda, cuda:N, or auto: the first GPU that libtorch can use, else the CPU.</summary>
+    [Description("Device: cpu, cuda, cuda:N, or auto: the first GPU that libtorch can use, else the CPU.")]
+    public string Device { get; init; } = Torch.Device.Auto;
 
     /// <summary>
     /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32.
@@ -108,9 +108,11 @@ public sealed record TrainingOptions
     /// Resolved options: absolute paths, and numeric defaults filled in, so that a run can be resumed from any folder and with a later
     /// version.
     /// </summary>
+    /// <exception cref="RetouchException">Without a size, the model's configuration is missing or states none.</exception>
     public TrainingOptions Resolve() =>
         this with
         {
+            Device = Torch.Device.Parse(Device).ToString(),
             Model = Model with
             {
                 Path = Absolute(Model.Path),
@@ -133,6 +135,7 @@ public sealed record TrainingOptions
             ) with
             {
                 Cache = Absolute(Data.Cache),
+                Size = Data.Size ?? NativeSize.Of(this),
             },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },

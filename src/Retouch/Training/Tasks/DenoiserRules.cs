@@ -42,10 +42,10 @@ internal static class DenoiserRules
     public static string? Scaling(LatentDiffusionPipeline pipeline, TrainingOptions options)
     {
         var perceptual = options.Objective!.Perceptual ?? options.Objective.Preference?.Features;
-        if (perceptual is null || perceptual.ResolutionScale is not null || options.Data.Size == pipeline.NativeSize)
+        if (perceptual is null || perceptual.ResolutionScale is not null || options.Data.Side == pipeline.NativeSize)
             return null;
-        var scale = Figures.Significant((double)options.Data.Size / pipeline.NativeSize);
-        return $"The training size {options.Data.Size} is {scale} times the model's native size {pipeline.NativeSize}: the perceptual "
+        var scale = Figures.Significant((double)options.Data.Side / pipeline.NativeSize);
+        return $"The training size {options.Data.Side} is {scale} times the model's native size {pipeline.NativeSize}: the perceptual "
             + "loss's noise threshold and mask windows are scaled by it (perceptual.resolutionScale fixes them).";
     }
 }

@@ -27,10 +27,10 @@ internal sealed class DenoiserSampleGrid(
         {
             Seeds = PipelineSampling.SeedsFrom(o.Seed, o.Count),
             Steps = o.Steps,
-            Guidance = new(o.Guidance ?? pipeline.DefaultGuidance(options.Data.Size, options.Data.Size)),
+            Guidance = new(o.Guidance ?? pipeline.DefaultGuidance(options.Data.Side, options.Data.Side)),
             Sampler = SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Options,
-            Width = options.Data.Size,
-            Height = options.Data.Size,
+            Width = options.Data.Side,
+            Height = options.Data.Side,
         };
         using var scope = TensorScope.Enter();
         if (conditions.Shown(o.Count, request.Height, request.Width) is var (shown, unconditional))

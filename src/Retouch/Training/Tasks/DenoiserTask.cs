@@ -40,7 +40,7 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, Formulation);
-        Resolution = (double)options.Data.Size / pipeline.NativeSize;
+        Resolution = (double)options.Data.Side / pipeline.NativeSize;
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         _accumulate = options.Batch.Accumulate;

@@ -55,7 +55,7 @@ public sealed class InceptionTests
         SafetensorsWriter.Write(folder["other.safetensors"], [new("conv1.weight", Ops.Zeros([2, 3]))]);
         var message = Assert.Throws<InputException>(() => InceptionFeatures.Open(folder["other.safetensors"], Device.Cpu)).Message;
         Assert.Contains("Inception-v3 in pytorch-fid's layout", message, StringComparison.Ordinal);
-        Assert.Contains("Conv2d_1a_3x3.conv.weight is missing", message, StringComparison.Ordinal);
+        Assert.Contains("missing: Conv2d_1a_3x3.conv.weight [", message, StringComparison.Ordinal);
         Assert.Throws<InputException>(() => InceptionFeatures.Open(folder["none.safetensors"], Device.Cpu));
         Assert.Throws<InputException>(() => SqueezeNetFeatures.Open(folder["other.safetensors"], Device.Cpu));
     }

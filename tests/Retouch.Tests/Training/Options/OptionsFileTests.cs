@@ -138,7 +138,7 @@ public sealed class OptionsFileTests : IDisposable
         Assert.Equal(text, OptionsFile.Write(again.Resolve()));
         Assert.Equal((11, 0UL), (again.Data.SceneCount, again.Data.SceneSeed));
         Assert.True(Path.IsPathFullyQualified(again.Model.Autoencoder!));
-        var autoencoder = Bind("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""").Resolve();
+        var autoencoder = Bind("""{ "task": "autoencoder", "model": { "path": "somewhere" }, "data": { "size": 64 } }""").Resolve();
         Assert.Equal(new AutoencoderLossOptions(), autoencoder.AutoencoderLoss);
         Assert.Equal(4000, autoencoder.Data.SceneCount);
     }
@@ -187,5 +187,21 @@ public sealed class OptionsFileTests : IDisposable
         Assert.True(options > 60, $"{options} options");
         Assert.NotNull(root["properties"]!["objective"]!["properties"]!["perceptual"]!["properties"]!["threshold"]);
         Assert.False((bool)root["additionalProperties"]!);
+    }
+
+    [Fact]
+    public void The_schema_states_defaults()
+    {
+        var root = OptionsFile.Schema<TrainingOptions>()["properties"]!;
+        var options = new TrainingOptions { Task = TrainingTaskKind.Denoiser, Steps = 1 };
+        Assert.Equal(options.Seed, (ulong)root["seed"]!["default"]!);
+        Assert.Equal("auto", (string)root["device"]!["default"]!);
+        Assert.Equal(options.Batch.Size, (int)root["batch"]!["properties"]!["size"]!["default"]!);
+        Assert.Equal(options.Optimiser.LearningRate, (double)root["optimiser"]!["properties"]!["learningRate"]!["default"]!);
+        var perceptual = root["objective"]!["properties"]!["perceptual"]!["properties"]!;
+        Assert.Equal("""{"gradientRatio":0.3}""", perceptual["weight"]!["default"]!.ToJsonString());
+        Assert.Equal("inverse", (string)perceptual["depthWeighting"]!["default"]!);
+        // No default: null means the model's own size.
+        Assert.Null(root["data"]!["properties"]!["size"]!["default"]);
     }
 }

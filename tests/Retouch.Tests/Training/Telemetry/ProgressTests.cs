@@ -69,6 +69,33 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
+    public void Another_unit_has_its_own_line_and_pace()
+    {
+        using var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(5));
+        foreach (var (unit, seconds) in ((string, int)[])[("picture", 1), ("step", 2)])
+        {
+            for (var k = 1; k <= 8; k++)
+            {
+                _time.Advance(seconds);
+                line.Report(new(k, 8) { Unit = unit });
+            }
+        }
+
+        Assert.Equal(
+            [
+                "picture 1/8 (13 %)",
+                "picture 6/8 (75 %)  1.0 s/picture  2.0 s left",
+                "picture 8/8 (100 %)  1.0 s/picture",
+                "step 1/8 (13 %)",
+                "step 4/8 (50 %)  2.0 s/step  8.0 s left",
+                "step 7/8 (88 %)  2.0 s/step  2.0 s left",
+                "step 8/8 (100 %)  2.0 s/step",
+            ],
+            Lines
+        );
+    }
+
+    [Fact]
     public void The_step_clock_needs_two_reports()
     {
         var clock = new StepClock(_time);
