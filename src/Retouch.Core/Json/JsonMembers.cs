@@ -13,7 +13,7 @@ public sealed class JsonMembers(JsonObject json, string origin)
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
-    /// Largest valid integer. Model files determine layer counts and sizes by such numbers, and a wrong one must not exhaust the
+    /// Largest integer by default. Model files determine layer counts and sizes by such numbers, and a wrong one must not exhaust the
     /// memory.
     /// </summary>
     public const int Largest = 1_000_000;
@@ -34,17 +34,18 @@ public sealed class JsonMembers(JsonObject json, string origin)
             _ => throw Wrong(name, "a list"),
         };
 
-    /// <summary>An integer of at least <paramref name="atLeast"/>.</summary>
+    /// <summary>An integer within a range.</summary>
     /// <param name="name">Member name.</param>
     /// <param name="fallback">Value of a missing or null member; null if the member is required.</param>
     /// <param name="atLeast">Minimum.</param>
-    /// <exception cref="InputException">The member is missing, not an integer, too small, or above <see cref="Largest"/>.</exception>
-    public int Integer(string name, int? fallback = null, int atLeast = 1)
+    /// <param name="atMost">Maximum.</param>
+    /// <exception cref="InputException">The member is missing, not an integer, or out of range.</exception>
+    public int Integer(string name, int? fallback = null, int atLeast = 1, int atMost = Largest)
     {
         var value = Read(name, fallback, "a whole number");
         return value < atLeast ? throw Wrong(name, $"a whole number of at least {atLeast}")
-            : value <= Largest ? value
-            : throw Wrong(name, $"a whole number of at most {Largest}");
+            : value <= atMost ? value
+            : throw Wrong(name, $"a whole number of at most {atMost}");
     }
 
     /// <summary>An integer of at least 1, or null if the member is missing or null.</summary>
@@ -71,6 +72,53 @@ public sealed class JsonMembers(JsonObject json, string origin)
         if (json[name] is null)
             return fallback ?? throw Wrong(name, "a text");
         return json[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Wrong(name, "a text");
+    }
+
+    /// <summary>One of some strings.</summary>
+    /// <param name="name">Member name.</param>
+    /// <param name="fallback">Value of a missing or null member; null if the member is required.</param>
+    /// <param name="allowed">Supported values; none for any.</param>
+    /// <exception cref="InputException">The member is missing, not a string, or not supported.</exception>
+    public string OneOf(string name, string? fallback, params IReadOnlyList<string> allowed)
+    {
+        ArgumentNullException.ThrowIfNull(allowed);
+        var text = Text(name, fallback);
+        return allowed.Count == 0 || allowed.Contains(text) ? text : throw Wrong(name, $"one of {string.Join(", ", allowed)}");
+    }
+
+    /// <summary>Rejects a value other than the supported one; a missing or null member is supported too.</summary>
+    /// <param name="name">Member name.</param>
+    /// <param name="value">Supported value.</param>
+    /// <param name="why">Explanation for messages, or null.</param>
+    /// <param name="also">Another name of the supported value, or null.</param>
+    /// <exception cref="InputException">The member has another value.</exception>
+    public void Only(string name, JsonNode? value, string? why = null, string? also = null)
+    {
+        var given = json[name];
+        if (given is not null && !JsonNode.DeepEquals(given, value) && (also is null || given.ToString() != also))
+            throw Wrong(name, $"{value?.ToString() ?? "null"}{(why is null ? "" : $": {why}")}");
+    }
+
+    /// <summary>A list, or null if the member is missing or null.</summary>
+    /// <param name="name">Member name.</param>
+    /// <param name="expected">Expected value, as a noun phrase.</param>
+    /// <param name="allowed">Whether an item is supported; any by default.</param>
+    /// <param name="orOne">Whether a single item is a list of one.</param>
+    /// <exception cref="InputException">The member is not such a list.</exception>
+    public IReadOnlyList<T>? List<T>(string name, string expected, Func<T, bool>? allowed = null, bool orOne = false)
+    {
+        return json[name] switch
+        {
+            null => null,
+            JsonArray array => [.. array.Select(Item)],
+            var one when orOne => [Item(one)],
+            _ => throw Wrong(name, expected),
+        };
+
+        T Item(JsonNode? node) =>
+            node is JsonValue value && value.TryGetValue<T>(out var read) && allowed?.Invoke(read) != false
+                ? read
+                : throw Wrong(name, expected);
     }
 
     /// <summary>Creates an error about a member.</summary>

@@ -36,46 +36,36 @@ public sealed record FeatureNetworkConfig
     /// <exception cref="InputException">The file has another class, or a member is missing or out of range.</exception>
     public static FeatureNetworkConfig FromJson(JsonObject json, string origin)
     {
-        var members = new JsonMembers(json, origin);
-        if (members.Text("_class_name", "") != ClassName)
+        if (new JsonMembers(json, origin).Text("_class_name", "") != ClassName)
             throw new InputException($"'{origin}' is not a {ClassName}. Give a folder written by 'retouch features'.");
-        var classes = json["classes"] as JsonArray ?? throw members.Wrong("classes", "a list of names");
-        var config = new FeatureNetworkConfig
-        {
-            Size = members.Integer("size"),
-            Channels = members.Integer("channels"),
-            Classes =
-            [
-                .. classes.Select(c =>
-                    c is JsonValue value && value.TryGetValue(out string? name) ? name : throw members.Wrong("classes", "a list of names")
-                ),
-            ],
-            Accuracy = members.Number("accuracy", 0),
-            Pictures = members.Integer("pictures", 0, atLeast: 0),
-        };
+        var config = ConfigMembers.Read<FeatureNetworkConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>The configuration as JSON.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["_class_name"] = ClassName,
-            ["size"] = Size,
-            ["channels"] = Channels,
-            ["classes"] = new JsonArray([.. Classes.Select(static c => (JsonNode)c)]),
-            ["accuracy"] = Accuracy,
-            ["pictures"] = Pictures,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     private void Validate(string origin)
     {
-        if (Size is < 16 or > 1024 || Size % 16 != 0)
+        if (Size % 16 != 0)
             throw new InputException($"'{origin}': size {Size} must be a multiple of 16, at most 1024.");
-        if (Channels is < 4 or > 1024 || Channels % 4 != 0)
+        if (Channels % 4 != 0)
             throw new InputException($"'{origin}': channels {Channels} must be a multiple of 4, at most 1024.");
         if (Classes.Count < 2)
             throw new InputException($"'{origin}': {Classes.Count} classes; a classifier needs at least 2.");
+    }
+
+    private static FeatureNetworkConfig Map(ConfigMembers members, FeatureNetworkConfig config)
+    {
+        members.Written("_class_name", ClassName);
+        return config with
+        {
+            Accuracy = members.Number("accuracy", config.Accuracy),
+            Channels = members.Integer("channels", config.Channels, atLeast: 4, atMost: 1024, required: true),
+            Classes = members.List("classes", config.Classes, "a list of names"),
+            Pictures = members.Integer("pictures", config.Pictures, atLeast: 0, atMost: int.MaxValue),
+            Size = members.Integer("size", config.Size, atLeast: 16, atMost: 1024, required: true),
+        };
     }
 }

@@ -9,25 +9,6 @@ namespace Retouch.Autoencoders;
 /// </summary>
 public sealed record AsymmetricAutoencoderKlConfig
 {
-    private static readonly string[] Known =
-    [
-        "_class_name",
-        "act_fn",
-        "block_out_channels",
-        "down_block_out_channels",
-        "down_block_types",
-        "force_upcast",
-        "in_channels",
-        "latent_channels",
-        "layers_per_down_block",
-        "layers_per_up_block",
-        "norm_num_groups",
-        "out_channels",
-        "scaling_factor",
-        "up_block_out_channels",
-        "up_block_types",
-    ];
-
     /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
@@ -88,60 +69,13 @@ public sealed record AsymmetricAutoencoderKlConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AsymmetricAutoencoderKlConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        ArgumentNullException.ThrowIfNull(json);
-        var members = new JsonMembers(json, origin);
-        if (members.Text("_class_name", "AsymmetricAutoencoderKL") != "AsymmetricAutoencoderKL")
-            throw members.Wrong("_class_name", "AsymmetricAutoencoderKL");
-        var (encoder, decoder) = (Half(json, origin, "down"), Half(json, origin, "up"));
-        var config = new AsymmetricAutoencoderKlConfig
-        {
-            InChannels = encoder.InChannels,
-            OutChannels = encoder.OutChannels,
-            LatentChannels = encoder.LatentChannels,
-            DownBlockOutChannels = encoder.BlockOutChannels,
-            UpBlockOutChannels = decoder.BlockOutChannels,
-            LayersPerDownBlock = encoder.LayersPerBlock,
-            LayersPerUpBlock = decoder.LayersPerBlock,
-            NormNumGroups = encoder.NormNumGroups,
-            ScalingFactor = encoder.ScalingFactor,
-            ForceUpcast = members.Boolean("force_upcast", false),
-            Extra = new JsonObject(
-                json.Where(static pair => !Known.Contains(pair.Key))
-                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-            ),
-        };
+        var config = ConfigMembers.Read<AsymmetricAutoencoderKlConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
-    public JsonObject ToJson()
-    {
-        var json = new JsonObject
-        {
-            ["_class_name"] = "AsymmetricAutoencoderKL",
-            ["act_fn"] = "silu",
-            ["block_out_channels"] = Array(UpBlockOutChannels),
-            ["down_block_out_channels"] = Array(DownBlockOutChannels),
-            ["down_block_types"] = Array(Enumerable.Repeat("DownEncoderBlock2D", DownBlockOutChannels.Count)),
-            ["force_upcast"] = ForceUpcast,
-            ["in_channels"] = InChannels,
-            ["latent_channels"] = LatentChannels,
-            ["layers_per_down_block"] = LayersPerDownBlock,
-            ["layers_per_up_block"] = LayersPerUpBlock,
-            ["norm_num_groups"] = NormNumGroups,
-            ["out_channels"] = OutChannels,
-            ["scaling_factor"] = ScalingFactor,
-            ["up_block_out_channels"] = Array(UpBlockOutChannels),
-            ["up_block_types"] = Array(Enumerable.Repeat("UpDecoderBlock2D", UpBlockOutChannels.Count)),
-        };
-        foreach (var (name, value) in Extra)
-            json[name] = value?.DeepClone();
-        return new JsonObject(
-            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
-                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-        );
-    }
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
@@ -157,29 +91,32 @@ public sealed record AsymmetricAutoencoderKlConfig
             );
     }
 
-    /// <summary>Configuration of the encoder or decoder, read as that of a symmetric autoencoder.</summary>
-    /// <param name="json">Contents of the file.</param>
-    /// <param name="origin">File name for error messages.</param>
-    /// <param name="half"><c>down</c> for the encoder, <c>up</c> for the decoder.</param>
-    private static AutoencoderKlConfig Half(JsonObject json, string origin, string half)
+    private static AsymmetricAutoencoderKlConfig Map(ConfigMembers members, AsymmetricAutoencoderKlConfig config)
     {
-        string[] shared =
-        [
-            "act_fn",
-            "in_channels",
-            "out_channels",
-            "latent_channels",
-            "norm_num_groups",
-            "scaling_factor",
-            $"{half}_block_types",
-        ];
-        var part = new JsonObject(shared.Where(json.ContainsKey).Select(name => KeyValuePair.Create(name, json[name]?.DeepClone())))
+        members.Only("_class_name", "AsymmetricAutoencoderKL");
+        members.Only("act_fn", "silu", "the only supported activation of KL autoencoders", also: "swish");
+        config = config with
         {
-            ["block_out_channels"] = json[$"{half}_block_out_channels"]?.DeepClone(),
-            ["layers_per_block"] = json[$"layers_per_{half}_block"]?.DeepClone(),
+            DownBlockOutChannels = members.List(
+                "down_block_out_channels",
+                config.DownBlockOutChannels,
+                ConfigMembers.Counts,
+                static c => c >= 1
+            ),
+            ForceUpcast = members.Boolean("force_upcast", config.ForceUpcast),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            LatentChannels = members.Integer("latent_channels", config.LatentChannels),
+            LayersPerDownBlock = members.Integer("layers_per_down_block", config.LayersPerDownBlock),
+            LayersPerUpBlock = members.Integer("layers_per_up_block", config.LayersPerUpBlock),
+            NormNumGroups = members.Integer("norm_num_groups", config.NormNumGroups),
+            OutChannels = members.Integer("out_channels", config.OutChannels),
+            ScalingFactor = members.Number("scaling_factor", config.ScalingFactor),
+            UpBlockOutChannels = members.List("up_block_out_channels", config.UpBlockOutChannels, ConfigMembers.Counts, static c => c >= 1),
         };
-        return AutoencoderKlConfig.FromJson(part, origin);
+        var (down, up) = (config.DownBlockOutChannels, config.UpBlockOutChannels);
+        members.Written("block_out_channels", new JsonArray([.. up.Select(static c => (JsonNode)c)]));
+        members.Repeated("down_block_types", "DownEncoderBlock2D", down.Count, "once for each of down_block_out_channels");
+        members.Repeated("up_block_types", "UpDecoderBlock2D", up.Count, "once for each of up_block_out_channels");
+        return config with { Extra = members.Others(config.Extra) };
     }
-
-    private static JsonArray Array<T>(IEnumerable<T> values) => new([.. values.Select(static v => (JsonNode?)JsonValue.Create(v))]);
 }

@@ -7,28 +7,6 @@ namespace Retouch.Autoencoders;
 /// <summary>Configuration of an <see cref="AutoencoderKl"/>; members as in diffusers' <c>config.json</c>.</summary>
 public sealed record AutoencoderKlConfig
 {
-    private static readonly string[] Known =
-    [
-        "_class_name",
-        "act_fn",
-        "block_out_channels",
-        "down_block_types",
-        "force_upcast",
-        "in_channels",
-        "latent_channels",
-        "latents_mean",
-        "latents_std",
-        "layers_per_block",
-        "mid_block_add_attention",
-        "norm_num_groups",
-        "out_channels",
-        "scaling_factor",
-        "shift_factor",
-        "up_block_types",
-        "use_post_quant_conv",
-        "use_quant_conv",
-    ];
-
     /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
@@ -83,72 +61,13 @@ public sealed record AutoencoderKlConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AutoencoderKlConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        ArgumentNullException.ThrowIfNull(json);
-        var members = new JsonMembers(json, origin);
-        if (members.Text("_class_name", "AutoencoderKL") != "AutoencoderKL")
-            throw members.Wrong("_class_name", "AutoencoderKL");
-        if (members.Text("act_fn", "silu") is not ("silu" or "swish"))
-            throw members.Wrong("act_fn", "silu, the only supported activation of KL autoencoders");
-        var config = new AutoencoderKlConfig
-        {
-            InChannels = members.Integer("in_channels", 3),
-            OutChannels = members.Integer("out_channels", 3),
-            LatentChannels = members.Integer("latent_channels", 4),
-            BlockOutChannels =
-                List<int>(members, json, "block_out_channels", "a list of whole numbers of at least 1", static c => c >= 1) ?? [64],
-            LayersPerBlock = members.Integer("layers_per_block", 1),
-            NormNumGroups = members.Integer("norm_num_groups", 32),
-            MidBlockAddAttention = members.Boolean("mid_block_add_attention", true),
-            UseQuantConv = members.Boolean("use_quant_conv", true),
-            UsePostQuantConv = members.Boolean("use_post_quant_conv", true),
-            ScalingFactor = members.Number("scaling_factor", 0.18215),
-            ShiftFactor = json["shift_factor"] is null ? null : members.Number("shift_factor"),
-            LatentsMean = List<double>(members, json, "latents_mean", "a list of numbers", double.IsFinite),
-            LatentsStd = List<double>(members, json, "latents_std", "a list of positive numbers", static s => s > 0),
-            ForceUpcast = members.Boolean("force_upcast", true),
-            Extra = new JsonObject(
-                json.Where(static pair => !Known.Contains(pair.Key))
-                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-            ),
-        };
-        CheckBlocks(members, json, "down_block_types", "DownEncoderBlock2D", config.BlockOutChannels.Count);
-        CheckBlocks(members, json, "up_block_types", "UpDecoderBlock2D", config.BlockOutChannels.Count);
+        var config = ConfigMembers.Read<AutoencoderKlConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
-    public JsonObject ToJson()
-    {
-        var levels = BlockOutChannels.Count;
-        var json = new JsonObject
-        {
-            ["_class_name"] = "AutoencoderKL",
-            ["act_fn"] = "silu",
-            ["block_out_channels"] = Array(BlockOutChannels),
-            ["down_block_types"] = Array(Enumerable.Repeat("DownEncoderBlock2D", levels)),
-            ["force_upcast"] = ForceUpcast,
-            ["in_channels"] = InChannels,
-            ["latent_channels"] = LatentChannels,
-            ["latents_mean"] = LatentsMean is null ? null : Array(LatentsMean),
-            ["latents_std"] = LatentsStd is null ? null : Array(LatentsStd),
-            ["layers_per_block"] = LayersPerBlock,
-            ["mid_block_add_attention"] = MidBlockAddAttention,
-            ["norm_num_groups"] = NormNumGroups,
-            ["out_channels"] = OutChannels,
-            ["scaling_factor"] = ScalingFactor,
-            ["shift_factor"] = ShiftFactor,
-            ["up_block_types"] = Array(Enumerable.Repeat("UpDecoderBlock2D", levels)),
-            ["use_post_quant_conv"] = UsePostQuantConv,
-            ["use_quant_conv"] = UseQuantConv,
-        };
-        foreach (var (name, value) in Extra)
-            json[name] = value?.DeepClone();
-        return new JsonObject(
-            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
-                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-        );
-    }
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
@@ -169,28 +88,29 @@ public sealed record AutoencoderKlConfig
             throw new InputException($"'{origin}': shift_factor and latents_mean both shift the latents; set one of them to null.");
     }
 
-    private static void CheckBlocks(JsonMembers members, JsonObject json, string name, string type, int levels)
+    private static AutoencoderKlConfig Map(ConfigMembers members, AutoencoderKlConfig config)
     {
-        if (
-            json[name] is not null
-            && (json[name] is not JsonArray list || list.Count != levels || list.Any(node => node?.ToString() != type))
-        )
-            throw members.Wrong(name, $"{type} {levels} times, once for each of block_out_channels");
+        members.Only("_class_name", "AutoencoderKL");
+        members.Only("act_fn", "silu", "the only supported activation of KL autoencoders", also: "swish");
+        config = config with
+        {
+            BlockOutChannels = members.List("block_out_channels", config.BlockOutChannels, ConfigMembers.Counts, static c => c >= 1),
+            ForceUpcast = members.Boolean("force_upcast", config.ForceUpcast),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            LatentChannels = members.Integer("latent_channels", config.LatentChannels),
+            LatentsMean = members.List("latents_mean", config.LatentsMean, "a list of numbers", double.IsFinite),
+            LatentsStd = members.List("latents_std", config.LatentsStd, "a list of positive numbers", static s => s > 0),
+            LayersPerBlock = members.Integer("layers_per_block", config.LayersPerBlock),
+            MidBlockAddAttention = members.Boolean("mid_block_add_attention", config.MidBlockAddAttention),
+            NormNumGroups = members.Integer("norm_num_groups", config.NormNumGroups),
+            OutChannels = members.Integer("out_channels", config.OutChannels),
+            ScalingFactor = members.Number("scaling_factor", config.ScalingFactor),
+            ShiftFactor = members.Number("shift_factor", config.ShiftFactor),
+            UsePostQuantConv = members.Boolean("use_post_quant_conv", config.UsePostQuantConv),
+            UseQuantConv = members.Boolean("use_quant_conv", config.UseQuantConv),
+        };
+        members.Repeated("down_block_types", "DownEncoderBlock2D", config.BlockOutChannels.Count, "once for each of block_out_channels");
+        members.Repeated("up_block_types", "UpDecoderBlock2D", config.BlockOutChannels.Count, "once for each of block_out_channels");
+        return config with { Extra = members.Others(config.Extra) };
     }
-
-    private static List<T>? List<T>(JsonMembers members, JsonObject json, string name, string expected, Func<T, bool> allowed)
-    {
-        if (json[name] is null)
-            return null;
-        if (json[name] is not JsonArray array)
-            throw members.Wrong(name, expected);
-        return
-        [
-            .. array.Select(node =>
-                node is JsonValue value && value.TryGetValue<T>(out var read) && allowed(read) ? read : throw members.Wrong(name, expected)
-            ),
-        ];
-    }
-
-    private static JsonArray Array<T>(IEnumerable<T> values) => new([.. values.Select(static v => (JsonNode?)JsonValue.Create(v))]);
 }

@@ -7,28 +7,6 @@ namespace Retouch.Autoencoders;
 /// <summary>Configuration of an <see cref="AutoencoderTiny"/>; members as in diffusers' <c>config.json</c>.</summary>
 public sealed record AutoencoderTinyConfig
 {
-    private static readonly string[] Known =
-    [
-        "_class_name",
-        "act_fn",
-        "block_out_channels",
-        "decoder_block_out_channels",
-        "encoder_block_out_channels",
-        "force_upcast",
-        "in_channels",
-        "latent_channels",
-        "latent_magnitude",
-        "latent_shift",
-        "num_decoder_blocks",
-        "num_encoder_blocks",
-        "out_channels",
-        "scaling_factor",
-        "shift_factor",
-        "upsample_fn",
-        "upsampling_scaling_factor",
-        "use_midblock_gn",
-    ];
-
     /// <summary>Channels of the input images.</summary>
     public int InChannels { get; init; } = 3;
 
@@ -85,75 +63,13 @@ public sealed record AutoencoderTinyConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static AutoencoderTinyConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        ArgumentNullException.ThrowIfNull(json);
-        var members = new JsonMembers(json, origin);
-        if (members.Text("_class_name", "AutoencoderTiny") != "AutoencoderTiny")
-            throw members.Wrong("_class_name", "AutoencoderTiny");
-        if (members.Text("act_fn", "relu") != "relu")
-            throw members.Wrong("act_fn", "relu, the only supported activation of tiny autoencoders");
-        if (members.Text("upsample_fn", "nearest") != "nearest")
-            throw members.Wrong("upsample_fn", "nearest");
-        if (members.Integer("upsampling_scaling_factor", 2) != 2)
-            throw members.Wrong("upsampling_scaling_factor", "2");
-        var config = new AutoencoderTinyConfig
-        {
-            InChannels = members.Integer("in_channels", 3),
-            OutChannels = members.Integer("out_channels", 3),
-            LatentChannels = members.Integer("latent_channels", 4),
-            NumEncoderBlocks = Blocks(members, json, "num_encoder_blocks") ?? [1, 3, 3, 3],
-            NumDecoderBlocks = Blocks(members, json, "num_decoder_blocks") ?? [3, 3, 3, 1],
-            LatentMagnitude = members.Number("latent_magnitude", 3),
-            LatentShift = members.Number("latent_shift", 0.5),
-            ScalingFactor = members.Number("scaling_factor", 1),
-            ShiftFactor = members.Number("shift_factor", 0),
-            ForceUpcast = members.Boolean("force_upcast", false),
-            UseMidblockGroupNorm = members.Boolean("use_midblock_gn", false),
-            Extra = new JsonObject(
-                json.Where(static pair => !Known.Contains(pair.Key))
-                    .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-            ),
-        };
-        config = config with
-        {
-            EncoderChannels = Channels(members, json, "encoder_block_out_channels", config.NumEncoderBlocks.Count),
-            DecoderChannels = Channels(members, json, "decoder_block_out_channels", config.NumDecoderBlocks.Count),
-        };
+        var config = ConfigMembers.Read<AutoencoderTinyConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers, <see cref="Extra"/> included, in alphabetical order.</summary>
-    public JsonObject ToJson()
-    {
-        var json = new JsonObject
-        {
-            ["_class_name"] = "AutoencoderTiny",
-            ["act_fn"] = "relu",
-            ["block_out_channels"] = Array(Enumerable.Repeat(DecoderChannels, NumDecoderBlocks.Count)),
-            ["decoder_block_out_channels"] = Array(Enumerable.Repeat(DecoderChannels, NumDecoderBlocks.Count)),
-            ["encoder_block_out_channels"] = Array(Enumerable.Repeat(EncoderChannels, NumEncoderBlocks.Count)),
-            ["force_upcast"] = ForceUpcast,
-            ["in_channels"] = InChannels,
-            ["latent_channels"] = LatentChannels,
-            ["latent_magnitude"] = LatentMagnitude,
-            ["latent_shift"] = LatentShift,
-            ["num_decoder_blocks"] = Array(NumDecoderBlocks),
-            ["num_encoder_blocks"] = Array(NumEncoderBlocks),
-            ["out_channels"] = OutChannels,
-            ["scaling_factor"] = ScalingFactor,
-            ["shift_factor"] = ShiftFactor,
-            ["upsample_fn"] = "nearest",
-            ["upsampling_scaling_factor"] = 2,
-        };
-        if (UseMidblockGroupNorm)
-            json["use_midblock_gn"] = true;
-        foreach (var (name, value) in Extra)
-            json[name] = value?.DeepClone();
-        return new JsonObject(
-            json.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
-                .Select(static pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
-        );
-    }
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
@@ -173,44 +89,54 @@ public sealed record AutoencoderTinyConfig
             throw new InputException($"'{origin}': latent_magnitude is {LatentMagnitude}, expected a number above 0.");
     }
 
-    private static List<int>? Blocks(JsonMembers members, JsonObject json, string name)
-    {
-        const int Most = 64;
-        const string Expected = "a list of block counts from 1 to 64";
-        if (json[name] is null)
-            return null;
-        if (json[name] is not JsonArray array)
-            throw members.Wrong(name, Expected);
-        return
-        [
-            .. array.Select(node =>
-                node is JsonValue value && value.TryGetValue<int>(out var read) && read is >= 1 and <= Most
-                    ? read
-                    : throw members.Wrong(name, Expected)
-            ),
-        ];
-    }
-
     /// <summary>Channel count of the encoder or decoder, which must be equal at every level.</summary>
-    private static int Channels(JsonMembers members, JsonObject json, string name, int levels)
+    private static int Channels(ConfigMembers members, string name, int value, int levels) =>
+        members.Member(
+            name,
+            value,
+            v => Repeat(v, levels),
+            node =>
+                node is null ? value
+                : node is JsonArray { Count: > 0 } list
+                && list.Count == levels
+                && list[0] is JsonValue one
+                && one.TryGetValue<int>(out var read)
+                && read >= 1
+                && JsonNode.DeepEquals(list, Repeat(read, levels))
+                    ? read
+                : throw members.Wrong(name, $"the same channel count {levels} times, once per level")
+        );
+
+    private static JsonArray Repeat(int value, int times) => new([.. Enumerable.Repeat(value, times).Select(static v => (JsonNode)v)]);
+
+    private static AutoencoderTinyConfig Map(ConfigMembers members, AutoencoderTinyConfig config)
     {
-        var expected = $"the same channel count {levels} times, once per level";
-        if (json[name] is null)
-            return 64;
-        if (
-            json[name] is not JsonArray { Count: > 0 } array
-            || array.Count != levels
-            || array[0] is not JsonValue first
-            || !first.TryGetValue<int>(out var channels)
-            || channels < 1
-            || array.Any(node => node is not JsonValue value || !value.TryGetValue<int>(out var other) || other != channels)
-        )
+        const string Expected = "a list of block counts from 1 to 64";
+        members.Only("_class_name", "AutoencoderTiny");
+        members.Only("act_fn", "relu", "the only supported activation of tiny autoencoders");
+        members.Only("upsample_fn", "nearest");
+        members.Only("upsampling_scaling_factor", 2);
+        config = config with
         {
-            throw members.Wrong(name, expected);
-        }
-
-        return channels;
+            ForceUpcast = members.Boolean("force_upcast", config.ForceUpcast),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            LatentChannels = members.Integer("latent_channels", config.LatentChannels),
+            LatentMagnitude = members.Number("latent_magnitude", config.LatentMagnitude),
+            LatentShift = members.Number("latent_shift", config.LatentShift),
+            NumDecoderBlocks = members.List("num_decoder_blocks", config.NumDecoderBlocks, Expected, static b => b is >= 1 and <= 64),
+            NumEncoderBlocks = members.List("num_encoder_blocks", config.NumEncoderBlocks, Expected, static b => b is >= 1 and <= 64),
+            OutChannels = members.Integer("out_channels", config.OutChannels),
+            ScalingFactor = members.Number("scaling_factor", config.ScalingFactor),
+            ShiftFactor = members.Number("shift_factor", config.ShiftFactor),
+            UseMidblockGroupNorm = members.Boolean("use_midblock_gn", config.UseMidblockGroupNorm),
+        };
+        members.OmitIf(!config.UseMidblockGroupNorm, "use_midblock_gn");
+        members.Written("block_out_channels", Repeat(config.DecoderChannels, config.NumDecoderBlocks.Count));
+        return config with
+        {
+            EncoderChannels = Channels(members, "encoder_block_out_channels", config.EncoderChannels, config.NumEncoderBlocks.Count),
+            DecoderChannels = Channels(members, "decoder_block_out_channels", config.DecoderChannels, config.NumDecoderBlocks.Count),
+            Extra = members.Others(config.Extra),
+        };
     }
-
-    private static JsonArray Array(IEnumerable<int> values) => new([.. values.Select(static v => (JsonNode?)JsonValue.Create(v))]);
 }

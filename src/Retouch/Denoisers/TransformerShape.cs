@@ -5,6 +5,9 @@ namespace Retouch.Denoisers;
 /// <summary>Configuration checks common to patch-based transformers.</summary>
 internal static class TransformerShape
 {
+    /// <summary>Supported activations of feed-forward networks, by diffusers' names.</summary>
+    public static readonly string[] Activations = ["gelu", "gelu-approximate"];
+
     /// <summary>Checks that patches tile the latents and that the token width fits the position table.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <param name="sampleSize">Side of the latents.</param>
@@ -29,13 +32,5 @@ internal static class TransformerShape
             throw new InputException(
                 $"'{origin}': out_channels is {outputs}; it must equal in_channels ({inChannels}), or twice that with a learned variance."
             );
-    }
-
-    /// <summary>Checks that the activation function is supported.</summary>
-    /// <exception cref="InputException">The activation is not supported.</exception>
-    public static void CheckActivation(string origin, string activation)
-    {
-        if (activation is not ("gelu" or "gelu-approximate"))
-            throw new InputException($"'{origin}': activation_fn is '{activation}'; gelu and gelu-approximate are supported.");
     }
 }

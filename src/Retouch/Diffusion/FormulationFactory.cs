@@ -44,7 +44,7 @@ public static class FormulationFactory
                 return Flow(members, "shift", density);
             return members.Text("prediction_type", "epsilon") == "flow_prediction"
                 ? Flow(members, "flow_shift", density)
-                : Ddpm(json, members, defaults, density);
+                : Ddpm(members, defaults, density);
         }
         catch (UsageException e)
         {
@@ -130,23 +130,12 @@ public static class FormulationFactory
         );
     }
 
-    private static DdpmFormulation Ddpm(JsonObject json, JsonMembers members, SchedulerDefaults defaults, TimestepDensity? density)
+    private static DdpmFormulation Ddpm(JsonMembers members, SchedulerDefaults defaults, TimestepDensity? density)
     {
         var prediction = Named(PredictionNames, "prediction_type", "epsilon", members);
         var zeroTerminal = members.Boolean("rescale_betas_zero_snr", false);
-        if (json["trained_betas"] is JsonArray given)
-        {
-            float[] betas =
-            [
-                .. given.Select(node =>
-                    node is JsonValue v && v.TryGetValue<float>(out var beta)
-                        ? beta
-                        : throw members.Wrong("trained_betas", "a list of numbers")
-                ),
-            ];
-            return new(NoiseSchedule.FromBetas(betas, zeroTerminal), prediction, density);
-        }
-
+        if (members.List<float>("trained_betas", "a list of numbers") is { } betas)
+            return new(NoiseSchedule.FromBetas([.. betas], zeroTerminal), prediction, density);
         var shape = Named(ShapeNames, "beta_schedule", defaults.Shape, members);
         var schedule = NoiseSchedule.Create(
             shape,
@@ -180,13 +169,7 @@ public static class FormulationFactory
 
     private static T Named<T>((string Name, T Value)[] names, string member, string fallback, JsonMembers members)
     {
-        var text = members.Text(member, fallback);
-        foreach (var (name, value) in names)
-        {
-            if (name == text)
-                return value;
-        }
-
-        throw members.Wrong(member, $"one of {string.Join(", ", names.Select(static n => n.Name))}");
+        var text = members.OneOf(member, fallback, [.. names.Select(static n => n.Name)]);
+        return Array.Find(names, n => n.Name == text).Value;
     }
 }

@@ -81,12 +81,11 @@ public static class SchedulerConfig
         var isWhole = solver.Levels == SolverLevels.Timesteps;
         var spacing =
             solver.OnlySpacing
-            ?? members.Text("timestep_spacing", isWhole ? "leading" : "linspace") switch
+            ?? members.OneOf("timestep_spacing", isWhole ? "leading" : "linspace", "leading", "trailing", "linspace") switch
             {
                 "leading" => TimestepSpacing.Leading,
                 "trailing" => TimestepSpacing.Trailing,
-                "linspace" => TimestepSpacing.Linspace,
-                _ => throw members.Wrong("timestep_spacing", "one of leading, trailing, linspace"),
+                _ => TimestepSpacing.Linspace,
             };
         return new()
         {
@@ -118,27 +117,17 @@ public static class SchedulerConfig
     private static void Refuse(SchedulerMembers scheduler)
     {
         var members = scheduler.Members;
-        scheduler.Only("thresholding", false, "dynamic thresholding is for pixels and is not supported");
-        scheduler.Only("invert_sigmas", false, "a flow from image to noise is not supported");
-        scheduler.Only("stochastic_sampling", false, "it is not supported");
-        scheduler.Only("use_lu_lambdas", false, "it is not supported");
-        scheduler.OneOf("final_sigmas_type", "zero", "zero", "sigma_min");
+        members.Only("thresholding", false, "dynamic thresholding is for pixels and is not supported");
+        members.Only("invert_sigmas", false, "a flow from image to noise is not supported");
+        foreach (var member in (string[])["stochastic_sampling", "use_lu_lambdas"])
+            members.Only(member, false, "it is not supported");
         foreach (var member in (string[])["shift_terminal", "sigma_min", "sigma_max", "solver_p"])
-        {
-            if (members.Has(member))
-                throw members.Wrong(member, "null: it is not supported");
-        }
-
+            members.Only(member, null, "it is not supported");
+        members.OneOf("final_sigmas_type", "zero", "zero", "sigma_min");
         if (!scheduler.IsFlow)
             return;
-        if (Sigmas(members) != SigmaSpacing.Schedule)
-            throw members.Wrong(
-                members.Boolean("use_karras_sigmas", false) ? "use_karras_sigmas"
-                    : members.Boolean("use_beta_sigmas", false) ? "use_beta_sigmas"
-                    : "use_exponential_sigmas",
-                "false: a flow is sampled on its shifted times"
-            );
-        if (members.Text("final_sigmas_type", "zero") != "zero")
-            throw members.Wrong("final_sigmas_type", "zero for a flow");
+        foreach (var member in (string[])["use_karras_sigmas", "use_beta_sigmas", "use_exponential_sigmas"])
+            members.Only(member, false, "a flow is sampled on its shifted times");
+        members.Only("final_sigmas_type", "zero", "a flow ends without noise");
     }
 }

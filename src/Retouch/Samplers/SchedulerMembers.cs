@@ -18,20 +18,4 @@ public sealed class SchedulerMembers(JsonMembers members, bool isFlow)
 
     /// <summary>Whether sampling ends at the schedule's minimum noise level.</summary>
     public bool EndsAtLeastNoise => !isFlow && members.Text("final_sigmas_type", "zero") == "sigma_min";
-
-    /// <summary>Rejects a boolean other than the supported one, which is the default.</summary>
-    /// <exception cref="Core.Errors.InputException">The value is not supported.</exception>
-    public void Only(string member, bool value, string why)
-    {
-        if (members.Boolean(member, value) != value)
-            throw members.Wrong(member, $"{(value ? "true" : "false")}: {why}");
-    }
-
-    /// <summary>Rejects a string other than the supported ones.</summary>
-    /// <exception cref="Core.Errors.InputException">The value is not supported.</exception>
-    public void OneOf(string member, string fallback, params ReadOnlySpan<string> known)
-    {
-        if (!known.Contains(members.Text(member, fallback)))
-            throw members.Wrong(member, fallback.Length == 0 ? "null" : $"one of {string.Join(", ", known.ToArray())}");
-    }
 }

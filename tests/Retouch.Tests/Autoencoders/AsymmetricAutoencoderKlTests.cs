@@ -85,7 +85,7 @@ public sealed class AsymmetricAutoencoderKlTests
     [Theory]
     [InlineData("""{ "down_block_out_channels": [32, 64] }""", "up_block_out_channels")]
     [InlineData("""{ "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"] }""", "up_block_types")]
-    [InlineData("""{ "layers_per_up_block": 0 }""", "layers_per_block")]
+    [InlineData("""{ "layers_per_up_block": 0 }""", "layers_per_up_block")]
     [InlineData("""{ "scaling_factor": 0 }""", "scaling_factor")]
     public void Unsupported_members_are_rejected_by_name(string json, string member)
     {

@@ -59,56 +59,47 @@ public sealed record ClipTextConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static ClipTextConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        ArgumentNullException.ThrowIfNull(json);
-        var members = new JsonMembers(json, origin);
-        var config = new ClipTextConfig
-        {
-            WithProjection =
-                json["architectures"] is JsonArray { Count: > 0 } classes
-                && classes[0] is JsonValue name
-                && name.TryGetValue<string>(out var text)
-                && text == ProjectionClass,
-            VocabSize = members.Integer("vocab_size", 49408),
-            HiddenSize = members.Integer("hidden_size", 512),
-            IntermediateSize = members.Integer("intermediate_size", 2048),
-            ProjectionDim = members.Integer("projection_dim", 512),
-            NumHiddenLayers = members.Integer("num_hidden_layers", 12),
-            NumAttentionHeads = members.Integer("num_attention_heads", 8),
-            MaxPositionEmbeddings = members.Integer("max_position_embeddings", 77),
-            HiddenAct = members.Text("hidden_act", "quick_gelu"),
-            LayerNormEps = members.Number("layer_norm_eps", 1e-5),
-            EosTokenId = members.Integer("eos_token_id", 49407, atLeast: 0),
-            UseAttentionMask = members.Boolean("use_attention_mask", false),
-        };
+        var config = ConfigMembers.Read<ClipTextConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by transformers.</summary>
-    public JsonObject ToJson()
-    {
-        var json = new JsonObject
-        {
-            ["architectures"] = new JsonArray(WithProjection ? ProjectionClass : PlainClass),
-            ["eos_token_id"] = EosTokenId,
-            ["hidden_act"] = HiddenAct,
-            ["hidden_size"] = HiddenSize,
-            ["intermediate_size"] = IntermediateSize,
-            ["layer_norm_eps"] = LayerNormEps,
-            ["max_position_embeddings"] = MaxPositionEmbeddings,
-            ["model_type"] = "clip_text_model",
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_hidden_layers"] = NumHiddenLayers,
-            ["projection_dim"] = ProjectionDim,
-            ["vocab_size"] = VocabSize,
-        };
-        if (UseAttentionMask)
-            json["use_attention_mask"] = true;
-        return json;
-    }
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
-    public void Validate(string origin) => ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, HiddenAct, origin);
+    public void Validate(string origin)
+    {
+        ConfigMembers.Check(this, Map, origin);
+        ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, origin);
+    }
+
+    private static ClipTextConfig Map(ConfigMembers members, ClipTextConfig config)
+    {
+        members.Written("model_type", "clip_text_model");
+        config = config with
+        {
+            WithProjection = members.Member(
+                "architectures",
+                config.WithProjection,
+                static projects => new JsonArray(projects ? ProjectionClass : PlainClass),
+                static node => node is JsonArray { Count: > 0 } classes && classes[0]?.ToString() == ProjectionClass
+            ),
+            EosTokenId = members.Integer("eos_token_id", config.EosTokenId, atLeast: 0),
+            HiddenAct = members.Text("hidden_act", config.HiddenAct, ClipLayerShape.Activations),
+            HiddenSize = members.Integer("hidden_size", config.HiddenSize),
+            IntermediateSize = members.Integer("intermediate_size", config.IntermediateSize),
+            LayerNormEps = members.Number("layer_norm_eps", config.LayerNormEps),
+            MaxPositionEmbeddings = members.Integer("max_position_embeddings", config.MaxPositionEmbeddings),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumHiddenLayers = members.Integer("num_hidden_layers", config.NumHiddenLayers),
+            ProjectionDim = members.Integer("projection_dim", config.ProjectionDim),
+            UseAttentionMask = members.Boolean("use_attention_mask", config.UseAttentionMask),
+            VocabSize = members.Integer("vocab_size", config.VocabSize),
+        };
+        members.OmitIf(!config.UseAttentionMask, "use_attention_mask");
+        return config;
+    }
 }

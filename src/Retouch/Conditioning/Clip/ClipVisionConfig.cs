@@ -52,49 +52,41 @@ public sealed record ClipVisionConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static ClipVisionConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        var config = new ClipVisionConfig
-        {
-            HiddenSize = members.Integer("hidden_size", 768),
-            IntermediateSize = members.Integer("intermediate_size", 3072),
-            ProjectionDim = members.Integer("projection_dim", 512),
-            NumHiddenLayers = members.Integer("num_hidden_layers", 12),
-            NumAttentionHeads = members.Integer("num_attention_heads", 12),
-            NumChannels = members.Integer("num_channels", 3),
-            ImageSize = members.Integer("image_size", 224),
-            PatchSize = members.Integer("patch_size", 32),
-            HiddenAct = members.Text("hidden_act", "quick_gelu"),
-            LayerNormEps = members.Number("layer_norm_eps", 1e-5),
-        };
+        var config = ConfigMembers.Read<ClipVisionConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by transformers.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["architectures"] = new JsonArray(ClassName),
-            ["hidden_act"] = HiddenAct,
-            ["hidden_size"] = HiddenSize,
-            ["image_size"] = ImageSize,
-            ["intermediate_size"] = IntermediateSize,
-            ["layer_norm_eps"] = LayerNormEps,
-            ["model_type"] = "clip_vision_model",
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_channels"] = NumChannels,
-            ["num_hidden_layers"] = NumHiddenLayers,
-            ["patch_size"] = PatchSize,
-            ["projection_dim"] = ProjectionDim,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
     public void Validate(string origin)
     {
-        ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, HiddenAct, origin);
-        if (PatchSize > ImageSize || ImageSize > 16384)
+        ConfigMembers.Check(this, Map, origin);
+        ClipLayerShape.Validate(HiddenSize, NumAttentionHeads, origin);
+        if (PatchSize > ImageSize)
             throw new InputException($"'{origin}': image_size {ImageSize} must lie between patch_size {PatchSize} and 16384.");
+    }
+
+    private static ClipVisionConfig Map(ConfigMembers members, ClipVisionConfig config)
+    {
+        members.Written("architectures", new JsonArray(ClassName));
+        members.Written("model_type", "clip_vision_model");
+        return config with
+        {
+            HiddenAct = members.Text("hidden_act", config.HiddenAct, ClipLayerShape.Activations),
+            HiddenSize = members.Integer("hidden_size", config.HiddenSize),
+            ImageSize = members.Integer("image_size", config.ImageSize, atMost: 16384),
+            IntermediateSize = members.Integer("intermediate_size", config.IntermediateSize),
+            LayerNormEps = members.Number("layer_norm_eps", config.LayerNormEps),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumChannels = members.Integer("num_channels", config.NumChannels),
+            NumHiddenLayers = members.Integer("num_hidden_layers", config.NumHiddenLayers),
+            PatchSize = members.Integer("patch_size", config.PatchSize),
+            ProjectionDim = members.Integer("projection_dim", config.ProjectionDim),
+        };
     }
 }

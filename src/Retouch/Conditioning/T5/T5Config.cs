@@ -49,55 +49,43 @@ public sealed record T5Config
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static T5Config FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        var config = new T5Config
-        {
-            VocabSize = members.Integer("vocab_size", 32128),
-            DModel = members.Integer("d_model", 512),
-            DKv = members.Integer("d_kv", 64),
-            DFf = members.Integer("d_ff", 2048),
-            NumLayers = members.Integer("num_layers", 6),
-            NumHeads = members.Integer("num_heads", 8),
-            RelativeAttentionNumBuckets = members.Integer("relative_attention_num_buckets", 32),
-            RelativeAttentionMaxDistance = members.Integer("relative_attention_max_distance", 128),
-            LayerNormEpsilon = members.Number("layer_norm_epsilon", 1e-6),
-            FeedForwardProj = members.Text("feed_forward_proj", "relu"),
-        };
+        var config = ConfigMembers.Read<T5Config>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by transformers.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["architectures"] = new JsonArray(ClassName),
-            ["d_ff"] = DFf,
-            ["d_kv"] = DKv,
-            ["d_model"] = DModel,
-            ["feed_forward_proj"] = FeedForwardProj,
-            ["layer_norm_epsilon"] = LayerNormEpsilon,
-            ["model_type"] = "t5",
-            ["num_heads"] = NumHeads,
-            ["num_layers"] = NumLayers,
-            ["relative_attention_max_distance"] = RelativeAttentionMaxDistance,
-            ["relative_attention_num_buckets"] = RelativeAttentionNumBuckets,
-            ["vocab_size"] = VocabSize,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent or unsupported.</exception>
     public void Validate(string origin)
     {
-        if (FeedForwardProj is not ("relu" or "gated-gelu"))
-            throw new InputException($"'{origin}': feed_forward_proj is '{FeedForwardProj}'; relu and gated-gelu are supported.");
+        ConfigMembers.Check(this, Map, origin);
         if (RelativeAttentionNumBuckets % 4 != 0 || RelativeAttentionMaxDistance <= RelativeAttentionNumBuckets / 4)
-        {
             throw new InputException(
                 $"'{origin}': relative_attention_num_buckets {RelativeAttentionNumBuckets} must be a multiple of 4, "
                     + $"and relative_attention_max_distance {RelativeAttentionMaxDistance} more than a quarter of it."
             );
-        }
+    }
+
+    private static T5Config Map(ConfigMembers members, T5Config config)
+    {
+        members.Written("architectures", new JsonArray(ClassName));
+        members.Written("model_type", "t5");
+        return config with
+        {
+            DFf = members.Integer("d_ff", config.DFf),
+            DKv = members.Integer("d_kv", config.DKv),
+            DModel = members.Integer("d_model", config.DModel),
+            FeedForwardProj = members.Text("feed_forward_proj", config.FeedForwardProj, "relu", "gated-gelu"),
+            LayerNormEpsilon = members.Number("layer_norm_epsilon", config.LayerNormEpsilon),
+            NumHeads = members.Integer("num_heads", config.NumHeads),
+            NumLayers = members.Integer("num_layers", config.NumLayers),
+            RelativeAttentionMaxDistance = members.Integer("relative_attention_max_distance", config.RelativeAttentionMaxDistance),
+            RelativeAttentionNumBuckets = members.Integer("relative_attention_num_buckets", config.RelativeAttentionNumBuckets),
+            VocabSize = members.Integer("vocab_size", config.VocabSize),
+        };
     }
 }

@@ -62,67 +62,48 @@ public sealed record DiTConfig
     /// <exception cref="InputException">A member has the wrong type or a value that DiT does not support.</exception>
     public static DiTConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        // Published DiT folders have class Transformer2DModel, which covers several networks; these members distinguish them.
-        if (members.Text("norm_type", "ada_norm_zero") != "ada_norm_zero")
-            throw members.Wrong("norm_type", "ada_norm_zero: only class-conditional DiT is supported");
-        foreach (var foreign in (string[])["cross_attention_dim", "num_vector_embeds", "caption_channels"])
-        {
-            if (json[foreign] is not null)
-                throw members.Wrong(foreign, "null: only class-conditional DiT is supported");
-        }
-
-        if (members.Number("dropout", 0) != 0)
-            throw members.Wrong("dropout", "0: dropout is not supported");
-        var config = new DiTConfig
-        {
-            NumAttentionHeads = members.Integer("num_attention_heads", 16),
-            AttentionHeadDim = members.Integer("attention_head_dim", 72),
-            InChannels = members.Integer("in_channels", 4),
-            OutChannels = members.OptionalInteger("out_channels"),
-            NumLayers = members.Integer("num_layers", 28),
-            AttentionBias = members.Boolean("attention_bias", true),
-            SampleSize = members.Integer("sample_size", 32),
-            PatchSize = members.Integer("patch_size", 2),
-            ActivationFn = members.Text("activation_fn", "gelu-approximate"),
-            NumEmbedsAdaNorm = members.Integer("num_embeds_ada_norm", 1000),
-            UpcastAttention = members.Boolean("upcast_attention", false),
-            NormElementwiseAffine = members.Boolean("norm_elementwise_affine", false),
-            NormEps = members.Number("norm_eps", 1e-5),
-        };
+        var config = ConfigMembers.Read<DiTConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["_class_name"] = "DiTTransformer2DModel",
-            ["activation_fn"] = ActivationFn,
-            ["attention_bias"] = AttentionBias,
-            ["attention_head_dim"] = AttentionHeadDim,
-            ["dropout"] = 0.0,
-            ["in_channels"] = InChannels,
-            ["norm_elementwise_affine"] = NormElementwiseAffine,
-            ["norm_eps"] = NormEps,
-            ["norm_type"] = "ada_norm_zero",
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_embeds_ada_norm"] = NumEmbedsAdaNorm,
-            ["num_layers"] = NumLayers,
-            ["out_channels"] = OutChannels,
-            ["patch_size"] = PatchSize,
-            ["sample_size"] = SampleSize,
-            ["upcast_attention"] = UpcastAttention,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin)
     {
+        ConfigMembers.Check(this, Map, origin);
         TransformerShape.CheckOutputs(origin, InChannels, Outputs);
         TransformerShape.Check(origin, SampleSize, PatchSize, Width);
-        TransformerShape.CheckActivation(origin, ActivationFn);
+    }
+
+    private static DiTConfig Map(ConfigMembers members, DiTConfig config)
+    {
+        const string Foreign = "only class-conditional DiT is supported";
+        members.Written("_class_name", "DiTTransformer2DModel");
+        // Published DiT folders have class Transformer2DModel, which covers several networks; these members distinguish them.
+        members.Only("norm_type", "ada_norm_zero", Foreign);
+        foreach (var name in (string[])["cross_attention_dim", "num_vector_embeds", "caption_channels"])
+            members.Only(name, null, Foreign, written: false);
+        members.Only("dropout", 0.0, "dropout is not supported");
+        return config with
+        {
+            ActivationFn = members.Text("activation_fn", config.ActivationFn, TransformerShape.Activations),
+            AttentionBias = members.Boolean("attention_bias", config.AttentionBias),
+            AttentionHeadDim = members.Integer("attention_head_dim", config.AttentionHeadDim),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            NormElementwiseAffine = members.Boolean("norm_elementwise_affine", config.NormElementwiseAffine),
+            NormEps = members.Number("norm_eps", config.NormEps),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumEmbedsAdaNorm = members.Integer("num_embeds_ada_norm", config.NumEmbedsAdaNorm),
+            NumLayers = members.Integer("num_layers", config.NumLayers),
+            OutChannels = members.Integer("out_channels", config.OutChannels),
+            PatchSize = members.Integer("patch_size", config.PatchSize),
+            SampleSize = members.Integer("sample_size", config.SampleSize),
+            UpcastAttention = members.Boolean("upcast_attention", config.UpcastAttention),
+        };
     }
 }

@@ -59,42 +59,13 @@ public sealed record MmDitConfig
     /// <exception cref="InputException">A member has the wrong type, or members are inconsistent.</exception>
     public static MmDitConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        var config = new MmDitConfig
-        {
-            NumAttentionHeads = members.Integer("num_attention_heads", 24),
-            AttentionHeadDim = members.Integer("attention_head_dim", 64),
-            InChannels = members.Integer("in_channels", 4),
-            NumLayers = members.Integer("num_layers", 28),
-            SampleSize = members.Integer("sample_size", 32),
-            PatchSize = members.Integer("patch_size", 2),
-            PosEmbedMaxSize = members.OptionalInteger("pos_embed_max_size"),
-            NumClasses = members.Integer("num_classes", 1000),
-            ClassEmbeddingDim = members.Integer("class_embedding_dim", 256),
-            SharedStreams = members.Boolean("shared_streams", false),
-            QkNorm = json["qk_norm"] is null ? null : members.Text("qk_norm"),
-        };
+        var config = ConfigMembers.Read<MmDitConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members of the <c>config.json</c>.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["_class_name"] = ClassName,
-            ["attention_head_dim"] = AttentionHeadDim,
-            ["class_embedding_dim"] = ClassEmbeddingDim,
-            ["in_channels"] = InChannels,
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_classes"] = NumClasses,
-            ["num_layers"] = NumLayers,
-            ["patch_size"] = PatchSize,
-            ["pos_embed_max_size"] = PosEmbedMaxSize,
-            ["qk_norm"] = QkNorm,
-            ["sample_size"] = SampleSize,
-            ["shared_streams"] = SharedStreams,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
@@ -119,4 +90,23 @@ public sealed record MmDitConfig
             PooledProjectionDim = ClassEmbeddingDim,
             QkNorm = QkNorm,
         };
+
+    private static MmDitConfig Map(ConfigMembers members, MmDitConfig config)
+    {
+        members.Written("_class_name", ClassName);
+        return config with
+        {
+            AttentionHeadDim = members.Integer("attention_head_dim", config.AttentionHeadDim),
+            ClassEmbeddingDim = members.Integer("class_embedding_dim", config.ClassEmbeddingDim),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumClasses = members.Integer("num_classes", config.NumClasses),
+            NumLayers = members.Integer("num_layers", config.NumLayers),
+            PatchSize = members.Integer("patch_size", config.PatchSize),
+            PosEmbedMaxSize = members.Integer("pos_embed_max_size", config.PosEmbedMaxSize),
+            QkNorm = members.OptionalText("qk_norm", config.QkNorm, "rms_norm"),
+            SampleSize = members.Integer("sample_size", config.SampleSize),
+            SharedStreams = members.Boolean("shared_streams", config.SharedStreams),
+        };
+    }
 }

@@ -75,70 +75,20 @@ public sealed record PixArtConfig
     /// <exception cref="InputException">A member has the wrong type or a value that PixArt does not support.</exception>
     public static PixArtConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        if (members.Text("norm_type", "ada_norm_single") != "ada_norm_single")
-            throw members.Wrong("norm_type", "ada_norm_single");
-        if (members.Text("attention_type", "default") != "default")
-            throw members.Wrong("attention_type", "default");
-        if (members.Boolean("norm_elementwise_affine", false))
-            throw members.Wrong("norm_elementwise_affine", "false: modulation replaces a learned scale and shift");
-        if (members.Number("dropout", 0) != 0)
-            throw members.Wrong("dropout", "0: dropout is not supported");
-        var config = new PixArtConfig
-        {
-            NumAttentionHeads = members.Integer("num_attention_heads", 16),
-            AttentionHeadDim = members.Integer("attention_head_dim", 72),
-            InChannels = members.Integer("in_channels", 4),
-            // Null means in_channels; a missing member means diffusers' default, 8.
-            OutChannels = json.ContainsKey("out_channels") ? members.OptionalInteger("out_channels") : 8,
-            NumLayers = members.Integer("num_layers", 28),
-            AttentionBias = members.Boolean("attention_bias", true),
-            SampleSize = members.Integer("sample_size", 128),
-            PatchSize = members.Integer("patch_size", 2),
-            ActivationFn = members.Text("activation_fn", "gelu-approximate"),
-            UpcastAttention = members.Boolean("upcast_attention", false),
-            NormEps = members.Number("norm_eps", 1e-6),
-            CaptionChannels = members.Integer("caption_channels"),
-            InterpolationScale = json["interpolation_scale"] is null ? null : members.Number("interpolation_scale"),
-            UseAdditionalConditions = json["use_additional_conditions"] is null ? null : members.Boolean("use_additional_conditions"),
-        };
-        if (members.Integer("cross_attention_dim", config.Width) != config.Width)
-            throw members.Wrong("cross_attention_dim", $"{config.Width}, the token width, to which the caption is projected");
+        var config = ConfigMembers.Read<PixArtConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers.</summary>
-    public JsonObject ToJson() =>
-        new()
-        {
-            ["_class_name"] = "PixArtTransformer2DModel",
-            ["activation_fn"] = ActivationFn,
-            ["attention_bias"] = AttentionBias,
-            ["attention_head_dim"] = AttentionHeadDim,
-            ["attention_type"] = "default",
-            ["caption_channels"] = CaptionChannels,
-            ["cross_attention_dim"] = Width,
-            ["dropout"] = 0.0,
-            ["in_channels"] = InChannels,
-            ["interpolation_scale"] = InterpolationScale,
-            ["norm_elementwise_affine"] = false,
-            ["norm_eps"] = NormEps,
-            ["norm_type"] = "ada_norm_single",
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_layers"] = NumLayers,
-            ["out_channels"] = OutChannels,
-            ["patch_size"] = PatchSize,
-            ["sample_size"] = SampleSize,
-            ["upcast_attention"] = UpcastAttention,
-            ["use_additional_conditions"] = UseAdditionalConditions,
-        };
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin)
     {
+        ConfigMembers.Check(this, Map, origin);
         TransformerShape.CheckOutputs(origin, InChannels, Outputs);
         TransformerShape.Check(origin, SampleSize, PatchSize, Width);
         if (TakesSize && Width % 3 != 0)
@@ -147,6 +97,33 @@ public sealed record PixArtConfig
             );
         if (!(Interpolation > 0))
             throw new InputException($"'{origin}': interpolation_scale is {Interpolation}; it must be positive.");
-        TransformerShape.CheckActivation(origin, ActivationFn);
+    }
+
+    private static PixArtConfig Map(ConfigMembers members, PixArtConfig config)
+    {
+        members.Written("_class_name", "PixArtTransformer2DModel");
+        members.Only("norm_type", "ada_norm_single");
+        members.Only("attention_type", "default");
+        members.Only("norm_elementwise_affine", false, "modulation replaces a learned scale and shift");
+        members.Only("dropout", 0.0, "dropout is not supported");
+        config = config with
+        {
+            ActivationFn = members.Text("activation_fn", config.ActivationFn, TransformerShape.Activations),
+            AttentionBias = members.Boolean("attention_bias", config.AttentionBias),
+            AttentionHeadDim = members.Integer("attention_head_dim", config.AttentionHeadDim),
+            CaptionChannels = members.Integer("caption_channels", config.CaptionChannels, required: true),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            InterpolationScale = members.Number("interpolation_scale", config.InterpolationScale),
+            NormEps = members.Number("norm_eps", config.NormEps),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumLayers = members.Integer("num_layers", config.NumLayers),
+            OutChannels = members.Integer("out_channels", config.OutChannels),
+            PatchSize = members.Integer("patch_size", config.PatchSize),
+            SampleSize = members.Integer("sample_size", config.SampleSize),
+            UpcastAttention = members.Boolean("upcast_attention", config.UpcastAttention),
+            UseAdditionalConditions = members.Boolean("use_additional_conditions", config.UseAdditionalConditions),
+        };
+        members.Only("cross_attention_dim", config.Width, "the token width, to which the caption is projected");
+        return config;
     }
 }

@@ -56,52 +56,13 @@ public sealed record Sd3Config
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static Sd3Config FromJson(JsonObject json, string origin = "config.json")
     {
-        var members = new JsonMembers(json, origin);
-        var config = new Sd3Config
-        {
-            NumAttentionHeads = members.Integer("num_attention_heads", 18),
-            AttentionHeadDim = members.Integer("attention_head_dim", 64),
-            InChannels = members.Integer("in_channels", 16),
-            OutChannels = members.OptionalInteger("out_channels") ?? members.Integer("in_channels", 16),
-            NumLayers = members.Integer("num_layers", 18),
-            SampleSize = members.Integer("sample_size", 128),
-            PatchSize = members.Integer("patch_size", 2),
-            JointAttentionDim = members.Integer("joint_attention_dim", 4096),
-            PooledProjectionDim = members.Integer("pooled_projection_dim", 2048),
-            PosEmbedMaxSize = members.Integer("pos_embed_max_size", 96),
-            QkNorm = json["qk_norm"] is null ? null : members.Text("qk_norm"),
-            DualAttentionLayers = Layers(json, members),
-        };
-        if (members.Integer("caption_projection_dim", config.Width) != config.Width)
-            throw members.Wrong("caption_projection_dim", $"{config.Width}, the token width, to which the prompt is projected");
+        var config = ConfigMembers.Read<Sd3Config>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers.</summary>
-    public JsonObject ToJson()
-    {
-        var json = new JsonObject
-        {
-            ["_class_name"] = "SD3Transformer2DModel",
-            ["attention_head_dim"] = AttentionHeadDim,
-            ["caption_projection_dim"] = Width,
-            ["in_channels"] = InChannels,
-            ["joint_attention_dim"] = JointAttentionDim,
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_layers"] = NumLayers,
-            ["out_channels"] = OutChannels,
-            ["patch_size"] = PatchSize,
-            ["pooled_projection_dim"] = PooledProjectionDim,
-            ["pos_embed_max_size"] = PosEmbedMaxSize,
-            ["qk_norm"] = QkNorm,
-            ["sample_size"] = SampleSize,
-        };
-        // diffusers versions before SD 3.5 do not know this member.
-        if (DualAttentionLayers.Count > 0)
-            json["dual_attention_layers"] = new JsonArray([.. DualAttentionLayers.Select(static k => (JsonNode)k)]);
-        return json;
-    }
+    public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
@@ -118,13 +79,12 @@ public sealed record Sd3Config
                 $"'{origin}': pos_embed_max_size {PosEmbedMaxSize} is less than the {SampleSize / PatchSize} tokens per side of "
                     + $"sample_size {SampleSize}."
             );
-        if (QkNorm is not (null or "rms_norm"))
-            throw new InputException($"'{origin}': qk_norm is '{QkNorm}'; null and rms_norm are supported.");
         if (DualAttentionLayers.Any(k => k < 0 || k >= NumLayers))
             throw new InputException(
                 $"'{origin}': dual_attention_layers [{string.Join(", ", DualAttentionLayers)}] must lie between 0 and "
                     + $"{NumLayers - 1} (num_layers {NumLayers})."
             );
+        ConfigMembers.Check(this, Map, origin);
     }
 
     internal JointShape Shape() =>
@@ -145,13 +105,31 @@ public sealed record Sd3Config
             DualLayers = DualAttentionLayers,
         };
 
-    private static int[] Layers(JsonObject json, JsonMembers members)
+    private static Sd3Config Map(ConfigMembers members, Sd3Config config)
     {
-        const string Name = "dual_attention_layers";
-        if (json[Name] is null)
-            return [];
-        if (json[Name] is not JsonArray array || !array.All(static n => n is JsonValue v && v.TryGetValue<int>(out _)))
-            throw members.Wrong(Name, "a list of whole numbers");
-        return [.. array.Select(static n => (int)n!)];
+        members.Written("_class_name", "SD3Transformer2DModel");
+        config = config with
+        {
+            AttentionHeadDim = members.Integer("attention_head_dim", config.AttentionHeadDim),
+            DualAttentionLayers = members.List("dual_attention_layers", config.DualAttentionLayers, "a list of whole numbers"),
+            InChannels = members.Integer("in_channels", config.InChannels),
+            JointAttentionDim = members.Integer("joint_attention_dim", config.JointAttentionDim),
+            NumAttentionHeads = members.Integer("num_attention_heads", config.NumAttentionHeads),
+            NumLayers = members.Integer("num_layers", config.NumLayers),
+            PatchSize = members.Integer("patch_size", config.PatchSize),
+            PooledProjectionDim = members.Integer("pooled_projection_dim", config.PooledProjectionDim),
+            PosEmbedMaxSize = members.Integer("pos_embed_max_size", config.PosEmbedMaxSize),
+            QkNorm = members.OptionalText("qk_norm", config.QkNorm, "rms_norm"),
+            SampleSize = members.Integer("sample_size", config.SampleSize),
+        };
+        // A missing or null number of output channels is that of the latents.
+        config = config with
+        {
+            OutChannels = members.Integer("out_channels", members.IsWriting ? config.OutChannels : config.InChannels),
+        };
+        members.Only("caption_projection_dim", config.Width, "the token width, to which the prompt is projected");
+        // diffusers versions before SD 3.5 do not know this member.
+        members.OmitIf(config.DualAttentionLayers.Count == 0, "dual_attention_layers");
+        return config;
     }
 }

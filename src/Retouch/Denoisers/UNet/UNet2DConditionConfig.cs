@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Denoisers.UNet;
 
@@ -158,20 +159,20 @@ public sealed record UNet2DConditionConfig
     /// <exception cref="InputException">A member has the wrong type or an unsupported value.</exception>
     public static UNet2DConditionConfig FromJson(JsonObject json, string origin = "config.json")
     {
-        ArgumentNullException.ThrowIfNull(json);
-        var config = UNetConfigReader.Read(json, origin);
+        var config = ConfigMembers.Read<UNet2DConditionConfig>(json, origin, UNetConfigMembers.Map);
         config.Validate(origin);
         return config;
     }
 
     /// <summary>Members as written by diffusers.</summary>
-    public JsonObject ToJson() => UNetConfigReader.Write(this);
+    public JsonObject ToJson() => ConfigMembers.Write(this, UNetConfigMembers.Map);
 
     /// <summary>Validates the members against each other.</summary>
     /// <param name="origin">File name for error messages.</param>
     /// <exception cref="InputException">Members are inconsistent.</exception>
     public void Validate(string origin = "config.json")
     {
+        ConfigMembers.Check(this, UNetConfigMembers.Map, origin);
         if (Levels is 0 or > 8)
             throw new InputException($"'{origin}': block_out_channels has {Levels} levels; from 1 to 8 are supported.");
         Check("down_block_types", DownBlockTypes.Count, exactly: true);
@@ -182,12 +183,6 @@ public sealed record UNet2DConditionConfig
         Check("cross_attention_dim", CrossAttentionDim?.Count ?? 1);
         Check("transformer_layers_per_block", TransformerLayersPerBlock.Count);
         Check("reverse_transformer_layers_per_block", ReverseTransformerLayersPerBlock?.Count ?? 1);
-        Supported("down_block_types", DownBlockTypes, [CrossDown, SelfDown, PlainDown]);
-        Supported("up_block_types", UpBlockTypes, [CrossUp, SelfUp, PlainUp]);
-        Supported("mid_block_type", [MidBlockType ?? CrossMid], [CrossMid, PlainMid]);
-        Supported("resnet_time_scale_shift", [ResnetTimeScaleShift], ["default", "scale_shift"]);
-        Supported("class_embed_type", [ClassEmbedType ?? "timestep"], ["timestep", "projection", "identity"]);
-        Supported("addition_embed_type", [AdditionEmbedType ?? "text_time"], ["text_time"]);
         if (CrossAttentionDim?.Distinct().Count() > 1)
             throw new InputException(
                 $"'{origin}': cross_attention_dim is [{string.Join(", ", CrossAttentionDim)}]; different text widths per block are not "
@@ -222,19 +217,11 @@ public sealed record UNet2DConditionConfig
             throw new InputException(
                 $"'{origin}': block_out_channels must start with an even number, conv_in_kernel and conv_out_kernel must be odd."
             );
-        if (DownsamplePadding > 1)
-            throw new InputException($"'{origin}': downsample_padding is {DownsamplePadding}; 0 and 1 are supported.");
 
         void Check(string name, int count, bool exactly = false)
         {
             if (count != Levels && (exactly || count != 1))
                 throw new InputException($"'{origin}': {name} has {count} entries, block_out_channels has {Levels}.");
-        }
-
-        void Supported(string name, IEnumerable<string> values, string[] known)
-        {
-            if (values.FirstOrDefault(v => !known.Contains(v, StringComparer.Ordinal)) is { } odd)
-                throw new InputException($"'{origin}': {name} is '{odd}'; supported are {string.Join(", ", known)}.");
         }
     }
 

@@ -55,7 +55,7 @@ public sealed record Ddpm : Solver
     public override void Check(SchedulerMembers scheduler)
     {
         ArgumentNullException.ThrowIfNull(scheduler);
-        scheduler.OneOf("variance_type", "fixed_small", "fixed_small", "fixed_small_log", "fixed_large");
+        scheduler.Members.OneOf("variance_type", "fixed_small", "fixed_small", "fixed_small_log", "fixed_large");
     }
 
     /// <inheritdoc/>

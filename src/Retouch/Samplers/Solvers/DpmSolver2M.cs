@@ -75,14 +75,14 @@ public sealed record DpmSolver2M : Solver
         ArgumentNullException.ThrowIfNull(scheduler);
         var members = scheduler.Members;
         // diffusers itself replaces these names of other solvers.
-        scheduler.OneOf("algorithm_type", "dpmsolver++", "dpmsolver++", "deis");
-        scheduler.OneOf("solver_type", "midpoint", "midpoint", "logrho", "bh1", "bh2");
+        members.OneOf("algorithm_type", "dpmsolver++", "dpmsolver++", "deis");
+        members.OneOf("solver_type", "midpoint", "midpoint", "logrho", "bh1", "bh2");
         if (members.Integer("solver_order", 2) > 2)
             throw members.Wrong("solver_order", "1 or 2");
-        scheduler.Only("euler_at_final", false, "it is not supported");
+        members.Only("euler_at_final", false, "it is not supported");
         if (!double.IsNegativeInfinity(members.NumberOrInfinity("lambda_min_clipped", double.NegativeInfinity)))
             throw members.Wrong("lambda_min_clipped", "-Infinity: clipping is not supported");
-        scheduler.OneOf("variance_type", "", "");
+        members.Only("variance_type", null, also: "");
     }
 
     /// <inheritdoc/>

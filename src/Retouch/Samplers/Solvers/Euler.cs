@@ -49,8 +49,8 @@ public sealed record Euler : Solver
         ArgumentNullException.ThrowIfNull(scheduler);
         if (scheduler.IsFlow)
             return;
-        scheduler.OneOf("interpolation_type", "linear", "linear");
-        scheduler.OneOf("timestep_type", "discrete", "discrete");
+        scheduler.Members.OneOf("interpolation_type", "linear", "linear");
+        scheduler.Members.OneOf("timestep_type", "discrete", "discrete");
     }
 
     /// <inheritdoc/>

@@ -66,7 +66,7 @@ public sealed record Pndm : Solver
         // diffusers' default is false, which no published latent model uses.
         if (!scheduler.Members.Boolean("skip_prk_steps", false))
             throw scheduler.Members.Wrong("skip_prk_steps", "true: PNDM's Runge-Kutta steps are not supported; choose another sampler");
-        scheduler.OneOf("timestep_spacing", "leading", "leading");
+        scheduler.Members.OneOf("timestep_spacing", "leading", "leading");
     }
 
     /// <inheritdoc/>

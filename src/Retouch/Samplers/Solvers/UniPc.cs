@@ -95,8 +95,8 @@ public sealed record UniPc : Solver
     {
         ArgumentNullException.ThrowIfNull(scheduler);
         var members = scheduler.Members;
-        scheduler.OneOf("solver_type", "bh2", "bh1", "bh2", "midpoint", "heun", "logrho");
-        scheduler.Only("predict_x0", true, "prediction of noise is not supported");
+        members.OneOf("solver_type", "bh2", "bh1", "bh2", "midpoint", "heun", "logrho");
+        members.Only("predict_x0", true, "prediction of noise is not supported");
         if (members.Integer("solver_order", 2) > 3)
             throw members.Wrong("solver_order", "1, 2 or 3");
         if (members.Items("disable_corrector") > 0)
