@@ -113,7 +113,7 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
         await Judge();
         Assert.Contains("question must be", await Refused("?question=alignment", HttpStatusCode.BadRequest));
         Assert.Contains("question must be", await Refused("", HttpStatusCode.BadRequest));
-        Assert.Contains("ratings lies", await Refused("?question=appeal&ratings=0", HttpStatusCode.BadRequest));
+        Assert.Contains("ratings must", await Refused("?question=appeal&ratings=0", HttpStatusCode.BadRequest));
         Assert.Contains("lack ratings", await Refused("?question=appeal&ratings=2", HttpStatusCode.Conflict));
         foreach (var model in _study.Models)
         {

@@ -190,7 +190,7 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void The_schema_states_defaults()
+    public void The_schema_contains_defaults()
     {
         var root = OptionsFile.Schema<TrainingOptions>()["properties"]!;
         var options = new TrainingOptions { Task = TrainingTaskKind.Denoiser, Steps = 1 };
