@@ -136,6 +136,8 @@ internal static class TrainCommand
         }
 
         var outcome = run.Train(progress, cancellation);
+        // The live lines end here: what follows would be overwritten.
+        progress.Dispose();
         output.Write(
             outcome,
             writer =>

@@ -4,7 +4,7 @@ using Spectre.Console.Rendering;
 
 namespace Retouch.Cli.Terminal;
 
-/// <summary>Progress as two lines redrawn in place: position, bar and pace; losses with their shares below.</summary>
+/// <summary>Progress as lines redrawn in place: position and bar, pace, losses with their shares.</summary>
 internal sealed class LiveProgressLine : IProgressLine
 {
     private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(200);
@@ -13,7 +13,7 @@ internal sealed class LiveProgressLine : IProgressLine
     private readonly TimeProvider _time;
     private StepClock _clock;
     private readonly TaskCompletionSource _finished = new();
-    private readonly Task _display;
+    private Task? _display;
     private LiveDisplayContext? _context;
     private TrainingProgress? _latest;
     private long? _drawnAt;
@@ -23,14 +23,6 @@ internal sealed class LiveProgressLine : IProgressLine
         _console = console;
         _time = time;
         _clock = new(time);
-        // Report draws on the caller's thread; this task only waits for Dispose and then restores the cursor.
-        _display = console
-            .Live(Text.Empty)
-            .StartAsync(live =>
-            {
-                _context = live;
-                return _finished.Task;
-            });
     }
 
     public void Report(TrainingProgress progress)
@@ -52,14 +44,28 @@ internal sealed class LiveProgressLine : IProgressLine
             return;
         Draw();
         _finished.SetResult();
-        _display.GetAwaiter().GetResult();
+        _display?.GetAwaiter().GetResult();
     }
 
     private void Draw()
     {
         if (_latest is not { } progress)
             return;
-        _context?.UpdateTarget(Render(progress));
+        var rows = Render(progress);
+        if (_display is null)
+        {
+            // Reports draw on the caller's thread; this task only waits for Dispose and then restores the cursor. It starts with the first
+            // report, so that notes before it are plain lines.
+            _display = _console
+                .Live(rows)
+                .StartAsync(live =>
+                {
+                    _context = live;
+                    return _finished.Task;
+                });
+        }
+
+        _context?.UpdateTarget(rows);
         _drawnAt = _time.GetTimestamp();
     }
 
@@ -70,13 +76,9 @@ internal sealed class LiveProgressLine : IProgressLine
         var row = new Grid()
             .AddColumn(new GridColumn().NoWrap())
             .AddColumn()
-            .AddColumn(new GridColumn().NoWrap())
-            .AddRow(
-                new Text(ProgressText.Position(progress)),
-                new BarLine(ProgressText.Fraction(progress)),
-                new Text(pace, new Style(decoration: Decoration.Dim))
-            );
-        List<IRenderable> rows = [row];
+            .AddRow(new Text(ProgressText.Position(progress)), new BarLine(ProgressText.Fraction(progress)));
+        // Never a single line: Spectre.Console moves the cursor up by n − 1 lines, and terminals move by one line for 0.
+        List<IRenderable> rows = [row, new Text(pace.Length > 0 ? pace : " ", new Style(decoration: Decoration.Dim))];
         if (ProgressText.Losses(progress) is { Length: > 0 } losses)
             rows.Add(new Text(losses, new Style(decoration: Decoration.Dim)));
         if (ProgressText.Highlights(progress) is { Length: > 0 } figures)

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Serialization;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Measuring;
@@ -11,73 +10,55 @@ namespace Retouch.Experiments.Ablations;
 /// <summary>Evaluation of the arms. Lists are axes that require no additional training.</summary>
 public sealed record AblationEvaluation
 {
-    /// <summary>Names of the metrics.</summary>
-    [Description("Names as in 'retouch evaluate --metrics', except metrics that need originals or captions.")]
+    /// <summary>Names as in 'retouch evaluate --metrics', except metrics that need originals or captions.</summary>
     public IReadOnlyList<string> Metrics { get; init; } = MetricCatalog.Usual;
 
-    /// <summary>Decisive figure, chosen in advance.</summary>
-    [Description("Decisive figure, chosen in advance: fwd, spectrum, fid, ….")]
+    /// <summary>Decisive figure, chosen in advance: fwd, spectrum, fid, ….</summary>
     public string Decisive { get; init; } = "fwd";
 
     /// <summary>Sampled pictures per model.</summary>
-    [Description("Sampled pictures per model.")]
     public int Samples { get; init; } = 128;
 
-    /// <summary>Maximum number of reference pictures; null for as many as are sampled.</summary>
-    [Description("Maximum number of reference pictures; default: as many as are sampled.")]
+    /// <summary>Maximum number of reference pictures; default: as many as are sampled.</summary>
     public int? References { get; init; }
 
-    /// <summary>Sampler steps.</summary>
-    [Description("Sampler steps; several values form an axis.")]
+    /// <summary>Sampler steps; several values form an axis.</summary>
     public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
 
-    /// <summary>Scales of classifier-free guidance.</summary>
-    [Description("Scales of classifier-free guidance; several values form an axis.")]
+    /// <summary>Scales of classifier-free guidance; several values form an axis.</summary>
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
     /// <summary>
-    /// Decays of the evaluated weight averages; 0 for the weights themselves, null for the first average of the options.
+    /// Decays of the evaluated weight averages, all from one run; 0 for the weights themselves. Default: the options' first average.
     /// </summary>
-    [Description(
-        "Decays of the evaluated weight averages, all from one run; 0 for the weights themselves. Default: the " + "options' first average."
-    )]
     public IReadOnlyList<double>? Decays { get; init; }
 
-    /// <summary>Seed of the first picture.</summary>
-    [Description("Seed of the first picture; all arms use the same seeds.")]
+    /// <summary>Seed of the first picture; all arms use the same seeds.</summary>
     public ulong FirstSeed { get; init; } = 1000;
 
-    /// <summary>Whether the initial model of the arms is evaluated too.</summary>
-    [Description("Evaluate the initial model of the arms, too.")]
+    /// <summary>Evaluate the initial model of the arms, too.</summary>
     public bool Before { get; init; } = true;
 
     /// <summary>Number of bootstrap resamples.</summary>
-    [Description("Number of bootstrap resamples.")]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Confidence of the intervals.</summary>
-    [Description("Confidence of the intervals.")]
     public double Confidence { get; init; } = 0.95;
 
-    /// <summary>Smallest relevant difference, as a share of the other arm's figure; null for <see cref="VerdictRule.Smallest"/>.</summary>
-    [Description("Smallest relevant difference, as a share of the figure; default 0.01. 0 accepts every significant difference.")]
+    /// <summary>Smallest relevant difference, as a share of the figure; default 0.01. 0 accepts every significant difference.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? SmallestDifference { get; init; }
 
-    /// <summary>File of Inception weights, for fid, kid and prdc.</summary>
-    [Description("For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.")]
+    /// <summary>For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.</summary>
     public string? Inception { get; init; }
 
-    /// <summary>File of SqueezeNet weights, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: SqueezeNet 1.0 weights.")]
+    /// <summary>For fd, kid, prdc: SqueezeNet 1.0 weights.</summary>
     public string? SqueezeNet { get; init; }
 
-    /// <summary>Folder of <c>retouch features</c>, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: folder of a feature network trained by 'retouch features'.")]
+    /// <summary>For fd, kid, prdc: folder of a feature network trained by 'retouch features'.</summary>
     public string? RetouchFeatures { get; init; }
 
-    /// <summary>Folder of a CLIP model, for fd, kid and prdc.</summary>
-    [Description("For fd, kid, prdc: folder of a CLIP model.")]
+    /// <summary>For fd, kid, prdc: folder of a CLIP model.</summary>
     public string? Clip { get; init; }
 
     /// <summary>Options of the evaluator, with opened networks.</summary>

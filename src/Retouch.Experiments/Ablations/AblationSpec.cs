@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Training.Options;
@@ -9,47 +8,36 @@ namespace Retouch.Experiments.Ablations;
 public sealed record AblationSpec
 {
     /// <summary>Title of the report.</summary>
-    [Description("Title of the report.")]
     public string Title { get; init; } = "Ablation";
 
-    /// <summary>Question and prior results, as paragraphs of the report.</summary>
-    [Description("Introduction of the report: question and prior results.")]
+    /// <summary>Introduction of the report: question and prior results.</summary>
     public IReadOnlyList<string> About { get; init; } = [];
 
     /// <summary>File of training options shared by all arms, relative to this file.</summary>
-    [Description("File of training options shared by all arms, relative to this file.")]
     public string? Base { get; init; }
 
-    /// <summary>Training options shared by all arms; override <see cref="Base"/>.</summary>
-    [Description("Training options shared by all arms; override base.")]
+    /// <summary>Training options shared by all arms; override base.</summary>
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Arms by name.</summary>
-    [Description("Arms by name.")]
     public IReadOnlyList<ArmSpec> Arms { get; init; } = [];
 
-    /// <summary>Option paths with lists of values: every combination is an arm. The path <c>from</c> names pre-trainings.</summary>
-    [Description("Option paths with lists of values: every combination is an arm. The path 'from' selects the pre-training.")]
+    /// <summary>Option paths with lists of values: every combination is an arm. The path 'from' selects the pre-training.</summary>
     public JsonObject Axes { get; init; } = [];
 
-    /// <summary>Default comparison arm; null for the first arm.</summary>
-    [Description("Default comparison arm; default: the first.")]
+    /// <summary>Default comparison arm; default: the first.</summary>
     public string? Baseline { get; init; }
 
-    /// <summary>Training seeds: each arm is trained once per seed.</summary>
-    [Description("Training seeds; each arm is trained once per seed.")]
+    /// <summary>Training seeds; each arm is trained once per seed.</summary>
     public IReadOnlyList<ulong> Seeds { get; init; } = [1, 2, 3];
 
-    /// <summary>Pre-trainings by name; each is done once.</summary>
-    [Description("Pre-trainings by name; each is done once. A single one is the start of all arms.")]
+    /// <summary>Pre-trainings by name; each is done once. A single one is the start of all arms.</summary>
     public IReadOnlyDictionary<string, PretrainingSpec> Pretraining { get; init; } = new Dictionary<string, PretrainingSpec>();
 
     /// <summary>Reference pictures.</summary>
-    [Description("Reference pictures.")]
     public HeldOutSpec HeldOut { get; init; } = new();
 
-    /// <summary>Evaluation of the arms.</summary>
-    [Description("Evaluation of the arms; changes require no new training.")]
+    /// <summary>Evaluation of the arms; changes require no new training.</summary>
     public AblationEvaluation Evaluation { get; init; } = new();
 
     private static readonly string[] Networks = ["inception", "squeezeNet", "retouchFeatures", "clip"];
@@ -156,19 +144,15 @@ public sealed record AblationSpec
 public sealed record ArmSpec
 {
     /// <summary>Name in tables.</summary>
-    [Description("Name in tables.")]
     public string Name { get; init; } = "";
 
-    /// <summary>Option paths and values; override the shared options.</summary>
-    [Description("Option paths and their values, as in \"objective.perceptual.threshold\": 6.")]
+    /// <summary>Option paths and their values, as in "objective.perceptual.threshold": 6.</summary>
     public JsonObject Set { get; init; } = [];
 
-    /// <summary>Pre-training of the initial model.</summary>
-    [Description("Pre-training of the initial model; default: the only one.")]
+    /// <summary>Pre-training of the initial model; default: the only one.</summary>
     public string? From { get; init; }
 
-    /// <summary>Comparison arm; null for the baseline.</summary>
-    [Description("Comparison arm; default: the baseline.")]
+    /// <summary>Comparison arm; default: the baseline.</summary>
     public string? Against { get; init; }
 }
 
@@ -176,22 +160,18 @@ public sealed record ArmSpec
 public sealed record PretrainingSpec
 {
     /// <summary>Training options; override the shared options.</summary>
-    [Description("Training options; override the shared options.")]
     public JsonObject Options { get; init; } = [];
 
     /// <summary>Pre-training of the initial model.</summary>
-    [Description("Pre-training of the initial model.")]
     public string? From { get; init; }
 }
 
 /// <summary>Reference pictures.</summary>
 public sealed record HeldOutSpec
 {
-    /// <summary>Folder of pictures not used in training; null splits <c>data.folder</c>, or renders test scenes.</summary>
-    [Description("Folder of pictures not used in training; by default data.folder is split, or test scenes are rendered.")]
+    /// <summary>Folder of pictures not used in training; by default data.folder is split, or test scenes are rendered.</summary>
     public string? Folder { get; init; }
 
-    /// <summary>One in this many pictures of <c>data.folder</c> is held out.</summary>
-    [Description("One in this many pictures of data.folder is held out.")]
+    /// <summary>One in this many pictures of data.folder is held out.</summary>
     public int Every { get; init; } = 10;
 }

@@ -3,12 +3,10 @@ using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Pictures;
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
-using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Ablations;
 
@@ -144,8 +142,6 @@ internal static class AblationWork
         if (SampledFolder.IsWhole(target))
             return;
         console.Heading($"{title}; {plan.Spec.Evaluation.Samples} pictures, {variant.Steps} sampler steps");
-        var device = Device.Parse(training.Options.Device).Require();
-        using var pipeline = LatentDiffusionPipeline.Load(model, device);
         var size = training.Options.Data.Side;
         var request = new PipelineSampling
         {
@@ -156,16 +152,7 @@ internal static class AblationWork
             Guidance = new(variant.Guidance),
             BatchSize = DrawnTogether,
         };
-        using var progress = console.Progress();
-        var pictures = PipelineSampler.Sample(
-            pipeline,
-            request,
-            device,
-            (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
-            console.Cancellation
-        );
-        // Written at once: partial metadata would look complete.
-        new SampledFolder(target, pipeline, request).Add(pictures);
+        console.Sample(model, target, request, Device.Parse(training.Options.Device).Require());
     }
 
     private static void Measure(

@@ -1,9 +1,6 @@
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
-using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
-using Retouch.Torch;
-using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Demo;
 
@@ -23,8 +20,6 @@ public static class DemoSampling
             return;
         }
 
-        var device = settings.Where();
-        using var pipeline = LatentDiffusionPipeline.Load(model, device);
         var request = new PipelineSampling
         {
             Seeds = PipelineSampling.SeedsFrom(FirstSeed, settings.Samples),
@@ -34,15 +29,6 @@ public static class DemoSampling
             Guidance = new(settings.Guidance),
             BatchSize = 32,
         };
-        using var progress = console.Progress();
-        var pictures = PipelineSampler.Sample(
-            pipeline,
-            request,
-            device,
-            (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
-            console.Cancellation
-        );
-        // Written at once: partial metadata would look complete.
-        new SampledFolder(target, pipeline, request).Add(pictures);
+        console.Sample(model, target, request, settings.Where());
     }
 }

@@ -1,5 +1,9 @@
 using Retouch.Core.Formatting;
 using Retouch.Experiments.Measuring;
+using Retouch.Experiments.Sampling;
+using Retouch.Pipelines.Diffusers;
+using Retouch.Samplers;
+using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
@@ -37,6 +41,26 @@ public sealed record PhaseConsole(
 
     /// <summary>New progress display of an evaluation; disposed by the caller.</summary>
     public EvaluationProgressLine Measuring() => new(Error, Terminal, Time);
+
+    /// <summary>Samples pictures from a model into a folder, all at once: a folder with metadata is complete.</summary>
+    /// <param name="model">Folder of the model.</param>
+    /// <param name="target">New folder.</param>
+    /// <param name="request">Seeds, size and sampler.</param>
+    /// <param name="device">Compute device.</param>
+    /// <exception cref="OperationCanceledException"><see cref="Cancellation"/> was requested; nothing was written.</exception>
+    public void Sample(string model, string target, PipelineSampling request, Device device)
+    {
+        using var pipeline = LatentDiffusionPipeline.Load(model, device);
+        using var progress = Progress();
+        var pictures = PipelineSampler.Sample(
+            pipeline,
+            request,
+            device,
+            (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
+            Cancellation
+        );
+        new SampledFolder(target, pipeline, request).Add(pictures);
+    }
 
     /// <summary>Trains to the last step, resuming an interrupted run; no effect on a finished run.</summary>
     /// <param name="title">Heading of the phase.</param>

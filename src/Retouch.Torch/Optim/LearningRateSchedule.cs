@@ -1,5 +1,3 @@
-using System.ComponentModel;
-
 namespace Retouch.Torch.Optim;
 
 /// <summary>Learning-rate schedules, by diffusers' names.</summary>
@@ -22,15 +20,12 @@ public enum LearningRateShape
 public sealed record LearningRateSchedule
 {
     /// <summary>Schedule after warm-up.</summary>
-    [Description("Schedule after warm-up.")]
     public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
-    [Description("Number of steps of linear warm-up from zero.")]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
-    [Description("Exponent of polynomial.")]
     public double Power { get; init; } = 1;
 
     /// <summary>Multiplier at <paramref name="step"/> (0-based) of <paramref name="totalSteps"/>.</summary>

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
@@ -20,19 +19,15 @@ public enum AverageWarmup
 public sealed record WeightAverageOptions
 {
     /// <summary>Decay after warm-up, in [0, 1).</summary>
-    [Description("Decay after warm-up, in [0, 1).")]
     public double Decay { get; init; } = 0.9999;
 
     /// <summary>Warm-up of the decay.</summary>
-    [Description("Warm-up of the decay.")]
     public AverageWarmup Warmup { get; init; } = AverageWarmup.None;
 
     /// <summary>inv_gamma of <see cref="AverageWarmup.Power"/>, above 0.</summary>
-    [Description("inv_gamma of power, above 0.")]
     public double InverseGamma { get; init; } = 1;
 
     /// <summary>Exponent of <see cref="AverageWarmup.Power"/>, above 0.</summary>
-    [Description("Exponent of power, above 0.")]
     public double Power { get; init; } = 2.0 / 3;
 
     /// <summary>Fraction of the initial weights that remains in the average after a run; 0 with a warm-up.</summary>

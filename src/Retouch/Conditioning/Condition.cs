@@ -29,6 +29,13 @@ public sealed record Condition(Tensor? ClassLabels = null)
     /// <summary>Number of samples, or null if all members are null.</summary>
     public int? Batch => Members.FirstOrDefault(static t => t is not null) is { } any ? checked((int)any.Shape[0]) : null;
 
+    /// <summary><see cref="ClassLabels"/> of a class-conditional network.</summary>
+    /// <param name="classes">Number of classes, the label for no class.</param>
+    /// <exception cref="ArgumentException">There are none.</exception>
+    internal Tensor LabelsOf(int classes) =>
+        ClassLabels
+        ?? throw new ArgumentException($"This network is class-conditional: give one label per sample, {classes} for no class.");
+
     private Tensor?[] Members => [ClassLabels, Text, TextMask, Pooled, TimeIds];
 
     /// <summary>Samples [start, start + count), as views that share memory.</summary>

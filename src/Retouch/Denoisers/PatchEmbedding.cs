@@ -30,8 +30,12 @@ public sealed class PatchEmbedding : IDisposable
     public PatchEmbedding(ParameterPath path, int channels, int width, int patch, int baseSide, double interpolation = 1)
     {
         (_path, _width, _patch, _baseSide, _interpolation) = (path, width, patch, baseSide, interpolation);
-        // Initialised as a linear layer over the patch pixels.
-        _projection = new Conv2d(
+        _projection = Projection(path, channels, width, patch);
+    }
+
+    /// <summary>Convolution from patches to tokens, initialised as a linear layer over the patch pixels.</summary>
+    internal static Conv2d Projection(ParameterPath path, int channels, int width, int patch) =>
+        new Conv2d(
             path / "proj",
             channels,
             width,
@@ -40,7 +44,6 @@ public sealed class PatchEmbedding : IDisposable
             weightInit: Inits.XavierUniform((long)channels * patch * patch, width),
             biasInit: Inits.Zeros
         );
-    }
 
     /// <summary>Maps latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by
     /// row.</summary>

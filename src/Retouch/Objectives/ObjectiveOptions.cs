@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Formatting;
 using Retouch.Diffusion;
 using Retouch.Objectives.LatentPerceptual;
@@ -13,40 +12,29 @@ public sealed record ObjectiveOptions
     /// Weight of the diffusion loss, at least 0; 0 disables it ([PIX]'s pixel-only ablation). Default 1; with preferences 0, where it
     /// anchors the model to the winners.
     /// </summary>
-    [Description(
-        "Weight of the diffusion loss, at least 0; 0 disables it ([PIX]'s pixel-only ablation). Default 1; with preferences 0, where it "
-            + "anchors the model to the winners."
-    )]
     public double? LatentWeight { get; init; }
 
     /// <summary>Loss weighting of the diffusion loss over noise levels.</summary>
-    [Description("Loss weighting of the diffusion loss over noise levels.")]
     public LossWeightingKind LatentWeighting { get; init; } = LossWeightingKind.Uniform;
 
     /// <summary>With latentWeighting min-snr: γ, above 0. Default 5.</summary>
-    [Description("With latentWeighting min-snr: γ, above 0. Default 5.")]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>The latent perceptual loss; null disables it.</summary>
-    [Description("The latent perceptual loss; null disables it.")]
     public LatentPerceptualOptions? Perceptual { get; init; }
 
     /// <summary>The pixel-space loss; null disables it.</summary>
-    [Description("The pixel-space loss; null disables it.")]
     public PixelOptions? Pixel { get; init; }
 
     /// <summary>
     /// The preference loss on pairs (data.pairs); null disables it. Other terms then apply to winners and single samples only.
     /// </summary>
-    [Description("The preference loss on pairs (data.pairs); null disables it. Other terms then apply to winners and single samples only.")]
     public PreferenceOptions? Preference { get; init; }
 
     /// <summary>Samples per decoder call, at least 1: less memory, same gradients. Default: all at once.</summary>
-    [Description("Samples per decoder call, at least 1: less memory, same gradients. Default: all at once.")]
     public int? DecodeBatch { get; init; }
 
     /// <summary>Activation checkpointing in the decoder: less memory, one more forward pass.</summary>
-    [Description("Activation checkpointing in the decoder: less memory, one more forward pass.")]
     public bool CheckpointDecoder { get; init; }
 
     /// <summary>Whether any objective decodes.</summary>

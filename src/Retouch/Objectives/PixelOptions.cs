@@ -1,5 +1,3 @@
-using System.ComponentModel;
-
 namespace Retouch.Objectives;
 
 /// <summary>Latents that the pixel loss decodes.</summary>
@@ -39,19 +37,15 @@ public sealed record PixelOptions
 {
     /// <summary>λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio
     /// 0.3.</summary>
-    [Description("λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.")]
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio);
 
     /// <summary>Space of the difference: pixel or latent (control experiment).</summary>
-    [Description("Space of the difference: pixel or latent (control experiment).")]
     public PixelSpace Space { get; init; } = PixelSpace.Pixel;
 
     /// <summary>In pixel space: latents to decode, remix or x0. Default remix.</summary>
-    [Description("In pixel space: latents to decode, remix or x0. Default remix.")]
     public PixelEstimate? Estimate { get; init; }
 
     /// <summary>In pixel space: target, decoding or image. Default decoding for remix, image for x0.</summary>
-    [Description("In pixel space: target, decoding or image. Default decoding for remix, image for x0.")]
     public PixelTarget? Target { get; init; }
 
     /// <summary>Validation problems, one sentence each; empty for valid options.</summary>

@@ -79,12 +79,7 @@ public sealed class DiTTransformer2D : IDenoiser
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(condition);
-        var labels =
-            condition.ClassLabels
-            ?? throw new ArgumentException(
-                $"This network is class-conditional: give one label per sample, {Config.NumEmbedsAdaNorm} for no class.",
-                nameof(condition)
-            );
+        var labels = condition.LabelsOf(Config.NumEmbedsAdaNorm);
         using var scope = TensorScope.Enter();
         var output = Forward(noisy, time, labels);
         return new Prediction(scope.Keep(Config.Outputs == Config.InChannels ? output : output.Narrow(1, 0, Config.InChannels)));

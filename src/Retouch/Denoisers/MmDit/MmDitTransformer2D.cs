@@ -55,12 +55,7 @@ public sealed class MmDitTransformer2D : IDenoiser
     public Prediction Predict(Tensor noisy, Tensor time, Condition condition)
     {
         ArgumentNullException.ThrowIfNull(condition);
-        var labels =
-            condition.ClassLabels
-            ?? throw new ArgumentException(
-                $"This network is class-conditional: give one label per sample, {Config.NumClasses} for no class.",
-                nameof(condition)
-            );
+        var labels = condition.LabelsOf(Config.NumClasses);
         return new Prediction(Forward(noisy, time, labels));
     }
 

@@ -24,15 +24,7 @@ internal sealed class CroppedPatchEmbedding
             [1, (long)side * side, width],
             (tensor, _) => tensor.CopyInPlace(PatchEmbedding.Positions(side, side, width, shape.SampleSize / patch))
         );
-        _projection = new Conv2d(
-            path / "proj",
-            channels,
-            width,
-            patch,
-            stride: patch,
-            weightInit: Inits.XavierUniform((long)channels * patch * patch, width),
-            biasInit: Inits.Zeros
-        );
+        _projection = PatchEmbedding.Projection(path, channels, width, patch);
     }
 
     /// <summary>Maps latents [batch, channels, height, width] to tokens [batch, height/patch · width/patch, width], row by

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Autoencoders;
 using Retouch.Torch;
 
@@ -18,19 +17,15 @@ public enum ReconstructionError
 public sealed record AutoencoderLossOptions
 {
     /// <summary>Reconstruction error: l1 or l2.</summary>
-    [Description("Reconstruction error: l1 or l2.")]
     public ReconstructionError Reconstruction { get; init; } = ReconstructionError.L1;
 
     /// <summary>Weight of the KL divergence, averaged over latent elements, at least 0; 1e-6 is usual for latent diffusion.</summary>
-    [Description("Weight of the KL divergence, averaged over latent elements, at least 0; 1e-6 is usual for latent diffusion.")]
     public double KlWeight { get; init; } = 1e-6;
 
     /// <summary>Weight of the Laplacian-pyramid term, a perceptual loss without a network, at least 0; 0 disables it.</summary>
-    [Description("Weight of the Laplacian-pyramid term, a perceptual loss without a network, at least 0; 0 disables it.")]
     public double PyramidWeight { get; init; }
 
     /// <summary>Levels of the pyramid, from 1 to 10; only with a pyramid. Default: 4, or fewer for small images.</summary>
-    [Description("Levels of the pyramid, from 1 to 10; only with a pyramid. Default: 4, or fewer for small images.")]
     public int? PyramidLevels { get; init; }
 
     /// <summary>Reports invalid options.</summary>

@@ -1,5 +1,3 @@
-using System.ComponentModel;
-
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>Normalisation of features before the difference.</summary>
@@ -137,99 +135,71 @@ public sealed record LatentPerceptualOptions
     public const double DefaultGradientRatio = 0.3;
 
     /// <summary>w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.</summary>
-    [Description("w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.")]
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(DefaultGradientRatio);
 
     /// <summary>
     /// Decoder taps to compare, ascending from 0 (the mid block). Default: all but the last, which is the most expensive and adds little.
     /// </summary>
-    [Description(
-        "Decoder taps to compare, ascending from 0 (the mid block). Default: all but the last, which is the most expensive and adds little."
-    )]
     public IReadOnlyList<int>? Taps { get; init; }
 
     /// <summary>Without taps: include the last tap, at image resolution.</summary>
-    [Description("Without taps: include the last tap, at image resolution.")]
     public bool LastTap { get; init; }
 
     /// <summary>Include the decoded image as one more layer: the negative example of [LPL]'s depth ablation.</summary>
-    [Description("Include the decoded image as one more layer: the negative example of [LPL]'s depth ablation.")]
     public bool Rgb { get; init; }
 
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
-    [Description("Feature normalisation: standardise, channel-norm or none.")]
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;
 
     /// <summary>Source of the statistics (or channel norms) that normalise both maps: estimate, target or own.</summary>
-    [Description("Source of the statistics (or channel norms) that normalise both maps: estimate, target or own.")]
     public StatisticsSource Statistics { get; init; } = StatisticsSource.Estimate;
 
     /// <summary>
     /// With statistics of the estimate or own: factor on their gradient, in [0, 1]. With 1 the loss favours an estimate of higher variance
     /// than the target, with 0 it does not (docs/results/lpl.md). Default 0.
     /// </summary>
-    [Description(
-        "With statistics of the estimate or own: factor on their gradient, in [0, 1]. With 1 the loss favours an estimate of higher "
-            + "variance than the target, with 0 it does not (docs/results/lpl.md). Default 0."
-    )]
     public double? StatisticsGradient { get; init; }
 
     /// <summary>
     /// With standardise: fraction of the target map's variance added to a variance, at least 0, so that a map in which the estimate is
     /// almost constant does not dominate the loss. Default 0.05.
     /// </summary>
-    [Description(
-        "With standardise: fraction of the target map's variance added to a variance, at least 0, so that a map in which the estimate is "
-            + "almost constant does not dominate the loss. Default 0.05."
-    )]
     public double? VarianceFloor { get; init; }
 
     /// <summary>Difference of normalised features: squared or absolute.</summary>
-    [Description("Difference of normalised features: squared or absolute.")]
     public FeatureDifference Difference { get; init; }
 
     /// <summary>Exclude outliers from statistics and loss.</summary>
-    [Description("Exclude outliers from statistics and loss.")]
     public bool Mask { get; init; } = true;
 
     /// <summary>With mask: index of the first masked tap; 0 masks all. The diffusers implementation uses 2. Default 0.</summary>
-    [Description("With mask: index of the first masked tap; 0 masks all. The diffusers implementation uses 2. Default 0.")]
     public int? MaskFromTap { get; init; }
 
     /// <summary>With mask: features that the mask is computed from, estimate or target. Default estimate.</summary>
-    [Description("With mask: features that the mask is computed from, estimate or target. Default estimate.")]
     public MaskSource? MaskSource { get; init; }
 
     /// <summary>With mask: fraction of a map's pixels outside either quantile, in (0, 0.5). Default 0.02.</summary>
-    [Description("With mask: fraction of a map's pixels outside either quantile, in (0, 0.5). Default 0.02.")]
     public double? Quantile { get; init; }
 
     /// <summary>With mask: margin beyond the quantiles in standard deviations, at least 0. Default 2.</summary>
-    [Description("With mask: margin beyond the quantiles in standard deviations, at least 0. Default 2.")]
     public double? Margin { get; init; }
 
     /// <summary>With mask: side of the min-pool window (opening), in pixels of the deepest tap, at least 1. Default 5.</summary>
-    [Description("With mask: side of the min-pool window (opening), in pixels of the deepest tap, at least 1. Default 5.")]
     public int? Opening { get; init; }
 
     /// <summary>With mask: side of the max-pool window (closing), in pixels of the deepest tap, at least 1. Default 3.</summary>
-    [Description("With mask: side of the max-pool window (closing), in pixels of the deepest tap, at least 1. Default 3.")]
     public int? Closing { get; init; }
 
     /// <summary>Layer weights: inverse, exponential, uniform or custom.</summary>
-    [Description("Layer weights: inverse, exponential, uniform or custom.")]
     public DepthWeighting DepthWeighting { get; init; } = DepthWeighting.Inverse;
 
     /// <summary>With depthWeighting custom: one weight per tap, then one for the image if rgb is set.</summary>
-    [Description("With depthWeighting custom: one weight per tap, then one for the image if rgb is set.")]
     public IReadOnlyList<double>? DepthWeights { get; init; }
 
     /// <summary>Quantity that the noise gate compares with its threshold: sigma, snr, timestep, t or none.</summary>
-    [Description("Quantity that the noise gate compares with its threshold: sigma, snr, timestep, t or none.")]
     public GateKind Gate { get; init; } = GateKind.Sigma;
 
     /// <summary>Threshold of the gate, above 0. Default 3 for sigma; required for other gates.</summary>
-    [Description("Threshold of the gate, above 0. Default 3 for sigma; required for other gates.")]
     public double? Threshold { get; init; }
 
     /// <summary>
@@ -237,38 +207,27 @@ public sealed record LatentPerceptualOptions
     /// threshold divided by its square, and windows are multiplied by it. Default: training size over the model's native size.
     /// </summary>
     /// <remarks>Averaging over more pixels reduces the noise in this proportion: Esser et al. 2024, eq. 23.</remarks>
-    [Description(
-        "Scale of threshold and windows: image side over the side that they were chosen for. A σ threshold is multiplied by it, an SNR "
-            + "threshold divided by its square, and windows are multiplied by it. Default: training size over the model's native size."
-    )]
     public double? ResolutionScale { get; init; }
 
     /// <summary>Weight of the loss as a function of the noise level: none, min-snr or inverse-variance.</summary>
-    [Description("Weight of the loss as a function of the noise level: none, min-snr or inverse-variance.")]
     public NoiseWeighting NoiseWeighting { get; init; }
 
     /// <summary>With noiseWeighting min-snr: γ, above 0. Default 5.</summary>
-    [Description("With noiseWeighting min-snr: γ, above 0. Default 5.")]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>Optimiser steps before the loss is enabled, at least 0.</summary>
-    [Description("Optimiser steps before the loss is enabled, at least 0.")]
     public long StartStep { get; init; }
 
     /// <summary>Optimiser steps of the linear weight warm-up after startStep, at least 0.</summary>
-    [Description("Optimiser steps of the linear weight warm-up after startStep, at least 0.")]
     public long RampSteps { get; init; }
 
     /// <summary>Reduction over layers: sum or mean.</summary>
-    [Description("Reduction over layers: sum or mean.")]
     public LayerReduction LayerReduction { get; init; }
 
     /// <summary>Divisor of the sum over pixels: all or kept (unmasked).</summary>
-    [Description("Divisor of the sum over pixels: all or kept (unmasked).")]
     public PixelReduction PixelReduction { get; init; } = PixelReduction.All;
 
     /// <summary>Divisor of the sum over samples: batch or active (samples that pass the gate).</summary>
-    [Description("Divisor of the sum over samples: batch or active (samples that pass the gate).")]
     public SampleReduction SampleReduction { get; init; } = SampleReduction.Batch;
 
     /// <summary>Validation problems, one sentence each; empty for valid options.</summary>

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Objectives.Preference;
@@ -96,77 +95,56 @@ public enum BetaScaling
 public sealed record PreferenceOptions
 {
     /// <summary>Baseline of a pair's errors: dpo (a reference model) or simpo (each other).</summary>
-    [Description("Baseline of a pair's errors: dpo (a reference model) or simpo (each other).")]
     public PreferenceMethod Method { get; init; } = PreferenceMethod.Dpo;
 
     /// <summary>
     /// With dpo: live (the reference model predicts in every step: a frozen copy, or with lora the network without its adapters) or
     /// precomputed (errors for all steps, computed before the first one). Default live.
     /// </summary>
-    [Description(
-        "With dpo: live (the reference model predicts in every step: a frozen copy, or with lora the network without its adapters) or "
-            + "precomputed (errors for all steps, computed before the first one). Default live."
-    )]
     public ReferenceKind? Reference { get; init; }
 
     /// <summary>Link function from a pair's margin to a loss: log-sigmoid, ipo or hinge.</summary>
-    [Description("Link function from a pair's margin to a loss: log-sigmoid, ipo or hinge.")]
     public PreferenceLink Link { get; init; } = PreferenceLink.LogSigmoid;
 
     /// <summary>Space of the errors: latent, pixel, both (two losses) or features.</summary>
-    [Description("Space of the errors: latent, pixel, both (two losses) or features.")]
     public PreferenceSpace Space { get; init; } = PreferenceSpace.Latent;
 
     /// <summary>β, above 0. Default 5000 for dpo; required for simpo.</summary>
-    [Description("β, above 0. Default 5000 for dpo; required for simpo.")]
     public double? Beta { get; init; }
 
     /// <summary>With space both: β of the pixel loss, above 0. Default: β of the latent loss.</summary>
-    [Description("With space both: β of the pixel loss, above 0. Default: β of the latent loss.")]
     public double? PixelBeta { get; init; }
 
     /// <summary>Factor on β: half or plain. Default half for dpo (diffusers' script), plain for simpo.</summary>
-    [Description("Factor on β: half or plain. Default half for dpo (diffusers' script), plain for simpo.")]
     public BetaScaling? Scaling { get; init; }
 
     /// <summary>With simpo: target margin γ, at least 0. Default 0.</summary>
-    [Description("With simpo: target margin γ, at least 0. Default 0.")]
     public double? Gamma { get; init; }
 
     /// <summary>Reduction of squared differences: mean or sum. Default mean; no effect with space features.</summary>
-    [Description("Reduction of squared differences: mean or sum. Default mean; no effect with space features.")]
     public ErrorReduction? Reduction { get; init; }
 
     /// <summary>Noise of winner and loser: shared or separate.</summary>
-    [Description("Noise of winner and loser: shared or separate.")]
     public PairNoise Noise { get; init; } = PairNoise.Shared;
 
     /// <summary>
     /// Weight of the preference loss: a number or, beside a diffusion loss and with space pixel or features, a gradient ratio or a share.
     /// </summary>
-    [Description(
-        "Weight of the preference loss: a number or, beside a diffusion loss and with space pixel or features, a gradient ratio or a share."
-    )]
     public TermWeight Weight { get; init; } = 1;
 
     /// <summary>With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.</summary>
-    [Description("With space both: μ, the weight of the pixel loss: a number, a gradient ratio or a share. Default 1.")]
     public TermWeight? PixelWeight { get; init; }
 
     /// <summary>With space pixel or both: latents to decode, remix or x0. Default remix.</summary>
-    [Description("With space pixel or both: latents to decode, remix or x0. Default remix.")]
     public PixelEstimate? Estimate { get; init; }
 
     /// <summary>With space pixel or both: target, decoding or image. Default decoding for remix, image for x0.</summary>
-    [Description("With space pixel or both: target, decoding or image. Default decoding for remix, image for x0.")]
     public PixelTarget? Target { get; init; }
 
     /// <summary>With space features: comparison of decoder features; its weight must stay at the default.</summary>
-    [Description("With space features: comparison of decoder features; its weight must stay at the default.")]
     public LatentPerceptualOptions? Features { get; init; }
 
     /// <summary>Divergence check: when training stops because winner and loser both get worse, and when a loss spike is reported.</summary>
-    [Description("Divergence check: when training stops because winner and loser both get worse, and when a loss spike is reported.")]
     public DivergenceOptions Divergence { get; init; } = new();
 
     /// <summary>Whether the decoder is needed.</summary>
@@ -245,18 +223,12 @@ public sealed record DivergenceOptions
     /// Fraction by which the smoothed errors of winner and loser may both exceed the reference model's (dpo) or their early average over
     /// divergence.steps steps (simpo), at least 0; 0 disables the check.
     /// </summary>
-    [Description(
-        "Fraction by which the smoothed errors of winner and loser may both exceed the reference model's (dpo) or their early average over "
-            + "divergence.steps steps (simpo), at least 0; 0 disables the check."
-    )]
     public double Bound { get; init; } = 0.5;
 
     /// <summary>Consecutive steps beyond the bound before the run stops, at least 1.</summary>
-    [Description("Consecutive steps beyond the bound before the run stops, at least 1.")]
     public int Steps { get; init; } = 50;
 
     /// <summary>Threshold of a loss spike in standard deviations above the running mean, at least 0; 0 disables the report.</summary>
-    [Description("Threshold of a loss spike in standard deviations above the running mean, at least 0; 0 disables the report.")]
     public double Spike { get; init; } = 6;
 
     internal void Check(Problems problems)

@@ -1,12 +1,9 @@
-using System.ComponentModel;
-
 namespace Retouch.Training.Options;
 
 /// <summary>Conditioning of the denoiser.</summary>
 public sealed record ConditioningOptions
 {
     /// <summary>Probability of dropping a sample's condition, in [0, 1], for classifier-free guidance (Ho and Salimans 2022).</summary>
-    [Description("Probability of dropping a sample's condition, in [0, 1], for classifier-free guidance (Ho and Salimans 2022).")]
     public double Dropout { get; init; } = 0.1;
 
     internal void Validate(Action<bool, string> require) =>

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Images;
@@ -11,86 +10,64 @@ public sealed record DataOptions
     internal const int DefaultScenes = 4000;
 
     /// <summary>Folder of pictures (class subfolders, .txt sidecars, metadata.jsonl). Default: procedural scenes.</summary>
-    [Description("Folder of pictures (class subfolders, .txt sidecars, metadata.jsonl). Default: procedural scenes.")]
     public string? Folder { get; init; }
 
     /// <summary>
     /// Tar shards in webdataset layout: files, folders, or names such as shard-{000000..000007}.tar; instead of a folder.
     /// </summary>
-    [Description("Tar shards in webdataset layout: files, folders, or names such as shard-{000000..000007}.tar; instead of a folder.")]
     public IReadOnlyList<string>? Shards { get; init; }
 
     /// <summary>
     /// Aspect-ratio buckets: sizes with about the area of size x size; each batch has one size. Default: the square only.
     /// </summary>
-    [Description("Aspect-ratio buckets: sizes with about the area of size x size; each batch has one size. Default: the square only.")]
     public BucketOptions? Buckets { get; init; }
 
     /// <summary>Split of a folder or shards, if they have split folders: train, validation or test. Default: train.</summary>
-    [Description("Split of a folder or shards, if they have split folders: train, validation or test. Default: train.")]
     public DataSplit? Split { get; init; }
 
     /// <summary>
     /// Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. An additional data.folder provides single
     /// samples (batch.extra).
     /// </summary>
-    [Description(
-        "Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. An additional data.folder provides "
-            + "single samples (batch.extra)."
-    )]
     public string? Pairs { get; init; }
 
     /// <summary>Handling of ties and contradictions among pairs: skip (drop both), keep (keep contradictions) or refuse.</summary>
-    [Description("Handling of ties and contradictions among pairs: skip (drop both), keep (keep contradictions) or refuse.")]
     public PairConflicts PairConflicts { get; init; }
 
     /// <summary>Procedural scenes per epoch, at least 1; only without a folder.</summary>
-    [Description("Procedural scenes per epoch, at least 1; only without a folder.")]
     public int? SceneCount { get; init; }
 
     /// <summary>Seed of the procedural scenes; only without a folder.</summary>
-    [Description("Seed of the procedural scenes; only without a folder.")]
     public ulong? SceneSeed { get; init; }
 
     /// <summary>Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.</summary>
-    [Description("Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.")]
     public int? Size { get; init; }
 
     /// <summary><see cref="Size"/> of resolved options (<see cref="TrainingOptions.Resolve"/>).</summary>
     public int Side => Size ?? throw new InvalidOperationException("The options are not resolved.");
 
     /// <summary>Crop position: center or random.</summary>
-    [Description("Crop position: center or random.")]
     public CropMode Crop { get; init; } = CropMode.Center;
 
     /// <summary>Probability of a horizontal flip, in [0, 1].</summary>
-    [Description("Probability of a horizontal flip, in [0, 1].")]
     public double Flip { get; init; }
 
     /// <summary>Upscale pictures smaller than the size.</summary>
-    [Description("Upscale pictures smaller than the size.")]
     public bool AllowEnlarging { get; init; }
 
     /// <summary>Maximum fraction of unusable pictures before the run stops, in [0, 1].</summary>
-    [Description("Maximum fraction of unusable pictures before the run stops, in [0, 1].")]
     public double MaxBadShare { get; init; } = Quarantine.DefaultMaxShare;
 
     /// <summary>Threads that read pictures, from 1 to 256.</summary>
-    [Description("Threads that read pictures, from 1 to 256.")]
     public int Workers { get; init; } = 1;
 
     /// <summary>Encode every picture once before training and keep latents in memory; requires crop center and flip 0.</summary>
-    [Description("Encode every picture once before training and keep latents in memory; requires crop center and flip 0.")]
     public bool CacheLatents { get; init; }
 
     /// <summary>
     /// Folder that keeps latents (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default: this run
     /// only.
     /// </summary>
-    [Description(
-        "Folder that keeps latents (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default: this run "
-            + "only."
-    )]
     public string? Cache { get; init; }
 
     internal void Validate(Action<bool, string> require)
@@ -144,15 +121,12 @@ public sealed record DataOptions
 public sealed record BucketOptions
 {
     /// <summary>Step of the sides in pixels, from 8 to 1024.</summary>
-    [Description("Step of the sides in pixels, from 8 to 1024.")]
     public int Step { get; init; } = 64;
 
     /// <summary>Shortest side in pixels, from 8 to data.size. Default: half of data.size.</summary>
-    [Description("Shortest side in pixels, from 8 to data.size. Default: half of data.size.")]
     public int? MinSide { get; init; }
 
     /// <summary>Longest side in pixels, from data.size to 8192. Default: twice data.size.</summary>
-    [Description("Longest side in pixels, from data.size to 8192. Default: twice data.size.")]
     public int? MaxSide { get; init; }
 
     /// <summary>Sizes of the buckets.</summary>

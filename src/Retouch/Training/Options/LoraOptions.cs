@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Training.Options;
@@ -7,19 +6,15 @@ namespace Retouch.Training.Options;
 public sealed record LoraOptions
 {
     /// <summary>Rank of each adapter, at least 1.</summary>
-    [Description("Rank of each adapter, at least 1.")]
     public int Rank { get; init; } = 16;
 
     /// <summary>Numerator of the adapters' scale alpha/rank, above 0. Default: the rank, a scale of 1.</summary>
-    [Description("Numerator of the adapters' scale alpha/rank, above 0. Default: the rank, a scale of 1.")]
     public double? Alpha { get; init; }
 
     /// <summary>Layers with adapters: attention, all-linear, all, or suffixes of module paths such as ff.net.2.</summary>
-    [Description("Layers with adapters: attention, all-linear, all, or suffixes of module paths such as ff.net.2.")]
     public IReadOnlyList<string> Targets { get; init; } = [AdapterOptions.Attention];
 
     /// <summary>Initialisation of the first factor: kaiming-uniform or gaussian. The second factor is zero.</summary>
-    [Description("Initialisation of the first factor: kaiming-uniform or gaussian. The second factor is zero.")]
     public AdapterInit Start { get; init; }
 
     internal AdapterOptions ToAdapterOptions() =>

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Nodes;
 
 namespace Retouch.Training.Options;
@@ -7,39 +6,30 @@ namespace Retouch.Training.Options;
 public sealed record ModelOptions
 {
     /// <summary>Diffusers folder to start from: a pipeline (model_index.json) or, for an autoencoder, its own folder.</summary>
-    [Description("Diffusers folder to start from: a pipeline (model_index.json) or, for an autoencoder, its own folder.")]
     public string? Path { get; init; }
 
     /// <summary>For a denoiser from scratch: folder of the autoencoder.</summary>
-    [Description("For a denoiser from scratch: folder of the autoencoder.")]
     public string? Autoencoder { get; init; }
 
     /// <summary>From scratch: config.json of the network, in diffusers format.</summary>
-    [Description("From scratch: config.json of the network, in diffusers format.")]
     public JsonObject? Config { get; init; }
 
     /// <summary>
     /// For a denoiser from scratch, or to change the formulation (epsilon, v, flow): scheduler_config.json, in diffusers format.
     /// </summary>
-    [Description(
-        "For a denoiser from scratch, or to change the formulation (epsilon, v, flow): scheduler_config.json, in diffusers format."
-    )]
     public JsonObject? Scheduler { get; init; }
 
     /// <summary>
     /// For a text-conditional denoiser from scratch: diffusers folder whose tokenizers and text encoders are used and copied.
     /// </summary>
-    [Description("For a text-conditional denoiser from scratch: diffusers folder whose tokenizers and text encoders are used and copied.")]
     public string? PromptsFrom { get; init; }
 
     /// <summary>
     /// For an autoencoder: measure the latent scaling factor on the data. Default: only from scratch, if the config has none.
     /// </summary>
-    [Description("For an autoencoder: measure the latent scaling factor on the data. Default: only from scratch, if the config has none.")]
     public bool? MeasureScaling { get; init; }
 
     /// <summary>Activation checkpointing in the denoiser: less memory, one more forward pass.</summary>
-    [Description("Activation checkpointing in the denoiser: less memory, one more forward pass.")]
     public bool CheckpointActivations { get; init; }
 
     internal void Validate(TrainingTaskKind task, Action<bool, string> require)

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Torch.Optim;
 
 namespace Retouch.Training.Options;
@@ -7,19 +6,15 @@ namespace Retouch.Training.Options;
 public sealed record OptimiserOptions
 {
     /// <summary>Base learning rate, in (0, 10).</summary>
-    [Description("Base learning rate, in (0, 10).")]
     public double LearningRate { get; init; } = 1e-4;
 
     /// <summary>AdamW settings.</summary>
-    [Description("AdamW settings.")]
     public AdamWOptions AdamW { get; init; } = new();
 
     /// <summary>Gradient clipping: maximum global L2 norm, above 0; null disables it.</summary>
-    [Description("Gradient clipping: maximum global L2 norm, above 0; null disables it.")]
     public double? ClipNorm { get; init; } = 1;
 
     /// <summary>Learning rate schedule.</summary>
-    [Description("Learning rate schedule.")]
     public LearningRateSchedule Schedule { get; init; } = new();
 
     internal void Validate(Action<bool, string> require)

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
@@ -5,6 +6,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Training.Options;
 
@@ -169,14 +171,7 @@ public static class OptionsFile
                         root["properties"]!["$schema"] = JsonNode.Parse(
                             """{ "description": "Path of this schema, for editors.", "type": "string" }"""
                         );
-                    var description = context
-                        .PropertyInfo?.AttributeProvider?.GetCustomAttributes(
-                            typeof(System.ComponentModel.DescriptionAttribute),
-                            inherit: false
-                        )
-                        .OfType<System.ComponentModel.DescriptionAttribute>()
-                        .FirstOrDefault()
-                        ?.Description;
+                    var description = context.PropertyInfo?.AttributeProvider is MemberInfo member ? OptionTexts.Of(member) : null;
                     if (description is null)
                         return schema;
                     // The schema of a member with its own converter is the literal true.

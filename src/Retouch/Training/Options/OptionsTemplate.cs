@@ -1,9 +1,9 @@
-using System.ComponentModel;
 using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Training.Options;
 
@@ -87,11 +87,7 @@ public static class OptionsTemplate
 
     private static void Comment(StringBuilder text, JsonPropertyInfo property, string indent)
     {
-        var description = property
-            .AttributeProvider?.GetCustomAttributes(typeof(DescriptionAttribute), inherit: false)
-            .OfType<DescriptionAttribute>()
-            .FirstOrDefault()
-            ?.Description;
+        var description = property.AttributeProvider is MemberInfo member ? OptionTexts.Of(member) : null;
         if (description is null)
             return;
         var line = new StringBuilder(indent).Append("//");

@@ -1,28 +1,20 @@
-using System.ComponentModel;
-
 namespace Retouch.Training.Options;
 
 /// <summary>Sample grids during training; seeds are fixed.</summary>
 public sealed record SampleOptions
 {
     /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
-    [Description("Steps between sample grids, at least 0; 0 disables them.")]
     public long Every { get; init; }
 
     /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
-    [Description("Pictures per grid, from 1 to 1024; class grids cycle through the classes.")]
     public int Count { get; init; } = 16;
 
     /// <summary>
     /// Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data.
     /// </summary>
-    [Description(
-        "Prompts of the pictures, repeated in order; only for text-conditional denoisers. Default: the first captions of the data."
-    )]
     public IReadOnlyList<string>? Prompts { get; init; }
 
     /// <summary>Sampler steps, from 1 to 1000.</summary>
-    [Description("Sampler steps, from 1 to 1000.")]
     public int Steps { get; init; } = 50;
 
     /// <summary>
@@ -30,14 +22,9 @@ public sealed record SampleOptions
     /// of the model family.
     /// </summary>
     /// <remarks>The default is <c>LatentDiffusionPipeline.DefaultGuidance</c>.</remarks>
-    [Description(
-        "Scale of classifier-free guidance, at least 0; 1 disables it. Default: 1.5 for classes (2 at 512 pixels), for prompts the default "
-            + "of the model family."
-    )]
     public double? Guidance { get; init; }
 
     /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
-    [Description("Seed of the first picture; later pictures use consecutive seeds.")]
     public ulong Seed { get; init; } = 1000;
 
     internal void Validate(Action<bool, string> require)

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Retouch.Core.Errors;
 using Retouch.Diffusion;
 
@@ -8,29 +7,21 @@ namespace Retouch.Training.Options;
 public sealed record TimeOptions
 {
     /// <summary>Timestep density: uniform, logit-normal or mode. Default: mode for flow MM-DiTs, else uniform.</summary>
-    [Description("Timestep density: uniform, logit-normal or mode. Default: mode for flow MM-DiTs, else uniform.")]
     public TimestepDensityKind? Density { get; init; }
 
     /// <summary>Mean m of the logit-normal density. Default 0.</summary>
-    [Description("Mean m of the logit-normal density. Default 0.")]
     public double? LogitMean { get; init; }
 
     /// <summary>Standard deviation s of the logit-normal density, above 0. Default 1.</summary>
-    [Description("Standard deviation s of the logit-normal density, above 0. Default 1.")]
     public double? LogitDeviation { get; init; }
 
     /// <summary>Scale s of mode sampling with heavy tails. Default 1.29.</summary>
-    [Description("Scale s of mode sampling with heavy tails. Default 1.29.")]
     public double? ModeScale { get; init; }
 
     /// <summary>
     /// Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model is
     /// saved with that schedule. Default: schedule unchanged.
     /// </summary>
-    [Description(
-        "Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model "
-            + "is saved with that schedule. Default: schedule unchanged."
-    )]
     public int? ScheduleFrom { get; init; }
 
     /// <summary>Timestep density of these options.</summary>

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Objectives;
@@ -21,51 +20,38 @@ public enum TrainingTaskKind
 public sealed record TrainingOptions
 {
     /// <summary>Network to train: denoiser or autoencoder.</summary>
-    [Description("Network to train: denoiser or autoencoder.")]
     public TrainingTaskKind Task { get; init; }
 
     /// <summary>Seed of everything random: data order, crops, noise, timesteps, dropout, initial weights.</summary>
-    [Description("Seed of everything random: data order, crops, noise, timesteps, dropout, initial weights.")]
     public ulong Seed { get; init; }
 
     /// <summary>Device: cpu, cuda, cuda:N, or auto: the first GPU that libtorch can use, else the CPU.</summary>
-    [Description("Device: cpu, cuda, cuda:N, or auto: the first GPU that libtorch can use, else the CPU.")]
     public string Device { get; init; } = Torch.Device.Auto;
 
     /// <summary>
     /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32.
     /// </summary>
-    [Description(
-        "Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32."
-    )]
     public string Precision { get; init; } = "float32";
 
     /// <summary>Float32 arithmetic on a GPU.</summary>
-    [Description("Float32 arithmetic on a GPU.")]
     public ArithmeticOptions Arithmetic { get; init; } = new();
 
     /// <summary>Total optimiser steps, at least 1.</summary>
-    [Description("Total optimiser steps, at least 1.")]
     public long Steps { get; init; } = 1000;
 
     /// <summary>Source of the networks.</summary>
-    [Description("Source of the networks.")]
     public ModelOptions Model { get; init; } = new();
 
     /// <summary>Training data.</summary>
-    [Description("Training data.")]
     public DataOptions Data { get; init; } = new();
 
     /// <summary>Batch size and gradient accumulation.</summary>
-    [Description("Batch size and gradient accumulation.")]
     public BatchOptions Batch { get; init; } = new();
 
     /// <summary>Optimiser and learning rate.</summary>
-    [Description("Optimiser and learning rate.")]
     public OptimiserOptions Optimiser { get; init; } = new();
 
     /// <summary>Weight averages (EMA); samples are drawn from the first. Default: one with a memory of a tenth of the steps.</summary>
-    [Description("Weight averages (EMA); samples are drawn from the first. Default: one with a memory of a tenth of the steps.")]
     public IReadOnlyList<WeightAverageOptions> Averages
     {
         get => field ?? [WeightAverageOptions.Fitting(Math.Max(Steps, 1))];
@@ -73,35 +59,27 @@ public sealed record TrainingOptions
     }
 
     /// <summary>Losses of the denoiser; null for an autoencoder.</summary>
-    [Description("Losses of the denoiser; null for an autoencoder.")]
     public ObjectiveOptions? Objective { get; init; }
 
     /// <summary>Losses of the autoencoder; null for a denoiser.</summary>
-    [Description("Losses of the autoencoder; null for a denoiser.")]
     public AutoencoderLossOptions? AutoencoderLoss { get; init; }
 
     /// <summary>Low-rank adapters, trained instead of the denoiser's weights; null disables them.</summary>
-    [Description("Low-rank adapters, trained instead of the denoiser's weights; null disables them.")]
     public LoraOptions? Lora { get; init; }
 
     /// <summary>Distribution of training timesteps.</summary>
-    [Description("Distribution of training timesteps.")]
     public TimeOptions Times { get; init; } = new();
 
     /// <summary>Conditioning of the denoiser.</summary>
-    [Description("Conditioning of the denoiser.")]
     public ConditioningOptions Conditioning { get; init; } = new();
 
     /// <summary>Checkpoints.</summary>
-    [Description("Checkpoints.")]
     public CheckpointOptions Checkpoints { get; init; } = new();
 
     /// <summary>Sample grids during training.</summary>
-    [Description("Sample grids during training.")]
     public SampleOptions Samples { get; init; } = new();
 
     /// <summary>Logging.</summary>
-    [Description("Logging.")]
     public LogOptions Log { get; init; } = new();
 
     /// <summary>
@@ -228,7 +206,7 @@ public sealed record TrainingOptions
         if (Task == TrainingTaskKind.Denoiser)
         {
             Require(AutoencoderLoss is null, "autoencoderLoss has no effect with task denoiser; leave it out");
-            Require(Objective is not null, "objective is missing");
+            Require(Objective is not null, "objective is missing; give one with --objective, such as latent or lpl");
             problems.AddRange(Objective?.Validate("objective") ?? []);
             Conditioning.Validate(Require);
             Times.Validate(Require);
@@ -301,15 +279,12 @@ public sealed record TrainingOptions
 public sealed record BatchOptions
 {
     /// <summary>Samples per micro-batch, at least 1.</summary>
-    [Description("Samples per micro-batch, at least 1.")]
     public int Size { get; init; } = 8;
 
     /// <summary>With data.pairs, where size counts pairs: single samples per micro-batch from data.folder, at least 0.</summary>
-    [Description("With data.pairs, where size counts pairs: single samples per micro-batch from data.folder, at least 0.")]
     public int Extra { get; init; }
 
     /// <summary>Gradient accumulation: micro-batches per step, at least 1.</summary>
-    [Description("Gradient accumulation: micro-batches per step, at least 1.")]
     public int Accumulate { get; init; } = 1;
 }
 
@@ -317,11 +292,9 @@ public sealed record BatchOptions
 public sealed record CheckpointOptions
 {
     /// <summary>Steps between checkpoints, at least 0; 0 writes only the last.</summary>
-    [Description("Steps between checkpoints, at least 0; 0 writes only the last.")]
     public long Every { get; init; } = 500;
 
     /// <summary>Checkpoints to keep, at least 1.</summary>
-    [Description("Checkpoints to keep, at least 1.")]
     public int Keep { get; init; } = 2;
 }
 
@@ -329,10 +302,8 @@ public sealed record CheckpointOptions
 public sealed record LogOptions
 {
     /// <summary>Steps between records of metrics.jsonl and TensorBoard, at least 1.</summary>
-    [Description("Steps between records of metrics.jsonl and TensorBoard, at least 1.")]
     public long Every { get; init; } = 1;
 
     /// <summary>Write TensorBoard events.</summary>
-    [Description("Write TensorBoard events.")]
     public bool TensorBoard { get; init; } = true;
 }
