@@ -105,7 +105,8 @@ public sealed class ActivationEstimateTests
         {
             Steps = 2,
             Batch = new() { Size = batch },
-            Model = new() { Path = "made up" },
+            Model = new() { Path = "random" },
+            Data = new() { Size = 64 },
             Objective = new ObjectiveOptions
             {
                 Perceptual = objective == "lpl" ? new() { Gate = GateKind.None } : null,

@@ -126,7 +126,7 @@ public sealed class JudgeTests : IDisposable
             PathOf("run")
         );
         Assert.Contains(
-            "no person",
+            "judged automatically",
             await Done("judge", PathOf("drawn"), "--by", "reconstruction", "--model", PathOf("model/vae"), "--output", PathOf("again")),
             StringComparison.Ordinal
         );

@@ -123,6 +123,7 @@ internal static class BenchCommand
                 if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
                     throw new UsageException($"--hidden {parsed.GetValue(hidden)} is not divisible by --heads {parsed.GetValue(heads)}.");
                 var name = parsed.GetValue(objective)!;
+                var levels = Widths(parsed.GetValue(widths)!);
                 var options = new TrainingOptions
                 {
                     Seed = parsed.GetValue(seed),
@@ -131,7 +132,9 @@ internal static class BenchCommand
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
                     // The source of the networks is irrelevant here, but options are validated as a whole.
-                    Model = new() { Path = "made up" },
+                    Model = new() { Path = "random" },
+                    // The native size of these networks: every level but the last halves the sides.
+                    Data = new() { Size = Math.Clamp(parsed.GetValue(latent) << (levels.Length - 1), 8, 8192) },
                     Objective = new ObjectiveOptions
                     {
                         Perceptual = name == "lpl" ? new() : null,
@@ -143,7 +146,7 @@ internal static class BenchCommand
                 var autoencoder = new AutoencoderKlConfig
                 {
                     LatentChannels = parsed.GetValue(channels),
-                    BlockOutChannels = Widths(parsed.GetValue(widths)!),
+                    BlockOutChannels = levels,
                     LayersPerBlock = parsed.GetValue(layers),
                     NormNumGroups = parsed.GetValue(groups),
                     UseQuantConv = false,
