@@ -56,9 +56,39 @@ public enum MemoryFormat
     ChannelsLast = 2,
 }
 
-/// <summary>Properties of element types.</summary>
+/// <summary>Names and properties of element types.</summary>
 public static class DTypes
 {
+    private static readonly Dictionary<string, DType> ByName = Enum.GetValues<DType>().ToDictionary(Name, StringComparer.Ordinal);
+
+    /// <summary>Types of stored weights and of mixed precision, by PyTorch's names.</summary>
+    public static IReadOnlyDictionary<string, DType> Precisions { get; } =
+        new[] { DType.Float16, DType.BFloat16, DType.Float32 }.ToDictionary(Name, StringComparer.Ordinal);
+
+    /// <summary>PyTorch's name: <c>float32</c>, <c>bfloat16</c>, <c>uint8</c>.</summary>
+    public static string Name(this DType dtype) => dtype.ToString().ToLowerInvariant();
+
+    /// <summary>Abbreviation of a precision in file names: <c>fp32</c>, <c>fp16</c>, <c>bf16</c>.</summary>
+    public static string Abbreviation(this DType dtype) =>
+        dtype == DType.BFloat16 ? "bf16" : dtype.Name().Replace("float", "fp", StringComparison.Ordinal);
+
+    /// <summary>Element type by PyTorch's name, or null.</summary>
+    public static DType? Find(string name) => ByName.TryGetValue(name, out var dtype) ? dtype : null;
+
+    /// <summary>Precision by its name or abbreviation in any case, or null.</summary>
+    public static DType? FindPrecision(string text) =>
+        Precisions
+            .Values.Cast<DType?>()
+            .FirstOrDefault(t =>
+                StringComparer.OrdinalIgnoreCase.Equals(text, t!.Value.Name())
+                || StringComparer.OrdinalIgnoreCase.Equals(text, t.Value.Abbreviation())
+            );
+
+    /// <summary>Type of a stored tensor after a conversion of floating-point tensors; integers, such as indices, keep theirs.</summary>
+    /// <param name="stored">Stored type.</param>
+    /// <param name="wanted">Type of floating-point tensors; null for no conversion.</param>
+    public static DType ConvertedTo(this DType stored, DType? wanted) => stored.IsFloatingPoint() ? wanted ?? stored : stored;
+
     /// <summary>Bytes per element.</summary>
     public static int Size(this DType dtype) =>
         dtype switch

@@ -93,6 +93,7 @@ internal static class BenchCommand
             Description = "float32, bfloat16 or float16.",
             DefaultValueFactory = static _ => "float32",
         };
+        precision.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "Measure a training step with random weights: time, memory, and time by part.")
         {
@@ -123,7 +124,6 @@ internal static class BenchCommand
                 if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
                     throw new UsageException($"--hidden {parsed.GetValue(hidden)} is not divisible by --heads {parsed.GetValue(heads)}.");
                 var name = parsed.GetValue(objective)!;
-                var levels = Widths(parsed.GetValue(widths)!);
                 var options = new TrainingOptions
                 {
                     Seed = parsed.GetValue(seed),
@@ -131,10 +131,9 @@ internal static class BenchCommand
                     Device = parsed.GetDevice().ToString(),
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
-                    // The source of the networks is irrelevant here, but options are validated as a whole.
+                    // The source of networks and pictures is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "random" },
-                    // The native size of these networks: every level but the last halves the sides.
-                    Data = new() { Size = Math.Clamp(parsed.GetValue(latent) << (levels.Length - 1), 8, 8192) },
+                    Data = new() { Size = 64 },
                     Objective = new ObjectiveOptions
                     {
                         Perceptual = name == "lpl" ? new() : null,
@@ -146,7 +145,7 @@ internal static class BenchCommand
                 var autoencoder = new AutoencoderKlConfig
                 {
                     LatentChannels = parsed.GetValue(channels),
-                    BlockOutChannels = levels,
+                    BlockOutChannels = Widths(parsed.GetValue(widths)!),
                     LayersPerBlock = parsed.GetValue(layers),
                     NormNumGroups = parsed.GetValue(groups),
                     UseQuantConv = false,

@@ -17,13 +17,6 @@ namespace Retouch.Cli.Commands;
 /// </summary>
 internal static class BenchLoad
 {
-    private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal)
-    {
-        ["float32"] = DType.Float32,
-        ["float16"] = DType.Float16,
-        ["bfloat16"] = DType.BFloat16,
-    };
-
     private sealed record Loaded(
         long StoredBytes,
         double LoadSeconds,
@@ -54,7 +47,7 @@ internal static class BenchLoad
             var kind = ComponentRegistry.Find(document.Json, parsed.GetRequiredValue(config));
             using var network = kind.Create(document.Json, parsed.GetRequiredValue(config));
             using var generator = Generator.Create(Device.Cpu, parsed.GetValue(seed));
-            var dtype = Types[parsed.GetRequiredValue(type)];
+            var dtype = DTypes.Precisions[parsed.GetRequiredValue(type)];
             var folder = parsed.GetRequiredValue(target);
             // A standard deviation of 1/√fan_in keeps the scale of the maps from layer to layer; scales of normalisations are one.
             SafetensorsWriter.WriteLazily(
@@ -81,7 +74,7 @@ internal static class BenchLoad
     {
         var model = new Argument<string>("model") { Description = "Folder of a U-Net." };
         var type = new Option<string?>("--dtype") { Description = "Type to load in: float32, float16 or bfloat16. Default: as stored." };
-        type.AcceptOnlyFromAmong([.. Types.Keys]);
+        type.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         var side = new Option<int>("--latent") { Description = "Latent side of a denoising step after loading; 0: no step." };
         var command = new Command("load", "Load a U-Net and report the peak of memory, optionally with one denoising step.")
         {
@@ -93,7 +86,7 @@ internal static class BenchLoad
         {
             var result = Measure(
                 parsed.GetRequiredValue(model),
-                parsed.GetValue(type) is { } name ? Types[name] : null,
+                parsed.GetValue(type) is { } name ? DTypes.Precisions[name] : null,
                 parsed.GetValue(side)
             );
             Output
@@ -159,7 +152,7 @@ internal static class BenchLoad
     private static Option<string> TypeOption(string fallback, string description)
     {
         var option = new Option<string>("--dtype") { Description = description, DefaultValueFactory = _ => fallback };
-        option.AcceptOnlyFromAmong([.. Types.Keys]);
+        option.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         return option;
     }
 }

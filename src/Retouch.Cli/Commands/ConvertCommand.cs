@@ -17,16 +17,6 @@ namespace Retouch.Cli.Commands;
 /// </summary>
 internal static class ConvertCommand
 {
-    private static readonly Dictionary<string, DType> Types = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ["float32"] = DType.Float32,
-        ["float16"] = DType.Float16,
-        ["bfloat16"] = DType.BFloat16,
-        ["fp32"] = DType.Float32,
-        ["fp16"] = DType.Float16,
-        ["bf16"] = DType.BFloat16,
-    };
-
     private static readonly (string Suffix, long Factor)[] Units =
     [
         ("GIB", 1L << 30),
@@ -114,10 +104,9 @@ internal static class ConvertCommand
         var (source, target) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Target));
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
             throw new UsageException($"--output: '{target}' is not empty; give a new folder.");
-        DType? dtype =
-            parsed.GetValue(Type) is not { } name ? null
-            : Types.TryGetValue(name, out var type) ? type
-            : throw new UsageException($"--dtype: '{name}' is not one of float32, float16, bfloat16.");
+        DType? dtype = parsed.GetValue(Type) is not { } name
+            ? null
+            : DTypes.FindPrecision(name) ?? throw new UsageException($"--dtype: '{name}' is not one of float32, float16, bfloat16.");
         long? shard = parsed.GetValue(Shard) is { } size ? Bytes(size) : null;
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))

@@ -77,8 +77,7 @@ public sealed class ParameterStore : IDisposable
             using var scope = TensorScope.Enter();
             // Read into separate memory, so that mapped pages do not add to the memory of the weights.
             var stored = source.ReadOwned(parameter.Name);
-            // Integers are indices or counts and must not be converted.
-            parameter.Set((stored.DType.IsFloatingPoint() ? stored.To(dtype ?? stored.DType) : stored).To(device));
+            parameter.Set(stored.To(stored.DType.ConvertedTo(dtype)).To(device));
         }
     }
 

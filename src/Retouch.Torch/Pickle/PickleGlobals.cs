@@ -29,20 +29,6 @@ internal static class PickleGlobals
         ["BFloat16Storage"] = DType.BFloat16,
     };
 
-    private static readonly Dictionary<string, DType> Types = new(StringComparer.Ordinal)
-    {
-        ["uint8"] = DType.UInt8,
-        ["int8"] = DType.Int8,
-        ["int16"] = DType.Int16,
-        ["int32"] = DType.Int32,
-        ["int64"] = DType.Int64,
-        ["float16"] = DType.Float16,
-        ["float32"] = DType.Float32,
-        ["float64"] = DType.Float64,
-        ["bool"] = DType.Bool,
-        ["bfloat16"] = DType.BFloat16,
-    };
-
     private static readonly HashSet<string> Allowed = new(StringComparer.Ordinal)
     {
         "collections.OrderedDict",
@@ -66,7 +52,7 @@ internal static class PickleGlobals
     public static PickleGlobal Find(string module, string name, string origin)
     {
         var global = new PickleGlobal(module, name);
-        if (Allowed.Contains(global.ToString()) || (module == "torch" && (Storages.ContainsKey(name) || Types.ContainsKey(name))))
+        if (Allowed.Contains(global.ToString()) || (module == "torch" && (Storages.ContainsKey(name) || DTypes.Find(name) is not null)))
             return global;
         throw new InputException(
             $"'{origin}' refers to {Shown(global)}, which is not needed for tensors. Code in such files is never executed: save "
@@ -90,7 +76,7 @@ internal static class PickleGlobals
             "_rebuild_tensor" or "_rebuild_tensor_v2" => Tensor(arguments, null),
             "_rebuild_tensor_v3" => Tensor(
                 arguments,
-                arguments.Length >= 7 && arguments[6] is PickleGlobal type && Types.TryGetValue(type.Name, out var dtype)
+                arguments.Length >= 7 && arguments[6] is PickleGlobal type && DTypes.Find(type.Name) is { } dtype
                     ? dtype
                     : throw new PickleException("a tensor has an unsupported dtype")
             ),

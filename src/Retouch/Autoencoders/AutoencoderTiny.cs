@@ -46,22 +46,6 @@ public sealed class AutoencoderTiny : IAutoencoder
 
     private DType Precision => Parameters.All[0].Value.DType;
 
-    /// <summary>Loads a diffusers checkpoint. Gradients are off afterwards.</summary>
-    /// <param name="source">Checkpoint tensors.</param>
-    /// <param name="device">Device of the parameters.</param>
-    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype (float32 with <c>force_upcast</c>).</param>
-    /// <param name="origin">File name for error messages.</param>
-    /// <exception cref="InputException">Keys are missing or unexpected, shapes differ, or <paramref name="dtype"/> is float16 and the
-    /// network overflows in it.</exception>
-    public void Load(ITensorSource source, Device device, DType? dtype, string origin)
-    {
-        if (dtype == DType.Float16 && Config.ForceUpcast)
-            throw new InputException(
-                $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
-            );
-        Parameters.Load(source, device, dtype ?? (Config.ForceUpcast ? DType.Float32 : null), origin);
-    }
-
     /// <inheritdoc/>
     public bool ForceUpcast => Config.ForceUpcast;
 

@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
@@ -46,6 +47,28 @@ public interface IAutoencoder : IDisposable
     /// <param name="latent">Scaled and shifted latent.</param>
     /// <param name="request">Requested taps and image.</param>
     DecodedTaps DecodeWithTaps(Latent latent, TapRequest request);
+}
+
+/// <summary>Loading of autoencoders.</summary>
+public static class AutoencoderLoading
+{
+    /// <summary>Loads a checkpoint. Gradients are off afterwards.</summary>
+    /// <param name="autoencoder">The network.</param>
+    /// <param name="source">Checkpoint tensors.</param>
+    /// <param name="device">Device of the parameters.</param>
+    /// <param name="dtype">Parameter and compute dtype; null for the stored dtype (float32 with <c>force_upcast</c>).</param>
+    /// <param name="origin">File name for error messages.</param>
+    /// <exception cref="InputException">Keys are missing or unexpected, shapes differ, or <paramref name="dtype"/> is float16 and the
+    /// network overflows in it.</exception>
+    public static void Load(this IAutoencoder autoencoder, ITensorSource source, Device device, DType? dtype, string origin)
+    {
+        ArgumentNullException.ThrowIfNull(autoencoder);
+        if (dtype == DType.Float16 && autoencoder.ForceUpcast)
+            throw new InputException(
+                $"'{origin}': this autoencoder overflows in float16 (force_upcast in its config.json). Use float32 or bfloat16."
+            );
+        autoencoder.Parameters.Load(source, device, dtype ?? (autoencoder.ForceUpcast ? DType.Float32 : null), origin);
+    }
 }
 
 /// <summary>A decoder stage whose output features can be requested.</summary>

@@ -8,16 +8,6 @@ public static class MixedPrecision
 {
     private static readonly ConcurrentDictionary<(DeviceType, DType), string?> Unavailable = new();
 
-    /// <summary>Type of an option value.</summary>
-    /// <param name="precision">float32, bfloat16 or float16.</param>
-    public static DType Parse(string precision) =>
-        precision switch
-        {
-            "bfloat16" => DType.BFloat16,
-            "float16" => DType.Float16,
-            _ => DType.Float32,
-        };
-
     /// <summary>
     /// Compute type of the decoder: float32 for decoders that overflow in float16. (bfloat16 would be sufficient, but devices that train in
     /// float16 usually lack it.)

@@ -103,7 +103,7 @@ public static class StepBenchmark
         ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
         var device = Device.Parse(options.Device).Require();
-        var precision = MixedPrecision.Parse(options.Precision);
+        var precision = DTypes.Precisions[options.Precision];
         var clock = new PhaseClock(time, device);
         using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
         task.Network.RequireGrad(true);

@@ -59,7 +59,7 @@ public sealed class Trainer : IDisposable
         task.Network.RequireGrad(true);
         _optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
         _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
-        _scales = MixedPrecision.Parse(options.Precision) == DType.Float16;
+        _scales = DTypes.Precisions[options.Precision] == DType.Float16;
         _scaler = _scales ? new LossScaler() : null;
         _checkpoints = new CheckpointStore(run.Path);
     }

@@ -56,7 +56,7 @@ public sealed class TrainingRun : IDisposable
         _acceptChanges = acceptChanges;
         _device = Device.Parse(options.Device).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
-        var precision = MixedPrecision.Parse(options.Precision);
+        var precision = DTypes.Precisions[options.Precision];
         var (source, singles) = TrainingData.Open(options);
         Tell(source, singles);
         if (options.Task == TrainingTaskKind.Autoencoder)

@@ -126,10 +126,5 @@ public static class ComponentFolder
     }
 
     private static LazyTensor Lazy(string name, Tensor tensor, DType? dtype) =>
-        new(
-            name,
-            tensor.DType.IsFloatingPoint() ? dtype ?? tensor.DType : tensor.DType,
-            tensor.Shape,
-            () => WeightTypes.Convert(name, tensor, dtype)
-        );
+        new(name, tensor.DType.ConvertedTo(dtype), tensor.Shape, () => WeightTypes.Convert(name, tensor, dtype));
 }

@@ -27,12 +27,6 @@ public static class FolderConversion
         ".onnx_data",
         ".h5",
     ];
-    private static readonly Dictionary<DType, string> TypeNames = new()
-    {
-        [DType.Float16] = "float16",
-        [DType.BFloat16] = "bfloat16",
-        [DType.Float32] = "float32",
-    };
 
     /// <summary>Result for one component.</summary>
     /// <param name="Name">Folder of the component; empty if the input is a single component.</param>
@@ -102,12 +96,12 @@ public static class FolderConversion
     /// <summary>Updates the type in the configuration, which transformers loads the weights in.</summary>
     private static void Announce(string path, DType? dtype)
     {
-        if (dtype is not { } type || !File.Exists(path) || !TypeNames.TryGetValue(type, out var name))
+        if (dtype is not { } type || !File.Exists(path))
             return;
         var config = ConfigDocument.Read(path);
         var (before, after) = (config.Json, config.Json);
         foreach (var member in ((string[])["torch_dtype", "dtype"]).Where(m => before[m] is JsonValue))
-            after[member] = name;
+            after[member] = type.Name();
         if (!JsonNode.DeepEquals(before, after))
             AtomicFile.WriteText(path, config.Change(before, after).Text);
     }

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Torch;
 
 namespace Retouch.Pipelines.Diffusers;
 
@@ -12,7 +13,7 @@ namespace Retouch.Pipelines.Diffusers;
 /// <param name="Note">Sentence about ignored files, or null.</param>
 internal sealed record WeightChoice(string Path, bool IsIndex, string? Note)
 {
-    private static readonly string[] Variants = ["fp16", "bf16", "fp32", "non_ema", "ema"];
+    private static readonly string[] Variants = [.. DTypes.Precisions.Values.Select(DTypes.Abbreviation), "non_ema", "ema"];
 
     /// <summary>Selects the weights.</summary>
     /// <param name="folder">The component's folder.</param>

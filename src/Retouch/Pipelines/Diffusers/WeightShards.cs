@@ -76,7 +76,7 @@ internal static class WeightTypes
         [
             .. source.Names.Select(name => new LazyTensor(
                 name,
-                source.DTypeOf(name) is var stored && stored.IsFloatingPoint() ? dtype ?? stored : stored,
+                source.DTypeOf(name).ConvertedTo(dtype),
                 source.ShapeOf(name),
                 () => Convert(name, source.Read(name), dtype)
             )),
@@ -89,7 +89,8 @@ internal static class WeightTypes
     /// <exception cref="InputException">A finite weight exceeds the range of float16.</exception>
     public static Tensor Convert(string name, Tensor tensor, DType? dtype)
     {
-        if (dtype is not { } type || tensor.DType == type || !tensor.DType.IsFloatingPoint())
+        var type = tensor.DType.ConvertedTo(dtype);
+        if (tensor.DType == type)
             return tensor;
         var converted = tensor.Detach().To(type);
         if (

@@ -150,7 +150,7 @@ public sealed record TrainingOptions
         }
 
         Require(Steps >= 1, $"steps is {Steps}; it must be at least 1");
-        Require(Precision is "float32" or "bfloat16" or "float16", $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
+        Require(Torch.DTypes.Precisions.ContainsKey(Precision), $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
         Require(
             Data.Buckets is null || Task == TrainingTaskKind.Denoiser,
             "data.buckets is for denoisers; an autoencoder is trained on square pictures"
@@ -182,7 +182,8 @@ public sealed record TrainingOptions
             var device = Torch.Device.Parse(Device);
             // The availability of the device is checked elsewhere.
             var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
-            var missing = isThere ? MixedPrecision.Missing(device, MixedPrecision.Parse(Precision)) : null;
+            var missing =
+                isThere && Torch.DTypes.Precisions.TryGetValue(Precision, out var type) ? MixedPrecision.Missing(device, type) : null;
             Require(
                 missing is null,
                 $"precision {Precision} is not available on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); "
