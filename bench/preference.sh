@@ -71,7 +71,7 @@ drift() { tr -d '\n ' <"$1" | grep -o '"drift":[^,}]*' | sed 's/.*://' | awk '{ 
 row() { # NAME MODEL NOTE KEY: draws, measures, prints a line of the table
   local at=$on/$4
   [ -d "$at-samples" ] \
-    || quiet "$retouch" sample --model "$2" --output "$at-samples" --count "$samples" --steps 20 --guidance 1.5 --seed 7 --batch 64
+    || quiet "$retouch" sample --model "$2" --output "$at-samples" --count "$samples" --steps 20 --guidance 1.5 --seed 7 --batch-size 64
   if [ ! -s "$at-quality.json" ]; then
     quiet "$retouch" evaluate --reference "$on/pairs/winners" --images "$at-samples" --size 32 --metrics fwd,spectrum --resamples 100 --json
     cp "$on/out" "$at-quality.json"

@@ -113,17 +113,17 @@ for name in $models; do
     || { told="--prompts $work/prompts.txt --images-per-prompt $((pictures / prompts))"; promptsfrom=", \"promptsFrom\": \"$work/text\""; }
   common 1e-3 50 0.998 "\"autoencoder\": \"$autoencoder\", \"config\": { ${config[$name]} },
     \"scheduler\": { ${scheduler[$name]} }$promptsfrom" >"$work/$name.json"
-  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
-  run "$retouch" train --options "$work/$name.json" --objective latent --batch 16 --steps "$n" --output "$work/$name"
+  n=$(steps "$pretraining" --options "$work/$name.json" --objective latent --batch-size 16) || { tail -20 "$work/log" >&2; exit 1; }
+  run "$retouch" train --options "$work/$name.json" --objective latent --batch-size 16 --steps "$n" --output "$work/$name"
   echo "$name: ${said[$name]}: $n steps of pre-training"
   start="$work/$name/model-average-0.998"
   common 1e-4 5 0.98 "\"path\": \"$start\"" >"$work/$name-post.json"
   # The number of steps is that of the most expensive objective.
-  n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch 16) || { tail -20 "$work/log" >&2; exit 1; }
+  n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch-size 16) || { tail -20 "$work/log" >&2; exit 1; }
   sets=("$work/$name-pictures/before")
   run "$retouch" sample --model "$start" --output "$work/$name-pictures/before" $told --steps $sampler_steps --guidance $guidance --seed 1
   for objective in latent lpl pixel; do
-    run "$retouch" train --options "$work/$name-post.json" --objective "$objective" --batch 16 --steps "$n" \
+    run "$retouch" train --options "$work/$name-post.json" --objective "$objective" --batch-size 16 --steps "$n" \
       --output "$work/$name-$objective"
     run "$retouch" sample --model "$work/$name-$objective/model-average-0.98" --output "$work/$name-pictures/$objective" $told \
       --steps $sampler_steps --guidance $guidance --seed 1

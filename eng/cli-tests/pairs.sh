@@ -32,7 +32,7 @@ check "a hostile line ends with 3" exited 3
 check "and is named" says err "line 3 of"
 sed -i '$d' pairs/held-out.jsonl
 
-run train --model "$model" --pairs pairs --size 64 --objective dpo+lpl --set objective.preference.space=both --batch 2 --steps 3 \
+run train --model "$model" --pairs pairs --size 64 --objective dpo+lpl --set objective.preference.space=both --batch-size 2 --steps 3 \
   --set samples.every=0 --output run
 check "training on pairs succeeds" exited 0
 check "the pairs are counted" says err "6 pairs in 6 lines; 0 ties, 0 contradictions"

@@ -59,6 +59,8 @@ internal static class CommandLine
         }
 
         var parsed = root.Parse(args);
+        if (SharedOptions.Renew(parsed.CommandResult.Command, args, error) is var renewed && renewed != args)
+            parsed = root.Parse(renewed);
         if (parsed.Errors.Count > 0 && parsed.Action is not { ClearsParseErrors: true })
         {
             await error.WriteLineAsync(UsageMessage.Of(parsed)).ConfigureAwait(false);
@@ -97,7 +99,10 @@ internal static class CommandLine
             OperationCanceledException when interrupted => (Interrupted, "interrupted"),
             RetouchException e => (e.ExitCode, "error: " + e.Message),
             FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (BadInput, "error: " + error.Message),
-            OutOfMemoryException => (LacksSomething, "error: The machine ran out of memory. Use a smaller batch or smaller pictures."),
+            OutOfMemoryException => (
+                LacksSomething,
+                "error: The machine ran out of memory. Use a smaller batch (--batch-size) or smaller pictures."
+            ),
             _ => (
                 Defect,
                 $"""

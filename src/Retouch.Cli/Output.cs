@@ -1,7 +1,6 @@
 using System.CommandLine;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using Retouch.Core.Json;
 
 namespace Retouch.Cli;
 
@@ -10,20 +9,7 @@ namespace Retouch.Cli;
 /// </summary>
 internal sealed class Output(TextWriter writer, bool json)
 {
-    /// <summary>Serialisation of all results.</summary>
-    internal static readonly JsonSerializerOptions Options = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        // Losses can be NaN and step times infinite; such results must still be written.
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        // Captions and paths stay readable; the document is not embedded in HTML.
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
-
-    /// <summary>Output of a parsed command.</summary>
+    /// <summary>The output of a parsed command.</summary>
     public static Output For(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.GetValue(SharedOptions.Json));
 
     /// <summary>Whether the result is written as JSON.</summary>
@@ -33,7 +19,7 @@ internal sealed class Output(TextWriter writer, bool json)
     public void Write<T>(T value, Action<TextWriter> text)
     {
         if (json)
-            writer.WriteLine(JsonSerializer.Serialize(value, Options));
+            writer.WriteLine(JsonSerializer.Serialize(value, JsonStyles.Output));
         else
             text(writer);
         writer.Flush();
@@ -42,5 +28,5 @@ internal sealed class Output(TextWriter writer, bool json)
     /// <summary>Reads a result written by <see cref="Write"/> with <c>--json</c>.</summary>
     /// <exception cref="JsonException">The text is not such a document.</exception>
     public static T Read<T>(string document) =>
-        JsonSerializer.Deserialize<T>(document, Options) ?? throw new JsonException("The document is null.");
+        JsonSerializer.Deserialize<T>(document, JsonStyles.Output) ?? throw new JsonException("The document is null.");
 }

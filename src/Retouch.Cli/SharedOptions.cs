@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Torch;
 
@@ -19,6 +21,63 @@ internal static class SharedOptions
         {
             Description = "Compute device: cpu, cuda, cuda:N, or auto (default): the first GPU that libtorch can use, else the CPU.",
         };
+
+    /// <summary>Name of <see cref="BatchSize"/>.</summary>
+    public const string BatchSizeName = "--batch-size";
+
+    /// <summary>Description of the batch size of a training step.</summary>
+    public const string SamplesPerStep = "Batch size: samples per step.";
+
+    /// <summary>Description of a batch size that affects memory and time only.</summary>
+    public const string PicturesAtOnce = "Batch size: pictures processed at once; does not change the results.";
+
+    /// <summary>Names of options of earlier versions.</summary>
+    public static (string Old, string Now)[] OldNames { get; } = [("--batch", BatchSizeName)];
+
+    /// <summary>Batch size of all verbs that process several pictures or samples at once.</summary>
+    /// <param name="fallback">Default.</param>
+    /// <param name="description">Description, with the unit of the batch.</param>
+    public static Option<int> BatchSize(int fallback, string description = PicturesAtOnce) =>
+        Number(BatchSizeName, fallback, new() { AtLeast = 1 }, description);
+
+    /// <summary>A whole number with a default.</summary>
+    public static Option<int> Number(string name, int fallback, BoundsAttribute bounds, string description) =>
+        new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback }.Within(bounds);
+
+    /// <summary>Adds bounds to an option's value; values outside them are usage errors.</summary>
+    public static Option<T> Within<T>(this Option<T> option, BoundsAttribute bounds)
+    {
+        option.Validators.Add(result =>
+        {
+            // Values of another kind are reported by the parser.
+            if (
+                result.Tokens is [.., var token]
+                && double.TryParse(token.Value, CultureInfo.InvariantCulture, out var value)
+                && !bounds.Contains(value)
+            )
+                result.AddError($"{option.Name} is {token.Value}; it must {bounds}.");
+        });
+        return option;
+    }
+
+    /// <summary>Replaces option names of earlier versions in a command line by the current names.</summary>
+    /// <param name="command">Parsed command.</param>
+    /// <param name="args">Command line.</param>
+    /// <param name="notes">Receives a note per old name.</param>
+    public static string[] Renew(Command command, string[] args, TextWriter notes)
+    {
+        foreach (var (old, now) in OldNames.Where(pair => command.Options.Any(option => option.Name == pair.Now)))
+        {
+            bool IsOld(string token) => token == old || token.StartsWith(old + "=", StringComparison.Ordinal);
+            var end = Array.IndexOf(args, "--") is >= 0 and var literal ? literal : args.Length;
+            if (!args.Take(end).Any(IsOld))
+                continue;
+            args = [.. args.Select((token, k) => k < end && IsOld(token) ? now + token[old.Length..] : token)];
+            Notes.Write([$"{old} is an old name; it is now {now}."], notes);
+        }
+
+        return args;
+    }
 
     /// <summary>Device given by <see cref="Device"/>.</summary>
     /// <exception cref="UsageException">The name is invalid.</exception>

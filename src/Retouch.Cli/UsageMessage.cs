@@ -1,11 +1,16 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
+using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 
 namespace Retouch.Cli;
 
 /// <summary>Messages for command lines that do not parse: the error, the closest name, and how to get help.</summary>
 internal static class UsageMessage
 {
+    private static readonly JsonShape Kinds = new(JsonStyles.Options);
+
     /// <summary>Message for a parse result with errors; several lines.</summary>
     public static string Of(ParseResult parsed)
     {
@@ -23,7 +28,7 @@ internal static class UsageMessage
                 : token.StartsWith('-') ? "option"
                 : command is RootCommand ? "verb"
                 : "argument";
-            text.Append("error: ").Append(token is null ? error.Message : $"Unknown {kind} '{token}'.");
+            text.Append("error: ").Append(token is null ? Words(error) : $"Unknown {kind} '{token}'.");
             if (token is not null && Nearest(token, known) is { } suggestion)
                 text.Append($" Did you mean '{suggestion}'?");
             text.AppendLine();
@@ -33,9 +38,16 @@ internal static class UsageMessage
         return text.ToString();
     }
 
+    /// <summary>The parser's message, without the types of .NET.</summary>
+    private static string Words(ParseError error) =>
+        error.SymbolResult is OptionResult { Option: var option, Tokens: [.., var token] }
+        && error.Message.Contains(" as expected type ", StringComparison.Ordinal)
+            ? $"{option.Name} is '{token.Value}'; {Kinds.Expected(option.ValueType.GetElementType() ?? option.ValueType)} is expected."
+            : error.Message;
+
     private static IEnumerable<string> Names(ParseResult parsed)
     {
-        for (var result = parsed.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parsed.CommandResult; result is not null; result = result.Parent as CommandResult)
         {
             var inner = result == parsed.CommandResult;
             var options = result
@@ -51,36 +63,5 @@ internal static class UsageMessage
     /// Closest name to <paramref name="word"/>, if at most a third of its letters differ.
     /// </summary>
     internal static string? Nearest(string word, IEnumerable<string> names) =>
-        names
-            .Where(name => name.StartsWith('-') == word.StartsWith('-'))
-            .Select(name => (Name: name, Distance: Distance(word, name)))
-            .Where(pair => pair.Distance <= Math.Max(1, pair.Name.TrimStart('-').Length / 3))
-            .OrderBy(pair => pair.Distance)
-            .ThenBy(pair => pair.Name, StringComparer.Ordinal)
-            .Select(pair => pair.Name)
-            .FirstOrDefault();
-
-    /// <summary>Edit distance with cost 1 for insertion, deletion, substitution and transposition of neighbours.</summary>
-    private static int Distance(string a, string b)
-    {
-        var d = new int[a.Length + 1, b.Length + 1];
-        for (var i = 0; i <= a.Length; i++)
-        {
-            for (var j = 0; j <= b.Length; j++)
-            {
-                if (i == 0 || j == 0)
-                {
-                    d[i, j] = i + j;
-                    continue;
-                }
-
-                var replaced = d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-                d[i, j] = Math.Min(replaced, Math.Min(d[i - 1, j], d[i, j - 1]) + 1);
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
-            }
-        }
-
-        return d[a.Length, b.Length];
-    }
+        NearestName.Of(word, names.Where(name => name.StartsWith('-') == word.StartsWith('-')));
 }

@@ -27,7 +27,7 @@ public sealed class BenchTests
         "1",
         "--ae-groups",
         "2",
-        "--batch",
+        "--batch-size",
         "2",
         "--threads",
         "1",
@@ -85,7 +85,7 @@ public sealed class BenchTests
 
     [Theory]
     [InlineData("step", "--objective", "sharpness")]
-    [InlineData("step", "--batch", "0")]
+    [InlineData("step", "--batch-size", "0")]
     [InlineData("step", "--heads", "3")]
     [InlineData("step", "--ae-channels", "32;64")]
     [InlineData("ops", "--calls", "0")]

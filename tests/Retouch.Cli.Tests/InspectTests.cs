@@ -18,7 +18,7 @@ public sealed class InspectTests : IDisposable
     public void A_pipeline_is_shown_by_component_with_training_memory()
     {
         TinyPipeline.Save(_folder);
-        var report = Inspect(_folder, "--batch", "3");
+        var report = Inspect(_folder, "--batch-size", "3");
         Assert.Equal("pipeline", report.Kind);
         Assert.Equal(["transformer", "vae"], report.Components.Select(static c => c.Name));
         Assert.Equal(["DiTTransformer2DModel", "AutoencoderKL"], report.Components.Select(static c => c.Class));
@@ -82,7 +82,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--taps --batch 2", "--batch has no effect with --taps")]
+    [InlineData("--taps --batch-size 2", "--batch-size has no effect with --taps")]
     [InlineData("--count 4", "--count has no effect without --taps")]
     [InlineData("--taps", "--output is missing")]
     public void Options_without_effect_are_rejected(string given, string message)
@@ -199,7 +199,7 @@ public sealed class InspectTests : IDisposable
             Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
         }
 
-        Assert.Equal(2, RetouchProcess.Run(["inspect", _folder, "--batch", "0"]).ExitCode);
+        Assert.Equal(2, RetouchProcess.Run(["inspect", _folder, "--batch-size", "0"]).ExitCode);
     }
 
     private static InspectReport Inspect(params string[] arguments)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Retouch.Core.Json;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Metrics;
@@ -15,7 +16,7 @@ public sealed class JsonShapeTests
 {
     private const string Nothing = "nothing";
 
-    private static readonly JsonSerializerOptions Options = Prepared();
+    private static readonly JsonSerializerOptions Options = JsonStyles.Output;
 
     private static readonly Dictionary<string, Type> Entries = new(StringComparer.Ordinal)
     {
@@ -115,12 +116,6 @@ public sealed class JsonShapeTests
             string.Join('\n', expected.Order(StringComparer.Ordinal)),
             string.Join('\n', pinned.Distinct().Order(StringComparer.Ordinal))
         );
-
-    private static JsonSerializerOptions Prepared()
-    {
-        Output.Options.MakeReadOnly(populateMissingResolver: true);
-        return Output.Options;
-    }
 
     private static List<(string Verb, string Type, List<string> Members)> Pinned()
     {

@@ -24,7 +24,7 @@ public sealed class SampleTests : IDisposable
             "one",
             "--count",
             "5",
-            "--batch",
+            "--batch-size",
             "2",
             "--size",
             "48x32",
@@ -133,7 +133,7 @@ public sealed class SampleTests : IDisposable
     [Fact]
     public async Task An_interrupted_run_resumes_to_the_same_bytes()
     {
-        string[] options = ["--count", "5", "--batch", "2", "--seed", "9", "--steps", "2"];
+        string[] options = ["--count", "5", "--batch-size", "2", "--seed", "9", "--steps", "2"];
         await Run("whole", options);
         Assert.Equal(0, (await Run("parts", [.. options, "--resume"])).Code);
         // State after a kill: a picture missing in the metadata, and others not sampled yet.

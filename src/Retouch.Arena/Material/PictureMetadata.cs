@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Data;
 
 namespace Retouch.Arena.Material;

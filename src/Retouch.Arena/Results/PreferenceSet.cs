@@ -3,6 +3,7 @@ using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Data;
 
 namespace Retouch.Arena.Results;
@@ -51,7 +52,7 @@ internal sealed record PreferenceSet(
                             Loser = p.Losers.Select(m => Name(m, p.Item)),
                             p.Caption,
                         },
-                        VoteLines.Json
+                        JsonStyles.DatasetTable
                     )
                 )
             ),
@@ -61,7 +62,7 @@ internal sealed record PreferenceSet(
                 ties.Select(t =>
                     JsonSerializer.Serialize(
                         new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt },
-                        VoteLines.Json
+                        JsonStyles.DatasetTable
                     )
                 )
             );

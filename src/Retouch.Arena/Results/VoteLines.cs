@@ -1,27 +1,20 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
+using Retouch.Core.Json;
 
 namespace Retouch.Arena.Results;
 
 /// <summary>All votes as JSON Lines.</summary>
 internal static class VoteLines
 {
-    /// <summary>Keeps captions readable.</summary>
-    public static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     /// <summary>One line per valid vote, including those of excluded raters and attention checks, marked as such.</summary>
     public static IEnumerable<string> Of(StudyFile file)
     {
         var prompts = file.Items().ToDictionary(static i => i.Key, static i => i.Prompt);
         return file
             .Votes.Standing()
-            .Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), Json));
+            .Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), JsonStyles.DatasetTable));
     }
 
     private static object Line(Vote vote, string? prompt)

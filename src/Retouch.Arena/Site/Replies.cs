@@ -1,30 +1,17 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
-using Retouch.Arena.Votes;
+using Retouch.Core.Json;
 
 namespace Retouch.Arena.Site;
 
 /// <summary>JSON requests and replies.</summary>
 internal static class Replies
 {
-    private static readonly JsonSerializerOptions Outgoing = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
-
-    private static readonly JsonSerializerOptions Incoming = new(JsonSerializerDefaults.Strict)
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        MaxDepth = 8,
-        Converters = { new ExactEnum<Answer>(), new ExactEnum<FlawMark>() },
-    };
+    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 8, AllowDuplicateProperties = false };
 
     /// <summary>Sends a value.</summary>
-    public static Task Send<T>(HttpContext context, T value) => SendText(context, JsonSerializer.Serialize(value, Outgoing));
+    public static Task Send<T>(HttpContext context, T value) => SendText(context, JsonSerializer.Serialize(value, JsonStyles.Reply));
 
     /// <summary>Sends JSON text.</summary>
     public static Task SendText(HttpContext context, string json)
@@ -50,20 +37,22 @@ internal static class Replies
             return null;
         }
 
+        string error;
         try
         {
-            if (
-                await JsonSerializer.DeserializeAsync<T>(context.Request.Body, Incoming, context.RequestAborted).ConfigureAwait(false) is
-                { } value
-            )
-                return value;
+            var body = await JsonNode.ParseAsync(context.Request.Body, null, Limits, context.RequestAborted).ConfigureAwait(false);
+            var problems = new JsonShape(JsonStyles.Request).Problems(body, typeof(T));
+            if (problems.Count == 0)
+                return body.Deserialize<T>(JsonStyles.Request);
+            error = "The body is not the expected JSON: " + string.Join(' ', problems);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Rejected below, like the literal null.
+            // Unpaired surrogates are only detected when a string is read.
+            error = "The body is not valid JSON.";
         }
 
-        await Refuse(context, StatusCodes.Status400BadRequest, "The body is not the expected JSON.").ConfigureAwait(false);
+        await Refuse(context, StatusCodes.Status400BadRequest, error).ConfigureAwait(false);
         return null;
     }
 }

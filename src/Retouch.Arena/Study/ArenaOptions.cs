@@ -25,9 +25,11 @@ public sealed record ArenaOptions
     public string? Baseline { get; init; }
 
     /// <summary>Target and minimum ratings per comparison; 1 to 1000.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public int Ratings { get; init; } = 5;
 
     /// <summary>Maximum judgements per rater, without attention checks; 0: unlimited.</summary>
+    [Bounds(AtLeast = 0)]
     public int PerRater { get; init; }
 
     /// <summary>One attention check per this many pairs; 0: none, else at least 2.</summary>
@@ -43,6 +45,7 @@ public sealed record ArenaOptions
     public IPAddress Address { get; init; } = IPAddress.Loopback;
 
     /// <summary>Port; 0 picks a free one.</summary>
+    [Bounds(AtLeast = 0, AtMost = 65535)]
     public int Port { get; init; } = 8137;
 
     /// <summary>Access token for raters; null is allowed only on a loopback address.</summary>
@@ -58,33 +61,31 @@ public sealed record ArenaOptions
     /// <exception cref="UsageException">An option is out of range, or a non-loopback address has no token.</exception>
     public void Validate()
     {
-        Require(Ratings is >= 1 and <= 1000, $"--ratings {Ratings}: must be 1 to 1000.");
-        Require(PerRater >= 0, $"--per-rater {PerRater}: must be at least 1, or 0 for no limit.");
-        Require(CheckEvery is 0 or >= 2 and <= 1000, $"--check-every {CheckEvery}: must be 2 to 1000, or 0 for no attention checks.");
-        Require(Port is >= 0 and <= 65535, $"--port {Port}: must be 0 to 65535.");
-        Require(Questions is not { Count: 0 }, "--questions is empty; known: flaws, appeal and alignment.");
-        Require(Questions is null || Questions.Distinct().Count() == Questions.Count, "--questions contains a question twice.");
-        Require(Title is null or { Length: >= 1 and <= 120 }, "--title must have 1 to 120 characters.");
-        Require(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, "--raters contains a name twice.");
-        foreach (var rater in Raters)
-            Require(
-                RaterName.Tidy(rater) == rater,
-                $"'{rater}' is not a valid rater name; use up to {RaterName.Longest} printable characters."
-            );
-        Require(
-            Token is null || Token.Length >= ShortestToken,
-            $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' generates one."
+        var check = Requirements.OfFlags();
+        check.Members(this);
+        check.That(
+            CheckEvery is 0 or >= 2 and <= 1000,
+            nameof(CheckEvery),
+            $"is {CheckEvery}; it must lie in [2, 1000], or be 0 for no attention checks"
         );
-        Require(
+        check.That(Questions is not { Count: 0 }, nameof(Questions), "is empty; known: flaws, appeal and alignment");
+        check.That(Questions is null || Questions.Distinct().Count() == Questions.Count, nameof(Questions), "contains a question twice");
+        check.That(Title is null or { Length: >= 1 and <= 120 }, nameof(Title), "must have 1 to 120 characters");
+        check.That(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, nameof(Raters), "contains a name twice");
+        foreach (var rater in Raters)
+            check.That(
+                RaterName.Tidy(rater) == rater,
+                $"'{rater}' is not a valid rater name; use up to {RaterName.Longest} printable characters"
+            );
+        check.That(
+            Token is null || Token.Length >= ShortestToken,
+            $"The token has fewer than {ShortestToken} characters; 'openssl rand -hex 16' generates one"
+        );
+        check.That(
             IPAddress.IsLoopback(Address) || Token is not null,
             $"{Address} is reachable from other machines: set a token with --token (or RETOUCH_ARENA_TOKEN), at least "
-                + $"{ShortestToken} characters."
+                + $"{ShortestToken} characters"
         );
-    }
-
-    private static void Require(bool holds, string message)
-    {
-        if (!holds)
-            throw new UsageException(message);
+        check.Throw();
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Arena.Study;
+using Retouch.Core.Json;
 
 namespace Retouch.Arena.Votes;
 
@@ -25,7 +26,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
                 return new(ReceiptKind.NotGiven);
             if (database.Query("SELECT 1 FROM votes WHERE assignment = ?", static _ => true, given.Id).Count > 0)
                 return new(ReceiptKind.AlreadyJudged);
-            var receipt = JsonSerializer.Serialize(new { assignment = given.Id, done = Count(rater) + 1 });
+            var receipt = JsonSerializer.Serialize(new { assignment = given.Id, done = Count(rater) + 1 }, JsonStyles.Verbatim);
             var at = Timestamps.Now(time);
             var id = AddEvent(rater, ballot.Key, "vote", given.Id, content, receipt, at);
             database.Execute(
@@ -60,7 +61,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
             )
                 return new(ReceiptKind.NothingToUndo);
             database.Execute("DELETE FROM votes WHERE assignment = ?", assignment);
-            var receipt = JsonSerializer.Serialize(new { assignment, done = Count(rater) });
+            var receipt = JsonSerializer.Serialize(new { assignment, done = Count(rater) }, JsonStyles.Verbatim);
             AddEvent(rater, key, "undo", assignment, "undo", receipt, Timestamps.Now(time));
             return new(ReceiptKind.Kept, receipt);
         });
@@ -70,7 +71,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
         database
             .Query(
                 "SELECT content FROM events WHERE assignment = ? AND kind = 'vote' ORDER BY id DESC LIMIT 1",
-                static row => JsonSerializer.Deserialize<Ballot>(row.Text(0))!,
+                static row => JsonSerializer.Deserialize<Ballot>(row.Text(0), JsonStyles.Verbatim)!,
                 given.Id
             )
             .SingleOrDefault();
@@ -93,7 +94,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
             nameof(TaskKind.Judge)
         );
 
-    private static string Canonical(Ballot ballot) => JsonSerializer.Serialize(ballot);
+    private static string Canonical(Ballot ballot) => JsonSerializer.Serialize(ballot, JsonStyles.Verbatim);
 
     private static bool Fits(Ballot ballot, Question question) =>
         ballot.Answer is Answer.Yes or Answer.No == !question.IsPaired()

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 using Retouch.Experiments.Ablations;
 using Retouch.Experiments.Measuring;
 using Retouch.Training.Options;
@@ -45,15 +46,15 @@ internal static class AblateCommand
         Description = "Training seeds instead of the spec's.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<int?> Arms = new("--arms")
+    private static readonly Option<int?> Arms = new Option<int?>("--arms")
     {
         Description = "Maximum number of runs (one arm with one seed) before the report is written; 0 only writes the report.",
-    };
-    private static readonly Option<double> StaleAfter = new("--stale-after")
+    }.Within(new() { AtLeast = 0 });
+    private static readonly Option<double> StaleAfter = new Option<double>("--stale-after")
     {
         Description = "Seconds without a heartbeat after which a process on another machine is considered dead.",
         DefaultValueFactory = static _ => 120,
-    };
+    }.Within(new() { AtLeast = 1, AtMost = 86_400 });
     private static readonly Option<bool> TensorBoard = new("--tensorboard") { Description = ReportOptions.TensorBoardDescription };
     private static readonly Option<bool> DryRun = new("--dry-run")
     {
@@ -92,9 +93,7 @@ internal static class AblateCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(
-                OptionsFile.Schema<AblationSpec>().ToJsonString(new() { WriteIndented = true })
-            );
+            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<AblationSpec>().ToJsonString(JsonStyles.DatasetDocument));
             return 0;
         }
 
@@ -131,12 +130,7 @@ internal static class AblateCommand
 
         if (folder is null)
             throw new UsageException("--output is missing: the folder of the ablation. Completed results in it are kept.");
-        if (parsed.GetValue(Arms) is < 0)
-            throw new UsageException($"--arms {parsed.GetValue(Arms)}: must be at least 0.");
-        var stale = parsed.GetValue(StaleAfter);
-        if (stale is not (>= 1 and <= 86_400))
-            throw new UsageException($"--stale-after {stale}: must be 1 to 86400 seconds.");
-        var outcome = AblationRun.Run(plan, folder, parsed.GetValue(Arms), TimeSpan.FromSeconds(stale), console);
+        var outcome = AblationRun.Run(plan, folder, parsed.GetValue(Arms), TimeSpan.FromSeconds(parsed.GetValue(StaleAfter)), console);
         var events =
             parsed.GetValue(TensorBoard) && outcome.Figures is { } measured
                 ? FigureEvents.Write(measured.Runs(), folder.Path, TimeProvider.System)

@@ -18,10 +18,10 @@ internal static class ArenaReadingCommands
 {
     private static readonly Argument<string> Folder = new("folder") { Description = "Folder of the arena." };
     private static readonly Option<string?> VotesFile = VotesOption();
-    private static readonly Option<int?> Ratings = new("--ratings")
+    private static readonly Option<int?> Ratings = new Option<int?>("--ratings")
     {
         Description = "Minimum ratings per comparison. Default: the study's number.",
-    };
+    }.Within(new() { AtLeast = 1, AtMost = 1000 });
     private static readonly Option<string?> OutputFolder = new("--output")
     {
         Description = "Folder for a preference data set; new or empty.",
@@ -43,7 +43,7 @@ internal static class ArenaReadingCommands
         var command = new Command("results", "Show the current results of a study.") { Folder, VotesFile, Ratings };
         command.SetAction(static parsed =>
         {
-            var results = StudyReports.Results(VotesOf(parsed), TimeProvider.System, Needed(parsed));
+            var results = StudyReports.Results(VotesOf(parsed), TimeProvider.System, parsed.GetValue(Ratings));
             Output.For(parsed).Write(results, writer => Describe(writer, results));
         });
         return command;
@@ -74,11 +74,6 @@ internal static class ArenaReadingCommands
     private static string VotesOf(ParseResult parsed) =>
         new ArenaOptions { Folder = parsed.GetRequiredValue(Folder), Votes = parsed.GetValue(VotesFile) }.VotesFile;
 
-    private static int? Needed(ParseResult parsed) =>
-        parsed.GetValue(Ratings) is not (< 1 or > 1000) and var ratings
-            ? ratings
-            : throw new UsageException($"--ratings {parsed.GetValue(Ratings)}: must be 1 to 1000.");
-
     private static ArenaExport Export(ParseResult parsed)
     {
         var (folder, lines) = (parsed.GetValue(OutputFolder), parsed.GetValue(Lines));
@@ -93,7 +88,7 @@ internal static class ArenaReadingCommands
         var options = new PreferenceOptions
         {
             Question = Questions.Parse(parsed.GetValue(Question) ?? Arena.Study.Question.Appeal.Name()),
-            Ratings = Needed(parsed),
+            Ratings = parsed.GetValue(Ratings),
             Ties = parsed.GetValue(Ties),
             Link = parsed.GetValue(Link),
         };

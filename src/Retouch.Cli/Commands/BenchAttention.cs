@@ -18,11 +18,11 @@ internal static class BenchAttention
 
     public static Command Create()
     {
-        var side = Number("--latent", 64, "Side of the latents; each position is a token.");
-        var heads = Number("--heads", 8, "Heads.");
-        var width = Number("--head-width", 40, "Width per head.");
-        var batch = Number("--batch", 1, "Samples.");
-        var rounds = Number("--rounds", 3, "Number of rounds; the fastest is reported.");
+        var side = SharedOptions.Number("--latent", 64, new() { AtLeast = 1 }, "Side of the latents; each position is a token.");
+        var heads = SharedOptions.Number("--heads", 8, new() { AtLeast = 1 }, "Heads.");
+        var width = SharedOptions.Number("--head-width", 40, new() { AtLeast = 1 }, "Width per head.");
+        var batch = SharedOptions.BatchSize(1, "Batch size.");
+        var rounds = SharedOptions.Number("--rounds", 3, new() { AtLeast = 1 }, "Number of rounds; the fastest is reported.");
         var gradient = new Option<bool>("--gradient") { Description = "Run the backward pass, too." };
         var command = new Command("attention", "Measure the networks' self-attention, compared with the explicit formula.")
         {
@@ -123,16 +123,5 @@ internal static class BenchAttention
         using var scope = TensorScope.Enter();
         var figures = Ops.HostMemory(true).ToArray<long>();
         return (figures[0], figures[1]);
-    }
-
-    private static Option<int> Number(string name, int fallback, string description)
-    {
-        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 1)
-                result.AddError($"{name} must be at least 1.");
-        });
-        return option;
     }
 }

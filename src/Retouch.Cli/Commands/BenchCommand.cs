@@ -14,7 +14,12 @@ namespace Retouch.Cli.Commands;
 /// <summary><c>retouch bench</c>: cost of operator calls and training steps on this machine.</summary>
 internal static class BenchCommand
 {
-    private static readonly Option<int> Threads = Number("--threads", 0, 0, "CPU threads of operators; 0: one per core.");
+    private static readonly Option<int> Threads = SharedOptions.Number(
+        "--threads",
+        0,
+        new() { AtLeast = 0 },
+        "CPU threads of operators; 0: one per core."
+    );
 
     public static Command Create() =>
         new("bench", "Measure the cost of calls into libtorch and of training steps.")
@@ -29,8 +34,8 @@ internal static class BenchCommand
 
     private static Command CreateOps()
     {
-        var calls = Number("--calls", 20_000, 1, "Number of calls per round.");
-        var rounds = Number("--rounds", 15, 1, "Number of rounds per side, in alternation.");
+        var calls = SharedOptions.Number("--calls", 20_000, new() { AtLeast = 1 }, "Number of calls per round.");
+        var rounds = SharedOptions.Number("--rounds", 15, new() { AtLeast = 1 }, "Number of rounds per side, in alternation.");
         var command = new Command("ops", "Measure operator calls from C#, compared with the same boxed calls in a C++ loop.")
         {
             calls,
@@ -70,19 +75,21 @@ internal static class BenchCommand
             DefaultValueFactory = static _ => "latent",
         };
         objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
-        var steps = Number("--steps", 20, 1, "Timed steps.");
-        var warmUp = Number("--warmup", 3, 0, "Untimed warm-up steps.");
-        var hidden = Number("--hidden", 256, 4, "Width of the denoiser's tokens.");
-        var heads = Number("--heads", 4, 1, "Attention heads of the denoiser.");
-        var blocks = Number("--blocks", 6, 1, "Blocks of the denoiser.");
-        var patch = Number("--patch", 2, 1, "Patch side of the denoiser.");
-        var latent = Number("--latent", 16, 1, "Side of the latents.");
-        var channels = Number("--latent-channels", 4, 1, "Channels of the latents.");
-        var classes = Number("--classes", 10, 1, "Classes.");
-        var layers = Number("--ae-layers", 2, 1, "Layers per level of the autoencoder.");
-        var groups = Number("--ae-groups", 32, 1, "Groups of the autoencoder's normalisations.");
-        var batch = Number("--batch", 8, 1, "Samples per step.");
-        var decodeBatch = new Option<int?>("--decode-batch") { Description = "Samples decoded at a time; all by default." };
+        var steps = SharedOptions.Number("--steps", 20, new() { AtLeast = 1 }, "Timed steps.");
+        var warmUp = SharedOptions.Number("--warmup", 3, new() { AtLeast = 0 }, "Untimed warm-up steps.");
+        var hidden = SharedOptions.Number("--hidden", 256, new() { AtLeast = 4 }, "Width of the denoiser's tokens.");
+        var heads = SharedOptions.Number("--heads", 4, new() { AtLeast = 1 }, "Attention heads of the denoiser.");
+        var blocks = SharedOptions.Number("--blocks", 6, new() { AtLeast = 1 }, "Blocks of the denoiser.");
+        var patch = SharedOptions.Number("--patch", 2, new() { AtLeast = 1 }, "Patch side of the denoiser.");
+        var latent = SharedOptions.Number("--latent", 16, new() { AtLeast = 1 }, "Side of the latents.");
+        var channels = SharedOptions.Number("--latent-channels", 4, new() { AtLeast = 1 }, "Channels of the latents.");
+        var classes = SharedOptions.Number("--classes", 10, new() { AtLeast = 1 }, "Classes.");
+        var layers = SharedOptions.Number("--ae-layers", 2, new() { AtLeast = 1 }, "Layers per level of the autoencoder.");
+        var groups = SharedOptions.Number("--ae-groups", 32, new() { AtLeast = 1 }, "Groups of the autoencoder's normalisations.");
+        var batch = SharedOptions.BatchSize(8, SharedOptions.SamplesPerStep);
+        var decodeBatch = new Option<int?>("--decode-batch") { Description = "Samples decoded at a time; all by default." }.Within(
+            new() { AtLeast = 1 }
+        );
         var widths = new Option<string>("--ae-channels")
         {
             Description = "Channels of the autoencoder's levels, from the image's resolution downwards.",
@@ -194,18 +201,5 @@ internal static class BenchCommand
         }
 
         return widths;
-    }
-
-    private static Option<int> Number(string name, int value, int least, string description)
-    {
-        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
-        option.Validators.Add(result =>
-        {
-            if (result.Errors.Any() || result.Tokens.Count == 0)
-                return;
-            if (result.GetValueOrDefault<int>() is var given && given < least)
-                result.AddError($"{name} {given}: must be at least {least}.");
-        });
-        return option;
     }
 }

@@ -32,9 +32,9 @@ internal static class BenchDistances
         {
             Description = "Tables to compare instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
         };
-        var rows = new Option<int>("--rows") { Description = "Rows of each random table.", DefaultValueFactory = static _ => 10_000 };
-        var width = new Option<int>("--width") { Description = "Width of the features.", DefaultValueFactory = static _ => 2048 };
-        var neighbours = new Option<int>("--neighbours") { Description = "k.", DefaultValueFactory = static _ => 5 };
+        var rows = SharedOptions.Number("--rows", 10_000, new() { AtLeast = 2 }, "Rows of each random table.");
+        var width = SharedOptions.Number("--width", 2048, new() { AtLeast = 1 }, "Width of the features.");
+        var neighbours = SharedOptions.Number("--neighbours", 5, new() { AtLeast = 1 }, "k.");
         var command = new Command("distances", "Measure time and memory of precision, recall, density and coverage of two feature tables.")
         {
             file,
@@ -46,8 +46,6 @@ internal static class BenchDistances
         command.SetAction(
             (parsed, cancellation) =>
             {
-                if (parsed.GetValue(rows) < 2 || parsed.GetValue(width) < 1)
-                    throw new UsageException("--rows must be at least 2 and --width at least 1.");
                 using var scope = TensorScope.Enter();
                 var (images, reference) = parsed.GetValue(file) is { } path
                     ? Read(path)

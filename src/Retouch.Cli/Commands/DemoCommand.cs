@@ -49,11 +49,7 @@ internal static class DemoCommand
         Description = "Post-training steps per arm.",
         DefaultValueFactory = static _ => Defaults.Steps,
     };
-    private static readonly Option<int> Batch = new("--batch")
-    {
-        Description = "Samples per step.",
-        DefaultValueFactory = static _ => Defaults.Batch,
-    };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(Defaults.Batch, SharedOptions.SamplesPerStep);
     private static readonly Option<int> Samples = new("--samples")
     {
         Description = "Sampled pictures per model, and reference pictures.",

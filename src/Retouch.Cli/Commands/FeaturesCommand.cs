@@ -28,7 +28,7 @@ internal static class FeaturesCommand
         var scenes = new Option<int?>("--scene-count") { Description = $"Number of procedural scenes. Default: {DefaultScenes}." };
         var output = new Option<string>("--output") { Description = "Output folder.", Required = true };
         var epochs = new Option<int>("--epochs") { Description = "Epochs.", DefaultValueFactory = _ => defaults.Epochs };
-        var batch = new Option<int>("--batch-size") { Description = "Pictures per step.", DefaultValueFactory = _ => defaults.BatchSize };
+        var batch = SharedOptions.BatchSize(defaults.BatchSize, SharedOptions.SamplesPerStep);
         var rate = new Option<double>("--learning-rate")
         {
             Description = "Maximum learning rate.",

@@ -13,11 +13,7 @@ internal static class InspectCommand
     {
         Description = "Tensor file (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run.",
     };
-    private static readonly Option<int> Batch = new("--batch")
-    {
-        Description = "Batch size for the memory estimate.",
-        DefaultValueFactory = static _ => 1,
-    };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(1, "Batch size for the memory estimate.");
     private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, such as fp16." };
 
     private static readonly Option<bool> Taps = new("--taps")
@@ -57,8 +53,6 @@ internal static class InspectCommand
                     return Task.FromResult(0);
                 }
 
-                if (parsed.GetValue(Batch) < 1)
-                    throw new UsageException("--batch must be at least 1.");
                 var report = new Inspector(parsed.GetValue(Batch), parsed.GetValue(Variant)).Inspect(parsed.GetRequiredValue(Target));
                 Output.For(parsed).Write(report, writer => Write(report, writer));
                 return Task.FromResult(0);

@@ -48,11 +48,7 @@ internal static class JudgeCommand
         Description = "Minimum margin of a winner, in the unit of the score; smaller margins are ties.",
     };
     private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies where possible." };
-    private static readonly Option<int> Batch = new("--batch")
-    {
-        Description = "Batch size.",
-        DefaultValueFactory = static _ => new JudgeOptions().BatchSize,
-    };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(new JudgeOptions().BatchSize);
 
     /// <summary>Creates the verb.</summary>
     public static Command Create()

@@ -69,11 +69,7 @@ internal sealed class MeasuringOptions
         Description = "With several sets: smallest difference with a verdict (better or worse), as a fraction of the first set's figure.",
         DefaultValueFactory = _ => VerdictRule.Smallest,
     };
-    private readonly Option<int> _batch = new("--batch-size")
-    {
-        Description = "Batch size.",
-        DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
-    };
+    private readonly Option<int> _batch = SharedOptions.BatchSize(new EvaluationOptions().BatchSize);
 
     private readonly PreparationOptions _preparing = new();
     private readonly NetworkOptions _networks = new();

@@ -100,13 +100,17 @@ internal static class ProbeCommand
                 $"A probe accepts options of objective.* only, not '{json.First(static p => p.Key != "objective").Key}'."
             );
         var options = OptionsFile.Bind<TrainingOptions>(json, "command line").Objective!;
-        return options with
+        options = options with
         {
             LatentWeight = 0,
             Perceptual = options.Perceptual is { } lpl ? lpl with { Weight = 1 } : null,
             Pixel = options.Pixel is { } pixel ? pixel with { Weight = 1 } : null,
             Preference = options.Preference is { } preference ? preference with { Weight = 1 } : null,
         };
+        var check = Requirements.OfFile("objective");
+        options.Validate(check);
+        check.Throw("Invalid options");
+        return options;
     }
 
     private static IAutoencoder DecoderOf(Component component) =>

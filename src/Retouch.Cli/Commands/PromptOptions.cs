@@ -26,11 +26,11 @@ internal static class PromptOptions
     {
         Description = "Negative prompt for guidance; default: the empty prompt.",
     };
-    private static readonly Option<int> Each = new("--images-per-prompt")
+    private static readonly Option<int> Each = new Option<int>("--images-per-prompt")
     {
         Description = "Pictures per prompt.",
         DefaultValueFactory = static _ => 1,
-    };
+    }.Within(new() { AtLeast = 1 });
 
     public static void AddTo(Command command)
     {
@@ -45,8 +45,6 @@ internal static class PromptOptions
     {
         string[] prompts = [.. parsed.GetValue(Prompt) ?? [], .. parsed.GetValue(File) is { } path ? PromptFile.Read(path) : []];
         var each = parsed.GetValue(Each);
-        if (each < 1)
-            throw new UsageException("--images-per-prompt must be at least 1.");
         if (prompts.Length > 0)
             return [.. prompts.SelectMany(p => Enumerable.Repeat(p, each))];
         return parsed.GetValue(Negative) is null && each == 1

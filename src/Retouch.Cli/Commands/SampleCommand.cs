@@ -31,10 +31,10 @@ internal static class SampleCommand
         Description = "Folder for the pictures; new or empty.",
         Required = true,
     };
-    private static readonly Option<int?> Count = new("--count")
+    private static readonly Option<int?> Count = new Option<int?>("--count")
     {
         Description = "Number of pictures, default 16; determined by the prompts, if given.",
-    };
+    }.Within(new() { AtLeast = 1 });
     private static readonly Option<ulong> Seed = new("--seed")
     {
         Description = "Seed of the first picture, incremented for each picture. The noise of a picture depends only on its seed.",
@@ -45,7 +45,11 @@ internal static class SampleCommand
         Description =
             $"One of {string.Join(", ", SamplerNames.All)}; -karras after a name: noise levels of Karras et al. Default: the model's.",
     };
-    private static readonly Option<int> Steps = new("--steps") { Description = "Sampler steps.", DefaultValueFactory = static _ => 50 };
+    private static readonly Option<int> Steps = new Option<int>("--steps")
+    {
+        Description = "Sampler steps.",
+        DefaultValueFactory = static _ => 50,
+    }.Within(new() { AtLeast = 1 });
     private static readonly Option<double?> Guidance = new("--guidance")
     {
         Description =
@@ -78,11 +82,7 @@ internal static class SampleCommand
     {
         Description = "Resume an interrupted run in --output with the same options; more pictures are allowed. Existing ones are kept.",
     };
-    private static readonly Option<int> Batch = new("--batch")
-    {
-        Description = "Batch size; does not affect the pictures.",
-        DefaultValueFactory = static _ => 16,
-    };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(16);
 
     private static readonly LoraFlags Lora = new();
 
@@ -143,8 +143,6 @@ internal static class SampleCommand
         if (prompts is not null && (parsed.GetValue(Count) is not null || parsed.GetValue(Class) is { Length: > 0 }))
             throw new UsageException("--count and --class cannot be combined with prompts; use --images-per-prompt.");
         var count = prompts?.Count ?? parsed.GetValue(Count) ?? 16;
-        if (count < 1 || parsed.GetValue(Batch) < 1 || parsed.GetValue(Steps) < 1)
-            throw new UsageException("--count, --batch and --steps must be at least 1.");
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);

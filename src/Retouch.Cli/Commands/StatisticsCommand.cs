@@ -25,11 +25,7 @@ internal static class StatisticsCommand
             Required = true,
         };
         var preparing = new PreparationOptions();
-        var batch = new Option<int>("--batch-size")
-        {
-            Description = "Batch size.",
-            DefaultValueFactory = _ => new EvaluationOptions().BatchSize,
-        };
+        var batch = SharedOptions.BatchSize(new EvaluationOptions().BatchSize);
         var networks = new NetworkOptions();
         var command = new Command("statistics", "Save the mean and covariance of a folder's features, for 'evaluate --statistics'.")
         {

@@ -23,11 +23,11 @@ internal static class StudyCommand
     {
         Description = "A pipeline (diffusers layout); default: the small bundled one. latents and features need only its vae/.",
     };
-    private static readonly Option<int> Channels = new("--channels")
+    private static readonly Option<int> Channels = new Option<int>("--channels")
     {
         Description = "For features: number of shown channels per tap, ordered by outliers.",
         DefaultValueFactory = static _ => 8,
-    };
+    }.Within(new() { AtLeast = 1, AtMost = 64 });
     private static readonly Option<double[]> Factors = new("--factors")
     {
         Description = "For latents: downsampling factors, above 1.",
@@ -87,8 +87,6 @@ internal static class StudyCommand
 
         if (parsed.GetValue(Lpips) is null != parsed.GetValue(LpipsNetwork) is null)
             throw new UsageException("--lpips (linear weights) and --lpips-network (classifier) must be given together.");
-        if (parsed.GetValue(Channels) is < 1 or > 64)
-            throw new UsageException("--channels must be 1 to 64.");
         var folder = Looks.Folder(parsed);
         if (name == "taps")
         {

@@ -14,11 +14,11 @@ internal sealed class StudyOptions(string prefix)
         Description = $"{prefix}Side of the pictures in pixels.",
         DefaultValueFactory = static _ => 64,
     };
-    private readonly Option<int> _count = new("--count")
+    private readonly Option<int> _count = new Option<int>("--count")
     {
         Description = $"{prefix}Number of pictures.",
         DefaultValueFactory = static _ => 16,
-    };
+    }.Within(new() { AtLeast = 1, AtMost = 4096 });
     private readonly Option<ulong> _seed = new("--seed")
     {
         Description = $"{prefix}Seed of the noise and of the selection of pictures.",
@@ -31,11 +31,11 @@ internal sealed class StudyOptions(string prefix)
 
     /// <summary>Noise levels.</summary>
     public Option<int> Levels { get; } =
-        new("--levels")
+        new Option<int>("--levels")
         {
             Description = $"{(prefix.Length == 0 ? "For taps: n" : prefix + "N")}oise levels.",
             DefaultValueFactory = static _ => 16,
-        };
+        }.Within(new() { AtLeast = 2, AtMost = 1000 });
 
     /// <summary>All options.</summary>
     public IReadOnlyList<Option> All => [_data, OutputPath, _size, _count, Levels, _seed, SharedOptions.Device];
@@ -52,8 +52,6 @@ internal sealed class StudyOptions(string prefix)
     /// <exception cref="UsageException">A number is out of range.</exception>
     public StudyMaterial Open(ParseResult parsed, string? model, bool needsDenoiser)
     {
-        if (parsed.GetValue(_count) is < 1 or > 4096 || parsed.GetValue(Levels) is < 2 or > 1000)
-            throw new UsageException("--count must be 1 to 4096, --levels 2 to 1000.");
         return StudyMaterial.Open(
             model,
             parsed.GetValue(_data),

@@ -4,6 +4,7 @@ using Retouch.Cli.Diagnosis;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Training;
 using Retouch.Training.Options;
 
@@ -63,7 +64,7 @@ internal static class TrainCommand
         ),
         (new("--size") { Description = "Side of the pictures in pixels. Default: the model's native size." }, "data.size"),
         (new("--steps") { Description = "Total optimiser steps." }, "steps"),
-        (new("--batch") { Description = "Samples per step." }, "batch.size"),
+        (new(SharedOptions.BatchSizeName) { Description = SharedOptions.SamplesPerStep }, "batch.size"),
         (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
         (new("--seed") { Description = "Seed of all random choices." }, "seed"),
         (SharedOptions.Device, "device"),
@@ -105,9 +106,7 @@ internal static class TrainCommand
         var output = Output.For(parsed);
         if (parsed.GetValue(Schema))
         {
-            parsed.InvocationConfiguration.Output.WriteLine(
-                OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true })
-            );
+            parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<TrainingOptions>().ToJsonString(JsonStyles.DatasetDocument));
             return;
         }
 
@@ -185,7 +184,12 @@ internal static class TrainCommand
     {
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
-        return OptionsFile.Bind<TrainingOptions>(json, parsed.GetValue(OptionsPath)?.FullName ?? "command line", note: note);
+        return OptionsFile.Bind<TrainingOptions>(
+            json,
+            parsed.GetValue(OptionsPath)?.FullName ?? "command line",
+            note: note,
+            names: Flags.Where(f => parsed.GetValue(f.Flag) is not null).ToDictionary(static f => f.Path, static f => f.Flag.Name)
+        );
     }
 
     private static void WriteTemplate(string name, string path, Output output)
@@ -194,7 +198,7 @@ internal static class TrainCommand
         if (Path.Exists(path))
             throw new UsageException($"'{path}' exists; name another file with --output.");
         var schema = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, OptionsTemplate.SchemaName);
-        AtomicFile.WriteText(schema, OptionsFile.Schema<TrainingOptions>().ToJsonString(new() { WriteIndented = true }) + "\n");
+        AtomicFile.WriteText(schema, OptionsFile.Schema<TrainingOptions>().ToJsonString(JsonStyles.DatasetDocument) + "\n");
         AtomicFile.WriteText(path, text);
         output.Write(
             new OptionsFileWritten(Path.GetFullPath(path), schema),

@@ -22,8 +22,9 @@ public static class PlainText
 
     /// <summary>Contents of a text file.</summary>
     /// <param name="path">File path.</param>
+    /// <param name="advice">What to do about an unreadable file, as a sentence.</param>
     /// <exception cref="InputException">The file cannot be read, or is not text.</exception>
-    public static string Read(string path)
+    public static string Read(string path, string advice = "Repair or remove the file.")
     {
         try
         {
@@ -31,7 +32,7 @@ public static class PlainText
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}. Repair or remove the file.", e);
+            throw new InputException($"Cannot read '{path}': {Reasons.Of(e)}. {advice}", e);
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 
@@ -10,8 +8,6 @@ namespace Retouch.Core.Json;
 /// <param name="origin">File name for error messages.</param>
 public sealed class JsonMembers(JsonObject json, string origin)
 {
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>
     /// Largest integer by default. Model files determine layer counts and sizes by such numbers, and a wrong one must not exhaust the
     /// memory.
@@ -125,7 +121,7 @@ public sealed class JsonMembers(JsonObject json, string origin)
     /// <param name="name">Member name.</param>
     /// <param name="expected">Expected value, as a noun phrase.</param>
     public InputException Wrong(string name, string expected) =>
-        new($"'{origin}': {name} is {json[name]?.ToJsonString(Readable) ?? "missing"}, expected {expected}.");
+        new($"'{origin}': {name} is {(json[name] is { } found ? JsonTexts.Shown(found) : "missing")}, expected {expected}.");
 
     private T Read<T>(string name, T? fallback, string expected)
         where T : struct

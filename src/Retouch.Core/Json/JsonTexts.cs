@@ -2,6 +2,9 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
+using Retouch.Core.Io;
 
 namespace Retouch.Core.Json;
 
@@ -68,6 +71,29 @@ public static partial class JsonTexts
         Check(proper);
         return JsonNode.Parse(proper, documentOptions: new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
     }
+
+    /// <summary>Parses JSON with <see cref="Parse"/>, which must be an object.</summary>
+    /// <param name="json">JSON, possibly with Python's numbers and a byte-order mark.</param>
+    /// <param name="where">Origin for error messages, a file with quotes.</param>
+    /// <param name="advice">What to do about it: a space and a sentence, or nothing.</param>
+    /// <exception cref="InputException">The text is not a JSON object, or has a duplicate member.</exception>
+    public static JsonObject Object(string json, string where, string advice = "")
+    {
+        try
+        {
+            return Parse(json) as JsonObject ?? throw new InputException($"{where} is not a JSON object.{advice}");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{where} cannot be read: {Reasons.Of(e)}.{advice}", e);
+        }
+    }
+
+    /// <summary>A value as written, truncated for messages.</summary>
+    public static string Shown(JsonNode? value) => Excerpt.Of(Written(value?.ToJsonString(JsonStyles.Dataset) ?? "null"));
+
+    /// <inheritdoc cref="Shown(JsonNode)"/>
+    public static string Shown(JsonElement value) => Excerpt.Of(Written(value.GetRawText()));
 
     /// <summary>Restores infinities that <see cref="Proper"/> replaced.</summary>
     public static string Written(string json)

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Retouch.Conditioning.Clip;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
@@ -82,21 +83,7 @@ public sealed class ClipFeatures : IFeatureExtractor
     public void Dispose() => _model.Dispose();
 
     /// <exception cref="InputException">The file is missing or not a JSON object.</exception>
-    internal static JsonObject ReadConfig(string file)
-    {
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is not a JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"'{file}' is not valid JSON: {Reasons.Of(e)}.", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}. Give a folder of transformers' CLIPModel.", e);
-        }
-    }
+    internal static JsonObject ReadConfig(string file) => JsonFile.Object(file, "Give a folder of transformers' CLIPModel.");
 
     /// <summary>Tensors of one encoder of a whole model, by the prefixes of its keys.</summary>
     internal static RenamedTensors PartOf(ITensorSource whole, string encoder, string projection) =>

@@ -10,15 +10,19 @@ namespace Retouch.Evaluation.Features;
 public sealed record FeatureTrainingOptions
 {
     /// <summary>Number of epochs, 1 to 10,000.</summary>
+    [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Epochs { get; init; } = 12;
 
     /// <summary>Pictures per step, 1 to 4096.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 64;
 
     /// <summary>Peak learning rate of AdamW, in (0, 1]: linear warm-up over a tenth of the steps, then cosine decay to 0.</summary>
+    [Bounds(Above = 0, AtMost = 1)]
     public double LearningRate { get; init; } = 2e-3;
 
     /// <summary>One in this many pictures is held out to measure the accuracy, at least 2.</summary>
+    [Bounds(AtLeast = 2)]
     public int KeptOneIn { get; init; } = 10;
 
     /// <summary>Side of the network's input in pixels, a multiple of 16 up to 1024.</summary>
@@ -37,18 +41,15 @@ public sealed record FeatureTrainingOptions
     /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
-        if (Epochs is < 1 or > 10_000)
-            throw new UsageException($"{Epochs} epochs: must be 1 to 10000.");
-        if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"Batch size {BatchSize}: must be 1 to 4096.");
-        if (!(LearningRate is > 0 and <= 1))
-            throw new UsageException($"Learning rate {LearningRate}: must be greater than 0 and at most 1.");
-        if (KeptOneIn < 2)
-            throw new UsageException($"One in {KeptOneIn} pictures held out: must be one in 2 or fewer.");
-        if (Size is < 16 or > 1024 || Size % 16 != 0)
-            throw new UsageException($"Size {Size}: must be a multiple of 16, at most 1024.");
-        if (Channels is < 4 or > 1024 || Channels % 4 != 0)
-            throw new UsageException($"{Channels} channels: must be a multiple of 4, at most 1024.");
+        var check = Requirements.OfFlags((nameof(KeptOneIn), "the period of held-out pictures"));
+        check.Members(this);
+        check.That(Size is >= 16 and <= 1024 && Size % 16 == 0, nameof(Size), $"is {Size}; it must be a multiple of 16 up to 1024");
+        check.That(
+            Channels is >= 4 and <= 1024 && Channels % 4 == 0,
+            nameof(Channels),
+            $"is {Channels}; it must be a multiple of 4 up to 1024"
+        );
+        check.Throw();
     }
 }
 

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
@@ -24,8 +25,6 @@ public sealed record FrechetStatistics(
 )
 {
     private const long MaxProtocol = 1 << 16;
-
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
     // The earliest date of the ZIP format: equal statistics give equal bytes.
     private static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -100,7 +99,8 @@ public sealed record FrechetStatistics(
                 if (Protocol is not null)
                     Entry(
                         "protocol",
-                        to => NpyArray.Write(to, JsonSerializer.SerializeToUtf8Bytes(new Saved(Protocol, Preparation), Json))
+                        to =>
+                            NpyArray.Write(to, JsonSerializer.SerializeToUtf8Bytes(new Saved(Protocol, Preparation), JsonStyles.StateLine))
                     );
             }
         );
@@ -119,7 +119,9 @@ public sealed record FrechetStatistics(
             return null;
         try
         {
-            return JsonSerializer.Deserialize<Saved>([.. text.Values.Select(static b => (byte)b)], Json) is { Protocol: not null } saved
+            return
+                JsonSerializer.Deserialize<Saved>([.. text.Values.Select(static b => (byte)b)], JsonStyles.StateLine)
+                    is { Protocol: not null } saved
                 ? saved
                 : null;
         }

@@ -8,9 +8,11 @@ namespace Retouch.Evaluation.Features;
 public sealed record KernelDistanceOptions
 {
     /// <summary>Number of subsets, 1 to 10,000.</summary>
+    [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Subsets { get; init; } = 100;
 
     /// <summary>Pictures of each set per subset, at least 2; bounded by the size of the smaller set.</summary>
+    [Bounds(AtLeast = 2)]
     public int SubsetSize { get; init; } = 1000;
 
     /// <summary>Seed of the subsets.</summary>
@@ -20,13 +22,11 @@ public sealed record KernelDistanceOptions
     public string Kernel { get; } = "(x·y/d + 1)^3";
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range.</exception>
-    public void Validate()
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        if (Subsets is < 1 or > 10_000)
-            throw new UsageException($"{Subsets} subsets: must be 1 to 10000.");
-        if (SubsetSize < 2)
-            throw new UsageException($"Subset size {SubsetSize}: must be at least 2.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
     }
 }
 
@@ -49,7 +49,6 @@ public static class KernelDistance
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
         var size = SubsetSize(images, reference, options);
         var (imageOrder, referenceOrder) = (Sorted(images), Sorted(reference));
         var sum = 0.0;

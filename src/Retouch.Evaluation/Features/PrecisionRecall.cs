@@ -18,17 +18,18 @@ public enum BallRule
 public sealed record PrecisionRecallOptions
 {
     /// <summary>Neighbour k whose distance is a ball's radius, at least 1; the picture itself does not count.</summary>
+    [Bounds(AtLeast = 1)]
     public int Neighbours { get; init; } = 5;
 
     /// <summary>Whether a ball contains its boundary.</summary>
     public BallRule Rule { get; init; } = BallRule.Open;
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range.</exception>
-    public void Validate()
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        if (Neighbours < 1)
-            throw new UsageException($"{Neighbours} neighbours: must be at least 1.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
     }
 }
 
@@ -104,7 +105,6 @@ public sealed class PrecisionRecall
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
         var k = options.Neighbours;
         var own = NeighbourRadii.Of(images, k, device, side, cancellation);
         var real = NeighbourRadii.Of(reference, k, device, side, cancellation);

@@ -1,7 +1,6 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
@@ -49,19 +48,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
     public static RetouchFeatures Open(string folder, Device device)
     {
         var (file, weights) = (Path.Combine(folder, ConfigName), Path.Combine(folder, WeightsName));
-        FeatureNetworkConfig config;
-        try
-        {
-            config = FeatureNetworkConfig.FromJson(
-                JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new InputException($"'{file}' is not a JSON object."),
-                file
-            );
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new InputException($"Cannot read '{file}': {Reasons.Of(e)}. Give a folder written by 'retouch features'.", e);
-        }
-
+        var config = FeatureNetworkConfig.FromJson(JsonFile.Object(file, "Give a folder written by 'retouch features'."), file);
         var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), FeatureWeights.Hash(weights));
         try
         {
@@ -85,10 +72,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
             folder,
             temporary =>
             {
-                File.WriteAllText(
-                    Path.Combine(temporary, ConfigName),
-                    config.ToJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n"
-                );
+                File.WriteAllText(Path.Combine(temporary, ConfigName), config.ToJson().ToJsonString(JsonStyles.State) + "\n");
                 SafetensorsWriter.Write(Path.Combine(temporary, WeightsName), Parameters.Tensors());
             }
         );

@@ -21,20 +21,22 @@ public sealed record JudgeOptions
     /// <summary>
     /// Smallest difference between winner and loser in the unit of the score, at least 0; smaller differences, and equal scores, are ties.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public double Margin { get; init; }
 
     /// <summary>Pictures per batch, 1 to 4096.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 16;
 
     /// <summary>Whether pictures are hard-linked instead of copied, if the file system supports it.</summary>
     public bool Link { get; init; }
 
+    /// <summary>Validates the options.</summary>
     /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
-        if (!(Margin >= 0 && double.IsFinite(Margin)))
-            throw new UsageException($"Margin {Margin}: must be at least 0, in the unit of the score.");
-        if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"Batch size {BatchSize}: must be 1 to 4096.");
+        var check = Requirements.OfFlags();
+        check.Members(this);
+        check.Throw();
     }
 }

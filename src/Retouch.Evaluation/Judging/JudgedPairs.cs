@@ -1,7 +1,6 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Evaluation.Judging;
 
@@ -12,16 +11,6 @@ namespace Retouch.Evaluation.Judging;
 /// </summary>
 internal static class JudgedPairs
 {
-    private static readonly JsonSerializerOptions Lines = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
-
-    private static readonly JsonSerializerOptions Document = new(Lines) { WriteIndented = true };
-
     /// <summary>Writes the folder atomically.</summary>
     public static void Write(
         Judgement judgement,
@@ -85,7 +74,7 @@ internal static class JudgedPairs
                                 judgement.Margins,
                             },
                         },
-                        Document
+                        JsonStyles.DatasetDocument
                     ) + "\n"
                 );
                 File.WriteAllText(Path.Combine(folder, "README.md"), Readme(judgement, options));
@@ -95,7 +84,10 @@ internal static class JudgedPairs
     private static string NameOf(Candidate candidate) => "images/" + candidate.Name;
 
     private static void WriteLines<T>(string folder, string name, IEnumerable<T> lines) =>
-        File.WriteAllText(Path.Combine(folder, name), string.Concat(lines.Select(static l => JsonSerializer.Serialize(l, Lines) + "\n")));
+        File.WriteAllText(
+            Path.Combine(folder, name),
+            string.Concat(lines.Select(static l => JsonSerializer.Serialize(l, JsonStyles.Dataset) + "\n"))
+        );
 
     private static void Put(Candidate candidate, string folder, bool link)
     {

@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Metrics;
+using Retouch.Evaluation.Patches;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
@@ -19,9 +20,11 @@ public sealed record EvaluationOptions
     public BootstrapOptions Bootstrap { get; init; } = new();
 
     /// <summary>Smallest relevant difference, as a share of the baseline's figure, in [0, 1).</summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public double SmallestDifference { get; init; } = VerdictRule.Smallest;
 
     /// <summary>Pictures per batch, 1 to 4096; affects memory and time, not results.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 64;
 
     /// <summary>Device of the computation.</summary>
@@ -32,22 +35,24 @@ public sealed record EvaluationOptions
     /// <exception cref="InputException">A file named by an option is unsuitable.</exception>
     public void Validate()
     {
-        if (Metrics.Count == 0)
-            throw new UsageException($"No metric is given; choose from {MetricCatalog.Listed(static _ => true, "and")}.");
-        if (Metrics.GroupBy(static m => m.Name).FirstOrDefault(static group => group.Count() > 1) is { } twice)
-            throw new UsageException($"The metric {twice.Key} is given {twice.Count()} times.");
-        if (BatchSize is < 1 or > 4096)
-            throw new UsageException($"Batch size {BatchSize}: must be 1 to 4096.");
-        Bootstrap.Validate();
-        VerdictRule.Validate(SmallestDifference);
+        var check = Requirements.OfFlags(
+            (nameof(KernelDistanceOptions.Subsets), "--kid-subsets"),
+            (nameof(KernelDistanceOptions.SubsetSize), "--kid-subset-size"),
+            (nameof(SlicedWassersteinOptions.Patches), "the number of patches")
+        );
+        check.Members(this);
+        Bootstrap.Validate(check);
+        check.That(Metrics.Count > 0, $"No metric is given; choose from {MetricCatalog.Listed(static _ => true, "and")}");
+        foreach (var twice in Metrics.GroupBy(static m => m.Name).Where(static group => group.Count() > 1))
+            check.That(false, $"The metric {twice.Key} is given {twice.Count()} times");
         foreach (var metric in Metrics)
-            metric.Validate(Networks);
+            metric.Validate(Networks, check);
         foreach (var key in Networks.Select(static n => n.Protocol.Key).Where(key => !Metrics.Any(m => m.Uses(key))))
-        {
-            throw new UsageException(
+            check.That(
+                false,
                 $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; add "
-                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or omit it."
+                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or omit it"
             );
-        }
+        check.Throw();
     }
 }

@@ -21,10 +21,10 @@ public sealed record ClipScoreMetric : IMetric
     public ClipScore? Model { get; init; }
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
-        if (Model is null)
-            throw new UsageException("clipscore needs a CLIP model with its tokenizer: give its folder with --clip FOLDER.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.That(Model is not null, "clipscore needs a CLIP model with its tokenizer: give its folder with --clip FOLDER");
     }
 
     /// <inheritdoc/>

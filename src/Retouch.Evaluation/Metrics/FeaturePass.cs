@@ -48,11 +48,8 @@ public sealed class FeaturePass : MetricPass<FeaturePass>
     /// <summary>Checks that a metric has at least one network.</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="networks">Networks of the evaluation.</param>
-    /// <param name="message">Error message.</param>
-    /// <exception cref="UsageException">The metric uses none of the networks.</exception>
-    internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, string message)
-    {
-        if (!networks.Any(n => metric.Uses(n.Protocol.Key)))
-            throw new UsageException(message);
-    }
+    /// <param name="check">Receives the problem if the metric uses none of the networks.</param>
+    /// <param name="problem">Error message, without a full stop.</param>
+    internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, Requirements check, string problem) =>
+        check.That(networks.Any(n => metric.Uses(n.Protocol.Key)), problem);
 }

@@ -48,13 +48,16 @@ public sealed record FrechetInceptionMetric : IMetric
     public bool Uses(string network) => network == FeatureNames.Inception;
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
         FeaturePass.Require(
             this,
             networks,
-            "fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE)."
+            check,
+            "fid needs the Inception network: give its weights in pytorch-fid's layout (--inception FILE)"
         );
+        if (!networks.Any(n => Uses(n.Protocol.Key)))
+            return;
         var width = Network(networks).Width;
         if (Statistics is { } saved && saved.Width != width)
             throw new InputException($"'{StatisticsName}' has statistics of {saved.Width} features; FID uses {width}.");
@@ -168,12 +171,13 @@ public sealed record FrechetFeatureMetric : IMetric
     public bool Uses(string network) => network != FeatureNames.Inception;
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks) =>
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check) =>
         FeaturePass.Require(
             this,
             networks,
+            check,
             "fd needs a feature network other than Inception: give its weights (--squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER)."
+                + "--retouch-features FOLDER)"
         );
 
     /// <inheritdoc/>

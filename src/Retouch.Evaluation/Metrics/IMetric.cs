@@ -71,9 +71,9 @@ public interface IMetric
 
     /// <summary>Checks the options and the networks.</summary>
     /// <param name="networks">Feature networks of the evaluation.</param>
-    /// <exception cref="UsageException">An option is out of range, or a network is missing.</exception>
+    /// <param name="check">Receives the problems: options out of range, missing networks.</param>
     /// <exception cref="InputException">A file named by an option is unsuitable.</exception>
-    void Validate(IReadOnlyList<IFeatureExtractor> networks) { }
+    void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check) { }
 
     /// <summary>Checks the pictures.</summary>
     /// <param name="context">Sets, size and networks.</param>

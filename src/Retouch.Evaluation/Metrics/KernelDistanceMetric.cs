@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation.Metrics;
@@ -25,14 +26,16 @@ public sealed record KernelDistanceMetric : IMetric
     public bool Uses(string network) => true;
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
-        Options.Validate();
+        ArgumentNullException.ThrowIfNull(check);
+        Options.Validate(check);
         FeaturePass.Require(
             this,
             networks,
+            check,
             "kid needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER."
+                + "--retouch-features FOLDER"
         );
     }
 

@@ -69,13 +69,14 @@ public sealed record LpipsMetric : IMetric
     public PerceptualSimilarity? Network { get; init; }
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
-        if (Network is null)
-            throw new UsageException(
-                "lpips needs the weights of a torchvision classifier (--lpips-network FILE) and the lpips package's linear "
-                    + "weights for it (--lpips FILE)."
-            );
+        ArgumentNullException.ThrowIfNull(check);
+        check.That(
+            Network is not null,
+            "lpips needs the weights of a torchvision classifier (--lpips-network FILE) and the lpips package's linear "
+                + "weights for it (--lpips FILE)"
+        );
     }
 
     /// <inheritdoc/>

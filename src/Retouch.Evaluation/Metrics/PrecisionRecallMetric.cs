@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation.Metrics;
@@ -28,14 +29,16 @@ public sealed record PrecisionRecallMetric : IMetric
     public bool Uses(string network) => true;
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks)
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
-        Options.Validate();
+        ArgumentNullException.ThrowIfNull(check);
+        Options.Validate(check);
         FeaturePass.Require(
             this,
             networks,
+            check,
             "prdc needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER."
+                + "--retouch-features FOLDER"
         );
     }
 

@@ -24,7 +24,11 @@ public sealed record SlicedWassersteinMetric : IMetric
     public SlicedWassersteinOptions Options { get; init; } = new();
 
     /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks) => Options.Validate();
+    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
+    {
+        ArgumentNullException.ThrowIfNull(check);
+        Options.Validate(check);
+    }
 
     /// <inheritdoc/>
     public void Check(MetricContext context)

@@ -12,9 +12,11 @@ public sealed record SlicedWassersteinOptions
     public int Patch { get; } = 7;
 
     /// <summary>Patches per picture and level, 1 to 4096; fewer beyond <see cref="MaxDescriptors"/>.</summary>
+    [Bounds(AtLeast = 1, AtMost = 4096)]
     public int Patches { get; init; } = 128;
 
     /// <summary>Number of random projection directions, 1 to 65,536.</summary>
+    [Bounds(AtLeast = 1, AtMost = 65_536)]
     public int Directions { get; init; } = 512;
 
     /// <summary>Smallest shorter side of the coarsest level, in pixels.</summary>
@@ -28,13 +30,11 @@ public sealed record SlicedWassersteinOptions
         "7 x 7 patches of a Laplacian pyramid (5 x 5 binomial filter), each channel less its mean over its deviation, by set and level";
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range.</exception>
-    public void Validate()
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        if (Patches is < 1 or > 4096)
-            throw new UsageException($"{Patches} patches per picture: must be 1 to 4096.");
-        if (Directions is < 1 or > 65536)
-            throw new UsageException($"{Directions} directions: must be 1 to 65536.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
     }
 
     /// <summary>Number of patches per picture of a set.</summary>

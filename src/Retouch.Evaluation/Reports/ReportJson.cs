@@ -1,6 +1,6 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Retouch.Core.Json;
 using Retouch.Images;
 
 namespace Retouch.Evaluation.Reports;
@@ -8,17 +8,10 @@ namespace Retouch.Evaluation.Reports;
 /// <summary>Content of a report as JSON. Non-finite numbers are the strings "NaN", "Infinity" and "-Infinity".</summary>
 internal static class ReportJson
 {
-    private static readonly JsonWriterOptions Options = new()
-    {
-        Indented = true,
-        NewLine = "\n",
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     public static string Of(ReportDocument document, IReadOnlyList<string> csv)
     {
         using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, Options))
+        using (var json = new Utf8JsonWriter(bytes, JsonStyles.DocumentWriter))
         {
             json.WriteStartObject();
             json.WriteString("title", document.Title);

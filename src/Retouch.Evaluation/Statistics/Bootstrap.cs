@@ -6,23 +6,29 @@ namespace Retouch.Evaluation.Statistics;
 /// <summary>Bootstrap of the intervals.</summary>
 public sealed record BootstrapOptions
 {
+    /// <summary>Lower bound of <see cref="Resamples"/>.</summary>
+    public const int FewestResamples = 100;
+
+    /// <summary>Upper bound of <see cref="Resamples"/>.</summary>
+    public const int MostResamples = 100_000;
+
     /// <summary>Number of resamples, 100 to 100,000.</summary>
+    [Bounds(AtLeast = FewestResamples, AtMost = MostResamples)]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Nominal coverage of the intervals, in [0.5, 1).</summary>
+    [Bounds(AtLeast = 0.5, Below = 1)]
     public double Confidence { get; init; } = 0.95;
 
     /// <summary>Seed of the resamples.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range.</exception>
-    public void Validate()
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        if (Resamples is < 100 or > 100_000)
-            throw new UsageException($"{Resamples} bootstrap resamples: must be 100 to 100000.");
-        if (Confidence is not (>= 0.5 and < 1))
-            throw new UsageException($"Confidence {Confidence}: must be at least 0.5 and below 1.");
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
     }
 }
 
@@ -58,7 +64,6 @@ public static class Bootstrap
     {
         ArgumentNullException.ThrowIfNull(scores);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
         var replicates = new double[options.Resamples][];
         Parallel.For(
             0,

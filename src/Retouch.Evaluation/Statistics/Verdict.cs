@@ -45,12 +45,4 @@ public static class VerdictRule
             return Verdict.Negligible;
         return side < 0 == (better == Preference.Lower) ? Verdict.Better : Verdict.Worse;
     }
-
-    /// <summary>Checks the share.</summary>
-    /// <exception cref="UsageException">The share is out of range.</exception>
-    public static void Validate(double smallest)
-    {
-        if (!(smallest is >= 0 and < 1))
-            throw new UsageException($"Smallest difference {smallest}: must be a share of the figure, at least 0 and below 1.");
-    }
 }

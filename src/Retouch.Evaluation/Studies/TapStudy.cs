@@ -165,7 +165,7 @@ public static class TapStudy
             Normalisation.Standardise,
             StatisticsSource.Estimate,
             Through: 0,
-            LatentPerceptualRules.DefaultFloor,
+            LatentPerceptualOptions.DefaultVarianceFloor,
             FeatureDifference.Squared,
             Mask with
             {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Metrics;
@@ -17,20 +18,25 @@ public sealed record AblationEvaluation
     public string Decisive { get; init; } = "fwd";
 
     /// <summary>Sampled pictures per model.</summary>
+    [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
     /// <summary>Maximum number of reference pictures; default: as many as are sampled.</summary>
+    [Bounds(AtLeast = 2, AtMost = 1_000_000)]
     public int? References { get; init; }
 
     /// <summary>Sampler steps; several values form an axis.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public IReadOnlyList<int> SamplerSteps { get; init; } = [25];
 
     /// <summary>Scales of classifier-free guidance; several values form an axis.</summary>
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<double> Guidance { get; init; } = [1.5];
 
     /// <summary>
     /// Decays of the evaluated weight averages, all from one run; 0 for the weights themselves. Default: the options' first average.
     /// </summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public IReadOnlyList<double>? Decays { get; init; }
 
     /// <summary>Seed of the first picture; all arms use the same seeds.</summary>
@@ -40,13 +46,16 @@ public sealed record AblationEvaluation
     public bool Before { get; init; } = true;
 
     /// <summary>Number of bootstrap resamples.</summary>
+    [Bounds(AtLeast = BootstrapOptions.FewestResamples, AtMost = BootstrapOptions.MostResamples)]
     public int Resamples { get; init; } = 1000;
 
     /// <summary>Confidence of the intervals.</summary>
+    [Bounds(AtLeast = 0.5, Below = 1)]
     public double Confidence { get; init; } = 0.95;
 
     /// <summary>Smallest relevant difference, as a share of the figure; default 0.01. 0 accepts every significant difference.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Bounds(AtLeast = 0, Below = 1)]
     public double? SmallestDifference { get; init; }
 
     /// <summary>For fid, kid, prdc: Inception-v3 weights in pytorch-fid's layout.</summary>
@@ -92,43 +101,29 @@ public sealed record AblationEvaluation
     public BootstrapOptions Bootstrap => new() { Resamples = Resamples, Confidence = Confidence };
 
     /// <summary>Checks the options.</summary>
-    /// <param name="require">Receives the outcome of a check, and its error message.</param>
-    public void Validate(Action<bool, string> require)
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
         foreach (var metric in Metrics.Where(static name => !MetricCatalog.All.Any(m => m.Name == name && IsOfDrawn(m))))
-            require(false, $"evaluation.metrics: '{metric}' is not one of {MetricCatalog.Listed(IsOfDrawn)}");
-        require(Metrics.Count > 0, "evaluation.metrics is empty");
-        require(
+            check.That(false, $"{check.Name(nameof(Metrics))}: '{metric}' is not one of {MetricCatalog.Listed(IsOfDrawn)}");
+        check.That(Metrics.Count > 0, nameof(Metrics), "is empty");
+        check.That(SamplerSteps.Count > 0, nameof(SamplerSteps), "is empty; give at least one number of steps");
+        check.That(Guidance.Count > 0, nameof(Guidance), "is empty; give at least one scale");
+        check.That(Decays is null or { Count: > 0 }, nameof(Decays), "is empty; omit it, or give at least one decay");
+        check.That(
             Metrics.Contains(Decisive.Split('.', '@')[0]),
-            $"evaluation.decisive is '{Decisive}', which is not a figure of evaluation.metrics"
+            nameof(Decisive),
+            $"is '{Decisive}', which is not a figure of evaluation.metrics"
         );
-        require(Samples is >= 4 and <= 100_000, $"evaluation.samples is {Samples}: must be 4 to 100000");
-        require(References is null or (>= 2 and <= 1_000_000), $"evaluation.references is {References}: must be 2 to 1000000");
-        require(
-            SamplerSteps.Count > 0 && SamplerSteps.All(static s => s is >= 1 and <= 1000),
-            "evaluation.samplerSteps: values must be 1 to 1000"
-        );
-        require(
-            Guidance.Count > 0 && Guidance.All(static g => g >= 0 && double.IsFinite(g)),
-            "evaluation.guidance: values must be at least 0"
-        );
-        require(
-            Decays is null || (Decays.Count > 0 && Decays.All(static d => d is >= 0 and < 1)),
-            "evaluation.decays: values must lie in [0, 1)"
-        );
-        require(Resamples is >= 100 and <= 100_000, $"evaluation.resamples is {Resamples}: must be 100 to 100000");
-        require(
-            SmallestDifference is null or (>= 0 and < 1),
-            $"evaluation.smallestDifference is {SmallestDifference}: must lie in [0, 1), as a share of the figure"
-        );
-        require(Confidence is >= 0.5 and < 1, $"evaluation.confidence is {Confidence}: must lie in [0.5, 1)");
         var needs = MetricCatalog.All.Any(m => m.Needs.HasFlag(MetricNeeds.Network) && Metrics.Contains(m.Name));
         var has = (Inception ?? SqueezeNet ?? RetouchFeatures ?? Clip) is not null;
-        require(
+        check.That(
             !needs || has,
-            $"evaluation.metrics: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
+            $"{check.Name(nameof(Metrics))}: {OfNetworks("and")} need a network: evaluation.inception, squeezeNet, retouchFeatures or clip"
         );
-        require(!has || needs, $"evaluation names a feature network that no metric uses; add {OfNetworks("or")}");
+        check.That(!has || needs, $"evaluation names a feature network that no metric uses; add {OfNetworks("or")}");
     }
 
     private IReadOnlyList<IMetric> Asked => [.. MetricCatalog.All.Where(m => Metrics.Contains(m.Name) && IsOfDrawn(m))];

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
@@ -54,8 +55,14 @@ public sealed record AblationSpec
         // Paths of networks in the file are relative to the file, like its base; those of the command line to the current folder.
         foreach (var network in Networks)
         {
-            if ((string?)json["evaluation"]?[network] is { } given && !Path.IsPathRooted(given) && Path.Exists(Path.Combine(folder, given)))
-                json["evaluation"]![network] = Path.GetFullPath(Path.Combine(folder, given));
+            if (
+                json["evaluation"] is JsonObject evaluation
+                && evaluation[network] is JsonValue value
+                && value.TryGetValue(out string? given)
+                && !Path.IsPathRooted(given)
+                && Path.Exists(Path.Combine(folder, given))
+            )
+                evaluation[network] = Path.GetFullPath(Path.Combine(folder, given));
         }
 
         foreach (var pair in set)
@@ -97,38 +104,28 @@ public sealed record AblationSpec
     /// <exception cref="UsageException">Lists all problems.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
-
-        Require(Arms.Count > 0 || Axes.Count > 0, "arms and axes are empty; give at least one");
-        Require(Seeds.Count > 0, "seeds is empty; give at least one");
-        Require(Seeds.Distinct().Count() == Seeds.Count, "seeds must be unique");
+        var check = Requirements.OfFile();
+        check.That(Arms.Count > 0 || Axes.Count > 0, "arms and axes are empty; give at least one");
+        check.That(Seeds.Count > 0, nameof(Seeds), "is empty; give at least one");
+        check.That(Seeds.Distinct().Count() == Seeds.Count, nameof(Seeds), "must be unique");
         foreach (var (path, values) in Axes)
-            Require(
+            check.That(
                 values is JsonArray { Count: > 0 },
-                $"axes.{path} is {values?.ToJsonString() ?? "null"}: must be a non-empty list of values"
+                $"axes.{path} is {JsonTexts.Shown(values)}; it must be a non-empty list of values"
             );
         foreach (var (name, pretraining) in Pretraining)
-            Require(
+            check.That(
                 pretraining.From is null || (pretraining.From != name && Pretraining.ContainsKey(pretraining.From)),
                 $"pretraining.{name}.from is '{pretraining.From}', which is not another pre-training"
             );
-        Require(!Pretraining.Keys.Any(Circles), "pretraining: circular from");
-        Require(HeldOut.Every is >= 2 and <= 1000, $"heldOut.every is {HeldOut.Every}: must be 2 to 1000");
-        Require(
+        check.That(!Pretraining.Keys.Any(Circles), "pretraining: circular from");
+        check.Under(nameof(HeldOut)).Members(HeldOut);
+        check.That(
             HeldOut.Folder is null || HeldOut.Every == new HeldOutSpec().Every,
             "heldOut.every splits data.folder and has no effect with heldOut.folder"
         );
-        Evaluation.Validate(Require);
-        if (problems.Count > 0)
-            throw new UsageException(
-                $"Invalid ablation ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
-                    + $"{string.Join("\n  ", problems)}"
-            );
+        Evaluation.Validate(check.Under(nameof(Evaluation)));
+        check.Throw("Invalid ablation");
     }
 
     private bool Circles(string name)
@@ -173,5 +170,6 @@ public sealed record HeldOutSpec
     public string? Folder { get; init; }
 
     /// <summary>One in this many pictures of data.folder is held out.</summary>
+    [Bounds(AtLeast = 2, AtMost = 1000)]
     public int Every { get; init; } = 10;
 }

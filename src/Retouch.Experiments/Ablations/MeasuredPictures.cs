@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
@@ -36,13 +37,6 @@ public sealed record MeasuredPictures(
     IReadOnlyList<string> Warnings
 )
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter() },
-    };
-
     /// <summary>Measurements from an evaluated set.</summary>
     public static MeasuredPictures Of(SetResult set, EvaluationResult result) =>
         new(
@@ -67,22 +61,11 @@ public sealed record MeasuredPictures(
 
     /// <summary>Reads a file; null if it does not exist.</summary>
     /// <exception cref="InputException">The file is damaged.</exception>
-    public static MeasuredPictures? Read(string path)
-    {
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            return JsonSerializer.Deserialize<MeasuredPictures>(File.ReadAllBytes(path), Json) ?? throw new JsonException("it is null");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete it to repeat the measurement.", e);
-        }
-    }
+    public static MeasuredPictures? Read(string path) =>
+        File.Exists(path) ? JsonFile.Read<MeasuredPictures>(path, JsonStyles.StateLine, "Delete it to repeat the measurement.") : null;
 
     /// <summary>Writes the file.</summary>
-    public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Json));
+    public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, JsonStyles.StateLine));
 
     /// <summary>A figure, or null if undefined for pictures of this size.</summary>
     public MeasuredFigure? Find(string name) => Figures.FirstOrDefault(f => f.Name == name);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Data;
 using Retouch.Data.Scenes;
 using Retouch.Experiments.Phases;
@@ -114,10 +115,11 @@ public static class DemoPictures
                         lines[k] = JsonSerializer.Serialize(
                             new
                             {
-                                file_name = name,
-                                label,
-                                text = sample.Caption ?? sample.Id,
-                            }
+                                FileName = name,
+                                Label = label,
+                                Text = sample.Caption ?? sample.Id,
+                            },
+                            JsonStyles.Dataset
                         );
                     }
                     catch (InputException e)

@@ -21,21 +21,27 @@ public sealed record DemoSettings
     /// <summary>
     /// Time limit of the training of the networks in minutes; null for the steps of the recipes.
     /// </summary>
+    [Bounds(Above = 0, AtMost = 10_000)]
     public double? Minutes { get; init; }
 
     /// <summary>Post-training steps of each arm.</summary>
+    [Bounds(AtLeast = 1)]
     public long Steps { get; init; } = 150;
 
     /// <summary>Samples per step.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Batch { get; init; } = 16;
 
     /// <summary>Sampled pictures per model, and number of held-out pictures.</summary>
+    [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
     /// <summary>Sampler steps.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public int SamplerSteps { get; init; } = 50;
 
     /// <summary>Guidance scale.</summary>
+    [Bounds(AtLeast = 0)]
     public double Guidance { get; init; } = 1.5;
 
     /// <summary>Seed of all random numbers.</summary>
@@ -55,34 +61,22 @@ public sealed record DemoSettings
     /// <exception cref="UsageException">Options are out of range or contradictory.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
-
-        Require(Size is >= 16 and <= 512 && Size % 8 == 0, $"--size {Size}: must be 16 to 512 and divisible by 8");
-        Require(
+        var check = Requirements.OfFlags((nameof(Batch), "--batch-size"));
+        check.Members(this);
+        check.That(Size is >= 16 and <= 512 && Size % 8 == 0, nameof(Size), $"is {Size}; it must lie in [16, 512] and be divisible by 8");
+        check.That(
             Data is not null || Retrain || Model is not null || Size == 64,
             "--size: the pretrained networks have a native size of 64 pixels; other sizes need --data, --retrain or --model"
         );
-        Require(
+        check.That(
             !(Retrain && Data is not null),
             "--retrain trains the networks on procedural scenes, --data on your pictures: give one of them"
         );
-        Require(
+        check.That(
             Minutes is null || Pretrains,
             "--minutes limits the training of the networks, which only takes place with --data or --retrain"
         );
-        Require(Minutes is null or > 0 and <= 10_000, $"--minutes {Minutes}: must be above 0, at most 10000");
-        Require(Model is null || !Retrain, "--model is the initial pipeline and excludes --retrain");
-        Require(Steps >= 1, $"--steps {Steps}: must be at least 1");
-        Require(Batch is >= 1 and <= 1024, $"--batch {Batch}: must be 1 to 1024");
-        Require(Samples is >= 4 and <= 100_000, $"--samples {Samples}: must be 4 to 100000");
-        Require(SamplerSteps is >= 1 and <= 1000, $"--sampler-steps {SamplerSteps}: must be 1 to 1000");
-        Require(double.IsFinite(Guidance) && Guidance >= 0, $"--guidance {Guidance}: must be at least 0");
-        if (problems.Count > 0)
-            throw new UsageException(string.Join('\n', problems));
+        check.That(Model is null || !Retrain, "--model is the initial pipeline and excludes --retrain");
+        check.Throw();
     }
 }

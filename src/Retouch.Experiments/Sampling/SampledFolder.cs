@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
@@ -19,13 +18,6 @@ public sealed class SampledFolder
 {
     /// <summary>File name of the metadata.</summary>
     public const string MetadataName = "metadata.jsonl";
-
-    private static readonly JsonSerializerOptions Lines = new()
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
 
     private readonly string _folder;
     private readonly PipelineSampling _request;
@@ -132,7 +124,7 @@ public sealed class SampledFolder
                 Height = height,
                 Lora = Adapters.Count > 0 ? Adapters : null,
             },
-            Lines
+            JsonStyles.Dataset
         );
     }
 }

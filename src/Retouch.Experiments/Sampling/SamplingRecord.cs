@@ -2,8 +2,10 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Pipelines.Lora;
 using Retouch.Samplers;
 
@@ -18,16 +20,16 @@ namespace Retouch.Experiments.Sampling;
 /// <param name="Negative">Negative prompt, or null.</param>
 /// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
 /// <param name="GuideTo">End of guidance.</param>
-public sealed record SamplingRecord(string Model, string ModelFiles, string? Negative, double GuideFrom, double GuideTo)
+public sealed record SamplingRecord(
+    string Model,
+    [property: JsonPropertyName("model_files")] string ModelFiles,
+    string? Negative,
+    [property: JsonPropertyName("guide_from")] double GuideFrom,
+    [property: JsonPropertyName("guide_to")] double GuideTo
+)
 {
     /// <summary>Name of the file.</summary>
     public const string FileName = "sampling.json";
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-    };
 
     /// <summary>Creates the record of a new run.</summary>
     /// <param name="model">Folder of the model; for adapters, their base model is included.</param>
@@ -49,7 +51,8 @@ public sealed record SamplingRecord(string Model, string ModelFiles, string? Neg
 
     /// <summary>Writes the record.</summary>
     /// <param name="folder">Folder of the pictures.</param>
-    public void Write(string folder) => AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json) + "\n");
+    public void Write(string folder) =>
+        AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonStyles.State) + "\n");
 
     /// <summary>Checks that the record of a folder equals this one.</summary>
     /// <exception cref="UsageException">The record differs or is missing.</exception>
@@ -62,20 +65,11 @@ public sealed record SamplingRecord(string Model, string ModelFiles, string? Neg
                 $"'{folder}' is not empty and has no {FileName}: it is not the output of an interrupted 'retouch sample'. "
                     + $"Choose another folder with --output."
             );
-        SamplingRecord? before;
-        try
-        {
-            before = JsonSerializer.Deserialize<SamplingRecord>(File.ReadAllText(path), Json);
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Choose another folder with --output.", e);
-        }
-
-        if (before is null || before.ModelFiles != ModelFiles)
+        var before = JsonFile.Read<SamplingRecord>(path, JsonStyles.State, "Choose another folder with --output.");
+        if (before.ModelFiles != ModelFiles)
             throw new UsageException(
-                $"'{folder}' was sampled from '{before?.Model}', and the files of '{Model}' are different (names, lengths or times"
-                    + $"). Give that model, or choose another folder."
+                $"'{folder}' was sampled from '{before.Model}', and the files of '{Model}' are different (names, lengths or "
+                    + $"times). Give that model, or choose another folder."
             );
         if (before with { Model = Model } != this)
             throw new UsageException(

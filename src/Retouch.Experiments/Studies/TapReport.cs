@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Evaluation.Reports;
 using Retouch.Evaluation.Studies;
 
@@ -37,7 +38,7 @@ public static class TapReport
             cancellation: cancellation
         );
         var proposal = TapProposal.Of(study);
-        var options = Fragment(proposal).ToJsonString(new() { WriteIndented = true });
+        var options = Fragment(proposal).ToJsonString(JsonStyles.DatasetDocument);
         var file = Path.Combine(output, OptionsName);
         AtomicFile.WriteText(file, options + "\n");
         var document = new ReportDocument(

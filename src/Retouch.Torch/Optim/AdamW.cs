@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
@@ -16,15 +17,19 @@ public enum DecayedParameters
 public sealed record AdamWOptions
 {
     /// <summary>β1, the decay rate of the first moment, in [0, 1).</summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public double Beta1 { get; init; } = 0.9;
 
     /// <summary>β2, the decay rate of the second moment, in [0, 1).</summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public double Beta2 { get; init; } = 0.999;
 
     /// <summary>ε, added to the square root of the second moment.</summary>
+    [Bounds(Above = 0)]
     public double Epsilon { get; init; } = 1e-8;
 
     /// <summary>Decoupled weight decay: weights are first multiplied by 1 − rate·decay.</summary>
+    [Bounds(AtLeast = 0)]
     public double WeightDecay { get; init; } = 0.01;
 
     /// <summary>Parameters with weight decay: matrices (not biases, normalisations, embeddings) or all.</summary>

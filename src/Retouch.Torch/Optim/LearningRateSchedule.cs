@@ -1,3 +1,5 @@
+using Retouch.Core.Errors;
+
 namespace Retouch.Torch.Optim;
 
 /// <summary>Learning-rate schedules, by diffusers' names.</summary>
@@ -23,9 +25,11 @@ public sealed record LearningRateSchedule
     public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
+    [Bounds(AtLeast = 0)]
     public long WarmupSteps { get; init; }
 
     /// <summary>Exponent of <see cref="LearningRateShape.Polynomial"/>.</summary>
+    [Bounds(Above = 0)]
     public double Power { get; init; } = 1;
 
     /// <summary>Multiplier at <paramref name="step"/> (0-based) of <paramref name="totalSteps"/>.</summary>

@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Optim;
@@ -19,15 +20,18 @@ public enum AverageWarmup
 public sealed record WeightAverageOptions
 {
     /// <summary>Decay after warm-up, in [0, 1).</summary>
+    [Bounds(AtLeast = 0, Below = 1)]
     public double Decay { get; init; } = 0.9999;
 
     /// <summary>Warm-up of the decay.</summary>
     public AverageWarmup Warmup { get; init; } = AverageWarmup.None;
 
     /// <summary>inv_gamma of <see cref="AverageWarmup.Power"/>, above 0.</summary>
+    [Bounds(Above = 0)]
     public double InverseGamma { get; init; } = 1;
 
     /// <summary>Exponent of <see cref="AverageWarmup.Power"/>, above 0.</summary>
+    [Bounds(Above = 0)]
     public double Power { get; init; } = 2.0 / 3;
 
     /// <summary>Fraction of the initial weights that remains in the average after a run; 0 with a warm-up.</summary>

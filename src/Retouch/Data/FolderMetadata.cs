@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 
 namespace Retouch.Data;
 
@@ -84,7 +85,7 @@ internal sealed class FolderMetadata
             JsonValueKind.String => label.GetString()!,
             JsonValueKind.Number when label.TryGetInt32(out var number) && number is >= 0 and <= MaxLabel => number,
             _ => throw new InputException(
-                $"The member 'label' is {JsonLines.Shown(label)} in {where}; give a name or a number from 0 to {MaxLabel}."
+                $"The member 'label' is {JsonTexts.Shown(label)} in {where}; give a name or a number from 0 to {MaxLabel}."
             ),
         };
 

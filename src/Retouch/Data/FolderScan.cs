@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 
 namespace Retouch.Data;

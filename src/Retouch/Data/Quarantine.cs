@@ -1,10 +1,10 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Data;
 
@@ -22,8 +22,6 @@ public sealed class Quarantine
 {
     /// <summary>Default maximum fraction of unusable pictures.</summary>
     public const double DefaultMaxShare = 0.05;
-
-    private static readonly JsonSerializerOptions Lines = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly int _count;
     private readonly double _maxShare;
@@ -91,7 +89,7 @@ public sealed class Quarantine
         }
 
         foreach (var picture in known)
-            text.Append(JsonSerializer.Serialize(new { file = picture.File, reason = picture.Reason }, Lines)).Append('\n');
+            text.Append(JsonSerializer.Serialize(new { picture.File, picture.Reason }, JsonStyles.Dataset)).Append('\n');
         AtomicFile.WriteText(path, text.ToString());
     }
 

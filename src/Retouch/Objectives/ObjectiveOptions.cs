@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Diffusion;
 using Retouch.Objectives.LatentPerceptual;
@@ -12,12 +13,14 @@ public sealed record ObjectiveOptions
     /// Weight of the diffusion loss, at least 0; 0 disables it ([PIX]'s pixel-only ablation). Default 1; with preferences 0, where it
     /// anchors the model to the winners.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public double? LatentWeight { get; init; }
 
     /// <summary>Loss weighting of the diffusion loss over noise levels.</summary>
     public LossWeightingKind LatentWeighting { get; init; } = LossWeightingKind.Uniform;
 
     /// <summary>With latentWeighting min-snr: γ, above 0. Default 5.</summary>
+    [Bounds(Above = 0)]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>The latent perceptual loss; null disables it.</summary>
@@ -32,6 +35,7 @@ public sealed record ObjectiveOptions
     public PreferenceOptions? Preference { get; init; }
 
     /// <summary>Samples per decoder call, at least 1: less memory, same gradients. Default: all at once.</summary>
+    [Bounds(AtLeast = 1)]
     public int? DecodeBatch { get; init; }
 
     /// <summary>Activation checkpointing in the decoder: less memory, one more forward pass.</summary>
@@ -54,63 +58,66 @@ public sealed record ObjectiveOptions
     /// <summary>Weight of the diffusion loss, with the default resolved.</summary>
     public double DiffusionWeight => LatentWeight ?? (Preference is null ? 1 : 0);
 
-    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
-    /// <param name="path">Path of the options in messages, such as <c>objectives</c>.</param>
-    /// <param name="formulation">Formulation of the trained model, if known.</param>
-    public IReadOnlyList<string> Validate(string path, Formulation? formulation = null)
+    /// <summary>Validates the options of all terms.</summary>
+    /// <param name="check">Receives the problems.</param>
+    public void Validate(Requirements check)
     {
-        var problems = new Problems(path);
-        problems.When(!double.IsFinite(DiffusionWeight) || DiffusionWeight < 0, "latentWeight", "must be a number, at least 0");
-        problems.When(
-            DiffusionWeight == 0 && Perceptual is null && Pixel is null && Preference is null,
-            "latentWeight",
+        ArgumentNullException.ThrowIfNull(check);
+        check.Members(this);
+        check.That(
+            DiffusionWeight != 0 || Perceptual is not null || Pixel is not null || Preference is not null,
+            nameof(LatentWeight),
             "is 0 and there is no other objective: nothing to train"
         );
-        problems.When(
-            DiffusionWeight == 0 && LatentWeighting != LossWeightingKind.Uniform,
-            "latentWeighting",
+        check.That(
+            DiffusionWeight != 0 || LatentWeighting == LossWeightingKind.Uniform,
+            nameof(LatentWeighting),
             "has no effect while latentWeight is 0"
         );
-        problems.When(
-            LatentWeighting is LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap && formulation is not (null or FlowFormulation),
-            "latentWeighting",
-            $"{OptionValue.Of(LatentWeighting)} is made for rectified flow; use uniform or min-snr"
-        );
-        problems.When(
-            MinSnrGamma is not null && LatentWeighting != LossWeightingKind.MinSnr,
-            "minSnrGamma",
+        check.That(
+            MinSnrGamma is null || LatentWeighting == LossWeightingKind.MinSnr,
+            nameof(MinSnrGamma),
             "has no effect unless latentWeighting is min-snr"
         );
-        problems.When(
-            MinSnrGamma is not (null or > 0) || MinSnrGamma == double.PositiveInfinity,
-            "minSnrGamma",
-            "must be a number above 0"
+        check.That(DecodeBatch is null || NeedsDecoder, nameof(DecodeBatch), "has no effect while no objective decodes");
+        check.That(!CheckpointDecoder || NeedsDecoder, nameof(CheckpointDecoder), "has no effect while no objective decodes");
+        ValidateWeights(check);
+        Perceptual?.Validate(check.Under(nameof(Perceptual)));
+        Pixel?.Validate(check.Under(nameof(Pixel)));
+        Preference?.Validate(check.Under(nameof(Preference)));
+    }
+
+    /// <summary>Validates what depends on the formulation of the trained model.</summary>
+    /// <param name="formulation">The formulation.</param>
+    /// <param name="check">Receives the problems.</param>
+    public void ValidateFor(Formulation formulation, Requirements check)
+    {
+        ArgumentNullException.ThrowIfNull(check);
+        check.That(
+            LatentWeighting is not (LossWeightingKind.SigmaSqrt or LossWeightingKind.CosMap) || formulation is FlowFormulation,
+            nameof(LatentWeighting),
+            $"is {OptionValue.Of(LatentWeighting)}, which is made for rectified flow; use uniform or min-snr"
         );
-        problems.When(DecodeBatch is < 1, "decodeBatch", "must be at least 1");
-        problems.When(DecodeBatch is not null && !NeedsDecoder, "decodeBatch", "has no effect while no objective decodes");
-        problems.When(CheckpointDecoder && !NeedsDecoder, "checkpointDecoder", "has no effect while no objective decodes");
+    }
+
+    private void ValidateWeights(Requirements check)
+    {
         TermWeight[] weights = [.. Weights()];
-        problems.When(weights.Sum(static w => w.Share ?? 0) >= 1, "weight", "the shares of all terms must add up to less than 1");
-        problems.When(
-            weights.Any(static w => w.Share is not null) && DiffusionWeight == 0 && weights.All(static w => w.Fixed is null),
-            "latentWeight",
-            "a share needs another term with a fixed weight"
+        check.That(
+            weights.Sum(static w => w.Share is > 0 and < 1 and var share ? share : 0) < 1,
+            $"{check.Name("Weight")}: the shares of all terms must add up to less than 1"
         );
-        problems.When(
-            weights.Any(static w => w.GradientRatio is not null)
-                && DiffusionWeight == 0
-                && Preference is not { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
-            "latentWeight",
-            "a gradient ratio is relative to the diffusion loss (or a preference on the network's output); "
-                + "enable that loss, or give the term a number"
+        check.That(
+            weights.All(static w => w.Share is null) || DiffusionWeight != 0 || weights.Any(static w => w.Fixed is not null),
+            $"{check.Name(nameof(LatentWeight))}: a share needs another term with a fixed weight"
         );
-        return
-        [
-            .. problems.List,
-            .. Perceptual?.Validate(path + ".perceptual") ?? [],
-            .. Pixel?.Validate(path + ".pixel") ?? [],
-            .. Preference?.Validate(path + ".preference") ?? [],
-        ];
+        check.That(
+            weights.All(static w => w.GradientRatio is null)
+                || DiffusionWeight != 0
+                || Preference is { Space: PreferenceSpace.Latent or PreferenceSpace.Both },
+            $"{check.Name(nameof(LatentWeight))}: a gradient ratio is relative to the diffusion loss (or a preference on the network's "
+                + "output); enable that loss, or give the term a number"
+        );
     }
 
     /// <summary>Weights of all terms but the diffusion loss.</summary>

@@ -22,14 +22,13 @@ public sealed class ObjectiveSet
     private readonly Func<double, double> _average;
     private readonly int _anchor;
 
-    /// <param name="options">Objective options.</param>
+    /// <param name="options">Validated options.</param>
     /// <param name="autoencoder">Provides the decoder; may be null if no objective decodes.</param>
     /// <param name="average">Averages a number over the processes of a distributed run, so that all processes use the same weights; null
     /// for a single process.</param>
     /// <param name="clock">Receives the <see cref="DecodePhases"/>, or null.</param>
     /// <param name="resolution">Training size over the model's native size; scale of thresholds and feature windows.</param>
-    /// <exception cref="UsageException">The options contradict each other or do not fit the decoder; the message lists all
-    /// problems.</exception>
+    /// <exception cref="UsageException">The options do not fit the decoder, or there is none.</exception>
     public ObjectiveSet(
         ObjectiveOptions options,
         IAutoencoder? autoencoder,
@@ -39,12 +38,9 @@ public sealed class ObjectiveSet
     )
     {
         ArgumentNullException.ThrowIfNull(options);
-        var problems = options.Validate("objectives");
-        if (problems.Count > 0)
-            throw new UsageException(string.Join('\n', problems));
         if (options.NeedsDecoder && autoencoder is null)
             throw new UsageException(
-                "objectives: an objective decodes latents, but the model has no autoencoder; give a model folder with a 'vae'."
+                "objective: a term decodes latents, but the model has no autoencoder; give a model folder with a 'vae'."
             );
         List<ILatentObjective> latent =
             options.DiffusionWeight > 0

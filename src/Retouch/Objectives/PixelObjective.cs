@@ -15,15 +15,12 @@ public sealed class PixelObjective : IDecodedObjective
 
     /// <param name="options">Validated options, in pixel space.</param>
     /// <param name="name">Log name.</param>
-    /// <exception cref="UsageException">The options contradict each other.</exception>
+    /// <exception cref="ArgumentException">The options are in latent space.</exception>
     public PixelObjective(PixelOptions options, string name = "pixel")
     {
         ArgumentNullException.ThrowIfNull(options);
-        var problems = options.Validate("pixel");
-        if (problems.Count > 0)
-            throw new UsageException(string.Join('\n', problems));
         if (options.Space != PixelSpace.Pixel)
-            throw new UsageException("pixel.space: latent space does not use the decoder.");
+            throw new ArgumentException("Latent space does not use the decoder.", nameof(options));
         _estimate = options.Estimate ?? PixelEstimate.Remix;
         _target = options.Target ?? (_estimate == PixelEstimate.X0 ? PixelTarget.Image : PixelTarget.Decoding);
         (Name, Weight) = (name, options.Weight);

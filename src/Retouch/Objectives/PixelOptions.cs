@@ -1,3 +1,5 @@
+using Retouch.Core.Errors;
+
 namespace Retouch.Objectives;
 
 /// <summary>Latents that the pixel loss decodes.</summary>
@@ -48,14 +50,10 @@ public sealed record PixelOptions
     /// <summary>In pixel space: target, decoding or image. Default decoding for remix, image for x0.</summary>
     public PixelTarget? Target { get; init; }
 
-    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
-    /// <param name="path">Path of the options in messages, such as <c>objectives.pixel</c>.</param>
-    public IReadOnlyList<string> Validate(string path)
+    internal void Validate(Requirements check)
     {
-        var problems = new Problems(path);
-        Weight.Check(problems, "weight");
-        problems.When(Space == PixelSpace.Latent && Estimate is not null, "estimate", "has no effect in latent space");
-        problems.When(Space == PixelSpace.Latent && Target is not null, "target", "has no effect in latent space");
-        return problems.List;
+        Weight.Validate(check, nameof(Weight));
+        check.That(Space != PixelSpace.Latent || Estimate is null, nameof(Estimate), "has no effect in latent space");
+        check.That(Space != PixelSpace.Latent || Target is null, nameof(Target), "has no effect in latent space");
     }
 }

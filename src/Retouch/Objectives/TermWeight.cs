@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Objectives;
 
@@ -11,6 +13,7 @@ namespace Retouch.Objectives;
 /// with a warm-up of 200 steps.
 /// </summary>
 [JsonConverter(typeof(TermWeightConverter))]
+[JsonForm("a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, the last two with an optional \"warmUp\": steps,")]
 public readonly record struct TermWeight
 {
     /// <summary>Share of <c>auto</c>: about a fifth, as [LPL] reports for w = 3.</summary>
@@ -26,14 +29,17 @@ public readonly record struct TermWeight
     public double? Fixed { get; private init; }
 
     /// <summary>Target share of the total loss, in (0, 1), or null.</summary>
+    [Bounds(Above = 0, Below = 1)]
     public double? Share { get; private init; }
 
     /// <summary>
     /// Target norm of the term's gradient at the network's output relative to that of the diffusion loss, above 0, or null.
     /// </summary>
+    [Bounds(Above = 0)]
     public double? GradientRatio { get; private init; }
 
     /// <summary>Warm-up of a measured weight in optimiser steps; null for <see cref="DefaultWarmUp"/>.</summary>
+    [Bounds(AtLeast = 1)]
     public int? WarmUp { get; internal init; }
 
     /// <summary>A share of a fifth, with a warm-up of 200 steps.</summary>
@@ -63,30 +69,22 @@ public readonly record struct TermWeight
     }
 
     /// <summary>Validates the weight.</summary>
-    internal void Check(Problems problems, string member)
+    /// <param name="check">Receives the problems.</param>
+    /// <param name="member">Name of the member.</param>
+    internal void Validate(Requirements check, string member)
     {
-        problems.When(
-            Fixed is { } value && (!double.IsFinite(value) || value <= 0),
+        check.That(
+            Fixed is not { } value || (double.IsFinite(value) && value > 0),
             member,
             "must be a number above 0, {\"gradientRatio\": …} or {\"share\": …}; remove the objective to disable it"
         );
-        problems.When(Share is not (null or (> 0 and < 1)), member + ".share", "must lie in (0, 1)");
-        problems.When(
-            GradientRatio is { } ratio && (!double.IsFinite(ratio) || ratio <= 0),
-            member + ".gradientRatio",
-            "must be a number above 0"
-        );
-        problems.When(WarmUp is < 1, member + ".warmUp", "must be at least 1");
+        check.Under(member).Members(this);
     }
 }
 
 /// <summary>Reads and writes a <see cref="TermWeight"/>.</summary>
 public sealed class TermWeightConverter : JsonConverter<TermWeight>
 {
-    private const string Forms =
-        "A weight is a number, \"auto\", {\"gradientRatio\": number} or {\"share\": number}, "
-        + "the last two with an optional \"warmUp\": steps.";
-
     /// <inheritdoc/>
     public override TermWeight Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
@@ -95,7 +93,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
         if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("auto"u8))
             return TermWeight.Auto;
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw new JsonException(Forms);
+            throw new JsonException();
         double? share = null,
             ratio = null;
         int? warmUp = null;
@@ -103,7 +101,7 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
         {
             var name = reader.GetString();
             if (!reader.Read() || reader.TokenType != JsonTokenType.Number)
-                throw new JsonException($"'{name}' of a weight must be a number. {Forms}");
+                throw new JsonException();
             switch (name)
             {
                 case "share":
@@ -116,12 +114,12 @@ public sealed class TermWeightConverter : JsonConverter<TermWeight>
                     warmUp = steps;
                     break;
                 default:
-                    throw new JsonException($"'{name}' is not a member of a weight. {Forms}");
+                    throw new JsonException();
             }
         }
 
         if (share.HasValue == ratio.HasValue)
-            throw new JsonException(Forms);
+            throw new JsonException();
         return share is { } s ? TermWeight.OfShare(s, warmUp) : TermWeight.OfGradientRatio(ratio!.Value, warmUp);
     }
 

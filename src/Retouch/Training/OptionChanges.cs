@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Formatting;
+using Retouch.Core.Json;
 using Retouch.Training.Options;
 using Retouch.Training.State;
 
@@ -75,5 +76,5 @@ internal static class OptionChanges
             .SelectMany(name => Differences(a[name], b[name], path.Length == 0 ? name : $"{path}.{name}"));
     }
 
-    private static string Shown(JsonNode? value) => value is null ? "none" : Excerpt.Of(value.ToJsonString(), 60);
+    private static string Shown(JsonNode? value) => value is null ? "none" : JsonTexts.Shown(value);
 }

@@ -191,7 +191,7 @@ public sealed class AblateTests : IDisposable
     [InlineData("--set-spec baseline=none", "compared with 'none', which is not an arm")]
     [InlineData("--set-spec evaluation.metrics=[\"lpips\"]", "'lpips' is not one of")]
     [InlineData("--set-spec evaluation.metrics=[\"fwd\"]", "evaluation.decisive is 'spectrum'")]
-    [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3: must be a non-empty list")]
+    [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3; it must be a non-empty list")]
     [InlineData("--set-spec pretraining.start.from=start", "which is not another pre-training")]
     [InlineData("--set steps=0", "steps is 0")]
     public void Invalid_specs_fail_without_output(string given, string message)

@@ -7,7 +7,19 @@ namespace Retouch.Cli.Tests.Demo;
 /// <summary>The demo from the command line, with tiny networks.</summary>
 public sealed class DemoTests : IDisposable
 {
-    private static readonly string[] Short = ["--size", "32", "--steps", "3", "--batch", "4", "--samples", "6", "--sampler-steps", "2"];
+    private static readonly string[] Short =
+    [
+        "--size",
+        "32",
+        "--steps",
+        "3",
+        "--batch-size",
+        "4",
+        "--samples",
+        "6",
+        "--sampler-steps",
+        "2",
+    ];
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-demo-").FullName;
 
     public DemoTests() => TinyPipeline.Save(In("tiny"));

@@ -45,7 +45,7 @@ public sealed class StudyCommandTests : IDisposable
             "32",
             "--steps",
             "2",
-            "--batch",
+            "--batch-size",
             "2",
             "--set",
             "data.sceneCount=4",
@@ -78,7 +78,7 @@ public sealed class StudyCommandTests : IDisposable
     [InlineData("taps", "--factors 2", "--factors has an effect only")]
     [InlineData("other", "--count 4", "Unknown study 'other'")]
     [InlineData("latents", "--factors 1", "cannot be downsampled by 1")]
-    [InlineData("taps", "--count 0", "--count must be")]
+    [InlineData("taps", "--count 0", "--count is 0; it must lie in [1, 4096]")]
     public void Invalid_inputs_are_rejected(string name, string given, string message)
     {
         var outcome = Run(name, ["--model", In("tiny"), .. given.Split(' ')]);

@@ -84,6 +84,18 @@ internal static partial class HouseRules
         (@"\bNotImplementedException\b", "what is not implemented is not there"),
     ];
 
+    /// <summary>Patterns allowed in one folder only: pattern, folder, message.</summary>
+    private static readonly (string Pattern, string Folder, string Message)[] AtHome =
+    [
+        (
+            @"\bnew\s+([\w.]+\.)?Json(Serializer|Writer)Options\b"
+                + @"|\bJson(Serializer|Writer)Options\s+\w+\s*(\{[^}]*\}\s*)?=>?\s*new\s*\("
+                + @"|\bnew\s*\(\s*\)\s*\{\s*WriteIndented\b|\bJavaScriptEncoder\b|\bJsonStringEnumConverter\b",
+            "src/Retouch.Core/Json/",
+            "a private JSON setting; use one of JsonStyles"
+        ),
+    ];
+
     /// <summary>Checks a C# file below src. <paramref name="path"/> is relative to the repository's root, with forward slashes.</summary>
     public static IEnumerable<Violation> CheckSource(string path, string text)
     {
@@ -97,6 +109,12 @@ internal static partial class HouseRules
         foreach (var violation in CheckDirection(path, code, assembly, parts))
             yield return violation;
         foreach (var (pattern, message) in Banned)
+        {
+            foreach (Match match in Regex.Matches(code, pattern, RegexOptions.ExplicitCapture))
+                yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {message}");
+        }
+
+        foreach (var (pattern, folder, message) in AtHome.Where(rule => !path.StartsWith(rule.Folder, StringComparison.Ordinal)))
         {
             foreach (Match match in Regex.Matches(code, pattern, RegexOptions.ExplicitCapture))
                 yield return new(path, LineOf(code, match.Index), $"'{match.Value}': {message}");

@@ -49,6 +49,24 @@ public class HouseRulesTests
     }
 
     [Theory]
+    [InlineData("class A { JsonSerializerOptions _b = new JsonSerializerOptions { WriteIndented = true }; }")]
+    [InlineData("class A { static readonly JsonSerializerOptions B = new(); }")]
+    [InlineData("class A { static JsonSerializerOptions B { get; } = new() { MaxDepth = 8 }; }")]
+    [InlineData("class A { static JsonWriterOptions B => new(); }")]
+    [InlineData("class A { string b = node.ToJsonString(new() { WriteIndented = true }); }")]
+    [InlineData("class A { object b = JavaScriptEncoder.Default; }")]
+    public void Json_setting_outside_its_module_is_caught(string body)
+    {
+        Assert.Contains("JsonStyles", Assert.Single(Check(Sampler, body)).Message);
+        Assert.Empty(Check("src/Retouch.Core/Json/A.cs", body));
+    }
+
+    [Theory]
+    [InlineData("class A { void B(JsonSerializerOptions options) => C(options, new()); }")]
+    [InlineData("class A { string b = node.ToJsonString(JsonStyles.Dataset); }")]
+    public void Use_of_a_json_style_is_fine(string body) => Assert.Empty(Check(Sampler, body));
+
+    [Theory]
     [InlineData("src/Retouch/Attic/Old.cs")]
     [InlineData("src/Retouch/Stray.cs")]
     [InlineData("src/Retouch.Experiments/Attic/Old.cs")]

@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Evaluation.Frequency;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
@@ -94,9 +95,11 @@ public sealed class BootstrapTests
     [Fact]
     public void Options_out_of_range_are_rejected()
     {
-        Assert.Throws<UsageException>(new BootstrapOptions { Resamples = 5 }.Validate);
-        Assert.Throws<UsageException>(new BootstrapOptions { Confidence = 1 }.Validate);
-        Assert.Throws<UsageException>(new BootstrapOptions { Confidence = double.NaN }.Validate);
+        Assert.Throws<UsageException>(() => new EvaluationOptions { Bootstrap = new BootstrapOptions { Resamples = 5 } }.Validate());
+        Assert.Throws<UsageException>(() => new EvaluationOptions { Bootstrap = new BootstrapOptions { Confidence = 1 } }.Validate());
+        Assert.Throws<UsageException>(() =>
+            new EvaluationOptions { Bootstrap = new BootstrapOptions { Confidence = double.NaN } }.Validate()
+        );
     }
 
     [Fact]

@@ -154,7 +154,7 @@ public sealed class EvaluatorTests
                 .Verdict;
         Assert.Equal((Verdict.Negligible, Verdict.Better), (Of(VerdictRule.Smallest), Of(0.001)));
         Assert.Contains(
-            "share of the figure",
+            "--smallest-difference is 1; it must lie in [0, 1)",
             Assert.Throws<UsageException>(() => (options with { SmallestDifference = 1 }).Validate()).Message
         );
     }
@@ -171,7 +171,7 @@ public sealed class EvaluatorTests
         Refused<InputException>(TestTensors.Set("one", TestTensors.Pictures(1, 16, 1)), All, "one picture");
         Refused<UsageException>(reference, All with { Metrics = [] }, "No metric");
         Refused<UsageException>(reference, All with { Metrics = [new WaveletDistanceMetric { Level = 5 }] }, "level 5");
-        Refused<UsageException>(reference, All with { BatchSize = 0 }, "Batch size");
+        Refused<UsageException>(reference, All with { BatchSize = 0 }, "--batch-size");
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Tests.Evaluation;
@@ -27,5 +28,6 @@ public sealed class VerdictTests
     [InlineData(-0.01)]
     [InlineData(1)]
     [InlineData(double.NaN)]
-    public void A_share_out_of_range_is_rejected(double smallest) => Assert.Throws<UsageException>(() => VerdictRule.Validate(smallest));
+    public void A_share_out_of_range_is_rejected(double smallest) =>
+        Assert.Throws<UsageException>(() => new EvaluationOptions { SmallestDifference = smallest }.Validate());
 }

@@ -204,16 +204,26 @@ public sealed class ObjectiveOptionsTests
             },
         };
 
+    private static IReadOnlyList<string> Problems(string path, ObjectiveOptions options, Formulation? formulation = null)
+    {
+        var check = Requirements.OfFile(path);
+        options.Validate(check);
+        if (formulation is not null)
+            options.ValidateFor(formulation, check);
+        return check.Problems;
+    }
+
     [Theory]
     [MemberData(nameof(Wrong))]
     public void Invalid_and_ineffective_options_are_named(string member, LatentPerceptualOptions options)
     {
-        var problem = Assert.Single(options.Validate("objectives.perceptual"));
-        Assert.StartsWith($"objectives.perceptual.{member}: ", problem, StringComparison.Ordinal);
+        var problem = Assert.Single(Problems("objectives", new ObjectiveOptions { Perceptual = options }));
+        Assert.Matches($"^objectives\\.perceptual\\.{member}:? ", problem);
     }
 
     [Fact]
-    public void The_defaults_are_valid() => Assert.Empty(new ObjectiveOptions { Perceptual = new(), Pixel = new() }.Validate("objectives"));
+    public void The_defaults_are_valid() =>
+        Assert.Empty(Problems("objectives", new ObjectiveOptions { Perceptual = new(), Pixel = new() }));
 
     [Fact]
     public void All_problems_are_reported_together()
@@ -225,59 +235,66 @@ public sealed class ObjectiveOptionsTests
             Perceptual = new() { Quantile = 2, Opening = 0 },
             Pixel = new() { Space = PixelSpace.Latent, Estimate = PixelEstimate.X0 },
         };
-        string[] members = [.. options.Validate("o").Select(static p => p[..p.IndexOf(':', StringComparison.Ordinal)])];
+        string[] members = [.. Problems("o", options).Select(static p => p[..p.IndexOfAny([':', ' '])])];
         Assert.Equal(["o.latentWeight", "o.decodeBatch", "o.perceptual.quantile", "o.perceptual.opening", "o.pixel.estimate"], members);
     }
 
     [Fact]
     public void An_unused_decoder_needs_no_options()
     {
-        Assert.Equal(
-            2,
-            new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }
-                .Validate("o")
-                .Count
-        );
-        Assert.Single(new ObjectiveOptions { LatentWeight = 0 }.Validate("o"));
+        Assert.Equal(2, Problems("o", new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }).Count);
+        Assert.Single(Problems("o", new ObjectiveOptions { LatentWeight = 0 }));
         Assert.Single(
-            new ObjectiveOptions
-            {
-                LatentWeight = 0,
-                Pixel = new() { Weight = TermWeight.Auto },
-            }.Validate("o")
+            Problems(
+                "o",
+                new ObjectiveOptions
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = TermWeight.Auto },
+                }
+            )
         );
         Assert.Single(
-            new ObjectiveOptions
-            {
-                LatentWeight = 0,
-                Pixel = new() { Weight = TermWeight.OfGradientRatio(1) },
-            }.Validate("o")
+            Problems(
+                "o",
+                new ObjectiveOptions
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = TermWeight.OfGradientRatio(1) },
+                }
+            )
         );
         Assert.Single(
-            new ObjectiveOptions
-            {
-                Perceptual = new() { Weight = TermWeight.OfShare(0.6) },
-                Pixel = new() { Weight = TermWeight.OfShare(0.4) },
-            }.Validate("o")
+            Problems(
+                "o",
+                new ObjectiveOptions
+                {
+                    Perceptual = new() { Weight = TermWeight.OfShare(0.6) },
+                    Pixel = new() { Weight = TermWeight.OfShare(0.4) },
+                }
+            )
         );
     }
 
     [Fact]
     public void Weightings_of_noise_levels_are_checked()
     {
-        Assert.Single(new ObjectiveOptions { MinSnrGamma = 5 }.Validate("o"));
-        Assert.Single(new ObjectiveOptions { LatentWeighting = LossWeightingKind.MinSnr, MinSnrGamma = 0 }.Validate("o"));
+        Assert.Single(Problems("o", new ObjectiveOptions { MinSnrGamma = 5 }));
+        Assert.Single(Problems("o", new ObjectiveOptions { LatentWeighting = LossWeightingKind.MinSnr, MinSnrGamma = 0 }));
         Assert.Single(
-            new ObjectiveOptions
-            {
-                LatentWeight = 0,
-                Pixel = new() { Weight = 2 },
-                LatentWeighting = LossWeightingKind.MinSnr,
-            }.Validate("o")
+            Problems(
+                "o",
+                new ObjectiveOptions
+                {
+                    LatentWeight = 0,
+                    Pixel = new() { Weight = 2 },
+                    LatentWeighting = LossWeightingKind.MinSnr,
+                }
+            )
         );
         var cosMap = new ObjectiveOptions { LatentWeighting = LossWeightingKind.CosMap };
-        Assert.Empty(cosMap.Validate("o", new FlowFormulation()));
-        Assert.Single(cosMap.Validate("o", new DdpmFormulation(NoiseSchedule.ScaledLinear())));
+        Assert.Empty(Problems("o", cosMap, new FlowFormulation()));
+        Assert.Single(Problems("o", cosMap, new DdpmFormulation(NoiseSchedule.ScaledLinear())));
     }
 
     [Fact]

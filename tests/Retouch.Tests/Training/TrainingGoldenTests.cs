@@ -59,8 +59,8 @@ public sealed class TrainingGoldenTests
         };
         var options = new TrainingOptions
         {
-            Data = new DataOptions { Size = 64 },
-            Objective = new ObjectiveOptions { Perceptual = weight > 0 ? perceptual : null },
+            Data = new() { Size = 64 },
+            Objective = new() { Perceptual = weight > 0 ? perceptual : null },
         };
         using var task = new DenoiserTask(pipeline, options, Device.Cpu, DType.Float32);
         task.Network.RequireGrad(true);

@@ -1,5 +1,6 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Data;
 
 namespace Retouch.Conditioning.Prompts;

@@ -1,8 +1,7 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 
 namespace Retouch.Data.Pairs;
@@ -36,14 +35,6 @@ public sealed record DegradedPairsResult(string Folder, int Pairs, int HeldOut, 
 /// <summary>Writes preference pairs: winners are the pictures of a source, losers the same pictures degraded.</summary>
 public static class DegradedPairs
 {
-    private static readonly JsonSerializerOptions Lines = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
-
     /// <summary>Writes the data set atomically.</summary>
     /// <param name="source">Source pictures.</param>
     /// <param name="options">Options.</param>
@@ -110,7 +101,7 @@ public static class DegradedPairs
                             Strength = strength,
                             Seed = seed,
                         },
-                        Lines
+                        JsonStyles.Dataset
                     );
                     (options.HoldOut > 0 && index % options.HoldOut == options.HoldOut - 1 ? held : kept).Add(line);
                 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Data.Pairs;
 

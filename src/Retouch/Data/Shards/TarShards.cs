@@ -3,6 +3,7 @@ using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 
 namespace Retouch.Data.Shards;

@@ -1,4 +1,5 @@
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Torch;
 
 namespace Retouch.Objectives.Autoencoder;
@@ -20,24 +21,25 @@ public sealed record AutoencoderLossOptions
     public ReconstructionError Reconstruction { get; init; } = ReconstructionError.L1;
 
     /// <summary>Weight of the KL divergence, averaged over latent elements, at least 0; 1e-6 is usual for latent diffusion.</summary>
+    [Bounds(AtLeast = 0)]
     public double KlWeight { get; init; } = 1e-6;
 
     /// <summary>Weight of the Laplacian-pyramid term, a perceptual loss without a network, at least 0; 0 disables it.</summary>
+    [Bounds(AtLeast = 0)]
     public double PyramidWeight { get; init; }
 
     /// <summary>Levels of the pyramid, from 1 to 10; only with a pyramid. Default: 4, or fewer for small images.</summary>
+    [Bounds(AtLeast = 1, AtMost = 10)]
     public int? PyramidLevels { get; init; }
 
-    /// <summary>Reports invalid options.</summary>
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(KlWeight >= 0, $"autoencoderLoss.klWeight is {KlWeight}; it must be at least 0");
-        require(PyramidWeight >= 0, $"autoencoderLoss.pyramidWeight is {PyramidWeight}; it must be at least 0");
-        require(
+        check.Members(this);
+        check.That(
             PyramidLevels is null || PyramidWeight > 0,
-            "autoencoderLoss.pyramidLevels has no effect while pyramidWeight is 0; leave it out or give pyramidWeight"
+            nameof(PyramidLevels),
+            "has no effect while pyramidWeight is 0; leave it out or give pyramidWeight"
         );
-        require(PyramidLevels is null or (>= 1 and <= 10), $"autoencoderLoss.pyramidLevels is {PyramidLevels}; it must lie in [1, 10]");
     }
 }
 

@@ -20,14 +20,21 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     /// <param name="autoencoder">Provides the decoder features.</param>
     /// <param name="name">Log name.</param>
     /// <param name="resolution">Training size over the model's native size; default scale of thresholds and windows.</param>
-    /// <exception cref="UsageException">The options contradict each other or do not fit the decoder.</exception>
-    public LatentPerceptualObjective(LatentPerceptualOptions options, IAutoencoder autoencoder, string name = "lpl", double resolution = 1)
+    /// <param name="path">Path of the options in messages.</param>
+    /// <exception cref="UsageException">The options do not fit the decoder.</exception>
+    public LatentPerceptualObjective(
+        LatentPerceptualOptions options,
+        IAutoencoder autoencoder,
+        string name = "lpl",
+        double resolution = 1,
+        string path = "objective.perceptual"
+    )
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(autoencoder);
-        string[] problems = [.. options.Validate("perceptual"), .. LatentPerceptualRules.Check(options, "perceptual", autoencoder.Taps)];
-        if (problems.Length > 0)
-            throw new UsageException(string.Join('\n', problems));
+        var check = Requirements.OfFile(path);
+        options.ValidateFor(autoencoder.Taps, check);
+        check.Throw();
         var scale = options.ResolutionScale ?? resolution;
         _plan = new LayerPlan(options, autoencoder, scale);
         _gate = new Gate(options, scale);

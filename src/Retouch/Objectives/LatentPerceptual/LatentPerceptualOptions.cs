@@ -1,3 +1,6 @@
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>Normalisation of features before the difference.</summary>
@@ -129,7 +132,8 @@ public enum SampleReduction
 /// <summary>
 /// Options of the latent perceptual loss. A null member takes the default named in its comment; it must be null if it has no effect.
 /// </summary>
-public sealed record LatentPerceptualOptions
+[JsonForm("an object { … }, or the name of a preset, \"default\", \"paper\" or \"reference\",")]
+public sealed partial record LatentPerceptualOptions
 {
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
     public const double DefaultGradientRatio = 0.3;
@@ -140,6 +144,7 @@ public sealed record LatentPerceptualOptions
     /// <summary>
     /// Decoder taps to compare, ascending from 0 (the mid block). Default: all but the last, which is the most expensive and adds little.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<int>? Taps { get; init; }
 
     /// <summary>Without taps: include the last tap, at image resolution.</summary>
@@ -158,12 +163,14 @@ public sealed record LatentPerceptualOptions
     /// With statistics of the estimate or own: factor on their gradient, in [0, 1]. With 1 the loss favours an estimate of higher variance
     /// than the target, with 0 it does not (docs/results/lpl.md). Default 0.
     /// </summary>
+    [Bounds(AtLeast = 0, AtMost = 1)]
     public double? StatisticsGradient { get; init; }
 
     /// <summary>
     /// With standardise: fraction of the target map's variance added to a variance, at least 0, so that a map in which the estimate is
     /// almost constant does not dominate the loss. Default 0.05.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public double? VarianceFloor { get; init; }
 
     /// <summary>Difference of normalised features: squared or absolute.</summary>
@@ -173,33 +180,40 @@ public sealed record LatentPerceptualOptions
     public bool Mask { get; init; } = true;
 
     /// <summary>With mask: index of the first masked tap; 0 masks all. The diffusers implementation uses 2. Default 0.</summary>
+    [Bounds(AtLeast = 0)]
     public int? MaskFromTap { get; init; }
 
     /// <summary>With mask: features that the mask is computed from, estimate or target. Default estimate.</summary>
     public MaskSource? MaskSource { get; init; }
 
     /// <summary>With mask: fraction of a map's pixels outside either quantile, in (0, 0.5). Default 0.02.</summary>
+    [Bounds(Above = 0, Below = 0.5)]
     public double? Quantile { get; init; }
 
     /// <summary>With mask: margin beyond the quantiles in standard deviations, at least 0. Default 2.</summary>
+    [Bounds(AtLeast = 0)]
     public double? Margin { get; init; }
 
     /// <summary>With mask: side of the min-pool window (opening), in pixels of the deepest tap, at least 1. Default 5.</summary>
+    [Bounds(AtLeast = 1)]
     public int? Opening { get; init; }
 
     /// <summary>With mask: side of the max-pool window (closing), in pixels of the deepest tap, at least 1. Default 3.</summary>
+    [Bounds(AtLeast = 1)]
     public int? Closing { get; init; }
 
     /// <summary>Layer weights: inverse, exponential, uniform or custom.</summary>
     public DepthWeighting DepthWeighting { get; init; } = DepthWeighting.Inverse;
 
     /// <summary>With depthWeighting custom: one weight per tap, then one for the image if rgb is set.</summary>
+    [Bounds(AtLeast = 0)]
     public IReadOnlyList<double>? DepthWeights { get; init; }
 
     /// <summary>Quantity that the noise gate compares with its threshold: sigma, snr, timestep, t or none.</summary>
     public GateKind Gate { get; init; } = GateKind.Sigma;
 
     /// <summary>Threshold of the gate, above 0. Default 3 for sigma; required for other gates.</summary>
+    [Bounds(Above = 0, Infinite = true)]
     public double? Threshold { get; init; }
 
     /// <summary>
@@ -207,18 +221,22 @@ public sealed record LatentPerceptualOptions
     /// threshold divided by its square, and windows are multiplied by it. Default: training size over the model's native size.
     /// </summary>
     /// <remarks>Averaging over more pixels reduces the noise in this proportion: Esser et al. 2024, eq. 23.</remarks>
+    [Bounds(Above = 0)]
     public double? ResolutionScale { get; init; }
 
     /// <summary>Weight of the loss as a function of the noise level: none, min-snr or inverse-variance.</summary>
     public NoiseWeighting NoiseWeighting { get; init; }
 
     /// <summary>With noiseWeighting min-snr: γ, above 0. Default 5.</summary>
+    [Bounds(Above = 0)]
     public double? MinSnrGamma { get; init; }
 
     /// <summary>Optimiser steps before the loss is enabled, at least 0.</summary>
+    [Bounds(AtLeast = 0)]
     public long StartStep { get; init; }
 
     /// <summary>Optimiser steps of the linear weight warm-up after startStep, at least 0.</summary>
+    [Bounds(AtLeast = 0)]
     public long RampSteps { get; init; }
 
     /// <summary>Reduction over layers: sum or mean.</summary>
@@ -229,10 +247,6 @@ public sealed record LatentPerceptualOptions
 
     /// <summary>Divisor of the sum over samples: batch or active (samples that pass the gate).</summary>
     public SampleReduction SampleReduction { get; init; } = SampleReduction.Batch;
-
-    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
-    /// <param name="path">Path of the options in messages, such as <c>objectives.perceptual</c>.</param>
-    public IReadOnlyList<string> Validate(string path) => LatentPerceptualRules.Check(this, path);
 
     /// <summary>Warm-up factor of the weight at a step, in [0, 1].</summary>
     /// <param name="step">Optimiser steps completed before this one.</param>

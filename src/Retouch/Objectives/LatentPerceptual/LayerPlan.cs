@@ -43,7 +43,7 @@ internal sealed class LayerPlan
     public LayerPlan(LatentPerceptualOptions options, IAutoencoder autoencoder, double resolution)
     {
         var all = autoencoder.Taps;
-        Taps = [.. options.Taps ?? LatentPerceptualRules.DefaultTaps(all.Count, options.LastTap)];
+        Taps = [.. options.Taps ?? LatentPerceptualOptions.DefaultTaps(all.Count, options.LastTap)];
         Rgb = options.Rgb;
         // Relative to the whole decoder, not to the requested taps: the loss of a layer must not depend on the other layers.
         double first = all[0].Scale,
@@ -111,8 +111,8 @@ internal sealed class LayerPlan
         return new FeatureSettings(
             o.Normalisation,
             o.Statistics,
-            o.StatisticsGradient ?? LatentPerceptualRules.DefaultThrough,
-            o.VarianceFloor ?? LatentPerceptualRules.DefaultFloor,
+            o.StatisticsGradient ?? LatentPerceptualOptions.DefaultStatisticsGradient,
+            o.VarianceFloor ?? LatentPerceptualOptions.DefaultVarianceFloor,
             o.Difference,
             mask,
             o.PixelReduction == PixelReduction.Kept

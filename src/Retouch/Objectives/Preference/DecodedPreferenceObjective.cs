@@ -60,7 +60,13 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     public static DecodedPreferenceObjective Features(PreferenceOptions options, IAutoencoder autoencoder, double resolution = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var error = new LatentPerceptualObjective(options.Features ?? new(), autoencoder, "preference_features", resolution);
+        var error = new LatentPerceptualObjective(
+            options.Features ?? new(),
+            autoencoder,
+            "preference_features",
+            resolution,
+            "objective.preference.features"
+        );
         return new(error, PreferenceSpace.Features, options, options.Weight, options.FullBeta);
     }
 

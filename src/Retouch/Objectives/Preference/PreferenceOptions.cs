@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Objectives.Preference;
@@ -110,15 +111,18 @@ public sealed record PreferenceOptions
     public PreferenceSpace Space { get; init; } = PreferenceSpace.Latent;
 
     /// <summary>β, above 0. Default 5000 for dpo; required for simpo.</summary>
+    [Bounds(Above = 0)]
     public double? Beta { get; init; }
 
     /// <summary>With space both: β of the pixel loss, above 0. Default: β of the latent loss.</summary>
+    [Bounds(Above = 0)]
     public double? PixelBeta { get; init; }
 
     /// <summary>Factor on β: half or plain. Default half for dpo (diffusers' script), plain for simpo.</summary>
     public BetaScaling? Scaling { get; init; }
 
     /// <summary>With simpo: target margin γ, at least 0. Default 0.</summary>
+    [Bounds(AtLeast = 0)]
     public double? Gamma { get; init; }
 
     /// <summary>Reduction of squared differences: mean or sum. Default mean; no effect with space features.</summary>
@@ -171,48 +175,48 @@ public sealed record PreferenceOptions
     private double ScalingFactor =>
         (Scaling ?? (Method == PreferenceMethod.Dpo ? BetaScaling.Half : BetaScaling.Plain)) == BetaScaling.Half ? 0.5 : 1;
 
-    /// <summary>Validation problems, one sentence each; empty for valid options.</summary>
-    /// <param name="path">Path of the options in messages, such as <c>objective.preference</c>.</param>
-    public IReadOnlyList<string> Validate(string path)
+    internal void Validate(Requirements check)
     {
-        static bool Positive(double x) => x > 0 && double.IsFinite(x);
-        var problems = new Problems(path);
-        problems.When(Beta is { } b && !Positive(b), "beta", "must be a number above 0");
-        problems.When(
-            Beta is null && Method == PreferenceMethod.Simpo,
-            "beta",
-            "simpo has no default β; choose it so that β times the difference of two samples' errors is of the order of 1"
+        check.Members(this);
+        check.That(
+            Beta is not null || Method != PreferenceMethod.Simpo,
+            nameof(Beta),
+            "is required: simpo has no default β; choose it so that β times the difference of two samples' errors is of the order of 1"
         );
-        problems.When(PixelBeta is { } p && !Positive(p), "pixelBeta", "must be a number above 0");
-        problems.When(PixelBeta is not null && Space != PreferenceSpace.Both, "pixelBeta", "has no effect unless space is both");
-        problems.When(Gamma is not (null or >= 0) || Gamma == double.PositiveInfinity, "gamma", "must be a number, at least 0");
-        problems.When(Gamma is not null && Method != PreferenceMethod.Simpo, "gamma", "has no effect unless method is simpo");
-        problems.When(Reference is not null && !NeedsReference, "reference", "has no effect unless method is dpo");
-        problems.When(
-            Reduction is not null && Space == PreferenceSpace.Features,
-            "reduction",
+        check.That(PixelBeta is null || Space == PreferenceSpace.Both, nameof(PixelBeta), "has no effect unless space is both");
+        check.That(Gamma is null || Method == PreferenceMethod.Simpo, nameof(Gamma), "has no effect unless method is simpo");
+        check.That(Reference is null || NeedsReference, nameof(Reference), "has no effect unless method is dpo");
+        check.That(
+            Reduction is null || Space != PreferenceSpace.Features,
+            nameof(Reduction),
             "has no effect with space features, which has its own reduction"
         );
-        Weight.Check(problems, "weight");
-        PixelWeight?.Check(problems, "pixelWeight");
-        problems.When(
-            Weight.Fixed is null && Space is PreferenceSpace.Latent or PreferenceSpace.Both,
-            "weight",
+        Weight.Validate(check, nameof(Weight));
+        PixelWeight?.Validate(check, nameof(PixelWeight));
+        check.That(
+            Weight.Fixed is not null || Space is not (PreferenceSpace.Latent or PreferenceSpace.Both),
+            nameof(Weight),
             "must be a number with space latent or both: measured weights are relative to it"
         );
-        problems.When(PixelWeight is not null && Space != PreferenceSpace.Both, "pixelWeight", "has no effect unless space is both");
-        problems.When(Estimate is not null && !InPixels, "estimate", "has no effect unless space is pixel or both");
-        problems.When(Target is not null && !InPixels, "target", "has no effect unless space is pixel or both");
-        problems.When(Features is not null && Space != PreferenceSpace.Features, "features", "has no effect unless space is features");
+        check.That(PixelWeight is null || Space == PreferenceSpace.Both, nameof(PixelWeight), "has no effect unless space is both");
+        check.That(Estimate is null || InPixels, nameof(Estimate), "has no effect unless space is pixel or both");
+        check.That(Target is null || InPixels, nameof(Target), "has no effect unless space is pixel or both");
+        check.That(Features is null || Space == PreferenceSpace.Features, nameof(Features), "has no effect unless space is features");
+        Divergence.Validate(check.Under(nameof(Divergence)));
+        if (Features is { } features)
+            ValidateFeatures(features, check.Under(nameof(Features)));
+    }
+
+    private static void ValidateFeatures(LatentPerceptualOptions features, Requirements check)
+    {
         var usual = new LatentPerceptualOptions();
-        problems.When(Features is { } f && f.Weight != usual.Weight, "features.weight", "has no effect here; set preference.weight");
-        problems.When(
-            Features is { } g && (g.NoiseWeighting != NoiseWeighting.None || g.StartStep != 0 || g.RampSteps != 0),
-            "features",
-            "noiseWeighting, startStep and rampSteps have no effect in a preference"
+        check.That(features.Weight == usual.Weight, nameof(features.Weight), "has no effect here; set preference.weight");
+        check.That(
+            features is { NoiseWeighting: NoiseWeighting.None, StartStep: 0, RampSteps: 0 },
+            nameof(features.NoiseWeighting),
+            "as well as startStep and rampSteps have no effect in a preference"
         );
-        Divergence.Check(problems);
-        return [.. problems.List, .. Features is null ? [] : (Features with { Weight = usual.Weight }).Validate(path + ".features")];
+        (features with { Weight = usual.Weight }).Validate(check);
     }
 }
 
@@ -223,23 +227,20 @@ public sealed record DivergenceOptions
     /// Fraction by which the smoothed errors of winner and loser may both exceed the reference model's (dpo) or their early average over
     /// divergence.steps steps (simpo), at least 0; 0 disables the check.
     /// </summary>
+    [Bounds(AtLeast = 0)]
     public double Bound { get; init; } = 0.5;
 
     /// <summary>Consecutive steps beyond the bound before the run stops, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public int Steps { get; init; } = 50;
 
     /// <summary>Threshold of a loss spike in standard deviations above the running mean, at least 0; 0 disables the report.</summary>
+    [Bounds(AtLeast = 0)]
     public double Spike { get; init; } = 6;
 
-    internal void Check(Problems problems)
+    internal void Validate(Requirements check)
     {
-        problems.When(!(Bound >= 0) || double.IsInfinity(Bound), "divergence.bound", "must be a number, at least 0 (0 disables the check)");
-        problems.When(Steps < 1, "divergence.steps", "must be at least 1");
-        problems.When(Bound == 0 && Steps != new DivergenceOptions().Steps, "divergence.steps", "has no effect while the bound is 0");
-        problems.When(
-            !(Spike >= 0) || double.IsInfinity(Spike),
-            "divergence.spike",
-            "must be a number, at least 0 (0 disables the report)"
-        );
+        check.Members(this);
+        check.That(Bound != 0 || Steps == new DivergenceOptions().Steps, nameof(Steps), "has no effect while the bound is 0");
     }
 }

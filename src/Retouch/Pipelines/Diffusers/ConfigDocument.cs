@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
@@ -14,12 +13,6 @@ namespace Retouch.Pipelines.Diffusers;
 /// </summary>
 public sealed class ConfigDocument
 {
-    private static readonly JsonSerializerOptions Style = new()
-    {
-        WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     private readonly JsonObject _json;
 
     private ConfigDocument(string text, JsonObject json) => (Text, _json) = (text, json);
@@ -36,25 +29,13 @@ public sealed class ConfigDocument
 
     /// <summary>Parses the content of a file.</summary>
     /// <exception cref="InputException">The text is not a JSON object, or has a duplicate member.</exception>
-    public static ConfigDocument Parse(string text, string origin)
-    {
-        try
-        {
-            return JsonTexts.Parse(text) is JsonObject json
-                ? new ConfigDocument(text, json)
-                : throw new InputException($"'{origin}' is not a JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"'{origin}' is not valid JSON: {Reasons.Of(e)}.", e);
-        }
-    }
+    public static ConfigDocument Parse(string text, string origin) => new(text, JsonTexts.Object(text, $"'{origin}'"));
 
     /// <summary>Creates a document in diffusers' layout.</summary>
     public static ConfigDocument Create(JsonObject json)
     {
         ArgumentNullException.ThrowIfNull(json);
-        return new ConfigDocument(json.ToJsonString(Style) + "\n", json.DeepClone().AsObject());
+        return new ConfigDocument(json.ToJsonString(JsonStyles.DatasetDocument) + "\n", json.DeepClone().AsObject());
     }
 
     /// <summary>
@@ -87,7 +68,7 @@ public sealed class ConfigDocument
         return Parse($"{{\n{string.Join(",\n", members.Select(static m => $"  {m.Key}: {m.Value}"))}\n}}\n", "changed document");
     }
 
-    private static string Indent(JsonNode? value) => (value?.ToJsonString(Style) ?? "null").ReplaceLineEndings("\n  ");
+    private static string Indent(JsonNode? value) => (value?.ToJsonString(JsonStyles.DatasetDocument) ?? "null").ReplaceLineEndings("\n  ");
 
     /// <summary>Top-level members with the source text of their keys and values.</summary>
     private List<(string Name, string Key, string Value)> RawMembers()

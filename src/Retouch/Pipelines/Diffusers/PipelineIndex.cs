@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 
 namespace Retouch.Pipelines.Diffusers;
 
@@ -102,7 +103,7 @@ internal sealed class PipelineIndex
                 || !text.TryGetValue<string>(out var name)
             )
                 throw new InputException(
-                    $"{PipelineLayout.IndexName}: {LabelsName} maps labels to names, but has '{key}': {value?.ToJsonString() ?? "null"}."
+                    $"{PipelineLayout.IndexName}: {LabelsName} maps labels to names, but has '{key}': {JsonTexts.Shown(value)}."
                 );
             labels[label] = name;
         }

@@ -116,7 +116,8 @@ public sealed record AdapterFolder(string Folder, string Base, JsonObject? Sched
             null => null,
             JsonObject given => given.DeepClone().AsObject(),
             var other => throw new InputException(
-                $"'{path}': {SchedulerMember} is {other.ToJsonString()}; it must be an object with the members of a scheduler_config.json."
+                $"'{path}': {SchedulerMember} is {JsonTexts.Shown(other)}; it must be an object with the members of a "
+                    + "scheduler_config.json."
             ),
         };
         return new AdapterFolder(folder, model, scheduler) { Sample = ReadSample(json, path) };

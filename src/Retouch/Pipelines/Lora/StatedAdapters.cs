@@ -64,7 +64,7 @@ internal sealed class StatedAdapters
         if (header.TryGetValue(Header, out var text))
         {
             var where = $"{Header} in the header of '{file.FilePath}'";
-            return Parse(text, where) is var json && Part(json, components) is { Count: > 0 } part
+            return JsonTexts.Object(text, where) is var json && Part(json, components) is { Count: > 0 } part
                 ? new(where, new JsonMembers(part, where), part)
                 : null;
         }
@@ -72,7 +72,7 @@ internal sealed class StatedAdapters
         var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file.FilePath))!, PeftConfig);
         if (Path.GetFileNameWithoutExtension(file.FilePath) == "adapter_model" && File.Exists(beside))
         {
-            var config = Parse(Core.Io.PlainText.Read(beside), $"'{beside}'");
+            var config = JsonTexts.Object(Core.Io.PlainText.Read(beside), $"'{beside}'");
             return new($"'{beside}'", new JsonMembers(config, beside), config);
         }
 
@@ -100,7 +100,7 @@ internal sealed class StatedAdapters
         double? convolution = null;
         if (header.TryGetValue("ss_network_args", out var text))
         {
-            var arguments = Parse(text, $"ss_network_args in the header of '{path}'");
+            var arguments = JsonTexts.Object(text, $"ss_network_args in the header of '{path}'");
             convolution =
                 arguments["conv_alpha"] is { } given && double.TryParse(given.ToString(), CultureInfo.InvariantCulture, out var x)
                     ? x
@@ -117,18 +117,6 @@ internal sealed class StatedAdapters
         && double.IsFinite(x)
             ? x
             : null;
-
-    private static JsonObject Parse(string text, string where)
-    {
-        try
-        {
-            return JsonTexts.Parse(text) as JsonObject ?? throw new InputException($"{where} is not a JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{where} cannot be read: {Core.Io.Reasons.Of(e)}.", e);
-        }
-    }
 
     /// <summary>Members for one network: those with its prefix, or all if no member has a prefix.</summary>
     private static JsonObject Part(JsonObject json, IReadOnlyList<string> components)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
 
@@ -16,7 +17,6 @@ internal sealed class RowStore : IDisposable
 {
     private const string KeyFile = "key.json";
     private const string RowsMember = "rows";
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private readonly string _folder;
     private readonly List<SafetensorsFile> _files = [];
@@ -40,7 +40,7 @@ internal sealed class RowStore : IDisposable
         else if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new InputException($"'{folder}' is not a cache: it is not empty and has no {KeyFile}. Choose another folder.");
         else
-            AtomicFile.WriteText(path, key.ToJsonString(Indented));
+            AtomicFile.WriteText(path, key.ToJsonString(JsonStyles.State));
         var store = new RowStore(folder);
         try
         {
@@ -102,24 +102,15 @@ internal sealed class RowStore : IDisposable
 
     private static void Compare(string path, JsonObject key)
     {
-        JsonObject? found;
-        try
-        {
-            found = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"'{path}' cannot be read: {Reasons.Of(e)}. Delete the cache folder to rebuild it.", e);
-        }
-
+        var found = JsonFile.Object(path, "Delete the cache folder to rebuild it.");
         string Text(JsonNode? node) => node?.ToJsonString() ?? "nothing";
         // Stores without a revision predate revisions and count as the first.
-        if (found is not null && key["revision"] is not null)
+        if (key["revision"] is not null)
             found.TryAdd("revision", 1);
-        var names = key.Select(static p => p.Key).Union(found?.Select(static p => p.Key) ?? [], StringComparer.Ordinal);
+        var names = key.Select(static p => p.Key).Union(found.Select(static p => p.Key), StringComparer.Ordinal);
         var differences = names
-            .Where(n => Text(key[n]) != Text(found?[n]))
-            .Select(n => $"{n} was {Text(found?[n])} and is {Text(key[n])}")
+            .Where(n => Text(key[n]) != Text(found[n]))
+            .Select(n => $"{n} was {Text(found[n])} and is {Text(key[n])}")
             .ToList();
         if (differences.Count > 0)
             throw new InputException(

@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Images;
@@ -35,12 +36,14 @@ public sealed record DataOptions
     public PairConflicts PairConflicts { get; init; }
 
     /// <summary>Procedural scenes per epoch, at least 1; only without a folder.</summary>
+    [Bounds(AtLeast = 1)]
     public int? SceneCount { get; init; }
 
     /// <summary>Seed of the procedural scenes; only without a folder.</summary>
     public ulong? SceneSeed { get; init; }
 
     /// <summary>Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.</summary>
+    [Bounds(AtLeast = 8, AtMost = 8192)]
     public int? Size { get; init; }
 
     /// <summary><see cref="Size"/> of resolved options (<see cref="TrainingOptions.Resolve"/>).</summary>
@@ -50,15 +53,18 @@ public sealed record DataOptions
     public CropMode Crop { get; init; } = CropMode.Center;
 
     /// <summary>Probability of a horizontal flip, in [0, 1].</summary>
+    [Bounds(AtLeast = 0, AtMost = 1)]
     public double Flip { get; init; }
 
     /// <summary>Upscale pictures smaller than the size.</summary>
     public bool AllowEnlarging { get; init; }
 
     /// <summary>Maximum fraction of unusable pictures before the run stops, in [0, 1].</summary>
+    [Bounds(AtLeast = 0, AtMost = 1)]
     public double MaxBadShare { get; init; } = Quarantine.DefaultMaxShare;
 
     /// <summary>Threads that read pictures, from 1 to 256.</summary>
+    [Bounds(AtLeast = 1, AtMost = 256)]
     public int Workers { get; init; } = 1;
 
     /// <summary>Encode every picture once before training and keep latents in memory; requires crop center and flip 0.</summary>
@@ -70,47 +76,43 @@ public sealed record DataOptions
     /// </summary>
     public string? Cache { get; init; }
 
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(Size is null or (>= 8 and <= 8192), $"data.size is {Size}; it must lie in [8, 8192]");
-        require(Flip is >= 0 and <= 1, $"data.flip is {Flip}; it must lie in [0, 1]");
-        require(MaxBadShare is >= 0 and <= 1, $"data.maxBadShare is {MaxBadShare}; it must lie in [0, 1]");
-        require(Workers is >= 1 and <= 256, $"data.workers is {Workers}; it must lie in [1, 256]");
+        check.Members(this);
         var isGiven = Folder is not null || Shards is not null || Pairs is not null;
-        require(Folder is null || Shards is null, "data.folder and data.shards exclude each other; give one of them");
-        require(
+        check.That(Folder is null || Shards is null, "data.folder and data.shards exclude each other; give one of them");
+        check.That(
             Split is null || Folder is not null || Shards is not null,
             "data.split has no effect without data.folder or data.shards; leave it out"
         );
-        require(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
-        require(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
-        require(
+        check.That(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
+        check.That(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
+        check.That(
             !isGiven || (SceneCount is null && SceneSeed is null),
             "data.sceneCount and data.sceneSeed are for procedural scenes; they have no effect with data.folder, data.shards or "
                 + "data.pairs"
         );
-        require(
+        check.That(
             isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare),
             "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; they "
                 + "have no effect on procedural scenes, which are drawn at data.size"
         );
-        require(
+        check.That(
             Buckets is null || (isGiven && !CacheLatents),
             "data.buckets needs data.folder, data.shards or data.pairs, and does not support data.cacheLatents"
         );
-        require(
+        check.That(
             Pairs is null || Shards is null,
             "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
         );
         if (Size is { } side)
-            Buckets?.Validate(side, require);
-        require(SceneCount is null or >= 1, $"data.sceneCount is {SceneCount}; it must be at least 1");
-        require(
+            Buckets?.Validate(side, check.Under(nameof(Buckets)));
+        check.That(
             Pairs is not null || PairConflicts == PairConflicts.Skip,
             "data.pairConflicts has no effect without data.pairs; leave it out"
         );
-        require(Pairs is null || !CacheLatents, "data.cacheLatents keeps one latent per sample; it does not support data.pairs");
-        require(
+        check.That(Pairs is null || !CacheLatents, "data.cacheLatents keeps one latent per sample; it does not support data.pairs");
+        check.That(
             !CacheLatents || (Flip == 0 && Crop == CropMode.Center),
             "data.cacheLatents keeps one latent per picture: it needs data.crop center and data.flip 0"
         );
@@ -121,6 +123,7 @@ public sealed record DataOptions
 public sealed record BucketOptions
 {
     /// <summary>Step of the sides in pixels, from 8 to 1024.</summary>
+    [Bounds(AtLeast = 8, AtMost = 1024)]
     public int Step { get; init; } = 64;
 
     /// <summary>Shortest side in pixels, from 8 to data.size. Default: half of data.size.</summary>
@@ -134,17 +137,19 @@ public sealed record BucketOptions
     internal IReadOnlyList<BucketSize> Sizes(int side) =>
         Retouch.Data.Buckets.Sizes(side, Step, MinSide ?? Math.Max(side / 2, 1), MaxSide ?? 2 * side);
 
-    internal void Validate(int side, Action<bool, string> require)
+    internal void Validate(int side, Requirements check)
     {
-        require(Step is >= 8 and <= 1024, $"data.buckets.step is {Step}; it must lie in [8, 1024]");
-        require(
+        check.Members(this);
+        check.That(
             MinSide is null || (MinSide >= 8 && MinSide <= side),
-            $"data.buckets.minSide is {MinSide}; it must lie between 8 and data.size, {side}"
+            nameof(MinSide),
+            $"is {MinSide}; it must lie between 8 and data.size, {side}"
         );
-        require(
+        check.That(
             MaxSide is null || (MaxSide >= side && MaxSide <= 8192),
-            $"data.buckets.maxSide is {MaxSide}; it must lie between data.size, {side}, and 8192"
+            nameof(MaxSide),
+            $"is {MaxSide}; it must lie between data.size, {side}, and 8192"
         );
-        require(Step <= side, $"data.buckets.step is {Step}, more than data.size, {side}; no size would fit");
+        check.That(Step <= side, nameof(Step), $"is {Step}, more than data.size, {side}; no size would fit");
     }
 }

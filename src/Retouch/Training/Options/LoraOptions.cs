@@ -1,3 +1,4 @@
+using Retouch.Core.Errors;
 using Retouch.Torch.Nn;
 
 namespace Retouch.Training.Options;
@@ -6,9 +7,11 @@ namespace Retouch.Training.Options;
 public sealed record LoraOptions
 {
     /// <summary>Rank of each adapter, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public int Rank { get; init; } = 16;
 
     /// <summary>Numerator of the adapters' scale alpha/rank, above 0. Default: the rank, a scale of 1.</summary>
+    [Bounds(Above = 0)]
     public double? Alpha { get; init; }
 
     /// <summary>Layers with adapters: attention, all-linear, all, or suffixes of module paths such as ff.net.2.</summary>
@@ -26,18 +29,17 @@ public sealed record LoraOptions
             Start = Start,
         };
 
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(Rank >= 1, $"lora.rank is {Rank}; it must be at least 1");
-        require(Alpha is null or (> 0 and < double.PositiveInfinity), $"lora.alpha is {Alpha}; it must be above 0");
-        require(
+        check.Members(this);
+        check.That(
             Targets.Count > 0 && Targets.All(static t => !string.IsNullOrWhiteSpace(t)),
             "lora.targets: give at least one target, and no empty ones"
         );
-        require(Targets.Distinct(StringComparer.Ordinal).Count() == Targets.Count, "lora.targets contains a target twice");
+        check.That(Targets.Distinct(StringComparer.Ordinal).Count() == Targets.Count, nameof(Targets), "contains a target twice");
         var wide = Targets.FirstOrDefault(static t => t is AdapterOptions.All or AdapterOptions.AllLinear);
-        require(wide is not AdapterOptions.All || Targets.Count == 1, "lora.targets: other targets have no effect beside all");
-        require(
+        check.That(wide is not AdapterOptions.All || Targets.Count == 1, "lora.targets: other targets have no effect beside all");
+        check.That(
             wide is not AdapterOptions.AllLinear || !Targets.Contains(AdapterOptions.Attention, StringComparer.Ordinal),
             "lora.targets: attention has no effect beside all-linear"
         );

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 
 namespace Retouch.Training.Options;
 
@@ -32,32 +33,32 @@ public sealed record ModelOptions
     /// <summary>Activation checkpointing in the denoiser: less memory, one more forward pass.</summary>
     public bool CheckpointActivations { get; init; }
 
-    internal void Validate(TrainingTaskKind task, Action<bool, string> require)
+    internal void Validate(TrainingTaskKind task, Requirements check)
     {
-        require(
+        check.That(
             Path is null || Autoencoder is null,
             "model.autoencoder has no effect with model.path, which provides the autoencoder; leave it out"
         );
-        require(
+        check.That(
             MeasureScaling is null || task == TrainingTaskKind.Autoencoder,
             "model.measureScaling has no effect unless task is autoencoder; leave it out"
         );
-        require(
+        check.That(
             PromptsFrom is null || (Config is not null && task == TrainingTaskKind.Denoiser),
             "model.promptsFrom is for a denoiser from scratch (model.config); leave it out"
         );
-        require(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
+        check.That(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
         if (task == TrainingTaskKind.Denoiser)
         {
-            require(
+            check.That(
                 Config is null || Autoencoder is not null,
                 "model.config needs model.autoencoder, the folder of the autoencoder that defines the latents"
             );
-            require(Config is null || Scheduler is not null, "model.config needs model.scheduler, which defines the formulation");
+            check.That(Config is null || Scheduler is not null, "model.config needs model.scheduler, which defines the formulation");
         }
         else
         {
-            require(
+            check.That(
                 Autoencoder is null && Scheduler is null,
                 "model.autoencoder and model.scheduler have no effect unless task is denoiser; leave them out"
             );

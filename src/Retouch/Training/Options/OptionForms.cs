@@ -1,5 +1,7 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 
@@ -8,48 +10,49 @@ namespace Retouch.Training.Options;
 /// <summary>
 /// Normalises options before binding: expands presets of the latent perceptual loss and renames members of earlier versions.
 /// </summary>
-internal static class OptionForms
+internal sealed class OptionForms
 {
     private const string Preset = "preset";
+    private readonly string _origin;
+    private readonly List<string> _old = [];
+
+    private OptionForms(string origin) => _origin = origin;
 
     /// <summary>Rewrites all latent perceptual losses of the options in place.</summary>
     /// <param name="options">Parsed options.</param>
-    /// <param name="write">Serialises a preset.</param>
+    /// <param name="origin">Name of the source in messages.</param>
     /// <returns>Deprecation notes, one sentence per old name.</returns>
-    /// <exception cref="UsageException">Unknown preset.</exception>
-    public static IReadOnlyList<string> Renew(JsonObject options, Func<LatentPerceptualOptions, JsonObject> write)
+    /// <exception cref="UsageException">Unknown preset, or a wrong value of an old name.</exception>
+    public static IReadOnlyList<string> Renew(JsonObject options, string origin)
     {
-        List<string> old = [];
+        var forms = new OptionForms(origin);
         if (options["objective"] is not JsonObject objective)
-            return old;
+            return forms._old;
         if (objective["pixel"] is JsonObject pixel)
-            Weight(pixel, "objective.pixel", old);
-        Perceptual(objective, "perceptual", "objective.perceptual", old, write);
+            forms.Weight(pixel, "objective.pixel");
+        forms.Perceptual(objective, "perceptual", "objective.perceptual");
         if (objective["preference"] is JsonObject preference)
-            Perceptual(preference, "features", "objective.preference.features", old, write);
-        return old;
+            forms.Perceptual(preference, "features", "objective.preference.features");
+        return forms._old;
     }
 
-    private static void Perceptual(
-        JsonObject parent,
-        string member,
-        string path,
-        List<string> old,
-        Func<LatentPerceptualOptions, JsonObject> write
-    )
+    private void Perceptual(JsonObject parent, string member, string path)
     {
-        if (parent[member] is JsonValue word && word.TryGetValue(out string? name))
-            parent[member] = new JsonObject { [Preset] = name };
+        var place = path;
+        if (parent[member] is JsonValue word && word.GetValueKind() == JsonValueKind.String)
+            parent[member] = new JsonObject { [Preset] = word.DeepClone() };
+        else
+            place += "." + Preset;
         if (parent[member] is not JsonObject loss)
             return;
-        Weight(loss, path, old);
-        Statistics(loss, path, old);
+        Weight(loss, path);
+        Statistics(loss, path);
         if (loss[Preset] is not { } preset)
             return;
         var known = LatentPerceptualPresets.ByName;
         if (preset is not JsonValue value || !value.TryGetValue(out string? chosen) || !known.TryGetValue(chosen, out var base_))
-            throw new UsageException($"{path}.preset is {preset.ToJsonString()}; known: {string.Join(", ", known.Keys)}.");
-        var whole = write(base_);
+            throw Wrong(place, preset, $"one of {string.Join(", ", known.Keys)}");
+        var whole = (JsonObject)JsonSerializer.SerializeToNode(base_, JsonStyles.Options)!;
         foreach (var (key, given) in loss)
         {
             if (key != Preset)
@@ -59,27 +62,33 @@ internal static class OptionForms
         parent[member] = whole;
     }
 
+    private UsageException Wrong(string path, JsonNode? found, string expected) =>
+        new($"{_origin}: {path} is {JsonTexts.Shown(found)}; {expected} is expected.");
+
     /// <summary>Replaces <c>autoShare</c> and <c>autoWarmUp</c> by members of the weight.</summary>
-    private static void Weight(JsonObject term, string path, List<string> old)
+    private void Weight(JsonObject term, string path)
     {
         foreach (var (before, now) in new[] { ("autoShare", "share"), ("autoWarmUp", "warmUp") })
         {
             if (!term.TryGetPropertyValue(before, out var value))
                 continue;
+            if (value?.GetValueKind() != JsonValueKind.Number)
+                throw Wrong($"{path}.{before}", value, "a number");
             term.Remove(before);
             if (term["weight"] is JsonValue auto && auto.TryGetValue(out string? text) && text == "auto")
                 term["weight"] = new JsonObject { ["share"] = TermWeight.DefaultShare, ["warmUp"] = TermWeight.AutoWarmUp };
             if (term["weight"] is not JsonObject weight)
                 throw new UsageException(
-                    $"{path}.{before} requires a measured weight; write it as {path}.weight: {{\"share\": 0.2, \"warmUp\": 100}}."
+                    $"{_origin}: {path}.{before} requires a measured weight; write it as {path}.weight: "
+                        + "{\"share\": 0.2, \"warmUp\": 100}."
                 );
             weight[now] = value;
-            old.Add($"{path}.{before} is an old name; it is now {path}.weight.{now}");
+            _old.Add($"{path}.{before} is an old name; it is now {path}.weight.{now}");
         }
     }
 
     /// <summary>Splits the former normalisation option into normalisation and statistics.</summary>
-    private static void Statistics(JsonObject loss, string path, List<string> old)
+    private void Statistics(JsonObject loss, string path)
     {
         if (loss["normalisation"] is JsonValue value && value.TryGetValue(out string? name))
         {
@@ -99,7 +108,7 @@ internal static class OptionForms
                 // Earlier versions propagated the gradient through the statistics by default.
                 if (statistics != "target" && !loss.ContainsKey("detachStatistics"))
                     loss["statisticsGradient"] ??= 1;
-                old.Add(
+                _old.Add(
                     $"{path}.normalisation \"{name}\" is an old name; "
                         + $"it is now normalisation \"{normalisation}\" with statistics \"{statistics}\""
                 );
@@ -108,10 +117,12 @@ internal static class OptionForms
 
         if (!loss.TryGetPropertyValue("detachStatistics", out var detach))
             return;
+        if (detach is not JsonValue flag || !flag.TryGetValue(out bool detached))
+            throw Wrong($"{path}.detachStatistics", detach, "true or false");
         loss.Remove("detachStatistics");
         var without = loss["normalisation"]?.ToString() is "none" || loss["statistics"]?.ToString() is "target";
-        if (detach is JsonValue flag && flag.TryGetValue(out bool detached) && !without)
+        if (!without)
             loss["statisticsGradient"] = detached ? 0 : 1;
-        old.Add($"{path}.detachStatistics is an old name; it is now {path}.statisticsGradient, 0 or 1");
+        _old.Add($"{path}.detachStatistics is an old name; it is now {path}.statisticsGradient, 0 or 1");
     }
 }

@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
-using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
@@ -16,21 +15,6 @@ namespace Retouch.Training.Options;
 /// </summary>
 public static class OptionsFile
 {
-    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.General)
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        PropertyNameCaseInsensitive = false,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        WriteIndented = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { WithoutComputed } },
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-    };
-
     /// <summary>Parses an options file.</summary>
     /// <exception cref="InputException">The file does not exist or is unreadable.</exception>
     /// <exception cref="UsageException">The file is not a JSON object.</exception>
@@ -108,7 +92,7 @@ public static class OptionsFile
                 at[part] = new JsonObject();
             if (at[part] is not JsonObject inner)
                 throw new UsageException(
-                    $"'{path}' cannot be set: '{part}' is {at[part]!.ToJsonString()}, which is not an object. Set lists as a "
+                    $"'{path}' cannot be set: '{part}' is {JsonTexts.Shown(at[part])}, which is not an object. Set lists as a "
                         + $"whole, as in averages='[{{\"decay\":0.99}}]'."
                 );
             at = inner;
@@ -120,47 +104,37 @@ public static class OptionsFile
     /// <summary>Binds parsed options.</summary>
     /// <param name="options">Parsed options, including overrides.</param>
     /// <param name="origin">Name of the source in messages.</param>
-    /// <param name="help">Last sentence of the message about unknown members.</param>
+    /// <param name="help">Last sentence of the message.</param>
     /// <param name="note">Receives deprecation notes on old names, or null.</param>
-    /// <exception cref="UsageException">A member is unknown, or a value has the wrong type.</exception>
+    /// <param name="names">Names in messages of members that were not set in the file, by path; null for their paths.</param>
+    /// <exception cref="UsageException">A member is unknown, or a value has the wrong type; the message lists all.</exception>
     public static T Bind<T>(
         JsonObject options,
         string origin,
         string help = "'retouch train --schema' lists all options.",
-        Action<string>? note = null
+        Action<string>? note = null,
+        IReadOnlyDictionary<string, string>? names = null
     )
     {
         ArgumentNullException.ThrowIfNull(options);
         options = (JsonObject)options.DeepClone();
         // The schema's place, for editors.
         options.Remove("$schema");
-        foreach (var old in OptionForms.Renew(options, static preset => (JsonObject)JsonSerializer.SerializeToNode(preset, Strict)!))
+        foreach (var old in OptionForms.Renew(options, origin))
             note?.Invoke($"{origin}: {old}.");
-        if (OptionNames.Unknown(options, typeof(T), Strict) is { Count: > 0 } unknown)
-            throw new UsageException($"{origin}: {string.Join("\n  ", unknown)}{(unknown.Count > 1 ? "\n" : " ")}{help}");
-        try
-        {
-            return options.Deserialize<T>(Strict) ?? throw new UsageException($"{origin}: no options.");
-        }
-        catch (JsonException e)
-        {
-            var path = e.Path?.TrimStart('$', '.') ?? "";
-            // Converters of this project write complete messages; the serializer's own messages mention .NET types.
-            var isOurs = e.InnerException is null && !e.Message.Contains(" | LineNumber: ", StringComparison.Ordinal);
-            var reason = isOurs ? e.Message : $"it must be {OptionNames.Taken(path, typeof(T), Strict)}.";
-            throw new UsageException($"{origin}: invalid value at {(path.Length == 0 ? "the top level" : path)}: {reason}", e);
-        }
+        var shape = new JsonShape(JsonStyles.Options, "option") { Names = names ?? new Dictionary<string, string>() };
+        return shape.Bind<T>(options, origin, help);
     }
 
     /// <summary>Resolved options as JSON text, including defaults.</summary>
-    public static string Write<T>(T options) => JsonSerializer.Serialize(options, Strict) + "\n";
+    public static string Write<T>(T options) => JsonSerializer.Serialize(options, JsonStyles.Options) + "\n";
 
     /// <summary>Writes resolved options atomically.</summary>
     public static void Save<T>(T options, string path) => AtomicFile.WriteText(path, Write(options));
 
     /// <summary>JSON schema of the options, for editors.</summary>
     public static JsonNode Schema<T>() =>
-        Strict.GetJsonSchemaAsNode(
+        JsonStyles.Options.GetJsonSchemaAsNode(
             typeof(T),
             new JsonSchemaExporterOptions
             {
@@ -185,7 +159,7 @@ public static class OptionsFile
         );
 
     /// <summary>Contract of a type, with its members in JSON.</summary>
-    internal static JsonTypeInfo TypeOf<T>() => Strict.GetTypeInfo(typeof(T));
+    internal static JsonTypeInfo TypeOf<T>() => JsonStyles.Options.GetTypeInfo(typeof(T));
 
     /// <summary>
     /// Default of a member: a value or a list. Null for members without one, and for objects, whose members have defaults.
@@ -196,18 +170,9 @@ public static class OptionsFile
             return null;
         var value = property.Get(Activator.CreateInstance(property.DeclaringType)!);
         return
-            JsonSerializer.SerializeToNode(value, property.PropertyType, Strict) is { } node
+            JsonSerializer.SerializeToNode(value, property.PropertyType, JsonStyles.Options) is { } node
             && (node is not JsonObject || property.PropertyType == typeof(Objectives.TermWeight))
             ? node
             : null;
-    }
-
-    /// <summary>Removes computed members, which are neither read nor written.</summary>
-    private static void WithoutComputed(JsonTypeInfo type)
-    {
-        if (type.Kind != JsonTypeInfoKind.Object)
-            return;
-        foreach (var computed in type.Properties.Where(static p => p.Set is null).ToArray())
-            type.Properties.Remove(computed);
     }
 }

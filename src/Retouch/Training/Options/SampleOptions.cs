@@ -1,12 +1,16 @@
+using Retouch.Core.Errors;
+
 namespace Retouch.Training.Options;
 
 /// <summary>Sample grids during training; seeds are fixed.</summary>
 public sealed record SampleOptions
 {
     /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
+    [Bounds(AtLeast = 0)]
     public long Every { get; init; }
 
     /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Count { get; init; } = 16;
 
     /// <summary>
@@ -15,6 +19,7 @@ public sealed record SampleOptions
     public IReadOnlyList<string>? Prompts { get; init; }
 
     /// <summary>Sampler steps, from 1 to 1000.</summary>
+    [Bounds(AtLeast = 1, AtMost = 1000)]
     public int Steps { get; init; } = 50;
 
     /// <summary>
@@ -22,17 +27,15 @@ public sealed record SampleOptions
     /// of the model family.
     /// </summary>
     /// <remarks>The default is <c>LatentDiffusionPipeline.DefaultGuidance</c>.</remarks>
+    [Bounds(AtLeast = 0)]
     public double? Guidance { get; init; }
 
     /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
     public ulong Seed { get; init; } = 1000;
 
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(Prompts is null || Prompts.Count > 0, "samples.prompts is empty; leave it out, or give at least one prompt");
-        require(Every >= 0, $"samples.every is {Every}; it must be at least 0");
-        require(Count is >= 1 and <= 1024, $"samples.count is {Count}; it must lie in [1, 1024]");
-        require(Steps is >= 1 and <= 1000, $"samples.steps is {Steps}; it must lie in [1, 1000]");
-        require(Guidance is null or (>= 0 and < double.PositiveInfinity), $"samples.guidance is {Guidance}; it must be at least 0");
+        check.Members(this);
+        check.That(Prompts is null || Prompts.Count > 0, nameof(Prompts), "is empty; leave it out, or give at least one prompt");
     }
 }

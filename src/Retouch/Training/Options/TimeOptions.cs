@@ -22,6 +22,7 @@ public sealed record TimeOptions
     /// Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model is
     /// saved with that schedule. Default: schedule unchanged.
     /// </summary>
+    [Bounds(AtLeast = 1)]
     public int? ScheduleFrom { get; init; }
 
     /// <summary>Timestep density of these options.</summary>
@@ -35,24 +36,24 @@ public sealed record TimeOptions
             _ => usual,
         };
 
-    internal void Validate(Action<bool, string> require)
+    internal void Validate(Requirements check)
     {
-        require(
+        check.Members(this);
+        check.That(
             Density == TimestepDensityKind.LogitNormal || (LogitMean is null && LogitDeviation is null),
             "times.logitMean and times.logitDeviation have no effect unless density is logit-normal; leave them out"
         );
-        require(
+        check.That(
             Density == TimestepDensityKind.Mode || ModeScale is null,
             "times.modeScale has no effect unless density is mode; leave it out"
         );
-        require(ScheduleFrom is null or >= 1, $"times.scheduleFrom is {ScheduleFrom}; it must be at least 1, a side in pixels");
         try
         {
             _ = ToDensity(TimestepDensity.Uniform);
         }
         catch (UsageException e)
         {
-            require(false, "times: " + e.Message);
+            check.That(false, "times: " + e.Message);
         }
     }
 }

@@ -37,6 +37,7 @@ public sealed record TrainingOptions
     public ArithmeticOptions Arithmetic { get; init; } = new();
 
     /// <summary>Total optimiser steps, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public long Steps { get; init; } = 1000;
 
     /// <summary>Source of the networks.</summary>
@@ -142,41 +143,44 @@ public sealed record TrainingOptions
     /// <exception cref="UsageException">An option is out of range or contradicts another.</exception>
     public void Validate()
     {
-        List<string> problems = [];
-        void Require(bool holds, string problem)
-        {
-            if (!holds)
-                problems.Add(problem);
-        }
+        var check = Requirements.OfFile();
+        check.Members(this);
+        check.That(Torch.DTypes.Precisions.ContainsKey(Precision), $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
+        check.Under(nameof(Batch)).Members(Batch);
+        check.Under(nameof(Checkpoints)).Members(Checkpoints);
+        check.Under(nameof(Log)).Members(Log);
+        ValidateAverages(check);
+        ValidateDevice(check);
+        Data.Validate(check.Under(nameof(Data)));
+        Optimiser.Validate(check.Under(nameof(Optimiser)));
+        Samples.Validate(check.Under(nameof(Samples)));
+        Model.Validate(Task, check.Under(nameof(Model)));
+        ValidatePairs(check);
+        if (Task == TrainingTaskKind.Denoiser)
+            ValidateDenoiser(check);
+        else
+            ValidateAutoencoder(check);
+        check.Throw("Invalid options");
+    }
 
-        Require(Steps >= 1, $"steps is {Steps}; it must be at least 1");
-        Require(Torch.DTypes.Precisions.ContainsKey(Precision), $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
-        Require(
-            Data.Buckets is null || Task == TrainingTaskKind.Denoiser,
-            "data.buckets is for denoisers; an autoencoder is trained on square pictures"
-        );
-        Require(Batch.Size >= 1, $"batch.size is {Batch.Size}; it must be at least 1");
-        Require(Batch.Accumulate >= 1, $"batch.accumulate is {Batch.Accumulate}; it must be at least 1");
-        Require(Checkpoints.Every >= 0, $"checkpoints.every is {Checkpoints.Every}; it must be at least 0");
-        Require(Checkpoints.Keep >= 1, $"checkpoints.keep is {Checkpoints.Keep}; it must be at least 1");
-        Require(Log.Every >= 1, $"log.every is {Log.Every}; it must be at least 1");
-        Require(Averages.All(static a => a is not null), "averages: an entry is null");
-        var averages = Averages.OfType<WeightAverageOptions>().ToArray();
-        Require(averages.All(static a => a.Decay is >= 0 and < 1), "averages: each decay must lie in [0, 1)");
-        Require(averages.Select(static a => a.Decay).Distinct().Count() == averages.Length, "averages: two have the same decay");
-        foreach (var average in averages)
+    private void ValidateAverages(Requirements check)
+    {
+        var usual = new WeightAverageOptions();
+        check.That(Averages.Select(static a => a.Decay).Distinct().Count() == Averages.Count, "averages: two have the same decay");
+        for (var k = 0; k < Averages.Count; k++)
         {
-            var usual = new WeightAverageOptions();
-            Require(
-                average.InverseGamma is > 0 and < double.PositiveInfinity && average.Power is > 0 and < double.PositiveInfinity,
-                "averages: inverseGamma and power must be above 0"
-            );
-            Require(
+            var (average, inner) = (Averages[k], check.Under($"{nameof(Averages)}[{k}]"));
+            inner.Members(average);
+            inner.That(
                 average.Warmup == AverageWarmup.Power || (average.InverseGamma == usual.InverseGamma && average.Power == usual.Power),
-                "averages: inverseGamma and power have no effect unless warmup is power; leave them out"
+                nameof(average.Power),
+                "and inverseGamma have no effect unless warmup is power; leave them out"
             );
         }
+    }
 
+    private void ValidateDevice(Requirements check)
+    {
         try
         {
             var device = Torch.Device.Parse(Device);
@@ -184,92 +188,85 @@ public sealed record TrainingOptions
             var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
             var missing =
                 isThere && Torch.DTypes.Precisions.TryGetValue(Precision, out var type) ? MixedPrecision.Missing(device, type) : null;
-            Require(
+            check.That(
                 missing is null,
                 $"precision {Precision} is not available on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); "
                     + $"use {(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
             );
-            Require(
+            check.That(
                 Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,
-                "arithmetic has no effect on the CPU; leave it out"
+                nameof(Arithmetic),
+                "has no effect on the CPU; leave it out"
             );
         }
         catch (UsageException e)
         {
-            problems.Add("device: " + e.Message);
+            check.That(false, "device: " + e.Message);
         }
-
-        Data.Validate(Require);
-        Optimiser.Validate(Require);
-        Samples.Validate(Require);
-        Model.Validate(Task, Require);
-        Pairs(Require);
-        if (Task == TrainingTaskKind.Denoiser)
-        {
-            Require(AutoencoderLoss is null, "autoencoderLoss has no effect with task denoiser; leave it out");
-            Require(Objective is not null, "objective is missing; give one with --objective, such as latent or lpl");
-            problems.AddRange(Objective?.Validate("objective") ?? []);
-            Conditioning.Validate(Require);
-            Times.Validate(Require);
-            Lora?.Validate(Require);
-            Require(
-                Lora is null || Model.Config is null,
-                "lora needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
-            );
-        }
-        else
-        {
-            Require(Objective is null, "objective has no effect with task autoencoder; leave it out");
-            Require(Lora is null, "lora has no effect with task autoencoder; leave it out");
-            Require(Times == new TimeOptions(), "times has no effect with task autoencoder; leave it out");
-            Require(Conditioning == new ConditioningOptions(), "conditioning has no effect with task autoencoder; leave it out");
-            Require(
-                Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count },
-                "samples.steps, guidance and seed have no effect with task autoencoder, whose grid shows reconstructions; leave them out"
-            );
-            Require(!Model.CheckpointActivations, "model.checkpointActivations has no effect with task autoencoder; leave it out");
-            Require(
-                !Data.CacheLatents && Data.Cache is null,
-                "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
-            );
-            (AutoencoderLoss ?? new()).Validate(Require);
-        }
-
-        if (problems.Count > 0)
-            throw new UsageException(
-                $"Invalid options ({problems.Count} {(problems.Count == 1 ? "problem" : "problems")}):\n  "
-                    + $"{string.Join("\n  ", problems)}"
-            );
     }
 
-    private void Pairs(Action<bool, string> require)
+    private void ValidateDenoiser(Requirements check)
     {
-        require(Batch.Extra >= 0, $"batch.extra is {Batch.Extra}; it must be at least 0");
-        require(
+        check.That(AutoencoderLoss is null, nameof(AutoencoderLoss), "has no effect with task denoiser; leave it out");
+        check.That(Objective is not null, nameof(Objective), "is missing; give one with --objective, such as latent or lpl");
+        Objective?.Validate(check.Under(nameof(Objective)));
+        check.Under(nameof(Conditioning)).Members(Conditioning);
+        Times.Validate(check.Under(nameof(Times)));
+        Lora?.Validate(check.Under(nameof(Lora)));
+        check.That(
+            Lora is null || Model.Config is null,
+            nameof(Lora),
+            "needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
+        );
+    }
+
+    private void ValidateAutoencoder(Requirements check)
+    {
+        const string Idle = "has no effect with task autoencoder; leave it out";
+        check.That(Data.Buckets is null, "data.buckets is for denoisers; an autoencoder is trained on square pictures");
+        check.That(Objective is null, nameof(Objective), Idle);
+        check.That(Lora is null, nameof(Lora), Idle);
+        check.That(Times == new TimeOptions(), nameof(Times), Idle);
+        check.That(Conditioning == new ConditioningOptions(), nameof(Conditioning), Idle);
+        check.That(
+            Samples == new SampleOptions { Every = Samples.Every, Count = Samples.Count },
+            "samples.steps, guidance and seed have no effect with task autoencoder, whose grid shows reconstructions; leave them out"
+        );
+        check.That(!Model.CheckpointActivations, "model.checkpointActivations", Idle);
+        check.That(
+            !Data.CacheLatents && Data.Cache is null,
+            "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
+        );
+        (AutoencoderLoss ?? new()).Validate(check.Under(nameof(AutoencoderLoss)));
+    }
+
+    private void ValidatePairs(Requirements check)
+    {
+        check.That(
             Data.Pairs is null || Task == TrainingTaskKind.Denoiser,
             "data.pairs is for denoisers; an autoencoder trains on single pictures"
         );
-        require(
+        check.That(
             Data.Pairs is null || Objective?.Preference is not null || Task != TrainingTaskKind.Denoiser,
             "data.pairs needs objective.preference; no other term uses losers"
         );
-        require(
+        check.That(
             Data.Pairs is not null || Objective?.Preference is null,
             "objective.preference needs pairs of a winner and a loser: give them with data.pairs"
         );
-        require(
+        check.That(
             Batch.Extra == 0 || (Data.Pairs is not null && Data.Folder is not null),
             "batch.extra is the number of single samples beside pairs: it needs data.pairs, and data.folder for their pictures"
         );
-        require(
+        check.That(
             Batch.Extra == 0 || Data.Buckets is null,
             "batch.extra does not support data.buckets: single samples must have the size of the batch's pairs"
         );
-        require(
+        check.That(
             Batch.Extra != 0 || Data.Pairs is null || Data.Folder is null,
             "data.folder beside data.pairs provides single samples; give their number per batch with batch.extra"
         );
-        require(
+        check.That(
             Batch.Extra <= 0 || Objective is not { Imitates: false },
             "batch.extra: no term uses single samples; give objective.latentWeight, or a perceptual or pixel loss"
         );
@@ -280,12 +277,15 @@ public sealed record TrainingOptions
 public sealed record BatchOptions
 {
     /// <summary>Samples per micro-batch, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public int Size { get; init; } = 8;
 
     /// <summary>With data.pairs, where size counts pairs: single samples per micro-batch from data.folder, at least 0.</summary>
+    [Bounds(AtLeast = 0)]
     public int Extra { get; init; }
 
     /// <summary>Gradient accumulation: micro-batches per step, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public int Accumulate { get; init; } = 1;
 }
 
@@ -293,9 +293,11 @@ public sealed record BatchOptions
 public sealed record CheckpointOptions
 {
     /// <summary>Steps between checkpoints, at least 0; 0 writes only the last.</summary>
+    [Bounds(AtLeast = 0)]
     public long Every { get; init; } = 500;
 
     /// <summary>Checkpoints to keep, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public int Keep { get; init; } = 2;
 }
 
@@ -303,6 +305,7 @@ public sealed record CheckpointOptions
 public sealed record LogOptions
 {
     /// <summary>Steps between records of metrics.jsonl and TensorBoard, at least 1.</summary>
+    [Bounds(AtLeast = 1)]
     public long Every { get; init; } = 1;
 
     /// <summary>Write TensorBoard events.</summary>

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Training.State;
 
@@ -15,7 +16,6 @@ public sealed class CheckpointStore
 {
     private const string StateFile = "state.json";
     private const string Prefix = "step-";
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
     private readonly string _root;
 
     /// <param name="runFolder">Folder of the run; checkpoints are in its subfolder <c>checkpoints</c>.</param>
@@ -59,7 +59,10 @@ public sealed class CheckpointStore
                         .EnumerateFiles(folder)
                         .Order(StringComparer.Ordinal)
                         .ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
-                    AtomicFile.WriteText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(state with { Files = hashes }, Json));
+                    AtomicFile.WriteText(
+                        Path.Combine(folder, StateFile),
+                        JsonSerializer.Serialize(state with { Files = hashes }, JsonStyles.State)
+                    );
                 }
             );
             // Checkpoints of later steps are corrupt, since the run resumed before them; counting them would displace intact ones.
@@ -125,7 +128,7 @@ public sealed class CheckpointStore
     }
 
     private static TrainingState ReadState(string folder) =>
-        JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), Json)
+        JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(folder, StateFile)), JsonStyles.State)
         ?? throw new InputException($"{StateFile} is empty");
 
     private static TrainingState Check(string folder, long step)

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 
@@ -62,25 +63,13 @@ internal sealed record RunInputs(
 
     /// <summary>Reads recorded inputs; null for runs of earlier versions without them.</summary>
     /// <exception cref="InputException">The file is invalid.</exception>
-    public static RunInputs? Read(string path)
-    {
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            return JsonSerializer.Deserialize<RunInputs>(PlainText.Read(path));
-        }
-        catch (JsonException e)
-        {
-            throw new InputException(
-                $"'{path}' cannot be read: {Reasons.Of(e)}. Restore a copy, or delete it to resume without this check.",
-                e
-            );
-        }
-    }
+    public static RunInputs? Read(string path) =>
+        File.Exists(path)
+            ? JsonFile.Read<RunInputs>(path, JsonStyles.Verbatim, "Restore a copy, or delete it to resume without this check.")
+            : null;
 
     /// <summary>Writes the inputs atomically.</summary>
-    public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this) + "\n");
+    public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, JsonStyles.Verbatim) + "\n");
 
     /// <summary>Changes relative to these inputs.</summary>
     /// <param name="now">Inputs of the resumed run.</param>

@@ -6,36 +6,38 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Validation of options against a given model.</summary>
+/// <summary>Validation of options that depends on the loaded model; what does not is validated by the options.</summary>
 internal static class DenoiserRules
 {
     /// <summary>Checks all rules.</summary>
     /// <exception cref="UsageException">An option does not fit the model; the message lists all problems.</exception>
     public static void Check(LatentDiffusionPipeline pipeline, TrainingOptions options, Formulation formulation)
     {
-        List<string> problems = [.. options.Objective!.Validate("objective", formulation)];
+        var check = Requirements.OfFile();
+        options.Objective!.ValidateFor(formulation, check.Under(nameof(options.Objective)));
         var (classes, prompts) = (pipeline.Denoiser.ClassCount, pipeline.Denoiser.TextWidth is not null);
-        if (classes is null && !prompts && options.Conditioning != new ConditioningOptions())
-            problems.Add("conditioning.dropout has no effect on an unconditional denoiser; leave it out");
-        if (!prompts && options.Samples.Prompts is not null)
-            problems.Add("samples.prompts has no effect on a denoiser without prompts; leave it out");
-        if (!prompts && options.Model.PromptsFrom is not null)
-            problems.Add("model.promptsFrom has no effect on a denoiser without prompts; leave it out");
-        var precomputes = options.Objective!.Preference is { PrecomputesReference: true };
-        if (!prompts && !precomputes && options.Data is { Cache: not null, CacheLatents: false })
-            problems.Add(
-                "data.cache has no effect on this run: it keeps latents (data.cacheLatents), prompts, and reference errors "
-                    + "(objective.preference.reference precomputed)"
-            );
-        if (prompts && pipeline.PromptFolder is null)
-            problems.Add(
-                "the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder with "
-                    + "text encoders as model.promptsFrom"
-            );
-        if (prompts && classes is not null)
-            problems.Add("the denoiser takes both classes and prompts, which training does not support");
-        if (problems.Count > 0)
-            throw new UsageException("Invalid options for this model:\n  " + string.Join("\n  ", problems));
+        check.That(
+            classes is not null || prompts || options.Conditioning == new ConditioningOptions(),
+            "conditioning.dropout has no effect on an unconditional denoiser; leave it out"
+        );
+        check.That(prompts || options.Samples.Prompts is null, "samples.prompts has no effect on a denoiser without prompts; leave it out");
+        check.That(
+            prompts || options.Model.PromptsFrom is null,
+            "model.promptsFrom has no effect on a denoiser without prompts; leave it out"
+        );
+        var precomputes = options.Objective.Preference is { PrecomputesReference: true };
+        check.That(
+            prompts || precomputes || options.Data is not { Cache: not null, CacheLatents: false },
+            "data.cache has no effect on this run: it keeps latents (data.cacheLatents), prompts, and reference errors "
+                + "(objective.preference.reference precomputed)"
+        );
+        check.That(
+            !prompts || pipeline.PromptFolder is not null,
+            "the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder with "
+                + "text encoders as model.promptsFrom"
+        );
+        check.That(!prompts || classes is null, "the denoiser takes both classes and prompts, which training does not support");
+        check.Throw("Invalid options for this model");
     }
 
     /// <summary>Note on the scaling of the perceptual loss for a training size other than the model's native size, or null.</summary>

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Data;
 using Retouch.Denoisers;
 using Retouch.Diffusion;
@@ -167,7 +168,8 @@ public sealed class DenoiserTask : ITrainingTask
     }
 
     /// <inheritdoc/>
-    public JsonNode? SaveState() => _objectives.State.Count == 0 ? null : JsonSerializer.SerializeToNode(_objectives.State);
+    public JsonNode? SaveState() =>
+        _objectives.State.Count == 0 ? null : JsonSerializer.SerializeToNode(_objectives.State, JsonStyles.Verbatim);
 
     /// <inheritdoc/>
     public void LoadState(JsonNode? state)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Conditioning;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
 using Retouch.Data;
 using Retouch.Diffusion;
 using Retouch.Objectives;
@@ -153,7 +154,11 @@ public sealed class PreferenceTask : ITrainingTask
 
     /// <inheritdoc/>
     public JsonNode? SaveState() =>
-        new JsonObject { [WeightsState] = _inner.SaveState(), [WatchState] = JsonSerializer.SerializeToNode(_watch.State) };
+        new JsonObject
+        {
+            [WeightsState] = _inner.SaveState(),
+            [WatchState] = JsonSerializer.SerializeToNode(_watch.State, JsonStyles.Verbatim),
+        };
 
     /// <inheritdoc/>
     public void LoadState(JsonNode? state)

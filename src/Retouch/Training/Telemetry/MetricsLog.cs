@@ -1,7 +1,7 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 
 namespace Retouch.Training.Telemetry;
 
@@ -12,8 +12,6 @@ namespace Retouch.Training.Telemetry;
 /// </summary>
 public sealed class MetricsLog : IDisposable
 {
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private readonly FileStream _stream;
     private readonly TimeProvider _time;
     private readonly MemoryStream _line = new();
@@ -68,7 +66,7 @@ public sealed class MetricsLog : IDisposable
             throw new ArgumentException($"Step {step} comes after step {_lastStep}; steps must not decrease.", nameof(step));
         _line.SetLength(0);
         _names.Clear();
-        using (var json = new Utf8JsonWriter(_line, Options))
+        using (var json = new Utf8JsonWriter(_line, JsonStyles.LineWriter))
         {
             json.WriteStartObject();
             json.WriteNumber("step", step);

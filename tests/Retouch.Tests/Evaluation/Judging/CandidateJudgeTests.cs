@@ -198,8 +198,8 @@ public sealed class CandidateJudgeTests : IDisposable
             Assert.False(Directory.Exists(_folder["out"]));
         }
 
-        Refused<UsageException>("Margin -1", new() { Margin = -1 }, "study");
-        Refused<UsageException>("Batch size 0", new() { BatchSize = 0 }, "study");
+        Refused<UsageException>("--margin is -1", new() { Margin = -1 }, "study");
+        Refused<UsageException>("--batch-size is 0", new() { BatchSize = 0 }, "study");
         Refused<UsageException>("given twice", new(), "study/one", "study/../study/one");
         Refused<InputException>("All 3 comparisons are ties", new() { Margin = 1e9 }, "study");
         Refused<InputException>("only one candidate", new(), "study/two");

@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+using Retouch.Core.Errors;
 using Retouch.Objectives;
 using Retouch.Objectives.Preference;
 
@@ -115,12 +117,19 @@ public sealed class PreferenceOptionsTests
             },
         };
 
+    private static IReadOnlyList<string> Problems(ObjectiveOptions options)
+    {
+        var check = Requirements.OfFile("objective");
+        options.Validate(check);
+        return check.Problems;
+    }
+
     [Theory]
     [MemberData(nameof(Wrong))]
     public void Invalid_and_ineffective_options_are_rejected(string member, PreferenceOptions options)
     {
-        var problem = Assert.Single(new ObjectiveOptions { Preference = options }.Validate("objective"));
-        Assert.StartsWith($"objective.preference.{member}: ", problem, StringComparison.Ordinal);
+        var problem = Assert.Single(Problems(new ObjectiveOptions { Preference = options }));
+        Assert.Matches($"^objective\\.preference\\.{Regex.Escape(member)}:? ", problem);
     }
 
     [Fact]
@@ -129,17 +138,19 @@ public sealed class PreferenceOptionsTests
         Assert.Equal(1, new ObjectiveOptions().DiffusionWeight);
         Assert.Equal(0, new ObjectiveOptions { Preference = new() }.DiffusionWeight);
         Assert.Equal(0.2, new ObjectiveOptions { Preference = new(), LatentWeight = 0.2 }.DiffusionWeight);
-        Assert.Empty(new ObjectiveOptions { Preference = new() }.Validate("objective"));
+        Assert.Empty(Problems(new ObjectiveOptions { Preference = new() }));
         Assert.Empty(
-            new ObjectiveOptions
-            {
-                Preference = new(),
-                Perceptual = new() { Weight = TermWeight.Auto },
-            }.Validate("objective")
+            Problems(
+                new ObjectiveOptions
+                {
+                    Preference = new(),
+                    Perceptual = new() { Weight = TermWeight.Auto },
+                }
+            )
         );
         Assert.Equal(
-            ["objective.latentWeight: is 0 and there is no other objective: nothing to train."],
-            new ObjectiveOptions { LatentWeight = 0 }.Validate("objective")
+            ["objective.latentWeight is 0 and there is no other objective: nothing to train"],
+            Problems(new ObjectiveOptions { LatentWeight = 0 })
         );
     }
 

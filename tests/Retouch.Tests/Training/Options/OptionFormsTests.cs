@@ -20,7 +20,15 @@ public sealed class OptionFormsTests
             Bind("""{ "perceptual": { "preset": "reference", "weight": 2 } }""").Perceptual
         );
         Assert.Equal(new LatentPerceptualOptions(), Bind("""{ "perceptual": "default" }""").Perceptual);
-        Assert.All(LatentPerceptualPresets.ByName.Values, static p => Assert.Empty(p.Validate("p")));
+        Assert.All(
+            LatentPerceptualPresets.ByName.Values,
+            static p =>
+            {
+                var check = Requirements.OfFile("objective");
+                new ObjectiveOptions { Perceptual = p }.Validate(check);
+                Assert.Empty(check.Problems);
+            }
+        );
         var message = Assert.Throws<UsageException>(static () => Bind("""{ "perceptual": "papre" }""")).Message;
         Assert.Contains("default, paper, reference", message, StringComparison.Ordinal);
     }

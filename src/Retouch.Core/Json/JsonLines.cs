@@ -1,13 +1,11 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
-using Retouch.Core.Formatting;
 using Retouch.Core.Io;
-using Retouch.Core.Json;
 
-namespace Retouch.Data;
+namespace Retouch.Core.Json;
 
 /// <summary>Reads files with one JSON object per line, such as metadata.jsonl. Errors name the line.</summary>
-internal static class JsonLines
+public static class JsonLines
 {
     /// <summary>Calls back for every non-blank line; the object is disposed after the call.</summary>
     /// <param name="path">File path.</param>
@@ -45,9 +43,6 @@ internal static class JsonLines
         name = name.Replace('\\', '/');
         return name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name;
     }
-
-    /// <summary>A value as written, truncated for messages.</summary>
-    public static string Shown(JsonElement value) => Excerpt.Of(JsonTexts.Written(value.GetRawText()));
 
     /// <summary>Parses an object, accepting Python's <c>NaN</c> and <c>Infinity</c>; the caller disposes it.</summary>
     /// <exception cref="InputException">The line is not a JSON object.</exception>
